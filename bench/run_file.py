@@ -34,7 +34,7 @@ def read_run(folder: Path) -> Run:
     except FileNotFoundError:
         raise UsageError(f"no {FILE_NAME} in {folder.name}/: name a folder that `bench run` wrote") from None
     except json.JSONDecodeError as error:
-        raise UsageError(f"{folder.name}/{FILE_NAME} is not JSON ({error}): run the benchmark again") from None
+        raise UsageError(f"{folder.name}/{FILE_NAME} is not JSON ({error}): measure again") from None
     found = raw.get("schema_version") if isinstance(raw, dict) else None
     if found != SCHEMA_VERSION:
         raise UsageError(

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
-for extra in torch onnx batched publisher modelkit store bench dev; do
+for extra in torch onnx publisher modelkit store bench dev; do
   "$uv" pip compile pyproject.toml --extra "$extra" --universal --python-version 3.11 --quiet \
     --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade |
     grep -vE '^(nvidia-|cuda-|triton)' | sed -E 's/^torch==([0-9.]+).*/torch==\1/' | sort -u >"locks/$extra.txt.new"

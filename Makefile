@@ -1,0 +1,47 @@
+# make bench: install, build, compare. make test: everything that this machine can check.
+PYTHON ?= python3
+BENCH_ARGS ?=
+BIN := .venv/bin
+
+# wheels at hand: WHEELS_DIR, else pip's own find-links where that is one folder
+WHEELS_DIR ?= $(shell dir="$$($(PYTHON) -m pip config get global.find-links 2>/dev/null || echo "$$PIP_FIND_LINKS")"; [ -d "$$dir" ] && echo "$$dir" || echo ./wheels)
+export WHEELS_DIR
+
+.PHONY: bench test check up down lock splice clean
+
+bench: .venv/installed
+	$(BIN)/python -m bench run --concurrency 50 $(BENCH_ARGS)
+
+test: check
+	$(BIN)/python -m pytest
+
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m bench.report.splice README.md results/reference --check
+
+up:
+	docker compose up --build --detach --wait torch_serving onnx_serving batched_serving
+
+down:
+	docker compose down --remove-orphans
+
+# pin everything anew from pyproject.toml
+lock: .venv/installed
+	$(BIN)/python -m pip install --quiet uv
+	tools/lock.sh
+
+# the tables of README.md from the committed reference run
+splice: .venv/installed
+	$(BIN)/python -m bench.report.splice README.md results/reference
+
+.venv/installed: locks/dev.txt tools/install.sh
+	@echo "installing the packages of locks/dev.txt (a minute or two the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/install.sh locks/dev.txt .venv "$(WHEELS_DIR)"
+	@touch $@
+
+clean:
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,158 @@
+"""`docker compose up --build` with nothing configured: healthy, hardened, right, and clean in its ends."""
+
+import base64
+import json
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.containers.conftest import Project
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]
+
+ROOT = Path(__file__).parents[2]
+STRATEGIES = ["torch", "onnx", "batched"]
+MANIFEST: dict[str, Any] = json.loads((ROOT / "images" / "manifest.json").read_text(encoding="utf-8"))
+TOLERANCE: float = json.loads((ROOT / "model" / "model.json").read_text(encoding="utf-8"))["logit_tolerance"]
+
+
+def seed_body() -> bytes:
+    entry = next(image for image in MANIFEST["images"] if image["kind"] == "seed")
+    return (ROOT / "images" / entry["file"]).read_bytes()
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("encoding", ["json", "raw"])
+def test_every_image_gets_the_reference_answer(project: Project, strategy: str, encoding: str) -> None:
+    with httpx.Client(base_url=project.addresses[strategy], timeout=60) as client:
+        for image in MANIFEST["images"]:
+            content = (ROOT / "images" / image["file"]).read_bytes()
+            if encoding == "json":
+                answer = client.post("/predict/", json={"image": base64.b64encode(content).decode()})
+            else:
+                answer = client.post(
+                    "/predict/", content=content, headers={"Content-Type": "application/octet-stream"}
+                )
+            assert answer.status_code == 200, f"{image['file']}: {answer.text}"
+            found = answer.json()
+            assert found["prediction"] == image["expected"]["label"], image["file"]
+            expected = dict(zip(MANIFEST["labels"], image["expected"]["probabilities"], strict=True))
+            # probabilities move at most half as far as the logits do
+            assert found["probabilities"] == pytest.approx(expected, abs=TOLERANCE), image["file"]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_container_has_no_more_rights_than_it_needs(project: Project, strategy: str) -> None:
+    found = project.inspect(f"{strategy}_serving")
+    host = found["HostConfig"]
+    assert found["Config"]["User"] == "10001:10001"
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["Memory"] > 0
+    assert host["PidsLimit"] > 0
+    assert {binding["HostIp"] for bindings in host["PortBindings"].values() for binding in bindings} == {
+        "127.0.0.1"
+    }
+    written = project.compose("exec", "-T", f"{strategy}_serving", "touch", "/app/x", check=False)
+    assert "Read-only" in written.stderr
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_image_holds_what_its_strategy_needs_and_no_cuda(project: Project, strategy: str) -> None:
+    probe = (
+        "import importlib.util as u; "
+        "print([n for n in ('torch','onnxruntime','triton','nvidia','locust','pip') if u.find_spec(n)])"
+    )
+    out = project.compose("exec", "-T", f"{strategy}_serving", "python", "-c", probe).stdout
+    assert out.strip() == str(["onnxruntime"] if strategy == "onnx" else ["torch"])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_wrong_model_uri_ends_the_start_with_one_line(project: Project, strategy: str) -> None:
+    setting = "ONNX_MODEL_URI" if strategy == "onnx" else "TORCH_MODEL_URI"
+    uri = "gs://models.local/nowhere/model.bin"
+    run = project.compose(
+        "run", "--rm", "--no-deps", "-T", f"{strategy}_serving", check=False, **{setting: uri}
+    )
+    assert run.returncode == 1
+    assert uri in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_store_that_is_down_ends_the_start_with_one_line(project: Project) -> None:
+    project.compose("stop", "model-store")
+    try:
+        run = project.compose(
+            "run", "--rm", "--no-deps", "-T", "-e", "MODEL_PULL_TIMEOUT_S=3", "onnx_serving", check=False
+        )
+    finally:
+        project.compose("start", "model-store")
+        project.compose("up", "--detach", "--no-build", "model-publisher")
+        project.compose("wait", "model-publisher", check=False)
+    assert run.returncode == 1
+    assert "gs://models.local/weather/model.onnx" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_stopping_under_load_loses_no_accepted_request(project: Project, strategy: str) -> None:
+    """Every client gets its answer or a clean 503; the process ends with status 0."""
+    service, address, content = f"{strategy}_serving", project.addresses[strategy], seed_body()
+    outcomes: list[int | str] = []
+    stop = threading.Event()
+
+    def client() -> None:
+        with httpx.Client(base_url=address, timeout=60) as session:
+            while not stop.is_set():
+                try:
+                    status = session.post(
+                        "/predict/", content=content, headers={"Content-Type": "image/jpeg"}
+                    ).status_code
+                except httpx.ConnectError:
+                    return
+                except httpx.HTTPError as error:
+                    outcomes.append(repr(error))
+                    return
+                outcomes.append(status)
+                if status != 200:
+                    return
+
+    clients = [threading.Thread(target=client) for _ in range(20)]
+    for thread in clients:
+        thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        while len(outcomes) < 20 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        project.compose("stop", service)
+    finally:
+        stop.set()
+        for thread in clients:
+            thread.join()
+        ended = project.inspect(service)["State"]["ExitCode"]
+        project.compose("up", "--detach", "--no-deps", "--no-build", "--wait", service)
+    assert ended == 0
+    assert outcomes.count(200) >= 20
+    assert set(outcomes) <= {200, 503}
+
+
+def test_a_token_stays_out_of_images_and_logs(project: Project) -> None:
+    """Set while an image is built and while a service starts, it is in no layer and on no line."""
+    token = "ya29.not-a-real-token"  # noqa: S105  # a made-up value to look for
+    project.compose("build", "onnx_serving", CLOUDSDK_AUTH_ACCESS_TOKEN=token)
+    start = project.compose(
+        *("run", "--rm", "--no-deps", "-T", "-e", "ONNX_MODEL_URI=gs://models.local/nowhere", "onnx_serving"),
+        check=False,
+        CLOUDSDK_AUTH_ACCESS_TOKEN=token,
+    )
+    assert "gs://models.local/nowhere" in start.stderr
+    assert token not in start.stdout + start.stderr
+    image = "model-serving-bench/onnx_serving"
+    for words in (["docker", "history", "--no-trunc", image], ["docker", "inspect", image]):
+        assert token not in subprocess.run(words, capture_output=True, text=True, check=True).stdout
