@@ -1,0 +1,108 @@
+"""Parity: a graph must give the reference's answers on every image of the set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelkit.decode import decode
+from modelkit.errors import ModelkitError
+from modelkit.manifest import INDEX_FILE, MANIFEST_FILE, read_json
+from modelkit.optimise import open_graph
+
+_SHOWN = 5
+
+
+class ParityError(ModelkitError):
+    """Answers differ from the reference's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedAnswer:
+    """An image of the set, encoded, and the logits [classes] that the reference gives for it."""
+
+    file: str
+    content: bytes
+    logits: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How near the answers came: images compared and the largest difference of a logit."""
+
+    images: int
+    largest_difference: float
+    tolerance: float
+
+    def __str__(self) -> str:
+        agreement = f"{self.images} images agree, largest logit difference {self.largest_difference:.4f}"
+        return f"{agreement} (tolerance {self.tolerance})"
+
+
+def read_expected(images: Path) -> list[ExpectedAnswer]:
+    """The image set; raises ModelkitError where its manifest or an image is missing or empty."""
+    entries = read_json(images / INDEX_FILE).get("images", [])
+    if not entries:
+        raise ModelkitError(
+            f"{images / INDEX_FILE} lists no images: make them with python -m modelkit images"
+        )
+    return [_expected(images, entry) for entry in entries]
+
+
+def _expected(images: Path, entry: dict[str, Any]) -> ExpectedAnswer:
+    try:
+        content = (images / entry["file"]).read_bytes()
+        return ExpectedAnswer(entry["file"], content, np.asarray(entry["expected"]["logits"], np.float32))
+    except FileNotFoundError:
+        raise ModelkitError(f"{images / entry['file']} is missing: restore it, or remake the set") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelkitError(f"{images / INDEX_FILE} has a bad entry ({error}): remake the set") from None
+
+
+def read_tolerance(model_dir: Path) -> float:
+    """The largest difference of a logit that the model's manifest allows."""
+    return float(read_json(model_dir / MANIFEST_FILE).get("logit_tolerance", 0.0))
+
+
+def graph_logits(graph: Path, answers: list[ExpectedAnswer]) -> NDArray[np.float32]:
+    """The graph's logits [n, classes], one image at a time, decoded as the reference decodes."""
+    session = open_graph(graph)
+    source = session.get_inputs()[0].name
+    rows = []
+    for answer in answers:
+        pixels = np.asarray(decode(answer.content, answer.file))[None]
+        rows.append(session.run(["logits"], {source: pixels})[0][0])
+    return np.stack(rows)
+
+
+def compare(
+    files: list[str], expected: NDArray[np.float32], found: NDArray[np.float32], tolerance: float
+) -> Parity:
+    """Compare logits [n, classes]; raises ParityError naming the images that differ."""
+    differences = np.abs(expected - found).max(1)
+    flipped = expected.argmax(1) != found.argmax(1)
+    # "not at most" rather than "more than": a logit that is not a number offends too
+    offenders = [
+        f"{file} ({'another class, ' if flip else ''}logits off by {difference:.4f})"
+        for file, flip, difference in zip(files, flipped, differences, strict=True)
+        if flip or not difference <= tolerance
+    ]
+    if offenders:
+        rest = f" and {len(offenders) - _SHOWN} more" if len(offenders) > _SHOWN else ""
+        problem = (
+            f"{len(offenders)} of {len(files)} images differ from the reference by more than {tolerance}"
+        )
+        raise ParityError(
+            f"{problem}: {', '.join(offenders[:_SHOWN])}{rest}; export again or remake the images"
+        )
+    return Parity(len(files), float(differences.max()), tolerance)
+
+
+def check_graph(graph: Path, images: Path, model_dir: Path) -> Parity:
+    """The graph against the answers committed with the image set; raises ParityError where they differ."""
+    answers = read_expected(images)
+    expected = np.stack([answer.logits for answer in answers])
+    found = graph_logits(graph, answers)
+    return compare([answer.file for answer in answers], expected, found, read_tolerance(model_dir))

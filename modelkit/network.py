@@ -1,0 +1,144 @@
+"""MobileNetV3-small, with torchvision's state-dict names so that its weights load strictly."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """One inverted residual: channels in, expanded and out, and what happens to them."""
+
+    inputs: int
+    kernel: int
+    expanded: int
+    outputs: int
+    squeeze: bool
+    hardswish: bool
+    stride: int
+
+
+_STAGES = (
+    _Stage(16, 3, 16, 16, squeeze=True, hardswish=False, stride=2),
+    _Stage(16, 3, 72, 24, squeeze=False, hardswish=False, stride=2),
+    _Stage(24, 3, 88, 24, squeeze=False, hardswish=False, stride=1),
+    _Stage(24, 5, 96, 40, squeeze=True, hardswish=True, stride=2),
+    _Stage(40, 5, 240, 40, squeeze=True, hardswish=True, stride=1),
+    _Stage(40, 5, 240, 40, squeeze=True, hardswish=True, stride=1),
+    _Stage(40, 5, 120, 48, squeeze=True, hardswish=True, stride=1),
+    _Stage(48, 5, 144, 48, squeeze=True, hardswish=True, stride=1),
+    _Stage(48, 5, 288, 96, squeeze=True, hardswish=True, stride=2),
+    _Stage(96, 5, 576, 96, squeeze=True, hardswish=True, stride=1),
+    _Stage(96, 5, 576, 96, squeeze=True, hardswish=True, stride=1),
+)
+_STEM_CHANNELS = 16
+_HEAD_CHANNELS = 576
+_HIDDEN_FEATURES = 1024
+_DROPOUT = 0.2
+
+
+def _round_to_eight(channels: float) -> int:
+    """Nearest multiple of eight, never more than a tenth below the request."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+def _activation(hardswish: bool) -> nn.Module:
+    return nn.Hardswish(inplace=True) if hardswish else nn.ReLU(inplace=True)
+
+
+def _conv_norm(
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    stride: int = 1,
+    groups: int = 1,
+    activation: nn.Module | None = None,
+) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+    layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs, eps=0.001, momentum=0.01)]
+    return nn.Sequential(*layers, *([activation] if activation is not None else []))
+
+
+class SqueezeExcitation(nn.Module):
+    """Scales each channel by a gate computed from all channels' means."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        squeezed = _round_to_eight(channels // 4)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(channels, squeezed, 1)
+        self.fc2 = nn.Conv2d(squeezed, channels, 1)
+        self.activation = nn.ReLU()
+        self.scale_activation = nn.Hardsigmoid()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [n, channels, h, w] -> the same shape, gated."""
+        gate: Tensor = self.fc2(self.activation(self.fc1(self.avgpool(features))))
+        scaled: Tensor = self.scale_activation(gate) * features
+        return scaled
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, gate, project; added to the input where shapes agree."""
+
+    def __init__(self, stage: _Stage) -> None:
+        super().__init__()
+        self.residual = stage.stride == 1 and stage.inputs == stage.outputs
+        width = stage.expanded
+        layers: list[nn.Module] = []
+        if width != stage.inputs:
+            layers.append(_conv_norm(stage.inputs, width, 1, activation=_activation(stage.hardswish)))
+        act = _activation(stage.hardswish)
+        layers.append(_conv_norm(width, width, stage.kernel, stage.stride, groups=width, activation=act))
+        if stage.squeeze:
+            layers.append(SqueezeExcitation(width))
+        layers.append(_conv_norm(width, stage.outputs, 1))
+        self.block = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [n, inputs, h, w] -> [n, outputs, h/stride, w/stride]."""
+        out: Tensor = self.block(features)
+        return out + features if self.residual else out
+
+
+class MobileNetV3Small(nn.Module):
+    """The classifier: normalised images [n, 3, h, w] -> logits [n, classes]."""
+
+    def __init__(self, classes: int = 11) -> None:
+        super().__init__()
+        last = _STAGES[-1].outputs
+        self.features = nn.Sequential(
+            _conv_norm(3, _STEM_CHANNELS, 3, stride=2, activation=nn.Hardswish(inplace=True)),
+            *(InvertedResidual(stage) for stage in _STAGES),
+            _conv_norm(last, _HEAD_CHANNELS, 1, activation=nn.Hardswish(inplace=True)),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(
+            OrderedDict(
+                [
+                    ("0", nn.Linear(_HEAD_CHANNELS, _HIDDEN_FEATURES)),
+                    ("1", nn.Hardswish(inplace=True)),
+                    ("2", nn.Dropout(_DROPOUT, inplace=True)),
+                    ("3", nn.Linear(_HIDDEN_FEATURES, classes)),
+                ]
+            )
+        )
+        self.apply(initialise)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised float images [n, 3, h, w] -> logits [n, classes]."""
+        logits: Tensor = self.classifier(self.avgpool(self.features(images)).flatten(1))
+        return logits
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw a layer's first weights: Kaiming's for convolutions, small normal ones for linear layers."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.01)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,98 @@
+"""The reference: Pillow's pixels through the network in eager PyTorch. Every strategy must agree with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from modelkit.decode import decode, reference_pixels
+from modelkit.errors import ModelkitError
+from modelkit.manifest import LABELS, WEIGHTS_FILE, Transform, read_transform
+from modelkit.network import MobileNetV3Small
+
+_PICKLED = (".pt", ".pth")
+_LAST_LAYER = ("classifier.3.weight", "classifier.3.bias")
+
+
+def load_network(weights: Path) -> MobileNetV3Small:
+    """The network in eval mode with these weights, strictly; raises ModelkitError where they do not fit."""
+    network = MobileNetV3Small(len(LABELS))
+    _fill(network, _read_state(weights), weights)
+    return network.eval()
+
+
+def load_backbone(weights: Path) -> MobileNetV3Small:
+    """The network with these weights but a last layer of its own, where theirs has other classes.
+
+    Raises ModelkitError where anything else does not fit.
+    """
+    network = MobileNetV3Small(len(LABELS))
+    state = _read_state(weights)
+    own = network.state_dict()
+    for name in _LAST_LAYER:
+        if name in state and state[name].shape != own[name].shape:
+            state[name] = own[name]
+    _fill(network, state, weights)
+    return network
+
+
+def _read_state(weights: Path) -> dict[str, Tensor]:
+    try:
+        if weights.suffix in _PICKLED:
+            state: dict[str, Tensor] = torch.load(weights, map_location="cpu", weights_only=True)
+            return state
+        return load_file(weights)
+    except FileNotFoundError:
+        raise ModelkitError(f"{weights} does not exist: train first, python -m modelkit train") from None
+    except (SafetensorError, UnpicklingError, RuntimeError, OSError, EOFError) as error:
+        cause = str(error).splitlines()[0]
+        raise ModelkitError(
+            f"{weights} is no weights file ({cause}): give .safetensors, .pt or .pth"
+        ) from None
+
+
+def _fill(network: MobileNetV3Small, state: dict[str, Tensor], weights: Path) -> None:
+    try:
+        network.load_state_dict(state, strict=True)
+    except (RuntimeError, TypeError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise ModelkitError(
+            f"{weights} does not hold this network's weights ({cause}): train again"
+        ) from None
+
+
+def normalise(pixels: Tensor, transform: Transform) -> Tensor:
+    """uint8 [n, h, w, 3] -> float32 [n, 3, h, w], divided by 255 and normalised."""
+    mean = torch.tensor(transform.mean).view(1, 3, 1, 1)
+    std = torch.tensor(transform.std).view(1, 3, 1, 1)
+    return (pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+
+class Reference:
+    """The model as it was trained: encoded image in, logits out."""
+
+    def __init__(self, model_dir: Path) -> None:
+        self.transform = read_transform(model_dir)
+        self.network = load_network(model_dir / WEIGHTS_FILE)
+
+    def logits(self, images: Sequence[tuple[str, bytes]]) -> NDArray[np.float32]:
+        """Named encoded images -> logits float32 [n, classes]; raises ModelkitError for a bad image."""
+        rows = []
+        with torch.inference_mode():
+            for name, content in images:
+                pixels = reference_pixels(decode(content, name), self.transform)
+                batch = normalise(torch.from_numpy(pixels.copy())[None], self.transform)
+                rows.append(self.network(batch).numpy()[0])
+        return np.stack(rows)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities over the last axis."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(-1, keepdims=True))

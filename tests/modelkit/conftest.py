@@ -1,0 +1,37 @@
+"""What the modelkit tests share: the committed model and images, and graphs exported from them once."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Threads that wait for each other on busy cores make short tests slow."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def model_dir() -> Path:
+    """The committed model."""
+    return ROOT / "model"
+
+
+@pytest.fixture(scope="session")
+def images() -> Path:
+    """The committed image set."""
+    return ROOT / "images"
+
+
+@pytest.fixture(scope="session")
+def graph(model_dir: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The graph that the export command writes."""
+    from modelkit.export import export
+
+    output = tmp_path_factory.mktemp("graph") / "model.onnx"
+    export(model_dir, images, output)
+    return output
