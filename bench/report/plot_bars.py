@@ -1,0 +1,119 @@
+"""Bars per strategy, grouped by case: throughput, CPU and memory. Bars start at 0; points are rounds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from bench.model import Run
+from bench.report import style, text
+from bench.report.summary import Summary
+
+GROUP_WIDTH = 0.8
+WIDEST_BAR = 0.3
+BAR_INCHES = 0.48
+WIDEST_BESIDE = 7.0
+
+
+def throughput(run: Run, summary: Summary, _folder: Path) -> Figure | None:
+    """Requests per second with 95% intervals and the value of each round."""
+    if not _has(summary, "throughput"):
+        return None
+    width = max(6.4, _panel_width(summary))
+    figure, (axes,) = style.new_figure(width, 4.2)
+    _grouped_bars(axes, summary, "throughput")
+    style.head(axes, "Requests answered per second (more is better)", width - 1)
+    axes.set_ylabel("requests/s")
+    style.footer(figure, run, _facts(summary, "bars: geometric mean; whiskers: 95% t-interval on the logs"))
+    return figure
+
+
+def resources(run: Run, summary: Summary, _folder: Path) -> Figure | None:
+    """CPU per request and peak memory, one panel each."""
+    panels = {
+        "cpu": ("CPU per request (less is better)", "CPU-ms", 1.0),
+        "memory": ("Peak memory (less is better)", "MiB", 1 / text.MIB),
+    }
+    known = {name: panel for name, panel in panels.items() if _has(summary, name)}
+    if not known:
+        return None
+    width = max(4.6, _panel_width(summary))
+    columns = len(known) if width <= WIDEST_BESIDE else 1
+    rows = len(known) // columns
+    figure, all_axes = style.new_figure(max(5.2, width * columns), 4.2 * rows, rows, columns)
+    for axes, (name, (title, unit, scale)) in zip(all_axes, known.items(), strict=True):
+        _grouped_bars(axes, summary, name, scale)
+        style.head(axes, title, width - 1)
+        axes.set_ylabel(unit)
+    bars = "CPU: geometric mean, 95% t-interval on the logs; memory: median, 95% order-statistic interval"
+    style.footer(figure, run, _facts(summary, bars))
+    return figure
+
+
+def _has(summary: Summary, metric: str) -> bool:
+    return any(row.estimates[metric] is not None for row in summary.rows.values())
+
+
+def _grouped_bars(axes: Any, summary: Summary, metric: str, scale: float = 1.0) -> None:
+    looks = style.looks(summary.strategies)
+    width = min(WIDEST_BAR, GROUP_WIDTH / len(summary.strategies))
+    for place, name in enumerate(summary.strategies):
+        look = looks[name]
+        for group, case in enumerate(summary.cases):
+            x = group + (place - (len(summary.strategies) - 1) / 2) * width
+            row = summary.rows.get((name, case))
+            found = row.estimates[metric] if row else None
+            label = name if group == 0 else None
+            height = found.centre * scale if found else 0.0
+            axes.bar(
+                x, height, width * 0.92, color=look.colour, hatch=look.hatch, edgecolor=style.INK, label=label
+            )
+            if row is None or found is None:
+                axes.text(x, 0, text.MISSING, ha="center", va="bottom", fontsize=8)
+                continue
+            if found.low is not None and found.high is not None:
+                span = [[height - found.low * scale], [found.high * scale - height]]
+                axes.errorbar(x + 0.28 * width, height, span, color=style.INK, capsize=4, linewidth=1.4)
+            tops = [found.high or found.centre, *row.rounds[metric].values()]
+            _points(axes, x, width, row.rounds[metric], scale, look.marker)
+            note = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+            axes.annotate(text.number(height), (x, max(tops) * scale), **note)
+    axes.set_xticks(range(len(summary.cases)), [summary.case_label(case) for case in summary.cases])
+    axes.set_xlabel("payloads")
+    axes.set_xlim(-0.5, len(summary.cases) - 0.5)
+    axes.margins(y=0.1)
+    axes.set_ylim(bottom=0)
+    axes.grid(visible=False, axis="x")
+
+
+def _points(
+    axes: Any, x: float, width: float, rounds: Mapping[int, float], scale: float, marker: str
+) -> None:
+    """One point a round in their order, left of the whisker."""
+    offsets = np.linspace(-0.36, 0.08, len(rounds)) * width if len(rounds) > 1 else np.zeros(1)
+    values = [value * scale for _, value in sorted(rounds.items())]
+    axes.scatter(
+        x + offsets,
+        values,
+        s=16,
+        marker=marker,
+        facecolor="white",
+        edgecolor=style.INK,
+        linewidth=0.8,
+        zorder=3,
+    )
+
+
+def _panel_width(summary: Summary) -> float:
+    """Inches that give each bar room for its figure."""
+    return 1.0 + BAR_INCHES * len(summary.cases) * (len(summary.strategies) + 1)
+
+
+def _facts(summary: Summary, marks: str) -> str:
+    counts = sorted({row.valid_trials for row in summary.rows.values()})
+    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    if summary.one_round:
+        return "one round: no intervals, a smoke test; points: rounds"
+    return f"{n} rounds; {marks}; points: rounds"

@@ -1,0 +1,79 @@
+"""Latency by percentile on an axis that gives the tail its room, one panel a case."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from bench.model import Run
+from bench.report import style, text
+from bench.report.summary import Summary
+from bench.report.tails import READ_MOST, Curve, curves
+
+TICKS = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+
+
+def latency(run: Run, summary: Summary, folder: Path) -> Figure | None:
+    """The pooled samples of each strategy, as far as their number supports, with the span of the rounds."""
+    found = curves(run, folder)
+    cases = [case for case in summary.cases if any((name, case) in found for name in summary.strategies)]
+    if not cases:
+        return None
+    figure, panels = style.new_figure(max(6.4, 4.9 * len(cases)), 4.4, columns=len(cases))
+    for axes, case in zip(panels, cases, strict=True):
+        here = {name: found[name, case] for name in summary.strategies if (name, case) in found}
+        _panel(axes, here, style.looks(summary.strategies))
+        axes.set_title(f"Latency, {summary.case_label(case)} payloads")
+    panels[0].set_ylabel("ms from due to done (log)")
+    counts = [curve.n for curve in found.values()]
+    span = text.spaced(min(counts)) + (f" to {text.spaced(max(counts))}" if len(counts) > 1 else "")
+    style.footer(
+        figure,
+        run,
+        f"n = {span} right answers a line, pooled over valid rounds; shaded: the span of the rounds; "
+        "a line ends where its n supports no 95% interval",
+    )
+    return figure
+
+
+def _panel(axes: Any, here: dict[str, Curve], looks: dict[str, style.Look]) -> None:
+    for name, curve in here.items():
+        look = looks[name]
+        x = _place(curve.quantiles)
+        axes.fill_between(x, curve.lowest_ms, curve.highest_ms, color=look.colour, alpha=0.22, linewidth=0)
+        axes.plot(
+            x,
+            curve.latency_ms,
+            color=look.colour,
+            linestyle=look.line,
+            linewidth=1.8,
+            marker=look.marker,
+            markevery=_marks(curve),
+            markeredgecolor=style.INK,
+            markersize=6,
+            label=name,
+        )
+    top = max(float(curve.quantiles[-1]) for curve in here.values())
+    ticks = [tick for tick in TICKS if tick <= top]
+    axes.set_xticks(_place(np.array(ticks)), [f"{100 * tick:g}" for tick in ticks])
+    axes.set_xlabel("percentile (each step right: ten times rarer)")
+    axes.set_yscale("log")
+    _plain_log_labels(axes)
+    axes.legend(loc="upper left")
+
+
+def _place(quantiles: Any) -> Any:
+    return -np.log10(1 - quantiles)
+
+
+def _marks(curve: Curve) -> list[int]:
+    return [place for place, quantile in enumerate(curve.quantiles) if quantile in READ_MOST]
+
+
+def _plain_log_labels(axes: Any) -> None:
+    """Label 1, 2 and 5 of each decade, as 20 and not as a power of ten."""
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

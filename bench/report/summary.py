@@ -1,0 +1,205 @@
+"""A run's figures per strategy and case, computed from its values alone: no files, no clock.
+
+Invalid trials are left out of every figure and counted; a figure that is missing is None.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.model import Run, StrategyResult, Trial
+from bench.report import statistics
+from bench.report.statistics import Comparison, Estimate
+
+BASELINE = "torch"
+CLASS_ORDER = {"small": 0, "seed": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of a trial, how it is summed up over rounds, and which way is better."""
+
+    name: str
+    unit: str
+    better: str
+    of: Callable[[Trial], float | None]
+    over_rounds: Callable[[Sequence[float]], Estimate | None]
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("throughput", "requests/s", "higher", lambda t: t.throughput_rps, statistics.geometric_mean),
+        Metric("p50", "ms", "lower", lambda t: t.latency_ms.p50, statistics.median),
+        Metric("p95", "ms", "lower", lambda t: t.latency_ms.p95, statistics.median),
+        Metric("p99", "ms", "lower", lambda t: t.latency_ms.p99, statistics.median),
+        Metric("cpu", "CPU-ms/request", "lower", lambda t: t.cpu_ms_per_request, statistics.geometric_mean),
+        Metric("memory", "bytes", "lower", lambda t: t.peak_memory_bytes, statistics.median),
+        Metric(
+            "driver_cpu",
+            "CPU-ms/request",
+            "lower",
+            lambda t: t.driver_cpu_ms_per_request,
+            statistics.geometric_mean,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Case:
+    """What was offered: a class of payloads in one encoding under one load."""
+
+    payload_class: str
+    encoding: str
+    load: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One strategy in one case: its estimates by metric name, counts over all its trials, and ratios.
+
+    `rounds` holds each metric's value by round; `to_baseline` is the ratio of throughput to the baseline
+    strategy, `to_loop` that to the strategy's own in-process loop.
+    """
+
+    strategy: str
+    case: Case
+    estimates: Mapping[str, Estimate | None]
+    rounds: Mapping[str, Mapping[int, float]]
+    valid_trials: int
+    invalid_trials: int
+    requests: int
+    errors: int
+    wrong_answers: int
+    to_baseline: Comparison | None
+    loop: Estimate | None
+    to_loop: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All rows of a run, and what concerns it as a whole."""
+
+    strategies: tuple[str, ...]
+    cases: tuple[Case, ...]
+    rows: Mapping[tuple[str, Case], Row]
+    baseline: str | None
+    one_round: bool
+    valid_trials: int
+    invalid_trials: int
+    missing_trials: int
+    requests: int
+    errors: int
+    wrong_answers: int
+
+    def case_label(self, case: Case) -> str:
+        """The payload class, and of encoding and load only what differs within the run."""
+        parts = [case.payload_class]
+        if len({other.encoding for other in self.cases}) > 1:
+            parts.append(case.encoding)
+        if len({other.load for other in self.cases}) > 1:
+            parts.append(case.load)
+        return ", ".join(parts)
+
+
+def summarise(run: Run) -> Summary:
+    """Sum a run up; strategies keep the order in which the run lists them."""
+    strategies = tuple(dict.fromkeys([*run.strategies, *(trial.strategy for trial in run.trials)]))
+    cases = tuple(sorted({case_of(trial) for trial in run.trials}, key=_case_key))
+    groups = {(name, case): _group(run.trials, name, case) for name in strategies for case in cases}
+    throughput = {key: _by_round(group, METRICS["throughput"]) for key, group in groups.items()}
+    baseline = _baseline(strategies, cases, throughput)
+    rows = {
+        (name, case): _row(run, name, case, group, throughput.get((baseline or "", case), {}))
+        for (name, case), group in groups.items()
+        if group
+    }
+    valid = [trial for trial in run.trials if trial.valid]
+    return Summary(
+        strategies=strategies,
+        cases=cases,
+        rows=rows,
+        baseline=baseline,
+        one_round=run.quick or len({trial.round for trial in run.trials}) <= 1,
+        valid_trials=len(valid),
+        invalid_trials=len(run.trials) - len(valid),
+        missing_trials=max(0, run.planned_trials - len(run.trials)),
+        requests=sum(trial.requests for trial in run.trials),
+        errors=sum(trial.errors for trial in run.trials),
+        wrong_answers=sum(trial.wrong_answers for trial in run.trials),
+    )
+
+
+def startup_s(result: StrategyResult) -> Estimate | None:
+    """Seconds from the create call to the first correct answer, the median over fresh starts."""
+    return statistics.median(result.startup.first_correct_answer_s) if result.startup else None
+
+
+def case_of(trial: Trial) -> Case:
+    """The case that a trial belongs to."""
+    return Case(trial.payload_class, trial.encoding, load_label(trial.load))
+
+
+def load_label(load: Mapping[str, object]) -> str:
+    """How load was offered, in words: `50 clients`, `200 requests/s`."""
+    if load.get("clients") is not None:
+        return f"{load['clients']} clients"
+    if load.get("rate_per_s") is not None:
+        return f"{load['rate_per_s']} requests/s"
+    return str(load.get("kind", "unknown load"))
+
+
+def _case_key(case: Case) -> tuple[int, Case]:
+    return CLASS_ORDER.get(case.payload_class, len(CLASS_ORDER)), case
+
+
+def _group(trials: Iterable[Trial], strategy: str, case: Case) -> list[Trial]:
+    return [trial for trial in trials if trial.strategy == strategy and case_of(trial) == case]
+
+
+def _by_round(trials: Iterable[Trial], metric: Metric) -> dict[int, float]:
+    found = {trial.round: metric.of(trial) for trial in trials if trial.valid}
+    return {number: value for number, value in sorted(found.items()) if value is not None}
+
+
+def _baseline(
+    strategies: Sequence[str],
+    cases: Sequence[Case],
+    throughput: Mapping[tuple[str, Case], Mapping[int, float]],
+) -> str | None:
+    """The strategy named torch; where it has no figure, the slowest in the first case that has any."""
+    for case in cases:
+        means = {
+            name: estimate.centre
+            for name in strategies
+            if (estimate := statistics.mean(list(throughput[name, case].values()))) is not None
+        }
+        if means:
+            return BASELINE if BASELINE in means else min(means, key=means.__getitem__)
+    return None
+
+
+def _row(run: Run, name: str, case: Case, trials: Sequence[Trial], baseline: Mapping[int, float]) -> Row:
+    rounds = {metric.name: _by_round(trials, metric) for metric in METRICS.values()}
+    valid = sum(trial.valid for trial in trials)
+    loop = _loop_rates(run, name, case.payload_class)
+    return Row(
+        strategy=name,
+        case=case,
+        estimates={m.name: m.over_rounds(list(rounds[m.name].values())) for m in METRICS.values()},
+        rounds=rounds,
+        valid_trials=valid,
+        invalid_trials=len(trials) - valid,
+        requests=sum(trial.requests for trial in trials),
+        errors=sum(trial.errors for trial in trials),
+        wrong_answers=sum(trial.wrong_answers for trial in trials),
+        to_baseline=statistics.paired_ratio(baseline, rounds["throughput"]),
+        loop=statistics.geometric_mean(loop),
+        to_loop=statistics.unpaired_ratio(loop, list(rounds["throughput"].values())),
+    )
+
+
+def _loop_rates(run: Run, name: str, payload_class: str) -> tuple[float, ...]:
+    result = run.strategies.get(name)
+    loops = result.loops if result else ()
+    return next((loop.requests_per_s for loop in loops if loop.payload_class == payload_class), ())

@@ -1,0 +1,84 @@
+"""How figures are written: three digits, units, n/a for what is missing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.report.statistics import Comparison, Estimate
+
+MISSING = "n/a"
+TIMES = "\N{MULTIPLICATION SIGN}"
+DASH = "\N{EN DASH}"
+MIB = 1024**2
+
+
+def number(value: float | None, like: float | None = None) -> str:
+    """A figure to three digits, or to as many decimals as `like` has at three digits."""
+    if value is None:
+        return MISSING
+    size = abs(value if like is None else like)
+    decimals = 0 if size >= 100 else 1 if size >= 10 else 2
+    return spaced(value) if decimals == 0 else f"{value:.{decimals}f}"
+
+
+def spaced(value: float) -> str:
+    """A whole number with its thousands set apart by no-break spaces."""
+    return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def estimate(value: Estimate | None, scale: float = 1.0) -> str:
+    """The centre and, where there is one, its interval: `151 (149-153)`."""
+    if value is None:
+        return MISSING
+    centre = value.centre * scale
+    if value.low is None or value.high is None:
+        return number(centre)
+    low, high = number(value.low * scale, centre), number(value.high * scale, centre)
+    return f"{number(centre)} ({low}{DASH}{high})"
+
+
+def ratio(value: Comparison | Estimate | None) -> str:
+    """A ratio and, where there is one, its interval, to two decimals."""
+    if value is None:
+        return MISSING
+    centre = value.ratio if isinstance(value, Comparison) else value.centre
+    if value.low is None or value.high is None:
+        return f"{centre:.2f}{TIMES}"
+    return f"{centre:.2f}{TIMES} ({value.low:.2f}{DASH}{value.high:.2f})"
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage with one decimal."""
+    return MISSING if value is None else f"{100 * value:.1f}%"
+
+
+def mebibytes(value: float | None) -> str:
+    """A size in MiB."""
+    return MISSING if value is None else f"{number(value / MIB)} MiB"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: `1 trial`, `2 trials`."""
+    return f"{spaced(count)} {noun}" if count == 1 else f"{spaced(count)} {noun}s"
+
+
+def phase_name(key: str) -> str:
+    """The name of a phase of a start as it is shown: `port open` for `port_open_s`."""
+    return key.removesuffix("_s").replace("_", " ")
+
+
+def listing(parts: list[str]) -> str:
+    """Parts joined as in a sentence: `a, b and c`."""
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """A nested mapping as rows of dotted keys and printable values, in its own order."""
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            rows.append((prefix + key, ", ".join(str(item) for item in value) or MISSING))
+        else:
+            rows.append((prefix + key, MISSING if value is None else str(value)))
+    return rows

@@ -1,0 +1,173 @@
+"""What the summary, the sentence and the terminal's table make of good, thin and spoilt runs."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from bench.model import LatencyMs, Run
+from bench.report import terminal_summary
+from bench.report.sentence import sentence
+from bench.report.summary import Case, summarise
+
+Change = Callable[..., Run]
+SMALL, SEED = Case("small", "json", "50 clients"), Case("seed", "json", "50 clients")
+
+
+def said(run: Run) -> str:
+    return sentence(run, summarise(run)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_rows_hold_rates_ratios_and_counts(run: Run) -> None:
+    summary = summarise(run)
+    row = summary.rows["onnx", SMALL]
+    assert summary.baseline == "torch"
+    assert summary.cases == (SMALL, SEED)
+    assert row.to_baseline is not None
+    assert row.to_baseline.ratio == pytest.approx(2.31, abs=0.03)
+    assert row.to_baseline.shows_difference
+    assert row.estimates["throughput"] is not None
+    assert row.estimates["throughput"].centre == pytest.approx(231, rel=0.02)
+    assert (row.valid_trials, row.invalid_trials, row.errors) == (6, 0, 0)
+    assert row.to_loop is not None
+    assert row.to_loop.centre == pytest.approx(0.96, abs=0.02)
+
+
+def test_the_sentence_names_ratios_tail_and_checked_answers(run: Run) -> None:
+    text = said(run)
+    assert text.startswith("onnx answers 2.3")
+    assert "the requests of torch per core with small payloads and 1.3" in text
+    assert "p99 346 ms against 798 ms with small payloads" in text
+    assert "Every answer was checked: 0 wrong of 73 573." in text
+    assert "invalid" not in text.lower()
+
+
+def test_invalid_trials_are_left_out_and_counted(run: Run) -> None:
+    trials = tuple(
+        dataclasses.replace(t, valid=False, throughput_rps=9999.0, wrong_answers=7)
+        if (t.strategy, t.round, t.payload_class) == ("onnx", 2, "small")
+        else t
+        for t in run.trials
+    )
+    spoilt = dataclasses.replace(run, trials=trials)
+    row = summarise(spoilt).rows["onnx", SMALL]
+    assert (row.valid_trials, row.invalid_trials, row.wrong_answers) == (5, 1, 7)
+    assert max(row.rounds["throughput"].values()) < 300
+    assert row.to_baseline is not None
+    assert row.to_baseline.n == 5
+    assert "7 wrong of" in said(spoilt)
+    assert "1 trial of 36 invalid and left out." in said(spoilt)
+
+
+def test_a_run_with_only_invalid_trials_claims_nothing(with_trials: Change) -> None:
+    spoilt = with_trials(valid=False)
+    assert said(spoilt).startswith("Invalid: none of 36 trials may be believed.")
+    assert summarise(spoilt).baseline is None
+    table = terminal_summary(spoilt)
+    assert "n/a" in table
+    assert "0/6" in table
+
+
+def test_one_round_proves_nothing_and_has_no_interval(with_trials: Change) -> None:
+    one = with_trials(lambda t: t.round == 1)
+    assert said(one).startswith("One quick round: a smoke test, it proves nothing. onnx answers 2.25")
+    assert "(" not in said(one)
+    assert "no intervals: one round" in terminal_summary(one).replace("\n", " ")
+
+
+def test_a_quick_run_says_so_whatever_it_holds(run: Run) -> None:
+    assert said(dataclasses.replace(run, quick=True)).startswith("One quick round")
+
+
+def test_an_interval_that_holds_one_is_called_no_difference(run: Run) -> None:
+    rates = {1: 99.0, 2: 101.0, 3: 98.0, 4: 102.0, 5: 100.0, 6: 101.0}
+    trials = tuple(
+        dataclasses.replace(t, throughput_rps=rates[t.round] if t.strategy == "onnx" else 100.0)
+        for t in run.trials
+        if t.strategy != "batched" and t.payload_class == "small"
+    )
+    text = said(dataclasses.replace(run, trials=trials, planned_trials=len(trials)))
+    assert text.startswith("onnx answers 1.00")
+    assert "no difference shown" in text
+
+
+def test_failed_requests_are_named_beside_wrong_answers(with_trials: Change) -> None:
+    mixed = with_trials(errors=3, wrong_answers=2)
+    assert "72 wrong of 73 573, 108 requests failed." in said(mixed)
+
+
+def test_missing_figures_are_never_zero(with_trials: Change) -> None:
+    bare = with_trials(
+        throughput_rps=None,
+        latency_ms=LatencyMs(None, None, None),
+        cpu_ms_per_request=None,
+        peak_memory_bytes=None,
+    )
+    row = summarise(bare).rows["onnx", SMALL]
+    assert set(row.estimates.values()) - {row.estimates["driver_cpu"]} == {None}
+    line = next(line for line in terminal_summary(bare).splitlines() if line.startswith("small    onnx"))
+    assert line.split()[2:8] == ["n/a"] * 6
+    assert "nothing to compare" in said(bare)
+
+
+def test_without_torch_the_slowest_is_the_baseline(with_trials: Change) -> None:
+    rest = with_trials(lambda t: t.strategy != "torch")
+    assert summarise(rest).baseline == "batched"
+
+
+def test_torch_is_the_baseline_even_where_it_is_not_the_slowest(run: Run) -> None:
+    trials = tuple(
+        dataclasses.replace(t, throughput_rps=1000.0) if t.strategy == "torch" else t for t in run.trials
+    )
+    assert summarise(dataclasses.replace(run, trials=trials)).baseline == "torch"
+
+
+def test_a_strategy_whose_trials_all_failed_is_still_a_row(run: Run) -> None:
+    trials = tuple(
+        dataclasses.replace(t, valid=False, throughput_rps=None, samples=None, error="never ready")
+        if t.strategy == "batched"
+        else t
+        for t in run.trials
+    )
+    table = terminal_summary(dataclasses.replace(run, trials=trials))
+    assert any(line.startswith("small    batched") and "0/6" in line for line in table.splitlines())
+
+
+def test_planned_trials_that_were_not_made_are_said(run: Run) -> None:
+    assert "2 planned trials not made." in said(dataclasses.replace(run, planned_trials=38))
+
+
+def test_labels_name_only_what_differs(run: Run) -> None:
+    assert summarise(run).case_label(SMALL) == "small"
+    raw = tuple(dataclasses.replace(t, encoding="raw") for t in run.trials)
+    both = summarise(dataclasses.replace(run, trials=run.trials + raw))
+    assert both.case_label(SMALL) == "small, json"
+
+
+def test_a_run_without_trials_has_nothing_to_report(run: Run) -> None:
+    empty = dataclasses.replace(run, trials=(), planned_trials=0)
+    assert said(empty) == "No trial was made: there is nothing to report."
+    assert terminal_summary(empty).startswith(said(empty))
+
+
+def test_the_terminal_names_starts_and_images_and_what_is_missing(run: Run) -> None:
+    strategies = {
+        **run.strategies,
+        "onnx": dataclasses.replace(run.strategies["onnx"], image=None, startup=None),
+    }
+    lines = terminal_summary(dataclasses.replace(run, strategies=strategies)).splitlines()
+    assert any(line.startswith("start, s: torch 5.96 (5.82") and "onnx n/a" in line for line in lines)
+    assert any("torch 252 MiB of 746 MiB, onnx n/a" in line for line in lines)
+
+
+def test_a_ratio_from_one_round_of_many_says_so(with_trials: Change) -> None:
+    thin = with_trials(lambda t: t.strategy == "torch" or (t.strategy == "onnx" and t.round == 3))
+    assert "one round only, the requests of torch" in said(thin)
+
+
+def test_the_terminal_fits_a_hundred_columns(run: Run) -> None:
+    lines = terminal_summary(run).splitlines()
+    assert max(map(len, lines)) <= 100
+    rows = [line for line in lines if line.startswith(("small", "seed", "payload"))]
+    assert len(rows) == 7
+    assert len({len(row) for row in rows}) == 1
