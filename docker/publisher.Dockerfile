@@ -22,15 +22,16 @@ COPY tools/install.sh locks/publisher.txt /build/
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
     sh /build/install.sh /build/publisher.txt /opt/venv /wheels
 COPY modelkit /app/modelkit
-RUN /opt/venv/bin/python -m compileall -q /app
+COPY model /app/model
+COPY images /app/images
+COPY --from=export /graph /app/graph
+# readable by the service's user, whatever the umask of the checkout
+RUN /opt/venv/bin/python -m compileall -q /app && chmod -R a+rX /app
 
 FROM ${BASE_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
-COPY model /app/model
-COPY images /app/images
-COPY --from=export /graph/model.onnx /app/graph/model.onnx
 WORKDIR /app
 USER 10001:10001
 CMD ["python", "-m", "modelkit", "publish", "--model-dir", "model", "--graph", "graph/model.onnx", "--images", "images"]

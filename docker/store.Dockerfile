@@ -9,7 +9,8 @@ COPY tools/install.sh locks/store.txt /build/
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
     sh /build/install.sh /build/store.txt /opt/venv /wheels
 COPY docker/healthcheck.py /app/
-RUN /opt/venv/bin/python -m compileall -q /app
+# readable by the service's user, whatever the umask of the checkout
+RUN /opt/venv/bin/python -m compileall -q /app && chmod -R a+rX /app
 
 FROM ${BASE_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

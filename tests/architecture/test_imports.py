@@ -19,8 +19,8 @@ ALLOWED: dict[str, set[str]] = {
     "batched_serving": {"serving_core", NETWORK},
     "modelkit": set(),
     "bench": set(),
-    "bench.load": {"bench.model", "bench.errors"},
-    "bench.measure": {"bench.model", "bench.errors", "bench.run_file", "bench.load"},
+    "bench.load": {"bench.model", "bench.errors", "bench.cores"},
+    "bench.measure": {"bench.model", "bench.errors", "bench.cores", "bench.run_file", "bench.load"},
     "bench.report": {"bench.model", "bench.errors", "bench.run_file"},
 }
 WITHOUT_TORCH = ["modelkit/publish.py", "modelkit/check.py", "modelkit/optimise.py", "modelkit/decode.py"]

@@ -89,7 +89,7 @@ def test_a_store_that_is_down_ends_the_start_with_one_line(project: Project) -> 
     project.compose("stop", "model-store")
     try:
         run = project.compose(
-            "run", "--rm", "--no-deps", "-T", "-e", "MODEL_PULL_TIMEOUT_S=3", "onnx_serving", check=False
+            "run", "--rm", "--no-deps", "-T", "-e", "STORE_TIMEOUT_S=3", "onnx_serving", check=False
         )
     finally:
         project.compose("start", "model-store")

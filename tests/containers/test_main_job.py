@@ -1,0 +1,127 @@
+"""The README's main job, with real containers: `make bench`, and `bench run` against a project that is up."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.containers.conftest import PORT_SETTINGS, Project, free_port
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1500)]
+
+ROOT = Path(__file__).parents[2]
+STRATEGIES = {"torch", "onnx", "batched"}
+
+
+def only_run(results: Path) -> Path:
+    (folder,) = results.iterdir()
+    assert re.fullmatch(r"\d{8}T\d{6}Z-\w+(-dirty)?", folder.name)
+    return folder
+
+
+def read(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    results = tmp_path_factory.mktemp("results")
+    environment = os.environ | {"COMPOSE_PROJECT_NAME": "model-serving-bench-quick"}
+    environment |= {setting: str(free_port()) for setting in PORT_SETTINGS.values()}
+    words = ["make", "bench", f"BENCH_ARGS=--quick --results {results}"]
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1400, check=False
+    )
+    return done, results
+
+
+def test_make_bench_ends_with_a_sentence_a_table_and_where_to_read_more(
+    quick: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, results = quick
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "it proves nothing" in done.stdout
+    assert all(re.search(rf"\b{name}\b.*\d", done.stdout) for name in STRATEGIES)
+    folder = only_run(results)
+    assert "report.md" in done.stdout
+    for plot in ("throughput", "latency", "startup", "image_size", "resources"):
+        assert (folder / "plots" / f"{plot}.png").stat().st_size > 5000
+        assert (folder / "plots" / f"{plot}.svg").stat().st_size > 5000
+
+
+def test_every_strategy_answered_both_payloads_and_never_wrongly(
+    quick: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    run = read(only_run(quick[1]))
+    assert {(t["strategy"], t["payload_class"]) for t in run["trials"]} == {
+        (name, payload) for name in STRATEGIES for payload in ("seed", "small")
+    }
+    for trial in run["trials"]:
+        assert trial["error"] is None
+        assert trial["wrong_answers"] == 0
+        assert trial["errors"] == 0
+        assert trial["throughput_rps"] > 0
+        assert trial["cpu_ms_per_request"] > 0
+        assert trial["peak_memory_bytes"] > 50_000_000
+    for name, strategy in run["strategies"].items():
+        assert len(strategy["startup"]["first_correct_answer_s"]) == 3, name
+        assert strategy["image"]["unpacked_bytes"] > strategy["image"]["compressed_bytes"] > 10_000_000
+        assert {loop["payload_class"] for loop in strategy["loops"]} == {"seed", "small"}
+
+
+def test_a_run_names_no_machine_and_stays_small(quick: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    folder = only_run(quick[1])
+    text = (folder / "run.json").read_text(encoding="utf-8") + (folder / "report.md").read_text(
+        encoding="utf-8"
+    )
+    assert str(ROOT) not in text
+    assert str(Path.home()) not in text
+    assert os.uname().nodename not in text
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 5_000_000
+
+
+def test_a_run_borrows_a_project_that_is_up_and_puts_it_back(project: Project, tmp_path: Path) -> None:
+    words = [
+        ".venv/bin/python",
+        "-m",
+        "bench",
+        "run",
+        "--quick",
+        "--strategies",
+        "onnx,torch",
+        "--payloads",
+        "small",
+    ]
+    words += [
+        "--concurrency",
+        "50",
+        "--window-s",
+        "2",
+        "--startups",
+        "1",
+        "--no-build",
+        "--results",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        words, cwd=ROOT, env=project.environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {t["strategy"] for t in read(only_run(tmp_path))["trials"]} == {"onnx", "torch"}
+    project.compose("up", "--detach", "--wait", "--no-build", "--no-recreate", check=False)
+    for name in STRATEGIES:
+        assert project.inspect(f"{name}_serving")["State"]["Running"], name
+
+
+def test_the_documented_curl_gets_an_answer(project: Project) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = next(line for line in readme.splitlines() if line.startswith("curl "))
+    here = command.replace("http://127.0.0.1:8080", project.addresses["onnx"])
+    assert here != command
+    done = subprocess.run(here, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S602  # the README's own line
+    assert json.loads(done.stdout)["prediction"] == "rime"

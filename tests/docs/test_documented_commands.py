@@ -1,0 +1,94 @@
+"""Every command of README.md and docs/ is run by a test: here, or in the test that this table names."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+# command (or its beginning) -> the test that runs it, where that is not this file
+ELSEWHERE = {
+    "make bench": "tests/containers/test_main_job.py",
+    "make test": ".ci/run",
+    "make lock": "tests/docs/test_documented_commands.py",
+    "docker compose up --build": "tests/containers/conftest.py",
+    "curl ": "tests/containers/test_main_job.py",
+    "python -m bench run": "tests/containers/test_main_job.py",
+    "python -m bench ceiling": "tests/bench/test_driver.py",
+    "python -m modelkit train": "tests/modelkit/test_training.py",
+    "python -m modelkit evaluate": "tests/modelkit/test_command.py",
+    "python -m modelkit images": "tests/modelkit/test_image_set.py",
+    "python -m modelkit export": "tests/modelkit/test_graph.py",
+    "python -m modelkit publish": "tests/modelkit/test_publish.py",
+    "python -m modelkit time-transform": "tests/modelkit/test_graph.py",
+    "export ": "tests/containers/test_compose.py",
+}
+HERE = ["python -m bench plan", "python -m bench report"]
+
+
+def documented() -> list[str]:
+    found = []
+    for page in PAGES:
+        for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [
+                line.split("  #")[0].strip() for line in lines if line.strip() and not line.startswith("#")
+            ]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("command", documented())
+def test_a_documented_command_has_a_test_that_runs_it(command: str) -> None:
+    if any(command.startswith(start) for start in HERE):
+        return
+    tests = [test for start, test in ELSEWHERE.items() if command.startswith(start)]
+    assert tests, f"no test runs: {command}"
+    assert all((ROOT / test).exists() for test in tests)
+
+
+@pytest.mark.parametrize("command", [c for c in documented() if c.startswith("python -m ")])
+def test_the_options_of_a_documented_command_exist(command: str) -> None:
+    """Each --option is in the verb's own --help."""
+    words = shlex.split(command)
+    verb = words[: 4 if len(words) > 3 and not words[3].startswith("-") and "." not in words[2] else 3]
+    shown = subprocess.run(
+        [sys.executable, *verb[1:], "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+    for word in words:
+        assert not word.startswith("--") or word in shown.stdout, f"{word} is not an option: {command}"
+
+
+def run_here(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable if word == "python" else word for word in shlex.split(command)]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize("command", [c for c in documented() if c.startswith("python -m bench plan")])
+def test_plan_says_what_a_run_does(command: str) -> None:
+    done = run_here(command, ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "torch" in done.stdout
+
+
+@pytest.mark.parametrize("command", [c for c in documented() if c.startswith("python -m bench report")])
+def test_report_makes_a_run_s_pictures_again(command: str, tmp_path: Path) -> None:
+    """On a copy: the committed reference run is not touched."""
+    run = Path(shlex.split(command)[-1])
+    shutil.copytree(ROOT / run, tmp_path / run.name)
+    shutil.rmtree(tmp_path / run.name / "plots")
+    (tmp_path / run.name / "report.md").unlink()
+    words = [*shlex.split(command)[:-1], str(tmp_path / run.name)]
+    done = run_here(shlex.join(words), ROOT)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / run.name / "plots").glob("*.png"))
+    assert (tmp_path / run.name / "report.md").read_text(encoding="utf-8") == (
+        ROOT / run / "report.md"
+    ).read_text(encoding="utf-8")
