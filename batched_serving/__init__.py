@@ -1,0 +1,1 @@
+"""PyTorch with dynamic batching, on a GPU where there is one."""

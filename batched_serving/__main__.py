@@ -1,0 +1,26 @@
+"""python -m batched_serving"""
+
+from serving_core.dispatch import Dispatcher
+from serving_core.engine import Engine
+from serving_core.pipeline import Pipeline
+from serving_core.serve import run
+from serving_core.settings import Settings
+
+
+def make_engine() -> Engine:
+    """Import PyTorch only now, when the server is already listening."""
+    from batched_serving.engine import BatchedEngine
+
+    return BatchedEngine()
+
+
+def make_dispatcher(pipeline: Pipeline, settings: Settings) -> Dispatcher:
+    """Return the dispatcher that batches across requests."""
+    from batched_serving.dispatch import Batched
+    from batched_serving.engine import on_gpu
+
+    return Batched(pipeline, settings, own_device=on_gpu())
+
+
+if __name__ == "__main__":
+    run("batched", make_engine, "TORCH_MODEL_URI", make_dispatcher)

@@ -1,0 +1,1 @@
+"""ONNX Runtime on a graph that was optimised offline and holds the transform."""

@@ -1,0 +1,15 @@
+"""python -m onnx_serving"""
+
+from serving_core.engine import Engine
+from serving_core.serve import run
+
+
+def make_engine() -> Engine:
+    """Import ONNX Runtime only now, when the server is already listening."""
+    from onnx_serving.engine import OnnxEngine
+
+    return OnnxEngine()
+
+
+if __name__ == "__main__":
+    run("onnx", make_engine, "ONNX_MODEL_URI")

@@ -1,0 +1,56 @@
+"""The exported graph in ONNX Runtime."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+
+from serving_core.engine import Logits, Pixels
+from serving_core.errors import StartError
+from serving_core.manifest import Manifest
+
+WARM_SIZES = ((256, 256), (300, 400), (727, 1200))
+ERRORS_ONLY = 3
+
+
+class OnnxEngine:
+    """One session; each calling thread computes on one core."""
+
+    name = "onnx"
+    takes: Literal["crop", "image"] = "image"
+
+    def load(self, path: Path, manifest: Manifest, threads: int) -> None:
+        """Open the graph as it is; raises StartError when it is not one, or not this model's."""
+        # As many requests as cores are computed side by side: more threads in one would only get in the way.
+        del threads
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        options.log_severity_level = ERRORS_ONLY
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - its exceptions share no base class but this
+            cause = str(error).splitlines()[0]
+            raise StartError(f"{path.name} is no graph that ONNX Runtime can open ({cause})") from None
+        inputs = [given.name for given in self._session.get_inputs()]
+        outputs = {made.name: made.shape for made in self._session.get_outputs()}
+        if inputs != ["image"] or outputs.get("logits", [0])[-1] != len(manifest.labels):
+            raise StartError(
+                f"{path.name} has inputs {inputs} and outputs {outputs}: "
+                f"publish a graph from `image` to `logits` of {len(manifest.labels)} classes"
+            )
+
+    def warm(self) -> None:
+        """Compute a blank image of each of a few sizes."""
+        for height, width in WARM_SIZES:
+            self.predict(np.zeros((1, height, width, 3), np.uint8))
+
+    def predict(self, batch: Pixels) -> Logits:
+        """Return float32 logits [n, classes] of uint8 images [n, height, width, 3]."""
+        logits: Logits = self._session.run(["logits"], {"image": batch})[0]
+        return logits

@@ -1,0 +1,1 @@
+"""What every service shares: decoding, transforms, HTTP, limits, model loading, metrics and lifecycle."""

@@ -1,0 +1,56 @@
+"""How many cores this process may use: its affinity and its cgroup's quota, never the host's count."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def usable_cores(
+    cgroup_root: Path = Path("/sys/fs/cgroup"),
+    membership: Path = Path("/proc/self/cgroup"),
+    affinity: int | None = None,
+) -> int:
+    """Return the smaller of the affinity's cores and the CPU quota rounded up, at least 1."""
+    cores = len(os.sched_getaffinity(0)) if affinity is None else affinity
+    quotas = [quota for quota in _quotas(cgroup_root, membership) if quota > 0]
+    return max(1, min([cores, *(math.ceil(quota) for quota in quotas)]))
+
+
+def _quotas(root: Path, membership: Path) -> Iterator[float]:
+    """Yield every quota, in cores, set on this process's cgroup or one of its ancestors."""
+    for line in _read(membership).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            for folder in _ancestry(root, path):
+                yield _v2_quota(folder)
+        elif "cpu" in controllers.split(","):
+            for folder in _ancestry(root / "cpu", path):
+                yield _v1_quota(folder)
+
+
+def _ancestry(root: Path, path: str) -> list[Path]:
+    """Return the folder of `path` under `root` and all above it: a container may see only the last."""
+    parts = [part for part in path.split("/") if part and part != ".."]
+    return [root.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
+
+
+def _v2_quota(folder: Path) -> float:
+    fields = _read(folder / "cpu.max").split()
+    if len(fields) != 2 or fields[0] == "max":
+        return 0.0
+    return int(fields[0]) / int(fields[1])
+
+
+def _v1_quota(folder: Path) -> float:
+    quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    if not quota or not period or int(quota) <= 0:
+        return 0.0
+    return int(quota) / int(period)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,21 @@
+"""The errors a service can end with or answer with."""
+
+import math
+
+
+class StartError(Exception):
+    """The service cannot start; the message is one line that says what is wrong and how to put it right."""
+
+
+class StoreError(StartError):
+    """The model could not be brought here whole and verified."""
+
+
+class RequestError(Exception):
+    """A request is refused: `status` and `message` go to the client, `retry_after_s` as whole seconds."""
+
+    def __init__(self, status: int, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.retry_after_s = None if retry_after_s is None else max(1, math.ceil(retry_after_s))

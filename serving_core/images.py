@@ -1,0 +1,109 @@
+"""Encoded bytes to RGB pixels, and RGB pixels to the network's crop: the reference transform's uint8 half."""
+
+import struct
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from serving_core.errors import RequestError
+from serving_core.manifest import Transform
+
+# Naming the plugins here spares Image.open its search for, and import of, every format Pillow knows.
+FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        JpegImagePlugin.JpegImageFile,
+        PngImagePlugin.PngImageFile,
+        WebPImagePlugin.WebPImageFile,
+        GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile,
+    )
+)
+ORIENTATION = 0x0112
+# What Pillow raises for bytes that are broken, depending on where in which format the break is.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    MemoryError,
+)
+
+# Pillow's own limit is one per process and only warns at first; ours is checked in every call.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def decode(data: bytes, max_pixels: int) -> Image.Image:
+    """Decode to an upright RGB image; raises RequestError 413 over `max_pixels`, 422 for a broken one."""
+    try:
+        image: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise RequestError(422, "this is no image: send a whole JPEG, PNG, WebP, GIF or BMP") from None
+    except BROKEN as error:
+        raise _broken(error) from None
+    width, height = image.size
+    if width * height > max_pixels:
+        raise RequestError(
+            413, f"the image has {width}x{height} pixels: send one of at most {max_pixels} pixels in all"
+        )
+    try:
+        image.load()
+        if image.getexif().get(ORIENTATION, 1) != 1:
+            image = ImageOps.exif_transpose(image)
+        return _to_rgb(image)
+    except BROKEN as error:
+        raise _broken(error) from None
+
+
+def crop(image: Image.Image, transform: Transform) -> NDArray[np.uint8]:
+    """Return uint8 [crop, crop, 3]: shortest side resized (antialiased bilinear), then centre-cropped.
+
+    Only the crop's source region is resampled, which gives the pixels of resizing it all within a level.
+    """
+    width, height = image.size
+    short = min(width, height)
+    new_width = transform.resize if width == short else transform.resize * width // height
+    new_height = transform.resize if height == short else transform.resize * height // width
+    left, top = _margin(new_width, transform.crop), _margin(new_height, transform.crop)
+    scale_x, scale_y = width / new_width, height / new_height
+    box = (
+        left * scale_x,
+        top * scale_y,
+        min(float(width), (left + transform.crop) * scale_x),
+        min(float(height), (top + transform.crop) * scale_y),
+    )
+    resized = image.resize((transform.crop, transform.crop), Image.Resampling.BILINEAR, box=box)
+    return np.array(resized)  # a copy: the view is read-only, which PyTorch warns of
+
+
+def _margin(size: int, crop_size: int) -> int:
+    return round((size - crop_size) / 2)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I"):
+        levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        image = Image.fromarray((levels // 257).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def _broken(error: BaseException) -> RequestError:
+    reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    return RequestError(422, f"the image is truncated or corrupt ({reason}): send a whole image file")

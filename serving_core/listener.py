@@ -1,0 +1,47 @@
+"""The listening socket: bound before anything else, and closed without cutting anybody off."""
+
+import ctypes
+import socket
+import struct
+from contextlib import suppress
+
+from serving_core.errors import StartError
+
+SO_ATTACH_FILTER = 26
+# A classic BPF program over a segment's TCP header: drop it when SYN is set, else let it pass.
+DROP_SYN = (
+    (0x30, 0, 0, 13),  # load the byte of flags
+    (0x45, 0, 1, 0x02),  # SYN set? go on; else skip one
+    (0x06, 0, 0, 0),  # drop
+    (0x06, 0, 0, 0xFFFFFFFF),  # pass
+)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a bound TCP socket; raises StartError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"cannot listen on HOST={host} PORT={port} ({error.strerror}): "
+            "stop what listens there or set another PORT"
+        ) from None
+    return listener
+
+
+def stop_admitting(listener: socket.socket) -> None:
+    """Let no new connection begin, while those the kernel has completed are still accepted.
+
+    Closing a listener resets every connection that waits in its queue, request and all; so first the queue
+    must stop growing. A client that tries meanwhile tries again in a second and is refused then.
+    """
+    program = b"".join(struct.pack("HBBI", *instruction) for instruction in DROP_SYN)
+    code = ctypes.create_string_buffer(program, len(program))
+    with suppress(OSError):  # a kernel without filters: the queue is merely likely to be empty
+        listener.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(DROP_SYN), ctypes.addressof(code))
+        )

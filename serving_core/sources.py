@@ -1,0 +1,199 @@
+"""Where objects are kept: Google Cloud Storage and plain HTTPS behind one small interface."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+from urllib.parse import unquote, urlsplit
+
+from serving_core.errors import StoreError
+
+CHUNK_BYTES = 1024 * 1024
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 30.0
+TIMEOUT_S = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
+
+
+class Missing(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
+    """There is no such object."""
+
+
+class Refused(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
+    """The store knows who asks, or does not, and says no."""
+
+
+class Transient(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
+    """A fault that may be gone in a moment."""
+
+
+class Corrupt(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
+    """The bytes that came are not the object's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """What a store says of an object: version ("" when unknown), bytes and base64 crc32c where it tells."""
+
+    version: str
+    size_bytes: int | None
+    crc32c: str | None
+
+
+class Source(Protocol):
+    """One object in some store; both calls raise Missing, Refused, Transient or Corrupt."""
+
+    def describe(self) -> Object:
+        """Ask for the object's present version."""
+
+    def download(self, file: BinaryIO) -> None:
+        """Stream the object's bytes into `file`."""
+
+    def close(self) -> None:
+        """Close the connections to the store."""
+
+
+def open_source(uri: str, local_store: str | None = None) -> Source:
+    """Return the source that `uri` names; raises StoreError for a scheme or form that is not served.
+
+    With `local_store`, "bucket=http://host:port", that bucket is a stand-in's and needs no credentials.
+    """
+    parts = urlsplit(uri)
+    name = unquote(parts.path.lstrip("/"))
+    if parts.scheme == "gs" and parts.netloc and name:
+        bucket, _, endpoint = (local_store or "").partition("=")
+        return _GoogleObject(parts.netloc, name, endpoint if bucket == parts.netloc else None)
+    if parts.netloc and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+        return _WebObject(uri)
+    raise StoreError(f"{uri} is no model address: give gs://bucket/name, file:///path or https://host/path")
+
+
+class _GoogleObject:
+    def __init__(self, bucket: str, name: str, endpoint: str | None) -> None:
+        # Imported on use: it costs a third of a second that a service with a local model need not pay.
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import storage
+
+        with _google_faults():
+            credentials: Any
+            if endpoint or os.environ.get("STORAGE_EMULATOR_HOST"):
+                credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth types it not
+            else:
+                credentials = _credentials()
+            # Reading an object names its bucket, so no project is looked up or needed.
+            self._client = storage.Client(
+                project="unused",
+                credentials=credentials,
+                client_options={"api_endpoint": endpoint} if endpoint else None,
+            )
+        self._bucket = self._client.bucket(bucket)
+        self._name = name
+
+    def describe(self) -> Object:
+        blob = self._bucket.blob(self._name)
+        with _google_faults():
+            blob.reload(retry=None, timeout=TIMEOUT_S)
+        return Object(str(blob.generation), blob.size, blob.crc32c)
+
+    def download(self, file: BinaryIO) -> None:
+        # A blob that was described would be fetched from the address in its metadata, which is the store's
+        # own idea of where it can be reached; a new one is fetched from where we reach the store.
+        blob = self._bucket.blob(self._name)
+        with _google_faults():
+            # The caller verifies against the metadata, which holds where a response carries no checksum too.
+            blob.download_to_file(file, retry=None, timeout=TIMEOUT_S, checksum=None, raw_download=True)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _credentials() -> Any:
+    import google.auth
+    from google.oauth2.credentials import Credentials
+
+    token = os.environ.get("CLOUDSDK_AUTH_ACCESS_TOKEN")
+    if token:
+        return Credentials(token)  # type: ignore[no-untyped-call]  # google-auth types it not
+    credentials, _ = google.auth.default(scopes=[READ_ONLY])
+    return credentials
+
+
+@contextmanager
+def _google_faults() -> Iterator[None]:
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+
+    try:
+        with _connection_faults():
+            yield
+    except api.NotFound:
+        raise Missing from None
+    except (api.TooManyRequests, api.ServerError, auth.TransportError) as error:
+        raise Transient(_one_line(error)) from None
+    except (api.GoogleAPICallError, auth.GoogleAuthError) as error:
+        raise Refused(_one_line(error)) from None
+
+
+class _WebObject:
+    def __init__(self, uri: str) -> None:
+        import requests
+
+        self._uri = uri
+        self._session = requests.Session()
+        self._session.headers["Accept-Encoding"] = "identity"
+
+    def describe(self) -> Object:
+        with _connection_faults():
+            answer = self._session.head(self._uri, timeout=TIMEOUT_S, allow_redirects=True)
+        _check_status(answer.status_code)
+        headers = answer.headers
+        length = headers.get("Content-Length", "")
+        hashes = [part.strip() for part in headers.get("x-goog-hash", "").split(",")]
+        crc32c = next((part[len("crc32c=") :] for part in hashes if part.startswith("crc32c=")), None)
+        version = (
+            headers.get("x-goog-generation") or headers.get("ETag") or headers.get("Last-Modified") or ""
+        )
+        return Object(version, int(length) if length.isdigit() else None, crc32c)
+
+    def download(self, file: BinaryIO) -> None:
+        with _connection_faults(), self._session.get(self._uri, timeout=TIMEOUT_S, stream=True) as answer:
+            _check_status(answer.status_code)
+            for chunk in answer.iter_content(CHUNK_BYTES):
+                file.write(chunk)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _check_status(status: int) -> None:
+    if status in (404, 410):
+        raise Missing
+    if status == 429 or status >= 500:
+        raise Transient(f"HTTP status {status}")
+    if status >= 400:
+        raise Refused(f"HTTP status {status}")
+
+
+@contextmanager
+def _connection_faults() -> Iterator[None]:
+    import requests
+    import urllib3
+
+    try:
+        yield
+    except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError) as error:
+        raise Corrupt(f"the transfer ended early, {_one_line(error)}") from None
+    except (
+        requests.exceptions.ConnectionError,
+        requests.exceptions.Timeout,
+        urllib3.exceptions.HTTPError,
+    ) as error:
+        raise Transient(_one_line(error)) from None
+    except requests.exceptions.RequestException as error:
+        raise Refused(_one_line(error)) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,171 @@
+"""The model's way here: pulled from its address, verified, and kept for the next start."""
+
+import base64
+import hashlib
+import logging
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from serving_core.errors import StoreError
+from serving_core.manifest import Manifest, read_manifest
+from serving_core.sources import Corrupt, Missing, Object, Refused, Source, Transient, open_source
+
+MANIFEST_NAME = "model.json"
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 4.0
+# A bad copy may be the network's fault once or twice; a third one is the object's.
+CORRUPT_ATTEMPTS = 3
+
+log = logging.getLogger("serving_core.store")
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A verified file: where it lies, which version of the object it is, and whether it was here already."""
+
+    uri: str
+    path: Path
+    version: str
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model's verified file and its manifest."""
+
+    path: Path
+    manifest: Manifest
+    cached: bool
+
+
+def pull_model(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Model:
+    """Pull the model at `uri` and the manifest beside it; raises StartError unless both are as published."""
+    manifest_uri = uri.rpartition("/")[0] + "/" + MANIFEST_NAME
+    pulled_manifest = pull(manifest_uri, cache_dir, timeout_s, local_store)
+    manifest = read_manifest(pulled_manifest.path.read_bytes(), manifest_uri)
+    pulled = pull(uri, cache_dir, timeout_s, local_store)
+    expected = manifest.sha256.get(uri.rpartition("/")[2])
+    if expected is not None and _sha256(pulled.path) != expected:
+        raise StoreError(
+            f"{uri} is not the file that {manifest_uri} lists (sha256 differs): publish both again"
+        )
+    return Model(pulled.path, manifest, pulled.cached and pulled_manifest.cached)
+
+
+def pull(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Pulled:
+    """Bring the object at `uri` into `cache_dir` unless its present version is there.
+
+    Transient faults are retried for `timeout_s` seconds in all; raises StoreError, one line, for all others.
+    `local_store` is "bucket=http://host:port" for a bucket that a stand-in holds.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return _local(uri, Path(unquote(parts.path)))
+    try:
+        with closing(open_source(uri, local_store)) as source:
+            return _retrying(lambda: _pull_once(source, uri, cache_dir), timeout_s)
+    except Missing:
+        raise StoreError(f"{uri} does not exist: publish the model or correct the address") from None
+    except Refused as error:
+        raise StoreError(
+            f"{uri} may not be read ({error}): grant this service's account read access"
+        ) from None
+    except Corrupt as error:
+        raise StoreError(f"{uri} arrived damaged ({error}): publish it again") from None
+    except Transient as error:
+        raise StoreError(
+            f"{uri} could not be reached for {timeout_s:g} s ({error}): check its address and that it is up"
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"{uri} cannot be kept in MODEL_CACHE_DIR={cache_dir} ({error}): make room or grant access"
+        ) from None
+
+
+def _retrying(attempt: Callable[[], Pulled], timeout_s: float) -> Pulled:
+    give_up = time.monotonic() + timeout_s
+    wait_s, corrupt = FIRST_WAIT_S, 0
+    while True:
+        try:
+            return attempt()
+        except Corrupt:
+            corrupt += 1
+            if corrupt >= CORRUPT_ATTEMPTS:
+                raise
+        except Transient as error:
+            log.debug("the store is not answering; trying again", extra={"fault": str(error)})
+            if time.monotonic() + wait_s > give_up:
+                raise
+        time.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _pull_once(source: Source, uri: str, cache_dir: Path) -> Pulled:
+    found = source.describe()
+    key = hashlib.sha256(f"{uri}\n{found.version}".encode()).hexdigest()[:32]
+    path = cache_dir / f"{key}-{uri.rpartition('/')[2]}"
+    if found.version and path.is_file() and _fault(path, found) is None:
+        return Pulled(uri, path, found.version, cached=True)
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    _download(source, found, path)
+    return Pulled(uri, path, found.version, cached=False)
+
+
+def _download(source: Source, found: Object, path: Path) -> None:
+    """Stream to a temporary neighbour, verify it, and only then give it its name."""
+    handle, name = tempfile.mkstemp(prefix=".pull-", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            source.download(file)
+            file.flush()
+            os.fsync(file.fileno())
+        fault = _fault(temporary, found)
+        if fault is not None:
+            raise Corrupt(fault)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fault(path: Path, found: Object) -> str | None:
+    """Say what keeps the file from being the object, None when nothing does."""
+    size = path.stat().st_size
+    if found.size_bytes is not None and size != found.size_bytes:
+        return f"{size} bytes of {found.size_bytes}"
+    if size == 0:
+        return "it is empty"
+    if found.crc32c is not None:
+        # Imported on use: a file:// model needs no checksum of a store.
+        import google_crc32c
+
+        digest = google_crc32c.Checksum(path.read_bytes()).digest()  # type: ignore[no-untyped-call]  # untyped there
+        if base64.b64encode(digest).decode() != found.crc32c:
+            return "its crc32c differs"
+    return None
+
+
+def _local(uri: str, path: Path) -> Pulled:
+    try:
+        if path.stat().st_size == 0:
+            raise StoreError(f"{uri} is empty: publish it again")
+        with path.open("rb"):
+            return Pulled(uri, path, "", cached=True)
+    except FileNotFoundError:
+        raise StoreError(f"{uri} does not exist: correct the address or make the file") from None
+    except OSError as error:
+        raise StoreError(
+            f"{uri} cannot be read ({error.strerror}): grant this service's user read access"
+        ) from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,252 @@
+"""The small parts: cores, settings, manifest, bodies, admission, answers, logs."""
+
+import asyncio
+import base64
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving_core.admission import Admission
+from serving_core.bodies import BodyReader, Disconnected, content_type_of, image_bytes
+from serving_core.cores import usable_cores
+from serving_core.errors import RequestError, StartError
+from serving_core.logs import JsonLines
+from serving_core.manifest import read_manifest
+from serving_core.metrics import Metrics
+from serving_core.pipeline import answer
+from serving_core.settings import load_settings
+
+
+def cgroup(folder: Path, membership: str, files: dict[str, str]) -> dict[str, Any]:
+    (folder / "membership").write_text(membership)
+    for name, content in files.items():
+        path = folder / "root" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return {"cgroup_root": folder / "root", "membership": folder / "membership", "affinity": 8}
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        ("0::/\n", {"cpu.max": "max 100000"}, 8),
+        ("0::/\n", {"cpu.max": "200000 100000"}, 2),
+        ("0::/\n", {"cpu.max": "150000 100000"}, 2),
+        ("0::/\n", {"cpu.max": "20000 100000"}, 1),
+        ("0::/a/b\n", {"a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, 3),
+        ("0::/../x\n", {"cpu.max": "100000 100000"}, 1),
+        (
+            "4:cpu,cpuacct:/docker/1\n2:memory:/docker/1\n",
+            {"cpu/cpu.cfs_quota_us": "400000", "cpu/cpu.cfs_period_us": "100000"},
+            4,
+        ),
+        ("4:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ("", {}, 8),
+    ],
+)
+def test_cores_are_the_smaller_of_affinity_and_quota(
+    tmp_path: Path, membership: str, files: dict[str, str], cores: int
+) -> None:
+    assert usable_cores(**cgroup(tmp_path, membership, files)) == cores
+
+
+def test_affinity_bounds_the_cores_where_the_quota_is_wider(tmp_path: Path) -> None:
+    given = cgroup(tmp_path, "0::/\n", {"cpu.max": "900000 100000"})
+    assert usable_cores(**{**given, "affinity": 3}) == 3
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("PORT", "http"), ("PORT", "70000"), ("MAX_PIXELS", "-1"), ("LOG_LEVEL", "loud"), ("LOCAL_STORE", "x")],
+)
+def test_a_wrong_setting_is_named_with_what_would_be_right(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("TORCH_MODEL_URI", "gs://a/b")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(StartError, match=f"{variable}={value!r}: .*(should|input)") as caught:
+        load_settings("torch", "TORCH_MODEL_URI")
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_come_from_the_environment_and_an_empty_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_MODEL_URI", "gs://a/b")
+    monkeypatch.setenv("THREADS", "")
+    monkeypatch.setenv("MAX_BATCH", "7")
+    settings = load_settings("torch", "TORCH_MODEL_URI")
+    assert (settings.model_uri, settings.threads, settings.max_batch) == ("gs://a/b", usable_cores(), 7)
+
+
+def test_a_missing_model_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONNX_MODEL_URI", raising=False)
+    with pytest.raises(StartError, match="ONNX_MODEL_URI is not set: give"):
+        load_settings("onnx", "ONNX_MODEL_URI")
+
+
+def manifest(**changes: object) -> bytes:
+    transform = {"resize": 256, "crop": 224, "interpolation": "bilinear", "antialias": True}
+    statistics = {"mean": [0.4, 0.4, 0.4], "std": [0.2, 0.2, 0.2]}
+    whole = {"name": "m", "architecture": "a", "labels": ["x", "y"], "transform": transform | statistics}
+    return json.dumps(whole | changes).encode()
+
+
+def test_a_manifest_is_read_into_values() -> None:
+    read = read_manifest(manifest(files={"w": {"bytes": 1, "sha256": "0" * 64}}, metrics={}), "here")
+    assert (read.labels, read.transform.crop, dict(read.sha256)) == (("x", "y"), 224, {"w": "0" * 64})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "not a manifest"),
+        (manifest(labels=["x"]), "labels"),
+        (manifest(labels=["x", "x"]), "differ"),
+        (manifest(transform={"resize": 1}), "transform.crop"),
+        (manifest(files={"w": {"sha256": "short"}}), "sha256"),
+    ],
+)
+def test_a_wrong_manifest_is_told_by_field(text: bytes, says: str) -> None:
+    with pytest.raises(StartError, match=says) as caught:
+        read_manifest(text, "gs://b/model.json")
+    assert str(caught.value).startswith("gs://b/model.json")
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json; charset=utf-8", "IMAGE/JPEG", "application/octet-stream"]
+)
+def test_served_types_are_known_by_their_name_alone(kind: str) -> None:
+    assert content_type_of({b"content-type": kind.encode()}) == kind.partition(";")[0].lower()
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data; boundary=x"])
+def test_other_types_are_refused(kind: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        content_type_of({b"content-type": kind.encode()} if kind else {})
+    assert refused.value.status == 415
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[]", b"{}", b'{"image": 1}', b'{"image": ""}', b'{"image": "*"}', b'{"image": "YQ"}'),
+        *(b'{"image": "YQ==", "more": 1}', b'{"image": "\xc3\xa9"}', b"\xff"),
+    ],
+)
+def test_a_body_that_is_not_base64_in_json_is_refused(body: bytes) -> None:
+    with pytest.raises(RequestError) as refused:
+        image_bytes("application/json", body)
+    assert refused.value.status == 400
+    assert ":" in refused.value.message
+
+
+def test_an_image_comes_out_of_json_and_of_a_raw_body() -> None:
+    body = json.dumps({"image": base64.b64encode(b"pixels").decode()}).encode()
+    assert image_bytes("application/json", body) == b"pixels"
+    assert image_bytes("image/png", b"pixels") == b"pixels"
+
+
+def reader(
+    *chunks: bytes, headers: dict[bytes, bytes] | None = None, end: str = "http.request"
+) -> BodyReader:
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": end, "body": b"", "more_body": False})
+
+    async def receive() -> dict[str, Any]:
+        if not messages:
+            await asyncio.Event().wait()
+        return messages.pop(0)
+
+    return BodyReader(receive, headers or {})
+
+
+def test_a_body_is_joined_and_limits_hold_while_it_streams() -> None:
+    assert asyncio.run(reader(b"ab", b"cd").read(4, 1)) == b"abcd"
+    with pytest.raises(RequestError) as refused:
+        asyncio.run(reader(b"ab", b"cd").read(3, 1))
+    assert refused.value.status == 413
+    with pytest.raises(RequestError) as refused:
+        asyncio.run(reader(headers={b"content-length": b"9"}).read(3, 1))
+    assert refused.value.status == 413
+    with pytest.raises(Disconnected):
+        asyncio.run(reader(b"ab", end="http.disconnect").read(4, 1))
+
+
+def test_a_body_that_does_not_come_is_refused_with_408() -> None:
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError("never reached")
+
+    with pytest.raises(RequestError) as refused:
+        asyncio.run(BodyReader(receive, {}).read(3, 0.01))
+    assert refused.value.status == 408
+
+
+def test_a_refused_body_is_read_away_unless_its_sender_waits_to_be_asked() -> None:
+    assert asyncio.run(reader(b"ab", b"cd").discard(1))
+    assert not asyncio.run(reader(b"ab", headers={b"expect": b"100-continue"}).discard(1))
+
+
+def test_a_full_queue_asks_to_wait_as_long_as_its_work_takes() -> None:
+    now = [0.0]
+    admission = Admission(100, 1000, Metrics(), lambda: now[0])
+    for _ in range(100):
+        admission.enter(1)
+    for _ in range(100):
+        now[0] += 0.5
+        admission.leave(1)
+        admission.enter(1)
+    with pytest.raises(RequestError) as refused:
+        admission.enter(1)
+    assert refused.value.status == 429
+    assert refused.value.retry_after_s == 50
+
+
+def test_the_queue_is_bounded_in_bytes_but_takes_one_of_any_size() -> None:
+    admission = Admission(100, 1000, Metrics())
+    admission.enter(5000)
+    with pytest.raises(RequestError):
+        admission.enter(1)
+    admission.leave(5000)
+    admission.enter(900)
+    with pytest.raises(RequestError):
+        admission.enter(200)
+
+
+def test_idle_time_is_not_taken_for_service_time() -> None:
+    now = [0.0]
+    admission = Admission(10, 1000, Metrics(), lambda: now[0])
+    for _ in range(50):
+        admission.enter(1)
+        now[0] += 100
+        admission.leave(1)
+    assert admission.service_s < 1
+
+
+def test_an_answer_is_a_softmax_over_the_labels() -> None:
+    made = json.loads(answer(np.array([1000.0, 1001.0], np.float32), ("x", "y")))
+    assert made["prediction"] == "y"
+    assert made["probabilities"] == pytest.approx({"x": 1 / (1 + np.e), "y": np.e / (1 + np.e)})
+
+
+def test_logits_that_are_not_finite_are_our_fault() -> None:
+    with pytest.raises(RequestError) as refused:
+        answer(np.array([np.nan, 1.0], np.float32), ("x", "y"))
+    assert refused.value.status == 500
+
+
+def test_a_log_line_is_one_json_object_with_its_extras_and_trace() -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError as error:
+        record = logging.LogRecord("n", logging.ERROR, "f", 1, "it %s", ("broke",), (ValueError, error, None))
+    record.request_id = "r1"
+    text = JsonLines("torch").format(record)
+    line = json.loads(text)
+    assert "\n" not in text
+    assert (line["message"], line["service"], line["request_id"]) == ("it broke", "torch", "r1")
+    assert "two" in line["trace"]

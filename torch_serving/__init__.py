@@ -1,0 +1,1 @@
+"""Eager PyTorch, one image at a time: the baseline."""

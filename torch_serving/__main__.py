@@ -1,0 +1,15 @@
+"""python -m torch_serving"""
+
+from serving_core.engine import Engine
+from serving_core.serve import run
+
+
+def make_engine() -> Engine:
+    """Import PyTorch only now, when the server is already listening."""
+    from torch_serving.engine import TorchEngine
+
+    return TorchEngine()
+
+
+if __name__ == "__main__":
+    run("torch", make_engine, "TORCH_MODEL_URI")

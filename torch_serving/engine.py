@@ -1,0 +1,52 @@
+"""The network in eager PyTorch on the CPU."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from modelkit.network import MobileNetV3Small
+from serving_core.engine import Logits, Pixels
+from serving_core.errors import StartError
+from serving_core.manifest import Manifest
+
+WARM_RUNS = 5
+
+
+class TorchEngine:
+    """Eager, in eval mode, without autograd; each calling thread computes on one core."""
+
+    name = "torch"
+    takes: Literal["crop", "image"] = "crop"
+
+    def load(self, path: Path, manifest: Manifest, threads: int) -> None:
+        """Load safetensors weights strictly; raises StartError when they are not this network's."""
+        # As many requests as cores are computed side by side: more threads in one would only get in the way.
+        del threads
+        torch.set_num_threads(1)
+        self._crop = manifest.transform.crop
+        self._mean = torch.tensor(manifest.transform.mean).view(1, 3, 1, 1) * 255
+        self._std = torch.tensor(manifest.transform.std).view(1, 3, 1, 1) * 255
+        network = MobileNetV3Small(len(manifest.labels))
+        try:
+            network.load_state_dict(load_file(path), strict=True)
+        except (SafetensorError, RuntimeError) as error:
+            cause = str(error).splitlines()[0]
+            raise StartError(f"{path.name} holds no weights of {manifest.architecture} ({cause})") from None
+        self._network = network.eval()
+
+    def warm(self) -> None:
+        """Compute a few blank images."""
+        for _ in range(WARM_RUNS):
+            self.predict(np.zeros((1, self._crop, self._crop, 3), np.uint8))
+
+    def predict(self, batch: Pixels) -> Logits:
+        """Return float32 logits [n, classes] of uint8 crops [n, crop, crop, 3]."""
+        with torch.inference_mode():
+            pixels: Tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).float()
+            logits: Logits = self._network((pixels - self._mean) / self._std).numpy()
+        return logits
