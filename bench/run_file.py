@@ -19,11 +19,14 @@ def write_run(run: Run, folder: Path) -> None:
     """Replace the folder's run.json in one step, so that a reader never sees half of it."""
     text = json.dumps(dataclasses.asdict(run), indent=1, allow_nan=False)
     fresh = folder / f".{FILE_NAME}.{os.getpid()}"
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / FILE_NAME)
+    try:
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(folder / FILE_NAME)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def read_run(folder: Path) -> Run:

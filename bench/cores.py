@@ -1,0 +1,65 @@
+"""Which cores drive and which serve: disjoint where there are two or more."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bench.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Core numbers for the harness with its driver, for the service under test, and all there are."""
+
+    driver: tuple[int, ...]
+    service: tuple[int, ...]
+    available: tuple[int, ...]
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether driver and service share no core."""
+        return not set(self.driver) & set(self.service)
+
+
+def choose_cores(driver: str | None, service: str | None) -> Cores:
+    """The cores asked for ("0", "0,2", "2-3"), else the first for the driver and the last for the service."""
+    available = sorted(os.sched_getaffinity(0))
+    cores = Cores(
+        parse_cores(driver) if driver else (available[0],),
+        parse_cores(service) if service else (available[-1],),
+        tuple(available),
+    )
+    for number in (*cores.driver, *cores.service):
+        if number not in available:
+            raise UsageError(f"core {number} is not available: choose among {format_cores(available)}")
+    return cores
+
+
+def parse_cores(text: str) -> tuple[int, ...]:
+    """Core numbers from "0,2-3"; raises UsageError where it is no such list."""
+    cores: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise UsageError(f"{text!r} is no list of cores: write it like 0,2-3")
+        cores.update(range(int(first), int(last or first) + 1))
+    if not cores:
+        raise UsageError(f"{text!r} names no core: write it like 0,2-3")
+    return tuple(sorted(cores))
+
+
+def format_cores(cores: tuple[int, ...] | list[int]) -> str:
+    """Core numbers as a cpuset writes them."""
+    return ",".join(str(number) for number in cores)
+
+
+@contextmanager
+def pinned(cores: tuple[int, ...]) -> Iterator[None]:
+    """Let what this thread starts inside the block run on the cores only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,1 @@
+"""Running strategies and measuring them: registry, runtimes, resources, startup, trials, sessions."""

@@ -1,0 +1,128 @@
+"""The docker compose command line, with the harness's override beside the project's own file."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.cores import Cores, format_cores
+from bench.errors import BenchError
+from bench.measure.ports import PortBusyError, busy_message
+from bench.measure.registry import FILE_NAME, Registry
+
+BUSY = re.compile(
+    r"(?:Bind for [^\s]*?:(\d+) failed: port is already allocated"
+    r"|listen tcp[46]? [^\s]*?:(\d+): bind: address already in use"
+    r"|[^\s]*?:(\d+)[^\n]*address already in use)"
+)
+
+
+class ComposeCli:
+    """Runs docker compose for one project; output is kept for messages, or shown on stderr."""
+
+    def __init__(self, registry: Registry, cores: Cores) -> None:
+        self._registry = registry
+        self._scratch = tempfile.TemporaryDirectory(prefix="bench-compose-")
+        override = Path(self._scratch.name) / "override.json"
+        override.write_text(json.dumps(_override(registry, cores)), encoding="utf-8")
+        self._base = ["docker", "compose", "-f", FILE_NAME]
+        self._with_override = [*self._base, "-f", str(override)]
+        self._environment = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", **os.environ}
+
+    def close(self) -> None:
+        """Remove the override."""
+        self._scratch.cleanup()
+
+    def command(self, *args: str, own: bool = False) -> list[str]:
+        """The whole command line; `own` leaves the override out, as the user's own command would."""
+        return [*(self._base if own else self._with_override), *args]
+
+    def build(self, *services: str) -> int:
+        """Build the services' images with the output on stderr; returns the exit status."""
+        wheels = None if "WHEELS_DIR" in self._environment else _wheels_folder()
+        environment = {**self._environment, **({"WHEELS_DIR": wheels} if wheels else {})}
+        return subprocess.run(  # noqa: S603  # docker, with arguments of our own
+            self.command("build", *services, own=True),
+            cwd=self._registry.root,
+            env=environment,
+            stdout=sys.stderr,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        ).returncode
+
+    def run(self, *args: str, own: bool = False) -> str:
+        """Run and return stdout; raises BenchError with compose's last line, or PortBusyError."""
+        done = subprocess.run(  # noqa: S603  # docker, with arguments of our own
+            self.command(*args, own=own),
+            cwd=self._registry.root,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise explain(done.stderr, self._registry)
+        return done.stdout
+
+    def spawn(self, *args: str, stdin: bool = False) -> "subprocess.Popen[bytes]":
+        """Start compose and return its process, out of Ctrl-C's reach."""
+        return subprocess.Popen(  # noqa: S603  # docker, with arguments of our own
+            self.command(*args),
+            cwd=self._registry.root,
+            env=self._environment,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+
+def explain(stderr: str, registry: Registry) -> BenchError:
+    """The error that compose's output means."""
+    found = BUSY.search(stderr)
+    if found:
+        port = int(next(group for group in found.groups() if group))
+        for service in registry.services.values():
+            if service.published == port:
+                return PortBusyError(busy_message(port, service))
+        return PortBusyError(f"port {port} is busy: stop what listens there")
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    last = lines[-1] if lines else "it said nothing"
+    if "No such image" in stderr or "pull access denied" in stderr:
+        return BenchError(f"an image is missing ({last}): run without --no-build")
+    return BenchError(f"docker compose failed: {last}")
+
+
+def _override(registry: Registry, cores: Cores) -> dict[str, object]:
+    """Pin the strategies to the service cores and keep the health check from using their time."""
+    pinned = {"cpuset": format_cores(cores.service), "healthcheck": {"disable": True}, "restart": "no"}
+    return {"services": {s.service: pinned for s in registry.strategies.values()}}
+
+
+def _wheels_folder() -> str | None:
+    """pip's own find-links where it is an existing folder, so that images install from it too."""
+    asked = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "get", "global.find-links"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for candidate in (os.environ.get("PIP_FIND_LINKS", ""), asked.stdout.strip()):
+        if candidate and Path(candidate).is_dir():
+            return candidate
+    return None
+
+
+def stop_process(process: "subprocess.Popen[bytes]") -> None:
+    """End a compose process that is still running and close its pipes."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

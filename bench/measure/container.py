@@ -1,0 +1,112 @@
+"""One strategy in a container, read through the engine."""
+
+import contextlib
+import re
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from bench.measure.instance import Usage
+
+FRACTION = re.compile(r"\.(\d+)")
+
+
+class ContainerInstance:
+    """A running container; its times come from the engine's own record."""
+
+    def __init__(
+        self, container: Any, created_ns: int, running_ns: int, host: str, port: int, kind: str
+    ) -> None:
+        self._container = container
+        self._api = container.client.api
+        self.created_ns, self.running_ns = created_ns, running_ns
+        self.host, self.port, self.address_kind = host, port, kind
+        self.image_id = str(container.attrs["Image"])
+        self.model_cache = model_cache(container.attrs)
+
+    def usage(self) -> Usage:
+        """CPU, working set and throttling from the container's accounting."""
+        before = time.monotonic_ns()
+        stats = self._api.stats(self._container.id, stream=False, one_shot=True)
+        return read_stats(stats, (before + time.monotonic_ns()) // 2)
+
+    def alive(self) -> bool:
+        """Say whether the container runs."""
+        import docker
+
+        try:
+            self._container.reload()
+        except docker.errors.DockerException:
+            return False
+        return bool(self._container.attrs["State"]["Running"])
+
+    def fate(self) -> tuple[str, ...]:
+        """OOM kill, restarts or exit, as the engine tells them."""
+        import docker
+
+        with contextlib.suppress(docker.errors.DockerException):
+            self._container.reload()
+        state = self._container.attrs["State"]
+        found = []
+        if state.get("OOMKilled"):
+            found.append("the container ran out of memory and was killed")
+        if self._container.attrs.get("RestartCount"):
+            found.append(f"the container was restarted {self._container.attrs['RestartCount']} times")
+        if not state.get("Running"):
+            found.append(f"the container exited with {state.get('ExitCode')}")
+        return tuple(found)
+
+    def log_tail(self) -> str:
+        """The last line of the container's output."""
+        import docker
+
+        try:
+            text = self._container.logs(tail=20).decode(errors="replace")
+        except docker.errors.DockerException:
+            return ""
+        return next((line.strip()[:300] for line in reversed(text.split("\n")) if line.strip()), "")
+
+    def stop(self) -> None:
+        """Remove the container; nothing is in flight when this is called."""
+        remove(self._container)
+
+
+def remove(container: Any) -> None:
+    """Remove a container by force; one that is gone already is no error."""
+    import docker
+
+    with contextlib.suppress(docker.errors.NotFound):
+        container.remove(force=True, v=True)
+
+
+def read_stats(stats: dict[str, Any], at_ns: int) -> Usage:
+    """One reading of the engine's stats, of either cgroup version.
+
+    The working set is what is in use less the file cache that could go at once, as `docker stats` shows it.
+    """
+    cpu = stats["cpu_stats"]
+    memory = stats.get("memory_stats") or {}
+    detail = memory.get("stats") or {}
+    cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+    return Usage(
+        at_ns=at_ns,
+        cpu_ns=int(cpu["cpu_usage"]["total_usage"]),
+        memory_bytes=max(0, int(memory.get("usage", 0)) - int(cache)),
+        throttled=int((cpu.get("throttling_data") or {}).get("throttled_periods", 0)),
+    )
+
+
+def engine_instant(text: str, now_wall_ns: int, now_ns: int) -> int:
+    """An engine's timestamp (RFC 3339, up to ns) on the monotonic clock."""
+    found = FRACTION.search(text)
+    fraction_ns = int(found.group(1)[:9].ljust(9, "0")) if found else 0
+    whole = datetime.fromisoformat(FRACTION.sub("", text).replace("Z", "+00:00")).astimezone(UTC)
+    wall_ns = int(whole.timestamp()) * 1_000_000_000 + fraction_ns
+    return now_ns - (now_wall_ns - wall_ns)
+
+
+def model_cache(attributes: dict[str, Any]) -> str:
+    """Whether fresh containers find a model cache: "cold" without a writable volume, else "warm"."""
+    mounts = attributes.get("Mounts") or []
+    kept = any(mount.get("RW") and mount.get("Type") in ("volume", "bind") for mount in mounts)
+    return "warm" if kept else "cold"

@@ -1,0 +1,84 @@
+"""The fingerprint of a run: what a reader must know to repeat it. No path, host name, user or secret."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.cores import Cores, format_cores
+
+LIBRARIES = ("locust", "gevent", "geventhttpclient", "uvloop", "numpy", "pyarrow", "docker")
+
+
+def fingerprint(root: Path, cores: Cores, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Machine, code, versions and settings of this run."""
+    commit, dirty = git_state(root)
+    return {
+        "cpu_model": cpu_model(),
+        "cores": os.cpu_count(),
+        "service_cores": format_cores(cores.service),
+        "driver_cores": format_cores(cores.driver),
+        "cores_disjoint": cores.disjoint,
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "os": f"{platform.system()} {platform.machine()}",
+        "kernel": platform.release(),
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "settings": dict(settings),
+    }
+
+
+def cpu_model() -> str | None:
+    """The processor's name as the kernel tells it."""
+    found = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo") or "", re.MULTILINE)
+    return found.group(1).strip() if found else platform.processor() or None
+
+
+def git_state(root: Path) -> tuple[str | None, bool | None]:
+    """The commit (seven digits or more) and whether files differ from it; None where there is no git."""
+    commit = _git(root, "rev-parse", "--short=7", "HEAD")
+    if commit is None:
+        return None, None
+    return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+
+
+def steal_ticks(cores: tuple[int, ...]) -> tuple[int, int]:
+    """Ticks that the host stole from the cores, and all their ticks, since boot."""
+    stolen, total = 0, 0
+    for line in (_read("/proc/stat") or "").splitlines():
+        found = re.match(r"cpu(\d+) (.+)", line)
+        if found and int(found.group(1)) in cores:
+            ticks = [int(word) for word in found.group(2).split()[:8]]
+            stolen += ticks[7] if len(ticks) > 7 else 0
+            total += sum(ticks)
+    return stolen, total
+
+
+def _git(root: Path, *args: str) -> str | None:
+    try:
+        command = ["git", *args]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603  # git
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None

@@ -1,0 +1,71 @@
+"""The few plain requests that the harness itself makes: is it up, is it ready, is its answer right."""
+
+import http.client
+import socket
+import time
+from collections.abc import Callable
+
+from bench.load.answers import answer_is_right
+from bench.load.plan import TOLERANCE
+from bench.model import Payload
+
+POLL_S = 0.005
+PROBE_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 30.0
+
+
+def port_answers(host: str, port: int, timeout_s: float = PROBE_TIMEOUT_S) -> bool:
+    """Say whether a connection is accepted."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s):
+            return True
+    except OSError:
+        return False
+
+
+def get_status(host: str, port: int, path: str) -> int:
+    """The status of a GET, 0 where there was no answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def post(host: str, port: int, path: str, payload: Payload) -> tuple[int, bytes]:
+    """Status and body of a payload's POST; status 0 where there was no answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_TIMEOUT_S)
+    try:
+        connection.request("POST", path, payload.body, {"Content-Type": payload.content_type})
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        return 0, str(error).encode()
+    finally:
+        connection.close()
+
+
+def complaint(host: str, port: int, path: str, payload: Payload) -> str | None:
+    """What is wrong with the answer to a payload, None where it is right."""
+    status, body = post(host, port, path, payload)
+    if status != 200:
+        return f"status {status}" if status else f"no answer ({body.decode(errors='replace')})"
+    if not answer_is_right(body, payload.label, payload.probabilities, TOLERANCE):
+        return f"answered {body[:120].decode(errors='replace')} where {payload.label} is right"
+    return None
+
+
+def wait_until(holds: Callable[[], bool], timeout_s: float, keep_on: Callable[[], bool]) -> int | None:
+    """Poll until a condition holds; that instant (monotonic ns), None on timeout or once keep_on is false."""
+    deadline = time.monotonic() + timeout_s
+    polls = 0
+    while True:
+        if holds():
+            return time.monotonic_ns()
+        polls += 1
+        if time.monotonic() > deadline or (polls % 20 == 0 and not keep_on()):
+            return None
+        time.sleep(POLL_S)

@@ -1,0 +1,78 @@
+"""What a runtime must offer, and one running copy of a strategy as the trials see it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.errors import BenchError
+from bench.model import ImageSize, Strategy
+
+
+class StartError(BenchError):
+    """A strategy did not come up; the trial that wanted it records this and the run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A reading of an instance's own accounting; `at_ns` is on the monotonic clock.
+
+    `memory_bytes` is the working set (pages in use less inactive file cache), or the resident set of local
+    processes; `throttled` counts the periods in which the kernel held it back.
+    """
+
+    at_ns: int
+    cpu_ns: int
+    memory_bytes: int
+    throttled: int
+
+
+class Instance(Protocol):
+    """One fresh copy of a strategy; times are ns on the monotonic clock."""
+
+    created_ns: int
+    running_ns: int
+    host: str
+    port: int
+    address_kind: str
+    model_cache: str
+
+    def usage(self) -> Usage:
+        """Read the accounting now."""
+
+    def alive(self) -> bool:
+        """Say whether it still runs."""
+
+    def fate(self) -> tuple[str, ...]:
+        """What happened to it that spoils a trial: restarts, an OOM kill, an exit; one clause each."""
+
+    def log_tail(self) -> str:
+        """The last line that it wrote, to name the cause of a failure."""
+
+    def stop(self) -> None:
+        """Stop and remove it; harmless when it is gone already."""
+
+
+class Runtime(Protocol):
+    """Where strategies run: containers, or local processes."""
+
+    kind: str
+    root: Path
+
+    def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
+        """Build what is needed, stop what would disturb, and bring the support services up."""
+
+    def start(self, strategy: Strategy) -> Instance:
+        """Start a fresh copy and return as soon as it runs; raises StartError."""
+
+    def image_size(self, strategy: Strategy) -> ImageSize | None:
+        """The size of the strategy's image, None where it has none."""
+
+    def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
+        """Run the strategy's loop command with the request on stdin, return its stdout; raises StartError."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """The runtime's part of the environment fingerprint."""
+
+    def close(self) -> None:
+        """Stop what was started, and bring back what ran before."""

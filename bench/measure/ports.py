@@ -1,0 +1,36 @@
+"""Is a loopback port free, and what to do where it is not."""
+
+import socket
+
+from bench.errors import BenchError
+from bench.measure.registry import Service
+
+
+class PortBusyError(BenchError):
+    """Something else listens where a service must."""
+
+
+def is_free(port: int) -> bool:
+    """Say whether the loopback port could be bound now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def require_free(port: int, service: Service) -> None:
+    """Raise PortBusyError, naming port and remedy, where the port is taken."""
+    if not is_free(port):
+        raise PortBusyError(busy_message(port, service))
+
+
+def busy_message(port: int, service: Service) -> str:
+    """One line for a port that is taken."""
+    if service.port_variable:
+        remedy = f"stop what listens there, or choose another with {service.port_variable}={port + 1000}"
+    else:
+        remedy = "stop what listens there"
+    return f"port {port}, which {service.name} needs, is busy: {remedy}"

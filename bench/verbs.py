@@ -1,0 +1,186 @@
+"""What each verb of the command line does."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.cores import Cores, choose_cores
+from bench.errors import BenchError, InvalidRunError
+from bench.measure.instance import Runtime
+from bench.measure.payloads import PayloadImage, by_class, read_images
+from bench.measure.plan import Pace, SessionPlan, steps
+from bench.measure.progress import Progress
+from bench.measure.registry import Registry, load_registry
+from bench.model import Ceiling, ClosedLoad, Payload, Run
+from bench.terminal_progress import make_progress
+
+PATH_OPTIONS = ("--results", "--root", "--images")
+CEILING_WARMUP_S, CEILING_WINDOW_S = 1.0, 5.0
+
+
+def run(args: argparse.Namespace, given: Sequence[str]) -> int:
+    """Measure, write the report, print the summary; InvalidRunError where no trial may be believed."""
+    from bench.measure.environment import git_state
+    from bench.measure.session import Session, results_folder
+
+    registry, images, plan_ = read_plan(args, given)
+    cores = choose_cores(args.driver_cores, args.service_cores)
+    progress = make_progress()
+    runtime = choose_runtime(args.runtime, registry, cores, progress)
+    try:
+        folder = results_folder(args.results or registry.root / "results", *git_state(registry.root))
+        session = Session(plan_, images, runtime, cores, folder, progress)
+        try:
+            runtime.prepare(plan_.strategies, build=args.build)
+            os.sched_setaffinity(0, cores.driver)
+            session.measure()
+        finally:
+            progress.close()
+            runtime.close()
+            _finish(session.run, folder)
+    finally:
+        progress.close()
+        runtime.close()
+    if not any(trial.valid for trial in session.run.trials):
+        raise InvalidRunError("no trial of this run may be believed: its report says why for each")
+    return 0
+
+
+def plan(args: argparse.Namespace) -> int:
+    """Print what a run with these options would do."""
+    _, _, plan_ = read_plan(args, ())
+    todo, pace = steps(plan_), Pace(plan_)
+    for step in todo:
+        print(step.label())
+    minutes = pace.left_s(todo) / 60
+    print(f"{len(todo)} steps, about {minutes:.1f} minutes once the images are built")
+    return 0
+
+
+def ceiling(args: argparse.Namespace) -> int:
+    """Print what the driver can do at most, per payload class."""
+    from bench.load.ceiling import measure_ceiling
+
+    cores = choose_cores(args.driver_cores, args.service_cores)
+    load = ClosedLoad(args.concurrency, CEILING_WARMUP_S, args.window_s or CEILING_WINDOW_S)
+    classes = _made_up(args.bytes) if args.bytes else _payloads(args)
+    os.sched_setaffinity(0, cores.driver)
+    print("payloads  body bytes  driver requests/s  CPU ms/request  ab -k requests/s  CPU ms/request")
+    for name, payloads in classes.items():
+        found = measure_ceiling(payloads, load, cores.service, args.seed)
+        print(_ceiling_line(name, len(payloads[0].body), found))
+    return 0
+
+
+def report(folder: Path) -> int:
+    """Write the report of a run's folder again and print its summary."""
+    from bench.report import terminal_summary, write_report
+    from bench.run_file import read_run
+
+    found = read_run(folder)
+    write_report(folder)
+    print(terminal_summary(found))
+    _print_paths(folder)
+    return 0
+
+
+def read_plan(
+    args: argparse.Namespace, given: Sequence[str]
+) -> tuple[Registry, tuple[PayloadImage, ...], SessionPlan]:
+    """Everything that the options and the repository's files say; raises UsageError."""
+    registry = load_registry(args.root)
+    strategies = registry.select(args.strategies)
+    images = read_images(args.images or registry.root / "images")
+    quick = args.quick
+    # a quick run of three strategies must end within two minutes, parity and image sizes included
+    load = ClosedLoad(
+        clients=args.concurrency,
+        warmup_s=args.warmup_s or (1.5 if quick else 4.0),
+        window_s=args.window_s or (4.0 if quick else 10.0),
+    )
+    plan_ = SessionPlan(
+        strategies=strategies,
+        payloads=by_class(images, args.payloads, args.encoding),
+        encoding=args.encoding,
+        load=load,
+        rounds=args.rounds or (1 if quick else 6),
+        startups=args.startups if args.startups is not None else (3 if quick else 10),
+        loop_s=args.loop_seconds if args.loop_seconds is not None else (1.0 if quick else 3.0),
+        seed=args.seed,
+        quick=quick,
+        command=public_command(given),
+    )
+    return registry, images, plan_
+
+
+def public_command(given: Sequence[str]) -> str:
+    """The command line without the options that name folders of this machine."""
+    words, skip = ["python", "-m", "bench"], False
+    for word in given:
+        name, sign, _ = word.partition("=")
+        if skip or name in PATH_OPTIONS:
+            skip = not skip and not sign
+            continue
+        words.append(word)
+    return " ".join(words)
+
+
+def choose_runtime(asked: str, registry: Registry, cores: Cores, progress: Progress) -> Runtime:
+    """The runtime asked for; "auto" takes containers where an engine answers and says which it took."""
+    from bench.measure.process_runtime import ProcessRuntime
+
+    if asked != "process":
+        from bench.measure.compose_runtime import ComposeRuntime, connect_engine
+
+        try:
+            engine = connect_engine()
+        except BenchError:
+            if asked == "compose":
+                raise
+        else:
+            progress.note("runtime: compose (a Docker engine answers)")
+            return ComposeRuntime(registry, cores, engine, progress)
+    why = "as asked" if asked == "process" else "no Docker engine answers, image size is not measurable"
+    progress.note(f"runtime: process ({why})")
+    return ProcessRuntime(registry, cores)
+
+
+def _finish(found: Run, folder: Path) -> None:
+    """Write the report of what was measured and print the summary on stdout."""
+    from bench.report import terminal_summary, write_report
+
+    if not found.trials:
+        return
+    write_report(folder)
+    print(terminal_summary(found))
+    _print_paths(folder)
+
+
+def _print_paths(folder: Path) -> None:
+    print(f"\nreport  {folder / 'report.md'}")
+    for plot in sorted(folder.rglob("*.png")):
+        print(f"plot    {plot}")
+
+
+def _payloads(args: argparse.Namespace) -> dict[str, tuple[Payload, ...]]:
+    images = read_images(args.images or args.root / "images")
+    return by_class(images, args.payloads, args.encoding)
+
+
+def _made_up(size: int) -> dict[str, tuple[Payload, ...]]:
+    """One class of four JSON bodies of `size` bytes."""
+    frame = b'{"image":""}'
+    body = frame[:-2] + b"A" * max(0, size - len(frame)) + frame[-2:]
+    payload = Payload("made-up", "made-up", "json", "application/json", body, "rime", {"rime": 1.0})
+    return {"made-up": tuple(replace(payload, file=f"made-up-{n}") for n in range(4))}
+
+
+def _ceiling_line(name: str, size: int, found: Ceiling) -> str:
+    ab_rate = "n/a" if found.ab_throughput_rps is None else f"{found.ab_throughput_rps:.0f}"
+    ab_cpu = "n/a" if found.ab_cpu_ms_per_request is None else f"{found.ab_cpu_ms_per_request:.3f}"
+    return (
+        f"{name:<8}  {size:>10}  {found.throughput_rps:>17.0f}  {found.driver_cpu_ms_per_request:>14.3f}"
+        f"  {ab_rate:>16}  {ab_cpu:>14}"
+    )

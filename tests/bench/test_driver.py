@@ -1,0 +1,139 @@
+"""The driver against real servers: every request recorded, every answer checked, nothing cut unrecorded."""
+
+import json
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.load.ceiling import free_port
+from bench.load.launch import Drive, Driven, Target
+from bench.measure.payloads import by_class, read_images
+from bench.model import OUTCOMES, ClosedLoad, Payload
+
+CLIENTS = 6
+
+
+@pytest.fixture
+def payloads(project: Path) -> tuple[Payload, ...]:
+    return by_class(read_images(project / "images"), ["seed"], "json")["seed"]
+
+
+@pytest.fixture
+def drive(payloads: tuple[Payload, ...], tmp_path: Path) -> Callable[..., Driven]:
+    def run(port: int, *, window_s: float = 1.0, drain_s: float = 10.0, timeout_s: float = 10.0) -> Driven:
+        load = ClosedLoad(CLIENTS, warmup_s=0.2, window_s=window_s, drain_s=drain_s, timeout_s=timeout_s)
+        running = Drive(Target("127.0.0.1", port, "/predict/"), payloads, load, 1, tmp_path)
+        try:
+            return running.finish()
+        finally:
+            running.close()
+
+    return run
+
+
+def outcomes(driven: Driven) -> Counter[str]:
+    return Counter(OUTCOMES[code] for code in driven.samples.outcome)
+
+
+def served(port: int) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready") as answer:
+        return int(json.load(answer)["served"])
+
+
+def test_every_request_that_the_server_saw_is_recorded_and_right(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    port = stub_server(delay_s=0.02)
+    driven = drive(port)
+    assert outcomes(driven) == {"ok": served(port)}
+    assert driven.summary.rows == len(driven.samples)
+    assert set(driven.samples.payload) == {0, 1, 2, 3, 4}
+
+
+def test_times_are_ordered_and_never_shorter_than_the_service_time(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    samples = drive(stub_server(delay_s=0.03)).samples
+    assert (samples.due_ns <= samples.sent_ns).all()
+    assert (samples.done_ns - samples.sent_ns).min() >= 30_000_000
+    assert (np.diff(samples.done_ns) >= 0).all()
+
+
+def test_a_closed_loop_keeps_all_its_clients_busy(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    samples = drive(stub_server(delay_s=0.03), window_s=1.5).samples
+    begin, end = 200_000_000, 1_700_000_000
+    inside = np.minimum(samples.done_ns, end) - np.maximum(samples.due_ns, begin)
+    busy = np.maximum(inside, 0).sum() / (end - begin)
+    assert busy == pytest.approx(CLIENTS, rel=0.1)
+
+
+def test_one_wrong_answer_in_a_hundred_is_found(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=0.002, wrong_every=100))
+    found = outcomes(driven)
+    assert found["wrong_answer"] == len(driven.samples) // 100 > 0
+    assert found["ok"] == len(driven.samples) - found["wrong_answer"]
+
+
+def test_a_500_is_an_error_even_with_a_right_body(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=0.01, fail_every=10))
+    assert outcomes(driven)["http_error"] == len(driven.samples) // 10 > 0
+    assert set(driven.samples.status) == {200, 500}
+
+
+def test_requests_in_flight_at_the_windows_end_are_drained_and_kept(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=1.5), window_s=0.5)
+    assert outcomes(driven) == {"ok": CLIENTS}
+    assert driven.samples.done_ns.min() > 700_000_000
+
+
+def test_what_the_drain_does_not_finish_is_recorded_as_unfinished(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=5), window_s=0.3, drain_s=0.3)
+    assert outcomes(driven) == {"unfinished": CLIENTS}
+
+
+def test_a_request_past_its_timeout_is_recorded_as_such(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=3), window_s=1.0, timeout_s=0.4, drain_s=1.0)
+    assert set(outcomes(driven)) == {"timeout"}
+    assert (driven.samples.done_ns - driven.samples.due_ns).min() >= 400_000_000
+
+
+def test_a_refused_connection_is_a_sample_and_not_a_crash(drive: Callable[..., Driven]) -> None:
+    driven = drive(free_port(), window_s=0.3)
+    assert set(outcomes(driven)) == {"connection_error"}
+    assert (driven.samples.status == 0).all()
+
+
+def test_a_server_that_dies_leaves_only_errors_behind(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=0.01, die_after=40))
+    found = outcomes(driven)
+    assert 40 - CLIENTS <= found["ok"] <= 40
+    assert found["connection_error"] > 0
+    assert set(found) == {"ok", "connection_error"}
+
+
+def test_clients_send_the_payloads_in_varied_order(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    samples = drive(stub_server(delay_s=0.005)).samples
+    sent = samples.payload[np.argsort(samples.sent_ns)][: 5 * CLIENTS].tolist()
+    assert set(sent) == {0, 1, 2, 3, 4}
+    # each client goes through all payloads in its own order: no fixed cycle shows in what is sent
+    assert any(sent[place] != sent[place - 5] for place in range(5, len(sent)))

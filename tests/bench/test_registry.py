@@ -1,0 +1,124 @@
+"""compose.yaml is the registry: what compose reads from it, bench reads from it too."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UsageError
+from bench.measure.interpolate import interpolate
+from bench.measure.registry import load_registry
+
+ENVIRONMENT = {"SET": "value", "EMPTY": "", "OTHER": "else"}
+CASES = {
+    "plain": "plain",
+    "$SET": "value",
+    "${SET}": "value",
+    "a${SET}b$OTHER!": "avaluebelse!",
+    "${UNSET}": "",
+    "${UNSET:-default}": "default",
+    "${UNSET-default}": "default",
+    "${EMPTY:-default}": "default",
+    "${EMPTY-default}": "",
+    "${SET:-default}": "value",
+    "${UNSET:-${OTHER}}": "else",
+    "${UNSET:-a${EMPTY:-${SET}}c}": "avaluec",
+    "${UNSET:-}": "",
+    "${SET:+yes}": "yes",
+    "${EMPTY:+yes}": "",
+    "${EMPTY+yes}": "yes",
+    "${UNSET+yes}": "",
+    "${SET:?needed}": "value",
+    "$$SET": "$SET",
+    "gs://models/${UNSET:-x}/y": "gs://models/x/y",
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES.items())
+def test_interpolation_follows_compose(text: str, expected: str) -> None:
+    assert interpolate(text, ENVIRONMENT) == expected
+
+
+@pytest.mark.parametrize("text", ["${UNSET:?set it}", "${", "${SET", "${-x}", "$ alone", "${SET!x}"])
+def test_what_compose_refuses_is_refused_with_a_remedy(text: str) -> None:
+    with pytest.raises(UsageError, match=r"compose\.yaml"):
+        interpolate(text, ENVIRONMENT)
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="no docker command to compare with")
+def test_interpolation_gives_what_docker_compose_gives(tmp_path: Path) -> None:
+    environment = {f"V{n}": text for n, text in enumerate(CASES)}
+    (tmp_path / "compose.yaml").write_text(
+        json.dumps({"services": {"a": {"image": "a", "environment": environment}}})
+    )
+    done = subprocess.run(
+        ["docker", "compose", "config", "--format", "json"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(tmp_path), **ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0 and "is not a docker command" in done.stderr:
+        pytest.skip("docker has no compose plug-in here")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["services"]["a"]["environment"]
+    # config escapes dollar signs again, as its output is a compose file
+    assert {n: value.replace("$$", "$") for n, value in found.items()} == {
+        f"V{n}": expected for n, expected in enumerate(CASES.values())
+    }
+
+
+def test_labels_become_strategies_and_support(project: Path) -> None:
+    registry = load_registry(project, {})
+    assert list(registry.strategies) == ["fast", "slow"]
+    fast = registry.strategies["fast"]
+    assert (fast.service, fast.port, fast.title) == ("fast-service", 8080, "The fast stub")
+    assert fast.encodings == ("json", "raw")
+    assert fast.loop_command == ("python", "stub_strategy.py", "loop")
+    assert [service.name for service in registry.support()] == ["helper"]
+
+
+def test_a_strategy_is_added_by_a_stanza_alone(project: Path) -> None:
+    with (project / "compose.yaml").open("a") as file:
+        file.write('\n  third:\n    image: x\n    labels: ["bench.strategy=third", "bench.port=9"]\n')
+    assert list(load_registry(project, {}).strategies) == ["fast", "slow", "third"]
+
+
+def test_the_published_port_and_its_variable_are_known(project: Path) -> None:
+    service = load_registry(project, {"FAST_PORT": "18081"}).services["fast-service"]
+    assert (service.published, service.port_variable) == (18081, "FAST_PORT")
+
+
+def test_dot_env_is_read_and_the_environment_goes_first(project: Path) -> None:
+    (project / ".env").write_text("# a comment\nFAST_PORT=19001\nSLOW_PORT='19002'\n")
+    registry = load_registry(project, {"SLOW_PORT": "19003"})
+    assert registry.services["fast-service"].published == 19001
+    assert registry.services["slow-service"].published == 19003
+
+
+def test_an_unknown_strategy_is_answered_with_the_known_ones(project: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown strategy fats: .* registers fast, slow"):
+        load_registry(project, {}).select(["fats"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("services: {a: {image: x}}", "registers no strategy"),
+        ("name: x", "has no services"),
+        ("services: [", "is not YAML"),
+        ("services: {a: {labels: {bench.strategy: a}}}", "bench.port"),
+    ],
+)
+def test_an_unusable_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "compose.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_registry(tmp_path, {})
+
+
+def test_a_missing_file_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--root"):
+        load_registry(tmp_path, {})

@@ -1,0 +1,97 @@
+"""A trial is judged by everything that can spoil it, and says each reason."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.cores import Cores
+from bench.load.launch import Driven
+from bench.load.plan import DriveSummary
+from bench.load.samples import Samples
+from bench.measure.instance import Usage
+from bench.measure.trial import Readings, TrialSpec, failed_trial, judge
+from bench.model import Ceiling, ClosedLoad, Payload, Strategy, Trial
+
+STRATEGY = Strategy("onnx", "ONNX", "onnx_serving", 8080, "/predict/", "/ready", ("json",), None)
+PAYLOAD = Payload("a.jpg", "seed", "json", "application/json", b"{}", "rain", {"rain": 1.0})
+CEILING = Ceiling("seed", "json", 10, 5000.0, 0.1, None, None)
+START_NS = 10**15
+SPEC = TrialSpec(
+    STRATEGY,
+    3,
+    (PAYLOAD,),
+    ClosedLoad(10, 2.0, 10.0),
+    seed=1,
+    cores=Cores((0,), (1,), (0, 1)),
+    ceiling=CEILING,
+)
+
+
+def driven() -> Driven:
+    """Ten clients, each answered every 50 ms for 12 s: 200 requests/s."""
+    starts = np.arange(0, 12 * 10**9, 50_000_000, dtype=np.int64)
+    due = np.sort((starts[:, None] + np.arange(10, dtype=np.int64) * 5_000_000).ravel())
+    zeros = np.zeros(len(due), dtype=np.int64)
+    samples = Samples(due, due, due + 50_000_000, zeros, zeros + 200, zeros, zeros.copy())
+    return Driven(samples, DriveSummary(len(due), 2 * 10**9, 12 * 10**9, 2000, 0.4, 50_000_000))
+
+
+def readings(**changes: Any) -> Readings:
+    first = Usage(START_NS + 2 * 10**9, 10**9, 100_000_000, 0)
+    middle = dataclasses.replace(first, at_ns=START_NS + 7 * 10**9, memory_bytes=150_000_000)
+    last = Usage(START_NS + 12 * 10**9, 9 * 10**9, 120_000_000, changes.pop("throttled", 0))
+    return Readings((first, middle, last), changes.pop("stolen_share", 0.0))
+
+
+def judged(spec: TrialSpec = SPEC, fate: tuple[str, ...] = (), **changes: Any) -> Trial:
+    return judge(spec, driven(), readings(**changes), fate, "samples/x.parquet", START_NS)
+
+
+def test_a_clean_trial_is_valid_and_has_all_its_figures() -> None:
+    trial = judged()
+    assert trial.valid
+    assert trial.warnings == ()
+    assert trial.throughput_rps == 200.0
+    # 8 CPU seconds over the 2 000 requests that ended between the readings
+    assert trial.cpu_ms_per_request == pytest.approx(4.0, rel=0.001)
+    assert trial.peak_memory_bytes == 150_000_000
+    assert trial.driver_cpu_ms_per_request == pytest.approx(0.2)
+    assert trial.load == {"kind": "closed", "clients": 10, "drain_s": 30.0, "timeout_s": 30.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "valid"),
+    [
+        ({"throttled": 2}, "throttled the container in 2 periods", False),
+        ({"stolen_share": 0.06}, "stole 6.0%", False),
+        ({"stolen_share": 0.02}, "stole 2.0%", True),
+        ({"fate": ("the container was restarted 1 times",)}, "restarted", False),
+        (
+            {"spec": dataclasses.replace(SPEC, ceiling=dataclasses.replace(CEILING, throughput_rps=399.0))},
+            "399",
+            True,
+        ),
+    ],
+)
+def test_each_fault_is_named(changes: dict[str, Any], reason: str, valid: bool) -> None:
+    trial = judged(**changes)
+    assert any(reason in warning for warning in trial.warnings)
+    assert trial.valid is valid
+
+
+def test_half_of_the_ceiling_is_no_reason_to_warn() -> None:
+    spec = dataclasses.replace(SPEC, ceiling=dataclasses.replace(CEILING, throughput_rps=401.0))
+    assert judged(spec).warnings == ()
+
+
+def test_figures_that_could_not_be_read_are_none_and_never_zero() -> None:
+    trial = judge(SPEC, driven(), None, (), "samples/x.parquet", START_NS)
+    assert (trial.cpu_ms_per_request, trial.peak_memory_bytes) == (None, None)
+    assert any("accounting" in warning for warning in trial.warnings)
+
+
+def test_a_trial_that_failed_says_why_and_has_no_figures() -> None:
+    trial = failed_trial(SPEC, "it never started")
+    assert (trial.valid, trial.error, trial.throughput_rps) == (False, "it never started", None)
