@@ -7,12 +7,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from modelkit.network import MobileNetV3Small
+from modelkit.weights import WeightsError, load_weights
 from serving_core.engine import Logits, Pixels
 from serving_core.errors import StartError
 from serving_core.manifest import Manifest
@@ -27,7 +25,7 @@ class BatchedEngine:
     takes: Literal["crop", "image"] = "crop"
 
     def load(self, path: Path, manifest: Manifest, threads: int) -> None:
-        """Load safetensors weights strictly; raises StartError when they are not this network's."""
+        """Load the weights strictly; raises StartError when they are not this network's."""
         # A batch is shared out among the cores in whole images: threads within an operator would meet after
         # each of a hundred small ones, and wait there for whichever of them the machine holds up.
         torch.set_num_threads(1)
@@ -39,13 +37,12 @@ class BatchedEngine:
         self._crop = manifest.transform.crop
         self._mean = self._channels(manifest.transform.mean)
         self._std = self._channels(manifest.transform.std)
-        network = MobileNetV3Small(len(manifest.labels))
         try:
-            network.load_state_dict(load_file(path), strict=True)
-        except (SafetensorError, RuntimeError) as error:
-            cause = str(error).splitlines()[0]
-            raise StartError(f"{path.name} holds no weights of {manifest.architecture} ({cause})") from None
-        network.eval()
+            network = load_weights(path, len(manifest.labels))
+        except WeightsError as error:
+            raise StartError(
+                f"{path.name} is not the {manifest.architecture} that its manifest says ({error})"
+            ) from None
         fold_batch_norms(network)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format and a device
 

@@ -1,30 +1,27 @@
 """The reference: Pillow's pixels through the network in eager PyTorch. Every strategy must agree with it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from modelkit.decode import decode, reference_pixels
 from modelkit.errors import ModelkitError
 from modelkit.manifest import LABELS, WEIGHTS_FILE, Transform, read_transform
 from modelkit.network import MobileNetV3Small
+from modelkit.weights import WeightsError, fill, load_weights, read_state
 
-_PICKLED = (".pt", ".pth")
 _LAST_LAYER = ("classifier.3.weight", "classifier.3.bias")
 
 
 def load_network(weights: Path) -> MobileNetV3Small:
     """The network in eval mode with these weights, strictly; raises ModelkitError where they do not fit."""
-    network = MobileNetV3Small(len(LABELS))
-    _fill(network, _read_state(weights), weights)
-    return network.eval()
+    with _one_line(weights):
+        return load_weights(weights, len(LABELS))
 
 
 def load_backbone(weights: Path) -> MobileNetV3Small:
@@ -33,37 +30,23 @@ def load_backbone(weights: Path) -> MobileNetV3Small:
     Raises ModelkitError where anything else does not fit.
     """
     network = MobileNetV3Small(len(LABELS))
-    state = _read_state(weights)
-    own = network.state_dict()
-    for name in _LAST_LAYER:
-        if name in state and state[name].shape != own[name].shape:
-            state[name] = own[name]
-    _fill(network, state, weights)
-    return network
+    with _one_line(weights):
+        state, own = read_state(weights), network.state_dict()
+        for name in _LAST_LAYER:
+            if name in state and state[name].shape != own[name].shape:
+                state[name] = own[name]
+        return fill(network, state)
 
 
-def _read_state(weights: Path) -> dict[str, Tensor]:
+@contextmanager
+def _one_line(weights: Path) -> Iterator[None]:
     try:
-        if weights.suffix in _PICKLED:
-            state: dict[str, Tensor] = torch.load(weights, map_location="cpu", weights_only=True)
-            return state
-        return load_file(weights)
+        yield
     except FileNotFoundError:
         raise ModelkitError(f"{weights} does not exist: train first, python -m modelkit train") from None
-    except (SafetensorError, UnpicklingError, RuntimeError, OSError, EOFError) as error:
-        cause = str(error).splitlines()[0]
+    except WeightsError as error:
         raise ModelkitError(
-            f"{weights} is no weights file ({cause}): give .safetensors, .pt or .pth"
-        ) from None
-
-
-def _fill(network: MobileNetV3Small, state: dict[str, Tensor], weights: Path) -> None:
-    try:
-        network.load_state_dict(state, strict=True)
-    except (RuntimeError, TypeError) as error:
-        cause = " ".join(str(error).split())[:200]
-        raise ModelkitError(
-            f"{weights} does not hold this network's weights ({cause}): train again"
+            f"{weights} cannot be used ({error}): give this network's .safetensors, .pt or .pth"
         ) from None
 
 

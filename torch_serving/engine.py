@@ -5,11 +5,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from modelkit.network import MobileNetV3Small
+from modelkit.weights import WeightsError, load_weights
 from serving_core.engine import Logits, Pixels
 from serving_core.errors import StartError
 from serving_core.manifest import Manifest
@@ -24,20 +22,20 @@ class TorchEngine:
     takes: Literal["crop", "image"] = "crop"
 
     def load(self, path: Path, manifest: Manifest, threads: int) -> None:
-        """Load safetensors weights strictly; raises StartError when they are not this network's."""
+        """Load the weights strictly; raises StartError when they are not this network's."""
         # As many requests as cores are computed side by side: more threads in one would only get in the way.
         del threads
         torch.set_num_threads(1)
         self._crop = manifest.transform.crop
         self._mean = torch.tensor(manifest.transform.mean).view(1, 3, 1, 1) * 255
         self._std = torch.tensor(manifest.transform.std).view(1, 3, 1, 1) * 255
-        network = MobileNetV3Small(len(manifest.labels))
         try:
-            network.load_state_dict(load_file(path), strict=True)
-        except (SafetensorError, RuntimeError) as error:
-            cause = str(error).splitlines()[0]
-            raise StartError(f"{path.name} holds no weights of {manifest.architecture} ({cause})") from None
-        self._network = network.eval()
+            network = load_weights(path, len(manifest.labels))
+        except WeightsError as error:
+            raise StartError(
+                f"{path.name} is not the {manifest.architecture} that its manifest says ({error})"
+            ) from None
+        self._network = network
 
     def warm(self) -> None:
         """Compute a few blank images."""
