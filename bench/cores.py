@@ -1,7 +1,7 @@
 """Which cores drive and which serve: disjoint where there are two or more."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Cores:
 
 def choose_cores(driver: str | None, service: str | None) -> Cores:
     """The cores asked for ("0", "0,2", "2-3"), else the first for the driver and the last for the service."""
-    available = sorted(os.sched_getaffinity(0))
+    available = sorted(_affinity())
     cores = Cores(
         parse_cores(driver) if driver else (available[0],),
         parse_cores(service) if service else (available[-1],),
@@ -57,9 +57,20 @@ def format_cores(cores: tuple[int, ...] | list[int]) -> str:
 @contextmanager
 def pinned(cores: tuple[int, ...]) -> Iterator[None]:
     """Let what this thread starts inside the block run on the cores only."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
+    before = _affinity()
+    pin(cores)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        pin(before)
+
+
+def _affinity() -> Iterable[int]:
+    """The cores that this thread may use; all of them where the system does not tell, as on macOS."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+
+
+def pin(cores: Iterable[int]) -> None:
+    """Keep this thread, and what it starts, to these cores; does nothing where the system cannot."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)

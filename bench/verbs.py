@@ -1,12 +1,11 @@
 """What each verb of the command line does."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.cores import Cores, choose_cores
+from bench.cores import Cores, choose_cores, pin
 from bench.errors import BenchError, InvalidRunError
 from bench.measure.instance import Runtime
 from bench.measure.payloads import PayloadImage, by_class, read_images
@@ -34,7 +33,7 @@ def run(args: argparse.Namespace, given: Sequence[str]) -> int:
         session = Session(plan_, images, runtime, cores, folder, progress)
         try:
             runtime.prepare(plan_.strategies, build=args.build)
-            os.sched_setaffinity(0, cores.driver)
+            pin(cores.driver)
             session.measure()
         finally:
             progress.close()
@@ -66,7 +65,7 @@ def ceiling(args: argparse.Namespace) -> int:
     cores = choose_cores(args.driver_cores, args.service_cores)
     load = ClosedLoad(args.concurrency, CEILING_WARMUP_S, args.window_s or CEILING_WINDOW_S)
     classes = _made_up(args.bytes) if args.bytes else _payloads(args)
-    os.sched_setaffinity(0, cores.driver)
+    pin(cores.driver)
     print("payloads  body bytes  driver requests/s  CPU ms/request  ab -k requests/s  CPU ms/request")
     for name, payloads in classes.items():
         found = measure_ceiling(payloads, load, cores.service, args.seed)

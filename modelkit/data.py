@@ -105,7 +105,7 @@ class _mapper:  # noqa: N801 - reads as the function it stands for
     """An ordered parallel map over the cores that this process may use."""
 
     def __enter__(self) -> Callable[..., Iterator[NDArray[np.uint8]]]:
-        workers = len(os.sched_getaffinity(0))
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._pool = multiprocessing.get_context("spawn").Pool(workers)
 
         def apply(

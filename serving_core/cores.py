@@ -12,9 +12,14 @@ def usable_cores(
     affinity: int | None = None,
 ) -> int:
     """Return the smaller of the affinity's cores and the CPU quota rounded up, at least 1."""
-    cores = len(os.sched_getaffinity(0)) if affinity is None else affinity
+    cores = _affinity() if affinity is None else affinity
     quotas = [quota for quota in _quotas(cgroup_root, membership) if quota > 0]
     return max(1, min([cores, *(math.ceil(quota) for quota in quotas)]))
+
+
+def _affinity() -> int:
+    """Return how many cores the scheduler lets us use; all of them where it does not tell, as on macOS."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _quotas(root: Path, membership: Path) -> Iterator[float]:

@@ -196,4 +196,6 @@ def _connection_faults() -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """The cause in a line: of a connection that failed, the last reason, without the retries around it."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return " ".join(str(cause or error).split())[:200] or type(error).__name__

@@ -48,9 +48,10 @@ class Model:
 def pull_model(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Model:
     """Pull the model at `uri` and the manifest beside it; raises StartError unless both are as published."""
     manifest_uri = uri.rpartition("/")[0] + "/" + MANIFEST_NAME
+    # the model first: where its address is wrong, that is the address to name
+    pulled = pull(uri, cache_dir, timeout_s, local_store)
     pulled_manifest = pull(manifest_uri, cache_dir, timeout_s, local_store)
     manifest = read_manifest(pulled_manifest.path.read_bytes(), manifest_uri)
-    pulled = pull(uri, cache_dir, timeout_s, local_store)
     expected = manifest.sha256.get(uri.rpartition("/")[2])
     if expected is not None and _sha256(pulled.path) != expected:
         raise StoreError(

@@ -25,6 +25,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL
 SUPPORT_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300.0
 STOP_S = 10.0
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # looked for, not listened on
 
 
 class ProcessInstance:
@@ -85,7 +86,7 @@ class ProcessRuntime:
         self.root = registry.root
         self._registry = registry
         self._cores = cores
-        self._everywhere = os.sched_getaffinity(0)
+        self._everywhere = cores.available
         self._folder = Path(tempfile.mkdtemp(prefix="bench-process-"))
         self._support: list[subprocess.Popen[bytes]] = []
 
@@ -150,7 +151,7 @@ class ProcessRuntime:
         log = self._folder / f"{service.name}.log"
         if service.port:
             require_free(service.published or service.port, service)
-        process = self._spawn(service, service.command, self._folder, log, tuple(self._everywhere))
+        process = self._spawn(service, service.command, self._folder, log, self._everywhere)
         self._support.append(process)
         if service.port is None:
             return
@@ -164,7 +165,7 @@ class ProcessRuntime:
 
     def _run_setup(self, service: Service) -> None:
         log = self._folder / f"{service.name}.log"
-        process = self._spawn(service, service.command, self._folder, log, tuple(self._everywhere))
+        process = self._spawn(service, service.command, self._folder, log, self._everywhere)
         try:
             code = process.wait(timeout=SETUP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -186,7 +187,9 @@ class ProcessRuntime:
     ) -> subprocess.Popen[bytes]:
         if not command:
             raise BenchError(f"{service.name} has no command in compose.yaml: the process runtime needs one")
-        program = [sys.executable if part == "python" and i == 0 else part for i, part in enumerate(command)]
+        program = [sys.executable if command[0] == "python" else command[0]]
+        # in its container a service listens on every interface; here loopback is as far as it should be heard
+        program += ["127.0.0.1" if part == ANY_ADDRESS else part for part in command[1:]]
         # a session of its own: Ctrl-C is the harness's to handle, and the whole tree can be ended at once
         with log.open("wb") as output, pinned(cores):
             return subprocess.Popen(  # noqa: S603  # compose.yaml's command

@@ -122,8 +122,8 @@ def image_size(run: Run, _summary: Summary, _folder: Path) -> Figure | None:
     axes.set_yticks(range(len(known)), list(known))
     axes.invert_yaxis()
     axes.set_xlabel("MiB")
-    axes.margins(x=0.04)
-    axes.set_xlim(left=0)
+    widest = max(image.unpacked_bytes for image in known.values()) / text.MIB
+    axes.set_xlim(0, 1.02 * widest)
     axes.grid(visible=False, axis="y")
     own = [_own_patch(name, looks[name]) for name in known]
     base = [Patch(facecolor=style.SHARED, edgecolor=style.INK, label="base shared by all")]

@@ -25,7 +25,7 @@ def latency(run: Run, summary: Summary, folder: Path) -> Figure | None:
     for axes, case in zip(panels, cases, strict=True):
         here = {name: found[name, case] for name in summary.strategies if (name, case) in found}
         _panel(axes, here, style.looks(summary.strategies))
-        axes.set_title(f"Latency, {summary.case_label(case)} payloads")
+        style.head(axes, f"Latency, {summary.case_label(case)} payloads", 4.0)
     panels[0].set_ylabel("ms from due to done (log)")
     counts = [curve.n for curve in found.values()]
     span = text.spaced(min(counts)) + (f" to {text.spaced(max(counts))}" if len(counts) > 1 else "")
@@ -61,7 +61,6 @@ def _panel(axes: Any, here: dict[str, Curve], looks: dict[str, style.Look]) -> N
     axes.set_xlabel("percentile (each step right: ten times rarer)")
     axes.set_yscale("log")
     _plain_log_labels(axes)
-    axes.legend(loc="upper left")
 
 
 def _place(quantiles: Any) -> Any:
