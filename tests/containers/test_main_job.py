@@ -113,9 +113,10 @@ def test_a_run_borrows_a_project_that_is_up_and_puts_it_back(project: Project, t
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert {t["strategy"] for t in read(only_run(tmp_path))["trials"]} == {"onnx", "torch"}
-    project.compose("up", "--detach", "--wait", "--no-build", "--no-recreate", check=False)
     for name in STRATEGIES:
-        assert project.inspect(f"{name}_serving")["State"]["Running"], name
+        found = project.inspect(f"{name}_serving")
+        assert found["State"]["Running"], name
+        assert found["HostConfig"]["CpusetCpus"] == "", f"{name} is still pinned as in a trial"
 
 
 def test_the_documented_curl_gets_an_answer(project: Project) -> None:

@@ -1,0 +1,58 @@
+"""locks/*.txt pin what pyproject.toml asks for, and nothing of CUDA's."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+LOCKS = sorted((ROOT / "locks").glob("*.txt"))
+
+
+def asked(extra: str) -> list[Requirement]:
+    """The extra's requirements, those of the extras that it names included."""
+    found = []
+    for line in EXTRAS[extra]:
+        requirement = Requirement(line)
+        if requirement.name == PROJECT["name"]:
+            found += [inner for name in sorted(requirement.extras) for inner in asked(name)]
+        else:
+            found.append(requirement)
+    return found
+
+
+def pinned(lock: Path) -> dict[str, set[str]]:
+    pins: dict[str, set[str]] = {}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        requirement = Requirement(line)
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", line
+        pins.setdefault(canonicalize_name(requirement.name), set()).add(specifier.version)
+    return pins
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_pins_all_that_its_extra_asks_for(lock: Path) -> None:
+    pins = pinned(lock)
+    for requirement in asked(lock.stem):
+        versions = pins.get(canonicalize_name(requirement.name))
+        assert versions, f"{requirement} is not in {lock.name}: run make lock"
+        assert all(requirement.specifier.contains(version) for version in versions), (
+            f"{requirement}: run make lock"
+        )
+    assert not [name for name in pins if re.match(r"nvidia-|cuda-|triton$", name)]
+
+
+def test_images_are_built_from_locks_that_exist() -> None:
+    used = set()
+    for dockerfile in [*ROOT.glob("*/Dockerfile"), *ROOT.glob("docker/*.Dockerfile")]:
+        used |= set(re.findall(r"locks/(\w+)\.txt", dockerfile.read_text(encoding="utf-8")))
+    assert used == {"torch", "onnx", "publisher", "modelkit", "store"}
+    assert used <= {lock.stem for lock in LOCKS}
