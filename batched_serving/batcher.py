@@ -19,6 +19,10 @@ class Expired(Exception):  # noqa: N818 - an outcome that callers turn into thei
     """The item's deadline passed before it was computed."""
 
 
+class Unwanted(Exception):  # noqa: N818 - an outcome that callers turn into their own refusal
+    """Nobody wants the item's result any more, so it was not computed."""
+
+
 class Died(Exception):  # noqa: N818 - an outcome that callers turn into their own refusal
     """The batching task ended although it should not; nothing more will be computed."""
 
@@ -39,7 +43,7 @@ class Batcher(Generic[Item, Result]):
     `compute` returns one result an item, in order. When it raises, the batch is split and tried again, so
     that only the items that fail alone fail. `limit` bounds the items that wait. A batch waits to fill for
     as long as `patience_s` says, asked anew at each arrival and counted from its oldest item's arrival: 0
-    never waits.
+    never waits. An item that is no longer `wanted` when its turn comes is left out.
     """
 
     def __init__(
@@ -48,11 +52,13 @@ class Batcher(Generic[Item, Result]):
         max_batch: int,
         limit: int,
         patience_s: Callable[[], float] = lambda: 0.0,
+        wanted: Callable[[Item], bool] = lambda _: True,
     ) -> None:
         self._compute = compute
         self._max_batch = max_batch
         self._limit = limit
         self._patience_s = patience_s
+        self._wanted = wanted
         self._waiting: deque[_Entry[Item, Result]] = deque()
         self._computing: list[_Entry[Item, Result]] = []
         self._arrival = asyncio.Event()
@@ -60,9 +66,10 @@ class Batcher(Generic[Item, Result]):
         self._task.add_done_callback(self._on_end)
 
     async def submit(self, item: Item, due_s: float = float("inf")) -> Result:
-        """Return the item's result; raises Full, Expired (after `due_s`, monotonic), Died or compute's error.
+        """Return the item's result; raises Full, Expired, Unwanted, Died or compute's error.
 
-        Cancelling a submit that still waits takes its item out of the queue.
+        It expires after `due_s` on the monotonic clock. Cancelling a submit that still waits takes its
+        item out of the queue.
         """
         if not self.alive():
             raise Died("the batching task has ended")
@@ -85,13 +92,6 @@ class Batcher(Generic[Item, Result]):
     def alive(self) -> bool:
         """Tell whether items are still computed."""
         return not self._task.done()
-
-    async def drain(self) -> None:
-        """Wait until every item that was submitted has its result."""
-        while self._waiting or self._computing:
-            pending = [entry.future for entry in (*self._waiting, *self._computing)]
-            await asyncio.wait(pending)
-            await asyncio.sleep(0)
 
     def close(self) -> None:
         """End the task; whoever still waits gets Died."""
@@ -124,6 +124,9 @@ class Batcher(Generic[Item, Result]):
                 continue
             if entry.due_s < now:
                 entry.future.set_exception(Expired("the deadline passed while waiting"))
+                continue
+            if not self._wanted(entry.item):
+                entry.future.set_exception(Unwanted())
                 continue
             batch.append(entry)
         return batch

@@ -6,8 +6,8 @@ from time import monotonic
 
 import numpy as np
 
-from batched_serving.batcher import Batcher, Died, Expired, Full
-from serving_core.dispatch import Work, check_wanted, expired
+from batched_serving.batcher import Batcher, Died, Expired, Full, Unwanted
+from serving_core.dispatch import Dropped, Work, check_wanted, expired
 from serving_core.engine import Pixels
 from serving_core.errors import RequestError
 from serving_core.pipeline import Pipeline
@@ -40,7 +40,11 @@ class Batched:
         self._gather_s = 0.0 if own_device else GATHER_S
         self._preparing = 0
         self._batcher: Batcher[Prepared, bytes] = Batcher(
-            self._compute, settings.max_batch, settings.queue_limit, self._patience_s
+            self._compute,
+            settings.max_batch,
+            settings.queue_limit,
+            self._patience_s,
+            wanted=lambda prepared: not prepared.work.abandoned(),
         )
 
     async def answer(self, work: Work) -> bytes:
@@ -55,6 +59,8 @@ class Batched:
             return await self._batcher.submit(prepared, work.due_s)
         except Expired:
             raise expired() from None
+        except Unwanted:
+            raise Dropped from None
         except Full:
             raise RequestError(429, "the queue is full: send again later", 1.0) from None
         except Died:

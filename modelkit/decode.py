@@ -1,6 +1,7 @@
 """From encoded bytes to the network's pixels: the reference's rules, with Pillow alone."""
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from modelkit.errors import ModelkitError
 from modelkit.manifest import Transform
 
 _DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_DEEPEST = 65535
 _DEEP_TO_BYTE = 257
 
 
@@ -27,9 +29,17 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF orientation says, in 8-bit RGB; alpha is dropped."""
     upright = ImageOps.exif_transpose(image)
     if upright.mode in _DEEP_GREY_MODES:
-        levels = np.asarray(upright).astype(np.int64) // _DEEP_TO_BYTE
-        upright = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+        upright = Image.fromarray(_to_bytes(np.asarray(upright)))
     return upright.convert("RGB")
+
+
+def _to_bytes(levels: NDArray[Any]) -> NDArray[np.uint8]:
+    """16-bit grey, in uint16 or int32, scaled without an array wider than it is."""
+    if levels.dtype.itemsize == 2:
+        return (levels // np.uint16(_DEEP_TO_BYTE)).astype(np.uint8)
+    levels = levels.clip(0, _DEEPEST)
+    levels //= _DEEP_TO_BYTE
+    return levels.astype(np.uint8)
 
 
 def resized_size(width: int, height: int, shortest: int) -> tuple[int, int]:

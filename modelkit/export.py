@@ -1,5 +1,6 @@
 """Export: the network by PyTorch's exporter, the reference transform in front of it, one ONNX graph."""
 
+import logging
 import tempfile
 import warnings
 from pathlib import Path
@@ -56,6 +57,8 @@ def network_graph(network: MobileNetV3Small, side: int) -> onnx.ModelProto:
     with warnings.catch_warnings():
         # the exporter's own dependencies warn about themselves; nothing here could answer them
         warnings.simplefilter("ignore")
+        # it says at every export that torchvision, whose operators this network does not use, is missing
+        logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
         program = torch.onnx.export(
             network.eval(),
             (example,),

@@ -12,7 +12,7 @@ FIRST_GUESS_S = 0.02
 
 
 class Admission:
-    """Counts accepted, unanswered requests; lives on the event loop's thread."""
+    """Counts requests accepted and unanswered, and the bytes of bodies; lives on the event loop's thread."""
 
     def __init__(
         self, limit: int, limit_bytes: int, metrics: Metrics, clock: Callable[[], float] = monotonic
@@ -36,22 +36,37 @@ class Admission:
 
     def check(self, length: int = 0) -> None:
         """Raise RequestError 429 when one more request of `length` bytes is more than the queue holds."""
-        if self.waiting >= self._limit or (self.waiting and self._bytes + length > self._limit_bytes):
-            self._metrics.dropped.labels("full").inc()
-            raise RequestError(429, "the queue is full: send again later", self.waiting * self._service_s)
+        if self.waiting >= self._limit or (self._bytes and self._bytes + length > self._limit_bytes):
+            raise self._full()
 
-    def enter(self, length: int) -> None:
-        """Accept a request of `length` bytes; raises RequestError 429 instead when the queue is full."""
-        self.check(length)
-        self.waiting += 1
+    def hold(self, length: int, held: int) -> None:
+        """Count `length` more bytes of a body with `held` counted; raises RequestError 429 when too many.
+
+        A body of any size is let in where there is no other.
+        """
+        if self._bytes + length > self._limit_bytes and self._bytes > held:
+            raise self._full()
         self._bytes += length
 
-    def leave(self, length: int) -> None:
-        """Note that an accepted request of `length` bytes was answered or given up."""
+    def release(self, length: int) -> None:
+        """Note that `length` bytes of a body are held no longer."""
+        self._bytes -= length
+
+    def enter(self) -> None:
+        """Accept a request whose bytes are held; raises RequestError 429 instead when the queue is full."""
+        if self.waiting >= self._limit:
+            raise self._full()
+        self.waiting += 1
+
+    def leave(self) -> None:
+        """Note that an accepted request was answered or given up."""
         now = self._clock()
         if self._last_answer_s is not None:
             self._service_s += SMOOTHING * (now - self._last_answer_s - self._service_s)
         self.waiting -= 1
-        self._bytes -= length
         # With nothing left to do, the time until the next answer says how busy clients are, not we.
         self._last_answer_s = now if self.waiting else None
+
+    def _full(self) -> RequestError:
+        self._metrics.dropped.labels("full").inc()
+        return RequestError(429, "the queue is full: send again later", self.waiting * self._service_s)

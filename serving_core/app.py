@@ -1,5 +1,6 @@
 """The one way to make a service: create_app(make_engine, settings)."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
@@ -20,6 +21,8 @@ from serving_core.service import MakeEngine, Service
 from serving_core.settings import Settings
 
 VERSION = "0.1.0"
+
+log = logging.getLogger("serving_core.app")
 
 
 class ServiceApp(FastAPI):
@@ -69,7 +72,6 @@ def create_app(
     app.add_middleware(_Observed, service=service)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(Exception, _on_fault)
     _add_health(app, service)
     return app
 
@@ -120,7 +122,11 @@ class _Observed:
         sent = dict(scope["headers"]).get(b"x-request-id", b"")[:128]
         request_id = sent or self._service.new_request_id().encode()
 
+        begun = False
+
         async def observed(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
                 if self._service.lifecycle.draining:
@@ -129,7 +135,13 @@ class _Observed:
                 self._service.metrics.observe_request(route, message["status"], perf_counter() - started)
             await send(message)
 
-        await self._app(scope, receive, observed)
+        try:
+            await self._app(scope, receive, observed)
+        except Exception:
+            log.exception("a request failed", extra={"request_id": request_id.decode("latin-1")})
+            if begun:
+                raise
+            await _fault()(scope, receive, observed)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -149,7 +161,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     return _json(400, {"error": f"the request to {request.url.path} is wrong: {error}"})
 
 
-async def _on_fault(_: Request, __: Exception) -> Response:
+def _fault() -> Response:
     return _json(500, {"error": "this is our fault: report it with the X-Request-Id of this answer"})
 
 

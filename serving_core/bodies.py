@@ -36,14 +36,27 @@ def content_type_of(headers: Headers) -> str:
 class BodyReader:
     """One request's body, which is either read within limits or thrown away."""
 
-    __slots__ = ("_finished", "_headers", "_receive")
+    __slots__ = ("_asked", "_finished", "_headers", "_hold", "_receive", "held_bytes")
 
-    def __init__(self, receive: Receive, headers: Headers) -> None:
+    def __init__(self, receive: Receive, headers: Headers, hold: Callable[[int, int], None]) -> None:
+        """`hold` is told of each chunk's bytes and those held before, and raises when they are too many."""
         self._receive = receive
         self._headers = headers
+        self._hold = hold
+        self._asked = False
         self._finished = False
+        self.held_bytes = 0
+
+    def declared(self, max_bytes: int) -> int:
+        """Return the bytes that the sender declares, 0 when it does not; raises RequestError 413."""
+        sent = self._headers.get(b"content-length", b"")
+        length = int(sent) if sent.isdigit() else 0
+        if length > max_bytes:
+            raise _too_long(max_bytes)
+        return length
 
     async def _next(self) -> bytes:
+        self._asked = True
         message = await self._receive()
         if message["type"] != "http.request":
             self._finished = True
@@ -54,18 +67,16 @@ class BodyReader:
 
     async def read(self, max_bytes: int, timeout_s: float) -> bytes:
         """Return the body; raises RequestError 413 when too long, 408 when too slow, or Disconnected."""
-        declared = self._headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > max_bytes:
-            raise _too_long(max_bytes)
         chunks: list[bytes] = []
-        length = 0
         try:
             async with asyncio.timeout(timeout_s):
                 while not self._finished:
                     chunk = await self._next()
-                    length += len(chunk)
-                    if length > max_bytes:
+                    length = len(chunk)
+                    if self.held_bytes + length > max_bytes:
                         raise _too_long(max_bytes)
+                    self._hold(length, self.held_bytes)
+                    self.held_bytes += length
                     chunks.append(chunk)
         except TimeoutError:
             raise RequestError(408, f"the body took more than {timeout_s:g} s: send it faster") from None
@@ -73,7 +84,7 @@ class BodyReader:
 
     async def discard(self, timeout_s: float) -> bool:
         """Read the rest and throw it away, within bounds; true when nothing of it is left unread."""
-        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+        if not self._asked and self._headers.get(b"expect", b"").lower() == b"100-continue":
             return self._finished
         length = 0
         try:

@@ -2,6 +2,7 @@
 
 import struct
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ FORMATS = tuple(
     )
 )
 ORIENTATION = 0x0112
+DEEPEST = 65535
+DEEP_TO_BYTE = 257
 # What Pillow raises for bytes that are broken, depending on where in which format the break is.
 BROKEN = (
     OSError,
@@ -99,9 +102,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):
-        levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        image = Image.fromarray((levels // 257).astype(np.uint8))
+        image = Image.fromarray(_to_bytes(np.asarray(image)))
     return image.convert("RGB")
+
+
+def _to_bytes(levels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale 16-bit grey, in uint16 or int32, without an array wider than it is."""
+    if levels.dtype.itemsize == 2:
+        return (levels // np.uint16(DEEP_TO_BYTE)).astype(np.uint8)
+    levels = levels.clip(0, DEEPEST)
+    levels //= DEEP_TO_BYTE
+    return levels.astype(np.uint8)
 
 
 def _broken(error: BaseException) -> RequestError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from serving_core.addresses import shown
 from serving_core.engine import Engine
 from serving_core.manifest import Manifest
 from serving_core.metrics import Metrics
@@ -65,13 +66,14 @@ def load(make_engine: Callable[[], Engine], settings: Settings, metrics: Metrics
     phases["warm_up"] = perf_counter() - began
     for phase, seconds in phases.items():
         metrics.startup_phase.labels(phase).set(seconds)
-    metrics.model_info.info({"name": model.manifest.name, "engine": engine.name, "uri": settings.model_uri})
+    uri = shown(settings.model_uri)
+    metrics.model_info.info({"name": model.manifest.name, "engine": engine.name, "uri": uri})
     log.info(
         "ready",
         extra={
             "engine": engine.name,
             "model": model.manifest.name,
-            "uri": settings.model_uri,
+            "uri": uri,
             "cached": model.cached,
             "threads": settings.threads,
             "startup_phases_s": {phase: round(seconds, 4) for phase, seconds in phases.items()},

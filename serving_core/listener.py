@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from serving_core.errors import StartError
 
+BACKLOG = 2048
 SO_ATTACH_FILTER = 26
 # A classic BPF program over a segment's TCP header: drop it when SYN is set, else let it pass.
 DROP_SYN = (
@@ -18,12 +19,14 @@ DROP_SYN = (
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a bound TCP socket; raises StartError when the address cannot be had."""
+    """Return a TCP socket that listens; raises StartError when the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # Now and not later: two sockets may be bound to one port while neither listens.
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise StartError(

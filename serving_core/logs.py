@@ -40,6 +40,7 @@ def configure_logs(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
     # These two tell of every connection and every start at info; what a service has to say, it says itself.
     for chatty in ("uvicorn", "urllib3", "google", "PIL", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

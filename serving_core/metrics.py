@@ -63,7 +63,7 @@ class Metrics:
             "batch_size", "Images computed together", buckets=BATCH_BUCKETS, registry=registry
         )
         self.queue_depth = Gauge("queue_depth", "Requests accepted and not yet answered", registry=registry)
-        self.queue_bytes = Gauge("queue_bytes", "Bytes of their bodies", registry=registry)
+        self.queue_bytes = Gauge("queue_bytes", "Bytes of bodies accepted or being read", registry=registry)
         self.in_flight = Gauge("in_flight", "Requests being read, computed or answered", registry=registry)
         self.dropped = Counter("dropped", "Requests given up, by reason", ["reason"], registry=registry)
         self.requests = Counter("requests", "Requests answered", registry=registry)

@@ -17,9 +17,13 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 ROUTE = "/predict/"
+CLOSE = (b"connection", b"close")
 NOT_READY_RETRY_S = 1.0
 # After a refusal with 503 a client should find another instance, or this one's successor.
 DRAINING_RETRY_S = 2.0
+# How long a shutdown waits for the rest of a body that it refuses.
+DRAINING_DISCARD_S = 1.0
+LONGEST_TIMEOUT_DIGITS = 7
 
 log = logging.getLogger("serving_core.predict")
 
@@ -53,13 +57,15 @@ class Predict:
             return
         except RequestError as refusal:
             status, payload, extra = _refusal(refusal)
+            if status == 504:
+                service.metrics.dropped.labels("expired").inc()
         except Exception:
             log.exception("a request failed", extra={"request_id": request_id.decode("latin-1")})
             status, payload = 500, _error("this is our fault: report it with the X-Request-Id of this answer")
         finally:
             self._in_flight -= 1
-        if service.lifecycle.draining or status == 408:
-            extra.append((b"connection", b"close"))
+        if service.lifecycle.draining and CLOSE not in extra:
+            extra.append(CLOSE)
         await send(
             {
                 "type": "http.response.start",
@@ -76,26 +82,40 @@ class Predict:
         service.metrics.observe_request(ROUTE, status, perf_counter() - started)
 
     async def _predict(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
-        settings = self._service.settings
-        reader = BodyReader(receive, headers)
+        admission = self._service.admission
+        reader = BodyReader(receive, headers, admission.hold)
         try:
-            self._check_open()
-            content_type = content_type_of(headers)
-            due_s = monotonic() + _allowed_s(headers, settings.request_timeout_ms)
-            self._service.admission.check()
-            body = await reader.read(settings.max_body_bytes, settings.body_timeout_s)
-            self._check_open()
-            self._service.admission.enter(len(body))
-        except RequestError:
-            # A sender that is still writing would see a reset, not this refusal, if we closed on it.
-            await reader.discard(settings.body_timeout_s)
-            raise
-        try:
-            return await self._compute(
-                Work(content_type, body, monotonic(), due_s, scope.get("abandoned", never))
-            )
+            try:
+                work = await self._accept(scope, headers, reader)
+            except RequestError as refusal:
+                refusal.closes = not await self._read_away(reader, refusal)
+                raise
+            try:
+                return await self._compute(work)
+            finally:
+                admission.leave()
         finally:
-            self._service.admission.leave(len(body))
+            admission.release(reader.held_bytes)
+
+    async def _accept(self, scope: Scope, headers: Headers, reader: BodyReader) -> Work:
+        settings, admission = self._service.settings, self._service.admission
+        self._check_open()
+        content_type = content_type_of(headers)
+        due_s = monotonic() + _allowed_s(headers, settings.request_timeout_ms)
+        admission.check(reader.declared(settings.max_body_bytes))
+        body = await reader.read(settings.max_body_bytes, settings.body_timeout_s)
+        self._check_open()
+        admission.enter()
+        return Work(content_type, body, monotonic(), due_s, scope.get("abandoned", never))
+
+    async def _read_away(self, reader: BodyReader, refusal: RequestError) -> bool:
+        """Read what a refused sender still writes, which else would see a reset; true when that is all."""
+        if refusal.status == 408:
+            return False  # it has had its time
+        timeout_s = self._service.settings.body_timeout_s
+        if self._service.lifecycle.draining:
+            timeout_s = min(timeout_s, DRAINING_DISCARD_S)
+        return await reader.discard(timeout_s)
 
     async def _compute(self, work: Work) -> bytes:
         dispatcher = self._service.dispatcher
@@ -105,7 +125,6 @@ class Predict:
             async with asyncio.timeout(work.due_s - monotonic()):
                 return await dispatcher.answer(work)
         except TimeoutError:
-            self._service.metrics.dropped.labels("expired").inc()
             raise expired() from None
 
     def _check_open(self) -> None:
@@ -122,7 +141,7 @@ def _allowed_s(headers: Headers, default_ms: int) -> float:
     sent = headers.get(b"x-request-timeout-ms")
     if sent is None:
         return default_ms / 1000
-    if not sent.isdigit() or not 0 < int(sent) <= 3_600_000:
+    if not sent.isdigit() or len(sent) > LONGEST_TIMEOUT_DIGITS or not 0 < int(sent) <= 3_600_000:
         raise RequestError(400, "X-Request-Timeout-Ms is wrong: send whole milliseconds, 1 to 3600000")
     return int(sent) / 1000
 
@@ -135,6 +154,8 @@ def _refusal(refusal: RequestError) -> tuple[int, bytes, list[tuple[bytes, bytes
     extra = []
     if refusal.retry_after_s is not None:
         extra.append((b"retry-after", b"%d" % refusal.retry_after_s))
+    if refusal.closes:
+        extra.append(CLOSE)
     return refusal.status, _error(refusal.message), extra
 
 

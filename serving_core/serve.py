@@ -16,7 +16,7 @@ import uvicorn
 from serving_core.app import create_app
 from serving_core.dispatch import Direct, MakeDispatcher
 from serving_core.errors import StartError
-from serving_core.listener import listen, stop_admitting
+from serving_core.listener import BACKLOG, listen, stop_admitting
 from serving_core.logs import configure_logs
 from serving_core.loop import run_loop
 from serving_core.memory import keep_freed_memory
@@ -24,7 +24,6 @@ from serving_core.protocol import Protocol
 from serving_core.service import MakeEngine, Service
 from serving_core.settings import Settings, load_settings
 
-BACKLOG = 2048
 KEEP_ALIVE_S = 75
 # How often the drain looks whether it is done.
 POLL_S = 0.02
@@ -84,6 +83,9 @@ def run(
     service: str, make_engine: MakeEngine, model_uri_variable: str, make_dispatcher: MakeDispatcher = Direct
 ) -> NoReturn:
     """Serve until told to stop, or with the argument `loop` run the in-process loop; ends the process."""
+    # Until the server has handlers of its own: a container's first process ignores signals without one.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
     arguments = sys.argv[1:]
     if arguments not in ([], ["loop"]):
         print(f"usage: python -m {service}_serving [loop]", file=sys.stderr)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from serving_core.addresses import shown
 from serving_core.admission import Admission
 from serving_core.dispatch import Dispatcher, MakeDispatcher
 from serving_core.engine import Engine
@@ -69,14 +70,19 @@ class Service:
             return
         except Exception as error:
             log.exception("loading failed")
-            self.lifecycle.fail(f"{self.settings.model_uri} could not be loaded: {error}")
+            self.lifecycle.fail(shown(f"{self.settings.model_uri} could not be loaded: {error}"))
             return
         with suppress(RuntimeError):  # the loop is closed when the service was stopped meanwhile
             loop.call_soon_threadsafe(self._open, loaded)
 
     def _open(self, loaded: Loaded) -> None:
         pipeline = Pipeline(loaded.engine, loaded.manifest, self.metrics, self.settings.max_pixels)
-        self.dispatcher = self._make_dispatcher(pipeline, self.settings)
+        try:
+            self.dispatcher = self._make_dispatcher(pipeline, self.settings)
+        except Exception as error:
+            log.exception("dispatching could not be set up")
+            self.lifecycle.fail(f"dispatching could not be set up: {error}")
+            return
         # What was imported and loaded stays: no collection during a request need look through it again.
         gc.collect()
         gc.freeze()

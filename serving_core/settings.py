@@ -11,10 +11,16 @@ from serving_core.cores import usable_cores
 from serving_core.errors import StartError
 
 MIB = 1024 * 1024
+# Beyond this, threads of one interpreter wait for one another more than they compute.
+MOST_THREADS = 32
 
 
 def _default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "model-serving"
+
+
+def _default_threads() -> int:
+    return min(usable_cores(), MOST_THREADS)
 
 
 def _default_batch(given: dict[str, Any]) -> int:
@@ -41,13 +47,12 @@ class Settings(BaseSettings):
     request_timeout_ms: int = Field(default=30_000, ge=1)
     queue_limit: int = Field(default=256, ge=1)
     queue_bytes: int = Field(default=512 * MIB, ge=1)
-    threads: int = Field(default_factory=usable_cores, ge=1, le=1024)
+    threads: int = Field(default_factory=_default_threads, ge=1, le=1024)
     max_batch: int = Field(default_factory=_default_batch, ge=1, le=1024)
     max_wait_ms: float = Field(default=0.0, ge=0, le=10_000)
     drain_linger_s: float = Field(default=0.5, ge=0, le=60)
     grace_s: float = Field(default=8.0, gt=0, le=3600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    access_log: bool = False
 
 
 def load_settings(service: str, model_uri_variable: str) -> Settings:

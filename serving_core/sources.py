@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from serving_core.addresses import parse, shown
 from serving_core.errors import StoreError
 
 CHUNK_BYTES = 1024 * 1024
@@ -60,14 +61,16 @@ def open_source(uri: str, local_store: str | None = None) -> Source:
 
     With `local_store`, "bucket=http://host:port", that bucket is a stand-in's and needs no credentials.
     """
-    parts = urlsplit(uri)
+    parts = parse(uri)
     name = unquote(parts.path.lstrip("/"))
     if parts.scheme == "gs" and parts.netloc and name:
         bucket, _, endpoint = (local_store or "").partition("=")
         return _GoogleObject(parts.netloc, name, endpoint if bucket == parts.netloc else None)
     if parts.netloc and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
         return _WebObject(uri)
-    raise StoreError(f"{uri} is no model address: give gs://bucket/name, file:///path or https://host/path")
+    raise StoreError(
+        f"{shown(uri)} is no model address: give gs://bucket/name, file:///path or https://host/path"
+    )
 
 
 class _GoogleObject:
@@ -116,7 +119,14 @@ def _credentials() -> Any:
     token = os.environ.get("CLOUDSDK_AUTH_ACCESS_TOKEN")
     if token:
         return Credentials(token)  # type: ignore[no-untyped-call]  # google-auth types it not
-    credentials, _ = google.auth.default(scopes=[READ_ONLY])
+    try:
+        credentials, _ = google.auth.default(scopes=[READ_ONLY])
+    except OSError as error:
+        if error.filename is None:
+            raise  # not a file's: a connection's, which others judge
+        raise StoreError(
+            f"credentials file {error.filename}: {error.strerror}: make it readable for the service's user"
+        ) from None
     return credentials
 
 
@@ -198,4 +208,4 @@ def _connection_faults() -> Iterator[None]:
 def _one_line(error: Exception) -> str:
     """The cause in a line: of a connection that failed, the last reason, without the retries around it."""
     cause = getattr(error.args[0], "reason", None) if error.args else None
-    return " ".join(str(cause or error).split())[:200] or type(error).__name__
+    return shown(" ".join(str(cause or error).split()))[:200] or type(error).__name__

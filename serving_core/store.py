@@ -11,8 +11,9 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from serving_core.addresses import beside, file_name, parse, shown
 from serving_core.errors import StoreError
 from serving_core.manifest import Manifest, read_manifest
 from serving_core.sources import Corrupt, Missing, Object, Refused, Source, Transient, open_source
@@ -28,11 +29,10 @@ log = logging.getLogger("serving_core.store")
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A verified file: where it lies, which version of the object it is, and whether it was here already."""
+    """A file: where it lies, whether its store's checksum is its own, and whether it was here already."""
 
-    uri: str
     path: Path
-    version: str
+    verified: bool
     cached: bool
 
 
@@ -47,15 +47,18 @@ class Model:
 
 def pull_model(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Model:
     """Pull the model at `uri` and the manifest beside it; raises StartError unless both are as published."""
-    manifest_uri = uri.rpartition("/")[0] + "/" + MANIFEST_NAME
+    manifest_uri = beside(uri, MANIFEST_NAME)
+    where, where_manifest = shown(uri), shown(manifest_uri)
     # the model first: where its address is wrong, that is the address to name
     pulled = pull(uri, cache_dir, timeout_s, local_store)
     pulled_manifest = pull(manifest_uri, cache_dir, timeout_s, local_store)
-    manifest = read_manifest(pulled_manifest.path.read_bytes(), manifest_uri)
-    expected = manifest.sha256.get(uri.rpartition("/")[2])
+    manifest = read_manifest(pulled_manifest.path.read_bytes(), where_manifest)
+    expected = manifest.sha256.get(file_name(uri))
+    if expected is None and not pulled.verified:
+        raise StoreError(f"{where} cannot be verified: list its sha256 under files in {where_manifest}")
     if expected is not None and _sha256(pulled.path) != expected:
         raise StoreError(
-            f"{uri} is not the file that {manifest_uri} lists (sha256 differs): publish both again"
+            f"{where} is not the file that {where_manifest} lists (sha256 differs): publish both again"
         )
     return Model(pulled.path, manifest, pulled.cached and pulled_manifest.cached)
 
@@ -66,27 +69,27 @@ def pull(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = 
     Transient faults are retried for `timeout_s` seconds in all; raises StoreError, one line, for all others.
     `local_store` is "bucket=http://host:port" for a bucket that a stand-in holds.
     """
-    parts = urlsplit(uri)
+    parts, where = parse(uri), shown(uri)
     if parts.scheme == "file":
-        return _local(uri, Path(unquote(parts.path)))
+        return _local(where, Path(unquote(parts.path)))
     try:
         with closing(open_source(uri, local_store)) as source:
             return _retrying(lambda: _pull_once(source, uri, cache_dir), timeout_s)
     except Missing:
-        raise StoreError(f"{uri} does not exist: publish the model or correct the address") from None
+        raise StoreError(f"{where} does not exist: publish the model or correct the address") from None
     except Refused as error:
         raise StoreError(
-            f"{uri} may not be read ({error}): grant this service's account read access"
+            f"{where} may not be read ({error}): grant this service's account read access"
         ) from None
     except Corrupt as error:
-        raise StoreError(f"{uri} arrived damaged ({error}): publish it again") from None
+        raise StoreError(f"{where} arrived damaged ({error}): publish it again") from None
     except Transient as error:
         raise StoreError(
-            f"{uri} could not be reached for {timeout_s:g} s ({error}): check its address and that it is up"
+            f"{where} could not be reached for {timeout_s:g} s ({error}): check its address and that it is up"
         ) from None
     except OSError as error:
         raise StoreError(
-            f"{uri} cannot be kept in MODEL_CACHE_DIR={cache_dir} ({error}): make room or grant access"
+            f"{where} cannot be kept in MODEL_CACHE_DIR={cache_dir} ({error}): make room or grant access"
         ) from None
 
 
@@ -111,12 +114,13 @@ def _retrying(attempt: Callable[[], Pulled], timeout_s: float) -> Pulled:
 def _pull_once(source: Source, uri: str, cache_dir: Path) -> Pulled:
     found = source.describe()
     key = hashlib.sha256(f"{uri}\n{found.version}".encode()).hexdigest()[:32]
-    path = cache_dir / f"{key}-{uri.rpartition('/')[2]}"
+    path = cache_dir / f"{key}-{file_name(uri)}"
+    verified = found.crc32c is not None
     if found.version and path.is_file() and _fault(path, found) is None:
-        return Pulled(uri, path, found.version, cached=True)
+        return Pulled(path, verified, cached=True)
     cache_dir.mkdir(parents=True, exist_ok=True)
     _download(source, found, path)
-    return Pulled(uri, path, found.version, cached=False)
+    return Pulled(path, verified, cached=False)
 
 
 def _download(source: Source, found: Object, path: Path) -> None:
@@ -158,7 +162,7 @@ def _local(uri: str, path: Path) -> Pulled:
         if path.stat().st_size == 0:
             raise StoreError(f"{uri} is empty: publish it again")
         with path.open("rb"):
-            return Pulled(uri, path, "", cached=True)
+            return Pulled(path, verified=False, cached=True)
     except FileNotFoundError:
         raise StoreError(f"{uri} does not exist: correct the address or make the file") from None
     except OSError as error:

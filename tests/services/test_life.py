@@ -82,7 +82,9 @@ def test_limits_of_time_and_queue_are_kept(
         client.sendall(
             b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\n"
         )
-        assert client.recv(4096).startswith(b"HTTP/1.1 408 ")
+        answer = client.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"\r\nconnection: close\r\n" in answer
     assert service.end()[0] == 0
 
 
@@ -102,7 +104,7 @@ def test_a_model_that_is_not_there_ends_the_start_with_one_line(
     service.process.wait(timeout=60)
     status, errors = service.end()
     assert status == 1
-    assert "gs://models/nowhere/model.json does not exist: publish" in one_line(errors)
+    assert "gs://models/nowhere/model does not exist: publish" in one_line(errors)
 
 
 def test_a_store_that_is_down_keeps_the_service_unready_and_then_ends_it(

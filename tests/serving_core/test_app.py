@@ -1,9 +1,10 @@
 """The app around an engine that misbehaves."""
 
+import hashlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,13 +17,16 @@ import uvicorn
 from PIL import Image
 
 from serving_core.app import create_app
+from serving_core.bodies import BodyReader
 from serving_core.dispatch import Direct
 from serving_core.engine import Logits, Pixels
 from serving_core.manifest import Manifest
+from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
 
 MANIFEST = """{"name": "m", "architecture": "a", "labels": ["x", "y"], "transform": {"resize": 8, "crop": 8,
-"interpolation": "bilinear", "antialias": true, "mean": [0, 0, 0], "std": [1, 1, 1]}}"""
+"interpolation": "bilinear", "antialias": true, "mean": [0, 0, 0], "std": [1, 1, 1]},
+"files": {"weights": {"sha256": "%s"}}}"""
 
 
 class FaultyEngine:
@@ -68,11 +72,16 @@ class Client:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
-    (tmp_path / "model.json").write_text(MANIFEST)
+def settings(tmp_path: Path) -> Settings:
+    """The settings of a service with a published model."""
+    (tmp_path / "model.json").write_text(MANIFEST % hashlib.sha256(b"weights").hexdigest())
     weights = tmp_path / "weights"
     weights.write_bytes(b"weights")
-    settings = Settings(service="test", model_uri=weights.as_uri(), threads=1)
+    return Settings(service="test", model_uri=weights.as_uri(), threads=1, body_timeout_s=1)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
     app = create_app(FaultyEngine, settings, Mortal)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, loop="asyncio"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -121,3 +130,86 @@ def test_draining_refuses_new_work_and_asks_to_close(client: Client) -> None:
     assert int(refused.headers["retry-after"]) >= 1
     assert client.get("/v2/health/ready").status_code == 503
     assert client.get("/v2/health/live").status_code == 200
+
+
+def stalled(client: Client, kind: str) -> bytes:
+    """Send a request whose body never comes; return the whole answer, up to the server's close."""
+    head = f"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 9\r\n\r\n"
+    port = int(client.url.rpartition(":")[2])
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        while piece := connection.recv(4096):
+            answer += piece
+    return answer
+
+
+def test_a_refusal_whose_body_stalls_closes_the_connection(client: Client) -> None:
+    answer = stalled(client, "text/plain")
+    assert answer.startswith(b"HTTP/1.1 415 ")
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_a_body_that_was_late_once_is_not_waited_for_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def discard(_: BodyReader, __: float) -> bool:
+        raise AssertionError("it has had its time")
+
+    monkeypatch.setattr(BodyReader, "discard", discard)
+    answer = stalled(client, "image/jpeg")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_a_fault_of_another_route_is_500_with_the_id_under_which_it_is_logged(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(_: str) -> tuple[bytes, str]:
+        raise ZeroDivisionError("a secret of ours")
+
+    monkeypatch.setattr(client.service.metrics, "render", render)
+    broken = client.get("/metrics")
+    assert broken.status_code == 500
+    assert broken.json().keys() == {"error"}
+    assert "secret" not in broken.text
+    logged = next(record for record in caplog.records if record.message == "a request failed")
+    assert logged.__dict__["request_id"] == broken.headers["x-request-id"]
+
+
+def test_each_504_is_counted_once(client: Client) -> None:
+    def expired() -> float:
+        return float(client.service.metrics.dropped.labels("expired")._value.get())
+
+    def late(body: bytes) -> requests.Response:
+        headers = {"Content-Type": "application/octet-stream", "X-Request-Timeout-Ms": "20"}
+        return requests.post(f"{client.url}/predict/", body, headers=headers, timeout=10)
+
+    gate = threading.Event()
+    client.service.dispatcher._workers.submit = _slow(client.service.dispatcher._workers.submit, gate)
+    assert late(bmp(0)).status_code == 504
+    gate.set()
+    assert expired() == 1
+
+
+def _slow(submit: Callable[[Callable[[], bytes]], Any], gate: threading.Event) -> Callable[..., Any]:
+    return lambda work: submit(lambda: gate.wait(10) and work())
+
+
+def test_a_dispatcher_that_cannot_be_made_ends_the_service(settings: Settings) -> None:
+    def broken(_: Pipeline, __: Settings) -> Direct:
+        raise OSError("no device")
+
+    app = create_app(FaultyEngine, settings, broken)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, loop="asyncio"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        give_up = time.monotonic() + 10
+        while app.state.service.alive() and time.monotonic() < give_up:
+            time.sleep(0.005)
+        server.should_exit = True
+        thread.join()
+    assert not app.state.service.alive()
+    assert "no device" in app.state.service.lifecycle.failure
+    assert not app.state.service.lifecycle.ready

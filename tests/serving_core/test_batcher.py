@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batched_serving.batcher import Batcher, Died, Expired, Full
+from batched_serving.batcher import Batcher, Died, Expired, Full, Unwanted
 
 
 class Engine:
@@ -165,20 +165,19 @@ def test_when_the_task_dies_waiters_are_told_and_it_is_seen() -> None:
     asyncio.run(scenario())
 
 
-def test_drain_returns_when_everything_submitted_has_its_result() -> None:
+def test_an_item_that_nobody_wants_any_more_is_left_out() -> None:
     async def scenario() -> None:
         engine = Engine()
         engine.gate.clear()
-        batcher = Batcher(engine.compute, max_batch=2, limit=100)
+        gone: set[int] = set()
+        batcher = Batcher(engine.compute, max_batch=2, limit=100, wanted=lambda number: number not in gone)
         waiters = [asyncio.create_task(batcher.submit(number)) for number in range(5)]
         await settle()
-        draining = asyncio.create_task(batcher.drain())
-        await settle()
-        assert not draining.done()
+        gone.update({2, 3})
         engine.gate.set()
-        await draining
-        await settle()
-        assert all(waiter.done() for waiter in waiters)
+        results = await asyncio.gather(*waiters, return_exceptions=True)
+        assert [type(result) for result in results] == [int, int, Unwanted, Unwanted, int]
+        assert engine.batches == [[0, 1], [4]]
         batcher.close()
 
     asyncio.run(scenario())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serving_core.errors import RequestError
-from serving_core.images import crop, decode
+from serving_core.images import _to_bytes, crop, decode
 from serving_core.manifest import Transform
 
 TRANSFORM = Transform(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -89,6 +89,12 @@ def test_sixteen_bit_grey_is_scaled_and_not_cut_off() -> None:
     levels = np.array([[0, 256, 257, 65535, 40000]], np.uint16)
     image = decode(encoded(Image.fromarray(levels), "PNG"), LIMIT)
     assert np.asarray(image)[0, :, 0].tolist() == [0, 0, 1, 255, 155]
+
+
+def test_sixteen_bit_grey_in_wider_integers_is_clipped_first() -> None:
+    levels = np.array([[-5, 0, 257, 65535, 70000, 40000]], np.int32)
+    assert _to_bytes(levels)[0].tolist() == [0, 0, 1, 255, 255, 155]
+    assert _to_bytes(np.array([[0, 256, 65535]], ">u2"))[0].tolist() == [0, 0, 255]
 
 
 def test_exif_orientation_is_applied() -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from serving_core import sources
 from serving_core import store as store_module
+from serving_core.addresses import shown
 from serving_core.errors import StartError, StoreError
 from serving_core.store import pull, pull_model
 
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 def manifest() -> dict[str, Any]:
     return {
         "name": "weather",
+        "files": {},
         "architecture": "mobilenet_v3_small",
         "labels": ["rain", "snow"],
         "transform": {
@@ -217,3 +220,57 @@ def test_a_token_and_missing_credentials_are_told_apart(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(StartError, match="may not be read"):
         pull("gs://elsewhere/x", tmp_path, 0.5)
+
+
+def test_a_token_is_sent_as_a_bearers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", "token-of-a-test")
+    headers: dict[str, str] = {}
+    sources._credentials().apply(headers)
+    assert headers["authorization"] == "Bearer token-of-a-test"
+
+
+def test_a_credentials_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.delenv("CLOUDSDK_AUTH_ACCESS_TOKEN", raising=False)
+    unreadable = tmp_path / "credentials.json"
+    unreadable.mkdir()
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(unreadable))
+    with pytest.raises(StoreError, match="make it readable for the service's user") as caught:
+        pull("gs://elsewhere/x", tmp_path, 0.5)
+    assert str(caught.value).startswith(f"credentials file {unreadable}: ")
+    assert "MODEL_CACHE_DIR" not in str(caught.value)
+
+
+def test_a_model_that_nothing_verifies_is_refused(tmp_path: Path, manifest: dict[str, Any]) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(WEIGHTS)
+    (tmp_path / "model.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="cannot be verified: list its sha256 under files in file://"):
+        pull_model(weights.as_uri(), tmp_path, PROMPT_S)
+
+
+def test_what_is_secret_in_an_address_is_used_and_never_shown(
+    store: Any, answer: Any, tmp_path: Path, manifest: dict[str, Any]
+) -> None:
+    listed = {"weights.safetensors": {"sha256": hashlib.sha256(WEIGHTS).hexdigest()}}
+    described = json.dumps({**manifest, "files": listed}).encode()
+    store.fault = lambda line: answer(200, described if "model.json" in line else WEIGHTS)
+    host = store.url.partition("//")[2]
+    uri = f"http://name:pass@{host}/weather/weights.safetensors?key=a/b#part"
+    model = pull_model(uri, tmp_path, PROMPT_S)
+    assert model.path.name.endswith("-weights.safetensors")
+    assert "/weather/model.json?key=a/b" in store.seen
+    for status in (403, 404, 503):
+        store.fault = lambda _, status=status: answer(status)
+        with pytest.raises(StoreError) as caught:
+            pull_model(uri, tmp_path, 0.1)
+        text = str(caught.value)
+        assert text.startswith(f"{store.url}/weather/weights.safetensors ")
+        assert not any(secret in text for secret in ("name", "pass", "key=", "#part"))
+
+
+@pytest.mark.parametrize("uri", ["https://u:p@ss@host/x?k=1#f", "no luck with https://u:p@ss@host/x?k=1"])
+def test_an_address_is_shown_without_its_secrets(uri: str) -> None:
+    assert shown(uri).rpartition(" ")[2] == "https://host/x"

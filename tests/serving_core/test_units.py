@@ -4,6 +4,9 @@ import asyncio
 import base64
 import json
 import logging
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from serving_core.admission import Admission
 from serving_core.bodies import BodyReader, Disconnected, content_type_of, image_bytes
 from serving_core.cores import usable_cores
 from serving_core.errors import RequestError, StartError
+from serving_core.listener import listen
 from serving_core.logs import JsonLines
 from serving_core.manifest import read_manifest
 from serving_core.metrics import Metrics
@@ -78,7 +82,15 @@ def test_settings_come_from_the_environment_and_an_empty_one_is_none(monkeypatch
     monkeypatch.setenv("THREADS", "")
     monkeypatch.setenv("MAX_BATCH", "7")
     settings = load_settings("torch", "TORCH_MODEL_URI")
-    assert (settings.model_uri, settings.threads, settings.max_batch) == ("gs://a/b", usable_cores(), 7)
+    threads = min(usable_cores(), 32)
+    assert (settings.model_uri, settings.threads, settings.max_batch) == ("gs://a/b", threads, 7)
+
+
+def test_threads_are_capped_on_a_machine_of_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_MODEL_URI", "gs://a/b")
+    monkeypatch.delenv("THREADS", raising=False)
+    monkeypatch.setattr("serving_core.settings.usable_cores", lambda: 192)
+    assert load_settings("torch", "TORCH_MODEL_URI").threads == 32
 
 
 def test_a_missing_model_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +173,7 @@ def reader(
             await asyncio.Event().wait()
         return messages.pop(0)
 
-    return BodyReader(receive, headers or {})
+    return BodyReader(receive, headers or {}, Admission(1, 1000, Metrics()).hold)
 
 
 def test_a_body_is_joined_and_limits_hold_while_it_streams() -> None:
@@ -170,7 +182,7 @@ def test_a_body_is_joined_and_limits_hold_while_it_streams() -> None:
         asyncio.run(reader(b"ab", b"cd").read(3, 1))
     assert refused.value.status == 413
     with pytest.raises(RequestError) as refused:
-        asyncio.run(reader(headers={b"content-length": b"9"}).read(3, 1))
+        reader(headers={b"content-length": b"9"}).declared(3)
     assert refused.value.status == 413
     with pytest.raises(Disconnected):
         asyncio.run(reader(b"ab", end="http.disconnect").read(4, 1))
@@ -182,7 +194,7 @@ def test_a_body_that_does_not_come_is_refused_with_408() -> None:
         raise AssertionError("never reached")
 
     with pytest.raises(RequestError) as refused:
-        asyncio.run(BodyReader(receive, {}).read(3, 0.01))
+        asyncio.run(BodyReader(receive, {}, Admission(1, 1000, Metrics()).hold).read(3, 0.01))
     assert refused.value.status == 408
 
 
@@ -195,35 +207,63 @@ def test_a_full_queue_asks_to_wait_as_long_as_its_work_takes() -> None:
     now = [0.0]
     admission = Admission(100, 1000, Metrics(), lambda: now[0])
     for _ in range(100):
-        admission.enter(1)
+        admission.enter()
     for _ in range(100):
         now[0] += 0.5
-        admission.leave(1)
-        admission.enter(1)
+        admission.leave()
+        admission.enter()
     with pytest.raises(RequestError) as refused:
-        admission.enter(1)
+        admission.enter()
     assert refused.value.status == 429
     assert refused.value.retry_after_s == 50
 
 
 def test_the_queue_is_bounded_in_bytes_but_takes_one_of_any_size() -> None:
     admission = Admission(100, 1000, Metrics())
-    admission.enter(5000)
+    admission.check(5000)
+    admission.hold(3000, 0)
+    admission.hold(2000, 3000)
     with pytest.raises(RequestError):
-        admission.enter(1)
-    admission.leave(5000)
-    admission.enter(900)
+        admission.check(1)
+    admission.release(5000)
+    admission.hold(900, 0)
+    admission.check(100)
     with pytest.raises(RequestError):
-        admission.enter(200)
+        admission.check(200)
+
+
+def test_bodies_that_are_still_being_read_count_as_queued_bytes() -> None:
+    admission = Admission(100, 1000, Metrics())
+
+    async def scenario() -> list[bytes | BaseException]:
+        arrived = asyncio.Event()
+
+        async def one(place: int) -> bytes:
+            body = bytes(400)
+            messages = [{"type": "http.request", "body": body, "more_body": more} for more in (True, False)]
+
+            async def receive() -> dict[str, Any]:
+                if len(messages) == 1:
+                    if place == 1:
+                        arrived.set()
+                    await arrived.wait()
+                return messages.pop(0)
+
+            return await BodyReader(receive, {}, admission.hold).read(1000, 10)
+
+        return await asyncio.gather(one(0), one(1), return_exceptions=True)
+
+    outcomes = asyncio.run(scenario())
+    assert any(isinstance(outcome, RequestError) and outcome.status == 429 for outcome in outcomes)
 
 
 def test_idle_time_is_not_taken_for_service_time() -> None:
     now = [0.0]
     admission = Admission(10, 1000, Metrics(), lambda: now[0])
     for _ in range(50):
-        admission.enter(1)
+        admission.enter()
         now[0] += 100
-        admission.leave(1)
+        admission.leave()
     assert admission.service_s < 1
 
 
@@ -250,3 +290,43 @@ def test_a_log_line_is_one_json_object_with_its_extras_and_trace() -> None:
     assert "\n" not in text
     assert (line["message"], line["service"], line["request_id"]) == ("it broke", "torch", "r1")
     assert "two" in line["trace"]
+
+
+def python(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_stop_before_the_server_listens_ends_the_process_though_signals_were_ignored() -> None:
+    program = """
+import os, signal, time
+from serving_core import serve
+def stopped_meanwhile(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(1)
+    os._exit(3)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+serve.load_settings = stopped_meanwhile
+serve.run("test", None, "TORCH_MODEL_URI")
+"""
+    assert python(program).returncode == 0
+
+
+def test_a_warning_is_a_line_of_json_too() -> None:
+    program = """
+import warnings
+from serving_core.logs import configure_logs
+configure_logs("torch", "info")
+warnings.warn("careful")
+"""
+    made = python(program)
+    assert made.returncode == 0
+    lines = [json.loads(line) for line in made.stderr.splitlines()]
+    assert len(lines) == 1
+    assert "careful" in lines[0]["message"]
+
+
+def test_a_port_that_was_had_is_listened_on_at_once() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname(), timeout=5):
+        pass
