@@ -2,12 +2,13 @@
 
 import argparse
 import errno
-import signal
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.interrupts import end_as_by_ctrl_c
 
 INTERRUPTED = 1
 
@@ -16,19 +17,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code: 0 fine, 1 the harness failed, 2 usage, 4 nothing to believe."""
     given = list(sys.argv[1:] if argv is None else argv)
     args = build_parser().parse_args(given)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    end_as_by_ctrl_c()
     try:
-        return _call(args, given)
+        code = _call(args, given)
+        sys.stdout.flush()
+        return code
     except BenchError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _fail(
             "interrupted: what was measured until now is kept, everything else is as before", INTERRUPTED
         )
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except BrokenPipeError:
+        return _no_reader()
+    except Exception as error:
+        message = _known_fault(error)
+        if message is None:
             raise
-        return _fail("the disk is full: free some space and run again; finished trials are kept", 1)
+        return _fail(message, 1)
 
 
 def _call(args: argparse.Namespace, given: Sequence[str]) -> int:
@@ -49,19 +55,29 @@ def _call(args: argparse.Namespace, given: Sequence[str]) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all verbs."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Compare model-serving strategies under identical conditions."
+        prog="python -m bench",
+        description="Compare model-serving strategies under identical conditions.",
+        allow_abbrev=False,
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    run = verbs.add_parser("run", help="measure the strategies of compose.yaml and write a report")
+    run = verbs.add_parser(
+        "run", allow_abbrev=False, help="measure the strategies of compose.yaml and write a report"
+    )
     _add_session_options(run)
     plan = verbs.add_parser(
-        "plan", help="say what `run` would do with the same options, and how long it takes"
+        "plan",
+        allow_abbrev=False,
+        help="say what `run` would do with the same options, and how long it takes",
     )
     _add_session_options(plan)
-    report = verbs.add_parser("report", help="write the report and plots of a run's folder again")
+    report = verbs.add_parser(
+        "report", allow_abbrev=False, help="write the report and plots of a run's folder again"
+    )
     report.add_argument("folder", type=Path, metavar="FOLDER", help="a folder that `run` wrote")
     ceiling = verbs.add_parser(
-        "ceiling", help="what the driver itself can do, against a target that answers at once"
+        "ceiling",
+        allow_abbrev=False,
+        help="what the driver itself can do, against a target that answers at once",
     )
     _add_payload_options(ceiling)
     ceiling.add_argument(
@@ -165,8 +181,21 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _as_interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _known_fault(error: Exception) -> str | None:
+    """One line for a fault of disk, network or engine; None for a fault of the program."""
+    docker = sys.modules.get("docker")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full: free some space and run again; finished trials are kept"
+    if isinstance(error, OSError) or (docker and isinstance(error, docker.errors.DockerException)):
+        first = (str(error).splitlines() or [""])[0]
+        return f"{type(error).__name__}: {first or 'no more is known'}; finished trials are kept"
+    return None
+
+
+def _no_reader() -> int:
+    """End quietly where stdout is a pipe that nobody reads any more, as with `| head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _fail(message: str, code: int) -> int:

@@ -64,7 +64,7 @@ class ClosedLoad:
 
 @dataclass(frozen=True, slots=True)
 class LatencyMs:
-    """Quantiles of the response times in the window, or None where too few requests were answered."""
+    """Quantiles over right answers that ended in the window, due to done; None where they are too few."""
 
     p50: float | None
     p95: float | None
@@ -75,7 +75,8 @@ class LatencyMs:
 class Trial:
     """One strategy under one load in one round, in a fresh container.
 
-    `requests` counts the requests that were due in the window plus those sent in it and never answered;
+    `ok` counts the right answers that ended in the window; `errors` and `wrong_answers` count the whole
+    trial, warm-up and drain too, as any of them voids it; `requests` is the sum of the three.
     `error` says in one line why nothing could be measured.
     """
 

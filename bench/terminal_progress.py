@@ -78,7 +78,10 @@ class LiveProgress:
         self._bar.stop()
 
 
-def make_progress() -> PlainProgress | LiveProgress:
+TerminalProgress = PlainProgress | LiveProgress
+
+
+def make_progress() -> TerminalProgress:
     """A live bar on a terminal that can show one, plain lines elsewhere; NO_COLOR is rich's to honour."""
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         return LiveProgress()

@@ -1,19 +1,21 @@
 """What each verb of the command line does."""
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bench.cores import Cores, choose_cores, pin
-from bench.errors import BenchError, InvalidRunError
+from bench.errors import BenchError, InvalidRunError, UsageError
+from bench.interrupts import undisturbed
 from bench.measure.instance import Runtime
 from bench.measure.payloads import PayloadImage, by_class, read_images
 from bench.measure.plan import Pace, SessionPlan, steps
 from bench.measure.progress import Progress
 from bench.measure.registry import Registry, load_registry
 from bench.model import Ceiling, ClosedLoad, Payload, Run
-from bench.terminal_progress import make_progress
+from bench.terminal_progress import TerminalProgress, make_progress
 
 PATH_OPTIONS = ("--results", "--root", "--images")
 CEILING_WARMUP_S, CEILING_WINDOW_S = 1.0, 5.0
@@ -36,15 +38,22 @@ def run(args: argparse.Namespace, given: Sequence[str]) -> int:
             pin(cores.driver)
             session.measure()
         finally:
-            progress.close()
-            runtime.close()
+            _put_back(progress, runtime)
             _finish(session.run, folder)
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only where nothing was written
     finally:
-        progress.close()
-        runtime.close()
+        _put_back(progress, runtime)
     if not any(trial.valid for trial in session.run.trials):
         raise InvalidRunError("no trial of this run may be believed: its report says why for each")
     return 0
+
+
+def _put_back(progress: TerminalProgress, runtime: Runtime) -> None:
+    """Take the progress away and restore what ran; a second Ctrl-C must not leave that half done."""
+    with undisturbed():
+        progress.close()
+        runtime.close()
 
 
 def plan(args: argparse.Namespace) -> int:
@@ -92,6 +101,12 @@ def read_plan(
     registry = load_registry(args.root)
     strategies = registry.select(args.strategies)
     images = read_images(args.images or registry.root / "images")
+    for strategy in strategies:
+        if args.encoding not in strategy.encodings:
+            raise UsageError(
+                f"{strategy.name} takes {', '.join(strategy.encodings)} and not {args.encoding}: "
+                "choose another --encoding, or --strategies without it"
+            )
     quick = args.quick
     # a quick run of three strategies must end within two minutes, parity and image sizes included
     load = ClosedLoad(

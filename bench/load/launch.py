@@ -71,7 +71,11 @@ class Drive:
             stderr=self._log,
             start_new_session=True,
         )
-        self.start_ns = self._begin()
+        try:
+            self.start_ns = self._begin()
+        except BaseException:
+            self.close()
+            raise
 
     def instant(self, elapsed_s: float) -> float:
         """Seconds from now until an instant of the trial; 0 where it has passed."""
@@ -90,12 +94,13 @@ class Drive:
             raise BenchError("the driver has no pipes: this is a fault of bench")
         if self._process.stdout.readline().strip() != READY.encode():
             self._process.wait()
-            message = f"the driver did not start: {self._last_words()}"
-            self.close()
-            raise BenchError(message)
+            raise BenchError(f"the driver did not start: {self._last_words()}")
         start_ns = time.monotonic_ns() + int(LEAD_S * 1e9)
-        self._process.stdin.write(b"%d\n" % start_ns)
-        self._process.stdin.close()
+        try:
+            self._process.stdin.write(b"%d\n" % start_ns)
+            self._process.stdin.close()
+        except BrokenPipeError:
+            raise BenchError(f"the driver did not start: {self._last_words()}") from None
         return start_ns
 
     def finish(self) -> Driven:
@@ -112,16 +117,13 @@ class Drive:
         summary = DriveSummary(**json.loads(self._summary.read_text(encoding="utf-8")))
         return Driven(read_columns(self._columns, summary.rows), summary)
 
-    def stop(self) -> None:
-        """Let the driver send nothing more and drain, then make sure that it is gone."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=self._load.drain_s + 1.0)
-        self.close()
+    def cut_short(self) -> Driven:
+        """Let the driver send nothing more and drain, and read what it wrote until now."""
+        self._process.terminate()
+        return self.finish()
 
     def close(self) -> None:
-        """Release the process and its pipes."""
+        """Release the process and its pipes; a driver that still runs is killed."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()

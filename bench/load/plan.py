@@ -50,17 +50,11 @@ class DrivePlan:
 
 @dataclass(frozen=True, slots=True)
 class DriveSummary:
-    """What the driver says of itself: its CPU seconds between two instants of the window, its peak memory.
-
-    The instants are in ns since the trial's epoch; `requests` is how many ended between them.
-    """
+    """What the driver says of itself: rows recorded, its CPU seconds in the window, requests ended in it."""
 
     rows: int
-    begin_ns: int
-    end_ns: int
     requests: int
     cpu_s: float
-    peak_memory_bytes: int
 
 
 def write_bodies(payloads: Sequence[Payload], file: Path) -> tuple[Expected, ...]:

@@ -11,12 +11,17 @@ from bench.model import OUTCOMES, LatencyMs
 LEAST_N = {0.50: 6, 0.95: 72, 0.99: 368}
 LITTLE_TOLERANCE = 0.03
 STEADY_TOLERANCE = 0.10
-OK, WRONG, HTTP_ERROR, CONNECTION_ERROR, TIMEOUT, UNFINISHED = range(len(OUTCOMES))
+LATE_SEND_NS = 10_000_000
+LATE_SENDS_VOID = 0.01
+OK, WRONG = OUTCOMES.index("ok"), OUTCOMES.index("wrong_answer")
 
 
 @dataclass(frozen=True, slots=True)
 class WindowFigures:
-    """The figures of one window; `requests` counts those that ended in it or were never answered."""
+    """The figures of one window; rate and latency are those of right answers that ended in it.
+
+    `requests` is `ok` and every wrong answer and failure of the whole trial, wherever it fell.
+    """
 
     requests: int
     ok: int
@@ -40,25 +45,28 @@ def quantile_ms(response_ns: NDArray[np.int64], q: float) -> float | None:
 def summarise(samples: Samples, clients: int, warmup_s: float, window_s: float) -> WindowFigures:
     """Reduce a closed-loop trial's samples to its window's figures."""
     begin, end = int(warmup_s * 1e9), int((warmup_s + window_s) * 1e9)
-    # an unfinished request ends when the drain cuts it, after the window, yet it was the window's to answer
-    late = (samples.outcome == UNFINISHED) & (samples.due_ns < end)
-    inside = ((samples.done_ns >= begin) & (samples.done_ns < end)) | late
-    outcome = samples.outcome[inside]
-    good = inside & (samples.outcome == OK)
+    wrong, failed = samples.outcome == WRONG, (samples.outcome != OK) & (samples.outcome != WRONG)
+    ended = (samples.done_ns >= begin) & (samples.done_ns < end)
+    # a request that failed after the window's end was yet the window's to answer
+    inside = ended | (failed & (samples.due_ns < end) & (samples.done_ns >= end))
+    good = ended & (samples.outcome == OK)
     response_ns = (samples.done_ns - samples.due_ns)[good]
-    ok = int(good.sum())
-    wrong = int((outcome == WRONG).sum())
-    errors = len(outcome) - ok - wrong
-    # a request that failed after the window, or before it, still says that the trial was not clean
-    outside_wrong = int((samples.outcome == WRONG).sum()) - wrong
+    ok, errors, wrong_answers = int(good.sum()), int(failed.sum()), int(wrong.sum())
     throughput_rps = ok / window_s
-    notes, valid = _judge(throughput_rps, response_ns, clients, ok, errors, wrong, outside_wrong)
+    # what went wrong outside the window still says that the trial was not clean
+    notes = [
+        *_faults("wrong answers", wrong_answers, int((wrong & ~inside).sum()), ok + errors + wrong_answers),
+        *_faults("failed requests", errors, int((failed & ~inside).sum()), ok + errors + wrong_answers),
+        *_late_sends((samples.sent_ns - samples.due_ns)[inside]),
+        *_imbalance(throughput_rps, response_ns, clients),
+    ]
+    valid = not notes
     notes += _steadiness(samples.done_ns[good], begin, end)
     return WindowFigures(
-        requests=len(outcome),
+        requests=ok + errors + wrong_answers,
         ok=ok,
         errors=errors,
-        wrong_answers=wrong + outside_wrong,
+        wrong_answers=wrong_answers,
         throughput_rps=throughput_rps,
         latency_ms=LatencyMs(
             quantile_ms(response_ns, 0.50), quantile_ms(response_ns, 0.95), quantile_ms(response_ns, 0.99)
@@ -68,39 +76,39 @@ def summarise(samples: Samples, clients: int, warmup_s: float, window_s: float) 
     )
 
 
-def _judge(
-    throughput_rps: float,
-    response_ns: NDArray[np.int64],
-    clients: int,
-    ok: int,
-    errors: int,
-    wrong: int,
-    outside_wrong: int,
-) -> tuple[list[str], bool]:
-    """The reasons not to believe a window, and whether it is valid without them."""
-    notes = []
-    if wrong or outside_wrong:
-        where = f" ({outside_wrong} of them outside the window)" if outside_wrong else ""
-        notes.append(f"{wrong + outside_wrong} wrong answers{where}: the trial says nothing about speed")
-    if errors:
-        notes.append(f"{errors} of {ok + errors + wrong} requests failed")
-    if not ok:
-        return [*notes, "no request was answered correctly in the window"], False
+def _faults(what: str, count: int, outside: int, requests: int) -> list[str]:
+    """The reason that any fault gives not to believe a trial."""
+    where = f" ({outside} of them outside the window)" if outside else ""
+    return [f"{count} {what} of {requests} requests{where}: the trial is void"] if count else []
+
+
+def _late_sends(lag_ns: NDArray[np.int64]) -> list[str]:
+    """A reason where the driver itself held back more requests than can be ignored."""
+    late = float(np.mean(lag_ns > LATE_SEND_NS)) if len(lag_ns) else 0.0
+    if late <= LATE_SENDS_VOID:
+        return []
+    return [f"the driver was late: {late:.1%} of the requests were sent more than 10 ms after they were due"]
+
+
+def _imbalance(throughput_rps: float, response_ns: NDArray[np.int64], clients: int) -> list[str]:
+    """A reason where there was no right answer at all, or where Little's law does not hold."""
+    if not len(response_ns):
+        return ["no request was answered correctly in the window"]
     balance = throughput_rps * float(response_ns.mean()) / 1e9
     off = abs(balance - clients) / clients
-    if off > LITTLE_TOLERANCE:
-        notes.append(
-            f"Little's law is off by {off:.1%}: throughput times mean response time gives {balance:.1f} "
-            f"clients where {clients} were driven"
-        )
-    return notes, not notes
+    if off <= LITTLE_TOLERANCE:
+        return []
+    return [
+        f"Little's law is off by {off:.1%}: throughput times mean response time gives {balance:.1f} "
+        f"clients where {clients} were driven"
+    ]
 
 
 def _steadiness(done_ns: NDArray[np.int64], begin: int, end: int) -> list[str]:
-    """A warning where the window's three thirds differ by more than a tenth."""
+    """A warning where the window's thirds differ by more than a tenth, and than chance explains."""
     counts, _ = np.histogram(done_ns, bins=3, range=(begin, end))
     least, most = int(counts.min()), int(counts.max())
-    if most and (most - least) / most > STEADY_TOLERANCE:
+    if most - least > max(STEADY_TOLERANCE * most, 3 * np.sqrt(2 * most)):
         thirds = " / ".join(str(int(count)) for count in counts)
         return [f"not steady: the window's thirds hold {thirds} answers; lengthen --warmup-s or --window-s"]
     return []

@@ -1,11 +1,14 @@
 """The docker compose command line, with the harness's override beside the project's own file."""
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from bench.cores import Cores, format_cores
@@ -18,6 +21,7 @@ BUSY = re.compile(
     r"|listen tcp[46]? [^\s]*?:(\d+): bind: address already in use"
     r"|[^\s]*?:(\d+)[^\n]*address already in use)"
 )
+REAP_TIMEOUT_S = 60.0
 
 
 class ComposeCli:
@@ -28,8 +32,9 @@ class ComposeCli:
         self._scratch = tempfile.TemporaryDirectory(prefix="bench-compose-")
         override = Path(self._scratch.name) / "override.json"
         override.write_text(json.dumps(_override(registry, cores)), encoding="utf-8")
-        self._base = ["docker", "compose", "-f", FILE_NAME]
-        self._with_override = [*self._base, "-f", str(override)]
+        # without -f compose finds the user's own files, an override and COMPOSE_FILE among them
+        self._own = ["docker", "compose"]
+        self._with_override = [*self._own, "-f", FILE_NAME, "-f", str(override)]
         self._environment = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", **os.environ}
 
     def close(self) -> None:
@@ -38,7 +43,7 @@ class ComposeCli:
 
     def command(self, *args: str, own: bool = False) -> list[str]:
         """The whole command line; `own` leaves the override out, as the user's own command would."""
-        return [*(self._base if own else self._with_override), *args]
+        return [*(self._own if own else self._with_override), *args]
 
     def build(self, *services: str) -> int:
         """Build the services' images with the output on stderr; returns the exit status."""
@@ -118,10 +123,23 @@ def _wheels_folder() -> str | None:
     return None
 
 
+def reap(process: "subprocess.Popen[bytes]") -> None:
+    """Let a compose process that has nothing left to do end by itself, in the background."""
+
+    def wait() -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError, ValueError):
+            process.communicate(timeout=REAP_TIMEOUT_S)
+        stop_process(process)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def stop_process(process: "subprocess.Popen[bytes]") -> None:
     """End a compose process that is still running and close its pipes."""
     if process.poll() is None:
-        process.kill()
+        # compose is a child of the docker command: killed alone, that would leave it at work
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:

@@ -1,15 +1,17 @@
 """The compose runtime: strategies in containers through Docker Compose, read through the engine's API."""
 
 import contextlib
+import dataclasses
+import os
 import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.cores import Cores
+from bench.cores import Cores, format_cores
 from bench.errors import BenchError
-from bench.measure.compose_cli import ComposeCli, explain, stop_process
+from bench.measure.compose_cli import ComposeCli, explain, reap, stop_process
 from bench.measure.container import ContainerInstance, engine_instant, remove
 from bench.measure.image_size import measure_image
 from bench.measure.instance import StartError
@@ -22,6 +24,7 @@ APPEAR_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300
 POLL_S = 0.005
 PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
+ONE_OFF_LABEL = "com.docker.compose.oneoff"
 
 
 def connect_engine() -> Any:
@@ -38,6 +41,13 @@ def connect_engine() -> Any:
     return client
 
 
+def engine_cores(cores: Cores, count: int | None) -> Cores | None:
+    """The cores with the engine's last for the service where it has too few, None where it has enough."""
+    if not count or max(cores.service) < count:
+        return None
+    return dataclasses.replace(cores, service=(count - 1,))
+
+
 class ComposeRuntime:
     """Runs one strategy at a time in a fresh container of the user's own compose project."""
 
@@ -46,12 +56,13 @@ class ComposeRuntime:
     def __init__(self, registry: Registry, cores: Cores, engine: Any, progress: Progress) -> None:
         self.root = registry.root
         self._registry, self._engine, self._progress = registry, engine, progress
-        self._cli = ComposeCli(registry, cores)
-        self._before: dict[str, str] = {}
+        self._info: Mapping[str, Any] = engine.info()
+        self._cores_of_engine = engine_cores(cores, self._info.get("NCPU"))
+        self._cli = ComposeCli(registry, self._cores_of_engine or cores)
+        self._ran: set[str] = set()
         self._images: dict[str, str] = {}
         self._address_kind = ""
         self._touched = False
-        self._info: Mapping[str, Any] = engine.info()
 
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
         """Build the images, stop the strategies that run, and bring the support services up."""
@@ -60,7 +71,7 @@ class ComposeRuntime:
             self._progress.note("building the images")
             if self._cli.build(*services) != 0:
                 raise BenchError("the images could not be built: the lines above say why")
-        self._before = {c.labels[SERVICE_LABEL]: c.status for c in self._containers()}
+        self._ran = {c.labels[SERVICE_LABEL] for c in self._containers() if c.status == "running"}
         self._touched = True
         for strategy in self._registry.strategies.values():
             self._clear(strategy.service)
@@ -84,14 +95,17 @@ class ComposeRuntime:
                     raise self._failed(process, container)
                 time.sleep(POLL_S)
                 container.reload()
-            return self._instance(strategy, container)
-        except docker.errors.DockerException as error:
-            raise StartError(f"{strategy.name}: the engine refused ({error})") from None
-        finally:
-            # compose has nothing left to do once the container runs; let it end on its own first
-            with contextlib.suppress(Exception):
-                process.wait(timeout=10)
+            instance = self._instance(strategy, container)
+        except BaseException as error:
             stop_process(process)
+            with contextlib.suppress(docker.errors.DockerException, OSError):
+                self._clear(strategy.service)
+            if isinstance(error, docker.errors.DockerException):
+                raise StartError(f"{strategy.name}: the engine refused ({error})") from None
+            raise
+        # the start is followed from here on at once: compose has nothing left to do but to end
+        reap(process)
+        return instance
 
     def image_size(self, strategy: Strategy) -> ImageSize | None:
         """The size of the image that the strategy's containers ran."""
@@ -102,14 +116,17 @@ class ComposeRuntime:
     def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
         """Run the loop command in a container of its own, on the service cores."""
         command = strategy.loop_command or ()
-        process = self._cli.spawn("run", "--rm", "-T", "--no-deps", strategy.service, *command, stdin=True)
+        name = f"{self._registry.project}-{strategy.service}-loop-{os.getpid()}"
+        process = self._cli.spawn(
+            "run", "--rm", "-T", "--no-deps", "--name", name, strategy.service, *command, stdin=True
+        )
         try:
             output, errors = process.communicate(request, timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            self._clear(strategy.service)
+            self._clear_loop(name)
             raise StartError(f"{strategy.name}: its loop did not end within {timeout_s:.0f} s") from None
         except BaseException:
-            self._clear(strategy.service)
+            self._clear_loop(name)
             raise
         finally:
             stop_process(process)
@@ -120,8 +137,12 @@ class ComposeRuntime:
         return output
 
     def describe(self) -> Mapping[str, Any]:
-        """Engine, storage and the images' ids."""
+        """Engine, storage and the images' ids, and the service's core where the engine has too few."""
+        narrower = self._cores_of_engine
+        # an engine with fewer cores runs elsewhere, in a virtual machine: what it shares with us is unknown
+        own = {"service_cores": format_cores(narrower.service), "cores_disjoint": None} if narrower else {}
         return {
+            **own,
             "engine_version": self._info.get("ServerVersion"),
             "storage_driver": self._info.get("Driver"),
             "cgroup_version": self._info.get("CgroupVersion"),
@@ -136,19 +157,19 @@ class ComposeRuntime:
         if not self._touched:
             self._cli.close()
             return
-        ran = {name for name, status in self._before.items() if status == "running"}
         try:
             for strategy in self._registry.strategies.values():
                 self._clear(strategy.service)
-            if not ran:
+            if not self._ran:
                 self._cli.run("down", own=True)
-            elif again := [s.service for s in self._registry.strategies.values() if s.service in ran]:
+            elif again := [s.service for s in self._registry.strategies.values() if s.service in self._ran]:
                 self._progress.note(f"bringing back {', '.join(again)}")
                 self._cli.run("up", "-d", "--no-build", "--no-deps", *again, own=True)
-        except (BenchError, docker.errors.DockerException) as error:
-            self._progress.note(f"could not restore the project ({error}): run `docker compose up -d`")
-        finally:
             self._touched = False
+        except (BenchError, docker.errors.DockerException, OSError) as error:
+            remedy = "docker compose up -d" if self._ran else "docker compose down"
+            self._progress.note(f"could not restore the project ({error}): run `{remedy}`")
+        finally:
             self._cli.close()
 
     def _bring_up(self, service: Service) -> None:
@@ -169,11 +190,18 @@ class ComposeRuntime:
         labels = [f"{PROJECT_LABEL}={self._registry.project}"]
         labels += [f"{SERVICE_LABEL}={service}"] if service else []
         found = self._engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
-        return list(found)
+        # what `compose run` started is the user's own errand, no copy of the service
+        return [container for container in found if container.labels.get(ONE_OFF_LABEL) != "True"]
 
     def _clear(self, service: str) -> None:
         for container in self._containers(service):
             remove(container)
+
+    def _clear_loop(self, name: str) -> None:
+        import docker
+
+        with contextlib.suppress(docker.errors.NotFound):
+            remove(self._engine.containers.get(name))
 
     def _appear(self, service: str, process: Any) -> Any:
         """Wait until the engine knows the service's container."""
@@ -214,9 +242,14 @@ class ComposeRuntime:
         A published port goes through a proxy process of the engine, whose copying would be measured too.
         """
         networks = container.attrs["NetworkSettings"]["Networks"].values()
+        chosen = self._address_kind
         for address in (network.get("IPAddress") for network in networks):
-            if address and self._address_kind != "published" and _reachable(address, port):
+            if address and chosen != "published" and _reachable(address, port):
                 return address, port, "bridge"
+        container.reload()
+        if chosen == "bridge" or not container.attrs["State"]["Running"]:
+            # another way in would cost other copying: trials of one run must all take the same
+            raise StartError(f"the container's own address cannot be reached on port {port}")
         if published is None:
             raise StartError(
                 f"container port {port} is neither reachable nor published: publish it on loopback"

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.measure.instance import Usage
 
+HTTP_CONFLICT = 409
 FRACTION = re.compile(r"\.(\d+)")
 
 
@@ -75,8 +76,14 @@ def remove(container: Any) -> None:
     """Remove a container by force; one that is gone already is no error."""
     import docker
 
-    with contextlib.suppress(docker.errors.NotFound):
+    try:
         container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        # the engine answers so where it is removing the container already
+        if error.status_code != HTTP_CONFLICT:
+            raise
 
 
 def read_stats(stats: dict[str, Any], at_ns: int) -> Usage:

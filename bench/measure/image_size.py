@@ -1,5 +1,6 @@
 """An image's size, summed over its layers by ourselves: unpacked, and compressed as a pull moves it."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -18,7 +19,8 @@ GZIP_LEVEL = 6
 BLOCK_BYTES = 4 * 1024 * 1024
 WINDOW_BYTES = 32 * 1024
 GZIP_FRAME_BYTES = 18
-PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd: a store that keeps layers as they were pulled
+GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+PACKED = (GZIP_MAGIC, ZSTD_MAGIC)  # a store that keeps layers as they were pulled
 SHOWN_COMMAND = 60
 
 
@@ -51,6 +53,7 @@ def survey(
     `digests` are the layers from the lowest up, `step_sizes` the bytes of each step of the image's history.
     """
     packed: dict[str, int] = {}
+    counts: dict[str, _Counted] = {}
     documents: dict[str, bytes] = {}
     with tarfile.open(fileobj=saved, mode="r|") as archive:
         for member in archive:
@@ -61,12 +64,16 @@ def survey(
             if first[:1] in (b"{", b"["):
                 documents[member.name] = first
             elif member.name.startswith("blobs/") or member.name.endswith("/layer.tar"):
-                packed[member.name] = gzip_size(itertools.chain((first,), _blocks(file)))
+                counted = _Counted(itertools.chain((first,), _blocks(file)))
+                packed[member.name] = gzip_size(counted)
+                counts[member.name] = counted
     manifest = json.loads(documents["manifest.json"])[0]
     history = json.loads(documents[manifest["Config"]]).get("history", [])
     made = _steps_with_layers(history, step_sizes, len(digests))
     return {
-        digest: Layer(shorten(command), size, packed.get(path))
+        digest: Layer(
+            shorten(command), counts[path].unpacked_bytes if size is None else size, packed.get(path)
+        )
         for digest, path, (command, size) in zip(digests, manifest["Layers"], made, strict=True)
         if digest in missing
     }
@@ -74,16 +81,17 @@ def survey(
 
 def _steps_with_layers(
     history: Sequence[Mapping[str, Any]], sizes: Sequence[int], layers: int
-) -> list[tuple[str, int]]:
-    """Command and size of each step that made a layer; nothing is known where the counts do not fit."""
+) -> list[tuple[str, int | None]]:
+    """Command and size of each step that made a layer; neither is known where the counts do not fit."""
+    unknown: list[tuple[str, int | None]] = [("", None)] * layers
     if len(history) != len(sizes):
-        return [("", 0)] * layers
-    steps = [
+        return unknown
+    steps: list[tuple[str, int | None]] = [
         (str(step.get("created_by") or step.get("comment") or ""), size)
         for step, size in zip(history, sizes, strict=True)
         if not step.get("empty_layer")
     ]
-    return steps if len(steps) == layers else [("", 0)] * layers
+    return steps if len(steps) == layers else unknown
 
 
 def gzip_size(blocks: Iterable[bytes]) -> int:
@@ -141,11 +149,39 @@ def _read_cache(file: Path) -> dict[str, Layer]:
 
 
 def _write_cache(cache: Mapping[str, Layer], file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Keep what was found; where it cannot be kept, it is found again another time."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     raw = {digest: dataclasses.asdict(layer) for digest, layer in cache.items()}
-    fresh.write_text(json.dumps(raw, indent=1), encoding="utf-8")
-    fresh.replace(file)
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        fresh.replace(file)
+
+
+class _Counted:
+    """A layer's blocks, counted on their way as the layer is unpacked; gzip is unpacked for that."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = blocks
+        self._unpacker: Any = None
+        self._bytes: int | None = 0
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """The layer's length as a tar; raises ValueError where only its packed length could be seen."""
+        if self._bytes is None:
+            raise ValueError("a layer is kept as zstd, whose unpacked size is not known")
+        return self._bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        for number, block in enumerate(self._blocks):
+            if number == 0 and block.startswith(GZIP_MAGIC):
+                self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            if number == 0 and block.startswith(ZSTD_MAGIC):
+                self._bytes = None
+            if self._bytes is not None:
+                self._bytes += len(self._unpacker.decompress(block) if self._unpacker else block)
+            yield block
 
 
 class _Stream:

@@ -45,11 +45,15 @@ class ProcessInstance:
         self._root = psutil.Process(process.pid)
 
     def usage(self) -> Usage:
-        """CPU and resident memory summed over the process tree."""
+        """CPU and resident memory summed over the process tree; ProcessLookupError where it is gone."""
         import psutil
 
         cpu_s, memory = 0.0, 0
-        for process in (self._root, *self._root.children(recursive=True)):
+        try:
+            children = self._root.children(recursive=True)
+        except psutil.NoSuchProcess as error:
+            raise ProcessLookupError(str(error)) from None
+        for process in (self._root, *children):
             try:
                 times = process.cpu_times()
                 memory += process.memory_info().rss

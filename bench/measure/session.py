@@ -17,8 +17,9 @@ from bench.measure.parity import offenders
 from bench.measure.payloads import PayloadImage
 from bench.measure.plan import Pace, SessionPlan, Step, ceiling_window_s, steps
 from bench.measure.progress import Progress
+from bench.measure.scrub import make_scrubber
 from bench.measure.startup import StartBook, start_fresh
-from bench.measure.trial import TrialSpec, failed_trial, run_trial
+from bench.measure.trial import TrialInterrupted, TrialSpec, failed_trial, run_trial
 from bench.model import SCHEMA_VERSION, Ceiling, ImageSize, Payload, Run, Strategy, StrategyResult, Trial
 from bench.run_file import write_run
 
@@ -46,6 +47,7 @@ class Session:
         self._sizes: dict[str, ImageSize | None] = {}
         self._starts, self._loops = StartBook(), LoopBook()
         self._trials: list[Trial] = []
+        self._scrub = make_scrubber(runtime.root)
         self._warnings: list[str] = []
 
     def measure(self) -> Run:
@@ -80,9 +82,14 @@ class Session:
             environment={**self._environment, **self._runtime.describe()},
             ceilings=tuple(self._ceilings.values()),
             strategies={name: self._result(strategy) for name, strategy in self._strategies.items()},
-            trials=tuple(self._trials),
-            warnings=tuple(dict.fromkeys(self._warnings)),
+            trials=tuple(self._scrubbed(trial) for trial in self._trials),
+            warnings=tuple(dict.fromkeys(map(self._scrub, self._warnings))),
         )
+
+    def _scrubbed(self, trial: Trial) -> Trial:
+        """The trial without this machine's folders and name in its texts."""
+        error = None if trial.error is None else self._scrub(trial.error)
+        return dataclasses.replace(trial, error=error, warnings=tuple(map(self._scrub, trial.warnings)))
 
     def _result(self, strategy: Strategy) -> StrategyResult:
         name = strategy.name
@@ -102,7 +109,7 @@ class Session:
         elif step.kind == "size":
             # nothing is timed meanwhile, so compressing may take every core
             with pinned(self._cores.available):
-                self._sizes[strategy.name] = self._runtime.image_size(strategy)
+                self._sizes[strategy.name] = self._image_size(strategy)
         elif step.kind == "trial":
             self._take_trial(strategy, step)
         elif step.kind == "loop":
@@ -110,14 +117,24 @@ class Session:
         else:
             self._take_start(strategy)
 
+    def _image_size(self, strategy: Strategy) -> ImageSize | None:
+        try:
+            return self._runtime.image_size(strategy)
+        except Exception as error:  # noqa: BLE001  # a size is worth no run, whatever the engine's store does
+            self._warn(f"the size of {strategy.name}'s image is not known: {error!r}")
+            return None
+
+    def _warn(self, text: str) -> None:
+        self._warnings.append(text)
+        self._progress.note(text)
+
     def _take_ceiling(self, payload_class: str) -> None:
         load = dataclasses.replace(self._plan.load, warmup_s=0.3, window_s=ceiling_window_s(self._plan))
         payloads = self._plan.payloads[payload_class]
         try:
             found = measure_ceiling(payloads, load, self._cores.service, self._plan.seed)
         except BenchError as error:
-            self._warnings.append(f"the driver's ceiling with {payload_class} payloads is not known: {error}")
-            self._progress.note(self._warnings[-1])
+            self._warn(f"the driver's ceiling with {payload_class} payloads is not known: {error}")
             return
         self._ceilings[payload_class] = found
 
@@ -150,7 +167,7 @@ class Session:
             ceiling=self._ceilings.get(step.payload_class),
         )
         try:
-            start = start_fresh(self._runtime, strategy, spec.payloads[0])
+            start = start_fresh(self._runtime, strategy, self._first_payload())
         except StartError as error:
             self._progress.note(f"{step.label()} failed: {error}")
             self._trials.append(failed_trial(spec, str(error)))
@@ -158,6 +175,9 @@ class Session:
         try:
             self._starts.add(strategy.name, start)
             self._trials.append(run_trial(spec, start.instance, self._folder, self._progress))
+        except TrialInterrupted as cut:
+            self._trials.append(cut.trial)
+            raise
         finally:
             start.instance.stop()
         self._tell(step, self._trials[-1])
@@ -167,8 +187,7 @@ class Session:
         try:
             result = run_loop(self._runtime, strategy, payloads, self._plan.loop_s)
         except StartError as error:
-            self._warnings.append(str(error))
-            self._progress.note(str(error))
+            self._warn(str(error))
             return
         self._loops.add(strategy.name, step.payload_class, result)
 
@@ -182,7 +201,9 @@ class Session:
         start.instance.stop()
 
     def _first_payload(self) -> Payload:
-        return next(iter(self._plan.payloads.values()))[0]
+        """The first of the smallest class: every start is timed to the answer to the same one."""
+        classes = self._plan.payloads.values()
+        return min(classes, key=lambda ones: sum(len(one.body) for one in ones) / len(ones))[0]
 
     def _tell(self, step: Step, trial: Trial) -> None:
         rate = "n/a" if trial.throughput_rps is None else f"{trial.throughput_rps:.1f} requests/s"
@@ -194,8 +215,10 @@ class Session:
 
     def _standing_warnings(self) -> list[str]:
         found = []
+        if self._plan.rounds == 1:
+            found.append("one round proves nothing: it only shows that everything works")
         if self._plan.quick:
-            found.append("a quick run of one round proves nothing: it only shows that everything works")
+            found.append("a quick run: short windows")
         if not self._cores.disjoint:
             found.append(
                 "driver and service share a core: absolute figures are too low, use two cores or more"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.cores import Cores
+from bench.errors import BenchError
 from bench.load.launch import Drive, Driven, Target
 from bench.load.samples import Samples, write_parquet
 from bench.load.window import WindowFigures, summarise
@@ -23,6 +24,7 @@ from bench.model import Ceiling, ClosedLoad, LatencyMs, Payload, Strategy, Trial
 MEMORY_EVERY_S = 0.75
 STEAL_WARNS, STEAL_VOIDS = 0.01, 0.05
 CEILING_SHARE = 0.5
+CUT = "it was interrupted before its window ended: its samples are kept, no figure is made of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,20 @@ class Readings:
         return max(usage.memory_bytes for usage in self.usages)
 
 
+class TrialInterrupted(KeyboardInterrupt):
+    """Ctrl-C while a trial ran; `trial` tells what is kept of it."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self.trial = trial
+
+
 def run_trial(spec: TrialSpec, instance: Instance, folder: Path, progress: Progress) -> Trial:
-    """Drive the instance, write its samples under folder/samples, and return the trial."""
+    """Drive the instance, write its samples under folder/samples, and return the trial.
+
+    Raises TrialInterrupted on Ctrl-C, once what is in flight has been drained and written.
+    """
+    name = f"samples/{spec.name()}.parquet"
     with tempfile.TemporaryDirectory(prefix="bench-trial-") as scratch:
         target = Target(instance.host, instance.port, spec.strategy.path)
         drive = Drive(target, spec.payloads, spec.load, spec.seed, Path(scratch))
@@ -69,22 +83,28 @@ def run_trial(spec: TrialSpec, instance: Instance, folder: Path, progress: Progr
             threading.Thread(target=drive.follow, args=(_teller(spec, progress),), daemon=True).start()
             readings = _watch(drive, instance, spec)
             driven = drive.finish()
+        except KeyboardInterrupt:
+            progress.note("interrupted: draining what is in flight")
+            try:
+                _write(spec, drive.cut_short().samples, folder / name)
+            except BenchError:
+                raise KeyboardInterrupt from None  # it had sent nothing yet
+            raise TrialInterrupted(failed_trial(spec, CUT, name)) from None
         finally:
-            drive.stop()
-    file = folder / "samples" / f"{spec.name()}.parquet"
+            drive.close()
+    _write(spec, driven.samples, folder / name)
+    return judge(spec, driven, readings, instance.fate(), name, drive.start_ns)
+
+
+def _write(spec: TrialSpec, samples: Samples, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     write_parquet(
-        driven.samples,
-        file,
-        strategy=spec.strategy.name,
-        round_=spec.round,
-        payload_class=spec.payload_class,
+        samples, file, strategy=spec.strategy.name, round_=spec.round, payload_class=spec.payload_class
     )
-    return judge(spec, driven, readings, instance.fate(), f"samples/{file.name}", drive.start_ns)
 
 
-def failed_trial(spec: TrialSpec, error: str) -> Trial:
-    """The trial of a strategy that could not be measured."""
+def failed_trial(spec: TrialSpec, error: str, samples: str | None = None) -> Trial:
+    """The trial of a strategy that could not be measured, or not to the end: it has no figures."""
     return Trial(
         **_identity(spec),
         requests=0,
@@ -98,7 +118,7 @@ def failed_trial(spec: TrialSpec, error: str) -> Trial:
         driver_cpu_ms_per_request=None,
         warnings=(),
         valid=False,
-        samples=None,
+        samples=samples,
         error=error,
     )
 
@@ -170,9 +190,9 @@ def _objections(
     spec: TrialSpec, figures: WindowFigures, readings: Readings | None, fate: Sequence[str]
 ) -> tuple[list[str], list[str]]:
     """What spoils a trial, and what only casts doubt on it."""
-    spoiled, doubtful = list(fate), []
-    if readings is None:
-        doubtful.append("the container's accounting could not be read: no CPU and memory figures")
+    spoiled, doubtful = list(fate), list[str]()
+    if readings is None or len(readings.usages) < 2:
+        spoiled.append("the container's accounting could not be read: no CPU and memory figures")
     else:
         throttled = readings.usages[-1].throttled - readings.usages[0].throttled
         if throttled:

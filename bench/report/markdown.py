@@ -16,6 +16,8 @@ MEANING = (
     "- A trial is one sample: the intervals come from the spread between rounds, on this machine, in one "
     "run. Other machines, cores and days are outside them; ratios travel better than absolute figures.",
     "- Latency counts right answers, from due to done. Failed requests and wrong answers are counted apart.",
+    "- A trial called INVALID is left out of every figure. *Not steady* (a window's thirds differ by "
+    "more than a tenth, and than chance explains) only warns: such a trial counts.",
     "- `n/a` is a figure that was not measured or that has too few samples; it is never 0.",
 )
 

@@ -4,7 +4,8 @@ from bench.model import Run
 from bench.report import text
 from bench.report.summary import Case, Row, Summary
 
-QUICK = "One quick round: a smoke test, it proves nothing."
+ONE_ROUND = "One round: it proves nothing."
+QUICK = "A quick run: short windows."
 # beyond these a sentence is a worse table
 MOST_OTHERS = 2
 MOST_CASES = 2
@@ -18,7 +19,8 @@ def sentence(run: Run, summary: Summary) -> str:
         return (
             f"Invalid: none of {text.plural(len(run.trials), 'trial')} may be believed. {_answers(summary)}"
         )
-    parts = [QUICK] if summary.one_round else []
+    parts = [ONE_ROUND] if summary.one_round else []
+    parts += [QUICK] if run.quick else []
     parts += [_comparison(summary), _answers(summary), *_gaps(summary)]
     return " ".join(part for part in parts if part)
 

@@ -23,7 +23,6 @@ SUFFIXES = (".png", ".svg")
 INK = "#222222"
 SHARED = "#BBBBBB"
 # one trial or one start
-POINT: Any = {"s": 16, "facecolor": "white", "edgecolor": INK, "linewidth": 0.8, "zorder": 3}
 
 SETTINGS: Any = {
     "svg.hashsalt": "bench",

@@ -16,11 +16,9 @@ CLASS_ORDER = {"small": 0, "seed": 1}
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One figure of a trial, how it is summed up over rounds, and which way is better."""
+    """One figure of a trial, and how it is summed up over rounds."""
 
     name: str
-    unit: str
-    better: str
     of: Callable[[Trial], float | None]
     over_rounds: Callable[[Sequence[float]], Estimate | None]
 
@@ -28,16 +26,14 @@ class Metric:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("throughput", "requests/s", "higher", lambda t: t.throughput_rps, statistics.geometric_mean),
-        Metric("p50", "ms", "lower", lambda t: t.latency_ms.p50, statistics.median),
-        Metric("p95", "ms", "lower", lambda t: t.latency_ms.p95, statistics.median),
-        Metric("p99", "ms", "lower", lambda t: t.latency_ms.p99, statistics.median),
-        Metric("cpu", "CPU-ms/request", "lower", lambda t: t.cpu_ms_per_request, statistics.geometric_mean),
-        Metric("memory", "bytes", "lower", lambda t: t.peak_memory_bytes, statistics.median),
+        Metric("throughput", lambda t: t.throughput_rps, statistics.geometric_mean),
+        Metric("p50", lambda t: t.latency_ms.p50, statistics.median),
+        Metric("p95", lambda t: t.latency_ms.p95, statistics.median),
+        Metric("p99", lambda t: t.latency_ms.p99, statistics.median),
+        Metric("cpu", lambda t: t.cpu_ms_per_request, statistics.geometric_mean),
+        Metric("memory", lambda t: t.peak_memory_bytes, statistics.median),
         Metric(
             "driver_cpu",
-            "CPU-ms/request",
-            "lower",
             lambda t: t.driver_cpu_ms_per_request,
             statistics.geometric_mean,
         ),
@@ -120,7 +116,7 @@ def summarise(run: Run) -> Summary:
         cases=cases,
         rows=rows,
         baseline=baseline,
-        one_round=run.quick or len({trial.round for trial in run.trials}) <= 1,
+        one_round=len({trial.round for trial in run.trials}) <= 1,
         valid_trials=len(valid),
         invalid_trials=len(run.trials) - len(valid),
         missing_trials=max(0, run.planned_trials - len(run.trials)),

@@ -150,3 +150,40 @@ def test_a_full_disk_is_one_line_and_code_1(
     monkeypatch.setattr("bench.verbs.run", full)
     assert main(["run"]) == 1
     assert "the disk is full: free some space" in capsys.readouterr().err
+
+
+def test_an_encoding_that_a_strategy_does_not_take_is_a_usage_error(bench: Bench, project: Path) -> None:
+    text = (project / "compose.yaml").read_text()
+    (project / "compose.yaml").write_text(text.replace("json,raw", "json", 1))
+    one_line(bench("plan", "--root", project, "--encoding", "raw"), 2, "fast takes json and not raw")
+    assert bench("plan", "--root", project, "--encoding", "raw", "--strategies", "slow").returncode == 0
+
+
+def test_an_option_must_be_written_out(bench: Bench, project: Path) -> None:
+    done = bench("plan", "--root", project, "--resu", "x")
+    assert done.returncode == 2
+    assert "--resu" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(bench: Bench, project: Path) -> None:
+    (project / "results").write_text("a file")
+    one_line(bench("run", "--root", project, "--runtime", "process"), 1, "NotADirectoryError")
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(bench: Bench, project: Path) -> None:
+    text = (project / "compose.yaml").read_text()
+    text = text.replace("{bench.role: support}", "{bench.role: setup}").replace(
+        "time.sleep(3600)", "raise SystemExit(1)"
+    )
+    (project / "compose.yaml").write_text(text)
+    one_line(bench("run", "--root", project, "--runtime", "process"), 1, "helper failed with 1")
+    assert list((project / "results").iterdir()) == []
+
+
+def test_a_reader_that_goes_away_is_no_fault(project: Path) -> None:
+    plan = f"{sys.executable} -m bench plan --rounds 3000 --root {project}"
+    root = Path(__file__).parents[2]
+    command = f"set -o pipefail; {plan} | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=root, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 1

@@ -114,3 +114,16 @@ def test_a_spoiled_cache_is_made_anew(tmp_path: Path) -> None:
 def test_history_lines_are_shortened_for_reading() -> None:
     assert shorten("RUN /bin/sh -c  make   it # buildkit") == "RUN make it"
     assert len(shorten("RUN " + "x" * 500)) == 60
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_layer_without_a_step_of_history_is_as_long_as_its_tar(packed: bool) -> None:
+    content = gzip.compress(MIXED) if packed else MIXED
+    found = survey(saved_image({"sha256:aa": content}, HISTORY), ["sha256:aa"], {"sha256:aa"}, [111])
+    assert found["sha256:aa"].unpacked_bytes == len(MIXED)
+
+
+def test_a_cache_that_cannot_be_kept_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    cache = tmp_path / "file" / "layers.json"
+    assert measure_image(FakeEngine(), "sha256:1", cache, Silent()).unpacked_bytes == 133

@@ -200,6 +200,11 @@ def test_an_interrupted_run_keeps_its_trials_and_leaves_nothing_running(
     folder = only_folder(tmp_path / "results")
     found = run_json(folder)
     assert 1 <= len(found["trials"]) < 200
+    cut = [trial for trial in found["trials"] if "it was interrupted" in (trial["error"] or "")]
+    assert len(cut) <= 1, "a signal between two trials cuts none"
+    for trial in cut:
+        assert (trial["valid"], trial["throughput_rps"]) == (False, None)
+        assert (folder / trial["samples"]).is_file()
     missing = 200 - len(found["trials"])
     assert any(
         f"interrupted: {missing} of 200 trials are missing" in warning for warning in found["warnings"]

@@ -10,7 +10,7 @@ from bench.load.recorder import COLUMNS, Recorder
 from bench.load.samples import Samples, read_columns, read_parquet, write_parquet
 from bench.load.window import LEAST_N, quantile_ms, summarise
 
-OK, WRONG, HTTP_ERROR, UNFINISHED = 0, 1, 2, 5
+OK, WRONG, HTTP_ERROR, TIMEOUT, UNFINISHED = 0, 1, 2, 4, 5
 
 
 def steady(clients: int = 10, response_ms: float = 50.0, seconds: float = 12.0) -> Samples:
@@ -104,14 +104,37 @@ def test_failed_requests_are_counted_and_void_the_trial() -> None:
     assert not figures.valid
 
 
-def test_a_request_that_was_never_answered_counts_against_the_window() -> None:
+@pytest.mark.parametrize("outcome", [HTTP_ERROR, TIMEOUT, UNFINISHED])
+def test_a_request_that_fails_after_the_window_counts_against_it(outcome: int) -> None:
     samples = steady()
-    samples.outcome[-1] = UNFINISHED
+    samples.outcome[-1] = outcome
     samples.done_ns[-1] = 40_000_000_000
     samples.due_ns[-1] = 11_900_000_000
     figures = summarise(samples, 10, 2.0, 10.0)
     assert figures.errors == 1
+    assert figures.requests == figures.ok + 1
+    assert "outside" not in figures.warnings[0]
     assert not figures.valid
+
+
+def test_failures_in_the_warm_up_void_the_trial_too() -> None:
+    samples = steady()
+    samples.outcome[:3] = HTTP_ERROR
+    figures = summarise(samples, 10, 2.0, 10.0)
+    assert not figures.valid
+    assert (figures.errors, figures.requests) == (3, figures.ok + 3)
+    assert figures.warnings[0].startswith("3 failed requests")
+    assert "3 of them outside the window" in figures.warnings[0]
+
+
+@pytest.mark.parametrize(("late", "valid"), [(20, True), (21, False)])
+def test_more_than_one_late_send_in_a_hundred_voids_the_trial(late: int, valid: bool) -> None:
+    samples = steady()
+    samples.sent_ns[1000 : 1000 + late] += 10_000_000
+    figures = summarise(samples, 10, 2.0, 10.0)
+    assert figures.requests == 2000
+    assert figures.valid is valid
+    assert any("the driver was late" in warning for warning in figures.warnings) is not valid
 
 
 def test_a_driver_that_did_not_keep_its_clients_busy_breaks_littles_law() -> None:
@@ -126,6 +149,14 @@ def test_a_window_whose_thirds_differ_is_not_steady() -> None:
     fewer = Samples(*(getattr(samples, name)[kept] for name in Samples.__slots__))
     figures = summarise(fewer, 10, 2.0, 10.0)
     assert any("not steady" in warning for warning in figures.warnings)
+
+
+def test_thirds_that_differ_as_chance_makes_them_are_steady() -> None:
+    samples = steady(clients=1, response_ms=100.0)
+    kept = ~((samples.done_ns > 9_000_000_000) & (np.arange(len(samples)) % 5 == 0))
+    fewer = Samples(*(getattr(samples, name)[kept] for name in Samples.__slots__))
+    figures = summarise(fewer, 1, 2.0, 10.0)
+    assert not any("not steady" in warning for warning in figures.warnings)
 
 
 def test_no_right_answer_is_no_figure_and_no_pass() -> None:

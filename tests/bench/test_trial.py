@@ -35,7 +35,7 @@ def driven() -> Driven:
     due = np.sort((starts[:, None] + np.arange(10, dtype=np.int64) * 5_000_000).ravel())
     zeros = np.zeros(len(due), dtype=np.int64)
     samples = Samples(due, due, due + 50_000_000, zeros, zeros + 200, zeros, zeros.copy())
-    return Driven(samples, DriveSummary(len(due), 2 * 10**9, 12 * 10**9, 2000, 0.4, 50_000_000))
+    return Driven(samples, DriveSummary(len(due), 2000, 0.4))
 
 
 def readings(**changes: Any) -> Readings:
@@ -86,9 +86,14 @@ def test_half_of_the_ceiling_is_no_reason_to_warn() -> None:
     assert judged(spec).warnings == ()
 
 
-def test_figures_that_could_not_be_read_are_none_and_never_zero() -> None:
-    trial = judge(SPEC, driven(), None, (), "samples/x.parquet", START_NS)
-    assert (trial.cpu_ms_per_request, trial.peak_memory_bytes) == (None, None)
+@pytest.mark.parametrize("kept", [None, 1])
+def test_a_trial_without_two_readings_is_void_and_never_has_a_zero(kept: int | None) -> None:
+    found = readings()
+    few = None if kept is None else dataclasses.replace(found, usages=found.usages[:kept])
+    trial = judge(SPEC, driven(), few, (), "samples/x.parquet", START_NS)
+    assert not trial.valid
+    assert trial.cpu_ms_per_request is None
+    assert trial.peak_memory_bytes == (found.usages[0].memory_bytes if kept else None)
     assert any("accounting" in warning for warning in trial.warnings)
 
 

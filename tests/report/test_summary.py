@@ -70,13 +70,15 @@ def test_a_run_with_only_invalid_trials_claims_nothing(with_trials: Change) -> N
 
 def test_one_round_proves_nothing_and_has_no_interval(with_trials: Change) -> None:
     one = with_trials(lambda t: t.round == 1)
-    assert said(one).startswith("One quick round: a smoke test, it proves nothing. onnx answers 2.25")
+    assert said(one).startswith("One round: it proves nothing. onnx answers 2.25")
     assert "(" not in said(one)
     assert "no intervals: one round" in terminal_summary(one).replace("\n", " ")
 
 
 def test_a_quick_run_says_so_whatever_it_holds(run: Run) -> None:
-    assert said(dataclasses.replace(run, quick=True)).startswith("One quick round")
+    quick = dataclasses.replace(run, quick=True)
+    assert said(quick).startswith("A quick run: short windows. onnx")
+    assert "(2.2" in said(quick), "six rounds have intervals, however short they are"
 
 
 def test_an_interval_that_holds_one_is_called_no_difference(run: Run) -> None:

@@ -1,0 +1,120 @@
+"""What the compose runtime decides for itself, against an engine whose answers are set by hand."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.cores import Cores
+from bench.measure import compose_runtime
+from bench.measure.compose_runtime import ONE_OFF_LABEL, SERVICE_LABEL, ComposeRuntime, engine_cores
+from bench.measure.container import remove
+from bench.measure.instance import StartError
+from bench.measure.registry import load_registry
+from bench.terminal_progress import PlainProgress
+
+Make = Callable[..., ComposeRuntime]
+CORES = Cores((0,), (7,), tuple(range(8)))
+
+
+class FakeContainer:
+    """A container that notes whether it was removed."""
+
+    def __init__(self, service: str, running: bool = True, one_off: bool = False) -> None:
+        self.labels = {SERVICE_LABEL: service, ONE_OFF_LABEL: str(one_off)}
+        self.status = "running" if running else "exited"
+        network = {"Networks": {"default": {"IPAddress": "10.0.0.2"}}}
+        self.attrs: dict[str, Any] = {"NetworkSettings": network, "State": {"Running": running}}
+        self.removed = False
+        self.fault: Exception | None = None
+
+    def reload(self) -> None: ...
+
+    def remove(self, **_: object) -> None:
+        if self.fault:
+            raise self.fault
+        self.removed = True
+
+
+@pytest.fixture
+def runtime(project: Path) -> Iterator[Make]:
+    """Make runtimes of the project with an engine of some containers and CPUs."""
+    made: list[ComposeRuntime] = []
+
+    def make(containers: list[FakeContainer], cpus: int = 8) -> ComposeRuntime:
+        engine = SimpleNamespace(
+            info=lambda: {"NCPU": cpus}, containers=SimpleNamespace(list=lambda **_: containers)
+        )
+        made.append(ComposeRuntime(load_registry(project, {}), CORES, engine, PlainProgress()))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_an_engine_with_fewer_cores_gives_its_last_one_and_claims_nothing(runtime: Make) -> None:
+    assert engine_cores(CORES, 8) is None
+    assert engine_cores(CORES, None) is None
+    small = runtime([], cpus=4)
+    assert small.describe()["service_cores"] == "3"
+    assert small.describe()["cores_disjoint"] is None
+    assert "cores_disjoint" not in runtime([]).describe()
+
+
+def test_what_compose_run_started_is_left_alone(runtime: Make) -> None:
+    own, errand = FakeContainer("fast-service"), FakeContainer("fast-service", one_off=True)
+    runtime([own, errand])._clear("fast-service")
+    assert (own.removed, errand.removed) == (True, False)
+
+
+def test_the_users_own_command_names_no_file(runtime: Make) -> None:
+    cli = runtime([])._cli
+    assert cli.command("up", own=True) == ["docker", "compose", "up"]
+    assert cli.command("up").count("-f") == 2
+
+
+def test_the_way_in_never_changes_within_a_run(runtime: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = runtime([])
+    monkeypatch.setattr(compose_runtime, "_reachable", lambda *_: False)
+    container = FakeContainer("fast-service")
+    assert found._address(container, 8080, 18080) == ("127.0.0.1", 18080, "published")
+    found._address_kind = "bridge"
+    with pytest.raises(StartError, match="cannot be reached on port 8080"):
+        found._address(container, 8080, 18080)
+    found._address_kind = ""
+    with pytest.raises(StartError, match="cannot be reached"):
+        found._address(FakeContainer("fast-service", running=False), 8080, 18080)
+
+
+def test_a_container_that_is_being_removed_already_is_no_fault() -> None:
+    import docker
+
+    container = FakeContainer("fast-service")
+    container.fault = docker.errors.APIError("busy", response=SimpleNamespace(status_code=409, reason=""))
+    remove(container)
+    container.fault = docker.errors.APIError("broken", response=SimpleNamespace(status_code=500, reason=""))
+    with pytest.raises(docker.errors.APIError):
+        remove(container)
+
+
+def test_a_start_that_fails_leaves_no_container(
+    runtime: Make, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    containers: list[FakeContainer] = []
+    found = runtime(containers)
+
+    def spawn(*_: str) -> SimpleNamespace:
+        containers.append(FakeContainer("fast-service"))
+        return SimpleNamespace(poll=lambda: 0, wait=lambda: 0, stdin=None, stdout=None, stderr=None)
+
+    def refuse(*_: object) -> None:
+        raise StartError("no way in")
+
+    monkeypatch.setattr(found._cli, "spawn", spawn)
+    monkeypatch.setattr(found, "_instance", refuse)
+    with pytest.raises(StartError, match="no way in"):
+        found.start(load_registry(project, {}).strategies["fast"])
+    assert [container.removed for container in containers] == [True]
