@@ -104,11 +104,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of an image: the command that made it (shortened) and its size."""
+    """One layer of an image: the command that made it (shortened), its size, and the digest of its content.
+
+    Images that hold a layer of the same digest share it: a host pulls and stores it once.
+    """
 
     created_by: str
     unpacked_bytes: int
     compressed_bytes: int | None
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)

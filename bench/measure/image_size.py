@@ -72,7 +72,7 @@ def survey(
     made = _steps_with_layers(history, step_sizes, len(digests))
     return {
         digest: Layer(
-            shorten(command), counts[path].unpacked_bytes if size is None else size, packed.get(path)
+            shorten(command), counts[path].unpacked_bytes if size is None else size, packed.get(path), digest
         )
         for digest, path, (command, size) in zip(digests, manifest["Layers"], made, strict=True)
         if digest in missing

@@ -135,10 +135,10 @@ def _trial(strategy: str, payload_class: str, number: int) -> Trial:
 
 def _result(title: str, own_mib: int, start_s: float, loop_rps: float) -> StrategyResult:
     layers = (
-        Layer("base: debian", 74 * MIB, 28 * MIB),
-        Layer("base: python", 52 * MIB, 17 * MIB),
-        Layer("COPY the environment", own_mib * MIB, own_mib * MIB // 3),
-        Layer("COPY the code", MIB // 4, MIB // 16),
+        Layer("base: debian", 74 * MIB, 28 * MIB, "sha256:01"),
+        Layer("base: python", 52 * MIB, 17 * MIB, "sha256:02"),
+        Layer("COPY the environment", own_mib * MIB, own_mib * MIB // 3, f"sha256:1{own_mib}"),
+        Layer("COPY the code", MIB // 4, MIB // 16, f"sha256:2{own_mib}"),
     )
     rng = np.random.default_rng(round(start_s * 10))
     starts = np.round(start_s * (1 + 0.04 * rng.standard_normal(10)), 4)
