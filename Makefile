@@ -1,6 +1,8 @@
 # make bench: install, build, compare. make test: everything that this machine can check.
 PYTHON ?= python3
 BENCH_ARGS ?=
+# the committed run that README.md's table comes from
+REFERENCE := results/20261120T123610Z-8fc212b
 BIN := .venv/bin
 
 # wheels at hand: WHEELS_DIR, else pip's own find-links where that is one folder
@@ -19,7 +21,7 @@ check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m bench.report.splice README.md results/reference --check
+	$(BIN)/python -m bench.report.splice README.md $(REFERENCE) --check
 
 up:
 	docker compose up --build --detach --wait torch_serving onnx_serving batched_serving
@@ -34,7 +36,7 @@ lock: .venv/installed
 
 # the tables of README.md from the committed reference run
 splice: .venv/installed
-	$(BIN)/python -m bench.report.splice README.md results/reference
+	$(BIN)/python -m bench.report.splice README.md $(REFERENCE)
 
 .venv/installed: locks/dev.txt tools/install.sh
 	@echo "installing the packages of locks/dev.txt (a minute or two the first time)"

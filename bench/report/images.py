@@ -1,6 +1,16 @@
-"""What the images have in common: the base that a host pulls and stores once."""
+"""What the images have in common: a layer of the same digest is pulled and stored once by a host."""
+
+from dataclasses import dataclass
 
 from bench.model import Layer, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Layers beyond the common base that an image shares with some others: their bytes, and those others."""
+
+    unpacked_bytes: int
+    others: tuple[str, ...]
 
 
 def shared_layers(run: Run) -> tuple[Layer, ...]:
@@ -10,7 +20,27 @@ def shared_layers(run: Run) -> tuple[Layer, ...]:
         return ()
     shared = []
     for layers in zip(*stacks, strict=False):
-        if any(layer != layers[0] for layer in layers):
+        if any(layer.digest != layers[0].digest for layer in layers):
             break
         shared.append(layers[0])
     return tuple(shared)
+
+
+def overlap(run: Run, name: str) -> Overlap:
+    """What a strategy's image shares, beyond the base of all, with some of the others.
+
+    Empty layers are alike in every image, and left out.
+    """
+    base = {layer.digest for layer in shared_layers(run)}
+    held = {
+        other: {layer.digest for layer in result.image.layers if layer.unpacked_bytes} - base
+        for other, result in run.strategies.items()
+        if result.image is not None
+    }
+    image = run.strategies[name].image
+    layers = image.layers if image else ()
+    others = {other: digests for other, digests in held.items() if other != name}
+    return Overlap(
+        sum(layer.unpacked_bytes for layer in layers if any(layer.digest in d for d in others.values())),
+        tuple(other for other, digests in others.items() if digests & held.get(name, set())),
+    )

@@ -133,21 +133,25 @@ def _startup(run: Run, _summary: Summary) -> list[str]:
 
 
 def _images(run: Run, _summary: Summary) -> list[str]:
-    header = ("strategy", "compressed", "unpacked", "shared base, unpacked", "own, unpacked")
+    header = ("strategy", "compressed", "unpacked", "base shared by all", "the rest", "of the rest, shared")
     shared = images.shared_layers(run)
     rows = []
     for name, result in run.strategies.items():
         image = result.image
         base = sum(layer.unpacked_bytes for layer in shared) if image else None
-        own = image.unpacked_bytes - base if image and base is not None else None
         sizes = (
             image.compressed_bytes if image else None,
             image.unpacked_bytes if image else None,
             base,
-            own,
+            image.unpacked_bytes - base if image and base is not None else None,
         )
-        rows.append([name, *(text.mebibytes(size) for size in sizes)])
-    return table(header, rows) if rows else [EMPTY]
+        rows.append([name, *(text.mebibytes(size) for size in sizes), _overlap(images.overlap(run, name))])
+    note = "The last three are unpacked. What images share, a host pulls and stores once."
+    return [*table(header, rows), "", note] if rows else [EMPTY]
+
+
+def _overlap(found: images.Overlap) -> str:
+    return f"{text.mebibytes(found.unpacked_bytes)} with {', '.join(found.others)}" if found.others else ""
 
 
 def _loops(_run: Run, summary: Summary) -> list[str]:

@@ -128,12 +128,26 @@ def image_size(run: Run, _summary: Summary, _folder: Path) -> Figure | None:
     own = [_own_patch(name, looks[name]) for name in known]
     base = [Patch(facecolor=style.SHARED, edgecolor=style.INK, label="base shared by all")]
     style.head(axes, "Image size (less is better)", WIDTH - 1, [*(base if shared else []), *own])
-    style.footer(figure, run, f"{_layer_count(known)}; each segment is a layer; sizes are exact, not sampled")
+    facts = f"{_layer_count(known)}; each segment is a layer; sizes are exact, not sampled"
+    style.footer(figure, run, "; ".join([facts, *_overlaps(run, list(known))]))
     return figure
 
 
 def _own_patch(name: str, look: style.Look) -> Patch:
-    return Patch(facecolor=look.colour, edgecolor=style.INK, hatch=look.hatch, label=f"{name}, own")
+    return Patch(facecolor=look.colour, edgecolor=style.INK, hatch=look.hatch, label=f"{name}, the rest")
+
+
+def _overlaps(run: Run, names: list[str]) -> list[str]:
+    """One clause for each image that shares layers, beyond the base, with images named after it."""
+    clauses = []
+    for place, name in enumerate(names):
+        found = images.overlap(run, name)
+        later = [other for other in found.others if other in names[place + 1 :]]
+        if later:
+            clauses.append(
+                f"{name} shares {text.mebibytes(found.unpacked_bytes)} of its rest with {', '.join(later)}"
+            )
+    return clauses
 
 
 def _layer_count(known: Mapping[str, ImageSize]) -> str:
