@@ -6,7 +6,9 @@ REFERENCE := results/20261120T123610Z-8fc212b
 BIN := .venv/bin
 
 # wheels at hand: WHEELS_DIR, else pip's own find-links where that is one folder
-WHEELS_DIR ?= $(shell dir="$$($(PYTHON) -m pip config get global.find-links 2>/dev/null || echo "$$PIP_FIND_LINKS")"; [ -d "$$dir" ] && echo "$$dir" || echo ./wheels)
+ifndef WHEELS_DIR
+WHEELS_DIR := $(shell dir="$$($(PYTHON) -m pip config get global.find-links 2>/dev/null || echo "$$PIP_FIND_LINKS")"; [ -d "$$dir" ] && echo "$$dir" || echo ./wheels)
+endif
 export WHEELS_DIR
 
 .PHONY: bench test check up down lock splice clean
