@@ -18,12 +18,10 @@ fail() { echo "$*" >&2; exit 1; }
 torch=$(grep '^torch==' "$lock" || true)
 if [ -n "$torch" ]; then
   version=${torch#torch==}
-  if have_wheel "torch-$version*.whl"; then
-    install --no-index --find-links "$wheels" "$torch"
-  else
+  # a wheel may be there and yet be another Python's or another platform's
+  { have_wheel "torch-$version*.whl" && install --no-index --find-links "$wheels" "$torch" 2>/dev/null; } ||
     install --index-url "$torch_index" "$torch" ||
-      fail "no build of $torch: set WHEELS_DIR to a folder that holds its wheel, or TORCH_INDEX to an index that has it"
-  fi
+    fail "no build of $torch: set WHEELS_DIR to a folder that holds its wheel, or TORCH_INDEX to an index that has it"
 fi
 
 rest=$(mktemp)
