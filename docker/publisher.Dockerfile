@@ -8,8 +8,8 @@ FROM ${BASE_IMAGE} AS export
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ARG PIP_INDEX_URL
 COPY tools/install.sh locks/modelkit.txt /build/
-RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
-    sh /build/install.sh /build/modelkit.txt /opt/venv /wheels
+RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
+    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh /build/modelkit.txt /opt/venv /wheels
 WORKDIR /app
 COPY modelkit modelkit
 COPY model model
@@ -19,8 +19,8 @@ RUN /opt/venv/bin/python -m modelkit export --model-dir model --images images --
 FROM ${BASE_IMAGE} AS build
 ARG PIP_INDEX_URL
 COPY tools/install.sh locks/publisher.txt /build/
-RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
-    sh /build/install.sh /build/publisher.txt /opt/venv /wheels
+RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
+    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh /build/publisher.txt /opt/venv /wheels
 COPY modelkit /app/modelkit
 COPY model /app/model
 COPY images /app/images

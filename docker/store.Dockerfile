@@ -6,8 +6,8 @@ FROM scratch AS wheels
 FROM ${BASE_IMAGE} AS build
 ARG PIP_INDEX_URL
 COPY tools/install.sh locks/store.txt /build/
-RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/root/.cache/pip \
-    sh /build/install.sh /build/store.txt /opt/venv /wheels
+RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
+    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh /build/store.txt /opt/venv /wheels
 COPY docker/healthcheck.py /app/
 # readable by the service's user, whatever the umask of the checkout
 RUN /opt/venv/bin/python -m compileall -q /app && chmod -R a+rX /app
