@@ -9,7 +9,7 @@ uv=${UV:-.venv/bin/uv}
 for extra in torch onnx publisher modelkit store bench dev; do
   "$uv" pip compile pyproject.toml --extra "$extra" --universal --python-version 3.11 --quiet \
     --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade |
-    grep -vE '^(nvidia-|cuda-|triton)' | sed -E 's/^torch==([0-9.]+).*/torch==\1/' | sort -u >"locks/$extra.txt.new"
+    grep -vE '^(nvidia-|cuda-|triton==)' | sed -E 's/^torch==([0-9.]+).*/torch==\1/' | sort -u >"locks/$extra.txt.new"
   { echo "# pinned for pyproject.toml's extra '$extra'; made by: make lock"; cat "locks/$extra.txt.new"; } >"locks/$extra.txt"
   rm "locks/$extra.txt.new"
 done
