@@ -3,8 +3,9 @@
 from serving_core.dispatch import Dispatcher
 from serving_core.engine import Engine
 from serving_core.pipeline import Pipeline
-from serving_core.serve import run
+from serving_core.process.serve import run
 from serving_core.settings import Settings
+from serving_core.workers import Workers
 
 
 def make_engine() -> Engine:
@@ -14,12 +15,12 @@ def make_engine() -> Engine:
     return BatchedEngine()
 
 
-def make_dispatcher(pipeline: Pipeline, settings: Settings) -> Dispatcher:
+def make_dispatcher(pipeline: Pipeline, settings: Settings, workers: Workers) -> Dispatcher:
     """Return the dispatcher that batches across requests."""
     from batched_serving.dispatch import Batched
     from batched_serving.engine import on_gpu
 
-    return Batched(pipeline, settings, own_device=on_gpu())
+    return Batched(pipeline, settings, workers, own_device=on_gpu())
 
 
 if __name__ == "__main__":

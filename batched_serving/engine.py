@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from modelkit.weights import WeightsError, load_weights
 from serving_core.engine import Logits, Pixels
 from serving_core.errors import StartError
-from serving_core.manifest import Manifest
+from serving_core.models.manifest import Classifier
 
 WARM_SIZES = (1, 2, 4, 8, 16)
 
@@ -24,7 +24,7 @@ class BatchedEngine:
     name = "batched"
     takes: Literal["crop", "image"] = "crop"
 
-    def load(self, path: Path, manifest: Manifest, threads: int) -> None:
+    def load(self, path: Path, classifier: Classifier, threads: int) -> None:
         """Load the weights strictly; raises StartError when they are not this network's."""
         # A batch is shared out among the cores in whole images: threads within an operator would meet after
         # each of a hundred small ones, and wait there for whichever of them the machine holds up.
@@ -34,14 +34,14 @@ class BatchedEngine:
         # Answers are to agree with the reference's to the last logit, which TF32 on a GPU would not let them.
         torch.backends.cudnn.allow_tf32 = False
         self._device = torch.device("cuda" if on_gpu() else "cpu")
-        self._crop = manifest.transform.crop
-        self._mean = self._channels(manifest.transform.mean)
-        self._std = self._channels(manifest.transform.std)
+        self._crop = classifier.transform.crop
+        self._mean = self._channels(classifier.transform.mean)
+        self._std = self._channels(classifier.transform.std)
         try:
-            network = load_weights(path, len(manifest.labels))
+            network = load_weights(path, len(classifier.labels))
         except WeightsError as error:
             raise StartError(
-                f"{path.name} is not the {manifest.architecture} that its manifest says ({error})"
+                f"{path.name} is not the {classifier.architecture} that its manifest says ({error})"
             ) from None
         fold_batch_norms(network)
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format and a device

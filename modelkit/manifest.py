@@ -83,6 +83,7 @@ def build_manifest(
     transform = Transform()
     return {
         "name": "weather",
+        "version": "1",
         "architecture": "mobilenet_v3_small",
         "labels": list(LABELS),
         "transform": {

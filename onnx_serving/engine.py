@@ -8,7 +8,7 @@ import onnxruntime as ort
 
 from serving_core.engine import Logits, Pixels
 from serving_core.errors import StartError
-from serving_core.manifest import Manifest
+from serving_core.models.manifest import Classifier
 
 WARM_SIZES = ((256, 256), (300, 400), (727, 1200))
 ERRORS_ONLY = 3
@@ -20,7 +20,7 @@ class OnnxEngine:
     name = "onnx"
     takes: Literal["crop", "image"] = "image"
 
-    def load(self, path: Path, manifest: Manifest, threads: int) -> None:
+    def load(self, path: Path, classifier: Classifier, threads: int) -> None:
         """Open the graph as it is; raises StartError when it is not one, or not this model's."""
         # As many requests as cores are computed side by side: more threads in one would only get in the way.
         del threads
@@ -39,10 +39,10 @@ class OnnxEngine:
             raise StartError(f"{path.name} is no graph that ONNX Runtime can open ({cause})") from None
         inputs = [given.name for given in self._session.get_inputs()]
         outputs = {made.name: made.shape for made in self._session.get_outputs()}
-        if inputs != ["image"] or outputs.get("logits", [0])[-1] != len(manifest.labels):
+        if inputs != ["image"] or outputs.get("logits", [0])[-1] != len(classifier.labels):
             raise StartError(
                 f"{path.name} has inputs {inputs} and outputs {outputs}: "
-                f"publish a graph from `image` to `logits` of {len(manifest.labels)} classes"
+                f"publish a graph from `image` to `logits` of {len(classifier.labels)} classes"
             )
 
     def warm(self) -> None:

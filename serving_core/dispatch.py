@@ -1,26 +1,38 @@
 """From an accepted request to its answer: where a serving strategy may do more than compute in turn."""
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from serving_core.errors import RequestError
+from serving_core.calls import Answer, Call, Item, Outcome, Parse
+from serving_core.errors import RequestError, fault
 from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
 from serving_core.workers import Workers
 
+log = logging.getLogger("serving_core.dispatch")
+
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One accepted request: `due_s` and `arrived_s` are on the monotonic clock."""
+    """One accepted request: `due_s` and `arrived_s` are on the monotonic clock.
 
-    content_type: str
+    `claim` makes room for that many more items than one; it raises RequestError 429.
+    """
+
+    parse: Parse
     body: bytes
     arrived_s: float
     due_s: float
+    request_id: str
     abandoned: Callable[[], bool]
+    claim: Callable[[int], None]
 
 
 class Dropped(Exception):  # noqa: N818 - not an error: nobody waits for this answer any more
@@ -28,9 +40,9 @@ class Dropped(Exception):  # noqa: N818 - not an error: nobody waits for this an
 
 
 class Dispatcher(Protocol):
-    """Answers accepted work on the event loop that made it."""
+    """Answers one model's accepted work on the event loop that made it."""
 
-    async def answer(self, work: Work) -> bytes:
+    async def answer(self, work: Work) -> Answer:
         """Return the encoded answer; raises RequestError, or Dropped for a client that is gone."""
 
     def alive(self) -> bool:
@@ -40,7 +52,8 @@ class Dispatcher(Protocol):
         """Stop, once nothing is waiting."""
 
 
-MakeDispatcher = Callable[[Pipeline, Settings], Dispatcher]
+# The threads are the service's, shared by its models.
+MakeDispatcher = Callable[[Pipeline, Settings, Workers], Dispatcher]
 
 
 def check_wanted(work: Work) -> None:
@@ -56,26 +69,65 @@ def expired() -> RequestError:
     return RequestError(504, "the deadline passed before the answer was there: allow more time")
 
 
+def settled(work: Work, compute: Callable[[], Result]) -> Result | RequestError:
+    """Return what `compute` does, or the error that stands in its place; raises Dropped.
+
+    What is no RequestError is logged with the request's id and becomes a 500.
+    """
+    try:
+        return compute()
+    except RequestError as refusal:
+        return refusal
+    except Dropped:
+        raise
+    except Exception:
+        log.exception("a request failed", extra={"request_id": work.request_id})
+        return fault()
+
+
+async def each(work: Work, call: Call, one: Callable[[Item], Awaitable[Outcome]]) -> list[Outcome]:
+    """Return the outcomes of a call's several items, computed side by side; raises RequestError 429."""
+    work.claim(len(call.items) - 1)
+    asked = {at: one(item) for at, item in enumerate(call.items) if not isinstance(item, RequestError)}
+    settled_items = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+    return [
+        item if isinstance(item, RequestError) else settled_items[at] for at, item in enumerate(call.items)
+    ]
+
+
 class Direct:
-    """Each request is computed whole, one image at a time, by one of as many threads as there are cores."""
+    """Each item is computed whole, one at a time, by one of as many threads as there are cores."""
 
-    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+    def __init__(self, pipeline: Pipeline, settings: Settings, workers: Workers) -> None:
+        del settings
         self._pipeline = pipeline
-        self._workers = Workers(settings.threads, "worker")
+        self._workers = workers
 
-    async def answer(self, work: Work) -> bytes:
+    async def answer(self, work: Work) -> Answer:
         """Return the encoded answer; raises RequestError, or Dropped for a client that is gone."""
-        return await self._workers.submit(partial(self._compute, work))
+        done = await self._workers.submit(partial(self._begin, work))
+        if isinstance(done, Answer):
+            return done
+        outcomes = await each(work, done, lambda item: self._workers.submit(partial(self._one, work, item)))
+        return await self._workers.submit(partial(self._pipeline.encode, done, outcomes))
 
     def alive(self) -> bool:
         """Tell whether work is answered: these threads outlive any fault of a request."""
         return True
 
     def close(self) -> None:
-        """Stop, once nothing is waiting."""
-        self._workers.close()
+        """Have nothing of its own to stop."""
 
-    def _compute(self, work: Work) -> bytes:
+    def _begin(self, work: Work) -> Answer | Call:
+        """Answer a request of one item; of one with several, return the items."""
         self._pipeline.metrics.observe_stage("queue", monotonic() - work.arrived_s)
+        check_wanted(work)  # before its body is taken apart
+        call = self._pipeline.parse(work.parse, work.body)
+        if len(call.items) > 1:
+            return call
+        outcome = settled(work, partial(self._pipeline.compute, call.items[0]))
+        return self._pipeline.encode(call, [outcome])
+
+    def _one(self, work: Work, item: Item) -> Outcome:
         check_wanted(work)
-        return self._pipeline.run(work.content_type, work.body)
+        return settled(work, partial(self._pipeline.compute, item))

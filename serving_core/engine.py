@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from serving_core.manifest import Manifest
+from serving_core.models.manifest import Classifier
 
 Pixels = NDArray[np.uint8]
 Logits = NDArray[np.float32]
@@ -22,7 +22,7 @@ class Engine(Protocol):
     name: str
     takes: Literal["crop", "image"]
 
-    def load(self, path: Path, manifest: Manifest, threads: int) -> None:
+    def load(self, path: Path, classifier: Classifier, threads: int) -> None:
         """Load the verified model file; raises StartError when it is not the model the manifest describes."""
 
     def warm(self) -> None:

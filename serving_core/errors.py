@@ -21,3 +21,8 @@ class RequestError(Exception):
         # Set where the client may still be sending: what follows on its connection is no new request.
         self.closes = False
         self.retry_after_s = None if retry_after_s is None else max(1, math.ceil(retry_after_s))
+
+
+def fault() -> RequestError:
+    """Return the refusal of a request that failed through no fault of its sender's."""
+    return RequestError(500, "this is our fault: report it with the X-Request-Id of this answer")

@@ -1,6 +1,7 @@
 """Encoded bytes to RGB pixels, and RGB pixels to the network's crop: the reference transform's uint8 half."""
 
 import struct
+import warnings
 from io import BytesIO
 from typing import Any
 
@@ -18,7 +19,7 @@ from PIL import (
 )
 
 from serving_core.errors import RequestError
-from serving_core.manifest import Transform
+from serving_core.models.manifest import Transform
 
 # Naming the plugins here spares Image.open its search for, and import of, every format Pillow knows.
 FORMATS = tuple(
@@ -49,6 +50,8 @@ BROKEN = (
 
 # Pillow's own limit is one per process and only warns at first; ours is checked in every call.
 Image.MAX_IMAGE_PIXELS = None
+# It warns of what clients send, each text noted for good: a log line for them to write, and memory to fill.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:
@@ -92,6 +95,14 @@ def crop(image: Image.Image, transform: Transform) -> NDArray[np.uint8]:
     )
     resized = image.resize((transform.crop, transform.crop), Image.Resampling.BILINEAR, box=box)
     return np.array(resized)  # a copy: the view is read-only, which PyTorch warns of
+
+
+def framed(cropped: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
+    """Return an image, uint8 [resize, resize, 3], whose transform is the crop that is given."""
+    margin = _margin(transform.resize, transform.crop)
+    image = np.zeros((transform.resize, transform.resize, 3), np.uint8)
+    image[margin : margin + transform.crop, margin : margin + transform.crop] = cropped
+    return image
 
 
 def _margin(size: int, crop_size: int) -> int:

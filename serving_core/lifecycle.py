@@ -2,19 +2,24 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from serving_core.addresses import shown
+from serving_core.calls import Signature
 from serving_core.engine import Engine
-from serving_core.manifest import Manifest
+from serving_core.errors import StartError
+from serving_core.handler import Context, Handler
+from serving_core.handler_loading import load_handler
 from serving_core.metrics import Metrics
-from serving_core.settings import Settings
-from serving_core.store import pull_model
+from serving_core.models.addresses import shown
+from serving_core.models.store import Model, pull_model
+from serving_core.settings import Settings, handler_names, model_addresses
 
 log = logging.getLogger("serving_core.lifecycle")
+
+DEFAULT_HANDLER = "serving_core.classifier:ImageClassifier"
 
 
 class Lifecycle:
@@ -29,8 +34,8 @@ class Lifecycle:
 
     @property
     def accepting(self) -> bool:
-        """Tell whether a request that arrives now is served."""
-        return self.ready and not self.draining and self.failure is None
+        """Tell whether a request that arrives now is served, if its model is ready."""
+        return not self.draining and self.failure is None
 
     def fail(self, message: str) -> None:
         """Note, once, why the service must end."""
@@ -40,46 +45,93 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An engine that is warm, and its model's manifest."""
+    """A model that can be served: its name and version, and its handler, warm."""
 
-    engine: Engine
-    manifest: Manifest
+    name: str
+    version: str | None
+    handler: Handler
 
 
-def load(make_engine: Callable[[], Engine], settings: Settings, metrics: Metrics) -> Loaded:
-    """Import the engine, pull the model, load it and warm it, timing each; raises StartError."""
+def load_models(make_engine: Callable[[], Engine], settings: Settings, metrics: Metrics) -> Iterator[Loaded]:
+    """Load each configured model in turn, timing each phase; raises StartError."""
+    addresses, handlers = model_addresses(settings), handler_names(settings)
+    strangers = handlers.keys() - addresses.keys() - {None}
+    if strangers:
+        raise StartError(f"HANDLER names {', '.join(map(repr, strangers))}: use its models' names")
+    since = perf_counter() - process_age_s()
+    for name, uri in addresses.items():
+        handler = handlers.get(name) or handlers.get(None) or DEFAULT_HANDLER
+        yield _load_model(make_engine, settings, metrics, since, (name, uri, handler))
+        since = perf_counter()
+
+
+def _load_model(
+    make_engine: Callable[[], Engine],
+    settings: Settings,
+    metrics: Metrics,
+    since: float,
+    asked: tuple[str | None, str, str],
+) -> Loaded:
+    name, uri, handler_name = asked
     phases: dict[str, float] = {}
-    began = perf_counter()
-    before_s = process_age_s()
-    engine = make_engine()
-    phases["imports"] = before_s + perf_counter() - began
-    began = perf_counter()
-    model = pull_model(
-        settings.model_uri, settings.model_cache_dir, settings.store_timeout_s, settings.local_store
-    )
-    phases["pull"] = perf_counter() - began
-    began = perf_counter()
-    engine.load(model.path, model.manifest, settings.threads)
-    phases["load"] = perf_counter() - began
-    began = perf_counter()
-    engine.warm()
-    phases["warm_up"] = perf_counter() - began
+
+    def passed(phase: str) -> None:
+        nonlocal since
+        now = perf_counter()
+        phases[phase] = phases.get(phase, 0.0) + now - since
+        since = now
+
+    def timed_engine() -> Engine:
+        passed("load")
+        engine = make_engine()
+        passed("imports")
+        return engine
+
+    handler = load_handler(handler_name)()
+    passed("imports")
+    model = pull_model(uri, settings.model_cache_dir, settings.store_timeout_s, settings.local_store)
+    passed("pull")
+    handler.load(model, Context(timed_engine, settings.threads, settings.max_pixels))
+    passed("load")
+    handler.warm()
+    passed("warm_up")
+    loaded = Loaded(name or model.manifest.name, model.manifest.version, handler)
+    _report(loaded, model, uri, phases, settings, metrics)
+    return loaded
+
+
+def _report(
+    loaded: Loaded, model: Model, uri: str, phases: dict[str, float], settings: Settings, metrics: Metrics
+) -> None:
     for phase, seconds in phases.items():
-        metrics.startup_phase.labels(phase).set(seconds)
-    uri = shown(settings.model_uri)
-    metrics.model_info.info({"name": model.manifest.name, "engine": engine.name, "uri": uri})
+        metrics.startup_phase.labels(phase, loaded.name).set(seconds)
+    address, engine = shown(uri), loaded.handler.platform
+    metrics.model_info.labels(loaded.name, loaded.version or "", engine, address).set(1)
     log.info(
         "ready",
         extra={
-            "engine": engine.name,
-            "model": model.manifest.name,
-            "uri": uri,
+            "engine": engine,
+            "model": loaded.name,
+            "uri": address,
             "cached": model.cached,
             "threads": settings.threads,
             "startup_phases_s": {phase: round(seconds, 4) for phase, seconds in phases.items()},
         },
     )
-    return Loaded(engine, model.manifest)
+
+
+def signature_of(loaded: Loaded, max_items: int) -> Signature:
+    """Return what the codecs must know of a loaded model."""
+    handler = loaded.handler
+    return Signature(
+        loaded.name,
+        loaded.version,
+        handler.platform,
+        handler.inputs,
+        handler.outputs,
+        handler.answer,
+        max_items,
+    )
 
 
 def process_age_s() -> float:

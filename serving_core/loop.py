@@ -7,8 +7,10 @@ from typing import BinaryIO
 import orjson
 from pydantic import BaseModel, Field, ValidationError
 
+from serving_core.calls import Parse
+from serving_core.codecs import encodings
 from serving_core.errors import StartError
-from serving_core.lifecycle import load
+from serving_core.lifecycle import load_models, signature_of
 from serving_core.metrics import Metrics
 from serving_core.pipeline import Pipeline
 from serving_core.service import MakeEngine
@@ -32,12 +34,14 @@ def run_loop(make_engine: MakeEngine, settings: Settings, source: BinaryIO, sink
     except (ValidationError, ValueError) as error:
         raise StartError(f"standard input is no loop order: {' '.join(str(error).split())}") from None
     metrics = Metrics()
-    loaded = load(make_engine, settings, metrics)
-    pipeline = Pipeline(loaded.engine, loaded.manifest, metrics, settings.max_pixels)
-    answers = [orjson.Fragment(pipeline.run(order.content_type, body)) for body in bodies]
-    _cycle(pipeline, order.content_type, bodies, order.warmup_seconds)
+    loaded = next(load_models(make_engine, settings, metrics))
+    pipeline = Pipeline(loaded.handler, metrics.model(loaded.name))
+    headers = {b"content-type": order.content_type.encode()}
+    parse = encodings.choose(headers, b"", signature_of(loaded, settings.max_items))
+    answers = [orjson.Fragment(pipeline.run(parse, body).body) for body in bodies]
+    _cycle(pipeline, parse, bodies, order.warmup_seconds)
     cpu_began_s, began_s = time.process_time(), time.perf_counter()
-    requests = _cycle(pipeline, order.content_type, bodies, order.seconds)
+    requests = _cycle(pipeline, parse, bodies, order.seconds)
     seconds = time.perf_counter() - began_s
     report = {
         "requests": requests,
@@ -49,10 +53,10 @@ def run_loop(make_engine: MakeEngine, settings: Settings, source: BinaryIO, sink
     sink.flush()
 
 
-def _cycle(pipeline: Pipeline, content_type: str, bodies: list[bytes], seconds: float) -> int:
+def _cycle(pipeline: Pipeline, parse: Parse, bodies: list[bytes], seconds: float) -> int:
     requests = 0
     end_s = time.perf_counter() + seconds
     while time.perf_counter() < end_s:
-        pipeline.run(content_type, bodies[requests % len(bodies)])
+        pipeline.run(parse, bodies[requests % len(bodies)])
         requests += 1
     return requests

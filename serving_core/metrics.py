@@ -1,13 +1,24 @@
-"""What a service counts and times, in a Prometheus registry of its own."""
+"""What a service counts and times, in a Prometheus registry of its own.
 
-from collections.abc import Callable
+Where several processes answer on one port, they write what they count into files of a folder they share, and
+each of them tells of all: prometheus_client does so where PROMETHEUS_MULTIPROC_DIR is set before its import.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 from typing import Self
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client import exposition as text
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
 
 # A request here takes 1 to 100 ms: steps of a millisecond or less low down, then coarser up to the deadline.
 BUCKETS_S = (
@@ -37,39 +48,14 @@ class Stage:
         self._observe(perf_counter() - self._started)
 
 
-class Metrics:
-    """The metrics every service has; names and labels are the service contract's."""
+class ModelMetrics:
+    """What is counted and timed of one model."""
 
-    def __init__(self) -> None:
-        registry = CollectorRegistry()
-        self.registry = registry
-        self.request_duration = Histogram(
-            "request_duration_seconds",
-            "Request to answer",
-            ["route", "status"],
-            buckets=BUCKETS_S,
-            registry=registry,
-        )
-        stage_duration = Histogram(
-            "stage_duration_seconds",
-            "One stage of a prediction",
-            ["stage"],
-            buckets=BUCKETS_S,
-            registry=registry,
-        )
-        self._stages = {stage: stage_duration.labels(stage).observe for stage in STAGES}
-        self._answered: dict[tuple[str, int], Histogram] = {}
-        self.batch_size = Histogram(
-            "batch_size", "Images computed together", buckets=BATCH_BUCKETS, registry=registry
-        )
-        self.queue_depth = Gauge("queue_depth", "Requests accepted and not yet answered", registry=registry)
-        self.queue_bytes = Gauge("queue_bytes", "Bytes of bodies accepted or being read", registry=registry)
-        self.in_flight = Gauge("in_flight", "Requests being read, computed or answered", registry=registry)
-        self.dropped = Counter("dropped", "Requests given up, by reason", ["reason"], registry=registry)
-        self.requests = Counter("requests", "Requests answered", registry=registry)
-        self.startup_phase = Gauge("startup_phase_seconds", "Startup, by phase", ["phase"], registry=registry)
-        self.model_info = Info("model", "The model that is served", registry=registry)
-        ProcessCollector(registry=registry)
+    __slots__ = ("_stages", "batch_size")
+
+    def __init__(self, stages: dict[str, Callable[[float], None]], batch_size: Histogram) -> None:
+        self._stages = stages
+        self.batch_size = batch_size
 
     def stage(self, name: str) -> Stage:
         """Return a timer for one of STAGES."""
@@ -79,17 +65,129 @@ class Metrics:
         """Record one stage that was timed elsewhere."""
         self._stages[name](seconds)
 
-    def observe_request(self, route: str, status: int, seconds: float) -> None:
+
+class SharedGauge(Gauge):
+    """A gauge whose function is called on `refresh`: what other processes are to see must be written down."""
+
+    _function: Callable[[], float] | None = None
+
+    def set_function(self, f: Callable[[], float]) -> None:
+        """Remember where the value comes from."""
+        self._function = f
+
+    def refresh(self) -> None:
+        """Write the value down."""
+        if self._function is not None:
+            self.set(self._function())
+
+
+class SharedFiles(Collector):
+    """Collects what all processes wrote into `folder`, one of which may be making a file at this moment."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all metrics."""
+        files = [str(file) for file in self._folder.glob("*.db") if _has_content(file)]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]  # untyped
+        return merged
+
+
+def _has_content(file: Path) -> bool:
+    with suppress(FileNotFoundError):  # a process ended and its gauges with it
+        return file.stat().st_size > 0
+    return False
+
+
+class Metrics:
+    """The metrics every service has; names and labels are the service contract's, and `model` beside them."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        self.shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self.request_duration = Histogram(
+            "request_duration_seconds",
+            "Request to answer",
+            ["route", "status", "model"],
+            buckets=BUCKETS_S,
+            registry=registry,
+        )
+        self._stage_duration = Histogram(
+            "stage_duration_seconds",
+            "One stage of a prediction",
+            ["stage", "model"],
+            buckets=BUCKETS_S,
+            registry=registry,
+        )
+        self._answered: dict[tuple[str, int, str], Histogram] = {}
+        self._batch_size = Histogram(
+            "batch_size", "Items computed together", ["model"], buckets=BATCH_BUCKETS, registry=registry
+        )
+        gauge = partial(SharedGauge if self.shared else Gauge, multiprocess_mode="livesum", registry=registry)
+        self.queue_depth = gauge("queue_depth", "Items accepted and not yet answered")
+        self.queue_bytes = gauge("queue_bytes", "Bytes of bodies accepted or being read")
+        self.in_flight = gauge("in_flight", "Requests being read, computed or answered")
+        self.dropped = Counter("dropped", "Requests given up, by reason", ["reason"], registry=registry)
+        self.requests = Counter("requests", "Requests answered", registry=registry)
+        self.startup_phase = Gauge(
+            "startup_phase_seconds",
+            "Startup, by phase",
+            ["phase", "model"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.model_info = Gauge(
+            "model_info",
+            "1 for each model that is served",
+            ["name", "version", "engine", "uri"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        if not self.shared:  # it would tell of one process and look as if of all
+            ProcessCollector(registry=registry)
+
+    def model(self, name: str) -> ModelMetrics:
+        """Return the metrics of the model `name`."""
+        stages: dict[str, Callable[[float], None]] = {
+            stage: self._stage_duration.labels(stage, name).observe for stage in STAGES
+        }
+        return ModelMetrics(stages, self._batch_size.labels(name))
+
+    def observe_request(self, route: str, status: int, seconds: float, model: str = "") -> None:
         """Record one answered request."""
-        child = self._answered.get((route, status))
+        child = self._answered.get((route, status, model))
         if child is None:
-            child = self._answered[route, status] = self.request_duration.labels(route, str(status))
+            child = self.request_duration.labels(route, str(status), model)
+            self._answered[route, status, model] = child
         child.observe(seconds)
         self.requests.inc()
 
+    def refresh(self) -> None:
+        """Let the other processes see this one's gauges; does nothing where there are none."""
+        for gauge in (self.queue_depth, self.queue_bytes, self.in_flight):
+            if isinstance(gauge, SharedGauge):
+                gauge.refresh()
+
+    def source(self) -> CollectorRegistry:
+        """Return the registry that tells of the whole service."""
+        if not self.shared:
+            return self.registry
+        self.refresh()
+        return shared_registry(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the exposition that `accept` asks for and its content type."""
+        registry = self.source()
         if "application/openmetrics-text" in accept:
-            content: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]  # untyped
+            content: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]  # untyped
             return content, openmetrics.CONTENT_TYPE_LATEST
-        return text.generate_latest(self.registry), text.CONTENT_TYPE_LATEST
+        return text.generate_latest(registry), text.CONTENT_TYPE_LATEST
+
+
+def shared_registry(folder: str) -> CollectorRegistry:
+    """Return a registry of what the processes that share `folder` wrote down."""
+    registry = CollectorRegistry()
+    registry.register(SharedFiles(folder))
+    return registry

@@ -1,67 +1,59 @@
-"""One request's work, the same in the server and in the in-process loop: body to image to answer."""
+"""One request's work, the same in the server and in the in-process loop: body to items to answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import orjson
-from numpy.typing import NDArray
-
-from serving_core.bodies import image_bytes
-from serving_core.engine import Engine, Logits, Pixels
+from serving_core.calls import Answer, Call, Item, Outcome, Outputs, Parse
 from serving_core.errors import RequestError
-from serving_core.images import crop, decode
-from serving_core.manifest import Manifest
-from serving_core.metrics import Metrics
+from serving_core.handler import Handler
+from serving_core.metrics import ModelMetrics
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The stages around one engine and its model."""
+    """The stages of one model, each timed."""
 
-    engine: Engine
-    manifest: Manifest
-    metrics: Metrics
-    max_pixels: int
+    handler: Handler
+    metrics: ModelMetrics
 
-    def prepare(self, content_type: str, body: bytes) -> Pixels:
-        """Return the engine's input, uint8 [1, h, w, 3]; raises RequestError 400, 413 or 422."""
+    def parse(self, parse: Parse, body: bytes) -> Call:
+        """Take the body apart; raises RequestError."""
         with self.metrics.stage("parse"):
-            encoded = image_bytes(content_type, body)
+            return parse(body)
+
+    def prepare(self, item: Item) -> Any:
+        """Return what the model is given of one item; raises RequestError 413 or 422."""
         with self.metrics.stage("decode"):
-            image = decode(encoded, self.max_pixels)
+            decoded = self.handler.decode(item)
         with self.metrics.stage("transform"):
-            pixels = (
-                np.asarray(image) if self.engine.takes == "image" else crop(image, self.manifest.transform)
-            )
-        return pixels[np.newaxis]
+            return self.handler.preprocess(decoded)
 
-    def infer(self, batch: Pixels) -> Logits:
-        """Return logits float32 [n, classes] of n prepared images."""
+    def infer(self, batch: list[Any]) -> Sequence[Any]:
+        """Return one result for each prepared item, in order; raises ValueError when the handler does not."""
         with self.metrics.stage("infer"):
-            logits = self.engine.predict(batch)
+            results = self.handler.predict(batch)
+        if len(results) != len(batch):
+            raise ValueError(f"predict gave {len(results)} results for {len(batch)} items")
         self.metrics.batch_size.observe(len(batch))
-        return logits
+        return results
 
-    def encode(self, logits: NDArray[np.float32]) -> bytes:
-        """Return the JSON answer to logits float32 [classes]; raises RequestError 500 when not finite."""
+    def finish(self, result: Any) -> Outputs:
+        """Return one item's outputs."""
+        return self.handler.postprocess(result)
+
+    def encode(self, call: Call, outcomes: Sequence[Outcome]) -> Answer:
+        """Return the answer; raises RequestError where an outcome refuses the whole request."""
         with self.metrics.stage("encode"):
-            return answer(logits, self.manifest.labels)
+            return call.encode(outcomes)
 
-    def run(self, content_type: str, body: bytes) -> bytes:
-        """Do it all for one request, one image at a time."""
-        return self.encode(self.infer(self.prepare(content_type, body))[0])
+    def compute(self, item: Item | RequestError) -> Outputs:
+        """Do it all for one item, alone; raises what stands in its place."""
+        if isinstance(item, RequestError):
+            raise item
+        return self.finish(self.infer([self.prepare(item)])[0])
 
-
-def answer(logits: NDArray[np.float32], labels: tuple[str, ...]) -> bytes:
-    """Return {"prediction": label, "probabilities": {label: p}} with the softmax taken in float64."""
-    shifted = logits.astype(np.float64)
-    shifted -= shifted.max()
-    weights = np.exp(shifted)
-    probabilities = weights / weights.sum()
-    if not np.isfinite(probabilities[0]):
-        raise RequestError(
-            500, "the model gave no finite answer to this image: report it with the request's id"
-        )
-    prediction = labels[int(probabilities.argmax())]
-    listed = dict(zip(labels, probabilities.tolist(), strict=True))
-    return orjson.dumps({"prediction": prediction, "probabilities": listed})
+    def run(self, parse: Parse, body: bytes) -> Answer:
+        """Do it all for one request, one item at a time."""
+        call = self.parse(parse, body)
+        return self.encode(call, [self.compute(item) for item in call.items])

@@ -8,31 +8,46 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
-from serving_core.addresses import shown
-from serving_core.admission import Admission
+from serving_core.calls import Signature
 from serving_core.dispatch import Dispatcher, MakeDispatcher
 from serving_core.engine import Engine
-from serving_core.errors import StartError
-from serving_core.lifecycle import Lifecycle, Loaded, load
+from serving_core.errors import RequestError, StartError
+from serving_core.http.admission import Admission
+from serving_core.lifecycle import Lifecycle, Loaded, load_models, signature_of
 from serving_core.metrics import Metrics
+from serving_core.models.addresses import shown
 from serving_core.pipeline import Pipeline
-from serving_core.settings import Settings
+from serving_core.settings import NAMED_MODEL, Settings, model_addresses
+from serving_core.workers import Workers
 
 log = logging.getLogger("serving_core.service")
 
 MakeEngine = Callable[[], Engine]
+NOT_READY_RETRY_S = 1.0
+# After a refusal with 503 a client should find another instance, or this one's successor.
+DRAINING_RETRY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that is ready, and who computes its answers."""
+
+    signature: Signature
+    dispatcher: Dispatcher
 
 
 class Service:
-    """Owns the engine, the queue, the metrics and the lifecycle; nothing of it is global."""
+    """Owns the models, the queue, the metrics and the lifecycle; nothing of it is global."""
 
     def __init__(self, make_engine: MakeEngine, settings: Settings, make_dispatcher: MakeDispatcher) -> None:
         self.settings = settings
         self.lifecycle = Lifecycle()
         self.metrics = Metrics()
         self.admission = Admission(settings.queue_limit, settings.queue_bytes, self.metrics)
-        self.dispatcher: Dispatcher | None = None
+        self.models: dict[str, Served] = {}
+        self._workers: Workers | None = None
         self._make_engine = make_engine
         self._make_dispatcher = make_dispatcher
         self._numbers = itertools.count(1)
@@ -44,27 +59,67 @@ class Service:
         threading.Thread(target=self._load, args=(loop,), name="loader", daemon=True).start()
 
     def stop(self) -> None:
-        """Release the dispatcher's threads."""
+        """Release the threads that compute."""
         self.lifecycle.draining = True
-        if self.dispatcher is not None:
-            self.dispatcher.close()
+        for served in self.models.values():
+            served.dispatcher.close()
+        if self._workers is not None:
+            self._workers.close()
 
     def alive(self) -> bool:
         """Tell whether this process can still answer: false means restart it."""
         if self.lifecycle.failure is not None:
             return False
-        if self.dispatcher is not None and not self.dispatcher.alive():
+        if not all(served.dispatcher.alive() for served in self.models.values()):
             self.lifecycle.fail("the batching task died: restart the service")
             return False
         return True
+
+    def model(self, name: str | None, version: str | None) -> Served:
+        """Return a model, the first where `name` is None; raises RequestError 404 or 503.
+
+        Any version is meant where `version` is None.
+        """
+        served = self.models.get(name) if name is not None else next(iter(self.models.values()), None)
+        if served is None:
+            if self.lifecycle.ready or not self._may_come(name):
+                named = ", ".join(self.models) or "the models of this service"
+                raise RequestError(404, f"no model {name!r} is served here: ask for {named}")
+            self.metrics.dropped.labels("not_ready").inc()
+            raise unavailable("the model is still loading", NOT_READY_RETRY_S)
+        if version is not None and version != served.signature.version:
+            has = f"version {served.signature.version!r}" if served.signature.version else "no versions"
+            raise RequestError(404, f"no version {version!r} of {served.signature.name!r}: it has {has}")
+        return served
+
+    def known_name(self, name: str | None) -> str:
+        """Return the name of the model that is meant, "" where there is none, as a label of metrics."""
+        if name is None:
+            return next(iter(self.models), "")
+        return name if name in self.models else ""
+
+    def check_open(self) -> None:
+        """Raise RequestError 503 unless new requests are taken."""
+        lifecycle = self.lifecycle
+        if lifecycle.accepting:
+            return
+        self.metrics.dropped.labels("draining").inc()
+        raise unavailable("the service is shutting down", DRAINING_RETRY_S)
 
     def new_request_id(self) -> str:
         """Return an id no other request of this process has."""
         return f"{self._prefix}-{next(self._numbers):x}"
 
+    def _may_come(self, name: str | None) -> bool:
+        """Tell whether a model that is not there yet may be so called."""
+        uri = self.settings.model_uri
+        return name is None or not NAMED_MODEL.match(uri) or name in model_addresses(self.settings)
+
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            loaded = load(self._make_engine, self.settings, self.metrics)
+            for loaded in load_models(self._make_engine, self.settings, self.metrics):
+                with suppress(RuntimeError):  # the loop is closed when the service was stopped meanwhile
+                    loop.call_soon_threadsafe(self._open, loaded)
         except StartError as error:
             self.lifecycle.fail(str(error))
             return
@@ -72,18 +127,33 @@ class Service:
             log.exception("loading failed")
             self.lifecycle.fail(shown(f"{self.settings.model_uri} could not be loaded: {error}"))
             return
-        with suppress(RuntimeError):  # the loop is closed when the service was stopped meanwhile
-            loop.call_soon_threadsafe(self._open, loaded)
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._begin)
 
     def _open(self, loaded: Loaded) -> None:
-        pipeline = Pipeline(loaded.engine, loaded.manifest, self.metrics, self.settings.max_pixels)
+        """Serve one more model."""
+        handler, name = loaded.handler, loaded.name
+        pipeline = Pipeline(handler, self.metrics.model(name))
+        if self._workers is None:
+            self._workers = Workers(self.settings.threads, "worker")
         try:
-            self.dispatcher = self._make_dispatcher(pipeline, self.settings)
+            dispatcher = self._make_dispatcher(pipeline, self.settings, self._workers)
         except Exception as error:
             log.exception("dispatching could not be set up")
             self.lifecycle.fail(f"dispatching could not be set up: {error}")
+            return
+        self.models[name] = Served(signature_of(loaded, self.settings.max_items), dispatcher)
+
+    def _begin(self) -> None:
+        """Be ready, now that every model is."""
+        if self.lifecycle.failure is not None:
             return
         # What was imported and loaded stays: no collection during a request need look through it again.
         gc.collect()
         gc.freeze()
         self.lifecycle.ready = True
+
+
+def unavailable(reason: str, retry_after_s: float) -> RequestError:
+    """Return the refusal of a request that another instance, or this one later, would answer."""
+    return RequestError(503, f"{reason}: send again later", retry_after_s)

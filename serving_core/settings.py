@@ -1,6 +1,8 @@
 """A service's settings, read from the environment and checked before anything else happens."""
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,14 +15,18 @@ from serving_core.errors import StartError
 MIB = 1024 * 1024
 # Beyond this, threads of one interpreter wait for one another more than they compute.
 MOST_THREADS = 32
+# name=value, with names that stand in a path without being encoded
+_PAIR = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)")
+NAMED_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*=[a-z]+://.+")
 
 
 def _default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "model-serving"
 
 
-def _default_threads() -> int:
-    return min(usable_cores(), MOST_THREADS)
+def _default_threads(given: dict[str, Any]) -> int:
+    workers: int = given.get("workers", 1)
+    return max(1, min(usable_cores(), MOST_THREADS) // workers)
 
 
 def _default_batch(given: dict[str, Any]) -> int:
@@ -35,24 +41,93 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
     service: str
-    model_uri: str = Field(min_length=1)
-    host: str = "0.0.0.0"  # noqa: S104 - a container listens on all its interfaces; compose publishes on loopback
-    port: int = Field(default=8080, ge=1, le=65535)
-    model_cache_dir: Path = Field(default_factory=_default_cache)
-    local_store: str | None = Field(default=None, pattern=r"^[^=/]+=https?://[^/]+/?$")
-    store_timeout_s: float = Field(default=30.0, gt=0, le=3600)
-    max_body_bytes: int = Field(default=16 * MIB, ge=1)
-    max_pixels: int = Field(default=50_000_000, ge=1)
-    body_timeout_s: float = Field(default=10.0, gt=0)
-    request_timeout_ms: int = Field(default=30_000, ge=1)
-    queue_limit: int = Field(default=256, ge=1)
-    queue_bytes: int = Field(default=512 * MIB, ge=1)
-    threads: int = Field(default_factory=_default_threads, ge=1, le=1024)
-    max_batch: int = Field(default_factory=_default_batch, ge=1, le=1024)
-    max_wait_ms: float = Field(default=0.0, ge=0, le=10_000)
-    drain_linger_s: float = Field(default=0.5, ge=0, le=60)
-    grace_s: float = Field(default=8.0, gt=0, le=3600)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    model_uri: str = Field(
+        min_length=1,
+        description="The model's address, gs://bucket/folder/file, file:///path or https://host/path; or "
+        "several models as name=address pairs with commas between them, the first of which /predict/ serves.",
+    )
+    handler: str = Field(
+        default="",
+        description="A class of your own to serve the model with, package.module:Class; or "
+        "name=package.module:Class pairs with commas between them, for the models so named.",
+    )
+    host: str = Field(default="0.0.0.0", description="The address to listen on.")  # noqa: S104 - a container listens on all its interfaces; compose publishes on loopback
+    port: int = Field(default=8080, ge=1, le=65535, description="The port to listen on.")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Processes that answer on the port; one that dies is replaced."
+    )
+    model_cache_dir: Path = Field(
+        default_factory=_default_cache, description="Where pulled models are kept for the next start."
+    )
+    local_store: str | None = Field(
+        default=None,
+        pattern=r"^[^=/]+=https?://[^/]+/?$",
+        description="bucket=http://host:port: gs:// addresses in this bucket go to a stand-in there.",
+    )
+    store_timeout_s: float = Field(
+        default=30.0, gt=0, le=3600, description="How long pulling a model may take in all."
+    )
+    max_body_bytes: int = Field(default=16 * MIB, ge=1, description="The longest body of a request.")
+    max_pixels: int = Field(
+        default=50_000_000, ge=1, description="The most pixels of an image, judged by its header."
+    )
+    max_items: int = Field(default=64, ge=1, le=4096, description="The most items in one request.")
+    max_connections: int = Field(
+        default=1024, ge=1, description="Connections a process holds at once; more are refused with 503."
+    )
+    header_timeout_s: float = Field(
+        default=10.0, gt=0, description="How long a request's headers may take to arrive."
+    )
+    body_timeout_s: float = Field(
+        default=10.0, gt=0, description="How long a request's body may take to arrive."
+    )
+    request_timeout_ms: int = Field(
+        default=30_000,
+        ge=1,
+        le=3_600_000,
+        description="A request's deadline, unless X-Request-Timeout-Ms says another.",
+    )
+    queue_limit: int = Field(
+        default=256, ge=1, description="Items accepted and not yet answered; more are refused with 429."
+    )
+    queue_bytes: int = Field(
+        default=512 * MIB, ge=1, description="Bytes of bodies held at once; more are refused with 429."
+    )
+    threads: int = Field(
+        default_factory=_default_threads,
+        ge=1,
+        le=1024,
+        description="Threads that compute, in each process. By default the usable cores, shared out.",
+    )
+    max_batch: int = Field(
+        default_factory=_default_batch,
+        ge=1,
+        le=1024,
+        description="The most items computed together where the strategy batches. By default 16 a thread.",
+    )
+    max_wait_ms: float = Field(
+        default=0.0,
+        ge=0,
+        le=10_000,
+        description="How long a batch waits to fill, counted from its oldest item's arrival.",
+    )
+    drain_linger_s: float = Field(
+        default=0.5, ge=0, le=60, description="How long a stop refuses politely before it closes the port."
+    )
+    grace_s: float = Field(
+        default=8.0, gt=0, le=3600, description="How long a stop waits for accepted requests."
+    )
+    pushgateway: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="A Prometheus Pushgateway's address, to push the metrics to as well.",
+    )
+    push_interval_s: float = Field(
+        default=15.0, gt=0, le=3600, description="How often metrics are pushed where PUSHGATEWAY is set."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level that is logged."
+    )
 
 
 def load_settings(service: str, model_uri_variable: str) -> Settings:
@@ -70,3 +145,37 @@ def load_settings(service: str, model_uri_variable: str) -> Settings:
             for fault in error.errors()
         ]
         raise StartError("wrong setting: " + "; ".join(faults)) from None
+
+
+def model_addresses(settings: Settings) -> Mapping[str | None, str]:
+    """Return each model's address by its name, None standing for the name that its manifest gives.
+
+    Raises StartError for pairs that are malformed or name a model twice.
+    """
+    if not NAMED_MODEL.match(settings.model_uri):
+        return {None: settings.model_uri}
+    return _pairs("the model's address", settings.model_uri, "name=gs://bucket/folder/file")
+
+
+def handler_names(settings: Settings) -> Mapping[str | None, str]:
+    """Return "package.module:Class" by the name of its model, None for all of them; raises StartError."""
+    if not settings.handler:
+        return {}
+    if "=" not in settings.handler:
+        return {None: settings.handler}
+    return _pairs("HANDLER", settings.handler, "name=package.module:Class")
+
+
+def _pairs(variable: str, text: str, form: str) -> dict[str | None, str]:
+    found: dict[str | None, str] = {}
+    for part in text.split(","):
+        match = _PAIR.fullmatch(part.strip())
+        if match is None:
+            raise StartError(
+                f"{variable} has the part {part.strip()!r}: write {form}, with commas between pairs"
+            )
+        name, value = match.groups()
+        if name in found:
+            raise StartError(f"{variable} names {name!r} twice: give each model a name of its own")
+        found[name] = value
+    return found

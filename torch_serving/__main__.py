@@ -1,7 +1,7 @@
 """python -m torch_serving"""
 
 from serving_core.engine import Engine
-from serving_core.serve import run
+from serving_core.process.serve import run
 
 
 def make_engine() -> Engine:

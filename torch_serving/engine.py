@@ -10,7 +10,7 @@ from torch import Tensor
 from modelkit.weights import WeightsError, load_weights
 from serving_core.engine import Logits, Pixels
 from serving_core.errors import StartError
-from serving_core.manifest import Manifest
+from serving_core.models.manifest import Classifier
 
 WARM_RUNS = 5
 
@@ -21,19 +21,19 @@ class TorchEngine:
     name = "torch"
     takes: Literal["crop", "image"] = "crop"
 
-    def load(self, path: Path, manifest: Manifest, threads: int) -> None:
+    def load(self, path: Path, classifier: Classifier, threads: int) -> None:
         """Load the weights strictly; raises StartError when they are not this network's."""
         # As many requests as cores are computed side by side: more threads in one would only get in the way.
         del threads
         torch.set_num_threads(1)
-        self._crop = manifest.transform.crop
-        self._mean = torch.tensor(manifest.transform.mean).view(1, 3, 1, 1) * 255
-        self._std = torch.tensor(manifest.transform.std).view(1, 3, 1, 1) * 255
+        self._crop = classifier.transform.crop
+        self._mean = torch.tensor(classifier.transform.mean).view(1, 3, 1, 1) * 255
+        self._std = torch.tensor(classifier.transform.std).view(1, 3, 1, 1) * 255
         try:
-            network = load_weights(path, len(manifest.labels))
+            network = load_weights(path, len(classifier.labels))
         except WeightsError as error:
             raise StartError(
-                f"{path.name} is not the {manifest.architecture} that its manifest says ({error})"
+                f"{path.name} is not the {classifier.architecture} that its manifest says ({error})"
             ) from None
         self._network = network
 

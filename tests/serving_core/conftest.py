@@ -1,5 +1,6 @@
 """A real emulator of Google Cloud Storage, and a small HTTP store in front of it that fails as it is told."""
 
+import contextlib
 import gc
 import socket
 import subprocess
@@ -17,11 +18,17 @@ import pytest
 
 @dataclass(frozen=True)
 class Answer:
-    """What a handler sends: `cut` bytes fewer than its Content-Length promises when it is not 0."""
+    """What a handler sends: `cut` bytes fewer than its Content-Length promises when it is not 0.
+
+    It waits `pause_s` before each byte of the body, and before the status too where it is `silent`.
+    """
 
     status: int
     body: bytes = b""
     cut: int = 0
+    pause_s: float = 0.0
+    silent: bool = False
+    version: str = ""
 
 
 @dataclass
@@ -31,6 +38,7 @@ class FaultyStore:
     url: str
     seen: list[str] = field(default_factory=list)
     fault: Callable[[str], Answer | None] = lambda _: None
+    closed: threading.Event = field(default_factory=threading.Event)
 
     def downloads(self) -> list[str]:
         return [line for line in self.seen if "alt=media" in line]
@@ -85,6 +93,7 @@ def store(emulator: str) -> Iterator[FaultyStore]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield faulty
+    faulty.closed.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -96,13 +105,25 @@ def _handler(faulty: FaultyStore, upstream: str) -> type[BaseHTTPRequestHandler]
         def do_GET(self) -> None:
             faulty.seen.append(self.path)
             answer = faulty.fault(self.path) or _send("GET", upstream + self.path, None)
+            if answer.silent and faulty.closed.wait(answer.pause_s):
+                return
             self.send_response(answer.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer.body)))
+            if answer.version:
+                self.send_header("ETag", answer.version)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(answer.body[: len(answer.body) - answer.cut])
+                self.write(answer.body[: len(answer.body) - answer.cut], answer.pause_s)
             self.close_connection = True
+
+        def write(self, body: bytes, pause_s: float) -> None:
+            pieces = [body] if not pause_s else [body[at : at + 1] for at in range(len(body))]
+            with contextlib.suppress(ConnectionError):  # a client may have given up
+                for piece in pieces:
+                    if pause_s and faulty.closed.wait(pause_s):
+                        return
+                    self.wfile.write(piece)
 
         do_HEAD = do_GET  # noqa: N815 - the standard library's name
 

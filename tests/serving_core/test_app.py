@@ -16,13 +16,14 @@ import requests
 import uvicorn
 from PIL import Image
 
-from serving_core.app import create_app
-from serving_core.bodies import BodyReader
 from serving_core.dispatch import Direct
 from serving_core.engine import Logits, Pixels
-from serving_core.manifest import Manifest
+from serving_core.http.app import create_app
+from serving_core.http.bodies import BodyReader
+from serving_core.models.manifest import Classifier
 from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
+from serving_core.workers import Workers
 
 MANIFEST = """{"name": "m", "architecture": "a", "labels": ["x", "y"], "transform": {"resize": 8, "crop": 8,
 "interpolation": "bilinear", "antialias": true, "mean": [0, 0, 0], "std": [1, 1, 1]},
@@ -30,19 +31,19 @@ MANIFEST = """{"name": "m", "architecture": "a", "labels": ["x", "y"], "transfor
 
 
 class FaultyEngine:
-    """Fails on images whose first pixel is not black."""
+    """Fails on images whose first pixel is white."""
 
     name = "faulty"
     takes: Literal["crop", "image"] = "crop"
 
-    def load(self, path: Path, manifest: Manifest, threads: int) -> None:
+    def load(self, path: Path, classifier: Classifier, threads: int) -> None:
         """Need nothing."""
 
     def warm(self) -> None:
         """Need nothing."""
 
     def predict(self, batch: Pixels) -> Logits:
-        if batch[0, 0, 0, 0]:
+        if batch[0, 0, 0, 0] == 255:
             raise ZeroDivisionError("a secret of ours")
         return np.zeros((len(batch), 2), np.float32)
 
@@ -62,6 +63,10 @@ class Client:
 
     url: str
     service: Any
+
+    @property
+    def dispatcher(self) -> Any:
+        return self.service.models["m"].dispatcher
 
     def get(self, path: str) -> requests.Response:
         return requests.get(self.url + path, timeout=10)
@@ -89,6 +94,7 @@ def client(settings: Settings) -> Iterator[Client]:
         thread.start()
         client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.service)
         while client.get("/v2/health/ready").status_code != 200:
+            assert client.service.alive(), client.service.lifecycle.failure
             time.sleep(0.005)
         yield client
         server.should_exit = True
@@ -116,7 +122,7 @@ def test_an_engines_fault_is_500_without_its_trace_and_the_next_request_is_answe
 def test_a_dead_dispatcher_turns_liveness_and_readiness_off(client: Client) -> None:
     service = client.service
     assert client.get("/v2/health/live").status_code == 200
-    service.dispatcher.dead = True
+    client.dispatcher.dead = True
     assert client.get("/v2/health/live").status_code == 503
     assert client.get("/v2/health/ready").status_code == 503
     assert service.lifecycle.failure
@@ -186,18 +192,18 @@ def test_each_504_is_counted_once(client: Client) -> None:
         return requests.post(f"{client.url}/predict/", body, headers=headers, timeout=10)
 
     gate = threading.Event()
-    client.service.dispatcher._workers.submit = _slow(client.service.dispatcher._workers.submit, gate)
+    client.dispatcher._workers.submit = _slow(client.dispatcher._workers.submit, gate)
     assert late(bmp(0)).status_code == 504
     gate.set()
     assert expired() == 1
 
 
-def _slow(submit: Callable[[Callable[[], bytes]], Any], gate: threading.Event) -> Callable[..., Any]:
+def _slow(submit: Callable[[Callable[[], Any]], Any], gate: threading.Event) -> Callable[..., Any]:
     return lambda work: submit(lambda: gate.wait(10) and work())
 
 
 def test_a_dispatcher_that_cannot_be_made_ends_the_service(settings: Settings) -> None:
-    def broken(_: Pipeline, __: Settings) -> Direct:
+    def broken(_: Pipeline, __: Settings, ___: Workers) -> Direct:
         raise OSError("no device")
 
     app = create_app(FaultyEngine, settings, broken)

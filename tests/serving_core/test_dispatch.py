@@ -1,74 +1,143 @@
-"""Batched serving's dispatcher around an engine that is held up."""
+"""Both dispatchers around a model that can be held up."""
 
 import asyncio
 import threading
-from io import BytesIO
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Literal
+from typing import Any
 
-import numpy as np
+import orjson
 import pytest
-from PIL import Image
 
 from batched_serving.dispatch import Batched
-from serving_core.dispatch import Dropped, Work
-from serving_core.engine import Logits, Pixels
-from serving_core.manifest import Manifest, Transform
+from serving_core.calls import Answer, Call, Item, Outcome
+from serving_core.dispatch import Direct, Dispatcher, Dropped, Work
+from serving_core.errors import RequestError
+from serving_core.handler import Context, Handler
 from serving_core.metrics import Metrics
+from serving_core.models.store import Model
 from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
+from serving_core.workers import Workers
+
+SETTINGS = Settings(service="test", model_uri="file:///x", threads=1, max_batch=4)
 
 
-class HeldEngine:
-    """Computes nothing until its gate is open."""
+class Held(Handler):
+    """Doubles numbers, once its gate is open; 13 is bad luck in `preprocess`, 66 in `predict`."""
 
-    name = "held"
-    takes: Literal["crop", "image"] = "crop"
+    inputs = ()
+    outputs = ()
 
     def __init__(self) -> None:
         self.gate = threading.Event()
-        self.images = 0
+        self.computed: list[int] = []
 
-    def load(self, path: Path, manifest: Manifest, threads: int) -> None:
+    def load(self, model: Model, context: Context) -> None:
         """Need nothing."""
 
-    def warm(self) -> None:
-        """Need nothing."""
+    def example(self) -> Item:
+        return {"number": 1}
 
-    def predict(self, batch: Pixels) -> Logits:
+    def preprocess(self, decoded: Any) -> int:
+        number: int = decoded["number"]
+        if number == 13:
+            raise RequestError(422, "13: send another number")
+        return number
+
+    def predict(self, batch: list[int]) -> Sequence[Any]:
         assert self.gate.wait(20)
-        self.images += len(batch)
-        return np.zeros((len(batch), 2), np.float32)
+        if 66 in batch:
+            raise ZeroDivisionError("a secret of ours")
+        self.computed += batch
+        return [{"double": 2 * number} for number in batch]
 
 
-def test_a_client_that_leaves_while_its_image_waits_is_dropped_uncomputed() -> None:
-    engine = HeldEngine()
-    transform = Transform(8, 8, (0, 0, 0), (1, 1, 1))
-    pipeline = Pipeline(engine, Manifest("m", "a", ("x", "y"), transform, 0.05, {}), Metrics(), 1000)
-    settings = Settings(service="test", model_uri="file:///x", threads=1, max_batch=1)
-    buffer = BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "BMP")
+def parse(body: bytes) -> Call:
+    """Numbers to their doubles, an error in its own place."""
+
+    def encode(outcomes: Sequence[Outcome]) -> Answer:
+        written = [str(o.status) if isinstance(o, RequestError) else o["double"] for o in outcomes]
+        return Answer(orjson.dumps(written))
+
+    return Call([{"number": number} for number in orjson.loads(body)], encode)
+
+
+def nothing(_: int) -> None:
+    """Have room for everybody."""
+
+
+def work(
+    body: bytes, abandoned: Callable[[], bool] = lambda: False, claim: Callable[[int], None] = nothing
+) -> Work:
+    now = monotonic()
+    return Work(parse, body, now, now + 60, "id", abandoned, claim)
+
+
+def make(strategy: str, handler: Handler, settings: Settings = SETTINGS) -> Dispatcher:
+    pipeline, workers = Pipeline(handler, Metrics().model("m")), Workers(1, "worker")
+    if strategy == "direct":
+        return Direct(pipeline, settings, workers)
+    return Batched(pipeline, settings, workers, own_device=True)
+
+
+def test_a_client_that_leaves_while_its_item_waits_is_dropped_uncomputed() -> None:
+    handler = Held()
     gone = False
-
-    def work(*, leaves: bool) -> Work:
-        now = monotonic()
-        body = buffer.getvalue()
-        return Work("application/octet-stream", body, now, now + 60, lambda: leaves and gone)
 
     async def scenario() -> None:
         nonlocal gone
-        batched = Batched(pipeline, settings, own_device=True)
-        first = asyncio.create_task(batched.answer(work(leaves=False)))
-        second = asyncio.create_task(batched.answer(work(leaves=True)))
+        batched = make("batched", handler, SETTINGS.model_copy(update={"max_batch": 1}))
+        assert isinstance(batched, Batched)
+        first = asyncio.create_task(batched.answer(work(b"[1]")))
+        second = asyncio.create_task(batched.answer(work(b"[2]", lambda: gone)))
         while not batched._batcher._waiting or not batched._batcher._computing:
             await asyncio.sleep(0.001)
         gone = True
-        engine.gate.set()
+        handler.gate.set()
         assert await first
         with pytest.raises(Dropped):
             await second
         batched.close()
 
     asyncio.run(scenario())
-    assert engine.images == 1
+    assert handler.computed == [1]
+
+
+@pytest.mark.parametrize("strategy", ["direct", "batched"])
+def test_each_of_several_items_has_its_answer_or_error_in_its_own_place(
+    strategy: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler, claimed = Held(), list[int]()
+    handler.gate.set()
+
+    async def scenario() -> bytes:
+        dispatcher = make(strategy, handler)
+        answer = await dispatcher.answer(work(b"[1,13,2,66,3]", claim=claimed.append))
+        dispatcher.close()
+        return answer.body
+
+    assert asyncio.run(scenario()) == b'[2,"422",4,"500",6]'
+    assert claimed == [4]
+    assert sorted(handler.computed) == [1, 2, 3]
+    logged = [record for record in caplog.records if record.message == "a request failed"]
+    assert [record.__dict__["request_id"] for record in logged] == ["id"]
+
+
+@pytest.mark.parametrize("strategy", ["direct", "batched"])
+def test_items_for_which_there_is_no_room_are_not_computed(strategy: str) -> None:
+    handler = Held()
+    handler.gate.set()
+
+    def full(_: int) -> None:
+        raise RequestError(429, "the queue is full: send again later", 1.0)
+
+    async def scenario() -> None:
+        dispatcher = make(strategy, handler)
+        with pytest.raises(RequestError) as refused:
+            await dispatcher.answer(work(b"[1,2]", claim=full))
+        assert refused.value.status == 429
+        dispatcher.close()
+
+    asyncio.run(scenario())
+    assert handler.computed == []

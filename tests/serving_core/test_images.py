@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serving_core.errors import RequestError
-from serving_core.images import _to_bytes, crop, decode
-from serving_core.manifest import Transform
+from serving_core.images import _to_bytes, crop, decode, framed
+from serving_core.models.manifest import Transform
 
 TRANSFORM = Transform(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LIMIT = 1_000_000
@@ -58,6 +58,13 @@ def test_resizing_only_the_crops_region_gives_the_reference_within_a_level(
     assert made.shape == (224, 224, 3)
     assert made.dtype == np.uint8
     assert np.abs(made.astype(int) - resized_then_cropped(image)).max() <= 1
+
+
+def test_a_framed_crop_is_the_crop_of_its_frame() -> None:
+    cropped = crop(noise(900, 700), TRANSFORM)
+    frame = framed(cropped, TRANSFORM)
+    assert frame.shape == (TRANSFORM.resize, TRANSFORM.resize, 3)
+    assert (crop(Image.fromarray(frame), TRANSFORM) == cropped).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 700), (3000, 2), (256, 256), (257, 256)])

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 
-from serving_core.listener import listen
-from serving_core.logs import JsonLines
+from serving_core.process.listener import listen
+from serving_core.process.logs import JsonLines
 
 
 def test_a_log_line_is_one_json_object_with_its_extras_and_trace() -> None:
@@ -32,7 +32,7 @@ def python(program: str) -> subprocess.CompletedProcess[str]:
 def test_a_stop_before_the_server_listens_ends_the_process_though_signals_were_ignored() -> None:
     program = """
 import os, signal, time
-from serving_core import serve
+from serving_core.process import serve
 def stopped_meanwhile(*_):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(1)
@@ -47,7 +47,7 @@ serve.run("test", None, "TORCH_MODEL_URI")
 def test_a_warning_is_a_line_of_json_too() -> None:
     program = """
 import warnings
-from serving_core.logs import configure_logs
+from serving_core.process.logs import configure_logs
 configure_logs("torch", "info")
 warnings.warn("careful")
 """

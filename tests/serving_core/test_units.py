@@ -1,21 +1,18 @@
 """The small parts: cores, settings, manifest, bodies, admission, answers."""
 
 import asyncio
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from serving_core.admission import Admission
-from serving_core.bodies import BodyReader, Disconnected, content_type_of, image_bytes
 from serving_core.cores import usable_cores
 from serving_core.errors import RequestError, StartError
-from serving_core.manifest import read_manifest
+from serving_core.http.admission import Admission
+from serving_core.http.bodies import BodyReader, Disconnected
 from serving_core.metrics import Metrics
-from serving_core.pipeline import answer
+from serving_core.models.manifest import read_classifier, read_manifest
 from serving_core.settings import load_settings
 
 
@@ -101,15 +98,26 @@ def manifest(**changes: object) -> bytes:
 
 
 def test_a_manifest_is_read_into_values() -> None:
-    read = read_manifest(manifest(files={"w": {"bytes": 1, "sha256": "0" * 64}}, metrics={}), "here")
-    assert (read.labels, read.transform.crop, dict(read.sha256)) == (("x", "y"), 224, {"w": "0" * 64})
+    read = read_manifest(manifest(version="2", files={"w": {"bytes": 1, "sha256": "0" * 64}}), "here")
+    assert (read.name, read.version, dict(read.sha256)) == ("m", "2", {"w": "0" * 64})
+    classifier = read_classifier(read)
+    assert (classifier.labels, classifier.transform.crop) == (("x", "y"), 224)
+
+
+def test_a_model_that_is_no_classifier_needs_a_name_and_nothing_else() -> None:
+    read = read_manifest(b'{"name": "wind", "unit": "km/h"}', "here")
+    assert (read.name, read.version, read.fields["unit"]) == ("wind", None, "km/h")
+    with pytest.raises(StartError, match="labels"):
+        read_classifier(read)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         (b"{", "not JSON"),
-        (b"[]", "not a manifest"),
+        (b"[]", "not this model's manifest"),
+        (manifest(name="a/b"), "name"),
+        (manifest(version="1 "), "version"),
         (manifest(labels=["x"]), "labels"),
         (manifest(labels=["x", "x"]), "differ"),
         (manifest(transform={"resize": 1}), "transform.crop"),
@@ -118,42 +126,8 @@ def test_a_manifest_is_read_into_values() -> None:
 )
 def test_a_wrong_manifest_is_told_by_field(text: bytes, says: str) -> None:
     with pytest.raises(StartError, match=says) as caught:
-        read_manifest(text, "gs://b/model.json")
+        read_classifier(read_manifest(text, "gs://b/model.json"))
     assert str(caught.value).startswith("gs://b/model.json")
-
-
-@pytest.mark.parametrize(
-    "kind", ["application/json; charset=utf-8", "IMAGE/JPEG", "application/octet-stream"]
-)
-def test_served_types_are_known_by_their_name_alone(kind: str) -> None:
-    assert content_type_of({b"content-type": kind.encode()}) == kind.partition(";")[0].lower()
-
-
-@pytest.mark.parametrize("kind", ["", "text/plain", "multipart/form-data; boundary=x"])
-def test_other_types_are_refused(kind: str) -> None:
-    with pytest.raises(RequestError) as refused:
-        content_type_of({b"content-type": kind.encode()} if kind else {})
-    assert refused.value.status == 415
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(b"", b"{", b"[]", b"{}", b'{"image": 1}', b'{"image": ""}', b'{"image": "*"}', b'{"image": "YQ"}'),
-        *(b'{"image": "YQ==", "more": 1}', b'{"image": "\xc3\xa9"}', b"\xff"),
-    ],
-)
-def test_a_body_that_is_not_base64_in_json_is_refused(body: bytes) -> None:
-    with pytest.raises(RequestError) as refused:
-        image_bytes("application/json", body)
-    assert refused.value.status == 400
-    assert ":" in refused.value.message
-
-
-def test_an_image_comes_out_of_json_and_of_a_raw_body() -> None:
-    body = json.dumps({"image": base64.b64encode(b"pixels").decode()}).encode()
-    assert image_bytes("application/json", body) == b"pixels"
-    assert image_bytes("image/png", b"pixels") == b"pixels"
 
 
 def reader(
@@ -200,11 +174,10 @@ def test_a_refused_body_is_read_away_unless_its_sender_waits_to_be_asked() -> No
 def test_a_full_queue_asks_to_wait_as_long_as_its_work_takes() -> None:
     now = [0.0]
     admission = Admission(100, 1000, Metrics(), lambda: now[0])
-    for _ in range(100):
-        admission.enter()
-    for _ in range(100):
+    places = [admission.enter() for _ in range(100)]
+    for place in places:
         now[0] += 0.5
-        admission.leave()
+        place.leave()
         admission.enter()
     with pytest.raises(RequestError) as refused:
         admission.enter()
@@ -255,19 +228,43 @@ def test_idle_time_is_not_taken_for_service_time() -> None:
     now = [0.0]
     admission = Admission(10, 1000, Metrics(), lambda: now[0])
     for _ in range(50):
-        admission.enter()
+        place = admission.enter()
         now[0] += 100
-        admission.leave()
+        place.leave()
     assert admission.service_s < 1
 
 
-def test_an_answer_is_a_softmax_over_the_labels() -> None:
-    made = json.loads(answer(np.array([1000.0, 1001.0], np.float32), ("x", "y")))
-    assert made["prediction"] == "y"
-    assert made["probabilities"] == pytest.approx({"x": 1 / (1 + np.e), "y": np.e / (1 + np.e)})
-
-
-def test_logits_that_are_not_finite_are_our_fault() -> None:
+def test_a_request_of_many_items_counts_as_many() -> None:
+    now = [0.0]
+    admission = Admission(10, 1000, Metrics(), lambda: now[0])
+    first, second = admission.enter(), admission.enter()
+    second.claim(7)
+    assert admission.waiting == 9
     with pytest.raises(RequestError) as refused:
-        answer(np.array([np.nan, 1.0], np.float32), ("x", "y"))
-    assert refused.value.status == 500
+        first.claim(2)
+    assert refused.value.status == 429
+    for place in (first, second):
+        now[0] += 1.0
+        place.leave()
+    assert admission.waiting == 0
+
+
+def test_a_request_of_more_items_than_the_queue_holds_is_let_in_alone() -> None:
+    admission = Admission(2, 1000, Metrics())
+    alone = admission.enter()
+    alone.claim(63)
+    assert admission.waiting == 64
+    alone.leave()
+    assert admission.waiting == 0
+
+
+def test_service_time_is_an_items_and_not_a_requests() -> None:
+    now = [0.0]
+    admission = Admission(1000, 1000, Metrics(), lambda: now[0])
+    admission.enter()
+    for _ in range(30):
+        place = admission.enter()
+        place.claim(9)
+        now[0] += 1.0
+        place.leave()
+    assert admission.service_s == pytest.approx(0.1, rel=0.05)

@@ -1,4 +1,4 @@
-"""The hot route: one prediction, as plain ASGI so that nothing stands between the socket and the engine."""
+"""The hot routes: predictions, as plain ASGI so that nothing stands between the socket and the engine."""
 
 import asyncio
 import logging
@@ -8,24 +8,24 @@ from typing import Any
 
 import orjson
 
-from serving_core.bodies import BodyReader, Disconnected, Headers, Receive, content_type_of
+from serving_core.calls import Answer, Headers
+from serving_core.codecs import encodings, oip
 from serving_core.dispatch import Dropped, Work, expired
-from serving_core.errors import RequestError
-from serving_core.service import Service
+from serving_core.errors import RequestError, fault
+from serving_core.http.admission import Place
+from serving_core.http.bodies import BodyReader, Disconnected, Receive
+from serving_core.http.routes import PREDICT, Target, match
+from serving_core.service import Served, Service
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-ROUTE = "/predict/"
 CLOSE = (b"connection", b"close")
-NOT_READY_RETRY_S = 1.0
-# After a refusal with 503 a client should find another instance, or this one's successor.
-DRAINING_RETRY_S = 2.0
 # How long a shutdown waits for the rest of a body that it refuses.
 DRAINING_DISCARD_S = 1.0
 LONGEST_TIMEOUT_DIGITS = 7
 
-log = logging.getLogger("serving_core.predict")
+log = logging.getLogger("serving_core.http.predict")
 
 
 def never() -> bool:
@@ -34,7 +34,7 @@ def never() -> bool:
 
 
 class Predict:
-    """POST /predict/: answers, or says in JSON why not."""
+    """A request that predicts: answers, or says in JSON why not."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -43,6 +43,11 @@ class Predict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        target = match(scope["path"]) or PREDICT
+        await self.serve(target, scope, receive, send)
+
+    async def serve(self, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request whose path has been matched."""
         started = perf_counter()
         service = self._service
         headers: Headers = dict(scope["headers"])
@@ -51,17 +56,19 @@ class Predict:
         status = 200
         extra: list[tuple[bytes, bytes]] = []
         try:
-            payload = await self._predict(scope, headers, receive)
+            answer = await self._predict(target, scope, headers, receive, request_id)
+            extra += answer.headers
         except (Disconnected, Dropped):
             service.metrics.dropped.labels("disconnected").inc()
             return
         except RequestError as refusal:
-            status, payload, extra = _refusal(refusal)
+            status, answer = refusal.status, _refusal(refusal)
+            extra += answer.headers
             if status == 504:
                 service.metrics.dropped.labels("expired").inc()
         except Exception:
             log.exception("a request failed", extra={"request_id": request_id.decode("latin-1")})
-            status, payload = 500, _error("this is our fault: report it with the X-Request-Id of this answer")
+            status, answer = 500, _refusal(fault())
         finally:
             self._in_flight -= 1
         if service.lifecycle.draining and CLOSE not in extra:
@@ -71,42 +78,54 @@ class Predict:
                 "type": "http.response.start",
                 "status": status,
                 "headers": [
-                    (b"content-type", b"application/json"),
-                    (b"content-length", b"%d" % len(payload)),
+                    (b"content-type", answer.content_type),
+                    (b"content-length", b"%d" % len(answer.body)),
                     (b"x-request-id", request_id),
                     *extra,
                 ],
             }
         )
-        await send({"type": "http.response.body", "body": payload})
-        service.metrics.observe_request(ROUTE, status, perf_counter() - started)
+        await send({"type": "http.response.body", "body": answer.body})
+        model = service.known_name(target.model)
+        service.metrics.observe_request(target.route, status, perf_counter() - started, model)
 
-    async def _predict(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
+    async def _predict(
+        self, target: Target, scope: Scope, headers: Headers, receive: Receive, request_id: bytes
+    ) -> Answer:
         admission = self._service.admission
         reader = BodyReader(receive, headers, admission.hold)
         try:
             try:
-                work = await self._accept(scope, headers, reader)
+                served, work, place = await self._accept(target, scope, headers, reader, request_id)
             except RequestError as refusal:
                 refusal.closes = not await self._read_away(reader, refusal)
                 raise
             try:
-                return await self._compute(work)
+                return await _in_time(served, work)
             finally:
-                admission.leave()
+                place.leave()
         finally:
             admission.release(reader.held_bytes)
 
-    async def _accept(self, scope: Scope, headers: Headers, reader: BodyReader) -> Work:
-        settings, admission = self._service.settings, self._service.admission
-        self._check_open()
-        content_type = content_type_of(headers)
+    async def _accept(
+        self, target: Target, scope: Scope, headers: Headers, reader: BodyReader, request_id: bytes
+    ) -> tuple[Served, Work, Place]:
+        service = self._service
+        settings, admission = service.settings, service.admission
+        service.check_open()
+        served = service.model(target.model, target.version)
+        if target.oip:
+            parse = oip.choose(headers, served.signature)
+        else:
+            parse = encodings.choose(headers, scope["query_string"], served.signature)
         due_s = monotonic() + _allowed_s(headers, settings.request_timeout_ms)
         admission.check(reader.declared(settings.max_body_bytes))
         body = await reader.read(settings.max_body_bytes, settings.body_timeout_s)
-        self._check_open()
-        admission.enter()
-        return Work(content_type, body, monotonic(), due_s, scope.get("abandoned", never))
+        service.check_open()
+        place = admission.enter()
+        abandoned = scope.get("abandoned", never)
+        named = request_id.decode("latin-1")
+        return served, Work(parse, body, monotonic(), due_s, named, abandoned, place.claim), place
 
     async def _read_away(self, reader: BodyReader, refusal: RequestError) -> bool:
         """Read what a refused sender still writes, which else would see a reset; true when that is all."""
@@ -117,24 +136,13 @@ class Predict:
             timeout_s = min(timeout_s, DRAINING_DISCARD_S)
         return await reader.discard(timeout_s)
 
-    async def _compute(self, work: Work) -> bytes:
-        dispatcher = self._service.dispatcher
-        if dispatcher is None:
-            raise _unavailable("the model is still loading", NOT_READY_RETRY_S)
-        try:
-            async with asyncio.timeout(work.due_s - monotonic()):
-                return await dispatcher.answer(work)
-        except TimeoutError:
-            raise expired() from None
 
-    def _check_open(self) -> None:
-        lifecycle = self._service.lifecycle
-        if lifecycle.accepting:
-            return
-        self._service.metrics.dropped.labels("draining" if lifecycle.draining else "not_ready").inc()
-        if lifecycle.draining:
-            raise _unavailable("the service is shutting down", DRAINING_RETRY_S)
-        raise _unavailable("the model is still loading", NOT_READY_RETRY_S)
+async def _in_time(served: Served, work: Work) -> Answer:
+    try:
+        async with asyncio.timeout(work.due_s - monotonic()):
+            return await served.dispatcher.answer(work)
+    except TimeoutError:
+        raise expired() from None
 
 
 def _allowed_s(headers: Headers, default_ms: int) -> float:
@@ -146,18 +154,10 @@ def _allowed_s(headers: Headers, default_ms: int) -> float:
     return int(sent) / 1000
 
 
-def _unavailable(reason: str, retry_after_s: float) -> RequestError:
-    return RequestError(503, f"{reason}: send again later", retry_after_s)
-
-
-def _refusal(refusal: RequestError) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    extra = []
+def _refusal(refusal: RequestError) -> Answer:
+    headers = []
     if refusal.retry_after_s is not None:
-        extra.append((b"retry-after", b"%d" % refusal.retry_after_s))
+        headers.append((b"retry-after", b"%d" % refusal.retry_after_s))
     if refusal.closes:
-        extra.append(CLOSE)
-    return refusal.status, _error(refusal.message), extra
-
-
-def _error(message: str) -> bytes:
-    return orjson.dumps({"error": message})
+        headers.append(CLOSE)
+    return Answer(orjson.dumps({"error": refusal.message}), headers=tuple(headers))

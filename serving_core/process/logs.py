@@ -41,6 +41,8 @@ def configure_logs(service: str, level: str) -> None:
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    # These two tell of every connection and every start at info; what a service has to say, it says itself.
-    for chatty in ("uvicorn", "urllib3", "google", "PIL", "asyncio"):
+    for chatty in ("urllib3", "google", "PIL", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # They warn of every request that is malformed: whoever sends those shall not fill the log.
+    for provocable in ("uvicorn", "python_multipart"):
+        logging.getLogger(provocable).setLevel(logging.ERROR)

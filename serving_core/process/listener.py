@@ -1,6 +1,7 @@
 """The listening socket: bound before anything else, and closed without cutting anybody off."""
 
 import ctypes
+import resource
 import socket
 import struct
 from contextlib import suppress
@@ -8,6 +9,8 @@ from contextlib import suppress
 from serving_core.errors import StartError
 
 BACKLOG = 2048
+# Open files that are no connections of clients: models, libraries, metrics, refusals.
+OTHER_FILES = 512
 SO_ATTACH_FILTER = 26
 # A classic BPF program over a segment's TCP header: drop it when SYN is set, else let it pass.
 DROP_SYN = (
@@ -34,6 +37,16 @@ def listen(host: str, port: int) -> socket.socket:
             "stop what listens there or set another PORT"
         ) from None
     return listener
+
+
+def allow_connections(count: int) -> None:
+    """Raise the limit of open files so that this process can hold that many connections, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def stop_admitting(listener: socket.socket) -> None:

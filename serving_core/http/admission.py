@@ -1,4 +1,4 @@
-"""Who gets in: a bound on the requests and bytes accepted, and an honest Retry-After when it is reached."""
+"""Who gets in: a bound on the items and bytes accepted, and an honest Retry-After when it is reached."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -12,7 +12,7 @@ FIRST_GUESS_S = 0.02
 
 
 class Admission:
-    """Counts requests accepted and unanswered, and the bytes of bodies; lives on the event loop's thread."""
+    """Counts items accepted and unanswered, and the bytes of bodies; lives on the event loop's thread."""
 
     def __init__(
         self, limit: int, limit_bytes: int, metrics: Metrics, clock: Callable[[], float] = monotonic
@@ -35,7 +35,7 @@ class Admission:
         return self._service_s
 
     def check(self, length: int = 0) -> None:
-        """Raise RequestError 429 when one more request of `length` bytes is more than the queue holds."""
+        """Raise RequestError 429 when one more item, of `length` bytes, is more than the queue holds."""
         if self.waiting >= self._limit or (self._bytes and self._bytes + length > self._limit_bytes):
             raise self._full()
 
@@ -52,21 +52,51 @@ class Admission:
         """Note that `length` bytes of a body are held no longer."""
         self._bytes -= length
 
-    def enter(self) -> None:
+    def enter(self) -> "Place":
         """Accept a request whose bytes are held; raises RequestError 429 instead when the queue is full."""
         if self.waiting >= self._limit:
             raise self._full()
         self.waiting += 1
+        return Place(self)
 
-    def leave(self) -> None:
-        """Note that an accepted request was answered or given up."""
+    def claim(self, items: int, own: int) -> None:
+        """Accept `items` more of a request that has `own`; raises RequestError 429 when they are too many.
+
+        A request of any number of items is let in where there is no other.
+        """
+        if self.waiting + items > self._limit and self.waiting > own:
+            raise self._full()
+        self.waiting += items
+
+    def leave(self, items: int) -> None:
+        """Note that a request of that many items was answered or given up."""
         now = self._clock()
         if self._last_answer_s is not None:
-            self._service_s += SMOOTHING * (now - self._last_answer_s - self._service_s)
-        self.waiting -= 1
+            newest_s = (now - self._last_answer_s) / items
+            self._service_s += (1 - (1 - SMOOTHING) ** items) * (newest_s - self._service_s)
+        self.waiting -= items
         # With nothing left to do, the time until the next answer says how busy clients are, not we.
         self._last_answer_s = now if self.waiting else None
 
     def _full(self) -> RequestError:
         self._metrics.dropped.labels("full").inc()
         return RequestError(429, "the queue is full: send again later", self.waiting * self._service_s)
+
+
+class Place:
+    """One accepted request's place in the queue: one item, until it claims more."""
+
+    __slots__ = ("_admission", "_items")
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._items = 1
+
+    def claim(self, items: int) -> None:
+        """Take room for that many items more; raises RequestError 429."""
+        self._admission.claim(items, self._items)
+        self._items += items
+
+    def leave(self) -> None:
+        """Give up the place."""
+        self._admission.leave(self._items)

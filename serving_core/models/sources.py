@@ -1,18 +1,18 @@
 """Where objects are kept: Google Cloud Storage and plain HTTPS behind one small interface."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote
 
-from serving_core.addresses import parse, shown
 from serving_core.errors import StoreError
+from serving_core.models.addresses import parse, shown
 
 CHUNK_BYTES = 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 30.0
+READ_TIMEOUT_S = 10.0
 TIMEOUT_S = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
@@ -49,8 +49,8 @@ class Source(Protocol):
     def describe(self) -> Object:
         """Ask for the object's present version."""
 
-    def download(self, file: BinaryIO) -> None:
-        """Stream the object's bytes into `file`."""
+    def download(self, found: Object, file: BinaryIO) -> None:
+        """Stream the bytes of the object, described as `found`, into `file`."""
 
     def close(self) -> None:
         """Close the connections to the store."""
@@ -100,7 +100,8 @@ class _GoogleObject:
             blob.reload(retry=None, timeout=TIMEOUT_S)
         return Object(str(blob.generation), blob.size, blob.crc32c)
 
-    def download(self, file: BinaryIO) -> None:
+    def download(self, found: Object, file: BinaryIO) -> None:
+        del found  # its checksum tells another version, which asking for a generation would call missing
         # A blob that was described would be fetched from the address in its metadata, which is the store's
         # own idea of where it can be reached; a new one is fetched from where we reach the store.
         blob = self._bucket.blob(self._name)
@@ -162,19 +163,23 @@ class _WebObject:
         length = headers.get("Content-Length", "")
         hashes = [part.strip() for part in headers.get("x-goog-hash", "").split(",")]
         crc32c = next((part[len("crc32c=") :] for part in hashes if part.startswith("crc32c=")), None)
-        version = (
-            headers.get("x-goog-generation") or headers.get("ETag") or headers.get("Last-Modified") or ""
-        )
-        return Object(version, int(length) if length.isdigit() else None, crc32c)
+        return Object(_version(headers), int(length) if length.isdigit() else None, crc32c)
 
-    def download(self, file: BinaryIO) -> None:
+    def download(self, found: Object, file: BinaryIO) -> None:
         with _connection_faults(), self._session.get(self._uri, timeout=TIMEOUT_S, stream=True) as answer:
             _check_status(answer.status_code)
+            version = _version(answer.headers)
+            if version and found.version and version != found.version:
+                raise Corrupt("it was replaced meanwhile")
             for chunk in answer.iter_content(CHUNK_BYTES):
                 file.write(chunk)
 
     def close(self) -> None:
         self._session.close()
+
+
+def _version(headers: Mapping[str, str]) -> str:
+    return headers.get("x-goog-generation") or headers.get("ETag") or headers.get("Last-Modified") or ""
 
 
 def _check_status(status: int) -> None:

@@ -25,14 +25,27 @@ class Transform:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A model's manifest; `sha256` maps the name of each listed file to its hexadecimal digest."""
+    """What is published beside any model's file.
+
+    `version` is None where the model has none; `sha256` maps the name of each listed file to its hexadecimal
+    digest; `fields` is the whole document, for handlers that need more, and `source` where it was read.
+    """
 
     name: str
+    version: str | None
+    sha256: Mapping[str, str]
+    fields: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """What an image classifier's manifest says beside."""
+
     architecture: str
     labels: tuple[str, ...]
     transform: Transform
     logit_tolerance: float
-    sha256: Mapping[str, str]
 
 
 class _Transform(BaseModel):
@@ -57,15 +70,22 @@ class _File(BaseModel):
 class _Manifest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    name: str = Field(min_length=1)
+    # it stands in paths
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    files: dict[str, _File] = Field(default_factory=dict)
+
+
+class _Classifier(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
     architecture: str = Field(min_length=1)
     labels: tuple[str, ...] = Field(min_length=2)
     transform: _Transform
     logit_tolerance: float = Field(default=0.05, gt=0)
-    files: dict[str, _File] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _labels_differ(self) -> "_Manifest":
+    def _labels_differ(self) -> "_Classifier":
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ from one another")
         return self
@@ -74,18 +94,29 @@ class _Manifest(BaseModel):
 def read_manifest(text: bytes, source: str) -> Manifest:
     """Read a manifest's JSON; raises StartError naming `source` and each wrong field."""
     try:
-        parsed: Any = orjson.loads(text)
-        read = _Manifest.model_validate(parsed)
+        fields: Any = orjson.loads(text)
+        read = _Manifest.model_validate(fields)
     except orjson.JSONDecodeError as error:
         raise StartError(f"{source} is not JSON ({error}): publish the model again") from None
     except ValidationError as error:
-        faults = [
-            ".".join(str(part) for part in fault["loc"]) + ": " + fault["msg"].lower()
-            for fault in error.errors()
-        ]
-        raise StartError(
-            f"{source} is not a manifest ({'; '.join(faults)}): publish the model again"
-        ) from None
-    transform = Transform(read.transform.resize, read.transform.crop, read.transform.mean, read.transform.std)
+        raise _no_manifest(source, error) from None
     digests = {name: entry.sha256 for name, entry in read.files.items()}
-    return Manifest(read.name, read.architecture, read.labels, transform, read.logit_tolerance, digests)
+    return Manifest(read.name, read.version, digests, fields, source)
+
+
+def read_classifier(manifest: Manifest) -> Classifier:
+    """Read what an image classifier needs; raises StartError naming each wrong field."""
+    try:
+        read = _Classifier.model_validate(manifest.fields)
+    except ValidationError as error:
+        raise _no_manifest(manifest.source, error) from None
+    given = read.transform
+    transform = Transform(given.resize, given.crop, given.mean, given.std)
+    return Classifier(read.architecture, read.labels, transform, read.logit_tolerance)
+
+
+def _no_manifest(source: str, error: ValidationError) -> StartError:
+    faults = [
+        ".".join(str(part) for part in fault["loc"]) + ": " + fault["msg"].lower() for fault in error.errors()
+    ]
+    return StartError(f"{source} is not this model's manifest ({'; '.join(faults)}): publish the model again")

@@ -1,36 +1,20 @@
-"""Request bodies: read within limits of size and time, and taken apart into the bytes of one image."""
+"""Request bodies: read within limits of size and time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import orjson
-import pybase64
-
+from serving_core.calls import Headers
 from serving_core.errors import RequestError
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Headers = dict[bytes, bytes]
 
-JSON_TYPE = "application/json"
-RAW_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "application/octet-stream"})
-SERVED_TYPES = ", ".join([JSON_TYPE, *sorted(RAW_TYPES)])
 # How much of a refused body is read and thrown away so that its sender lives to read the refusal.
 DISCARD_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 class Disconnected(Exception):  # noqa: N818 - not an error: the client went away and nobody waits for an answer
     """The client closed the connection before its body was complete."""
-
-
-def content_type_of(headers: Headers) -> str:
-    """Return the served content type without parameters; raises RequestError 415."""
-    sent = headers.get(b"content-type", b"").decode("latin-1")
-    kind = sent.partition(";")[0].strip().lower()
-    if kind != JSON_TYPE and kind not in RAW_TYPES:
-        named = f"content type {kind[:80]!r} is not served" if kind else "the content type is missing"
-        raise RequestError(415, f"{named}: send one of {SERVED_TYPES}")
-    return kind
 
 
 class BodyReader:
@@ -94,27 +78,6 @@ class BodyReader:
         except TimeoutError:
             pass
         return self._finished
-
-
-def image_bytes(content_type: str, body: bytes) -> bytes:
-    """Return the encoded image that the body carries; raises RequestError 400."""
-    if not body:
-        raise RequestError(400, "the body is empty: send an image")
-    if content_type != JSON_TYPE:
-        return body
-    try:
-        parsed: Any = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(400, f'the body is not JSON ({error}): send {{"image": "<base64>"}}') from None
-    if not isinstance(parsed, dict) or parsed.keys() != {"image"} or not isinstance(parsed["image"], str):
-        raise RequestError(400, 'the JSON has the wrong fields: send {"image": "<base64>"} and nothing else')
-    try:
-        image = pybase64.b64decode(parsed["image"], validate=True)
-    except ValueError as error:
-        raise RequestError(400, f"the image is not base64 ({error}): encode its bytes with padding") from None
-    if not image:
-        raise RequestError(400, "the image is empty: send the base64 of an image file")
-    return image
 
 
 def _too_long(max_bytes: int) -> RequestError:

@@ -8,23 +8,37 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
-from serving_core.addresses import beside, file_name, parse, shown
 from serving_core.errors import StoreError
-from serving_core.manifest import Manifest, read_manifest
-from serving_core.sources import Corrupt, Missing, Object, Refused, Source, Transient, open_source
+from serving_core.models.addresses import beside, file_name, parse, shown
+from serving_core.models.deadline import Deadline, Late
+from serving_core.models.manifest import Manifest, read_manifest
+from serving_core.models.sources import (
+    CHUNK_BYTES,
+    Corrupt,
+    Missing,
+    Object,
+    Refused,
+    Source,
+    Transient,
+    open_source,
+)
 
 MANIFEST_NAME = "model.json"
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 4.0
 # A bad copy may be the network's fault once or twice; a third one is the object's.
 CORRUPT_ATTEMPTS = 3
+TEMPORARY_PREFIX = ".pull-"
+# The longest that STORE_TIMEOUT_S lets a start take, twice over.
+ABANDONED_AFTER_S = 7200
 
-log = logging.getLogger("serving_core.store")
+log = logging.getLogger("serving_core.models.store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +59,27 @@ class Model:
     cached: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Where to keep what is pulled, and until when: `deadline` is `timeout_s` after the beginning."""
+
+    cache_dir: Path
+    timeout_s: float
+    deadline: Deadline
+    local_store: str | None
+
+
 def pull_model(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Model:
-    """Pull the model at `uri` and the manifest beside it; raises StartError unless both are as published."""
+    """Pull the model at `uri` and the manifest beside it within `timeout_s` seconds in all.
+
+    Raises StartError unless both are as published.
+    """
     manifest_uri = beside(uri, MANIFEST_NAME)
     where, where_manifest = shown(uri), shown(manifest_uri)
+    order = _Order(cache_dir, timeout_s, Deadline.after(timeout_s), local_store)
     # the model first: where its address is wrong, that is the address to name
-    pulled = pull(uri, cache_dir, timeout_s, local_store)
-    pulled_manifest = pull(manifest_uri, cache_dir, timeout_s, local_store)
+    pulled = _pull(uri, order)
+    pulled_manifest = _pull(manifest_uri, order)
     manifest = read_manifest(pulled_manifest.path.read_bytes(), where_manifest)
     expected = manifest.sha256.get(file_name(uri))
     if expected is None and not pulled.verified:
@@ -66,15 +94,19 @@ def pull_model(uri: str, cache_dir: Path, timeout_s: float, local_store: str | N
 def pull(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Pulled:
     """Bring the object at `uri` into `cache_dir` unless its present version is there.
 
-    Transient faults are retried for `timeout_s` seconds in all; raises StoreError, one line, for all others.
-    `local_store` is "bucket=http://host:port" for a bucket that a stand-in holds.
+    It takes `timeout_s` seconds at most, transient faults being retried; raises StoreError, one line, for all
+    others. `local_store` is "bucket=http://host:port" for a bucket that a stand-in holds.
     """
+    return _pull(uri, _Order(cache_dir, timeout_s, Deadline.after(timeout_s), local_store))
+
+
+def _pull(uri: str, order: _Order) -> Pulled:
     parts, where = parse(uri), shown(uri)
     if parts.scheme == "file":
         return _local(where, Path(unquote(parts.path)))
     try:
-        with closing(open_source(uri, local_store)) as source:
-            return _retrying(lambda: _pull_once(source, uri, cache_dir), timeout_s)
+        with closing(order.deadline.run(lambda: open_source(uri, order.local_store))) as source:
+            return _retrying(lambda: _pull_once(source, uri, order), order.deadline)
     except Missing:
         raise StoreError(f"{where} does not exist: publish the model or correct the address") from None
     except Refused as error:
@@ -83,53 +115,60 @@ def pull(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = 
         ) from None
     except Corrupt as error:
         raise StoreError(f"{where} arrived damaged ({error}): publish it again") from None
+    except Late:
+        raise StoreError(
+            f"{where} did not arrive within STORE_TIMEOUT_S={order.timeout_s:g}: "
+            "raise it, or use a store that answers faster"
+        ) from None
     except Transient as error:
         raise StoreError(
-            f"{where} could not be reached for {timeout_s:g} s ({error}): check its address and that it is up"
+            f"{where} could not be reached for {order.timeout_s:g} s ({error}): "
+            "check its address and that it is up"
         ) from None
     except OSError as error:
         raise StoreError(
-            f"{where} cannot be kept in MODEL_CACHE_DIR={cache_dir} ({error}): make room or grant access"
+            f"{where} cannot be kept in MODEL_CACHE_DIR={order.cache_dir} ({error.strerror or error}): "
+            "make room or grant access"
         ) from None
 
 
-def _retrying(attempt: Callable[[], Pulled], timeout_s: float) -> Pulled:
-    give_up = time.monotonic() + timeout_s
+def _retrying(attempt: Callable[[], Pulled], deadline: Deadline) -> Pulled:
     wait_s, corrupt = FIRST_WAIT_S, 0
     while True:
         try:
             return attempt()
         except Corrupt:
             corrupt += 1
-            if corrupt >= CORRUPT_ATTEMPTS:
+            if corrupt >= CORRUPT_ATTEMPTS or wait_s > deadline.left_s():
                 raise
         except Transient as error:
             log.debug("the store is not answering; trying again", extra={"fault": str(error)})
-            if time.monotonic() + wait_s > give_up:
+            if wait_s > deadline.left_s():
                 raise
         time.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def _pull_once(source: Source, uri: str, cache_dir: Path) -> Pulled:
-    found = source.describe()
+def _pull_once(source: Source, uri: str, order: _Order) -> Pulled:
+    found = order.deadline.run(source.describe)
     key = hashlib.sha256(f"{uri}\n{found.version}".encode()).hexdigest()[:32]
-    path = cache_dir / f"{key}-{file_name(uri)}"
+    path = order.cache_dir / f"{key}-{file_name(uri)}"
     verified = found.crc32c is not None
-    if found.version and path.is_file() and _fault(path, found) is None:
+    if found.version and path.is_file() and _cached_fault(path, found) is None:
         return Pulled(path, verified, cached=True)
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    _download(source, found, path)
+    order.cache_dir.mkdir(parents=True, exist_ok=True)
+    _sweep(order.cache_dir)
+    _download(source, found, path, order.deadline)
     return Pulled(path, verified, cached=False)
 
 
-def _download(source: Source, found: Object, path: Path) -> None:
+def _download(source: Source, found: Object, path: Path, deadline: Deadline) -> None:
     """Stream to a temporary neighbour, verify it, and only then give it its name."""
-    handle, name = tempfile.mkstemp(prefix=".pull-", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            source.download(file)
+            deadline.run(lambda: source.download(found, file))
             file.flush()
             os.fsync(file.fileno())
         fault = _fault(temporary, found)
@@ -140,6 +179,21 @@ def _download(source: Source, found: Object, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _sweep(cache_dir: Path) -> None:
+    """Remove what starts that were killed left half-way; no start that lives is so old."""
+    for left in cache_dir.glob(TEMPORARY_PREFIX + "*"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > ABANDONED_AFTER_S:
+                left.unlink()
+
+
+def _cached_fault(path: Path, found: Object) -> str | None:
+    try:
+        return _fault(path, found)
+    except OSError as error:
+        return f"it cannot be read, {error.strerror}"
+
+
 def _fault(path: Path, found: Object) -> str | None:
     """Say what keeps the file from being the object, None when nothing does."""
     size = path.stat().st_size
@@ -147,14 +201,20 @@ def _fault(path: Path, found: Object) -> str | None:
         return f"{size} bytes of {found.size_bytes}"
     if size == 0:
         return "it is empty"
-    if found.crc32c is not None:
-        # Imported on use: a file:// model needs no checksum of a store.
-        import google_crc32c
-
-        digest = google_crc32c.Checksum(path.read_bytes()).digest()  # type: ignore[no-untyped-call]  # untyped there
-        if base64.b64encode(digest).decode() != found.crc32c:
-            return "its crc32c differs"
+    if found.crc32c is not None and _crc32c(path) != found.crc32c:
+        return "its crc32c differs"
     return None
+
+
+def _crc32c(path: Path) -> str:
+    # Imported on use: a file:// model needs no checksum of a store.
+    import google_crc32c
+
+    checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]  # untyped there
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            checksum.update(chunk)
+    return base64.b64encode(checksum.digest()).decode()
 
 
 def _local(uri: str, path: Path) -> Pulled:

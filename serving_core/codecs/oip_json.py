@@ -1,0 +1,116 @@
+"""Tensor data of the Open Inference Protocol as JSON: lists, nested or flat."""
+
+from collections.abc import Sequence
+from itertools import chain
+from math import prod
+from typing import Any
+
+import numpy as np
+import pybase64
+from numpy.typing import NDArray
+
+from serving_core.errors import RequestError
+from serving_core.tensors import BYTES, NUMERIC, TensorSpec
+
+BASE64 = "base64"
+# Content types of MLServer's codecs under which BYTES in JSON are text.
+TEXT_TYPES = frozenset({None, "str", "np", "pd"})
+
+
+def read(spec: TensorSpec, shape: Sequence[int], data: Any, content_type: str | None) -> Sequence[Any]:
+    """Return one value for each item of a tensor [n, ...] sent as `data`; raises RequestError 400."""
+    elements = _flat(spec.name, shape, data)
+    if spec.datatype != BYTES:
+        array = _numbers(spec, elements).reshape(shape if spec.shape else shape[:1])
+        return [array[index, ...] for index in range(shape[0])]
+    if not all(type(element) is str for element in elements):
+        raise RequestError(400, f"the data of input {spec.name!r} are not all strings: send BYTES as strings")
+    if content_type == BASE64:
+        return [_from_base64(spec.name, element) for element in elements]
+    if content_type not in TEXT_TYPES:
+        raise RequestError(
+            400,
+            f"input {spec.name!r} has a content_type that is not served: "
+            f'send "{BASE64}" for base64, or "str" for text',
+        )
+    return [element.encode() for element in elements]
+
+
+def _flat(name: str, shape: Sequence[int], data: Any) -> list[Any]:
+    """Return a tensor's elements in row-major order."""
+    count = prod(shape)
+    if type(data) is not list:
+        wrong = "has no data" if data is None else "has data that are no list"
+        raise RequestError(400, f"input {name!r} {wrong}: send a list of {count} elements, nested or flat")
+    if not data or type(data[0]) is not list:
+        if len(data) != count:
+            raise RequestError(
+                400, f"input {name!r} has {len(data)} elements: its shape {[*shape]} needs {count}"
+            )
+        return data
+    level = [data]
+    for size in shape:
+        if not all(type(part) is list and len(part) == size for part in level):
+            raise RequestError(
+                400, f"the data of input {name!r} are not nested as its shape {[*shape]} is: send them flat"
+            )
+        level = [*chain.from_iterable(level)]
+    return level
+
+
+def _numbers(spec: TensorSpec, elements: list[Any]) -> NDArray[Any]:
+    kinds = set(map(type, elements))
+    wanted, allowed = _kinds(spec.datatype)
+    if not kinds <= allowed:
+        raise RequestError(
+            400, f"the data of input {spec.name!r} are not all {wanted}: it is {spec.datatype}"
+        )
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(elements, NUMERIC[spec.datatype])
+    except OverflowError:
+        raise _out_of_range(spec) from None
+    if float in allowed and not np.isfinite(array).all():
+        raise _out_of_range(spec)
+    return array
+
+
+def _kinds(datatype: str) -> tuple[str, set[type]]:
+    if datatype == "BOOL":
+        return "true or false", {bool}
+    if datatype.startswith("FP"):
+        return "numbers (NaN and infinity need binary data)", {int, float}
+    return "whole numbers", {int}
+
+
+def _out_of_range(spec: TensorSpec) -> RequestError:
+    return RequestError(
+        400, f"input {spec.name!r} has a number out of range: send what {spec.datatype} holds"
+    )
+
+
+def _from_base64(name: str, text: str) -> bytes:
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise RequestError(
+            400, f"input {name!r} is not base64 ({error}): encode its bytes with padding"
+        ) from None
+
+
+def write_numbers(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
+    """Return a tensor's elements in a row for orjson; raises RequestError 400 for NaN and infinity."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise RequestError(
+            400,
+            f"output {spec.name!r} holds NaN or infinity, which JSON cannot carry: "
+            "request it with its parameter binary_data true",
+        )
+    return array.reshape(-1)
+
+
+def write_bytes(spec: TensorSpec, values: Sequence[bytes]) -> list[str]:
+    """Return the strings that stand for `values`: themselves where they are text, else their base64."""
+    if spec.text:
+        return [value.decode() for value in values]
+    return [pybase64.b64encode_as_string(value) for value in values]

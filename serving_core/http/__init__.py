@@ -1,0 +1,1 @@
+"""The HTTP surface: routes, limits, and what is said of them."""

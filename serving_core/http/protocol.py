@@ -1,0 +1,178 @@
+"""uvicorn's HTTP protocol with limits of time, length and number, and with errors in our own form."""
+
+import asyncio
+from asyncio.events import TimerHandle
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+# How long a refused client may take to read its answer, and to stop sending.
+LAST_WORDS_S = 1.0
+# Connections that are told, at one time, that there are too many; beyond these they are cut.
+REFUSALS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection, and all of a process's, may take; `refused` is told the reason for each 503."""
+
+    header_timeout_s: float = 10.0
+    header_bytes: int = 65_536
+    connections: int = 1024
+    refused: Callable[[str], object] = lambda _: None
+
+
+class Protocol(HttpToolsProtocol):
+    """Adds limits, gives each request's scope an `abandoned` function, and refuses with {"error": …}.
+
+    A timer runs for a new connection and for a request whose headers came in pieces, and for no other.
+    """
+
+    limits = Limits()
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._timer: TimerHandle | None = None
+        self._in_head = False
+        self._head_bytes = 0
+        self._other_bytes = 0
+        self._read_bytes = 0
+        self._turned_away = False
+        self._done = False
+        # uvicorn knows the newest alone, and a client may send several requests before it reads
+        self._unanswered: deque[RequestResponseCycle] = deque()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Let the connection in, unless there are too many."""
+        super().connection_made(transport)
+        most = self.limits.connections
+        if len(self.connections) > most:
+            self.limits.refused("connections")
+            if len(self.connections) > most + REFUSALS:
+                transport.abort()
+                return
+            self._turned_away = True
+        self._timer = self.loop.call_later(self.limits.header_timeout_s, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        self._abandon()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent; a request begins once its headers are complete."""
+        if self._done:
+            return
+        if self._turned_away:
+            self._refuse(503, f"all {self.limits.connections} connections are taken: send again later")
+            return
+        self._read_bytes = len(data)
+        was_in_head = self._in_head
+        super().data_received(data)
+        if self._in_head and not self._done:
+            self._head_goes_on(len(data), was_in_head)
+
+    def on_message_begin(self) -> None:
+        """Note that a request's headers are arriving."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin the request, telling it how to see that its client left; raises ValueError when too long."""
+        # Only a long read, or many, can have brought a long head.
+        if self._read_bytes + self._head_bytes > self.limits.header_bytes:
+            self._check_length()
+        self._in_head = False
+        self._head_bytes = 0
+        if self._timer is not None:
+            self._stop_timer()
+        newest = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not None and self.cycle is not newest:
+            self.scope["abandoned"] = partial(_gone, self.cycle)  # type: ignore[typeddict-unknown-key]  # ours
+            self._unanswered.append(self.cycle)
+
+    def on_response_complete(self) -> None:
+        """Go on to the request that was sent next."""
+        if self._unanswered:
+            self._unanswered.popleft()
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, and close: where the next request would begin is unknown."""
+        if not self._done:
+            self._refuse(400, f"{msg.rstrip('.')}: send HTTP/1.1")
+
+    def _head_goes_on(self, length: int, was_in_head: bool) -> None:
+        self._head_bytes += length
+        if not was_in_head:
+            self._other_bytes = length  # or some of them: it may have begun with the end of a body
+        if self._head_bytes - self._other_bytes > self.limits.header_bytes:
+            self._refuse_length()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.limits.header_timeout_s, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._timer = None
+        if self._unanswered:  # nothing was read meanwhile: its time begins when those before it are answered
+            self._timer = self.loop.call_later(self.limits.header_timeout_s, self._head_is_late)
+        elif self._in_head:
+            allowed_s = self.limits.header_timeout_s
+            self._refuse(408, f"the headers took over {allowed_s:g} s: send a request in one go")
+        else:
+            self.transport.close()
+
+    def _check_length(self) -> None:
+        length = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if length > self.limits.header_bytes:
+            self._refuse_length()
+            raise ValueError
+
+    def _refuse_length(self) -> None:
+        self._refuse(
+            400, f"the headers are over {self.limits.header_bytes} bytes: send fewer or shorter ones"
+        )
+
+    def _abandon(self) -> None:
+        """Have the requests that are not answered yet be given up: nobody can be written to any more."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._unanswered.clear()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer, and close once the client has read it: closing at once would reset what it did not read."""
+        self._done = True
+        self._stop_timer()
+        content = orjson.dumps({"error": message})
+        retry = b"retry-after: 1\r\n" if status == 503 else b""
+        head = b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
+        head += b"content-type: application/json\r\n%scontent-length: %d\r\n" % (retry, len(content))
+        self.transport.write(head + b"connection: close\r\n\r\n" + content)
+        if self._unanswered:  # those before it get no answer, as what came after them was not HTTP
+            self._abandon()
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._timer = self.loop.call_later(LAST_WORDS_S, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def limited(limits: Limits) -> type[Protocol]:
+    """Return the protocol with limits of its own."""
+    return type("Limited", (Protocol,), {"limits": limits})
+
+
+def _gone(cycle: RequestResponseCycle) -> bool:
+    return cycle.disconnected

@@ -1,0 +1,1 @@
+"""How a model gets here: addresses, stores, verification, the manifest."""

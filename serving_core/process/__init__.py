@@ -1,0 +1,1 @@
+"""A service as processes: its command line, server, workers and log."""

@@ -1,0 +1,75 @@
+"""Pushing metrics to a Prometheus Pushgateway, beside what is served to those who scrape."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from http.client import HTTPException
+
+from prometheus_client import CollectorRegistry, push_to_gateway
+
+from serving_core.models.addresses import shown
+from serving_core.settings import Settings
+
+# The longest that a push, and so the end of a service, may take.
+TIMEOUT_S = 2.0
+
+log = logging.getLogger("serving_core.process.push")
+
+
+class Pusher:
+    """A thread that pushes every `interval_s` seconds and once more when it is closed.
+
+    A failure is logged when an outage begins and when it is over; it harms nothing else.
+    """
+
+    def __init__(
+        self, source: Callable[[], CollectorRegistry], address: str, job: str, interval_s: float
+    ) -> None:
+        self._source = source
+        self._address = address
+        self._job = job
+        self._interval_s = interval_s
+        self._out = False
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pusher", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Push a last time and end, within twice TIMEOUT_S."""
+        self._closing.set()
+        self._thread.join(2 * TIMEOUT_S)
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._interval_s):
+            self._push()
+        self._push()
+
+    def _push(self) -> None:
+        instance = {"instance": socket.gethostname()}
+        try:
+            push_to_gateway(
+                self._address, self._job, self._source(), grouping_key=instance, timeout=TIMEOUT_S
+            )
+        except (OSError, HTTPException, ValueError, RuntimeError) as error:
+            if not self._out:
+                log.warning("cannot push metrics to %s: %s", shown(self._address), error)
+            self._out = True
+            return
+        if self._out:
+            log.info("metrics are pushed to %s again", shown(self._address))
+        self._out = False
+
+
+class Nothing:
+    """In a Pusher's place where nothing is pushed."""
+
+    def close(self) -> None:
+        """Have nothing to end."""
+
+
+def pusher_of(settings: Settings, source: Callable[[], CollectorRegistry]) -> Pusher | Nothing:
+    """Start pushing what `source` gives, if the settings say so."""
+    if not settings.pushgateway:
+        return Nothing()
+    return Pusher(source, settings.pushgateway, settings.service, settings.push_interval_s)

@@ -1,0 +1,164 @@
+"""The HTTP server of one process: it serves, and ends only when all that was accepted is answered."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from time import monotonic
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from serving_core.dispatch import Direct, MakeDispatcher
+from serving_core.http.app import create_app
+from serving_core.http.protocol import Limits, limited
+from serving_core.process.listener import BACKLOG, allow_connections, listen, stop_admitting
+from serving_core.process.push import pusher_of
+from serving_core.process.seat import Seat
+from serving_core.service import MakeEngine, Service
+from serving_core.settings import Settings
+
+KEEP_ALIVE_S = 75
+# How often the drain looks whether it is done.
+POLL_S = 0.02
+# How long the last connections may take to be accepted.
+ACCEPT_S = 0.05
+# After the listener has closed, requests already on the wire are still answered for this long.
+LAST_WORDS_S = 0.3
+# What a worker's end may take beyond its drain.
+MARGIN_S = 3.0
+
+log = logging.getLogger("serving_core.process.server")
+
+
+class DrainingServer(uvicorn.Server):
+    """On SIGTERM: refuse new work at once, answer all that was accepted, and close only then."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, seat: Seat | None = None) -> None:
+        super().__init__(config)
+        self._service = service
+        self._seat = seat
+        self._announced = seat is None
+        # Whether nobody takes connections any more once this process stops to.
+        self._last = seat is None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; a second signal ends without waiting. The signal is not raised again: we exit 0."""
+        del frame
+        if self._service.lifecycle.draining and sig in (signal.SIGINT, signal.SIGTERM):
+            self.force_exit = True
+        self._drain()
+
+    def stop_with_all(self) -> None:
+        """Begin to drain because the whole service stops."""
+        self._last = True
+        self._drain()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and listen unless that has to wait until the service is ready."""
+        await super().startup([] if self._seat is not None and self._seat.late else sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """End too when the service cannot go on."""
+        self._service.metrics.refresh()
+        lifecycle = self._service.lifecycle
+        if not self._announced and lifecycle.ready and not lifecycle.draining:
+            await self._announce()
+        return await super().on_tick(counter) or not self._service.alive()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, close the listener, let requests on the wire be refused politely, then close the rest."""
+        service, settings = self._service, self._service.settings
+        service.lifecycle.draining = True
+        began = monotonic()
+        give_up = began + settings.grace_s
+        if service.lifecycle.failure is None:
+            await self._until(lambda: service.admission.waiting == 0, give_up)
+            await self._until(lambda: False, min(give_up, began + settings.drain_linger_s))
+        if self._last and self.servers:
+            for listener in sockets or []:
+                stop_admitting(listener)
+            await asyncio.sleep(ACCEPT_S)
+        for server in self.servers:
+            server.close()
+        await self._until(lambda: not self.server_state.connections, monotonic() + LAST_WORDS_S)
+        self.config.timeout_graceful_shutdown = 1
+        await super().shutdown(sockets)
+        if self.force_exit:  # the lifespan ends in order however urgent the end is
+            await self.lifespan.shutdown()
+
+    def _drain(self) -> None:
+        self._service.lifecycle.draining = True
+        self.should_exit = True
+
+    async def _announce(self) -> None:
+        """Take a place among the workers that serve."""
+        assert self._seat is not None  # noqa: S101 - only a worker has something to announce
+        self._announced = True
+        if not self.servers:
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(self._protocol, sock=self._seat.listener, backlog=BACKLOG)
+            self.servers.append(server)
+        self._seat.tell_ready()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(
+            config=self.config,  # type: ignore[call-arg]  # uvicorn types it as any protocol
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+
+    async def _until(self, done: Callable[[], bool], give_up: float) -> None:
+        while not done() and monotonic() < give_up and not self.force_exit:
+            await asyncio.sleep(POLL_S)
+
+
+def serve(
+    make_engine: MakeEngine,
+    settings: Settings,
+    make_dispatcher: MakeDispatcher | None,
+    seat: Seat | None = None,
+) -> int:
+    """Serve until told to stop; return the exit status. Raises StartError when the address cannot be had."""
+    listener = listen(settings.host, settings.port) if seat is None else seat.listener
+    allow_connections(settings.max_connections)
+    app = create_app(make_engine, settings, make_dispatcher or Direct)
+    service: Service = app.state.service
+    server = DrainingServer(_config(app, service), service, seat)
+    if seat is None:
+        pusher = pusher_of(settings, lambda: service.metrics.registry)
+        server.run(sockets=[listener])
+        pusher.close()
+    else:
+        seat.watch(server.stop_with_all, settings.grace_s + settings.drain_linger_s + MARGIN_S)
+        server.run(sockets=[listener])
+    if service.lifecycle.failure is not None:
+        cannot = "cannot go on" if service.lifecycle.ready else "cannot start"
+        log.error("%s: %s", cannot, service.lifecycle.failure)
+        return 1
+    if seat is None:
+        log.info("stopped")
+    return 0
+
+
+def _config(app: ASGIApp, service: Service) -> uvicorn.Config:
+    settings = service.settings
+    limits = Limits(
+        header_timeout_s=settings.header_timeout_s,
+        connections=settings.max_connections,
+        refused=lambda reason: service.metrics.dropped.labels(reason).inc(),
+    )
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=limited(limits),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        server_header=False,
+        date_header=False,
+    )

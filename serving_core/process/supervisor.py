@@ -1,0 +1,203 @@
+"""Several worker processes behind one listener: started, watched, replaced, and stopped together."""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from serving_core.errors import StartError
+from serving_core.metrics import shared_registry
+from serving_core.process.listener import listen
+from serving_core.process.push import pusher_of
+from serving_core.process.seat import READY, Seat
+from serving_core.settings import Settings
+
+# Beyond the grace period: closing the port, the last words, the interpreter's end.
+MARGIN_S = 4.0
+# A worker that served this long was no failed start: what ended it is a first death again.
+STABLE_S = 30.0
+# Deaths in a row, beyond one of each worker, that end the service.
+DEATHS = 4
+FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 5.0
+
+log = logging.getLogger("serving_core.process.supervisor")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Worker:
+    """One running worker, and our end of its channel."""
+
+    process: asyncio.subprocess.Process
+    channel: socket.socket
+
+    def leave(self) -> None:
+        """Ask it to drain and end."""
+        self.channel.shutdown(socket.SHUT_WR)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal it, if it still runs."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+
+
+@dataclass
+class Supervisor:
+    """Keeps `workers` processes of `command` alive; a first one shows that the service can start at all."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    metrics_folder: str
+    listener: socket.socket
+    workers: int
+    patience_s: float
+    failed: bool = False
+    _running: set[Worker] = field(default_factory=set)
+    _deaths: int = 0
+    _proven: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> int:
+        """Serve until told to stop or until workers cannot be kept alive; return the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        keepers = [asyncio.create_task(self._keep(place)) for place in range(self.workers)]
+        await self._stopping.wait()
+        self.listener.close()
+        for worker in self._running:
+            worker.leave()
+        _, late = await asyncio.wait(keepers, timeout=self.patience_s)
+        if late:
+            self._fail(f"{len(late)} of the workers did not stop within {self.patience_s:g} s: killed")
+            self._signal_all(signal.SIGKILL)
+            await asyncio.wait(late)
+        for keeper in keepers:
+            keeper.result()
+        return int(self.failed)
+
+    async def _keep(self, place: int) -> None:
+        """Have a worker in this place until the service stops; the first place proves that one can start."""
+        if place > 0:
+            await self._first(self._proven, self._stopping)
+        while not self._stopping.is_set():
+            try:
+                worker = await self._start(late=self._proven.is_set())
+            except OSError as error:
+                self._fail(
+                    f"cannot go on: no worker could be started ({error}): allow more processes or memory"
+                )
+                return
+            ready_s = await self._ready(worker)
+            status = await worker.process.wait()
+            self._running.discard(worker)
+            worker.channel.close()
+            mark_process_dead(worker.process.pid, self.metrics_folder)  # type: ignore[no-untyped-call]  # untyped
+            if not self._stopping.is_set():
+                await self._died(worker, status, ready_s)
+
+    async def _start(self, late: bool) -> Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            arguments = Seat(self.listener, theirs, late).arguments()
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                *arguments,
+                env=self.environment,
+                pass_fds=(self.listener.fileno(), theirs.fileno()),
+                process_group=0,  # what a terminal sends to all is ours to pass on
+            )
+        ours.setblocking(False)
+        worker = Worker(process, ours)
+        self._running.add(worker)
+        if self._stopping.is_set():
+            worker.leave()
+        return worker
+
+    async def _ready(self, worker: Worker) -> float | None:
+        """Return when the worker became ready, None when it ended instead."""
+        loop = asyncio.get_running_loop()
+        with suppress(ConnectionError):
+            if await loop.sock_recv(worker.channel, 1) == READY:
+                self._proven.set()
+                return loop.time()
+        return None
+
+    async def _died(self, worker: Worker, status: int, ready_s: float | None) -> None:
+        if not self._proven.is_set():
+            if status != 1:  # else it has said why
+                log.error("cannot start: a worker ended with status %d before it was ready", status)
+            self.failed = True
+            self._stopping.set()
+            return
+        loop = asyncio.get_running_loop()
+        if ready_s is not None and loop.time() - ready_s > STABLE_S:
+            self._deaths = 0
+        self._deaths += 1
+        if self._deaths > DEATHS + self.workers:
+            self._fail(f"cannot go on: {self._deaths} workers died in a row: see what was logged before")
+            return
+        log.error("a worker died and is replaced", extra={"pid": worker.process.pid, "status": status})
+        backoff_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (self._deaths - 1))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), backoff_s)
+
+    async def _first(self, *events: asyncio.Event) -> None:
+        waits = [asyncio.ensure_future(event.wait()) for event in events]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    def _fail(self, message: str) -> None:
+        log.error(message)
+        self.failed = True
+        self._stopping.set()
+
+    def _stop(self) -> None:
+        """Stop in order; when told again, without waiting for what was accepted."""
+        if self._stopping.is_set():
+            self._signal_all(signal.SIGTERM)
+        self._stopping.set()
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for worker in self._running:
+            worker.signal(number)
+
+
+def supervise(settings: Settings) -> int:
+    """Serve with `settings.workers` processes of this very command; return the exit status.
+
+    Raises StartError when the address or a folder for the metrics cannot be had.
+    """
+    listener = listen(settings.host, settings.port)
+    try:
+        folder = tempfile.mkdtemp(prefix="metrics-")
+    except OSError as error:
+        raise StartError(f"no folder for the workers' metrics ({error}): set TMPDIR to one") from None
+    pusher = pusher_of(settings, partial(shared_registry, folder))
+    try:
+        supervisor = Supervisor(
+            command=[sys.executable, *sys.orig_argv[1:]],
+            environment={**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder},
+            metrics_folder=folder,
+            listener=listener,
+            workers=settings.workers,
+            patience_s=settings.grace_s + settings.drain_linger_s + MARGIN_S,
+        )
+        status = asyncio.run(supervisor.run())
+    finally:
+        pusher.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    if status == 0:
+        log.info("stopped")
+    return status

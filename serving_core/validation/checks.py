@@ -1,0 +1,196 @@
+"""What a handler must keep to: each check raises Wrong, in words that end in what would be right."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from serving_core.calls import Item, Outputs, Parse, Signature
+from serving_core.codecs import encodings, oip
+from serving_core.errors import RequestError
+from serving_core.handler import Handler
+from serving_core.tensors import BYTES, NUMERIC, TensorSpec
+from serving_core.validation import specimens
+
+THREADS = 4
+ROUNDS = 8
+# A batch may be summed in another order than an item alone.
+TOLERANCE = 1e-3
+
+
+class Wrong(Exception):  # noqa: N818 - what a check finds, not a fault of its own
+    """A handler does not keep to the contract; the message ends in what would be right."""
+
+
+@dataclass
+class Trial:
+    """A loaded model, how many items it must take at once, and what it made of each alone."""
+
+    signature: Signature
+    handler: Handler
+    max_batch: int
+    max_pixels: int
+
+    @cached_property
+    def items(self) -> list[Item]:
+        """The example and what differs from it, as far as the handler takes it."""
+        varied = specimens.variants(self.handler.example(), self.handler.inputs, self.max_pixels)
+        return [varied[0], *(item for item in varied[1:] if self._takes(item))]
+
+    @cached_property
+    def alone(self) -> list[Outputs]:
+        """What each item gives alone."""
+        return [self.compute(item) for item in self.items]
+
+    def compute(self, item: Item) -> Outputs:
+        """Return one item's outputs; raises Wrong where `predict` gives no one result."""
+        handler = self.handler
+        results = handler.predict([handler.preprocess(handler.decode(item))])
+        check_count(results, 1)
+        return handler.postprocess(results[0])
+
+    def _takes(self, item: Item) -> bool:
+        try:
+            self.compute(item)
+        except RequestError:
+            return False
+        return True
+
+
+def check_declared(handler: Handler) -> None:
+    """Raise Wrong unless inputs and outputs are TensorSpecs with names of their own."""
+    for kind in ("inputs", "outputs"):
+        specs: Any = getattr(handler, kind, None)
+        if not isinstance(specs, tuple) or not specs or not all(isinstance(s, TensorSpec) for s in specs):
+            raise Wrong(f"{kind} is {specs!r}: make it a tuple of TensorSpec, at the latest in load")
+        names = [spec.name for spec in specs]
+        if len(set(names)) != len(names):
+            raise Wrong(f"{kind} are called {names}: give each a name of its own")
+
+
+def check_count(results: Sequence[Any], count: int) -> None:
+    """Raise Wrong unless there are as many results as items."""
+    if len(results) != count:
+        raise Wrong(f"predict gives {len(results)} results for {count} items: give one for each, in order")
+
+
+def check_example(trial: Trial) -> None:
+    """Raise Wrong unless the example has what the inputs say."""
+    check_values("example", trial.handler.example(), trial.handler.inputs, (bytes,))
+
+
+def check_alone(trial: Trial) -> None:
+    """Raise Wrong unless one item's outputs are as declared."""
+    for outputs in trial.alone:
+        check_values("postprocess", outputs, trial.handler.outputs, (bytes, str))
+
+
+def check_values(source: str, values: Any, specs: Sequence[TensorSpec], texts: tuple[type, ...]) -> None:
+    """Raise Wrong unless `values` are exactly those of the specs: names, datatypes, shapes, and finite."""
+    names = [spec.name for spec in specs]
+    if not isinstance(values, Mapping) or set(values) != set(names):
+        given = sorted(values) if isinstance(values, Mapping) else type(values).__name__
+        raise Wrong(f"{source} gives {given}: give a mapping with {names}")
+    for spec in specs:
+        value = values[spec.name]
+        if spec.datatype == BYTES:
+            if not isinstance(value, texts):
+                expected = " or ".join(text.__name__ for text in texts)
+                raise Wrong(f"{source} gives {spec.name} as {type(value).__name__}: give {expected}")
+            continue
+        _check_numbers(source, value, spec)
+
+
+def _check_numbers(source: str, value: Any, spec: TensorSpec) -> None:
+    wanted = NUMERIC[spec.datatype]
+    # any float will do for a float: it is written as the one declared
+    numbers = isinstance(value, np.ndarray | np.generic)
+    if not numbers or (value.dtype != wanted and (value.dtype.kind, wanted.kind) != ("f", "f")):
+        given = getattr(value, "dtype", type(value).__name__)
+        raise Wrong(f"{source} gives {spec.name} as {given}: give NumPy's {wanted} for {spec.datatype}")
+    fits = len(value.shape) == len(spec.shape) and all(
+        size in (-1, actual) for size, actual in zip(spec.shape, value.shape, strict=True)
+    )
+    if not fits:
+        raise Wrong(f"{source} gives {spec.name} in shape {value.shape}: give {spec.shape}, as declared")
+    if wanted.kind == "f" and not np.isfinite(value).all():
+        raise Wrong(f"{source} gives {spec.name} with values that are not finite: give finite ones")
+
+
+def check_same(where: str, expected: Outputs, found: Outputs) -> None:
+    """Raise Wrong unless an item's outputs are, but for rounding, what they are alone."""
+    for name, value in expected.items():
+        other = found.get(name)
+        same = other is not None and (
+            value == other
+            if isinstance(value, str | bytes)
+            else np.shape(value) == np.shape(other) and np.allclose(value, other, TOLERANCE, TOLERANCE)
+        )
+        if not same:
+            raise Wrong(
+                f"{name} of an item is another {where} than alone: keep nothing of an item on the handler"
+            )
+
+
+def check_together(trial: Trial) -> None:
+    """Raise Wrong unless a full batch of different items gives each of them what it gets alone."""
+    handler, count = trial.handler, trial.max_batch
+    expected = trial.alone
+    order = [number % len(trial.items) for number in range(count)]
+    prepared = [handler.preprocess(handler.decode(trial.items[number])) for number in order]
+    results = handler.predict(prepared)
+    check_count(results, count)
+    finished = [handler.postprocess(result) for result in results]
+    for number, outputs in zip(order, finished, strict=True):
+        check_same(f"in a batch of {count}", expected[number], outputs)
+
+
+def check_at_once(trial: Trial) -> None:
+    """Raise Wrong unless several threads at once get what each gets alone."""
+    expected = trial.alone
+    order = [number % len(trial.items) for number in range(THREADS * ROUNDS)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # what threads share shows when they take turns often
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = list(pool.map(lambda number: trial.compute(trial.items[number]), order))
+    finally:
+        sys.setswitchinterval(interval)
+    for number, outputs in zip(order, found, strict=True):
+        check_same("in several threads", expected[number], outputs)
+
+
+def check_answer(trial: Trial) -> None:
+    """Raise Wrong unless /predict/ can be asked in JSON and msgpack, and `top_k` is served or refused."""
+    inputs, signature = trial.handler.inputs, trial.signature
+    for make in (specimens.json_request, specimens.msgpack_request):
+        headers, body = make(trial.items[0], inputs)
+        _round_trip(trial, partial(encodings.choose, headers, b"", signature), body)
+    try:
+        trial.handler.answer(trial.alone[0], 1)
+    except RequestError as refusal:
+        if refusal.status != 400:
+            raise Wrong(f"answer refuses top_k with {refusal.status}: raise RequestError(400, ...)") from None
+
+
+def check_inference(trial: Trial) -> None:
+    """Raise Wrong unless both forms of an inference request carry the item, and their answers its outputs."""
+    for make in (specimens.inference_request, specimens.binary_request):
+        headers, body = make(trial.items[0], trial.handler.inputs)
+        _round_trip(trial, partial(oip.choose, headers, trial.signature), body)
+
+
+def _round_trip(trial: Trial, choose: Callable[[], Parse], body: bytes) -> None:
+    try:
+        call = choose()(body)
+    except RequestError as refusal:
+        raise Wrong(f"the example cannot be sent ({refusal.message}): give one as inputs declare") from None
+    (item,) = call.items
+    if isinstance(item, RequestError):
+        raise Wrong(f"the example cannot be sent ({item.message}): give one as inputs declare")
+    check_same("once it was sent", trial.items[0], item)
+    call.encode([trial.alone[0]])

@@ -1,0 +1,116 @@
+"""Items and requests to try a model with, made from the one example that its handler gives."""
+
+import base64
+import struct
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import msgpack
+import numpy as np
+import orjson
+from PIL import Image
+
+from serving_core.calls import JSON_TYPE, Headers, Item
+from serving_core.errors import RequestError
+from serving_core.images import decode
+from serving_core.tensors import BYTES, NUMERIC, TensorSpec
+
+VARIANTS = 4
+# how far apart two variants of a number are, relative to it
+STEP = 0.01
+
+
+def variants(example: Item, inputs: Sequence[TensorSpec], max_pixels: int) -> list[Item]:
+    """Return items that are like the example and differ, where numbers or a picture are among its inputs."""
+    return [
+        {spec.name: _varied(example[spec.name], spec, number, max_pixels) for spec in inputs}
+        for number in range(VARIANTS)
+    ]
+
+
+def _varied(value: Any, spec: TensorSpec, number: int, max_pixels: int) -> Any:
+    if spec.datatype.startswith("FP"):
+        return (value * (1 + STEP * number)).astype(value.dtype)
+    if spec.datatype != BYTES or spec.text:
+        return value
+    try:
+        image = decode(value, max_pixels)
+    except RequestError:
+        return value
+    return value if number == 0 else _png(image.rotate(90 * number, expand=True))
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def json_request(item: Item, inputs: Sequence[TensorSpec]) -> tuple[Headers, bytes]:
+    """Return the headers and the body that ask /predict/ about the item in JSON."""
+    fields = {spec.name: _json_value(item[spec.name], spec) for spec in inputs}
+    return {b"content-type": JSON_TYPE.encode()}, orjson.dumps(fields)
+
+
+def msgpack_request(item: Item, inputs: Sequence[TensorSpec]) -> tuple[Headers, bytes]:
+    """Return the same in msgpack."""
+    fields = {
+        spec.name: item[spec.name]
+        if spec.datatype == BYTES and not spec.text
+        else _json_value(item[spec.name], spec)
+        for spec in inputs
+    }
+    body: bytes = msgpack.packb(fields)
+    return {b"content-type": b"application/msgpack"}, body
+
+
+def inference_request(item: Item, inputs: Sequence[TensorSpec]) -> tuple[Headers, bytes]:
+    """Return the headers and the body of an inference request in JSON."""
+    return {b"content-type": JSON_TYPE.encode()}, orjson.dumps(
+        {"inputs": [_tensor(item[spec.name], spec) for spec in inputs]}
+    )
+
+
+def binary_request(item: Item, inputs: Sequence[TensorSpec]) -> tuple[Headers, bytes]:
+    """Return those of an inference request whose tensors follow its JSON, and are to follow the answer's."""
+    data = [_binary(item[spec.name], spec) for spec in inputs]
+    header = orjson.dumps(
+        {
+            "parameters": {"binary_data_output": True},
+            "inputs": [
+                {**_head(item[spec.name], spec), "parameters": {"binary_data_size": len(part)}}
+                for spec, part in zip(inputs, data, strict=True)
+            ],
+        }
+    )
+    return {b"inference-header-content-length": b"%d" % len(header)}, b"".join([header, *data])
+
+
+def _json_value(value: Any, spec: TensorSpec) -> Any:
+    if spec.datatype != BYTES:
+        return value.tolist()
+    return value.decode() if spec.text else base64.b64encode(value).decode()
+
+
+def _head(value: Any, spec: TensorSpec) -> dict[str, Any]:
+    shape = [1] if spec.datatype == BYTES else [1, *value.shape]
+    return {"name": spec.name, "datatype": spec.datatype, "shape": shape}
+
+
+def _tensor(value: Any, spec: TensorSpec) -> dict[str, Any]:
+    written = _json_value(value, spec)
+    encoded = spec.datatype == BYTES and not spec.text
+    return {
+        **_head(value, spec),
+        "data": [written] if spec.datatype == BYTES else value.ravel().tolist(),
+        **({"parameters": {"content_type": "base64"}} if encoded else {}),
+    }
+
+
+def _binary(value: Any, spec: TensorSpec) -> bytes:
+    if spec.datatype == BYTES:
+        element: bytes = struct.pack("<I", len(value)) + value
+        return element
+    data: bytes = np.ascontiguousarray(value, NUMERIC[spec.datatype]).tobytes()
+    return data

@@ -1,0 +1,129 @@
+"""What `validate` says of good handlers, and of each way to break the contract."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving_core.engine import Engine
+from serving_core.settings import Settings
+from serving_core.validation.validate import validate
+
+FAULTY = "tests.serving_core.faulty_handlers"
+ROOT = Path(__file__).parents[2]
+WINDCHILL = ROOT / "examples/windchill/model/coefficients.json"
+
+
+def no_engine() -> Engine:
+    raise AssertionError("this handler computes on its own")
+
+
+def lines(handler: str, **settings: Any) -> tuple[int, list[str]]:
+    sink = io.StringIO()
+    given = {"service": "onnx", "model_uri": WINDCHILL.as_uri(), "handler": handler, "max_batch": 16}
+    status = validate(no_engine, Settings(**{**given, **settings}), sink)
+    return status, sink.getvalue().splitlines()
+
+
+def test_a_good_handler_passes_every_check() -> None:
+    status, told = lines("examples.windchill.handler:WindChill")
+    assert [line for line in told if not line.startswith("ok windchill: ")] == []
+    assert len(told) == 8
+    assert status == 0
+
+
+@pytest.mark.parametrize(
+    ("handler", "check", "fault"),
+    [
+        ("OneTooMany", "alone", "predict gives 2 results for 1 items: give one for each"),
+        ("WrongName", "alone", "postprocess gives ['feels']: give a mapping with ['felt']"),
+        ("WrongType", "alone", "postprocess gives felt as int32: give NumPy's float32"),
+        ("PlainNumber", "alone", "postprocess gives felt as float: give NumPy's float32"),
+        ("WrongShape", "alone", "postprocess gives felt in shape (1,): give ()"),
+        ("NotFinite", "alone", "not finite"),
+        ("OnlyOneAtATime", "batch", "it raises MemoryError: only one at a time (faulty_handlers.py:"),
+        ("WrongOrder", "batch", "felt of an item is another in a batch of 16 than alone"),
+        ("KeepsTheItem", "batch", "keep nothing of an item on the handler"),
+        ("OneThreadOnly", "threads", "it raises RuntimeError: somebody else is here"),
+        ("RefusedExample", "alone", "the example is refused (422: the wind in km/h is 3000"),
+        ("NoJson", "JSON", "it raises "),
+        ("TopKFails", "JSON", "answer refuses top_k with 422: raise RequestError(400"),
+        ("NoOutputs", "declared", "outputs is (): make it a tuple of TensorSpec"),
+        ("TwiceTheSame", "declared", "give each a name of its own"),
+    ],
+)
+def test_a_broken_contract_is_told_with_its_remedy(handler: str, check: str, fault: str) -> None:
+    status, told = lines(f"{FAULTY}:{handler}")
+    assert status == 1
+    wrong = [line for line in told if line.startswith("wrong: windchill: ")]
+    assert any(check in line and fault in line for line in wrong), told
+    assert all(line.startswith(("ok windchill: ", "wrong: windchill: ")) for line in told)
+
+
+@pytest.mark.parametrize(
+    ("handler", "fault"),
+    [
+        (f"{FAULTY}:FailsToLoad", "raises ZeroDivisionError: coefficients.json (faulty_handlers.py:"),
+        (f"{FAULTY}:WrongExample", "raises ValueError: "),
+        (f"{FAULTY}:NoHandler", "is no Handler"),
+        (f"{FAULTY}:Unfinished", "lacks example, predict"),
+        ("nobody.has:This", "no module nobody"),
+        ("other=examples.windchill.handler:WindChill", "HANDLER names 'other'"),
+    ],
+)
+def test_what_does_not_load_is_told_in_one_line(handler: str, fault: str) -> None:
+    status, told = lines(handler)
+    assert status == 1
+    assert len(told) == 1
+    assert told[0].startswith("wrong: ")
+    assert fault in told[0]
+
+
+def test_every_model_is_tried_by_its_name() -> None:
+    uri = f"one={WINDCHILL.as_uri()},two={WINDCHILL.as_uri()}"
+    good = "examples.windchill.handler:WindChill"
+    status, told = lines(f"one={good},two={FAULTY}:WrongName", model_uri=uri)
+    assert status == 1
+    assert sum(line.startswith("ok one: ") for line in told) == 8
+    assert [line.partition(" two")[0] for line in told if " two: " in line][-1] == "wrong:"
+
+
+def test_a_missing_model_is_told(tmp_path: Path) -> None:
+    uri = (tmp_path / "nothing.json").as_uri()
+    status, told = lines("examples.windchill.handler:WindChill", model_uri=uri)
+    assert status == 1
+    assert "does not exist" in told[0]
+
+
+def command(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"{name}_serving", "validate"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx", "batched"])
+def test_the_image_classifier_passes_with_every_engine(
+    name: str, environment: Callable[[str], dict[str, str]], tmp_path: Path
+) -> None:
+    done = command(name, MODEL_CACHE_DIR=str(tmp_path), **environment(name))
+    told = done.stdout.splitlines()
+    assert [line for line in told if not line.startswith("ok weather: ")] == []
+    assert len(told) == 8
+    assert done.returncode == 0
+
+
+def test_the_command_fails_where_a_handler_does() -> None:
+    done = command("onnx", ONNX_MODEL_URI=WINDCHILL.as_uri(), HANDLER=f"{FAULTY}:WrongName")
+    assert done.returncode == 1
+    assert "wrong: windchill: " in done.stdout
