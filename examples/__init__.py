@@ -1,0 +1,1 @@
+"""Examples: models of another kind, and how they are served."""
