@@ -1,22 +1,27 @@
 """`docker compose up --build` with nothing configured: healthy, hardened, right, and clean in its ends."""
 
+import asyncio
 import base64
 import json
 import math
 import subprocess
-import threading
-import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.containers.conftest import Project
+from tests.contract.encodings import ENCODINGS
+from tests.running.compose import Project
+from tests.running.load import until_stopped
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).parents[2]
+CLIENTS = 50
+# one image and two, of each kind of route
+MIX = ("raw", "json list", "oip json", "oip binary", "oip raw")
 STRATEGIES = ["torch", "onnx", "batched"]
 MANIFEST: dict[str, Any] = json.loads((ROOT / "images" / "manifest.json").read_text(encoding="utf-8"))
 TOLERANCE: float = json.loads((ROOT / "model" / "model.json").read_text(encoding="utf-8"))["logit_tolerance"]
@@ -109,43 +114,19 @@ def test_a_store_that_is_down_ends_the_start_with_one_line(project: Project) -> 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_stopping_under_load_loses_no_accepted_request(project: Project, strategy: str) -> None:
     """Every client gets its answer or a clean 503; the process ends with status 0."""
-    service, address, content = f"{strategy}_serving", project.addresses[strategy], seed_body()
-    outcomes: list[int | str] = []
-    stop = threading.Event()
-
-    def client() -> None:
-        with httpx.Client(base_url=address, timeout=60) as session:
-            while not stop.is_set():
-                try:
-                    status = session.post(
-                        "/predict/", content=content, headers={"Content-Type": "image/jpeg"}
-                    ).status_code
-                except httpx.ConnectError:
-                    return
-                except httpx.HTTPError as error:
-                    outcomes.append(repr(error))
-                    return
-                outcomes.append(status)
-                if status != 200:
-                    return
-
-    clients = [threading.Thread(target=client) for _ in range(20)]
-    for thread in clients:
-        thread.start()
+    service, port = f"{strategy}_serving", urlsplit(project.addresses[strategy]).port
+    assert port is not None
+    requests = [ENCODINGS[name].request([seed_body()] * 2) for name in MIX]
     try:
-        deadline = time.monotonic() + 60
-        while len(outcomes) < 20 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        project.compose("stop", service)
+        outcomes = asyncio.run(
+            until_stopped(port, requests, CLIENTS, lambda: project.compose("stop", service))
+        )
     finally:
-        stop.set()
-        for thread in clients:
-            thread.join()
         ended = project.inspect(service)["State"]["ExitCode"]
         project.compose("up", "--detach", "--no-deps", "--no-build", "--wait", service)
     assert ended == 0
-    assert outcomes.count(200) >= 20
-    assert set(outcomes) <= {200, 503}
+    assert outcomes["200"] >= CLIENTS
+    assert outcomes.keys() <= {"200", "503"}
 
 
 def test_a_token_stays_out_of_images_and_logs(project: Project) -> None:

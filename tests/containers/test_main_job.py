@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.containers.conftest import PORT_SETTINGS, Project, free_port
+from tests.running.compose import PORT_SETTINGS, Project
+from tests.running.processes import free_port
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1500)]
 

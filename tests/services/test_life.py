@@ -9,41 +9,41 @@ from typing import Any
 
 import pytest
 
+from tests.contract.encodings import ENCODINGS, MODEL, Request
+from tests.contract.refusals import check_refusal
+from tests.running.load import ask, bytes_of, until_stopped
+
 SERVICES = ("torch", "onnx", "batched")
 CLIENTS = 50
+# one image and three, of each kind of route
+MIX = ("raw", "json list", "multipart several", "by name json", "oip json", "oip binary", "oip raw")
 
 
-async def exchange(port: int, body: bytes) -> str:
+async def exchange(port: int, sent: bytes) -> str:
     """Send one request on a connection of its own; return its status, or what became of it."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except ConnectionRefusedError:
         return "refused"
-    try:
-        head = "POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
-        head += f"Content-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
-        status = (await reader.readline()).split(b" ")
-        return status[1].decode() if len(status) > 1 else "cut off"
-    except ConnectionError:
-        return "reset"
-    finally:
-        writer.close()
+    status, _ = await ask(reader, writer, sent)
+    writer.close()
+    return status
 
 
-async def keep_asking(port: int, body: bytes, outcomes: Counter[str]) -> None:
+async def keep_asking(port: int, sent: bytes, outcomes: Counter[str]) -> None:
     while True:
-        outcome = await exchange(port, body)
+        outcome = await exchange(port, sent)
         outcomes[outcome] += 1
         if outcome == "refused":
             return
 
 
-async def stop_under_load(service: Any, body: bytes) -> Counter[str]:
+async def stop_under_load(service: Any, requests: list[Request]) -> Counter[str]:
     outcomes: Counter[str] = Counter()
     async with asyncio.TaskGroup() as clients:
-        for _ in range(CLIENTS):
-            clients.create_task(keep_asking(service.port, body, outcomes))
+        for number in range(CLIENTS):
+            sent = bytes_of(requests[number % len(requests)])
+            clients.create_task(keep_asking(service.port, sent, outcomes))
         while outcomes["200"] < CLIENTS:
             await asyncio.sleep(0.01)
         service.stop()
@@ -56,7 +56,8 @@ def test_a_stop_under_load_answers_everybody_and_exits_0(
 ) -> None:
     service = launch(name, **environment(name))
     service.wait_until_ready()
-    outcomes = asyncio.run(stop_under_load(service, jpeg))
+    images = [jpeg] * 3
+    outcomes = asyncio.run(stop_under_load(service, [ENCODINGS[kind].request(images) for kind in MIX]))
     status, errors = service.end()
     assert outcomes.keys() <= {"200", "503", "refused"}, outcomes
     assert outcomes["503"] > 0
@@ -67,24 +68,37 @@ def test_a_stop_under_load_answers_everybody_and_exits_0(
     assert lines[0]["startup_phases_s"].keys() == {"imports", "pull", "load", "warm_up"}
 
 
-def test_limits_of_time_and_queue_are_kept(
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_stop_under_load_ends_each_connection_with_an_answer(
+    name: str, launch: Callable[..., Any], environment: Callable[[str], dict[str, str]], jpeg: bytes
+) -> None:
+    """Connections that are kept are told by their last answer, and never just closed."""
+    service = launch(name, **environment(name))
+    service.wait_until_ready()
+    requests = [ENCODINGS[kind].request([jpeg] * 3) for kind in MIX]
+    outcomes = asyncio.run(until_stopped(service.port, requests, CLIENTS, service.stop))
+    assert service.end()[0] == 0
+    assert outcomes.keys() <= {"200", "503"}, outcomes
+    assert outcomes["200"] >= CLIENTS
+
+
+def test_a_service_that_stops_says_so_wherever_it_is_asked(
     launch: Callable[..., Any], environment: Callable[[str], dict[str, str]], jpeg: bytes
 ) -> None:
-    service = launch("torch", **environment("torch"), QUEUE_LIMIT="2", BODY_TIMEOUT_S="0.3")
+    service = launch("onnx", **environment("onnx"), DRAIN_LINGER_S="3")
     service.wait_until_ready()
-
-    async def burst() -> list[str]:
-        return await asyncio.gather(*(exchange(service.port, jpeg) for _ in range(100)))
-
-    outcomes = Counter(asyncio.run(burst()))
-    assert outcomes.keys() == {"200", "429"}, outcomes
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
-        client.sendall(
-            b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\n"
-        )
-        answer = client.recv(4096)
-        assert answer.startswith(b"HTTP/1.1 408 ")
-        assert b"\r\nconnection: close\r\n" in answer
+    service.stop()
+    while service.get("/v2/health/ready").status_code == 200:
+        pass
+    for path in ("/v2/health/ready", f"/v2/models/{MODEL}/ready"):
+        assert "shutting down" in check_refusal(service.get(path), 503)
+    for name in MIX:
+        request = ENCODINGS[name].request([jpeg])
+        sent = {key.replace("-", "_"): value for key, value in request.headers.items()}
+        answer = service.post(request.body, None, request.path, **sent)
+        assert "shutting down" in check_refusal(answer, 503)
+        assert answer.headers["connection"] == "close"
+    assert service.get("/v2/health/live").status_code == 200
     assert service.end()[0] == 0
 
 

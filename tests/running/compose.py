@@ -1,25 +1,31 @@
-"""The project's own containers, built and started once for all the tests here."""
+"""The project's own containers."""
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from shutil import which
 from typing import Any
 
-import pytest
+from tests.running.processes import free_port
 
 ROOT = Path(__file__).parents[2]
-PROJECT = "model-serving-bench-test"
+# one of its own for each run of the tests, so that two at once do not take each other's containers down
+PROJECT = f"model-serving-bench-test-{os.getpid()}"
 PORT_SETTINGS = {"torch": "TORCH_PORT", "onnx": "ONNX_PORT", "batched": "BATCHED_PORT"}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@cache
+def engine_answers() -> bool:
+    """Tell whether there is a Docker engine."""
+    if which("docker") is None:
+        return False
+    probe = subprocess.run(["docker", "info"], capture_output=True, timeout=60, check=False)
+    return probe.returncode == 0
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,9 @@ class Project:
         return found
 
 
-@pytest.fixture(scope="session")
-def project() -> Iterator[Project]:
+@contextmanager
+def running_project() -> Iterator[Project]:
+    """Build and start all containers, and remove them afterwards."""
     ports = {name: free_port() for name in PORT_SETTINGS}
     environment = os.environ | {"COMPOSE_PROJECT_NAME": PROJECT}
     environment |= {PORT_SETTINGS[name]: str(port) for name, port in ports.items()}

@@ -1,0 +1,77 @@
+"""The services under contract: the project's containers where an engine answers, else processes.
+
+REQUIRE_ENGINE=1 insists on containers; DOCKER_HOST=unix:///nowhere makes them processes.
+"""
+
+import os
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from tests.contract.encodings import ENCODINGS, Encoding, Request
+from tests.running.compose import engine_answers
+from tests.running.processes import SERVICES, post
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One strategy's running service."""
+
+    name: str
+    url: str
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 80
+
+    def post(
+        self, body: bytes, content_type: str | None = "image/jpeg", path: str = "/predict/", **headers: str
+    ) -> requests.Response:
+        """POST; a header is named in Python's way, X_Request_Id."""
+        return post(self.url + path, body, content_type, **headers)
+
+    def send(self, request: Request, **headers: str) -> requests.Response:
+        """POST what an encoding made."""
+        sent = {**request.headers, **{key.replace("_", "-"): value for key, value in headers.items()}}
+        return requests.post(
+            self.url + request.path, request.body, headers=sent, timeout=60, allow_redirects=False
+        )
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(self.url + path, timeout=30, allow_redirects=False)
+
+
+@pytest.fixture(scope="session")
+def services(request: pytest.FixtureRequest) -> dict[str, Service]:
+    """All three services, ready."""
+    if os.environ.get("REQUIRE_ENGINE") == "1" or engine_answers():
+        found: dict[str, str] = request.getfixturevalue("project").addresses
+    else:
+        found = {name: one.url for name, one in request.getfixturevalue("running").items()}
+    return {name: Service(name, url) for name, url in found.items()}
+
+
+@pytest.fixture(params=list(SERVICES))
+def service(request: pytest.FixtureRequest, services: dict[str, Service]) -> Service:
+    """One of the three, ready; shared by all tests."""
+    return services[request.param]
+
+
+@pytest.fixture(scope="session")
+def encodings() -> dict[str, Encoding]:
+    """Every way to send images, by name: `.request(images)` to `service.send`, `.readings(answer)`."""
+    return ENCODINGS
+
+
+@pytest.fixture(params=list(ENCODINGS))
+def encoding(request: pytest.FixtureRequest) -> Encoding:
+    """Each of the encodings."""
+    return ENCODINGS[request.param]
+
+
+@pytest.fixture(params=[name for name, one in ENCODINGS.items() if one.takes_several])
+def list_encoding(request: pytest.FixtureRequest) -> Encoding:
+    """Each of the encodings that put several images into one request."""
+    return ENCODINGS[request.param]

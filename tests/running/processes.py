@@ -1,0 +1,93 @@
+"""Services as processes on this machine."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).parents[2]
+# a service -> the file of its model
+SERVICES = {"torch": "weights.safetensors", "onnx": "model.onnx", "batched": "weights.safetensors"}
+START_S = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Running:
+    """One service process."""
+
+    name: str
+    url: str
+    port: int
+    process: subprocess.Popen[str]
+    told_to_stop: bool = False
+
+    def post(
+        self, body: bytes, content_type: str | None = "image/jpeg", path: str = "/predict/", **headers: str
+    ) -> requests.Response:
+        return post(self.url + path, body, content_type, **headers)
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(self.url + path, timeout=30)
+
+    def wait_until_ready(self) -> None:
+        give_up = time.monotonic() + START_S
+        while time.monotonic() < give_up:
+            assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()
+            with contextlib.suppress(requests.ConnectionError):
+                if self.get("/v2/health/ready").status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"{self.name} was not ready within {START_S} s")
+
+    def stop(self) -> None:
+        """Tell the process to stop."""
+        self.told_to_stop = True
+        self.process.send_signal(signal.SIGTERM)
+
+    def end(self) -> tuple[int, str]:
+        """Stop the process if it runs and was not told to stop; return its exit status and standard error."""
+        if self.process.poll() is None and not self.told_to_stop:
+            self.stop()
+        _, errors = self.process.communicate(timeout=30)
+        return self.process.returncode, errors
+
+
+def post(url: str, body: bytes, content_type: str | None, **headers: str) -> requests.Response:
+    """POST without following redirects; a header is named in Python's way, X_Request_Id."""
+    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    if content_type is not None:
+        named["Content-Type"] = content_type
+    return requests.post(url, body, headers=named, timeout=60, allow_redirects=False)
+
+
+def start(name: str, cache: Path, **environment: str) -> Running:
+    """Start a service on a free port with the environment given."""
+    port = free_port()
+    variables = {"HOST": "127.0.0.1", "PORT": str(port), "MODEL_CACHE_DIR": str(cache), **environment}
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"{name}_serving"],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return Running(name, f"http://127.0.0.1:{port}", port, process)
+
+
+def model_environment(name: str, store: str) -> dict[str, str]:
+    """Return the environment with which a service finds the model published in `store`."""
+    variable = "ONNX_MODEL_URI" if name == "onnx" else "TORCH_MODEL_URI"
+    return {variable: f"gs://models/weather/{SERVICES[name]}", "LOCAL_STORE": f"models={store}"}

@@ -1,0 +1,124 @@
+"""A real service with several workers: answers, metrics, a worker's death, and a stop under load."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLIENTS = 30
+REQUESTS = 50
+
+
+def workers_of(service: Any) -> set[int]:
+    children = Path(f"/proc/{service.process.pid}/task").glob("*/children")
+    return {int(pid) for file in children for pid in file.read_text().split()}
+
+
+def answered_by(service: Any) -> int:
+    """Return the process that answered: its number begins every request id that it gives."""
+    return int(service.get("/ping").headers["x-request-id"].partition("-")[0], 16)
+
+
+def wait_until_both_answer(service: Any) -> None:
+    service.wait_until_ready()
+    seen: set[int] = set()
+    give_up = time.monotonic() + 60
+    while len(seen & workers_of(service)) < 2:
+        assert time.monotonic() < give_up
+        seen.add(answered_by(service))
+
+
+def predicted(service: Any) -> int:
+    pattern = r'^request_duration_seconds_count{[^}]*route="/predict/",status="200"} (\d+)'
+    found = re.search(pattern, service.get("/metrics").text, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+@pytest.fixture(scope="module")
+def pair(launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]) -> Any:
+    """A service with two workers."""
+    service = launch("onnx", **environment("onnx"), WORKERS="2")
+    wait_until_both_answer(service)
+    return service
+
+
+def test_metrics_count_every_request_whichever_worker_is_scraped(pair: Any, jpeg: bytes) -> None:
+    before = predicted(pair)
+    assert {pair.post(jpeg).status_code for _ in range(REQUESTS)} == {200}
+    assert {predicted(pair) for _ in range(10)} == {before + REQUESTS}
+    text = pair.get("/metrics").text
+    assert re.search(r"^in_flight 0\.0$", text, re.MULTILINE)
+    assert re.search(r"^model_info{.*} 1\.0$", text, re.MULTILINE)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_counts_stay(pair: Any, jpeg: bytes) -> None:
+    pair.post(jpeg)
+    counted, before = predicted(pair), workers_of(pair)
+    os.kill(min(before), signal.SIGKILL)
+    while len(workers_of(pair) - before) < 1:
+        assert predicted(pair) >= counted
+    wait_until_both_answer(pair)
+    assert pair.post(jpeg).status_code == 200
+    assert predicted(pair) == counted + 1
+
+
+async def keep_asking(port: int, request: bytes, outcomes: Counter[str]) -> None:
+    while not outcomes["refused"]:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            outcomes["refused"] += 1
+            return
+        try:
+            writer.write(request)
+            outcomes[(await reader.readline()).decode()[9:12] or "cut off"] += 1
+        except ConnectionError:
+            outcomes["reset"] += 1
+        finally:
+            writer.close()
+
+
+async def stop_under_load(service: Any, request: bytes) -> Counter[str]:
+    outcomes: Counter[str] = Counter()
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(CLIENTS):
+            clients.create_task(keep_asking(service.port, request, outcomes))
+        while outcomes["200"] < CLIENTS:
+            await asyncio.sleep(0.01)
+        service.stop()
+    return outcomes
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx", "batched"])
+def test_a_stop_under_load_answers_everybody_and_exits_0(
+    name: str, launch: Callable[..., Any], environment: Callable[[str], dict[str, str]], jpeg: bytes
+) -> None:
+    service = launch(name, **environment(name), WORKERS="2")
+    wait_until_both_answer(service)
+    head = f"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}"
+    outcomes = asyncio.run(stop_under_load(service, head.encode() + b"\r\n\r\n" + jpeg))
+    assert outcomes.keys() == {"200", "503", "refused"}, outcomes
+    status, errors = service.end()
+    assert status == 0
+    messages = [json.loads(line)["message"] for line in errors.splitlines()]
+    assert messages == ["ready", "ready", "stopped"]
+
+
+def test_a_model_that_is_not_there_ends_the_start_with_one_line(
+    launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]
+) -> None:
+    missing = {**environment("onnx"), "ONNX_MODEL_URI": "gs://models/nowhere/model", "WORKERS": "2"}
+    service = launch("onnx", **missing)
+    service.process.wait(timeout=60)
+    status, errors = service.end()
+    assert status == 1
+    assert len(errors.splitlines()) == 1, errors
+    assert "gs://models/nowhere/model does not exist: publish" in json.loads(errors)["message"]
