@@ -10,14 +10,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# pages of which a test runs every command as it stands -> the test, and words of it that say which
+WHOLE = {
+    "docs/clients": ("tests/contract/test_client_pages.py", '(ROOT / "docs" / "clients").glob("*.md")'),
+    "docs/handlers.md": ("tests/examples/test_handlers_page.py", "docs/handlers.md"),
+}
+PAGES = [
+    page
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if not any(page.is_relative_to(ROOT / whole) for whole in WHOLE)
+]
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 # beginning of a command -> the test that runs it, and words of that test which do
 ELSEWHERE = {
     "make bench": ("tests/containers/test_main_job.py", '["make", "bench"'),
     "make test": (".ci/run", "make test"),
-    "docker compose up --build": ("tests/containers/conftest.py", '"up", "--build"'),
+    "docker compose up --build": ("tests/running/compose.py", '"up", "--build"'),
     "curl ": ("tests/containers/test_main_job.py", 'line.startswith("curl ")'),
     "python -m bench run": ("tests/containers/test_main_job.py", '"--strategies"'),
     "python -m bench ceiling": ("tests/bench/test_cli.py", '"ceiling"'),
@@ -42,6 +51,13 @@ def documented() -> list[str]:
                 line.split("  #")[0].strip() for line in lines if line.strip() and not line.startswith("#")
             ]
     return sorted(set(found))
+
+
+@pytest.mark.parametrize("page", WHOLE)
+def test_a_page_that_is_run_whole_has_its_test(page: str) -> None:
+    test, words = WHOLE[page]
+    assert (ROOT / page).exists()
+    assert words in (ROOT / test).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", documented())
