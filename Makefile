@@ -11,13 +11,17 @@ WHEELS_DIR := $(shell dir="$$($(PYTHON) -m pip config get global.find-links 2>/d
 endif
 export WHEELS_DIR
 
-.PHONY: bench test check up down lock splice clean
+.PHONY: bench test check fuzz up down lock splice clean
 
 bench: .venv/installed
 	$(BIN)/python -m bench run --concurrency 50 $(BENCH_ARGS)
 
 test: check
 	$(BIN)/python -m pytest
+
+# a hundred thousand hostile requests to each service; nightly, an hour or so
+fuzz: .venv/installed
+	FUZZ_CASES=100000 $(BIN)/python -m pytest tests/fuzz --timeout 14400
 
 check: .venv/installed
 	$(BIN)/ruff check .

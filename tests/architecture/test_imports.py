@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = {"torch_serving", "onnx_serving", "batched_serving"}
-PACKAGES = SERVICES | {"serving_core", "modelkit", "bench"}
+PACKAGES = SERVICES | {"serving_core", "modelkit", "bench", "examples"}
 # the network's definition and the reading of its weights
 NETWORK = {"modelkit.network", "modelkit.weights"}
 
@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "batched_serving": {"serving_core"} | NETWORK,
     "modelkit": set(),
     "bench": set(),
+    "examples": {"serving_core"},
     "bench.load": {"bench.model", "bench.errors", "bench.cores"},
     "bench.measure": {"bench.model", "bench.errors", "bench.cores", "bench.run_file", "bench.load"},
     "bench.report": {"bench.model", "bench.errors", "bench.run_file"},
