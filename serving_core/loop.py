@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from serving_core.calls import Parse
 from serving_core.codecs import encodings
 from serving_core.errors import StartError
-from serving_core.lifecycle import load_models, signature_of
+from serving_core.loading import load_models, signature_of
 from serving_core.metrics import Metrics
 from serving_core.pipeline import Pipeline
 from serving_core.service import MakeEngine

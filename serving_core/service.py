@@ -10,12 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from serving_core.admission import Admission
 from serving_core.calls import Signature
 from serving_core.dispatch import Dispatcher, MakeDispatcher
 from serving_core.engine import Engine
 from serving_core.errors import RequestError, StartError
-from serving_core.http.admission import Admission
-from serving_core.lifecycle import Lifecycle, Loaded, load_models, signature_of
+from serving_core.lifecycle import Lifecycle
+from serving_core.loading import Loaded, load_models, signature_of
 from serving_core.metrics import Metrics
 from serving_core.models.addresses import shown
 from serving_core.pipeline import Pipeline

@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
+from serving_core.admission import Place
 from serving_core.calls import Answer, Headers
 from serving_core.codecs import encodings, oip
 from serving_core.dispatch import Dropped, Work, expired
 from serving_core.errors import RequestError, fault
-from serving_core.http.admission import Place
 from serving_core.http.bodies import BodyReader, Disconnected, Receive
 from serving_core.http.routes import PREDICT, Target, match
 from serving_core.service import Served, Service

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from serving_core.engine import Engine
 from serving_core.errors import RequestError, StartError
-from serving_core.lifecycle import Loaded, load_models, signature_of
+from serving_core.loading import Loaded, load_models, signature_of
 from serving_core.metrics import Metrics
 from serving_core.settings import Settings
 from serving_core.validation import checks

@@ -15,6 +15,23 @@ NETWORK = {"modelkit.network", "modelkit.weights"}
 # package -> the modules of this repository that it may import beside its own
 ALLOWED: dict[str, set[str]] = {
     "serving_core": set(),
+    # the floors of serving_core: nothing that reads or writes requests knows of models, processes or strategies
+    "serving_core.codecs": {f"serving_core.{name}" for name in ("calls", "errors", "tensors")},
+    "serving_core.models": {"serving_core.errors"},
+    "serving_core.http": {
+        f"serving_core.{name}"
+        for name in (
+            "admission",
+            "calls",
+            "codecs",
+            "dispatch",
+            "errors",
+            "metrics",
+            "service",
+            "settings",
+            "tensors",
+        )
+    },
     "torch_serving": {"serving_core"} | NETWORK,
     "onnx_serving": {"serving_core"},
     "batched_serving": {"serving_core"} | NETWORK,
@@ -40,6 +57,9 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
+ABOVE = ("serving_core.http", "serving_core.process", "serving_core.validation", "serving_core.loop")
+
+
 def within(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
@@ -62,6 +82,18 @@ def strangers(package: str) -> list[str]:
 def test_a_package_imports_only_what_the_design_lets_it(package: str) -> None:
     assert list((ROOT / package.replace(".", "/")).rglob("*.py")), f"{package} holds no code"
     assert strangers(package) == []
+
+
+def test_what_serves_knows_nothing_of_how_it_is_reached() -> None:
+    """No module at the root of serving_core, but the loop's, imports HTTP, processes or validation."""
+    found = [
+        f"{path.name} imports {module}"
+        for path in sorted((ROOT / "serving_core").glob("*.py"))
+        if path.stem != "loop"
+        for module in imported(path)
+        if any(within(module, above) for above in ABOVE)
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("file", WITHOUT_TORCH)

@@ -3,7 +3,9 @@
 REQUIRE_ENGINE=1 insists on containers; DOCKER_HOST=unix:///nowhere makes them processes.
 """
 
+import contextlib
 import os
+import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -50,7 +52,21 @@ def services(request: pytest.FixtureRequest) -> dict[str, Service]:
         found: dict[str, str] = request.getfixturevalue("project").addresses
     else:
         found = {name: one.url for name, one in request.getfixturevalue("running").items()}
-    return {name: Service(name, url) for name, url in found.items()}
+    made = {name: Service(name, url) for name, url in found.items()}
+    for service in made.values():
+        _wait_until_ready(service)
+    return made
+
+
+def _wait_until_ready(service: Service) -> None:
+    """Another folder's tests may have just put the project back, and do not wait until it serves again."""
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up:
+        with contextlib.suppress(requests.ConnectionError):
+            if service.get("/v2/health/ready").status_code == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"{service.name} was not ready within two minutes")
 
 
 @pytest.fixture(params=list(SERVICES))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from serving_core.admission import Admission
 from serving_core.cores import usable_cores
 from serving_core.errors import RequestError, StartError
-from serving_core.http.admission import Admission
 from serving_core.http.bodies import BodyReader, Disconnected
 from serving_core.metrics import Metrics
 from serving_core.models.manifest import read_classifier, read_manifest

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from serving_core.http.admission import Admission
+from serving_core.admission import Admission
 from serving_core.lifecycle import Lifecycle
 from serving_core.metrics import Metrics
 from serving_core.process import server

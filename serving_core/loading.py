@@ -1,0 +1,123 @@
+"""Loading the configured models, each with its handler, and timing how long each phase takes."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from serving_core.calls import Signature
+from serving_core.engine import Engine
+from serving_core.errors import StartError
+from serving_core.handler import Context, Handler
+from serving_core.handler_loading import load_handler
+from serving_core.metrics import Metrics
+from serving_core.models.addresses import shown
+from serving_core.models.store import Model, pull_model
+from serving_core.settings import Settings, handler_names, model_addresses
+
+log = logging.getLogger("serving_core.loading")
+
+DEFAULT_HANDLER = "serving_core.classifier:ImageClassifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that can be served: its name and version, and its handler, warm."""
+
+    name: str
+    version: str | None
+    handler: Handler
+
+
+def load_models(make_engine: Callable[[], Engine], settings: Settings, metrics: Metrics) -> Iterator[Loaded]:
+    """Load each configured model in turn, timing each phase; raises StartError."""
+    addresses, handlers = model_addresses(settings), handler_names(settings)
+    strangers = handlers.keys() - addresses.keys() - {None}
+    if strangers:
+        raise StartError(f"HANDLER names {', '.join(map(repr, strangers))}: use its models' names")
+    since = perf_counter() - process_age_s()
+    for name, uri in addresses.items():
+        handler = handlers.get(name) or handlers.get(None) or DEFAULT_HANDLER
+        yield _load_model(make_engine, settings, metrics, since, (name, uri, handler))
+        since = perf_counter()
+
+
+def _load_model(
+    make_engine: Callable[[], Engine],
+    settings: Settings,
+    metrics: Metrics,
+    since: float,
+    asked: tuple[str | None, str, str],
+) -> Loaded:
+    name, uri, handler_name = asked
+    phases: dict[str, float] = {}
+
+    def passed(phase: str) -> None:
+        nonlocal since
+        now = perf_counter()
+        phases[phase] = phases.get(phase, 0.0) + now - since
+        since = now
+
+    def timed_engine() -> Engine:
+        passed("load")
+        engine = make_engine()
+        passed("imports")
+        return engine
+
+    handler = load_handler(handler_name)()
+    passed("imports")
+    model = pull_model(uri, settings.model_cache_dir, settings.store_timeout_s, settings.local_store)
+    passed("pull")
+    handler.load(model, Context(timed_engine, settings.threads, settings.max_pixels))
+    passed("load")
+    handler.warm()
+    passed("warm_up")
+    loaded = Loaded(name or model.manifest.name, model.manifest.version, handler)
+    _report(loaded, model, uri, phases, settings, metrics)
+    return loaded
+
+
+def _report(
+    loaded: Loaded, model: Model, uri: str, phases: dict[str, float], settings: Settings, metrics: Metrics
+) -> None:
+    for phase, seconds in phases.items():
+        metrics.startup_phase.labels(phase, loaded.name).set(seconds)
+    address, engine = shown(uri), loaded.handler.platform
+    metrics.model_info.labels(loaded.name, loaded.version or "", engine, address).set(1)
+    log.info(
+        "ready",
+        extra={
+            "engine": engine,
+            "model": loaded.name,
+            "uri": address,
+            "cached": model.cached,
+            "threads": settings.threads,
+            "startup_phases_s": {phase: round(seconds, 4) for phase, seconds in phases.items()},
+        },
+    )
+
+
+def signature_of(loaded: Loaded, max_items: int) -> Signature:
+    """Return what the codecs must know of a loaded model."""
+    handler = loaded.handler
+    return Signature(
+        loaded.name,
+        loaded.version,
+        handler.platform,
+        handler.inputs,
+        handler.outputs,
+        handler.answer,
+        max_items,
+    )
+
+
+def process_age_s() -> float:
+    """Return the seconds since the kernel started this process, to a hundredth; 0 where it does not tell."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        uptime_s = float(Path("/proc/uptime").read_text().split()[0])
+    except OSError:
+        return 0.0
+    return uptime_s - int(fields[19]) / os.sysconf("SC_CLK_TCK")
