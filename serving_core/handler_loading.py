@@ -1,11 +1,15 @@
-"""From a setting's `package.module:Class` to the class."""
+"""From a setting's `package.module:Class` to the class, and what its handlers must have declared."""
 
 import inspect
 import re
+import traceback
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from serving_core.errors import StartError
 from serving_core.handler import Handler
+from serving_core.tensors import TensorSpec
 
 _NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -41,8 +45,43 @@ def _module(name: str, module_name: str) -> object:
                 f"HANDLER={name}: there is no module {missing}: correct the name or set PYTHONPATH"
             ) from None
         raise StartError(f"HANDLER={name}: {module_name} needs {missing}: install it") from None
-    except Exception as error:
-        cause = " ".join(f"{type(error).__name__}: {error}".split())
+    except (Exception, SystemExit) as error:
         raise StartError(
-            f"HANDLER={name}: {module_name} fails as it is imported ({cause}): mend it"
+            f"HANDLER={name}: {module_name} fails as it is imported ({cause(error)}): mend it"
         ) from error
+
+
+def check_declared(name: str, handler: Handler) -> None:
+    """Raise StartError unless a loaded handler has TensorSpecs, with names of their own, in and out."""
+    for kind in ("inputs", "outputs"):
+        specs: Any = getattr(handler, kind, None)
+        if not isinstance(specs, tuple) or not specs or not all(map(_is_spec, specs)):
+            found = " ".join(repr(specs).split())
+            raise StartError(
+                f"HANDLER={name}: {kind} is {found}: make it a tuple of TensorSpec, at the latest in load"
+            )
+        names = [spec.name for spec in specs]
+        if len(set(names)) != len(names):
+            raise StartError(f"HANDLER={name}: {kind} are called {names}: give each a name of its own")
+
+
+def _is_spec(value: object) -> bool:
+    """Tell whether it is one whose name and shape are of the types that it says."""
+    return (
+        isinstance(value, TensorSpec)
+        and isinstance(value.name, str)
+        and value.name != ""
+        and isinstance(value.shape, tuple)
+        and all(isinstance(size, int) and size >= -1 for size in value.shape)
+    )
+
+
+def cause(error: BaseException) -> str:
+    """Return an exception's type and message in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def told(error: BaseException) -> str:
+    """Return that an exception was raised, and where, in one line."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"raises {cause(error)} ({Path(place.filename).name}:{place.lineno})"

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -11,7 +12,7 @@ from serving_core.calls import Signature
 from serving_core.engine import Engine
 from serving_core.errors import StartError
 from serving_core.handler import Context, Handler
-from serving_core.handler_loading import load_handler
+from serving_core.handler_loading import check_declared, load_handler, told
 from serving_core.metrics import Metrics
 from serving_core.models.addresses import shown
 from serving_core.models.store import Model, pull_model
@@ -66,17 +67,36 @@ def _load_model(
         passed("imports")
         return engine
 
-    handler = load_handler(handler_name)()
+    make_handler = load_handler(handler_name)
+    with _told(uri, f"{handler_name}.__init__"):
+        handler = make_handler()
     passed("imports")
     model = pull_model(uri, settings.model_cache_dir, settings.store_timeout_s, settings.local_store)
     passed("pull")
-    handler.load(model, Context(timed_engine, settings.threads, settings.max_pixels))
+    with _told(uri, f"{handler_name}.load"):
+        handler.load(model, Context(timed_engine, settings.threads, settings.max_pixels))
+    check_declared(handler_name, handler)
     passed("load")
-    handler.warm()
+    with _told(uri, f"{handler_name}.warm"):
+        handler.warm()
     passed("warm_up")
     loaded = Loaded(name or model.manifest.name, model.manifest.version, handler)
     _report(loaded, model, uri, phases, settings, metrics)
     return loaded
+
+
+@contextmanager
+def _told(uri: str, method: str) -> Iterator[None]:
+    """Make a StartError of whatever the method raises, SystemExit too."""
+    try:
+        yield
+    except StartError:
+        raise
+    except (Exception, SystemExit) as error:
+        log.debug("%s failed", method, exc_info=True)
+        raise StartError(
+            shown(f"{uri} could not be loaded: {method} {told(error)}: mend it, then run validate")
+        ) from error
 
 
 def _report(

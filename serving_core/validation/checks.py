@@ -13,6 +13,7 @@ from serving_core.calls import Item, Outputs, Parse, Signature
 from serving_core.codecs import encodings, oip
 from serving_core.errors import RequestError
 from serving_core.handler import Handler
+from serving_core.handler_loading import told
 from serving_core.tensors import BYTES, NUMERIC, TensorSpec
 from serving_core.validation import specimens
 
@@ -20,10 +21,16 @@ THREADS = 4
 ROUNDS = 8
 # A batch may be summed in another order than an item alone.
 TOLERANCE = 1e-3
+# the kinds of NumPy types for which Python's own numbers are sent as well
+PLAIN: dict[str, tuple[type, ...]] = {"f": (float, int), "i": (int,), "b": (bool,)}
 
 
 class Wrong(Exception):  # noqa: N818 - what a check finds, not a fault of its own
     """A handler does not keep to the contract; the message ends in what would be right."""
+
+
+class Unknown(Exception):  # noqa: N818 - no fault of anybody's
+    """A check could not have found the fault that it looks for; the message ends in what would let it."""
 
 
 @dataclass
@@ -46,6 +53,29 @@ class Trial:
         """What each item gives alone."""
         return [self.compute(item) for item in self.items]
 
+    @cached_property
+    def telling(self) -> list[int]:
+        """The items that each give something of their own; all of them where none does."""
+        found: list[int] = []
+        for number, outputs in enumerate(self.alone):
+            if not any(same(self.alone[other], outputs) for other in found):
+                found.append(number)
+        return found if len(found) > 1 else [*range(len(self.items))]
+
+    def order(self, count: int) -> list[int]:
+        """Return which items to try together: telling ones in turn, and another last than first."""
+        order = [self.telling[place % len(self.telling)] for place in range(count)]
+        if count > 1 and order[-1] == order[0]:  # else two in turn may be the same from behind
+            order[-1] = self.telling[-1]
+        return order
+
+    def check_telling(self) -> None:
+        """Raise Unknown where one item's outputs in place of another's would not show."""
+        if all(same(self.alone[0], outputs) for outputs in self.alone):
+            raise Unknown(
+                "all that is like the example gives the same: give an example whose neighbours differ"
+            )
+
     def compute(self, item: Item) -> Outputs:
         """Return one item's outputs; raises Wrong where `predict` gives no one result."""
         handler = self.handler
@@ -58,18 +88,13 @@ class Trial:
             self.compute(item)
         except RequestError:
             return False
+        except Wrong:
+            raise
+        except (Exception, SystemExit) as error:
+            raise Wrong(
+                f"an item like the example {told(error)}: serve it, or raise RequestError(422, ...)"
+            ) from error
         return True
-
-
-def check_declared(handler: Handler) -> None:
-    """Raise Wrong unless inputs and outputs are TensorSpecs with names of their own."""
-    for kind in ("inputs", "outputs"):
-        specs: Any = getattr(handler, kind, None)
-        if not isinstance(specs, tuple) or not specs or not all(isinstance(s, TensorSpec) for s in specs):
-            raise Wrong(f"{kind} is {specs!r}: make it a tuple of TensorSpec, at the latest in load")
-        names = [spec.name for spec in specs]
-        if len(set(names)) != len(names):
-            raise Wrong(f"{kind} are called {names}: give each a name of its own")
 
 
 def check_count(results: Sequence[Any], count: int) -> None:
@@ -90,7 +115,10 @@ def check_alone(trial: Trial) -> None:
 
 
 def check_values(source: str, values: Any, specs: Sequence[TensorSpec], texts: tuple[type, ...]) -> None:
-    """Raise Wrong unless `values` are exactly those of the specs: names, datatypes, shapes, and finite."""
+    """Raise Wrong unless `values` are exactly those of the specs: names, datatypes, shapes, and finite.
+
+    `texts` are the types that BYTES may have; where str is one, numbers may be Python's own as well.
+    """
     names = [spec.name for spec in specs]
     if not isinstance(values, Mapping) or set(values) != set(names):
         given = sorted(values) if isinstance(values, Mapping) else type(values).__name__
@@ -102,57 +130,75 @@ def check_values(source: str, values: Any, specs: Sequence[TensorSpec], texts: t
                 expected = " or ".join(text.__name__ for text in texts)
                 raise Wrong(f"{source} gives {spec.name} as {type(value).__name__}: give {expected}")
             continue
-        _check_numbers(source, value, spec)
+        _check_numbers(source, value, spec, str in texts)
 
 
-def _check_numbers(source: str, value: Any, spec: TensorSpec) -> None:
+def _check_numbers(source: str, value: Any, spec: TensorSpec, plain: bool) -> None:
     wanted = NUMERIC[spec.datatype]
-    # any float will do for a float: it is written as the one declared
-    numbers = isinstance(value, np.ndarray | np.generic)
-    if not numbers or (value.dtype != wanted and (value.dtype.kind, wanted.kind) != ("f", "f")):
+    if isinstance(value, np.ndarray | np.generic):
+        # any float will do for a float: it is written as the one declared
+        fits = value.dtype == wanted or (value.dtype.kind, wanted.kind) == ("f", "f")
+    else:
+        fits = plain and type(value) in PLAIN.get(wanted.kind, ())
+    if not fits:
         given = getattr(value, "dtype", type(value).__name__)
         raise Wrong(f"{source} gives {spec.name} as {given}: give NumPy's {wanted} for {spec.datatype}")
-    fits = len(value.shape) == len(spec.shape) and all(
-        size in (-1, actual) for size, actual in zip(spec.shape, value.shape, strict=True)
+    shape = np.shape(value)
+    fits = len(shape) == len(spec.shape) and all(
+        size in (-1, actual) for size, actual in zip(spec.shape, shape, strict=True)
     )
     if not fits:
-        raise Wrong(f"{source} gives {spec.name} in shape {value.shape}: give {spec.shape}, as declared")
+        raise Wrong(f"{source} gives {spec.name} in shape {shape}: give {spec.shape}, as declared")
     if wanted.kind == "f" and not np.isfinite(value).all():
         raise Wrong(f"{source} gives {spec.name} with values that are not finite: give finite ones")
+
+
+def same(expected: Outputs, found: Outputs) -> bool:
+    """Tell whether two items' outputs are the same, but for rounding."""
+    return expected.keys() == found.keys() and all(_alike(expected[name], found[name]) for name in expected)
+
+
+def _alike(expected: Any, found: Any) -> bool:
+    if isinstance(expected, str | bytes):
+        return bool(expected == found)
+    if np.shape(expected) != np.shape(found):
+        return False
+    if np.asarray(expected).dtype.kind == "f":
+        return np.allclose(expected, found, TOLERANCE, TOLERANCE)
+    return np.array_equal(expected, found)
 
 
 def check_same(where: str, expected: Outputs, found: Outputs) -> None:
     """Raise Wrong unless an item's outputs are, but for rounding, what they are alone."""
     for name, value in expected.items():
-        other = found.get(name)
-        same = other is not None and (
-            value == other
-            if isinstance(value, str | bytes)
-            else np.shape(value) == np.shape(other) and np.allclose(value, other, TOLERANCE, TOLERANCE)
-        )
-        if not same:
+        if name not in found or not _alike(value, found[name]):
             raise Wrong(
                 f"{name} of an item is another {where} than alone: keep nothing of an item on the handler"
             )
 
 
 def check_together(trial: Trial) -> None:
-    """Raise Wrong unless a full batch of different items gives each of them what it gets alone."""
+    """Raise Wrong unless a full batch of different items gives each of them what it gets alone.
+
+    Raises Unknown where that could not be seen.
+    """
     handler, count = trial.handler, trial.max_batch
     expected = trial.alone
-    order = [number % len(trial.items) for number in range(count)]
+    order = trial.order(count)
     prepared = [handler.preprocess(handler.decode(trial.items[number])) for number in order]
     results = handler.predict(prepared)
     check_count(results, count)
     finished = [handler.postprocess(result) for result in results]
     for number, outputs in zip(order, finished, strict=True):
         check_same(f"in a batch of {count}", expected[number], outputs)
+    if count > 1:
+        trial.check_telling()
 
 
 def check_at_once(trial: Trial) -> None:
-    """Raise Wrong unless several threads at once get what each gets alone."""
+    """Raise Wrong unless several threads at once get what each gets alone, Unknown where none can see."""
     expected = trial.alone
-    order = [number % len(trial.items) for number in range(THREADS * ROUNDS)]
+    order = trial.order(THREADS * ROUNDS)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)  # what threads share shows when they take turns often
     try:
@@ -162,6 +208,7 @@ def check_at_once(trial: Trial) -> None:
         sys.setswitchinterval(interval)
     for number, outputs in zip(order, found, strict=True):
         check_same("in several threads", expected[number], outputs)
+    trial.check_telling()
 
 
 def check_answer(trial: Trial) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 from PIL import Image
 
 from serving_core.calls import JSON_TYPE, Headers, Item
@@ -22,7 +23,10 @@ STEP = 0.01
 
 
 def variants(example: Item, inputs: Sequence[TensorSpec], max_pixels: int) -> list[Item]:
-    """Return items that are like the example and differ, where numbers or a picture are among its inputs."""
+    """Return the example and items like it: numbers a little off, text longer, pictures turned.
+
+    Bytes that are neither text nor a picture stay as they are.
+    """
     return [
         {spec.name: _varied(example[spec.name], spec, number, max_pixels) for spec in inputs}
         for number in range(VARIANTS)
@@ -30,15 +34,28 @@ def variants(example: Item, inputs: Sequence[TensorSpec], max_pixels: int) -> li
 
 
 def _varied(value: Any, spec: TensorSpec, number: int, max_pixels: int) -> Any:
-    if spec.datatype.startswith("FP"):
-        return (value * (1 + STEP * number)).astype(value.dtype)
-    if spec.datatype != BYTES or spec.text:
+    if number == 0:
         return value
+    if spec.datatype != BYTES:
+        return _other_numbers(np.asarray(value), number)
+    if spec.text:
+        return value + b" %d" % number
     try:
         image = decode(value, max_pixels)
     except RequestError:
         return value
-    return value if number == 0 else _png(image.rotate(90 * number, expand=True))
+    return _png(image.rotate(90 * number, expand=True))
+
+
+def _other_numbers(value: NDArray[Any], number: int) -> NDArray[Any]:
+    if value.dtype.kind == "b":
+        return np.asarray(value != (number % 2 == 1))
+    if value.dtype.kind == "f":
+        return np.asarray(value * (1 + STEP * number) + (value == 0) * STEP * number, value.dtype)
+    room = value <= np.iinfo(value.dtype).max - number
+    away = value.dtype.type(number)
+    other: NDArray[Any] = np.where(room, value + away, value - away)
+    return other
 
 
 def _png(image: Image.Image) -> bytes:

@@ -1,18 +1,17 @@
 """Trying each configured model and its handler before they serve: python -m onnx_serving validate."""
 
-import traceback
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TextIO
 
 from serving_core.engine import Engine
 from serving_core.errors import RequestError, StartError
+from serving_core.handler_loading import told
 from serving_core.loading import Loaded, load_models, signature_of
 from serving_core.metrics import Metrics
 from serving_core.settings import Settings
 from serving_core.validation import checks
-from serving_core.validation.checks import Trial, Wrong
+from serving_core.validation.checks import Trial, Unknown, Wrong
 
 # Where one of these is wrong, what follows would only repeat it.
 FIRST: dict[str, Callable[[Trial], None]] = {
@@ -28,28 +27,20 @@ THEN: dict[str, Callable[[Trial], None]] = {
 
 
 def validate(make_engine: Callable[[], Engine], settings: Settings, sink: TextIO) -> int:
-    """Write a line for each check of each model to `sink`; return 0 where all are ok, else 1."""
+    """Write a line for each check of each model to `sink`; return 1 where one is wrong, else 0."""
     good = True
     try:
         for loaded in load_models(make_engine, settings, Metrics()):
-            print(f"ok {loaded.name}: loads and warms up", file=sink)
+            print(f"ok {loaded.name}: loads, declares inputs and outputs, and warms up", file=sink)
             good &= _try(loaded, settings, sink)
     except StartError as error:
         print(f"wrong: {error}", file=sink)
-        good = False
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is what is to be told
-        print(
-            f"wrong: loading or warming up {_told(error)}: mend load, or what serves the example", file=sink
-        )
         good = False
     return 0 if good else 1
 
 
 def _try(loaded: Loaded, settings: Settings, sink: TextIO) -> bool:
     """Make all checks that still make sense; tell whether all are ok."""
-    declared = partial(checks.check_declared, loaded.handler)
-    if not _one("inputs and outputs are declared", declared, loaded, sink):
-        return False
     signature = signature_of(loaded, settings.max_items)
     trial = Trial(signature, loaded.handler, settings.max_batch, settings.max_pixels)
     if not all(_one(title, partial(check, trial), loaded, sink) for title, check in FIRST.items()):
@@ -65,16 +56,13 @@ def _one(title: str, check: Callable[[], object], loaded: Loaded, sink: TextIO) 
         fault = str(wrong)
     except RequestError as refusal:
         fault = f"the example is refused ({refusal.status}: {refusal.message}): take it, or give another"
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is what is to be told
-        fault = f"it {_told(error)}: see that place"
+    except Unknown as unknown:
+        print(f"unknown: {loaded.name}: {title}: {unknown}", file=sink)
+        return True
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is what is to be told
+        fault = f"it {told(error)}: see that place"
     else:
         print(f"ok {loaded.name}: {title}", file=sink)
         return True
     print(f"wrong: {loaded.name}: {title}: no, {fault}", file=sink)
     return False
-
-
-def _told(error: Exception) -> str:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    cause = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"raises {cause} ({Path(place.filename).name}:{place.lineno})"

@@ -1,5 +1,6 @@
 """Handlers that break the contract, each in one way."""
 
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from examples.mood.handler import Mood
 from examples.windchill.handler import Row, WindChill
 from serving_core.calls import Item, Outputs
 from serving_core.errors import RequestError
@@ -30,9 +32,36 @@ class WrongType(WindChill):
         return {"felt": np.int32(result)}
 
 
-class PlainNumber(WindChill):
+class PlainNumbers(WindChill):
+    """Breaks nothing: services send Python's numbers as well."""
+
+    outputs = (
+        TensorSpec("felt", "FP32"),
+        TensorSpec("degrees", "FP16"),
+        TensorSpec("rounded", "INT8"),
+        TensorSpec("frost", "BOOL"),
+    )
+
     def postprocess(self, result: np.float64) -> Outputs:
-        return {"felt": float(result)}
+        felt = float(result)
+        return {"felt": felt, "degrees": 1, "rounded": round(felt), "frost": felt < 0}
+
+
+class PlainNumberForUnsigned(WindChill):
+    outputs = (TensorSpec("felt", "UINT8"),)
+
+    def postprocess(self, result: np.float64) -> Outputs:
+        return {"felt": abs(int(result))}
+
+
+class PlainExample(WindChill):
+    inputs = (TensorSpec("weather", "FP32"),)
+
+    def warm(self) -> None:
+        """Compute nothing."""
+
+    def example(self) -> Item:
+        return {"weather": -10.0}
 
 
 class WrongShape(WindChill):
@@ -66,6 +95,56 @@ class KeepsTheItem(WindChill):
 
     def predict(self, batch: list[Row]) -> Sequence[np.float64]:
         return super().predict([self._last for _ in batch])
+
+
+class WrongOrderOfTexts(Mood):
+    def predict(self, batch: list[list[str]]) -> Sequence[float]:
+        return [*super().predict(batch)][::-1]
+
+
+class FirstTextForAll(Mood):
+    def predict(self, batch: list[list[str]]) -> Sequence[float]:
+        first = super().predict(batch)[0]
+        return [first for _ in batch]
+
+
+class Counted(WindChill):
+    """Repeats the first of two counts, and by night 0: breaks nothing."""
+
+    inputs = (TensorSpec("count", "INT8", (2,)), TensorSpec("night", "BOOL"))
+    outputs = (TensorSpec("count", "INT32"),)
+
+    def example(self) -> Item:
+        return {"count": np.array([127, 0], np.int8), "night": np.array(False)}
+
+    def preprocess(self, decoded: Any) -> Any:
+        return 0 if decoded["night"] else 100_000 + int(decoded["count"][0])
+
+    def predict(self, batch: list[Any]) -> Sequence[Any]:
+        return batch
+
+    def postprocess(self, result: Any) -> Outputs:
+        return {"count": np.int32(result)}
+
+
+class WrongOrderOfWholeNumbers(Counted):
+    def predict(self, batch: list[Any]) -> Sequence[Any]:
+        return batch[::-1]
+
+
+class WrongOrderOfFlags(WrongOrderOfWholeNumbers):
+    def preprocess(self, decoded: Any) -> Any:
+        return int(decoded["night"])
+
+
+class KnowsItsExampleOnly(Counted):
+    def preprocess(self, decoded: Any) -> Any:
+        return {127: 1}[int(decoded["count"][0])]
+
+
+class AlwaysTheSame(WindChill):
+    def predict(self, batch: list[Row]) -> Sequence[np.float64]:
+        return [np.float64(1) for _ in batch]
 
 
 class OneThreadOnly(WindChill):
@@ -117,6 +196,54 @@ class NoOutputs(WindChill):
 
 class TwiceTheSame(WindChill):
     outputs = (TensorSpec("felt", "FP32"), TensorSpec("felt", "FP32"))
+
+
+class NoInputs(WindChill):
+    inputs = ()
+
+
+class NeverDeclared(Handler):
+    """Declares neither inputs nor outputs."""
+
+    def load(self, model: Model, context: Context) -> None:
+        """Load nothing."""
+
+    def example(self) -> Item:
+        return {}
+
+    def predict(self, batch: list[Any]) -> Sequence[Any]:
+        return batch
+
+
+class SizeForShape(WindChill):
+    inputs = (TensorSpec("weather", "FP32", 2),)  # type: ignore[arg-type]  # the fault
+
+
+class FailsToBegin(WindChill):
+    def __init__(self) -> None:
+        raise OSError("no memory\nfor it")
+
+
+class ExitsInLoad(WindChill):
+    def load(self, model: Model, context: Context) -> None:
+        del model, context
+        sys.exit(2)
+
+
+class ExitsInWarm(WindChill):
+    def warm(self) -> None:
+        sys.exit("wind=//user:secret@host")
+
+
+class Exits(WindChill):
+    """Ends the process rather than answer, but in warming up."""
+
+    def warm(self) -> None:
+        """Compute nothing."""
+
+    def predict(self, batch: list[Row]) -> Sequence[np.float64]:
+        del batch
+        sys.exit(2)
 
 
 class FailsToLoad(WindChill):

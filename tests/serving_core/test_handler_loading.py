@@ -46,6 +46,8 @@ def test_what_is_no_handler_is_told_in_one_line(name: str, told: str) -> None:
         ("import a_package_that_nobody_has", "needs a_package_that_nobody_has: install it"),
         ("1 / 0", "is imported (ZeroDivisionError: division by zero)"),
         ("def broken(:", "is imported (SyntaxError: "),
+        ("import sys; sys.exit(3)", "is imported (SystemExit: 3)"),
+        ("raise SystemExit", "is imported (SystemExit)"),
     ],
 )
 def test_a_module_that_cannot_be_imported_says_why(

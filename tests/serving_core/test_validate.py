@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 
 from serving_core.engine import Engine
+from serving_core.errors import StartError
+from serving_core.loading import load_models
+from serving_core.metrics import Metrics
 from serving_core.settings import Settings
 from serving_core.validation.validate import validate
 
 FAULTY = "tests.serving_core.faulty_handlers"
 ROOT = Path(__file__).parents[2]
 WINDCHILL = ROOT / "examples/windchill/model/coefficients.json"
+MOOD = ROOT / "examples/mood/model/words.json"
+CHECKS = 7
 
 
 def no_engine() -> Engine:
@@ -33,8 +38,49 @@ def lines(handler: str, **settings: Any) -> tuple[int, list[str]]:
 def test_a_good_handler_passes_every_check() -> None:
     status, told = lines("examples.windchill.handler:WindChill")
     assert [line for line in told if not line.startswith("ok windchill: ")] == []
-    assert len(told) == 8
+    assert len(told) == CHECKS
     assert status == 0
+
+
+def test_python_s_numbers_will_do_as_they_do_for_services() -> None:
+    status, told = lines(f"{FAULTY}:PlainNumbers")
+    assert status == 0
+    assert len(told) == CHECKS
+
+
+def test_text_whole_numbers_and_flags_are_varied() -> None:
+    """Right handlers of theirs pass: what is varied is served, and told apart."""
+    for handler, model in (("examples.mood.handler:Mood", MOOD), (f"{FAULTY}:Counted", WINDCHILL)):
+        status, told = lines(handler, model_uri=model.as_uri())
+        assert [line for line in told if not line.startswith("ok ")] == []
+        assert status == 0
+
+
+@pytest.mark.parametrize("max_batch", [2, 3, 16, 17])
+@pytest.mark.parametrize(
+    ("handler", "output"),
+    [
+        ("WrongOrderOfTexts", "gladness"),
+        ("FirstTextForAll", "gladness"),
+        ("WrongOrderOfWholeNumbers", "count"),
+        ("WrongOrderOfFlags", "count"),
+    ],
+)
+def test_answers_mixed_up_are_seen_whatever_the_inputs(handler: str, output: str, max_batch: int) -> None:
+    model = MOOD if output == "gladness" else WINDCHILL
+    status, told = lines(f"{FAULTY}:{handler}", model_uri=model.as_uri(), max_batch=max_batch)
+    assert status == 1
+    (wrong,) = [line for line in told if line.startswith("wrong: ")]
+    assert f"{output} of an item is another in a batch of {max_batch} than alone" in wrong
+
+
+def test_what_could_not_be_seen_is_said_and_fails_nothing() -> None:
+    status, told = lines(f"{FAULTY}:AlwaysTheSame")
+    assert status == 0
+    unknown = [line for line in told if not line.startswith("ok windchill: ")]
+    assert [line.split(": ")[:2] for line in unknown] == [["unknown", "windchill"]] * 2
+    assert ["batch" in unknown[0], "threads" in unknown[1]] == [True, True]
+    assert all(line.endswith("give an example whose neighbours differ") for line in unknown)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +89,10 @@ def test_a_good_handler_passes_every_check() -> None:
         ("OneTooMany", "alone", "predict gives 2 results for 1 items: give one for each"),
         ("WrongName", "alone", "postprocess gives ['feels']: give a mapping with ['felt']"),
         ("WrongType", "alone", "postprocess gives felt as int32: give NumPy's float32"),
-        ("PlainNumber", "alone", "postprocess gives felt as float: give NumPy's float32"),
+        ("PlainNumberForUnsigned", "alone", "postprocess gives felt as int: give NumPy's uint8"),
+        ("PlainExample", "example", "example gives weather as float: give NumPy's float32"),
+        ("KnowsItsExampleOnly", "alone", "an item like the example raises KeyError: 126 "),
+        ("Exits", "alone", "SystemExit: 2 (faulty_handlers.py:"),
         ("WrongShape", "alone", "postprocess gives felt in shape (1,): give ()"),
         ("NotFinite", "alone", "not finite"),
         ("OnlyOneAtATime", "batch", "it raises MemoryError: only one at a time (faulty_handlers.py:"),
@@ -53,8 +102,6 @@ def test_a_good_handler_passes_every_check() -> None:
         ("RefusedExample", "alone", "the example is refused (422: the wind in km/h is 3000"),
         ("NoJson", "JSON", "it raises "),
         ("TopKFails", "JSON", "answer refuses top_k with 422: raise RequestError(400"),
-        ("NoOutputs", "declared", "outputs is (): make it a tuple of TensorSpec"),
-        ("TwiceTheSame", "declared", "give each a name of its own"),
     ],
 )
 def test_a_broken_contract_is_told_with_its_remedy(handler: str, check: str, fault: str) -> None:
@@ -68,8 +115,16 @@ def test_a_broken_contract_is_told_with_its_remedy(handler: str, check: str, fau
 @pytest.mark.parametrize(
     ("handler", "fault"),
     [
+        (f"{FAULTY}:NoInputs", "NoInputs: inputs is (): make it a tuple of TensorSpec"),
+        (f"{FAULTY}:NoOutputs", "NoOutputs: outputs is (): make it a tuple of TensorSpec"),
+        (f"{FAULTY}:NeverDeclared", "inputs is None: make it a tuple of TensorSpec"),
+        (f"{FAULTY}:SizeForShape", "shape=2, text=False),): make it a tuple of TensorSpec"),
+        (f"{FAULTY}:TwiceTheSame", "outputs are called ['felt', 'felt']: give each a name of its own"),
         (f"{FAULTY}:FailsToLoad", "raises ZeroDivisionError: coefficients.json (faulty_handlers.py:"),
-        (f"{FAULTY}:WrongExample", "raises ValueError: "),
+        (f"{FAULTY}:FailsToBegin", "FailsToBegin.__init__ raises OSError: no memory for it (faulty_h"),
+        (f"{FAULTY}:ExitsInLoad", "ExitsInLoad.load raises SystemExit: 2 (faulty_handlers.py:"),
+        (f"{FAULTY}:ExitsInWarm", "ExitsInWarm.warm raises SystemExit: wind=//host (faulty_handlers.py:"),
+        (f"{FAULTY}:WrongExample", "WrongExample.warm raises ValueError: "),
         (f"{FAULTY}:NoHandler", "is no Handler"),
         (f"{FAULTY}:Unfinished", "lacks example, predict"),
         ("nobody.has:This", "no module nobody"),
@@ -84,12 +139,22 @@ def test_what_does_not_load_is_told_in_one_line(handler: str, fault: str) -> Non
     assert fault in told[0]
 
 
+@pytest.mark.parametrize("handler", ["NeverDeclared", "ExitsInLoad", "ExitsInWarm", "FailsToLoad"])
+def test_a_start_ends_with_what_is_wrong_and_its_remedy(handler: str) -> None:
+    """As a StartError, so that a service says it in one line as well."""
+    settings = Settings(service="onnx", model_uri=WINDCHILL.as_uri(), handler=f"{FAULTY}:{handler}")
+    with pytest.raises(
+        StartError, match=r": (mend it, then run validate|make it .*, at the latest in load)$"
+    ):
+        next(load_models(no_engine, settings, Metrics()))
+
+
 def test_every_model_is_tried_by_its_name() -> None:
     uri = f"one={WINDCHILL.as_uri()},two={WINDCHILL.as_uri()}"
     good = "examples.windchill.handler:WindChill"
     status, told = lines(f"one={good},two={FAULTY}:WrongName", model_uri=uri)
     assert status == 1
-    assert sum(line.startswith("ok one: ") for line in told) == 8
+    assert sum(line.startswith("ok one: ") for line in told) == CHECKS
     assert [line.partition(" two")[0] for line in told if " two: " in line][-1] == "wrong:"
 
 
@@ -119,7 +184,7 @@ def test_the_image_classifier_passes_with_every_engine(
     done = command(name, MODEL_CACHE_DIR=str(tmp_path), **environment(name))
     told = done.stdout.splitlines()
     assert [line for line in told if not line.startswith("ok weather: ")] == []
-    assert len(told) == 8
+    assert len(told) == CHECKS
     assert done.returncode == 0
 
 
