@@ -13,7 +13,7 @@ from serving_core.dispatch import Dropped, Work, check_wanted, each, expired, se
 from serving_core.errors import RequestError, fault
 from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
-from serving_core.workers import Workers
+from serving_core.workers import Workers, patience_s
 
 # On a CPU the engine is not idle while images are being decoded: they need the same cores. Whatever is
 # computed meanwhile in a smaller batch costs more in all, so a batch fills first, its oldest item waiting at
@@ -40,14 +40,14 @@ class Batched:
     def __init__(self, pipeline: Pipeline, settings: Settings, workers: Workers, *, own_device: bool) -> None:
         self._pipeline = pipeline
         self._workers = workers
-        self._engine = Workers(1, "engine")
+        self._engine = Workers(1, "engine", patience_s(settings))
         self._max_wait_s = settings.max_wait_ms / 1000
         self._gather_s = 0.0 if own_device else GATHER_S
         self._preparing = 0
         self._batcher: Batcher[Prepared, Outcome] = Batcher(
             self._compute,
             settings.max_batch,
-            settings.queue_limit,
+            settings.queue_limit + settings.max_items,  # admission lets in as many, and refuses for all
             self._patience_s,
             wanted=lambda prepared: not prepared.work.abandoned(),
         )
@@ -62,7 +62,7 @@ class Batched:
 
     def alive(self) -> bool:
         """Tell whether batches are still computed."""
-        return self._batcher.alive()
+        return self._batcher.alive() and self._engine.alive()
 
     def close(self) -> None:
         """Stop, once nothing is waiting."""
@@ -110,6 +110,8 @@ class Batched:
             return RequestError(429, "the queue is full: send again later", 1.0)
         except Died:
             return RequestError(500, "the batching task died and this service restarts: send again")
+        except RequestError as refusal:
+            return refusal
         except Exception:
             log.exception("a request failed", extra={"request_id": prepared.work.request_id})
             return fault()

@@ -68,13 +68,16 @@ class Admission:
             raise self._full()
         self.waiting += items
 
-    def leave(self, items: int) -> None:
-        """Note that a request of that many items was answered or given up."""
+    def leave(self, items: int, *, answered: bool) -> None:
+        """Note that a request of that many items was answered, or else given up."""
+        self.waiting -= items
+        if not answered:  # which takes no time, and says nothing of what answering takes
+            self._last_answer_s = self._last_answer_s if self.waiting else None
+            return
         now = self._clock()
         if self._last_answer_s is not None:
             newest_s = (now - self._last_answer_s) / items
             self._service_s += (1 - (1 - SMOOTHING) ** items) * (newest_s - self._service_s)
-        self.waiting -= items
         # With nothing left to do, the time until the next answer says how busy clients are, not we.
         self._last_answer_s = now if self.waiting else None
 
@@ -97,6 +100,6 @@ class Place:
         self._admission.claim(items, self._items)
         self._items += items
 
-    def leave(self) -> None:
+    def leave(self, *, answered: bool = True) -> None:
         """Give up the place."""
-        self._admission.leave(self._items)
+        self._admission.leave(self._items, answered=answered)

@@ -21,7 +21,7 @@ from serving_core.metrics import Metrics
 from serving_core.models.addresses import shown
 from serving_core.pipeline import Pipeline
 from serving_core.settings import NAMED_MODEL, Settings, model_addresses
-from serving_core.workers import Workers
+from serving_core.workers import Workers, patience_s
 
 log = logging.getLogger("serving_core.service")
 
@@ -71,8 +71,9 @@ class Service:
         """Tell whether this process can still answer: false means restart it."""
         if self.lifecycle.failure is not None:
             return False
-        if not all(served.dispatcher.alive() for served in self.models.values()):
-            self.lifecycle.fail("the batching task died: restart the service")
+        dispatchers = [served.dispatcher for served in self.models.values()]
+        if not all(dispatcher.alive() for dispatcher in dispatchers) or not self._threads_turn():
+            self.lifecycle.fail("what computes the answers died or hangs: restart the service")
             return False
         return True
 
@@ -84,8 +85,9 @@ class Service:
         served = self.models.get(name) if name is not None else next(iter(self.models.values()), None)
         if served is None:
             if self.lifecycle.ready or not self._may_come(name):
-                named = ", ".join(self.models) or "the models of this service"
-                raise RequestError(404, f"no model {name!r} is served here: ask for {named}")
+                served_names = self.models if self.lifecycle.ready else model_addresses(self.settings)
+                ask = ", ".join(map(str, served_names))
+                raise RequestError(404, f"no model {name!r} is served here: ask for {ask}")
             self.metrics.dropped.labels("not_ready").inc()
             raise unavailable("the model is still loading", NOT_READY_RETRY_S)
         if version is not None and version != served.signature.version:
@@ -101,15 +103,20 @@ class Service:
 
     def check_open(self) -> None:
         """Raise RequestError 503 unless new requests are taken."""
-        lifecycle = self.lifecycle
-        if lifecycle.accepting:
-            return
+        if not self.lifecycle.accepting:
+            raise self.shutting_down()
+
+    def shutting_down(self) -> RequestError:
+        """Return, and count, the refusal of a request that another instance will answer."""
         self.metrics.dropped.labels("draining").inc()
-        raise unavailable("the service is shutting down", DRAINING_RETRY_S)
+        return unavailable("the service is shutting down", DRAINING_RETRY_S)
 
     def new_request_id(self) -> str:
         """Return an id no other request of this process has."""
         return f"{self._prefix}-{next(self._numbers):x}"
+
+    def _threads_turn(self) -> bool:
+        return self._workers is None or self._workers.alive()
 
     def _may_come(self, name: str | None) -> bool:
         """Tell whether a model that is not there yet may be so called."""
@@ -124,9 +131,11 @@ class Service:
         except StartError as error:
             self.lifecycle.fail(str(error))
             return
-        except Exception as error:
+        except BaseException as error:
             log.exception("loading failed")
-            self.lifecycle.fail(shown(f"{self.settings.model_uri} could not be loaded: {error}"))
+            self.lifecycle.fail(
+                shown(f"{self.settings.model_uri} could not be loaded ({error!r}): run validate")
+            )
             return
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(self._begin)
@@ -136,14 +145,13 @@ class Service:
         handler, name = loaded.handler, loaded.name
         pipeline = Pipeline(handler, self.metrics.model(name))
         if self._workers is None:
-            self._workers = Workers(self.settings.threads, "worker")
+            self._workers = Workers(self.settings.threads, "worker", patience_s(self.settings))
         try:
             dispatcher = self._make_dispatcher(pipeline, self.settings, self._workers)
+            self.models[name] = Served(signature_of(loaded, self.settings.max_items), dispatcher)
         except Exception as error:
             log.exception("dispatching could not be set up")
             self.lifecycle.fail(f"dispatching could not be set up: {error}")
-            return
-        self.models[name] = Served(signature_of(loaded, self.settings.max_items), dispatcher)
 
     def _begin(self) -> None:
         """Be ready, now that every model is."""

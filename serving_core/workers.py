@@ -3,62 +3,99 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from math import inf
 from queue import SimpleQueue
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from serving_core.settings import Settings
+
 Result = TypeVar("Result")
+
+
+# A thread that is at one job for so many of a request's deadlines will not come back.
+DEADLINES = 2
+
+
+def patience_s(settings: Settings) -> float:
+    """Return the seconds after which a job is taken to hang."""
+    return DEADLINES * settings.request_timeout_ms / 1000
 
 
 class _Job(Generic[Result]):
     __slots__ = ("future", "work")
 
     def __init__(self, work: Callable[[], Result], future: asyncio.Future[Result]) -> None:
-        self.work = work
+        self.work: Callable[[], Result] | None = work
         self.future = future
 
 
 class Workers:
-    """`threads` daemon threads that take jobs first come, first served; made and used on one event loop."""
+    """`threads` daemon threads that take jobs first come, first served; made and used on one event loop.
 
-    def __init__(self, threads: int, name: str) -> None:
+    They are alive unless all of them have been at one job each for more than `patience_s`.
+    """
+
+    def __init__(self, threads: int, name: str, patience_s: float = inf) -> None:
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._patience_s = patience_s
+        self._began_s: list[float | None] = [None] * threads
         self._threads = [
-            threading.Thread(target=self._serve, name=f"{name}-{number}", daemon=True)
+            threading.Thread(target=self._serve, args=(number,), name=f"{name}-{number}", daemon=True)
             for number in range(threads)
         ]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
-        """Queue `work`; a future that is cancelled before a thread takes it is never computed."""
-        future: asyncio.Future[Result] = self._loop.create_future()
-        self._jobs.put(_Job(work, future))
-        return future
+    async def submit(self, work: Callable[[], Result]) -> Result:
+        """Return what `work` does; where its waiter is cancelled first, it is neither computed nor kept."""
+        job = _Job(work, self._loop.create_future())
+        self._jobs.put(job)
+        del work
+        try:
+            result: Result = await job.future
+            return result
+        except asyncio.CancelledError:
+            job.work = None  # it holds a request's body, and may lie in the queue for long
+            raise
+
+    def alive(self) -> bool:
+        """Tell whether a job that is submitted will have its turn."""
+        began = [began_s for began_s in self._began_s if began_s is not None]
+        return len(began) < len(self._began_s) or monotonic() - max(began) <= self._patience_s
 
     def close(self) -> None:
         """Let every thread end once it has done what is queued."""
         for _ in self._threads:
             self._jobs.put(None)
 
-    def _serve(self) -> None:
-        while True:
-            job = self._jobs.get()
-            if job is None:
-                return
-            if job.future.cancelled():
-                continue
-            try:
-                result, error = job.work(), None
-            except BaseException as fault:  # noqa: BLE001 - whatever it is, its waiter gets it and the thread lives
-                result, error = None, fault
-            try:
-                self._loop.call_soon_threadsafe(_settle, job.future, result, error)
-            except RuntimeError:
-                return  # the loop is closed: nobody waits any more
+    def _serve(self, number: int) -> None:
+        while self._take(number, self._jobs.get()):
+            self._began_s[number] = None
+
+    def _take(self, number: int, job: _Job[Any] | None) -> bool:
+        """Do one job, of which nothing is kept; false when there will be no more."""
+        if job is None:
+            return False
+        work = job.work
+        if work is None:
+            return True
+        self._began_s[number] = monotonic()
+        try:
+            result, error = work(), None
+        except Exception as fault:  # noqa: BLE001 - whatever it is, its waiter gets it and the thread lives
+            result, error = None, fault
+        except BaseException as fault:  # noqa: BLE001 - a job may end neither this thread nor the event loop
+            result, error = None, RuntimeError(f"a job raised {fault!r}")
+        try:
+            self._loop.call_soon_threadsafe(_settle, job.future, result, error)
+        except RuntimeError:
+            return False  # the loop is closed: nobody waits any more
+        return True
 
 
-def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+def _settle(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
     if future.done():
         return
     if error is None:

@@ -1,5 +1,6 @@
 """Writes docs/settings.md from the settings' own types; with --check, says whether the page is theirs."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # run as a program, a folder's own files come first
 
-from serving_core.settings import Settings  # noqa: E402 - the path comes first
+from serving_core.settings import Settings, form_of  # noqa: E402 - the path comes first
 
 PAGE = ROOT / "docs" / "settings.md"
 COMMAND = "python tools/settings_table.py"
@@ -19,19 +20,27 @@ DEFAULTS = {
     "threads": "the usable cores, 32 at most, divided by `WORKERS`",
     "max_batch": "16 times `THREADS`",
 }
-# what forbids a value and is no bound of a number: patterns, said in words
+# what no command line sets
+INTERNAL = {"service", "model_uri_variable"}
+# what the next step of a start takes, where no pattern says so
 FORMS = {
     "model_uri": "an address or pairs",
     "handler": "a class or pairs",
     "model_cache_dir": "a folder",
-    "local_store": "`bucket=http://host:port`",
-    "pushgateway": "`http://host:port` or `https://host:port`",
     "host": "a name or an address",
 }
 INTRODUCTION = f"""# Settings
 
 Every service reads these variables of its environment when it starts; an empty one counts as not set. A value
 that is out of bounds ends the start with exit status 1 and one line that names the variable.
+
+In containers, write them into `service.env` beside `compose.yaml`, one `NAME=value` a line: all three
+services read it. Compose itself sets `PORT`, `MODEL_CACHE_DIR` and `LOCAL_STORE` there, whatever that file
+says, and takes `TORCH_MODEL_URI` and `ONNX_MODEL_URI` from the environment or from `.env`. A stop is given
+20 s there: keep `GRACE_S` and `DRAIN_LINGER_S` well within that.
+
+`QUEUE_LIMIT`, `QUEUE_BYTES` and `MAX_CONNECTIONS` hold in each process: with `WORKERS=4` a service takes
+four times as much.
 
 This page is generated: `{COMMAND}` writes it,
 `{COMMAND} --check` says whether it is up to date.
@@ -59,7 +68,7 @@ def main(arguments: list[str]) -> int:
 def page() -> str:
     """Return the page's text."""
     schema = Settings.model_json_schema()["properties"]
-    fields = {name: schema[name] for name in Settings.model_fields if name != "service"}
+    fields = {name: schema[name] for name in Settings.model_fields if name not in INTERNAL}
     return INTRODUCTION + "".join(_row(name, field) for name, field in fields.items())
 
 
@@ -84,6 +93,9 @@ def _default(name: str, field: dict[str, Any]) -> str:
 def _allowed(name: str, field: dict[str, Any]) -> str:
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
+    form = form_of(name)
+    if form is not None:
+        return re.sub(r"\S+://\S+", r"`\g<0>`", form)
     if name in FORMS:
         return FORMS[name]
     kind = {"integer": "whole number", "number": "number"}.get(field.get("type", ""))

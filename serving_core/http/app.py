@@ -1,10 +1,13 @@
 """The one way to make a service: create_app(make_engine, settings)."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -17,15 +20,19 @@ from serving_core.codecs.oip import model_metadata, server_metadata
 from serving_core.dispatch import Direct, MakeDispatcher
 from serving_core.errors import RequestError, fault
 from serving_core.http.description import describe
-from serving_core.http.predict import Predict
+from serving_core.http.predict import Predict, log_request
 from serving_core.http.routes import TEMPLATES, match
 from serving_core.service import MakeEngine, Service
 from serving_core.settings import Settings
 
 VERSION = "0.1.0"
 WORTH_COMPRESSING_BYTES = 2048
+DESCRIPTION = "/api-description"
+REFUSES_GZIP = re.compile(rb"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 log = logging.getLogger("serving_core.http.app")
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 class ServiceApp(FastAPI):
@@ -73,13 +80,13 @@ def create_app(
         lifespan=lifespan,
         routes=[Route(path, predict, methods=["POST"]) for path in TEMPLATES],
         redirect_slashes=False,
-        openapi_url="/api-description",
+        openapi_url=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
     # What the hot routes answer is too short to be worth it.
-    app.add_middleware(GZipMiddleware, minimum_size=WORTH_COMPRESSING_BYTES)
+    app.add_middleware(_Compressed, minimum_size=WORTH_COMPRESSING_BYTES)
     app.add_middleware(_Observed, service=service)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestError, _on_refusal)
@@ -88,23 +95,28 @@ def create_app(
     return app
 
 
-def _add_health(app: FastAPI, service: Service) -> None:
-    settings, lifecycle = service.settings, service.lifecycle
+def _getter(app: FastAPI) -> Callable[[str], Callable[[Endpoint], Endpoint]]:
+    """Return a decorator for routes that are read, by HEAD too."""
+    return partial(app.api_route, methods=["GET", "HEAD"])
 
-    @app.get("/")
+
+def _add_health(app: FastAPI, service: Service) -> None:
+    settings, lifecycle, get = service.settings, service.lifecycle, _getter(app)
+
+    @get("/")
     async def root() -> Response:
         """Tell that the service is up."""
         return _json(200, {"status": "healthy", "message": f"{settings.service} serves POST /predict/"})
 
-    @app.get("/ping")
-    @app.get("/v2/health/live")
+    @get("/ping")
+    @get("/v2/health/live")
     async def live() -> Response:
         """Tell whether this process can still answer; 503 means restart it."""
         if service.alive():
             return _json(200, {"status": "healthy", "live": True})
         return _json(503, {"error": f"not live: {lifecycle.failure}"}, {"retry-after": "1"})
 
-    @app.get("/v2/health/ready")
+    @get("/v2/health/ready")
     async def ready() -> Response:
         """Tell whether requests are served now, of every model."""
         if service.alive() and lifecycle.ready and lifecycle.accepting:
@@ -112,31 +124,45 @@ def _add_health(app: FastAPI, service: Service) -> None:
         reason = "the service is shutting down" if lifecycle.draining else "the model is still loading"
         return _json(503, {"error": f"not ready: {reason}"}, {"retry-after": "1"})
 
-    @app.get("/metrics")
+    @get("/metrics")
     async def metrics(request: Request) -> Response:
         """Return the metrics in Prometheus text or OpenMetrics."""
-        content, kind = service.metrics.render(request.headers.get("accept", ""))
+        # away from the event loop: with many workers it reads many files
+        content, kind = await asyncio.to_thread(service.metrics.render, request.headers.get("accept", ""))
         return Response(content, headers={"content-type": kind})
 
 
 def _add_models(app: FastAPI, service: Service) -> None:
-    @app.get("/v2")
+    get = _getter(app)
+
+    @get("/v2")
     async def server() -> Response:
         """Tell what this server is and which extensions of the protocol it has."""
         return _json(200, server_metadata(app.title, app.version))
 
-    @app.get("/v2/models/{model}")
-    @app.get("/v2/models/{model}/versions/{version}")
+    @get("/v2/models/{model}")
+    @get("/v2/models/{model}/versions/{version}")
     async def metadata(model: str, version: str | None = None) -> Response:
         """Describe a model's inputs and outputs."""
         return _json(200, model_metadata(service.model(model, version).signature))
 
-    @app.get("/v2/models/{model}/ready")
-    @app.get("/v2/models/{model}/versions/{version}/ready")
+    @get("/v2/models/{model}/ready")
+    @get("/v2/models/{model}/versions/{version}/ready")
     async def ready(model: str, version: str | None = None) -> Response:
         """Tell whether requests to this model are served now."""
         service.check_open()
         return _json(200, {"name": service.model(model, version).signature.name, "ready": True})
+
+
+class _Compressed(GZipMiddleware):
+    """Starlette's compression, but not for who says that it is not wanted."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepted = b",".join(value for name, value in scope.get("headers", ()) if name == b"accept-encoding")
+        if REFUSES_GZIP.search(accepted):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class _Observed:
@@ -163,8 +189,9 @@ class _Observed:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
                 if self._service.lifecycle.draining:
                     message["headers"].append((b"connection", b"close"))
-                route = getattr(scope.get("route"), "path", "other")
-                self._service.metrics.observe_request(route, message["status"], perf_counter() - started)
+                route, status, seconds = _route_of(scope), message["status"], perf_counter() - started
+                self._service.metrics.observe_request(route, status, seconds)
+                log_request(request_id, route, status, seconds)
             await send(message)
 
         try:
@@ -176,11 +203,23 @@ class _Observed:
             await _json(500, {"error": fault().message})(scope, receive, observed)
 
 
+def _route_of(scope: Scope) -> str:
+    """Return the template of a request's path; "other" stands for all that are no route."""
+    target = match(scope["path"])
+    if target is not None:
+        return target.route
+    if scope["path"] == DESCRIPTION:
+        return DESCRIPTION
+    return getattr(scope.get("route"), "path", "other")
+
+
 async def _on_http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = getattr(error, "headers", None)
     if status == 404:
-        return _json(404, {"error": f"no route {request.url.path}: POST an image to /predict/"}, headers)
+        return _json(
+            404, {"error": f"no route {request.url.path}: POST to /predict/, or see {DESCRIPTION}"}, headers
+        )
     if status == 405:
         allowed = (headers or {}).get("Allow", "another method")
         return _json(

@@ -16,6 +16,7 @@ from serving_core.errors import RequestError, fault
 from serving_core.http.bodies import BodyReader, Disconnected, Receive
 from serving_core.http.routes import PREDICT, Target, match
 from serving_core.service import Served, Service
+from serving_core.settings import Settings
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -31,6 +32,12 @@ log = logging.getLogger("serving_core.http.predict")
 def never() -> bool:
     """Say that the client is still there, where the server cannot tell."""
     return False
+
+
+def log_request(request_id: bytes, route: str, status: int, seconds: float) -> None:
+    """Write a line about one answered request; a service in use says so only when it is asked for detail."""
+    fields = {"request_id": request_id.decode("latin-1"), "route": route, "status": status}
+    log.debug("answered", extra={**fields, "milliseconds": round(1000 * seconds, 3)})
 
 
 class Predict:
@@ -66,6 +73,13 @@ class Predict:
             extra += answer.headers
             if status == 504:
                 service.metrics.dropped.labels("expired").inc()
+        except asyncio.CancelledError:
+            if not service.lifecycle.draining:
+                raise
+            # The stop does not wait for it any longer: it is told so, rather than cut off.
+            gone = service.shutting_down()
+            status, answer = gone.status, _refusal(gone)
+            extra += answer.headers
         except Exception:
             log.exception("a request failed", extra={"request_id": request_id.decode("latin-1")})
             status, answer = 500, _refusal(fault())
@@ -86,8 +100,10 @@ class Predict:
             }
         )
         await send({"type": "http.response.body", "body": answer.body})
-        model = service.known_name(target.model)
-        service.metrics.observe_request(target.route, status, perf_counter() - started, model)
+        seconds, model = perf_counter() - started, service.known_name(target.model)
+        service.metrics.observe_request(target.route, status, seconds, model)
+        if log.isEnabledFor(logging.DEBUG):
+            log_request(request_id, target.route, status, seconds)
 
     async def _predict(
         self, target: Target, scope: Scope, headers: Headers, receive: Receive, request_id: bytes
@@ -100,10 +116,13 @@ class Predict:
             except RequestError as refusal:
                 refusal.closes = not await self._read_away(reader, refusal)
                 raise
+            answered = False
             try:
-                return await _in_time(served, work)
+                answer = await _in_time(served, work)
+                answered = True
+                return answer
             finally:
-                place.leave()
+                place.leave(answered=answered)
         finally:
             admission.release(reader.held_bytes)
 
@@ -120,7 +139,7 @@ class Predict:
             parse = encodings.choose(headers, scope["query_string"], served.signature)
         due_s = monotonic() + _allowed_s(headers, settings.request_timeout_ms)
         admission.check(reader.declared(settings.max_body_bytes))
-        body = await reader.read(settings.max_body_bytes, settings.body_timeout_s)
+        body = await _read(reader, settings, due_s)
         service.check_open()
         place = admission.enter()
         abandoned = scope.get("abandoned", never)
@@ -129,7 +148,7 @@ class Predict:
 
     async def _read_away(self, reader: BodyReader, refusal: RequestError) -> bool:
         """Read what a refused sender still writes, which else would see a reset; true when that is all."""
-        if refusal.status == 408:
+        if refusal.status in {408, 504}:
             return False  # it has had its time
         timeout_s = self._service.settings.body_timeout_s
         if self._service.lifecycle.draining:
@@ -137,12 +156,25 @@ class Predict:
         return await reader.discard(timeout_s)
 
 
+async def _read(reader: BodyReader, settings: Settings, due_s: float) -> bytes:
+    """Return the body; raises RequestError 504 rather than 408 where the deadline is what passed first."""
+    allowed_s = due_s - monotonic()
+    if allowed_s >= settings.body_timeout_s:
+        return await reader.read(settings.max_body_bytes, settings.body_timeout_s)
+    try:
+        return await reader.read(settings.max_body_bytes, allowed_s)
+    except RequestError as refusal:
+        raise expired() if refusal.status == 408 else refusal from None
+
+
 async def _in_time(served: Served, work: Work) -> Answer:
     try:
-        async with asyncio.timeout(work.due_s - monotonic()):
+        async with asyncio.timeout(work.due_s - monotonic()) as deadline:
             return await served.dispatcher.answer(work)
     except TimeoutError:
-        raise expired() from None
+        if deadline.expired():
+            raise expired() from None
+        raise
 
 
 def _allowed_s(headers: Headers, default_ms: int) -> float:

@@ -15,7 +15,7 @@ NETWORK = {"modelkit.network", "modelkit.weights"}
 # package -> the modules of this repository that it may import beside its own
 ALLOWED: dict[str, set[str]] = {
     "serving_core": set(),
-    # the floors of serving_core: nothing that reads or writes requests knows of models, processes or strategies
+    # the floors of serving_core: what reads and writes requests knows of no model, process or strategy
     "serving_core.codecs": {f"serving_core.{name}" for name in ("calls", "errors", "tensors")},
     "serving_core.models": {"serving_core.errors"},
     "serving_core.http": {

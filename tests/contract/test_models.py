@@ -13,6 +13,7 @@ import pytest
 from tests.contract.codecs import numpy_input, numpy_output, string_input, string_output
 from tests.contract.encodings import ENCODINGS
 from tests.contract.refusals import check_refusal
+from tests.running.processes import SERVICES
 
 ROOT = Path(__file__).parents[2]
 WINDCHILL = ROOT / "examples" / "windchill" / "model"
@@ -29,16 +30,23 @@ def greeting_model(folder: Path) -> Path:
     return folder / "word.txt"
 
 
-@pytest.fixture(scope="session")
-def several(launch: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One process that serves four models."""
-    weather = f"file://{ROOT / 'model' / 'weights.safetensors'}"
+@pytest.fixture(scope="session", params=list(SERVICES))
+def several(
+    request: pytest.FixtureRequest,
+    launch: Callable[..., Any],
+    environment: Callable[[str], dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Any:
+    """One process of each strategy that serves four models."""
+    given = environment(request.param)
+    variable = next(name for name in given if name.endswith("_MODEL_URI"))
+    weather = given[variable]
     (coefficients,) = (file for file in WINDCHILL.iterdir() if file.name != "model.json")
     greeting = greeting_model(tmp_path_factory.mktemp("greeting"))
     uris = (weather, weather, f"file://{coefficients}", f"file://{greeting}")
     handlers = "chill=examples.windchill.handler:WindChill,greeting=tests.contract.greeting:Greeting"
     models = ",".join(f"{name}={uri}" for name, uri in zip(NAMES, uris, strict=True))
-    service = launch("torch", TORCH_MODEL_URI=models, HANDLER=handlers)
+    service = launch(request.param, **{**given, variable: models, "HANDLER": handlers})
     service.wait_until_ready()
     return service
 

@@ -59,7 +59,22 @@ def test_what_is_not_http_is_refused_in_json(service: Any) -> None:
         client.sendall(b"\x00\x01\x02 nonsense\r\n\r\n")
         start, _, body = until_closed(client).partition(b"\r\n\r\n")
     assert start.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nx-request-id: " in start
     assert json.loads(body).keys() == {"error"}
+
+
+def test_an_offer_of_http_2_is_declined_and_the_request_answered(service: Any, jpeg: bytes) -> None:
+    """As curl --http2 and Java's own client ask at first."""
+    offer = (
+        "Connection: Upgrade, HTTP2-Settings",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
+    )
+    last = head("/predict/", "image/jpeg", len(jpeg), "Connection: close")
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
+        client.sendall(head("/predict/", "image/jpeg", len(jpeg), *offer) + jpeg + last + jpeg)
+        answers = until_closed(client)
+    assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 200 ") == 2
 
 
 @pytest.mark.parametrize("name", list(ENCODINGS))

@@ -1,5 +1,6 @@
 """The app around an engine that misbehaves."""
 
+import asyncio
 import hashlib
 import socket
 import threading
@@ -128,6 +129,88 @@ def test_a_dead_dispatcher_turns_liveness_and_readiness_off(client: Client) -> N
     assert service.lifecycle.failure
 
 
+def test_every_answer_has_a_line_in_the_log_with_its_id_where_detail_is_asked_for(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "serving_core")
+    asked = [client.post(0), client.get("/ping"), client.get("/nowhere"), client.get("/predict/")]
+    asked.append(client.get("/api-description"))
+    lines = {record.__dict__.get("request_id"): record.__dict__ for record in caplog.records}
+    found = [lines[answer.headers["x-request-id"]] for answer in asked]
+    assert [(line["route"], line["status"]) for line in found] == [
+        *(("/predict/", 200), ("/ping", 200), ("other", 404), ("/predict/", 405)),
+        ("/api-description", 200),
+    ]
+
+
+def test_the_deadline_bounds_the_body_too(client: Client) -> None:
+    answer = stalled(client, "image/jpeg", "X-Request-Timeout-Ms: 50\r\n")
+    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_an_engine_that_exits_is_500_and_ends_nothing(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(_: FaultyEngine, __: Pixels) -> Logits:
+        raise SystemExit(3)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FaultyEngine, "predict", leave)
+        broken = client.post(0)
+    assert (broken.status_code, broken.json().keys()) == (500, {"error"})
+    assert client.post(0).status_code == 200
+
+
+def test_a_service_whose_threads_all_hang_says_that_it_is_dead(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    client.dispatcher._workers._patience_s = 0.05
+
+    def hang(_: FaultyEngine, batch: Pixels) -> Logits:
+        gate.wait(20)
+        return np.zeros((len(batch), 2), np.float32)
+
+    monkeypatch.setattr(FaultyEngine, "predict", hang)
+    headers = {"Content-Type": "application/octet-stream", "X-Request-Timeout-Ms": "100"}
+    late = requests.post(f"{client.url}/predict/", bmp(0), headers=headers, timeout=10)
+    assert late.status_code == 504
+    assert client.get("/ping").status_code == 503
+    gate.set()
+
+
+def test_what_a_stop_does_not_wait_for_is_told_so(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As uvicorn ends a task whose time is over: by cancelling it."""
+    begun = threading.Event()
+
+    async def answer(_: object) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        begun.set()
+        client.service.lifecycle.draining = True
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await asyncio.sleep(20)
+
+    monkeypatch.setattr(client.dispatcher, "answer", answer)
+    told = client.post(0)
+    assert begun.is_set()
+    assert (told.status_code, told.json().keys(), told.headers["connection"]) == (503, {"error"}, "close")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip", "gzip"), ("gzip;q=0.5, br", "gzip"), ("identity", None), ("gzip;q=0, identity", None)],
+)
+def test_text_is_compressed_for_who_wants_it(client: Client, accepted: str, encoding: str | None) -> None:
+    answer = requests.get(f"{client.url}/metrics", headers={"Accept-Encoding": accepted}, timeout=10)
+    assert answer.headers.get("content-encoding") == encoding
+    assert "request_duration_seconds" in answer.text
+
+
 def test_draining_refuses_new_work_and_asks_to_close(client: Client) -> None:
     service = client.service
     service.lifecycle.draining = True
@@ -138,9 +221,9 @@ def test_draining_refuses_new_work_and_asks_to_close(client: Client) -> None:
     assert client.get("/v2/health/live").status_code == 200
 
 
-def stalled(client: Client, kind: str) -> bytes:
+def stalled(client: Client, kind: str, more: str = "") -> bytes:
     """Send a request whose body never comes; return the whole answer, up to the server's close."""
-    head = f"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 9\r\n\r\n"
+    head = f"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 9\r\n{more}\r\n"
     port = int(client.url.rpartition(":")[2])
     answer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:

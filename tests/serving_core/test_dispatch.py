@@ -1,8 +1,11 @@
 """Both dispatchers around a model that can be held up."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -24,7 +27,7 @@ SETTINGS = Settings(service="test", model_uri="file:///x", threads=1, max_batch=
 
 
 class Held(Handler):
-    """Doubles numbers, once its gate is open; 13 is bad luck in `preprocess`, 66 in `predict`."""
+    """Doubles numbers, once its gate is open; 13 is bad luck in `preprocess`, 66 and 77 in `predict`."""
 
     inputs = ()
     outputs = ()
@@ -47,6 +50,8 @@ class Held(Handler):
 
     def predict(self, batch: list[int]) -> Sequence[Any]:
         assert self.gate.wait(20)
+        if 77 in batch:
+            raise RequestError(422, "77: send another number")
         if 66 in batch:
             raise ZeroDivisionError("a secret of ours")
         self.computed += batch
@@ -122,6 +127,60 @@ def test_each_of_several_items_has_its_answer_or_error_in_its_own_place(
     assert sorted(handler.computed) == [1, 2, 3]
     logged = [record for record in caplog.records if record.message == "a request failed"]
     assert [record.__dict__["request_id"] for record in logged] == ["id"]
+
+
+@pytest.mark.parametrize("strategy", ["direct", "batched"])
+def test_a_refusal_by_predict_is_its_items_own(strategy: str, caplog: pytest.LogCaptureFixture) -> None:
+    handler = Held()
+    handler.gate.set()
+
+    async def scenario() -> bytes:
+        dispatcher = make(strategy, handler)
+        answer = await dispatcher.answer(work(b"[1,77,3]"))
+        dispatcher.close()
+        return answer.body
+
+    assert asyncio.run(scenario()) == b'[2,"422",6]'
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("strategy", ["direct", "batched"])
+def test_a_request_of_more_items_than_the_queue_holds_is_answered_whole(strategy: str) -> None:
+    handler = Held()
+    handler.gate.set()
+
+    async def scenario() -> bytes:
+        dispatcher = make(strategy, handler, SETTINGS.model_copy(update={"queue_limit": 2}))
+        answer = await dispatcher.answer(work(orjson.dumps([*range(12)])))
+        dispatcher.close()
+        return answer.body
+
+    assert asyncio.run(scenario()) == orjson.dumps([2 * number for number in range(12)])
+
+
+def test_what_a_cancelled_request_held_is_let_go_while_it_lies_in_the_queue() -> None:
+    class Body:
+        """Something whose end can be seen."""
+
+    async def scenario() -> None:
+        workers, gate = Workers(1, "worker"), threading.Event()
+        busy = asyncio.create_task(workers.submit(lambda: gate.wait(20)))
+        body = Body()
+        seen = weakref.ref(body)
+        waiting = asyncio.create_task(workers.submit(partial(id, body)))
+        del body
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        del waiting
+        gc.collect()
+        assert seen() is None
+        gate.set()
+        assert await busy
+        workers.close()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("strategy", ["direct", "batched"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,19 +116,21 @@ def test_a_model_that_is_no_classifier_needs_a_name_and_nothing_else() -> None:
     ("text", "says"),
     [
         (b"{", "not JSON"),
-        (b"[]", "not this model's manifest"),
-        (manifest(name="a/b"), "name"),
+        (b"[]", r"manifest \(input should be an object\)"),
+        (manifest(name="a/b"), "name: input should be letters, digits,"),
+        (manifest(files={"w": 1}), "files.w: input should be an object"),
         (manifest(version="1 "), "version"),
         (manifest(labels=["x"]), "labels"),
         (manifest(labels=["x", "x"]), "differ"),
         (manifest(transform={"resize": 1}), "transform.crop"),
-        (manifest(files={"w": {"sha256": "short"}}), "sha256"),
+        (manifest(files={"w": {"sha256": "short"}}), "sha256: input should be 64 hexadecimal digits"),
     ],
 )
 def test_a_wrong_manifest_is_told_by_field(text: bytes, says: str) -> None:
     with pytest.raises(StartError, match=says) as caught:
         read_classifier(read_manifest(text, "gs://b/model.json"))
     assert str(caught.value).startswith("gs://b/model.json")
+    assert not re.search(r"pattern|instance of|_[A-Z]|\^", str(caught.value))
 
 
 def reader(
@@ -256,6 +259,19 @@ def test_a_request_of_more_items_than_the_queue_holds_is_let_in_alone() -> None:
     assert admission.waiting == 64
     alone.leave()
     assert admission.waiting == 0
+
+
+def test_what_is_given_up_says_nothing_of_service_time() -> None:
+    now = [0.0]
+    admission = Admission(1000, 1000, Metrics(), lambda: now[0])
+    admission.enter()
+    for _ in range(100):
+        place = admission.enter()
+        now[0] += 0.5
+        place.leave()
+    for _ in range(100):
+        admission.enter().leave(answered=False)
+    assert admission.service_s == pytest.approx(0.5, rel=0.01)
 
 
 def test_service_time_is_an_items_and_not_a_requests() -> None:
