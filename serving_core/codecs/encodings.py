@@ -58,7 +58,9 @@ def choose(headers: Headers, query: bytes, signature: Signature) -> Parse:
 def _top_k(query: bytes) -> int | None:
     """Return how many classes are asked for, None where the query does not say; raises RequestError 400."""
     try:
-        sent = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=1)
+        # what a client leaves when it joins nothing to its fields
+        fields = query.strip(b"&").decode("latin-1")
+        sent = parse_qsl(fields, keep_blank_values=True, max_num_fields=1)
     except ValueError:
         raise RequestError(400, "the query has more than one parameter: send top_k once, or none") from None
     if not sent:

@@ -1,6 +1,7 @@
 """The answer of /predict/: an item's object, or a list of them with errors in their own places."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -9,9 +10,16 @@ import orjson
 import pybase64
 
 from serving_core.calls import Answer, Outcome, Signature
-from serving_core.errors import RequestError
+from serving_core.errors import RequestError, fault
+
+MSGPACK = b"application/msgpack"
 
 Written = Mapping[str, Any]
+
+# what is said of one item of several
+UNWRITTEN = "an item's answer could not be written"
+
+log = logging.getLogger("serving_core.codecs.encodings_answer")
 
 
 def write_json(signature: Signature, top_k: int | None, several: bool, outcomes: Sequence[Outcome]) -> Answer:
@@ -19,31 +27,76 @@ def write_json(signature: Signature, top_k: int | None, several: bool, outcomes:
 
     Bytes are written in base64, NaN and infinity as null.
     """
-    content = _content(signature, top_k, several, outcomes)
-    return Answer(orjson.dumps(content, _json_value, orjson.OPT_SERIALIZE_NUMPY))
+    if not several:
+        return Answer(_json(_only(signature, top_k, outcomes)))
+    content = _places(signature, top_k, outcomes)
+    try:
+        return Answer(_json(content))
+    except TypeError:
+        parts = _one_by_one(_json, content)
+        return Answer(b"[" + b",".join(parts) + b"]")
 
 
 def write_msgpack(
     signature: Signature, top_k: int | None, several: bool, outcomes: Sequence[Outcome]
 ) -> Answer:
     """Return the answer in msgpack; else as `write_json`."""
-    packed: bytes = msgpack.packb(_content(signature, top_k, several, outcomes), default=_plain)
-    return Answer(packed, b"application/msgpack")
+    if not several:
+        return Answer(_packed(_only(signature, top_k, outcomes)), MSGPACK)
+    content = _places(signature, top_k, outcomes)
+    try:
+        return Answer(_packed(content), MSGPACK)
+    except (TypeError, ValueError, OverflowError):
+        parts = _one_by_one(_packed, content)
+        return Answer(msgpack.Packer().pack_array_header(len(parts)) + b"".join(parts), MSGPACK)
 
 
-def _content(signature: Signature, top_k: int | None, several: bool, outcomes: Sequence[Outcome]) -> Any:
-    if several:
-        return [_place(signature, top_k, outcome) for outcome in outcomes]
+def _json(content: Any) -> bytes:
+    return orjson.dumps(content, _json_value, orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _packed(content: Any) -> bytes:
+    packed: bytes = msgpack.packb(content, default=_plain)
+    return packed
+
+
+def _only(signature: Signature, top_k: int | None, outcomes: Sequence[Outcome]) -> Written:
     (outcome,) = outcomes
     if isinstance(outcome, RequestError):
         raise outcome
     return _object(signature, top_k, outcome)
 
 
+def _places(signature: Signature, top_k: int | None, outcomes: Sequence[Outcome]) -> list[Written]:
+    return [_place(signature, top_k, outcome) for outcome in outcomes]
+
+
 def _place(signature: Signature, top_k: int | None, outcome: Outcome) -> Written:
+    """Return what one of several is answered; raises RequestError 400 for an idle `top_k`."""
     if isinstance(outcome, RequestError):
         return {"error": outcome.message}
-    return _object(signature, top_k, outcome)
+    try:
+        return _object(signature, top_k, outcome)
+    except RequestError as refusal:
+        if refusal.status == 400 and top_k is not None:
+            raise  # the query's fault, not the item's
+        return {"error": refusal.message}
+    except Exception:
+        log.exception(UNWRITTEN)
+        return {"error": fault().message}
+
+
+def _one_by_one(write: Callable[[Any], bytes], content: Sequence[Written]) -> list[bytes]:
+    """Return each place as it is written, our fault where it cannot be."""
+
+    def written(place: Written) -> bytes:
+        try:
+            return write(place)
+        except Exception:
+            log.exception(UNWRITTEN)
+            return write({"error": fault().message})
+
+    return [written(place) for place in content]
 
 
 def _object(signature: Signature, top_k: int | None, outputs: Mapping[str, Any]) -> Written:

@@ -18,23 +18,17 @@ from serving_core.codecs.encodings_values import (
     placed,
     read_item,
 )
+from serving_core.codecs.growth import Limits, check_json, limits_of
 from serving_core.errors import RequestError
-from serving_core.tensors import BYTES
 
 # Writes outcomes, as a list where its first argument says that the request has several items.
 Write = Callable[[bool, Sequence[Outcome]], Answer]
-
-# An empty list is one byte in msgpack and 64 in memory: no honest request has as many lists and maps.
-MOST_CONTAINERS = 65_536
-# In JSON an empty list is three bytes: only a long body can grow into much.
-LONG_BYTES = 2 * 1024 * 1024
 
 
 def parse_json(signature: Signature, write: Write, body: bytes) -> Call:
     """Take apart one item, or a list of items; raises RequestError 400."""
     _check_not_empty(signature, body)
-    if len(body) > LONG_BYTES:
-        _check_elements(signature, body)
+    check_json(signature, body, len(body))
     try:
         sent = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -46,13 +40,18 @@ def parse_msgpack(signature: Signature, write: Write, body: bytes) -> Call:
     """Take apart one item, or a list of items; raises RequestError 400."""
     _check_not_empty(signature, body)
     try:
-        sent = _unpack(body)
+        sent = _unpack(body, limits_of(signature))
     except (ValueError, msgpack.UnpackException) as error:
         wrong = (
             "it ends too early"
             if isinstance(error, msgpack.OutOfData)
             else str(error) or "no such type, or nested too deep"
         )
+        if "max_array_len" in wrong:
+            count = wrong.partition(" ")[0]
+            raise RequestError(
+                400, f"the msgpack has a list of {count} items: send 1 to {signature.max_items}"
+            ) from None
         raise RequestError(
             400, f"the body is not msgpack ({wrong}): send {hint(signature, packed=True)}"
         ) from None
@@ -84,16 +83,6 @@ def _check_not_empty(signature: Signature, body: bytes) -> None:
         raise RequestError(400, f"the body is empty: send {hint(signature)}")
 
 
-def _check_elements(signature: Signature, body: bytes) -> None:
-    """Raise RequestError 400 where there are more commas than base64, which has none, is set apart by."""
-    encoded = all(spec.datatype == BYTES and not spec.text for spec in signature.inputs)
-    if encoded and body.count(b",") > MOST_CONTAINERS:
-        raise RequestError(
-            400,
-            f"the JSON has more than {MOST_CONTAINERS} elements: send at most {signature.max_items} items",
-        )
-
-
 def _only(signature: Signature, content: bytes) -> Item:
     (spec,) = signature.inputs
     return {spec.name: from_bytes(spec, content)}
@@ -115,7 +104,7 @@ def _call(signature: Signature, write: Write, read: Read, sent: Any) -> Call:
     return Call([placed(take, one) for one in several], partial(write, True))
 
 
-def _unpack(body: bytes) -> Any:
+def _unpack(body: bytes, limits: Limits) -> Any:
     """Return what the body holds; raises ValueError or msgpack.UnpackException."""
     # Room is made for as many elements as a list declares: first see that they are there.
     skipper = msgpack.Unpacker(max_buffer_size=len(body))
@@ -123,13 +112,29 @@ def _unpack(body: bytes) -> Any:
     skipper.skip()
     if skipper.tell() != len(body):
         raise ValueError("something follows its end")
-    count = 0
+    containers = elements = 0
 
     def counted(container: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count > MOST_CONTAINERS:
-            raise ValueError(f"it has more than {MOST_CONTAINERS} lists and maps")
+        nonlocal containers, elements
+        containers += 1
+        elements += len(container)
+        if containers > limits.containers:
+            raise ValueError(f"it has more than {limits.containers} lists and maps")
+        if limits.elements is not None and elements > limits.elements:
+            raise ValueError(f"it has more than {limits.elements} elements")
         return container
 
-    return msgpack.unpackb(body, list_hook=counted, object_hook=counted)
+    return msgpack.unpackb(
+        body,
+        list_hook=counted,
+        object_hook=counted,
+        ext_hook=_no_extension,
+        # a list is counted when it is whole: these hold for those that never are
+        max_array_len=-1 if limits.longest_list is None else limits.longest_list,
+        max_map_len=limits.longest_map,
+        max_ext_len=0,  # a timestamp never reaches the hook
+    )
+
+
+def _no_extension(_code: int, _data: bytes) -> Any:
+    raise ValueError("it has an extension type")

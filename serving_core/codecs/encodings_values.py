@@ -107,5 +107,5 @@ def _numbers(spec: TensorSpec, sent: Any) -> Any:
     )
     if not fits:
         raise RequestError(400, f"the {spec.name} has the wrong shape: send {_form(spec, packed=False)}")
-    (value,) = oip_json.read(spec, [1, *shape], [sent], None)
+    (value,) = oip_json.read(spec, [1, *shape], [sent], None, or_binary=False)
     return value

@@ -17,11 +17,16 @@ BASE64 = "base64"
 TEXT_TYPES = frozenset({None, "str", "np", "pd"})
 
 
-def read(spec: TensorSpec, shape: Sequence[int], data: Any, content_type: str | None) -> Sequence[Any]:
-    """Return one value for each item of a tensor [n, ...] sent as `data`; raises RequestError 400."""
+def read(
+    spec: TensorSpec, shape: Sequence[int], data: Any, content_type: str | None, *, or_binary: bool = True
+) -> Sequence[Any]:
+    """Return one value for each item of a tensor [n, ...] sent as `data`; raises RequestError 400.
+
+    `or_binary` tells that the sender may send binary data instead.
+    """
     elements = _flat(spec.name, shape, data)
     if spec.datatype != BYTES:
-        array = _numbers(spec, elements).reshape(shape if spec.shape else shape[:1])
+        array = _numbers(spec, elements, or_binary).reshape(shape if spec.shape else shape[:1])
         return [array[index, ...] for index in range(shape[0])]
     if not all(type(element) is str for element in elements):
         raise RequestError(400, f"the data of input {spec.name!r} are not all strings: send BYTES as strings")
@@ -58,12 +63,13 @@ def _flat(name: str, shape: Sequence[int], data: Any) -> list[Any]:
     return level
 
 
-def _numbers(spec: TensorSpec, elements: list[Any]) -> NDArray[Any]:
+def _numbers(spec: TensorSpec, elements: list[Any], or_binary: bool) -> NDArray[Any]:
     kinds = set(map(type, elements))
     wanted, allowed = _kinds(spec.datatype)
     if not kinds <= allowed:
+        hint = " (NaN and infinity need binary data)" if or_binary and float in allowed else ""
         raise RequestError(
-            400, f"the data of input {spec.name!r} are not all {wanted}: it is {spec.datatype}"
+            400, f"the data of input {spec.name!r} are not all {wanted}{hint}: it is {spec.datatype}"
         )
     try:
         with np.errstate(over="ignore"):
@@ -79,13 +85,14 @@ def _kinds(datatype: str) -> tuple[str, set[type]]:
     if datatype == "BOOL":
         return "true or false", {bool}
     if datatype.startswith("FP"):
-        return "numbers (NaN and infinity need binary data)", {int, float}
+        return "numbers", {int, float}
     return "whole numbers", {int}
 
 
 def _out_of_range(spec: TensorSpec) -> RequestError:
+    finite = ", NaN and infinity excepted" if spec.datatype.startswith("FP") else ""
     return RequestError(
-        400, f"input {spec.name!r} has a number out of range: send what {spec.datatype} holds"
+        400, f"input {spec.name!r} has a number out of range: send what {spec.datatype} holds{finite}"
     )
 
 

@@ -10,6 +10,7 @@ import orjson
 
 from serving_core.calls import Call, Signature
 from serving_core.codecs import oip_binary, oip_json
+from serving_core.codecs.growth import check_json
 from serving_core.codecs.oip_answer import Wanted, encode
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec
@@ -44,6 +45,7 @@ def parse(signature: Signature, header_bytes: int | None, body: bytes) -> Call:
             f"Inference-Header-Content-Length is {header_bytes} and the body has {len(body)} bytes: "
             "send the length of the JSON in bytes",
         )
+    check_json(signature, body, len(body) if header_bytes is None else header_bytes)
     request = _load(body if header_bytes is None else memoryview(body)[:header_bytes])
     parameters = _parameters("the request", request)
     inputs = _inputs(signature, request, parameters)

@@ -76,7 +76,8 @@ def describe(title: str, version: str, signatures: Sequence[Signature]) -> dict[
             paths[path] = {"post": _predict(signatures[0])}
     for signature in signatures:
         schemas |= schemas_of(signature)
-        paths[f"/{signature.name}/predict"] = {"post": _predict(signature)}
+        for path in (f"/{signature.name}/predict", f"/{signature.name}/predict/"):
+            paths[path] = {"post": _predict(signature)}
         paths[f"/v2/models/{signature.name}/infer"] = {"post": _infer(signature)}
         if signature.version is not None:
             versioned = f"/v2/models/{signature.name}/versions/{signature.version}/infer"

@@ -85,6 +85,7 @@ def test_every_route_is_there() -> None:
         *("/v2/models/{model}", "/v2/models/{model}/ready"),
         *("/v2/models/{model}/versions/{version}", "/v2/models/{model}/versions/{version}/ready"),
         *("/weather/predict", "/pair/predict", "/odd/predict"),
+        *("/weather/predict/", "/pair/predict/", "/odd/predict/"),
         *("/v2/models/weather/infer", "/v2/models/pair/infer", "/v2/models/odd/infer"),
         "/v2/models/weather/versions/1/infer",
     }

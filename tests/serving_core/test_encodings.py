@@ -1,7 +1,6 @@
 """The encodings of /predict/: what is taken apart, what is refused, and how outcomes are written."""
 
 import json
-import struct
 from base64 import b64encode
 from typing import Any
 
@@ -17,7 +16,6 @@ from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec
 
 PICTURE = b"\x00\x01 some bytes \xff"
-LABELS = ("rain", "snow", "hail")
 FORM = "multipart/form-data; boundary=b"
 
 
@@ -172,6 +170,12 @@ def test_a_wrong_query_is_refused(query: str) -> None:
     assert "top_k" in refused(PICTURE, "image/png", query=query.encode()).message
 
 
+@pytest.mark.parametrize("query", [b"top_k=3&", b"top_k=3&&", b"&top_k=3", b"top_k=%33"])
+def test_a_field_left_empty_in_the_query_is_no_parameter(query: bytes) -> None:
+    assert json.loads(parse(PICTURE, "image/png", query=query).encode([{}]).body)["k"] == 3
+    assert json.loads(parse(PICTURE, "image/png", query=b"&").encode([{}]).body)["k"] is None
+
+
 def test_a_top_k_of_any_length_is_taken() -> None:
     call = parse(PICTURE, "image/png", query=b"top_k=" + b"9" * 9000)
     assert json.loads(call.encode([{}]).body)["k"] >= 10**8
@@ -225,31 +229,27 @@ def test_numbers_of_a_wrong_shape_type_or_size_are_refused(grid: Any) -> None:
     assert "grid" in error.message
 
 
-def test_outputs_of_every_kind_are_written() -> None:
-    outputs = {"said": b"hi", "raw": b"\xff", "score": np.array([1, 2], np.float32), "n": np.int64(3)}
-    good = {"who": "me", "grid": [[], []]}
-    answer = parse(dumped(good), "application/json", PAIR).encode([outputs])
-    assert json.loads(answer.body) == {"said": "hi", "raw": "/w==", "score": [1, 2], "n": 3}
-    answer = parse(msgpack.packb(good), "application/msgpack", PAIR).encode([outputs])
-    assert msgpack.unpackb(answer.body) == {"said": "hi", "raw": b"\xff", "score": [1, 2], "n": 3}
-    views = {"score": np.zeros((2, 4), np.float32)[:, ::2], "n": np.array(1)}
-    answer = parse(dumped(good), "application/json", PAIR).encode([views])
-    assert json.loads(answer.body) == {"score": [[0, 0], [0, 0]], "n": 1}
+def test_a_missing_number_is_not_told_of_binary_data_which_predict_has_not() -> None:
+    score = Signature("m", None, "test", (TensorSpec("x", "FP32", (2,)),), (), best, 4)
+    for number in (b"1e999", b"-1e999", b"9" * 400, b"NaN", b"-Infinity"):
+        assert "not JSON" in refused(b'{"x": [1, %s]}' % number, "application/json", score).message
+    assert refused(b'{"x": [1, null]}', "application/json", score).message == (
+        "the data of input 'x' are not all numbers: it is FP32"
+    )
+    for number in (float("nan"), float("inf")):
+        packed = msgpack.packb({"x": [1.0, number]})
+        assert "NaN and infinity excepted" in refused(packed, "application/msgpack", score).message
 
 
-def test_msgpack_cannot_make_more_of_itself_in_memory() -> None:
-    """Lists in lists that each declare as many elements as the body has bytes, and many empty ones."""
-    declared = b"\xdd" + struct.pack(">I", 1_000_000)
-    assert "not msgpack" in refused(declared * 200_000, "application/msgpack").message
-    many = b"\x81\xa6images\xdd" + struct.pack(">I", 1_000_000) + b"\x90" * 1_000_000
-    assert "lists and maps" in refused(many, "application/msgpack").message
+def test_of_a_field_that_is_there_twice_the_last_holds() -> None:
+    body = dumped({"image": "?"})[:-1] + b", " + dumped({"image": base64()})[1:]
+    assert [*parse(body, "application/json").items] == [{"image": PICTURE}]
 
 
-def test_json_cannot_make_much_more_of_itself_in_memory() -> None:
-    many = b'{"images": [' + b"[]," * 1_000_000 + b"[]]}"
-    assert "elements: send at most 4 items" in refused(many, "application/json").message
-    large = base64(bytes(3_000_000))
-    assert len(parse(dumped({"images": [large] * 4}), "application/json").items) == 4
+def test_text_that_is_no_unicode_is_refused() -> None:
+    assert "not JSON" in refused(rb'{"line": "\ud800"}', "application/json", TEXT).message
+    packed = b"\x81\xa4line\xa3\xed\xa0\x80"
+    assert "not msgpack" in refused(packed, "application/msgpack", TEXT).message
 
 
 KINDS = ["application/json", "application/msgpack", "image/png", "text/plain", FORM, "multipart/form-data"]
