@@ -1,44 +1,66 @@
 """uvicorn's HTTP protocol with limits of time, length and number, and with errors in our own form."""
 
 import asyncio
+import logging
+import secrets
 from asyncio.events import TimerHandle
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from itertools import count
 from typing import Any
 
 import orjson
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 # How long a refused client may take to read its answer, and to stop sending.
 LAST_WORDS_S = 1.0
 # Connections that are told, at one time, that there are too many; beyond these they are cut.
 REFUSALS = 128
+# The headers that say where a body ends.
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+
+log = logging.getLogger("serving_core.http.protocol")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one connection, and all of a process's, may take; `refused` is told the reason for each 503."""
+    """What one connection, and all of a process's, may take; `refused` is told the reason for each 503.
+
+    `body_timeout_s` is for the rest of a body that was answered already, and for a client to read an answer.
+    """
 
     header_timeout_s: float = 10.0
+    body_timeout_s: float = 10.0
     header_bytes: int = 65_536
     connections: int = 1024
     refused: Callable[[str], object] = lambda _: None
 
 
+def _refusal_ids() -> Iterator[bytes]:
+    prefix = secrets.token_hex(4)
+    return (f"refused-{prefix}-{number:x}".encode() for number in count(1))
+
+
 class Protocol(HttpToolsProtocol):
     """Adds limits, gives each request's scope an `abandoned` function, and refuses with {"error": …}.
 
-    A timer runs for a new connection and for a request whose headers came in pieces, and for no other.
+    A timer runs for a new connection, for a request whose headers came in pieces, for one that was answered
+    before its body ended, and for an answer that is not read; for a request that comes whole, none.
+    An offer to go on in another protocol (Upgrade) is not taken up.
     """
 
     limits = Limits()
+    ids = _refusal_ids()
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._timer: TimerHandle | None = None
+        self._reading_timer: TimerHandle | None = None
+        self._head_known = False
         self._in_head = False
         self._head_bytes = 0
         self._other_bytes = 0
@@ -63,6 +85,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        self._stop_reading_timer()
         self._abandon()
         super().connection_lost(exc)
 
@@ -75,9 +98,18 @@ class Protocol(HttpToolsProtocol):
             return
         self._read_bytes = len(data)
         was_in_head = self._in_head
-        super().data_received(data)
-        if self._in_head and not self._done:
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._in_head:
             self._head_goes_on(len(data), was_in_head)
+        elif not self._unanswered and self._timer is None:  # what came was the rest of an answered request
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_message_begin(self) -> None:
         """Note that a request's headers are arriving."""
@@ -86,6 +118,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin the request, telling it how to see that its client left; raises ValueError when too long."""
+        if self._head_known:
+            self._in_head = False
+            return
         # Only a long read, or many, can have brought a long head.
         if self._read_bytes + self._head_bytes > self.limits.header_bytes:
             self._check_length()
@@ -99,16 +134,67 @@ class Protocol(HttpToolsProtocol):
             self.scope["abandoned"] = partial(_gone, self.cycle)  # type: ignore[typeddict-unknown-key]  # ours
             self._unanswered.append(self.cycle)
 
+    def on_message_complete(self) -> None:
+        """Tell the request that its body is complete, once it is."""
+        if self.parser.should_upgrade():  # the parser stops here, at the end of the head
+            return
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
+        elif cycle.keep_alive:
+            self._stop_timer()
+
     def on_response_complete(self) -> None:
-        """Go on to the request that was sent next."""
+        """Go on to the request that was sent next, or give the answered one's body a time to end."""
         if self._unanswered:
-            self._unanswered.popleft()
+            cycle = self._unanswered.popleft()
+            if cycle.more_body or not cycle.keep_alive:
+                self._stop_timer()
+                self._timer = self.loop.call_later(self.limits.body_timeout_s, self.transport.abort)
         super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Give the client a time to read what it was answered."""
+        super().pause_writing()
+        self._reading_timer = self.loop.call_later(self.limits.body_timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on writing: the client has read."""
+        self._stop_reading_timer()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close, though the client may not have read all: to close politely would wait for it for ever."""
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, and close: where the next request would begin is unknown."""
         if not self._done:
             self._refuse(400, f"{msg.rstrip('.')}: send HTTP/1.1")
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Parse; the parser stops where an offer to change the protocol ends, and is made to read on."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as offer:
+                self._await_body()
+                data = memoryview(data)[offer.args[0] :]
+            else:
+                return
+
+    def _await_body(self) -> None:
+        """Parse on from a request's body: a new parser is told the head once more, without the offer."""
+        lines = [b"POST / HTTP/1.1"]
+        lines += [b"%s: %s" % (name, value) for name, value in self.headers if name in FRAMING]
+        if not self.cycle.keep_alive:
+            lines.append(b"connection: close")
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self._head_known = True
+        self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+        self._head_known = False
 
     def _head_goes_on(self, length: int, was_in_head: bool) -> None:
         self._head_bytes += length
@@ -127,7 +213,7 @@ class Protocol(HttpToolsProtocol):
             allowed_s = self.limits.header_timeout_s
             self._refuse(408, f"the headers took over {allowed_s:g} s: send a request in one go")
         else:
-            self.transport.close()
+            self.transport.abort()
 
     def _check_length(self) -> None:
         length = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -152,26 +238,34 @@ class Protocol(HttpToolsProtocol):
         self._done = True
         self._stop_timer()
         content = orjson.dumps({"error": message})
+        request_id = next(self.ids)
         retry = b"retry-after: 1\r\n" if status == 503 else b""
         head = b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
         head += b"content-type: application/json\r\n%scontent-length: %d\r\n" % (retry, len(content))
+        head += b"x-request-id: %s\r\n" % request_id
+        log.debug("refused", extra={"request_id": request_id.decode(), "status": status})
         self.transport.write(head + b"connection: close\r\n\r\n" + content)
         if self._unanswered:  # those before it get no answer, as what came after them was not HTTP
             self._abandon()
             self.transport.close()
-            return
-        self.transport.write_eof()
-        self._timer = self.loop.call_later(LAST_WORDS_S, self.transport.close)
+        else:
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(LAST_WORDS_S, self.transport.abort)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+    def _stop_reading_timer(self) -> None:
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
+
 
 def limited(limits: Limits) -> type[Protocol]:
     """Return the protocol with limits of its own."""
-    return type("Limited", (Protocol,), {"limits": limits})
+    return type("Limited", (Protocol,), {"limits": limits, "ids": _refusal_ids()})
 
 
 def _gone(cycle: RequestResponseCycle) -> bool:

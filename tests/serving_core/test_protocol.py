@@ -1,79 +1,22 @@
 """The limits of connections and headers, on real sockets around an app that answers with what it was sent."""
 
-import asyncio
 import contextlib
-import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-import uvicorn
 
-from serving_core.http.protocol import REFUSALS, Limits, limited
+from serving_core.http.protocol import REFUSALS, Limits
+from tests.serving_core.echo_service import GET, LONG_BYTES, bodies, read_all, read_answer, refusal, serving
 
 HEADER_BYTES = 4096
-GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the path and the body's length; `/slow` takes its time."""
-    length, more = 0, True
-    while more:
-        message = await receive()
-        length += len(message.get("body", b""))
-        more = message.get("more_body", False)
-    if scope["path"] == "/slow":
-        await asyncio.sleep(0.6)
-    body = json.dumps([scope["path"], length]).encode()
-    headers = [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-@contextlib.contextmanager
-def serving(limits: Limits) -> Iterator[Callable[[], socket.socket]]:
-    """Serve with these limits; gives a function that connects."""
-    options: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False, "loop": "uvloop"}
-    server = uvicorn.Server(uvicorn.Config(echo, http=limited(limits), ws="none", **options))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        try:
-            yield lambda: socket.create_connection(listener.getsockname(), timeout=10)
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture(scope="module")
 def connect() -> Iterator[Callable[[], socket.socket]]:
     with serving(Limits(header_timeout_s=0.3, header_bytes=HEADER_BYTES)) as connects:
         yield connects
-
-
-def read_all(client: socket.socket) -> bytes:
-    answer = b""
-    while piece := client.recv(65536):
-        answer += piece
-    return answer
-
-
-def refusal(answer: bytes) -> tuple[int, str, str]:
-    """Return the status, the headers and the error of an answer."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    content = json.loads(body)
-    assert content.keys() == {"error"}
-    assert b"connection: close" in head
-    return int(head.split()[1]), head.decode(), content["error"]
-
-
-def bodies(answers: bytes) -> list[Any]:
-    return [json.loads(part.partition(b"\r\n\r\n")[2]) for part in answers.split(b"HTTP/1.1 200 OK")[1:]]
 
 
 def test_headers_that_do_not_come_to_an_end_are_answered_with_408(
@@ -111,7 +54,7 @@ def test_a_connection_kept_alive_is_not_timed_by_the_limit_for_headers(
     with connect() as client:
         for _ in range(2):
             client.sendall(GET)
-            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+            assert read_answer(client).startswith(b"HTTP/1.1 200")
             time.sleep(0.5)
 
 
@@ -165,6 +108,15 @@ def test_what_is_not_http_is_refused(connect: Callable[[], socket.socket]) -> No
     assert error == "Invalid HTTP request received: send HTTP/1.1"
 
 
+def test_each_refusal_has_an_id_of_its_own(connect: Callable[[], socket.socket]) -> None:
+    heads = set()
+    for _ in range(3):
+        with connect() as client:
+            client.sendall(b"hello\r\n\r\n")
+            heads.add(refusal(read_all(client))[1])
+    assert len(heads) == 3
+
+
 def test_a_connection_too_many_is_told_so_and_a_place_that_is_free_is_given() -> None:
     reasons: list[str] = []
     with serving(Limits(connections=2, refused=reasons.append)) as connects, contextlib.ExitStack() as open_:
@@ -196,3 +148,88 @@ def test_far_too_many_connections_are_cut() -> None:
                 assert client.recv(1) == b""
         clients[0].sendall(GET)
         assert clients[0].recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def early(length: int) -> bytes:
+    return b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
+
+
+def test_a_body_that_does_not_end_after_its_answer_is_not_waited_for() -> None:
+    with serving(Limits(body_timeout_s=0.3)) as connects, connects() as client:
+        client.sendall(early(1000))
+        assert read_answer(client).startswith(b"HTTP/1.1 200")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(40):
+                client.sendall(b".")
+                time.sleep(0.05)
+            raise AssertionError("the connection is still open")
+
+
+def test_a_body_that_ends_after_its_answer_leaves_the_connection_open() -> None:
+    with serving(Limits(body_timeout_s=0.3)) as connects, connects() as client:
+        for _ in range(2):
+            client.sendall(early(10))
+            assert read_answer(client).startswith(b"HTTP/1.1 200")
+            client.sendall(b"." * 10)
+            time.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    ("request_", "rest"), [(early(10), b"." * 10), (GET, b"\r\n")], ids=["a body", "an empty line"]
+)
+def test_a_connection_that_ends_an_answered_request_is_kept_as_long_as_any_other(
+    request_: bytes, rest: bytes
+) -> None:
+    with serving(Limits(), keep_alive_s=0.3) as connects, connects() as client:
+        client.sendall(request_)
+        assert read_answer(client).startswith(b"HTTP/1.1 200")
+        client.sendall(rest)
+        assert client.recv(4096) == b""
+
+
+def test_a_request_may_take_longer_than_a_connection_is_kept() -> None:
+    with serving(Limits(), keep_alive_s=0.5) as connects, connects() as client:
+        for request in (GET, GET.replace(b"/a", b"/slow")):
+            client.sendall(request)
+            assert read_answer(client).startswith(b"HTTP/1.1 200")
+
+
+def check_the_place_becomes_free(connects: Callable[[], socket.socket]) -> None:
+    """The only place there is: the client that has it does not read, and sees nothing."""
+    for _ in range(50):
+        with connects() as other, contextlib.suppress(ConnectionError):
+            other.sendall(GET)
+            if other.recv(4096).startswith(b"HTTP/1.1 200"):
+                return
+        time.sleep(0.1)
+    raise AssertionError("the connection is still held")
+
+
+LONG = GET.replace(b"/a", b"/long")
+
+
+def test_a_client_that_does_not_read_is_cut() -> None:
+    with serving(Limits(connections=1, body_timeout_s=0.3)) as connects, connects() as client:
+        client.sendall(LONG * 10)
+        check_the_place_becomes_free(connects)
+
+
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=["kept", "closing"])
+def test_a_client_that_does_not_read_the_last_of_an_answer_is_cut(more: bytes) -> None:
+    limits = Limits(connections=1, body_timeout_s=0.3)
+    with serving(limits, keep_alive_s=0.3) as connects, connects() as client:
+        client.sendall(LONG[:-2] + more + b"\r\n")
+        taken = 0
+        while taken < LONG_BYTES[0]:  # so little is left that the server need not wait to write it
+            taken += len(client.recv(4096))
+        check_the_place_becomes_free(connects)
+
+
+def test_a_client_that_has_read_a_long_answer_keeps_its_connection() -> None:
+    with serving(Limits(body_timeout_s=1.5)) as connects, connects() as client:
+        for _ in range(2):
+            client.sendall(LONG)
+            taken = 0
+            while taken < sum(LONG_BYTES):
+                taken += len(client.recv(65536))
+            time.sleep(2)
