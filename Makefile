@@ -19,9 +19,9 @@ bench: .venv/installed
 test: check
 	$(BIN)/python -m pytest
 
-# a hundred thousand hostile requests to each service; nightly, an hour or so
+# a hundred thousand hostile cases over HTTP, a third to each service, and as many inputs to the readers in process
 fuzz: .venv/installed
-	FUZZ_CASES=100000 $(BIN)/python -m pytest tests/fuzz --timeout 14400
+	FUZZ_CASES=100000 $(BIN)/python -m pytest -rP tests/fuzz --timeout 14400
 
 check: .venv/installed
 	$(BIN)/ruff check .

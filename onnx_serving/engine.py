@@ -36,7 +36,10 @@ class OnnxEngine:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - its exceptions share no base class but this
             cause = str(error).splitlines()[0]
-            raise StartError(f"{path.name} is no graph that ONNX Runtime can open ({cause})") from None
+            raise StartError(
+                f"{path.name} is no graph that ONNX Runtime can open ({cause}): "
+                "publish the model again, or give ONNX_MODEL_URI the address of a graph"
+            ) from None
         inputs = [given.name for given in self._session.get_inputs()]
         outputs = {made.name: made.shape for made in self._session.get_outputs()}
         if inputs != ["image"] or outputs.get("logits", [0])[-1] != len(classifier.labels):

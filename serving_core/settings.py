@@ -2,15 +2,17 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving_core.cores import usable_cores
 from serving_core.errors import StartError
+from serving_core.models.addresses import shown_whole
 
 MIB = 1024 * 1024
 # Beyond this, threads of one interpreter wait for one another more than they compute.
@@ -18,6 +20,11 @@ MOST_THREADS = 32
 # name=value, with names that stand in a path without being encoded
 _PAIR = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)")
 NAMED_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*=[a-z]+://.+")
+# a signed address may hold commas of its own
+_BEFORE_NAMED_MODEL = re.compile(rf"\s*,\s*(?={NAMED_MODEL.pattern})")
+_PATH = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*=)?(/.+)")
+# scheme, name and password, host and port, path
+_GATEWAY = r"^(https?://([^/?#@\s]+@)?(\[[0-9a-fA-F:.]+\]|[^/?#@:\[\]\s]+)(:[0-9]{1,5})?(/[^?#@\s]*)?)?$"
 
 
 def _default_cache() -> Path:
@@ -41,6 +48,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
     service: str
+    model_uri_variable: str = "MODEL_URI"
     model_uri: str = Field(
         min_length=1,
         description="The model's address, gs://bucket/folder/file, file:///path or https://host/path; or "
@@ -61,7 +69,8 @@ class Settings(BaseSettings):
     )
     local_store: str | None = Field(
         default=None,
-        pattern=r"^[^=/]+=https?://[^/]+/?$",
+        pattern=r"^[^=/]+=https?://[^/?#@\s]+/?$",
+        json_schema_extra={"form": "bucket=http://host:port"},
         description="bucket=http://host:port: gs:// addresses in this bucket go to a stand-in there.",
     )
     store_timeout_s: float = Field(
@@ -73,13 +82,16 @@ class Settings(BaseSettings):
     )
     max_items: int = Field(default=64, ge=1, le=4096, description="The most items in one request.")
     max_connections: int = Field(
-        default=1024, ge=1, description="Connections a process holds at once; more are refused with 503."
+        default=1024,
+        ge=1,
+        le=1_000_000,
+        description="Connections a process holds at once; more are refused with 503.",
     )
     header_timeout_s: float = Field(
-        default=10.0, gt=0, description="How long a request's headers may take to arrive."
+        default=10.0, gt=0, le=3600, description="How long a request's headers may take to arrive."
     )
     body_timeout_s: float = Field(
-        default=10.0, gt=0, description="How long a request's body may take to arrive."
+        default=10.0, gt=0, le=3600, description="How long a request's body may take to arrive."
     )
     request_timeout_ms: int = Field(
         default=30_000,
@@ -119,7 +131,8 @@ class Settings(BaseSettings):
     )
     pushgateway: str = Field(
         default="",
-        pattern=r"^(https?://[^\s]+)?$",
+        pattern=_GATEWAY,
+        json_schema_extra={"form": "http://host:port or https://name:password@host:port"},
         description="A Prometheus Pushgateway's address, to push the metrics to as well.",
     )
     push_interval_s: float = Field(
@@ -131,30 +144,55 @@ class Settings(BaseSettings):
 
 
 def load_settings(service: str, model_uri_variable: str) -> Settings:
-    """Read the settings of `service` from the environment; raises StartError naming each wrong variable."""
+    """Read the settings of `service` from the environment; raises StartError naming each wrong variable.
+
+    What may be secret in an address is not shown.
+    """
     uri = os.environ.get(model_uri_variable, "")
     if not uri:
         raise StartError(
             f"{model_uri_variable} is not set: give the model's address, such as gs://bucket/folder/file"
         )
     try:
-        return Settings(service=service, model_uri=uri)
+        settings = Settings(service=service, model_uri_variable=model_uri_variable, model_uri=uri)
     except ValidationError as error:
-        faults = [
-            f"{str(fault['loc'][0]).upper()}={fault['input']!r}: {fault['msg'].lower()}"
-            for fault in error.errors()
-        ]
-        raise StartError("wrong setting: " + "; ".join(faults)) from None
+        # a default that is derived from what is wrong is no fault of its own
+        faults = [fault for fault in error.errors() if fault["type"] != "default_factory_not_called"]
+        raise StartError("wrong setting: " + "; ".join(map(_in_words, faults))) from None
+    model_addresses(settings)
+    handler_names(settings)
+    return settings
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    name, given = str(fault["loc"][0]), fault["input"]
+    form = form_of(name)
+    if form is None:
+        return f"{name.upper()}={given!r}: {fault['msg'].lower()}"
+    return f"{name.upper()}={shown_whole(given)!r}: input should be {form}"
+
+
+def form_of(name: str) -> str | None:
+    """Return in words what the setting `name` must look like, None where its type says so."""
+    extra = Settings.model_fields[name].json_schema_extra
+    return str(extra["form"]) if isinstance(extra, dict) else None
 
 
 def model_addresses(settings: Settings) -> Mapping[str | None, str]:
     """Return each model's address by its name, None standing for the name that its manifest gives.
 
-    Raises StartError for pairs that are malformed or name a model twice.
+    Raises StartError for paths in an address's place, and for pairs that are malformed or name a model twice.
     """
-    if not NAMED_MODEL.match(settings.model_uri):
-        return {None: settings.model_uri}
-    return _pairs("the model's address", settings.model_uri, "name=gs://bucket/folder/file")
+    variable, parts = settings.model_uri_variable, _BEFORE_NAMED_MODEL.split(settings.model_uri.strip())
+    for part in parts:
+        path = _PATH.fullmatch(part)
+        if path is not None:
+            raise StartError(
+                f"{variable} has a path, {part!r}, and no address: write {path[1] or ''}file://{path[2]}"
+            )
+    if len(parts) == 1 and not NAMED_MODEL.match(parts[0]):
+        return {None: parts[0]}
+    return _pairs(variable, parts, "name=gs://bucket/folder/file")
 
 
 def handler_names(settings: Settings) -> Mapping[str | None, str]:
@@ -163,16 +201,18 @@ def handler_names(settings: Settings) -> Mapping[str | None, str]:
         return {}
     if "=" not in settings.handler:
         return {None: settings.handler}
-    return _pairs("HANDLER", settings.handler, "name=package.module:Class")
+    return _pairs(
+        "HANDLER", [part.strip() for part in settings.handler.split(",")], "name=package.module:Class"
+    )
 
 
-def _pairs(variable: str, text: str, form: str) -> dict[str | None, str]:
+def _pairs(variable: str, parts: Iterable[str], form: str) -> dict[str | None, str]:
     found: dict[str | None, str] = {}
-    for part in text.split(","):
-        match = _PAIR.fullmatch(part.strip())
+    for part in parts:
+        match = _PAIR.fullmatch(part)
         if match is None:
             raise StartError(
-                f"{variable} has the part {part.strip()!r}: write {form}, with commas between pairs"
+                f"{variable} has the part {shown_whole(part)!r}: write {form}, with commas between pairs"
             )
         name, value = match.groups()
         if name in found:

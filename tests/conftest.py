@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +83,14 @@ def published(model_store: str, graph: Path) -> str:
 def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
     """Starts a service process, launch(name, **environment); all are ended at the end."""
     cache = tmp_path_factory.mktemp("cache")
-    started: list[Running] = []
+    with ExitStack() as ends:  # one that does not end keeps no other from it
 
-    def launch_one(name: str, **environment: str) -> Running:
-        started.append(start(name, cache, **environment))
-        return started[-1]
+        def launch_one(name: str, **environment: str) -> Running:
+            running = start(name, cache, **environment)
+            ends.callback(running.end)
+            return running
 
-    yield launch_one
-    for running in started:
-        running.end()
+        yield launch_one
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,14 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from serving_core.errors import StartError
 
+# they stand in paths
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+DIGEST = r"^[0-9a-f]{64}$"
+FORMS = {NAME: "letters, digits, '.', '_' and '-', a letter or digit first", DIGEST: "64 hexadecimal digits"}
 Channel = Annotated[float, Field(allow_inf_nan=False)]
 Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -64,15 +69,14 @@ class _Transform(BaseModel):
 
 
 class _File(BaseModel):
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: str = Field(pattern=DIGEST)
 
 
 class _Manifest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    # it stands in paths
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=NAME)
+    version: str | None = Field(default=None, pattern=NAME)
     files: dict[str, _File] = Field(default_factory=dict)
 
 
@@ -116,7 +120,20 @@ def read_classifier(manifest: Manifest) -> Classifier:
 
 
 def _no_manifest(source: str, error: ValidationError) -> StartError:
-    faults = [
-        ".".join(str(part) for part in fault["loc"]) + ": " + fault["msg"].lower() for fault in error.errors()
-    ]
+    faults = [": ".join(filter(None, [_field(fault), _in_words(fault)])) for fault in error.errors()]
     return StartError(f"{source} is not this model's manifest ({'; '.join(faults)}): publish the model again")
+
+
+def _field(fault: ErrorDetails) -> str:
+    return ".".join(str(part) for part in fault["loc"])
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    match fault["type"]:
+        case "string_pattern_mismatch":
+            return f"input should be {FORMS[fault['ctx']['pattern']]}"
+        case "model_type":
+            return "input should be an object"
+        case "value_error":
+            return str(fault["ctx"]["error"])
+    return fault["msg"][:1].lower() + fault["msg"][1:]

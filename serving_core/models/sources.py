@@ -117,7 +117,9 @@ def _credentials() -> Any:
     import google.auth
     from google.oauth2.credentials import Credentials
 
-    token = os.environ.get("CLOUDSDK_AUTH_ACCESS_TOKEN")
+    token = os.environ.get("CLOUDSDK_AUTH_ACCESS_TOKEN", "").strip()
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise StoreError("CLOUDSDK_AUTH_ACCESS_TOKEN is no access token: set what gcloud prints, alone")
     if token:
         return Credentials(token)  # type: ignore[no-untyped-call]  # google-auth types it not
     try:
@@ -206,6 +208,8 @@ def _connection_faults() -> Iterator[None]:
         urllib3.exceptions.HTTPError,
     ) as error:
         raise Transient(_one_line(error)) from None
+    except requests.exceptions.InvalidHeader:  # it is shown whole there, and may be a secret
+        raise Refused("a header of the request is malformed") from None
     except requests.exceptions.RequestException as error:
         raise Refused(_one_line(error)) from None
 

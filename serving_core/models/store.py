@@ -219,12 +219,16 @@ def _crc32c(path: Path) -> str:
 
 def _local(uri: str, path: Path) -> Pulled:
     try:
+        if path.is_dir():
+            raise StoreError(f"{uri} is a folder: give the address of the model's file in it")
         if path.stat().st_size == 0:
             raise StoreError(f"{uri} is empty: publish it again")
         with path.open("rb"):
             return Pulled(path, verified=False, cached=True)
     except FileNotFoundError:
         raise StoreError(f"{uri} does not exist: correct the address or make the file") from None
+    except ValueError:  # a character that no path has
+        raise StoreError(f"{uri} is malformed: give file:///path") from None
     except OSError as error:
         raise StoreError(
             f"{uri} cannot be read ({error.strerror}): grant this service's user read access"

@@ -1,6 +1,7 @@
 """The listening socket: bound before anything else, and closed without cutting anybody off."""
 
 import ctypes
+import errno
 import resource
 import socket
 import struct
@@ -30,13 +31,20 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         # Now and not later: two sockets may be bound to one port while neither listens.
         listener.listen(BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
-        raise StartError(
-            f"cannot listen on HOST={host} PORT={port} ({error.strerror}): "
-            "stop what listens there or set another PORT"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise StartError(f"cannot listen on HOST={host} PORT={port} ({reason}): {_remedy(error)}") from None
     return listener
+
+
+def _remedy(error: OSError | UnicodeError) -> str:
+    match error:
+        case OSError(errno=errno.EADDRINUSE):
+            return "stop what listens there or set another PORT"
+        case OSError(errno=errno.EACCES):
+            return "set a PORT from 1024 on"
+    return "set HOST to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all of them"
 
 
 def allow_connections(count: int) -> None:

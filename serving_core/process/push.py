@@ -4,13 +4,17 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from http.client import HTTPException
+from urllib.parse import unquote
 
 from prometheus_client import CollectorRegistry, push_to_gateway
+from prometheus_client.exposition import basic_auth_handler, default_handler
 
-from serving_core.models.addresses import shown
 from serving_core.settings import Settings
 
+# What prometheus_client calls with url, method, timeout, headers and data.
+Handler = Callable[[str, str, float | None, list[tuple[str, str]], bytes], Callable[[], None]]
 # The longest that a push, and so the end of a service, may take.
 TIMEOUT_S = 2.0
 
@@ -27,7 +31,7 @@ class Pusher:
         self, source: Callable[[], CollectorRegistry], address: str, job: str, interval_s: float
     ) -> None:
         self._source = source
-        self._address = address
+        self._address, self._handler = _without_user(address)
         self._job = job
         self._interval_s = interval_s
         self._out = False
@@ -49,16 +53,27 @@ class Pusher:
         instance = {"instance": socket.gethostname()}
         try:
             push_to_gateway(
-                self._address, self._job, self._source(), grouping_key=instance, timeout=TIMEOUT_S
+                self._address, self._job, self._source(), instance, timeout=TIMEOUT_S, handler=self._handler
             )
         except (OSError, HTTPException, ValueError, RuntimeError) as error:
             if not self._out:
-                log.warning("cannot push metrics to %s: %s", shown(self._address), error)
+                log.warning("cannot push metrics to %s: %s", self._address, error)
             self._out = True
             return
         if self._out:
-            log.info("metrics are pushed to %s again", shown(self._address))
+            log.info("metrics are pushed to %s again", self._address)
         self._out = False
+
+
+def _without_user(address: str) -> tuple[str, Handler]:
+    """Take the name and password out of an address and into a handler that sends them."""
+    scheme, slashes, rest = address.partition("//")
+    user, at, place = rest.rpartition("@")
+    if not at:
+        return address, default_handler
+    name, _, password = user.partition(":")
+    handler = partial(basic_auth_handler, username=unquote(name), password=unquote(password))
+    return scheme + slashes + place, handler
 
 
 class Nothing:

@@ -1,5 +1,6 @@
 """A worker process's tie to its supervisor: the listener it was handed, and a channel between the two."""
 
+import logging
 import os
 import socket
 import threading
@@ -9,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 READY = b"r"
+
+log = logging.getLogger("serving_core.process.seat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Seat:
                 self.channel.recv(1)
             stop()
             time.sleep(patience_s)
+            log.error("this worker did not stop within %g s: it ends with what it was doing", patience_s)
             os._exit(1)
 
         threading.Thread(target=wait, name="seat", daemon=True).start()

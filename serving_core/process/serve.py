@@ -36,6 +36,10 @@ def run(
         signal.signal(number, lambda *_: os._exit(0))
     arguments = sys.argv[1:]
     seat = take_seat(arguments)
+    if seat is None:
+        # Only a supervisor says where workers count together: in a folder from elsewhere counts would stay.
+        for variable in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+            os.environ.pop(variable, None)
     if seat is None and arguments not in ([], ["loop"], ["validate"]):
         print(f"usage: python -m {service}_serving [loop | validate]", file=sys.stderr)
         sys.exit(2)

@@ -43,11 +43,13 @@ class DrainingServer(uvicorn.Server):
         self._announced = seat is None
         # Whether nobody takes connections any more once this process stops to.
         self._last = seat is None
+        # Items that were accepted, and not answered when the grace period was over.
+        self.unanswered = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal ends without waiting. The signal is not raised again: we exit 0."""
         del frame
-        if self._service.lifecycle.draining and sig in (signal.SIGINT, signal.SIGTERM):
+        if self.should_exit and sig in (signal.SIGINT, signal.SIGTERM):
             self.force_exit = True
         self._drain()
 
@@ -64,34 +66,67 @@ class DrainingServer(uvicorn.Server):
         """End too when the service cannot go on."""
         self._service.metrics.refresh()
         lifecycle = self._service.lifecycle
-        if not self._announced and lifecycle.ready and not lifecycle.draining:
+        if not self._announced and lifecycle.ready and not self.should_exit:
             await self._announce()
         return await super().on_tick(counter) or not self._service.alive()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain, close the listener, let requests on the wire be refused politely, then close the rest."""
+        """Drain, close the listener, let requests on the wire be refused politely, then close the rest.
+
+        Where siblings go on, the listener is left to them first, so that nobody is refused who need not be.
+        """
         service, settings = self._service, self._service.settings
+        if not self._last:
+            self._leave()
+            await asyncio.sleep(ACCEPT_S)
         service.lifecycle.draining = True
         began = monotonic()
         give_up = began + settings.grace_s
         if service.lifecycle.failure is None:
-            await self._until(lambda: service.admission.waiting == 0, give_up)
-            await self._until(lambda: False, min(give_up, began + settings.drain_linger_s))
+            await self._until(lambda: service.admission.waiting == 0 and not self._unsent(), give_up)
+            self._count_unanswered()
+            if self._last:
+                await self._until(lambda: False, min(give_up, began + settings.drain_linger_s))
         if self._last and self.servers:
             for listener in sockets or []:
                 stop_admitting(listener)
             await asyncio.sleep(ACCEPT_S)
-        for server in self.servers:
-            server.close()
+        self._leave()
         await self._until(lambda: not self.server_state.connections, monotonic() + LAST_WORDS_S)
+        if self.unanswered:
+            for task in list(self.server_state.tasks):
+                task.cancel()  # each tells its client so
         self.config.timeout_graceful_shutdown = 1
         await super().shutdown(sockets)
         if self.force_exit:  # the lifespan ends in order however urgent the end is
             await self.lifespan.shutdown()
 
+    def _unsent(self) -> bool:
+        """Tell whether an answer is still being read by its client."""
+        return any(
+            connection.transport.get_write_buffer_size() > 0
+            for connection in self.server_state.connections
+            if not connection.transport.is_closing()
+        )
+
     def _drain(self) -> None:
-        self._service.lifecycle.draining = True
+        self._service.lifecycle.draining |= self._last
         self.should_exit = True
+
+    def _leave(self) -> None:
+        for server in self.servers:
+            server.close()
+
+    def _count_unanswered(self) -> None:
+        if self.force_exit:
+            return
+        self.unanswered = self._service.admission.waiting
+        if self.unanswered:
+            log.error(
+                "%d accepted items were not answered within GRACE_S=%g: raise it, or lower QUEUE_LIMIT",
+                self.unanswered,
+                self._service.settings.grace_s,
+            )
 
     async def _announce(self) -> None:
         """Take a place among the workers that serve."""
@@ -112,6 +147,7 @@ class DrainingServer(uvicorn.Server):
 
     async def _until(self, done: Callable[[], bool], give_up: float) -> None:
         while not done() and monotonic() < give_up and not self.force_exit:
+            self._service.metrics.refresh()
             await asyncio.sleep(POLL_S)
 
 
@@ -138,6 +174,8 @@ def serve(
         cannot = "cannot go on" if service.lifecycle.ready else "cannot start"
         log.error("%s: %s", cannot, service.lifecycle.failure)
         return 1
+    if server.unanswered:
+        return 1
     if seat is None:
         log.info("stopped")
     return 0
@@ -147,6 +185,7 @@ def _config(app: ASGIApp, service: Service) -> uvicorn.Config:
     settings = service.settings
     limits = Limits(
         header_timeout_s=settings.header_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
         connections=settings.max_connections,
         refused=lambda reason: service.metrics.dropped.labels(reason).inc(),
     )

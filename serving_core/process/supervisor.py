@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from serving_core.errors import StartError
 from serving_core.metrics import shared_registry
 from serving_core.process.listener import listen
-from serving_core.process.push import pusher_of
+from serving_core.process.push import Nothing, Pusher, pusher_of
 from serving_core.process.seat import READY, Seat
 from serving_core.settings import Settings
 
@@ -62,6 +62,8 @@ class Supervisor:
     workers: int
     patience_s: float
     failed: bool = False
+    _hurried: bool = False
+    _serving: set[Worker] = field(default_factory=set)
     _running: set[Worker] = field(default_factory=set)
     _deaths: int = 0
     _proven: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,21 +96,23 @@ class Supervisor:
             try:
                 worker = await self._start(late=self._proven.is_set())
             except OSError as error:
-                self._fail(
-                    f"cannot go on: no worker could be started ({error}): allow more processes or memory"
-                )
-                return
+                await self._not_started(error)
+                continue
             ready_s = await self._ready(worker)
             status = await worker.process.wait()
             self._running.discard(worker)
+            self._serving.discard(worker)
             worker.channel.close()
             mark_process_dead(worker.process.pid, self.metrics_folder)  # type: ignore[no-untyped-call]  # untyped
             if not self._stopping.is_set():
                 await self._died(worker, status, ready_s)
+            elif status and not self._hurried and not self.failed:
+                self._fail(f"a worker ended with status {status} while the service stopped")
 
     async def _start(self, late: bool) -> Worker:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with ExitStack() as failing, theirs:
+            failing.enter_context(ours)
             arguments = Seat(self.listener, theirs, late).arguments()
             process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -117,6 +121,7 @@ class Supervisor:
                 pass_fds=(self.listener.fileno(), theirs.fileno()),
                 process_group=0,  # what a terminal sends to all is ours to pass on
             )
+            failing.pop_all()
         ours.setblocking(False)
         worker = Worker(process, ours)
         self._running.add(worker)
@@ -130,6 +135,7 @@ class Supervisor:
         with suppress(ConnectionError):
             if await loop.sock_recv(worker.channel, 1) == READY:
                 self._proven.set()
+                self._serving.add(worker)
                 return loop.time()
         return None
 
@@ -143,12 +149,26 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         if ready_s is not None and loop.time() - ready_s > STABLE_S:
             self._deaths = 0
+        message = "a worker died and is replaced"
+        if status == -signal.SIGBUS:  # the files of metrics are mapped into memory
+            message += f": make room in {self.metrics_folder}, or set TMPDIR to a larger folder"
+        await self._again(message, {"pid": worker.process.pid, "status": status})
+
+    async def _not_started(self, error: OSError) -> None:
+        message = f"no worker could be started ({error}): allow more processes, files or memory"
+        if self._proven.is_set():
+            await self._again(message, {})
+        else:
+            self._fail(f"cannot start: {message}")
+
+    async def _again(self, message: str, extra: Mapping[str, int]) -> None:
+        """Count a death and wait before the next start; give up where many died and nobody serves."""
         self._deaths += 1
-        if self._deaths > DEATHS + self.workers:
+        if self._deaths > DEATHS + self.workers and not self._serving:
             self._fail(f"cannot go on: {self._deaths} workers died in a row: see what was logged before")
             return
-        log.error("a worker died and is replaced", extra={"pid": worker.process.pid, "status": status})
-        backoff_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (self._deaths - 1))
+        log.error(message, extra=extra)
+        backoff_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._deaths - 1, 10))
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), backoff_s)
 
@@ -166,12 +186,24 @@ class Supervisor:
     def _stop(self) -> None:
         """Stop in order; when told again, without waiting for what was accepted."""
         if self._stopping.is_set():
+            self._hurried = True
             self._signal_all(signal.SIGTERM)
         self._stopping.set()
 
     def _signal_all(self, number: signal.Signals) -> None:
         for worker in self._running:
             worker.signal(number)
+
+
+async def _to_the_end(supervisor: Supervisor, pusher: Pusher | Nothing) -> int:
+    """Run the supervisor and push a last time; a signal that comes after all that has nothing left to end."""
+    try:
+        return await supervisor.run()
+    finally:
+        await asyncio.to_thread(pusher.close)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
 
 def supervise(settings: Settings) -> int:
@@ -184,7 +216,6 @@ def supervise(settings: Settings) -> int:
         folder = tempfile.mkdtemp(prefix="metrics-")
     except OSError as error:
         raise StartError(f"no folder for the workers' metrics ({error}): set TMPDIR to one") from None
-    pusher = pusher_of(settings, partial(shared_registry, folder))
     try:
         supervisor = Supervisor(
             command=[sys.executable, *sys.orig_argv[1:]],
@@ -194,9 +225,8 @@ def supervise(settings: Settings) -> int:
             workers=settings.workers,
             patience_s=settings.grace_s + settings.drain_linger_s + MARGIN_S,
         )
-        status = asyncio.run(supervisor.run())
+        status = asyncio.run(_to_the_end(supervisor, pusher_of(settings, partial(shared_registry, folder))))
     finally:
-        pusher.close()
         shutil.rmtree(folder, ignore_errors=True)
     if status == 0:
         log.info("stopped")

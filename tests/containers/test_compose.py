@@ -96,6 +96,18 @@ def test_a_wrong_model_uri_ends_the_start_with_one_line(project: Project, strate
     assert "Traceback" not in run.stderr
 
 
+def test_a_wrong_model_uri_is_told_though_the_service_is_tried_again(project: Project) -> None:
+    uri = "gs://models.local/nowhere/model.bin"
+    words = ("up", "--detach", "--no-deps", "--no-build", "--wait", "onnx_serving")
+    try:
+        up = project.compose(*words, check=False, ONNX_MODEL_URI=uri)
+        logs = project.compose("logs", "--no-log-prefix", "--tail", "1", "onnx_serving").stdout
+    finally:
+        project.compose(*words)
+    assert up.returncode != 0
+    assert f"cannot start: {uri} does not exist: " in logs
+
+
 def test_a_store_that_is_down_ends_the_start_with_one_line(project: Project) -> None:
     project.compose("stop", "model-store")
     try:

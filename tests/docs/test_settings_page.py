@@ -1,5 +1,6 @@
 """The page of settings is the settings' own, and no wrong value of any of them is taken."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from serving_core.errors import StartError
 from serving_core.models.sources import Object
 from serving_core.models.store import pull
 from serving_core.process.listener import listen
-from serving_core.settings import Settings, handler_names, load_settings, model_addresses
+from serving_core.settings import Settings, load_settings, model_addresses
 
 
 def pull_given(given: Settings) -> object:
@@ -45,30 +46,86 @@ TOOL = "tools/settings_table.py"
 # values of every text that has a form
 WRONG_TEXT = {
     "local_store": ["models", "models=ftp://store:1", "models=http://store:1/folder"],
-    "pushgateway": ["gateway:9091", "ftp://gateway:9091", "http://gate way"],
+    "pushgateway": ["gateway:9091", "ftp://gateway:9091", "http://gate way", "http://gateway:port"],
     "log_level": ["loud", "INFO"],
 }
 # texts that anything may stand in: a wrong one is found where it is used, the next step of a start
 NEXT_STEPS: dict[str, tuple[str, Callable[[Settings], object]]] = {
-    "model_uri": ("a=gs://x/y,b", model_addresses),
-    "handler": ("a=b:C,nothing", handler_names),
     "host": ("no.such.host.invalid", lambda given: listen(given.host, given.port)),
     "model_cache_dir": ("/dev/null/cache", pull_given),
 }
-FREE_TEXT = {"service", *NEXT_STEPS}
+# texts that are one or several: value, and what is said of it
+SEVERAL = {
+    "model_uri": [
+        ("gs://x/y,b=gs://z/w", "'gs://x/y': write name=gs://bucket/folder/file"),
+        ("a=gs://x/y,a=gs://z/w", "names 'a' twice"),
+        ("w=/models/x", "write w=file:///models/x"),
+        ("/models/x", "write file:///models/x"),
+    ],
+    "handler": [("a=b:C,nothing", "'nothing': write name=package.module:Class")],
+}
+FREE_TEXT = {"service", "model_uri_variable", *NEXT_STEPS, *SEVERAL}
+NAMES = {name.upper() for name in Settings.model_fields} | {VARIABLE}
+# addresses that hold what nobody else may see, right and wrong
+SECRETS = [
+    ("pushgateway", "ftp://someone:s3cret@gateway:9091"),
+    ("pushgateway", "http://some one:s3cret@gateway"),
+    ("pushgateway", "http://gateway/?token=s3cret"),
+    ("pushgateway", "someone:s3cret@gateway"),
+    ("local_store", "models=http://someone:s3cret@store:1"),
+    ("model_uri", "https://host/x?sign=s3cret,b=gs://x/y"),
+    ("model_uri", "https://someone:s3cret@host/x,b=gs://x/y"),
+]
 
 
 @pytest.mark.parametrize("name", NEXT_STEPS)
 def test_a_wrong_text_stops_the_start_with_one_line_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value, step = NEXT_STEPS[name]
     monkeypatch.setenv(VARIABLE, "gs://models/weather/weights.safetensors")
-    monkeypatch.setenv(VARIABLE if name == "model_uri" else name.upper(), value)
+    monkeypatch.setenv(name.upper(), value)
     given = load_settings("torch", VARIABLE)
     with pytest.raises(StartError) as caught:
         step(given)
     text = str(caught.value)
     assert "\n" not in text
-    assert any(part in text for part in (value, value.rpartition(",")[2]))
+    assert value in text
+    assert name.upper() in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"), [(name, *case) for name in SEVERAL for case in SEVERAL[name]]
+)
+def test_a_wrong_one_of_several_is_named(
+    name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = VARIABLE if name == "model_uri" else name.upper()
+    monkeypatch.setenv(VARIABLE, "gs://models/weather/weights.safetensors")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(StartError) as caught:
+        load_settings("torch", VARIABLE)
+    assert str(caught.value).startswith(f"{variable} ")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), SECRETS)
+def test_what_is_secret_in_a_wrong_address_is_not_shown(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "gs://models/weather/weights.safetensors")
+    monkeypatch.setenv(VARIABLE if name == "model_uri" else name.upper(), value)
+    with pytest.raises(StartError) as caught:
+        load_settings("torch", VARIABLE)
+    assert not re.search("s3cret|someone|some one", str(caught.value))
+
+
+def test_a_signed_address_keeps_its_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = "https://host/a,b?headers=host,date&key=1,2"
+    for text, addresses in (
+        (signed, {None: signed}),
+        (f"a={signed}, b=gs://x/y", {"a": signed, "b": "gs://x/y"}),
+    ):
+        monkeypatch.setenv(VARIABLE, text)
+        assert model_addresses(load_settings("torch", VARIABLE)) == addresses
 
 
 def page_check(root: Path) -> subprocess.CompletedProcess[str]:
@@ -130,5 +187,8 @@ def test_a_wrong_value_stops_the_start_with_one_line_that_names_it(
     with pytest.raises(StartError) as caught:
         load_settings("torch", VARIABLE)
     text = str(caught.value)
-    assert text.startswith(f"wrong setting: {name.upper()}={value!r}: ")
+    given, _, says = text.partition(": ")[2].partition(": ")
+    assert given == f"{name.upper()}={value!r}"
     assert "\n" not in text
+    assert not set(re.findall(r"\w+", says)) & NAMES
+    assert not re.search("pydantic|pattern|factory", says, re.IGNORECASE)

@@ -1,5 +1,7 @@
 """Hypothesis strategies for what is no HTTP, or nearly is: pieces to write to a connection one by one."""
 
+from dataclasses import dataclass
+
 from hypothesis import strategies as st
 
 from tests.fuzz.bytes_of import damaged
@@ -85,18 +87,24 @@ def chunks(draw: st.DrawFn) -> bytes:
     return body + draw(st.sampled_from([b"0\r\n\r\n", b"0\r\nX: y\r\n\r\n", b"0\r\n", b""]))
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is written to one connection: sound requests, `answers` of which to wait for, and then pieces."""
+
+    sound: bytes
+    answers: int
+    pieces: list[bytes]
+
+
 @st.composite
-def written(draw: st.DrawFn) -> list[bytes]:
-    """What is written to one connection, in pieces, sound requests among it."""
-    sent = draw(
-        st.lists(st.sampled_from([SOUND, PING]), max_size=2).flatmap(
-            lambda before: st.one_of(
-                assembled(),
-                chunks(),
-                damaged(st.sampled_from([SOUND, PING, CHUNKED])),
-                st.binary(max_size=64),
-            ).map(lambda last: b"".join(before) + last)
-        )
-    )
+def written(draw: st.DrawFn) -> Written:
+    """Sound requests, and after their answers anything; or all at once, where a refusal may be of all."""
+    before = draw(st.lists(st.sampled_from([SOUND, PING]), max_size=2))
+    damage = damaged(st.sampled_from([SOUND, PING, CHUNKED]))
+    sent = draw(st.one_of(assembled(), chunks(), damage, st.binary(max_size=64)))
+    waits = draw(st.booleans())
+    if not waits:
+        sent = b"".join(before) + sent
     cuts = sorted(draw(st.lists(st.integers(0, len(sent)), max_size=2)))
-    return [sent[start:end] for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+    pieces = [sent[start:end] for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+    return Written(b"".join(before), len(before), pieces) if waits else Written(b"", 0, pieces)

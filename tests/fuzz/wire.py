@@ -10,6 +10,7 @@ from io import BytesIO
 import orjson
 
 from tests.fuzz.bytes_of import Hostile
+from tests.fuzz.malformed import Written
 
 TIMEOUT_S = 20
 ANSWERED_WITHIN_S = 0.05
@@ -77,15 +78,19 @@ def head(request: Hostile) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def exchange(port: int, written: list[bytes]) -> tuple[list[int], Reply | None]:
-    """Write pieces to a connection, end them, and return all statuses and the first whole answer.
+def exchange(port: int, written: Written) -> tuple[list[int], Reply | None]:
+    """Write to a connection, end it, and return all statuses and the first whole answer.
 
-    The end comes when nothing has been answered for a moment: who hangs up at once is given no answer.
+    The pieces follow when as many requests are answered as are to be. The end comes when nothing has been
+    answered for a moment: who hangs up at once is given no answer.
     """
     with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as connection:
         read = b""
         try:
-            for piece in written:
+            connection.sendall(written.sound)
+            while len(STATUS.findall(read)) < written.answers and (chunk := connection.recv(65536)):
+                read += chunk
+            for piece in written.pieces:
                 connection.sendall(piece)
             connection.settimeout(ANSWERED_WITHIN_S)
             with contextlib.suppress(TimeoutError):

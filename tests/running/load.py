@@ -32,6 +32,32 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: 
     return head.split(b" ", 2)[1].decode(), b"\r\nconnection: close\r\n" not in head
 
 
+async def until_refused(
+    port: int, wires: Sequence[bytes], clients: int, stop: Callable[[], object]
+) -> Counter[str]:
+    """Let clients ask, each time on a new connection, while the service stops; return all outcomes."""
+    outcomes: Counter[str] = Counter()
+
+    async def ask_anew(sent: bytes) -> None:
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                outcomes["refused"] += 1
+                return
+            outcome, _ = await ask(reader, writer, sent)
+            outcomes[outcome] += 1
+            writer.close()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(clients):
+            group.create_task(ask_anew(wires[number % len(wires)]))
+        while outcomes["200"] < clients:
+            await asyncio.sleep(0.01)
+        stop()
+    return outcomes
+
+
 async def keep_asking(port: int, sent: bytes, outcomes: Counter[str]) -> None:
     """Ask until the service ends the connection, as it does by the last answer that it gives there."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

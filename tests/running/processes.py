@@ -1,6 +1,7 @@
 """Services as processes on this machine."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
@@ -16,6 +18,10 @@ ROOT = Path(__file__).parents[2]
 # a service -> the file of its model
 SERVICES = {"torch": "weights.safetensors", "onnx": "model.onnx", "batched": "weights.safetensors"}
 START_S = 60
+# GRACE_S and DRAIN_LINGER_S by default, and what a stop may take beyond: closing the port, the last words
+STOP_S = 8.0 + 0.5 + 4.0
+# until one that does not end is killed
+END_S = 120
 
 
 def free_port() -> int:
@@ -32,7 +38,7 @@ class Running:
     url: str
     port: int
     process: subprocess.Popen[str]
-    told_to_stop: bool = False
+    told_to_stop_at: datetime | None = None
 
     def post(
         self, body: bytes, content_type: str | None = "image/jpeg", path: str = "/predict/", **headers: str
@@ -54,15 +60,27 @@ class Running:
 
     def stop(self) -> None:
         """Tell the process to stop."""
-        self.told_to_stop = True
+        self.told_to_stop_at = datetime.now(UTC)
         self.process.send_signal(signal.SIGTERM)
 
     def end(self) -> tuple[int, str]:
         """Stop the process if it runs and was not told to stop; return its exit status and standard error."""
-        if self.process.poll() is None and not self.told_to_stop:
+        if self.process.poll() is None and self.told_to_stop_at is None:
             self.stop()
-        _, errors = self.process.communicate(timeout=30)
+        try:
+            _, errors = self.process.communicate(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
         return self.process.returncode, errors
+
+    def stopping_s(self, errors: str) -> float:
+        """Return the seconds from the signal to stop until the service logged that it has."""
+        line = json.loads(errors.splitlines()[-1])
+        assert (line["message"], self.told_to_stop_at is None) == ("stopped", False), errors
+        assert self.told_to_stop_at
+        return (datetime.fromisoformat(line["time"]) - self.told_to_stop_at).total_seconds()
 
 
 def post(url: str, body: bytes, content_type: str | None, **headers: str) -> requests.Response:

@@ -3,51 +3,25 @@
 import asyncio
 import json
 import socket
-from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.encodings import ENCODINGS, MODEL, Request
+from onnx_serving.engine import OnnxEngine
+from serving_core.errors import StartError
+from serving_core.models.manifest import Classifier, Transform
+from tests.contract.encodings import ENCODINGS, MODEL
 from tests.contract.refusals import check_refusal
-from tests.running.load import ask, bytes_of, until_stopped
+from tests.running.load import bytes_of, until_refused, until_stopped
+from tests.running.processes import STOP_S
 
 SERVICES = ("torch", "onnx", "batched")
 CLIENTS = 50
 # one image and three, of each kind of route
 MIX = ("raw", "json list", "multipart several", "by name json", "oip json", "oip binary", "oip raw")
-
-
-async def exchange(port: int, sent: bytes) -> str:
-    """Send one request on a connection of its own; return its status, or what became of it."""
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionRefusedError:
-        return "refused"
-    status, _ = await ask(reader, writer, sent)
-    writer.close()
-    return status
-
-
-async def keep_asking(port: int, sent: bytes, outcomes: Counter[str]) -> None:
-    while True:
-        outcome = await exchange(port, sent)
-        outcomes[outcome] += 1
-        if outcome == "refused":
-            return
-
-
-async def stop_under_load(service: Any, requests: list[Request]) -> Counter[str]:
-    outcomes: Counter[str] = Counter()
-    async with asyncio.TaskGroup() as clients:
-        for number in range(CLIENTS):
-            sent = bytes_of(requests[number % len(requests)])
-            clients.create_task(keep_asking(service.port, sent, outcomes))
-        while outcomes["200"] < CLIENTS:
-            await asyncio.sleep(0.01)
-        service.stop()
-    return outcomes
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -56,8 +30,8 @@ def test_a_stop_under_load_answers_everybody_and_exits_0(
 ) -> None:
     service = launch(name, **environment(name))
     service.wait_until_ready()
-    images = [jpeg] * 3
-    outcomes = asyncio.run(stop_under_load(service, [ENCODINGS[kind].request(images) for kind in MIX]))
+    wires = [bytes_of(ENCODINGS[kind].request([jpeg] * 3)) for kind in MIX]
+    outcomes = asyncio.run(until_refused(service.port, wires, CLIENTS, service.stop))
     status, errors = service.end()
     assert outcomes.keys() <= {"200", "503", "refused"}, outcomes
     assert outcomes["503"] > 0
@@ -65,6 +39,7 @@ def test_a_stop_under_load_answers_everybody_and_exits_0(
     assert status == 0
     lines = [json.loads(line) for line in errors.splitlines()]
     assert [line["message"] for line in lines] == ["ready", "stopped"]
+    assert service.stopping_s(errors) < STOP_S
     assert lines[0]["startup_phases_s"].keys() == {"imports", "pull", "load", "warm_up"}
 
 
@@ -77,9 +52,30 @@ def test_a_stop_under_load_ends_each_connection_with_an_answer(
     service.wait_until_ready()
     requests = [ENCODINGS[kind].request([jpeg] * 3) for kind in MIX]
     outcomes = asyncio.run(until_stopped(service.port, requests, CLIENTS, service.stop))
-    assert service.end()[0] == 0
+    status, errors = service.end()
+    assert status == 0
+    assert service.stopping_s(errors) < STOP_S
     assert outcomes.keys() <= {"200", "503"}, outcomes
     assert outcomes["200"] >= CLIENTS
+
+
+def test_a_request_that_outlasts_the_grace_period_is_told_so_and_the_exit_too(
+    launch: Callable[..., Any], environment: Callable[[str], dict[str, str]], jpeg: bytes
+) -> None:
+    service = launch("onnx", **environment("onnx"), HANDLER="tests.services.slow_handler:Slow", GRACE_S="1")
+    service.wait_until_ready()
+    with ThreadPoolExecutor() as client:
+        asked = client.submit(service.post, jpeg)
+        while "\nqueue_depth 1.0\n" not in service.get("/metrics").text:
+            pass
+        service.stop()
+        status, errors = service.end()
+        assert "shutting down" in check_refusal(asked.result(), 503)
+    assert status == 1
+    assert [json.loads(line)["message"] for line in errors.splitlines()] == [
+        "ready",
+        "1 accepted items were not answered within GRACE_S=1: raise it, or lower QUEUE_LIMIT",
+    ]
 
 
 def test_a_service_that_stops_says_so_wherever_it_is_asked(
@@ -157,6 +153,15 @@ def test_a_wrong_setting_ends_the_start_with_one_line(
     status, errors = service.end()
     assert status == 1
     assert says in one_line(errors)
+
+
+def test_a_file_that_is_no_graph_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    graph = tmp_path / "model.onnx"
+    graph.write_bytes(b"no graph")
+    statistics = (0.5, 0.5, 0.5)
+    classifier = Classifier("any", ("rain", "snow"), Transform(256, 224, statistics, statistics), 0.05)
+    with pytest.raises(StartError, match=r"model\.onnx is no graph .*: publish the model again, or give"):
+        OnnxEngine().load(graph, classifier, 1)
 
 
 def test_a_busy_port_ends_the_start_with_one_line(launch: Callable[..., Any]) -> None:

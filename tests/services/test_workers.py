@@ -6,12 +6,15 @@ import os
 import re
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.contract.encodings import ENCODINGS
+from tests.running.load import bytes_of, until_refused
+from tests.running.processes import STOP_S
 
 CLIENTS = 30
 REQUESTS = 50
@@ -70,46 +73,20 @@ def test_a_worker_that_is_killed_is_replaced_and_its_counts_stay(pair: Any, jpeg
     assert predicted(pair) == counted + 1
 
 
-async def keep_asking(port: int, request: bytes, outcomes: Counter[str]) -> None:
-    while not outcomes["refused"]:
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionRefusedError:
-            outcomes["refused"] += 1
-            return
-        try:
-            writer.write(request)
-            outcomes[(await reader.readline()).decode()[9:12] or "cut off"] += 1
-        except ConnectionError:
-            outcomes["reset"] += 1
-        finally:
-            writer.close()
-
-
-async def stop_under_load(service: Any, request: bytes) -> Counter[str]:
-    outcomes: Counter[str] = Counter()
-    async with asyncio.TaskGroup() as clients:
-        for _ in range(CLIENTS):
-            clients.create_task(keep_asking(service.port, request, outcomes))
-        while outcomes["200"] < CLIENTS:
-            await asyncio.sleep(0.01)
-        service.stop()
-    return outcomes
-
-
 @pytest.mark.parametrize("name", ["torch", "onnx", "batched"])
 def test_a_stop_under_load_answers_everybody_and_exits_0(
     name: str, launch: Callable[..., Any], environment: Callable[[str], dict[str, str]], jpeg: bytes
 ) -> None:
     service = launch(name, **environment(name), WORKERS="2")
     wait_until_both_answer(service)
-    head = f"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}"
-    outcomes = asyncio.run(stop_under_load(service, head.encode() + b"\r\n\r\n" + jpeg))
+    wires = [bytes_of(ENCODINGS["raw"].request([jpeg]))]
+    outcomes = asyncio.run(until_refused(service.port, wires, CLIENTS, service.stop))
     assert outcomes.keys() == {"200", "503", "refused"}, outcomes
     status, errors = service.end()
     assert status == 0
     messages = [json.loads(line)["message"] for line in errors.splitlines()]
     assert messages == ["ready", "ready", "stopped"]
+    assert service.stopping_s(errors) < STOP_S
 
 
 def test_a_model_that_is_not_there_ends_the_start_with_one_line(

@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+
+from tests.running.tiny import Tiny, starter
 
 
 @dataclass(frozen=True)
@@ -141,3 +144,10 @@ def _send(method: str, url: str, body: bytes | None) -> Answer:
     except HTTPError as error:
         with error:
             return Answer(error.code, error.read())
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Callable[..., Tiny]]:
+    """Starts tiny services, tiny(*orders, **environment), which are ended at the end."""
+    with starter(tmp_path) as start:
+        yield start

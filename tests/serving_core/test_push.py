@@ -1,5 +1,6 @@
 """Pushing metrics to a real Pushgateway."""
 
+import base64
 import json
 import logging
 import os
@@ -156,6 +157,25 @@ def test_an_outage_is_logged_when_it_begins_and_when_it_is_over(
     levels = [record.levelname for record in caplog.records]
     assert levels == ["WARNING", "INFO", "WARNING"]
     assert "HTTP Error 500" in caplog.records[0].getMessage()
+
+
+def test_a_name_and_password_are_sent_and_never_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gateway:
+        gateway.settimeout(30)
+        host = f"127.0.0.1:{gateway.getsockname()[1]}"
+        pusher = Pusher(CollectorRegistry, f"http://some%20one:s3cret@{host}", "torch", interval_s=0.01)
+        with gateway.accept()[0] as connection:
+            connection.settimeout(30)
+            sent = connection.recv(65536).decode()
+    credentials = base64.b64encode(b"some one:s3cret").decode()
+    assert f"Authorization: Basic {credentials}\r\n" in sent
+    assert f"Host: {host}\r\n" in sent
+    until(lambda: bool(caplog.records))
+    pusher.close()
+    for record in caplog.records:
+        assert host in record.getMessage()
+        assert "one" not in record.getMessage()
+        assert "s3cret" not in record.getMessage()
 
 
 def test_a_gateway_that_is_down_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:

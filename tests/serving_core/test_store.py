@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from serving_core.errors import StartError, StoreError
 from serving_core.models import sources
@@ -179,6 +180,10 @@ def test_a_file_is_used_where_it_lies_and_checked_against_the_manifest(
     with pytest.raises(StoreError, match="sha256 differs"):
         pull_model(weights.as_uri(), cache, PROMPT_S)
     weights.write_bytes(b"")
+    with pytest.raises(StoreError, match="is a folder: give the address of the model's file in it"):
+        pull(tmp_path.as_uri(), cache, PROMPT_S)
+    with pytest.raises(StoreError, match="is malformed: give file:///path"):
+        pull("file:///weights%00", cache, PROMPT_S)
     with pytest.raises(StoreError, match="is empty"):
         pull_model(weights.as_uri(), cache, PROMPT_S)
     weights.unlink()
@@ -222,11 +227,30 @@ def test_a_token_and_missing_credentials_are_told_apart(
         pull("gs://elsewhere/x", tmp_path, 0.5)
 
 
-def test_a_token_is_sent_as_a_bearers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", "token-of-a-test")
+@pytest.mark.parametrize("given", ["token-of-a-test", "token-of-a-test\n"])
+def test_a_token_is_sent_as_a_bearers(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", given)
     headers: dict[str, str] = {}
     sources._credentials().apply(headers)
     assert headers["authorization"] == "Bearer token-of-a-test"
+
+
+@pytest.mark.parametrize("token", ["ya29.one\ntwo", "ya29.on\N{LATIN SMALL LETTER E WITH ACUTE}", "ya29 one"])
+def test_a_malformed_token_is_refused_and_not_shown(
+    token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", token)
+    with pytest.raises(StoreError, match="CLOUDSDK_AUTH_ACCESS_TOKEN is no access token") as caught:
+        pull("gs://elsewhere/x", tmp_path, 0.5)
+    assert "ya29" not in str(caught.value)
+
+
+def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
+    malformed = pytest.raises(sources.Refused, match="a header of the request is malformed")
+    with malformed as caught, sources._connection_faults():
+        requests.get("http://127.0.0.1:9", headers={"Authorization": "Bearer ya29.one\n"}, timeout=5)
+    assert "ya29" not in str(caught.value)
 
 
 def test_a_credentials_file_that_cannot_be_read_is_named(
@@ -271,6 +295,24 @@ def test_what_is_secret_in_an_address_is_used_and_never_shown(
         assert not any(secret in text for secret in ("name", "pass", "key=", "#part"))
 
 
-@pytest.mark.parametrize("uri", ["https://u:p@ss@host/x?k=1#f", "no luck with https://u:p@ss@host/x?k=1"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://u:p@ss@host/x?k=1#f",
+        "no luck with https://u:p@ss@host/x?k=1",
+        "https://u:p/ss@host/x",
+        "https://u:p?ss@host/x",
+    ],
+)
 def test_an_address_is_shown_without_its_secrets(uri: str) -> None:
     assert shown(uri).rpartition(" ")[2] == "https://host/x"
+
+
+def test_a_token_is_not_shown() -> None:
+    assert shown("invalid header value 'Bearer ya29.token\n'") == "invalid header value 'Bearer \n'"
+
+
+def test_an_address_that_is_malformed_is_shown_without_its_secrets(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        pull("https://u:p@[host/x", tmp_path, PROMPT_S)
+    assert str(caught.value).startswith("https://[host/x is malformed: give gs://")

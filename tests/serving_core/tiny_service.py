@@ -13,7 +13,7 @@ from typing import Any
 from serving_core.admission import Admission
 from serving_core.lifecycle import Lifecycle
 from serving_core.metrics import Metrics
-from serving_core.process import server
+from serving_core.process import server, supervisor
 from serving_core.process.serve import run
 from serving_core.settings import Settings
 
@@ -36,6 +36,7 @@ class TinyService:
         if (ORDERS / "cannot").exists():
             self.lifecycle.fail("there is no model: publish one")
         elif (ORDERS / "crash").exists():
+            (ORDERS / f"crashed-{os.getpid()}").touch()
             os._exit(9)
         else:
             threading.Timer(0.2, self._be_ready).start()
@@ -46,7 +47,7 @@ class TinyService:
 
 
 class TinyApp:
-    """GET /ready, /pid, /metrics; POST /slow waits a little and is accepted only when not draining."""
+    """GET /ready, /pid, /metrics; /slow and /slower wait and are accepted only when not draining; /hang."""
 
     def __init__(self, settings: Settings) -> None:
         self.service = TinyService(settings)
@@ -75,17 +76,24 @@ class TinyApp:
         if path == "/metrics":
             return 200, service.metrics.render("")[0]
         if path == "/ready":
-            return (200 if service.lifecycle.ready else 503), b""
-        if path == "/slow":
+            open_now = service.lifecycle.ready and service.lifecycle.accepting
+            return (200 if open_now else 503), b""
+        if path == "/hang":
+            (ORDERS / "hangs").touch()
+            time.sleep(60)
+        if path in {"/slow", "/slower"}:
             if service.lifecycle.draining:
                 return 503, b""
             place = service.admission.enter()
-            await asyncio.sleep(0.3)
+            (ORDERS / "slow").touch()
+            await asyncio.sleep(0.3 if path == "/slow" else 1)
             place.leave()
         return 200, json.dumps(os.getpid()).encode()
 
 
 server.create_app = lambda _engine, settings, _dispatcher: TinyApp(settings)  # type: ignore[assignment,return-value]  # enough of one
+
+supervisor.LONGEST_BACKOFF_S = float(os.environ.get("LONGEST_BACKOFF_S", "5"))
 
 if __name__ == "__main__":
     run("tiny", None, "TORCH_MODEL_URI")  # type: ignore[arg-type]  # no engine is made

@@ -1,0 +1,55 @@
+"""What compose.yaml makes of settings, failures and stops, as `docker compose config` tells it."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving_core.process import push, supervisor
+from serving_core.settings import Settings
+
+pytestmark = pytest.mark.engine
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("torch_serving", "onnx_serving", "batched_serving")
+# what compose itself sets
+FIXED = {"PORT", "MODEL_CACHE_DIR", "LOCAL_STORE"}
+INTERNAL = {"SERVICE", "MODEL_URI", "MODEL_URI_VARIABLE"}
+SETTINGS = {name.upper() for name in Settings.model_fields} - FIXED - INTERNAL
+
+
+def configured(folder: Path) -> dict[str, Any]:
+    """Return the services of compose.yaml, with what lies in `folder` beside it."""
+    shutil.copy(ROOT / "compose.yaml", folder)
+    command = ["docker", "compose", "config", "--format", "json"]
+    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    services: dict[str, Any] = json.loads(made.stdout)["services"]
+    return {name: services[name] for name in SERVICES}
+
+
+def test_every_setting_reaches_every_service(tmp_path: Path) -> None:
+    given = {name: f"given-{name}" for name in SETTINGS | FIXED}
+    (tmp_path / "service.env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    for service in configured(tmp_path).values():
+        found = service["environment"]
+        assert {name: found.get(name) for name in SETTINGS} == {name: given[name] for name in SETTINGS}
+        assert {found[name] for name in FIXED}.isdisjoint(given.values())
+
+
+def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
+    for service in configured(tmp_path).values():
+        assert not service["environment"].keys() & SETTINGS
+
+
+def test_a_service_that_fails_is_restarted_however_often_it_did(tmp_path: Path) -> None:
+    assert {service["restart"] for service in configured(tmp_path).values()} == {"on-failure"}
+
+
+def test_a_stop_is_given_the_time_that_it_may_take(tmp_path: Path) -> None:
+    given = Settings(service="test", model_uri="file:///x")
+    longest_s = given.grace_s + given.drain_linger_s + supervisor.MARGIN_S + 2 * push.TIMEOUT_S
+    for service in configured(tmp_path).values():
+        assert float(service["stop_grace_period"].removesuffix("s")) > longest_s
