@@ -36,6 +36,10 @@ ELSEWHERE = {
     "python -m modelkit export": ("tests/docs/test_model_commands.py", '"export"'),
     "python -m modelkit publish": ("tests/modelkit/test_publish.py", "publish("),
     "python -m modelkit time-transform": ("tests/modelkit/test_command.py", '"time-transform"'),
+    "python tools/compare_encodings.py": (
+        "tests/contract/test_compare_encodings.py",
+        '"tools/compare_encodings.py", *words, "--rounds"',
+    ),
     "export ": ("tests/containers/test_compose.py", "CLOUDSDK_AUTH_ACCESS_TOKEN="),
     ". .venv/bin/activate": ("Makefile", "-m venv .venv"),
 }
