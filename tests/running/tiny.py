@@ -57,6 +57,14 @@ class Tiny:
         found = re.search(r"^requests_total (\d+)", self.get("/metrics").decode(), re.MULTILINE)
         return int(found[1]) if found else 0
 
+    def settled_count(self) -> int:
+        """The count once it stands still: another worker counts a request just after its answer is here."""
+        counts = [self.count()]
+        while len(counts) < 5 or len(set(counts[-5:])) > 1:
+            time.sleep(0.02)
+            counts.append(self.count())
+        return counts[-1]
+
     def stop(self) -> None:
         """Tell the service to stop."""
         self.process.send_signal(signal.SIGTERM)

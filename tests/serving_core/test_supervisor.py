@@ -26,9 +26,10 @@ def test_all_workers_answer_on_one_port_and_stop_with_status_0(tiny: Callable[..
 def test_metrics_are_of_all_workers_whichever_answers_and_never_fall(tiny: Callable[..., Tiny]) -> None:
     service = tiny()
     workers = wait_for_workers(service, 2)
-    before = service.count()
+    before = service.settled_count()
     answered = {int(service.get("/pid")) for _ in range(50)}
     assert answered == workers
+    assert service.settled_count() == before + 50
     assert {service.count() for _ in range(20)} == {before + 50}
     assert "process_cpu_seconds_total" not in service.get("/metrics").decode()
     victim = min(workers)
@@ -37,9 +38,10 @@ def test_metrics_are_of_all_workers_whichever_answers_and_never_fall(tiny: Calla
     assert service.count() >= before + 50
     replaced = wait_for_workers(service, 2)
     assert len(replaced & workers) == 1
-    before = service.count()
+    before = service.settled_count()
     for _ in range(50):
         service.get("/pid")
+    assert service.settled_count() == before + 50
     assert {service.count() for _ in range(20)} == {before + 50}
 
 
