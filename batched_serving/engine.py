@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from modelkit.weights import WeightsError, load_weights
-from serving_core.engine import Logits, Pixels
+from serving_core.engine import Batching, Compute, Logits, Pixels
 from serving_core.errors import StartError
 from serving_core.models.manifest import Classifier
 
@@ -23,13 +23,14 @@ class BatchedEngine:
 
     name = "batched"
     takes: Literal["crop", "image"] = "crop"
+    batching = Batching()
 
-    def load(self, path: Path, classifier: Classifier, threads: int) -> None:
+    def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
         """Load the weights strictly; raises StartError when they are not this network's."""
         # A batch is shared out among the cores in whole images: threads within an operator would meet after
         # each of a hundred small ones, and wait there for whichever of them the machine holds up.
         torch.set_num_threads(1)
-        self._parts = 1 if on_gpu() else threads
+        self._parts = 1 if on_gpu() else compute.threads
         self._pool = ThreadPoolExecutor(self._parts, "engine-part")
         # Answers are to agree with the reference's to the last logit, which TF32 on a GPU would not let them.
         torch.backends.cudnn.allow_tf32 = False

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import onnxruntime as ort
 
-from serving_core.engine import Logits, Pixels
+from serving_core.engine import Batching, Compute, Logits, Pixels, refuse_gpu
 from serving_core.errors import StartError
 from serving_core.models.manifest import Classifier
 
@@ -19,11 +19,12 @@ class OnnxEngine:
 
     name = "onnx"
     takes: Literal["crop", "image"] = "image"
+    batching = Batching()
 
-    def load(self, path: Path, classifier: Classifier, threads: int) -> None:
+    def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
         """Open the graph as it is; raises StartError when it is not one, or not this model's."""
+        refuse_gpu(compute, "onnx_serving")
         # As many requests as cores are computed side by side: more threads in one would only get in the way.
-        del threads
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = 1

@@ -32,7 +32,7 @@ class ImageClassifier(Handler):
         self._classifier = read_classifier(model.manifest)
         self._max_pixels = context.max_pixels
         self._engine = context.make_engine()
-        self._engine.load(model.path, self._classifier, context.threads)
+        self._engine.load(model.path, self._classifier, context.compute)
         self.platform = self._engine.name
         self.labels = self._classifier.labels
         classes = (len(self.labels),)
@@ -51,6 +51,7 @@ class ImageClassifier(Handler):
     def warm(self) -> None:
         """Compute the shapes that requests will have, then a whole example."""
         self._engine.warm()
+        self.batching = self._engine.batching
         super().warm()
 
     def decode(self, item: Item) -> Image.Image:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serving_core.calls import Item, Outputs
-from serving_core.engine import Engine
+from serving_core.engine import Batching, Compute, Engine
 from serving_core.errors import RequestError
 from serving_core.models.store import Model
 from serving_core.tensors import TensorSpec
@@ -14,11 +14,16 @@ from serving_core.tensors import TensorSpec
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service has for its handlers: its engine, its threads, the most pixels of an image."""
+    """What a service has for its handlers: its engine, what it may compute with, the most pixels of an image."""
 
     make_engine: Callable[[], Engine]
-    threads: int
+    compute: Compute
     max_pixels: int
+
+    @property
+    def threads(self) -> int:
+        """Threads of the processor that may compute."""
+        return self.compute.threads
 
 
 class Handler(ABC):
@@ -26,10 +31,12 @@ class Handler(ABC):
 
     An item passes `decode`, `preprocess`, `predict` (with others, where the strategy batches) and
     `postprocess`. All but `load` are called from several threads at once. Raise RequestError(422, ...) for an
-    input that cannot be used; any other exception is answered with 500 and logged.
+    input that cannot be used; any other exception is answered with 500 and logged. `batching` says, once
+    `warm` is done, how the model is best given work; None where that is not known.
     """
 
     platform: str = "python"
+    batching: Batching | None = None
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 from serving_core.calls import Signature
-from serving_core.engine import Engine
+from serving_core.engine import Compute, Engine
 from serving_core.errors import StartError
 from serving_core.handler import Context, Handler
 from serving_core.handler_loading import check_declared, load_handler, told
@@ -74,7 +74,7 @@ def _load_model(
     model = pull_model(uri, settings.model_cache_dir, settings.store_timeout_s, settings.local_store)
     passed("pull")
     with _told(uri, f"{handler_name}.load"):
-        handler.load(model, Context(timed_engine, settings.threads, settings.max_pixels))
+        handler.load(model, Context(timed_engine, _compute(settings), settings.max_pixels))
     check_declared(handler_name, handler)
     passed("load")
     with _told(uri, f"{handler_name}.warm"):
@@ -83,6 +83,11 @@ def _load_model(
     loaded = Loaded(name or model.manifest.name, model.manifest.version, handler)
     _report(loaded, model, uri, phases, settings, metrics)
     return loaded
+
+
+def _compute(settings: Settings) -> Compute:
+    share = settings.device_memory_share / settings.workers
+    return Compute(settings.threads, settings.device, settings.max_batch, share)
 
 
 @contextmanager

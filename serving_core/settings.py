@@ -111,11 +111,22 @@ class Settings(BaseSettings):
         le=1024,
         description="Threads that compute, in each process. By default the usable cores, shared out.",
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="Where batched_serving computes: cuda, cpu, or auto for a GPU where there is one.",
+    )
+    device_memory_share: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="The share of a GPU's memory that the service may take, all its processes together.",
+    )
     max_batch: int = Field(
         default_factory=_default_batch,
         ge=1,
         le=1024,
-        description="The most items computed together where the strategy batches. By default 16 a thread.",
+        description="The most items computed together where the strategy batches; fewer where warm-up finds "
+        "that more gain nothing; 1 turns batching off. By default 16 a thread.",
     )
     max_wait_ms: float = Field(
         default=0.0,

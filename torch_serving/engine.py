@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from modelkit.weights import WeightsError, load_weights
-from serving_core.engine import Logits, Pixels
+from serving_core.engine import Batching, Compute, Logits, Pixels, refuse_gpu
 from serving_core.errors import StartError
 from serving_core.models.manifest import Classifier
 
@@ -20,11 +20,12 @@ class TorchEngine:
 
     name = "torch"
     takes: Literal["crop", "image"] = "crop"
+    batching = Batching()
 
-    def load(self, path: Path, classifier: Classifier, threads: int) -> None:
+    def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
         """Load the weights strictly; raises StartError when they are not this network's."""
+        refuse_gpu(compute, "torch_serving")
         # As many requests as cores are computed side by side: more threads in one would only get in the way.
-        del threads
         torch.set_num_threads(1)
         self._crop = classifier.transform.crop
         self._mean = torch.tensor(classifier.transform.mean).view(1, 3, 1, 1) * 255

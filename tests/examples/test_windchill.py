@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from examples.windchill.handler import WindChill
 from examples.windchill.train import FOLDER, MODEL_FILE, wind_chill
-from serving_core.engine import Engine
+from serving_core.engine import Compute, Engine
 from serving_core.errors import RequestError, StartError
 from serving_core.handler import Context
 from serving_core.models.store import pull_model
@@ -29,7 +29,7 @@ def no_engine() -> Engine:
 def load(folder: Path) -> WindChill:
     handler = WindChill()
     model = pull_model((folder / MODEL_FILE).as_uri(), folder / "cache", 5)
-    handler.load(model, Context(no_engine, threads=1, max_pixels=1))
+    handler.load(model, Context(no_engine, Compute(), max_pixels=1))
     return handler
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from onnx_serving.engine import OnnxEngine
+from serving_core.engine import Compute
 from serving_core.errors import StartError
 from serving_core.models.manifest import Classifier, Transform
 from tests.contract.encodings import ENCODINGS, MODEL
@@ -161,7 +162,7 @@ def test_a_file_that_is_no_graph_is_refused_with_what_to_do(tmp_path: Path) -> N
     statistics = (0.5, 0.5, 0.5)
     classifier = Classifier("any", ("rain", "snow"), Transform(256, 224, statistics, statistics), 0.05)
     with pytest.raises(StartError, match=r"model\.onnx is no graph .*: publish the model again, or give"):
-        OnnxEngine().load(graph, classifier, 1)
+        OnnxEngine().load(graph, classifier, Compute())
 
 
 def test_a_busy_port_ends_the_start_with_one_line(launch: Callable[..., Any]) -> None:

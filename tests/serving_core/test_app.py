@@ -18,7 +18,7 @@ import uvicorn
 from PIL import Image
 
 from serving_core.dispatch import Direct
-from serving_core.engine import Logits, Pixels
+from serving_core.engine import Batching, Compute, Logits, Pixels
 from serving_core.http.app import create_app
 from serving_core.http.bodies import BodyReader
 from serving_core.models.manifest import Classifier
@@ -36,8 +36,9 @@ class FaultyEngine:
 
     name = "faulty"
     takes: Literal["crop", "image"] = "crop"
+    batching = Batching()
 
-    def load(self, path: Path, classifier: Classifier, threads: int) -> None:
+    def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
         """Need nothing."""
 
     def warm(self) -> None:
