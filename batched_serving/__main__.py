@@ -1,6 +1,6 @@
 """python -m batched_serving"""
 
-from serving_core.dispatch import Dispatcher
+from serving_core.dispatch import Direct, Dispatcher
 from serving_core.engine import Engine
 from serving_core.pipeline import Pipeline
 from serving_core.process.serve import run
@@ -16,11 +16,14 @@ def make_engine() -> Engine:
 
 
 def make_dispatcher(pipeline: Pipeline, settings: Settings, workers: Workers) -> Dispatcher:
-    """Return the dispatcher that batches across requests."""
+    """Return the dispatcher that batches across requests, or none such where MAX_BATCH is 1."""
     from batched_serving.dispatch import Batched
-    from batched_serving.engine import on_gpu
 
-    return Batched(pipeline, settings, workers, own_device=on_gpu())
+    return (
+        Direct(pipeline, settings, workers)
+        if settings.max_batch == 1
+        else Batched(pipeline, settings, workers)
+    )
 
 
 if __name__ == "__main__":

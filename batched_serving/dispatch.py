@@ -7,9 +7,11 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
-from batched_serving.batcher import Batcher, Died, Expired, Full, Unwanted
+from batched_serving.batching import Batcher, Died, Expired, Full, Late, Policy, Unwanted
+from serving_core.admission import too_late
 from serving_core.calls import Answer, Call, Item, Outcome
 from serving_core.dispatch import Dropped, Work, check_wanted, each, expired, settled
+from serving_core.engine import Batching
 from serving_core.errors import RequestError, fault
 from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
@@ -34,31 +36,55 @@ class Prepared:
     ready_s: float
 
 
-class Batched:
-    """Prepares with as many threads as there are cores while the engine computes the batch before."""
+def policy_of(settings: Settings, batching: Batching | None) -> Policy:
+    """Return the rules for a model that says how it is best given work, or does not."""
+    known = batching or Batching(size=settings.max_batch)
+    return Policy(
+        max_batch=min(settings.max_batch, known.size),
+        in_flight=known.in_flight,
+        # admission lets in as many, and refuses for all
+        max_items=settings.queue_limit + settings.max_items,
+        max_bytes=settings.queue_bytes,
+        max_wait_s=settings.max_wait_ms / 1000,
+        gather_s=0.0 if known.own_device else GATHER_S,
+    )
 
-    def __init__(self, pipeline: Pipeline, settings: Settings, workers: Workers, *, own_device: bool) -> None:
+
+class Batched:
+    """Prepares with as many threads as there are cores while the engine computes the batch before.
+
+    A request that is alone in the service is computed whole by one thread: there is nobody to share a batch
+    with, and each change of thread would only delay it.
+    """
+
+    def __init__(self, pipeline: Pipeline, settings: Settings, workers: Workers) -> None:
+        policy = policy_of(settings, pipeline.handler.batching)
         self._pipeline = pipeline
         self._workers = workers
-        self._engine = Workers(1, "engine", patience_s(settings))
-        self._max_wait_s = settings.max_wait_ms / 1000
-        self._gather_s = 0.0 if own_device else GATHER_S
+        self._engine = Workers(policy.in_flight, "engine", patience_s(settings))
+        self._in_hand = 0
         self._preparing = 0
         self._batcher: Batcher[Prepared, Outcome] = Batcher(
-            self._compute,
-            settings.max_batch,
-            settings.queue_limit + settings.max_items,  # admission lets in as many, and refuses for all
-            self._patience_s,
-            wanted=lambda prepared: not prepared.work.abandoned(),
-        )
+            self._compute, policy, wanted=lambda prepared: not prepared.work.abandoned()
+        ).start()
+        waiting = pipeline.metrics.waiting
+        waiting["prepare"].set_function(lambda: self._preparing)
+        waiting["infer"].set_function(self._batcher.waiting)
 
     async def answer(self, work: Work) -> Answer:
         """Return the encoded answer; raises RequestError, or Dropped for a client that is gone."""
-        call, first = await self._while_preparing(partial(self._begin, work))
-        if first is not None:
+        self._in_hand += 1
+        try:
+            if self._in_hand == 1:
+                done = await self._workers.submit(partial(self._alone, work))
+                return done if isinstance(done, Answer) else await self._several(work, done)
+            with self._batcher.coming():
+                call, first = await self._prepared(partial(self._begin, work))
+            if first is None:
+                return await self._several(work, call)
             return self._pipeline.encode(call, [await self._in_a_batch(first)])
-        outcomes = await each(work, call, partial(self._one, work))
-        return await self._workers.submit(partial(self._pipeline.encode, call, outcomes))
+        finally:
+            self._in_hand -= 1
 
     def alive(self) -> bool:
         """Tell whether batches are still computed."""
@@ -69,16 +95,36 @@ class Batched:
         self._batcher.close()
         self._engine.close()
 
-    def _patience_s(self) -> float:
-        return max(self._max_wait_s, self._gather_s if self._preparing else 0.0)
+    def _alone(self, work: Work) -> Answer | Call:
+        """Answer a request of one item; of one with several, return the items."""
+        self._pipeline.metrics.observe_stage("queue", monotonic() - work.arrived_s)
+        check_wanted(work)
+        call = self._pipeline.parse(work.parse, work.body)
+        if len(call.items) > 1:
+            return call
+        return self._pipeline.encode(call, [settled(work, partial(self._pipeline.compute, call.items[0]))])
 
-    async def _while_preparing(self, prepare: Callable[[], Result]) -> Result:
+    async def _several(self, work: Work, call: Call) -> Answer:
+        outcomes = await each(work, call, partial(self._one, work))
+        return await self._workers.submit(partial(self._pipeline.encode, call, outcomes))
+
+    async def _one(self, work: Work, item: Item) -> Outcome:
+        with self._batcher.coming():
+            prepared = await self._prepared(partial(self._prepare, work, item))
+        return await self._in_a_batch(prepared)
+
+    async def _prepared(self, prepare: Callable[[], Result]) -> Result:
         self._preparing += 1
+        asked_s = monotonic()
+
+        def timed() -> Result:
+            self._pipeline.metrics.observe_stage("wait", monotonic() - asked_s)
+            return prepare()
+
         try:
-            return await self._workers.submit(prepare)
+            return await self._workers.submit(timed)
         finally:
             self._preparing -= 1
-            self._batcher.reconsider()
 
     def _begin(self, work: Work) -> tuple[Call, Prepared | RequestError | None]:
         """Take the request apart; where it has one item, prepare that too."""
@@ -89,9 +135,6 @@ class Batched:
         item = call.items[0]
         return call, item if isinstance(item, RequestError) else self._prepare(work, item)
 
-    async def _one(self, work: Work, item: Item) -> Outcome:
-        return await self._in_a_batch(await self._while_preparing(partial(self._prepare, work, item)))
-
     def _prepare(self, work: Work, item: Item) -> Prepared | RequestError:
         check_wanted(work)
         return settled(work, lambda: Prepared(work, self._pipeline.prepare(item), monotonic()))
@@ -101,13 +144,18 @@ class Batched:
         if isinstance(prepared, RequestError):
             return prepared
         try:
-            return await self._batcher.submit(prepared, prepared.work.due_s)
+            size_bytes = getattr(prepared.value, "nbytes", 0)
+            return await self._batcher.submit(prepared, prepared.work.due_s, size_bytes)
         except Expired:
             return expired()
         except Unwanted:
             raise Dropped from None
-        except Full:
-            return RequestError(429, "the queue is full: send again later", 1.0)
+        except Full as full:
+            self._pipeline.metrics.dropped.labels("full").inc()
+            return RequestError(429, "the queue is full: send again later", full.retry_after_s)
+        except Late as late:
+            self._pipeline.metrics.dropped.labels("late").inc()
+            return too_late(late.retry_after_s)
         except Died:
             return RequestError(500, "the batching task died and this service restarts: send again")
         except RequestError as refusal:

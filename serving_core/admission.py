@@ -1,14 +1,18 @@
 """Who gets in: a bound on the items and bytes accepted, and an honest Retry-After when it is reached."""
 
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 
 from serving_core.errors import RequestError
 from serving_core.metrics import Metrics
 
-# Weight of the newest interval between two answers: an average over about the last twenty.
-SMOOTHING = 0.1
+# What an answer counts for once another has come: an average over about the last hundred, since answers that
+# were computed together come together.
+KEEP = 0.99
 FIRST_GUESS_S = 0.02
+# With fewer answers timed than this, no deadline is judged by them.
+ENOUGH_ANSWERS = 10
 
 
 class Admission:
@@ -23,7 +27,8 @@ class Admission:
         self._clock = clock
         self._bytes = 0
         self._last_answer_s: float | None = None
-        self._service_s = FIRST_GUESS_S
+        # answers that were timed, and the busy time they took, both weighted
+        self._answers = self._busy_s = 0.0
         self.waiting = 0
         # Read when they are scraped, so that they cost a request nothing.
         metrics.queue_depth.set_function(lambda: self.waiting)
@@ -32,7 +37,7 @@ class Admission:
     @property
     def service_s(self) -> float:
         """Seconds from one answer to the next while there is work: the inverse of what the engine can do."""
-        return self._service_s
+        return self._busy_s / self._answers if self._answers else FIRST_GUESS_S
 
     def check(self, length: int = 0) -> None:
         """Raise RequestError 429 when one more item, of `length` bytes, is more than the queue holds."""
@@ -52,10 +57,18 @@ class Admission:
         """Note that `length` bytes of a body are held no longer."""
         self._bytes -= length
 
-    def enter(self) -> "Place":
-        """Accept a request whose bytes are held; raises RequestError 429 instead when the queue is full."""
+    def enter(self, due_s: float = inf) -> "Place":
+        """Accept a request whose bytes are held.
+
+        Raises RequestError 429 instead when the queue is full, or when, by how fast answers have followed one
+        another, its own would come after `due_s` on the clock. Where nothing waits it is tried.
+        """
         if self.waiting >= self._limit:
             raise self._full()
+        wait_s = (self.waiting + 1) * self.service_s
+        if self.waiting and self._answers >= ENOUGH_ANSWERS and self._clock() + wait_s > due_s:
+            self._metrics.dropped.labels("late").inc()
+            raise too_late(self._clock() + wait_s - due_s)
         self.waiting += 1
         return Place(self)
 
@@ -76,14 +89,22 @@ class Admission:
             return
         now = self._clock()
         if self._last_answer_s is not None:
-            newest_s = (now - self._last_answer_s) / items
-            self._service_s += (1 - (1 - SMOOTHING) ** items) * (newest_s - self._service_s)
+            keep = KEEP**items
+            self._answers = self._answers * keep + items
+            self._busy_s = self._busy_s * keep + now - self._last_answer_s
         # With nothing left to do, the time until the next answer says how busy clients are, not we.
         self._last_answer_s = now if self.waiting else None
 
     def _full(self) -> RequestError:
         self._metrics.dropped.labels("full").inc()
-        return RequestError(429, "the queue is full: send again later", self.waiting * self._service_s)
+        return RequestError(429, "the queue is full: send again later", self.waiting * self.service_s)
+
+
+def too_late(retry_after_s: float) -> RequestError:
+    """Return the refusal of a request that could not be answered before its deadline."""
+    return RequestError(
+        429, "the queue is too long for this deadline: allow more time, or send again later", retry_after_s
+    )
 
 
 class Place:

@@ -20,7 +20,7 @@ class RequestError(Exception):
         self.message = message
         # Set where the client may still be sending: what follows on its connection is no new request.
         self.closes = False
-        self.retry_after_s = None if retry_after_s is None else max(1, math.ceil(retry_after_s))
+        self.retry_after_s = None if retry_after_s is None else max(1, math.ceil(round(retry_after_s, 3)))
 
 
 def fault() -> RequestError:

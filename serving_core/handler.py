@@ -14,7 +14,7 @@ from serving_core.tensors import TensorSpec
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service has for its handlers: its engine, what it may compute with, the most pixels of an image."""
+    """What a service has for its handlers: its engine, what may compute, the most pixels of an image."""
 
     make_engine: Callable[[], Engine]
     compute: Compute

@@ -27,7 +27,9 @@ BUCKETS_S = (
     *(0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0),
 )
 BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
-STAGES = ("parse", "decode", "transform", "queue", "infer", "encode")
+# "wait" is for a thread that prepares, where a strategy has a queue of its own after that
+STAGES = ("wait", "parse", "decode", "transform", "queue", "infer", "encode")
+QUEUES = ("prepare", "infer")
 
 
 class Stage:
@@ -51,11 +53,20 @@ class Stage:
 class ModelMetrics:
     """What is counted and timed of one model."""
 
-    __slots__ = ("_stages", "batch_size")
+    __slots__ = ("_stages", "batch_size", "dropped", "waiting")
 
-    def __init__(self, stages: dict[str, Callable[[float], None]], batch_size: Histogram) -> None:
+    def __init__(
+        self,
+        stages: dict[str, Callable[[float], None]],
+        batch_size: Histogram,
+        waiting: dict[str, Gauge],
+        dropped: Counter,
+    ) -> None:
         self._stages = stages
         self.batch_size = batch_size
+        # by QUEUES, where the strategy has several
+        self.waiting = waiting
+        self.dropped = dropped
 
     def stage(self, name: str) -> Stage:
         """Return a timer for one of STAGES."""
@@ -129,6 +140,10 @@ class Metrics:
         self.queue_depth = gauge("queue_depth", "Items accepted and not yet answered")
         self.queue_bytes = gauge("queue_bytes", "Bytes of bodies accepted or being read")
         self.in_flight = gauge("in_flight", "Requests being read, computed or answered")
+        self._stage_waiting = gauge(
+            "stage_queue_depth", "Items that wait for a stage", labelnames=["stage", "model"]
+        )
+        self._refreshed = [self.queue_depth, self.queue_bytes, self.in_flight]
         self.dropped = Counter("dropped", "Requests given up, by reason", ["reason"], registry=registry)
         self.requests = Counter("requests", "Requests answered", registry=registry)
         self.startup_phase = Gauge(
@@ -153,7 +168,9 @@ class Metrics:
         stages: dict[str, Callable[[float], None]] = {
             stage: self._stage_duration.labels(stage, name).observe for stage in STAGES
         }
-        return ModelMetrics(stages, self._batch_size.labels(name))
+        waiting = {queue: self._stage_waiting.labels(queue, name) for queue in QUEUES}
+        self._refreshed += waiting.values()
+        return ModelMetrics(stages, self._batch_size.labels(name), waiting, self.dropped)
 
     def observe_request(self, route: str, status: int, seconds: float, model: str = "") -> None:
         """Record one answered request."""
@@ -166,7 +183,7 @@ class Metrics:
 
     def refresh(self) -> None:
         """Let the other processes see this one's gauges; does nothing where there are none."""
-        for gauge in (self.queue_depth, self.queue_bytes, self.in_flight):
+        for gauge in self._refreshed:
             if isinstance(gauge, SharedGauge):
                 gauge.refresh()
 

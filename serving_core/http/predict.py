@@ -141,7 +141,7 @@ class Predict:
         admission.check(reader.declared(settings.max_body_bytes))
         body = await _read(reader, settings, due_s)
         service.check_open()
-        place = admission.enter()
+        place = admission.enter(due_s)
         abandoned = scope.get("abandoned", never)
         named = request_id.decode("latin-1")
         return served, Work(parse, body, monotonic(), due_s, named, abandoned, place.claim), place

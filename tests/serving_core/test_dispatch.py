@@ -5,6 +5,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from batched_serving.dispatch import Batched
 from serving_core.calls import Answer, Call, Item, Outcome
 from serving_core.dispatch import Direct, Dispatcher, Dropped, Work
+from serving_core.engine import Batching
 from serving_core.errors import RequestError
 from serving_core.handler import Context, Handler
 from serving_core.metrics import Metrics
@@ -80,10 +82,12 @@ def work(
 
 
 def make(strategy: str, handler: Handler, settings: Settings = SETTINGS) -> Dispatcher:
-    pipeline, workers = Pipeline(handler, Metrics().model("m")), Workers(1, "worker")
+    # of two threads one may be held up by a request that is alone
+    pipeline, workers = Pipeline(handler, Metrics().model("m")), Workers(2, "worker")
     if strategy == "direct":
         return Direct(pipeline, settings, workers)
-    return Batched(pipeline, settings, workers, own_device=True)
+    handler.batching = Batching(size=1024, own_device=True)
+    return Batched(pipeline, settings, workers)
 
 
 def test_a_client_that_leaves_while_its_item_waits_is_dropped_uncomputed() -> None:
@@ -94,19 +98,79 @@ def test_a_client_that_leaves_while_its_item_waits_is_dropped_uncomputed() -> No
         nonlocal gone
         batched = make("batched", handler, SETTINGS.model_copy(update={"max_batch": 1}))
         assert isinstance(batched, Batched)
-        first = asyncio.create_task(batched.answer(work(b"[1]")))
-        second = asyncio.create_task(batched.answer(work(b"[2]", lambda: gone)))
-        while not batched._batcher._waiting or not batched._batcher._computing:
+        others = [asyncio.create_task(batched.answer(work(b"[1]"))) for _ in range(2)]
+        leaving = asyncio.create_task(batched.answer(work(b"[2]", lambda: gone)))
+        while not batched._batcher.waiting():
             await asyncio.sleep(0.001)
         gone = True
         handler.gate.set()
-        assert await first
+        assert await asyncio.gather(*others)
         with pytest.raises(Dropped):
-            await second
+            await leaving
         batched.close()
 
     asyncio.run(scenario())
-    assert handler.computed == [1]
+    assert handler.computed == [1, 1]
+
+
+def test_a_request_that_is_alone_is_computed_by_one_thread_and_with_others_in_a_batch() -> None:
+    class Told(Held):
+        """Notes which threads compute how many."""
+
+        def predict(self, batch: list[int]) -> Sequence[Any]:
+            threads.append((threading.current_thread().name.partition("-")[0], len(batch)))
+            return super().predict(batch)
+
+    threads: list[tuple[str, int]] = []
+    handler = Told()
+
+    async def scenario() -> None:
+        batched = make("batched", handler)
+        assert isinstance(batched, Batched)
+        handler.gate.set()
+        for _ in range(2):
+            await batched.answer(work(b"[1]"))
+        assert threads == [("worker", 1)] * 2
+        handler.gate.clear()
+        asked = [asyncio.create_task(batched.answer(work(b"[1]"))) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        while batched._preparing:
+            await asyncio.sleep(0.001)
+        handler.gate.set()
+        await asyncio.gather(*asked)
+        batched.close()
+
+    asyncio.run(scenario())
+    later = threads[2:]
+    assert later.count(("worker", 1)) == 1
+    in_batches = [size for thread, size in later if thread == "engine"]
+    assert sum(in_batches) == 4
+    assert len(in_batches) <= 2
+
+
+@pytest.mark.parametrize(("max_items", "answer"), [(1, b'["429"]'), (2, b"[4]")])
+def test_an_item_that_the_batcher_has_no_room_for_is_a_429(max_items: int, answer: bytes) -> None:
+    handler = Held()
+
+    async def scenario() -> None:
+        batched = make("batched", handler)
+        assert isinstance(batched, Batched)
+        batched._batcher.policy = replace(batched._batcher.policy, max_batch=1, max_items=max_items)
+        batcher = batched._batcher
+        asked = []
+        # one is alone, one is computed in a batch, one waits
+        for there in (lambda: batched._in_hand, lambda: batcher._running, batcher.waiting):
+            asked.append(asyncio.create_task(batched.answer(work(b"[1]"))))
+            while not there():
+                await asyncio.sleep(0.001)
+        last = asyncio.create_task(batched.answer(work(b"[2]")))
+        await asyncio.sleep(0.05)
+        handler.gate.set()
+        await asyncio.gather(*asked)
+        assert (await last).body == answer
+        batched.close()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("strategy", ["direct", "batched"])

@@ -227,6 +227,39 @@ def test_bodies_that_are_still_being_read_count_as_queued_bytes() -> None:
     assert any(isinstance(outcome, RequestError) and outcome.status == 429 for outcome in outcomes)
 
 
+def test_what_would_be_answered_too_late_is_refused_at_once_unless_nothing_waits() -> None:
+    now = [0.0]
+    admission = Admission(100, 1000, Metrics(), lambda: now[0])
+    places = [admission.enter(due_s=0.1) for _ in range(20)]  # nothing is known yet: each is tried
+    for place in places:
+        now[0] += 0.5
+        place.leave()
+    for _ in range(4):
+        places.append(admission.enter(due_s=now[0] + 2.1))
+    with pytest.raises(RequestError) as refused:
+        admission.enter(due_s=now[0] + 0.4)
+    assert (refused.value.status, refused.value.retry_after_s) == (429, 3)
+    admission.enter(due_s=now[0] + 2.6).leave()
+    for place in places[20:]:
+        place.leave()
+    admission.enter(due_s=now[0] + 0.1)
+
+
+def test_answers_that_come_together_do_not_make_the_wait_look_short_or_long() -> None:
+    now = [0.0]
+    admission = Admission(100, 1000, Metrics(), lambda: now[0])
+    for _ in range(64):
+        admission.enter()
+    seen = []
+    for _ in range(20):
+        now[0] += 1.6
+        for _ in range(16):
+            admission.leave(1, answered=True)
+            admission.enter()
+            seen.append(admission.service_s)
+    assert 0.08 < min(seen[100:]) <= max(seen[100:]) < 0.125
+
+
 def test_idle_time_is_not_taken_for_service_time() -> None:
     now = [0.0]
     admission = Admission(10, 1000, Metrics(), lambda: now[0])

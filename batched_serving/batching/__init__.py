@@ -1,0 +1,28 @@
+"""Dynamic batching as a library: it knows nothing of HTTP, tensors or devices, and needs nothing but Python.
+
+    async with Batcher(run, Policy(max_batch=16)) as batcher:
+        result = await batcher.submit(item, due_s=monotonic() + 0.5)
+
+`run` is given a list of items and returns as many results, in order. docs/batching.md explains the policy.
+"""
+
+from batched_serving.batching.batcher import Batcher
+from batched_serving.batching.clock import Clock, LoopClock
+from batched_serving.batching.outcomes import Died, Draining, Expired, Full, Late, Refused, Unwanted
+from batched_serving.batching.policy import Policy
+from batched_serving.batching.service_time import ServiceTime
+
+__all__ = [
+    "Batcher",
+    "Clock",
+    "Died",
+    "Draining",
+    "Expired",
+    "Full",
+    "Late",
+    "LoopClock",
+    "Policy",
+    "Refused",
+    "ServiceTime",
+    "Unwanted",
+]

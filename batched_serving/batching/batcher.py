@@ -1,0 +1,283 @@
+"""Items that wait while a batch is computed make up the next one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from math import inf
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from batched_serving.batching.clock import Clock, LoopClock, Timer
+from batched_serving.batching.outcomes import Died, Draining, Expired, Full, Late, Unwanted
+from batched_serving.batching.policy import Policy
+from batched_serving.batching.queue import Entry, Queue
+from batched_serving.batching.service_time import ServiceTime
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+DEAD = "what computes batches has ended"
+
+
+class Batcher(Generic[Item, Result]):
+    """Hands `run` the items that wait, earliest deadline first, as soon as it can take them.
+
+    `run` returns one result an item, in order. When it raises, or returns another number of them, the batch
+    is split and tried again, so that only the items that fail alone fail. An item that is no longer `wanted`
+    when its turn comes is left out. Deadlines are on the clock's time. It belongs to the event loop on which
+    it was started; nothing of it may be called from another thread.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[Item]], Awaitable[list[Result]]],
+        policy: Policy,
+        *,
+        wanted: Callable[[Item], bool] = lambda _: True,
+        clock: Clock | None = None,
+    ) -> None:
+        self.policy = policy
+        self.service_time = ServiceTime()
+        self._run = run
+        self._wanted = wanted
+        self._clock = clock
+        self._queue: Queue[Item, Result] = Queue()
+        # by lane: when the batch should be done, and the batch
+        self._running: dict[int, tuple[float, list[Entry[Item, Result]]]] = {}
+        self._coming = 0
+        self._draining = self._dead = False
+        self._lanes: list[asyncio.Task[None]] = []
+        # when each timer calls, and the timer
+        self._alarm: tuple[float, Timer | None] = (inf, None)
+        self._fill: tuple[float, Timer | None] = (inf, None)
+
+    def start(self) -> Self:
+        """Begin to compute, on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        clock = self._clock or LoopClock()
+        self._now, self._call_at = clock.time, clock.call_at
+        self._wake, self._quiet = asyncio.Event(), asyncio.Event()
+        for number in range(self.policy.in_flight):
+            lane = asyncio.create_task(self._serve(number), name=f"batcher-{number}")
+            lane.add_done_callback(self._on_end)
+            self._lanes.append(lane)
+        return self
+
+    async def submit(self, item: Item, due_s: float = inf, size_bytes: int = 0) -> Result:
+        """Return the item's result.
+
+        Raises Full or Late where it is not taken, Draining or Died where nothing is, Expired at its deadline,
+        Unwanted, or what `run` raised for this item alone. Cancelling it takes the item out of the queue.
+        """
+        if not self.alive():
+            raise Died(DEAD)
+        if self._draining:
+            raise Draining("nothing new is taken")
+        now = self._now()
+        self._admit(due_s, size_bytes, now)
+        entry = Entry[Item, Result](item, due_s, size_bytes, now, self._loop.create_future())
+        del item
+        self._queue.add(entry)
+        if due_s < self._alarm[0]:
+            self._set_alarm(due_s)
+        self.reconsider()
+        try:
+            return await entry.future
+        except asyncio.CancelledError:
+            self._queue.withdraw(entry)
+            self._tell_when_quiet()
+            raise
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Announce, for as long as the block runs, one more item that is on its way."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+            self.reconsider()
+
+    def wait_s(self, due_s: float = inf) -> float:
+        """Return the predicted seconds to the result of an item with that deadline, if it came now."""
+        return self._predict_s(self._queue.ahead(due_s), self._now())
+
+    def waiting(self) -> int:
+        """Return how many items wait for their batch."""
+        return len(self._queue)
+
+    def alive(self) -> bool:
+        """Tell whether items are computed."""
+        return bool(self._lanes) and not self._dead
+
+    async def drain(self) -> None:
+        """Take nothing new, and return when all that was taken is answered."""
+        self._draining = True
+        self.reconsider()
+        while self.alive() and (self._queue or self._running):
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    def close(self) -> None:
+        """End now; whoever still waits gets Died."""
+        if self._dead:
+            return
+        self._dead = True
+        for lane in self._lanes:
+            lane.cancel()
+        for _, timer in (self._alarm, self._fill):
+            if timer is not None:
+                timer.cancel()
+        running = [entry for _, batch in self._running.values() for entry in batch]
+        for entry in [*running, *self._queue.take(len(self._queue))]:
+            entry.fail(Died(DEAD))
+        if self._lanes:
+            self._quiet.set()
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            await self.drain()
+        self.close()
+
+    def reconsider(self) -> None:
+        """Start the next batch if it may start now."""
+        if self._may_start():
+            self._wake.set()
+
+    def _admit(self, due_s: float, size_bytes: int, now: float) -> None:
+        """Raise Full or Late where the item cannot be taken."""
+        policy, waiting = self.policy, len(self._queue)
+        if waiting >= policy.max_items or (waiting and self._queue.bytes + size_bytes > policy.max_bytes):
+            raise Full(f"{waiting} items wait", self._predict_s(waiting, now))
+        # with nothing to do it is tried: a prediction that is wrong would else never be put right
+        if due_s < inf and (waiting or self._running):
+            wait_s = self._predict_s(self._queue.ahead(due_s), now)
+            if now + wait_s > due_s:
+                raise Late(f"the result would take {wait_s:.3f} s", now + wait_s - due_s)
+
+    def _predict_s(self, ahead: int, now: float) -> float:
+        """Return the seconds to the result of an item that `ahead` others go before."""
+        predict, policy = self.service_time.predict, self.policy
+        busy = len(self._running) >= policy.in_flight
+        free_s = min(end_s for end_s, _ in self._running.values()) if busy else now
+        batches = ahead // policy.max_batch
+        ahead_s = batches * predict(policy.max_batch) / policy.in_flight
+        # its own batch is filled up with whoever waits behind it, and with who comes before its turn
+        own = policy.max_batch if batches else min(policy.max_batch, len(self._queue) + 1)
+        return max(0.0, free_s - now) + ahead_s + predict(own)
+
+    def _may_start(self) -> bool:
+        """Tell whether a batch may start; where it must only wait to fill, see that it starts in time."""
+        waiting, policy = len(self._queue), self.policy
+        wait_s = max(policy.max_wait_s, policy.gather_s if self._coming else 0.0)
+        if not waiting or waiting >= policy.max_batch or not wait_s or self._draining:
+            return waiting > 0
+        if len(self._running) >= policy.in_flight:
+            return False  # asked again when a lane is free
+        start_s = self._queue.oldest_s() + wait_s
+        if start_s <= self._now():
+            return True
+        if start_s != self._fill[0]:
+            if self._fill[1] is not None:
+                self._fill[1].cancel()
+            self._fill = (start_s, self._call_at(start_s, self._filled))
+        return False
+
+    def _filled(self) -> None:
+        self._fill = (inf, None)
+        self.reconsider()
+
+    async def _serve(self, lane: int) -> None:
+        while True:
+            while not self._may_start():
+                self._wake.clear()
+                await self._wake.wait()
+            await self._answer(self._take(lane))
+            del self._running[lane]
+            self._tell_when_quiet()
+
+    def _take(self, lane: int) -> list[Entry[Item, Result]]:
+        """Take the next batch, leaving out what has expired and what nobody wants."""
+        now = self._now()
+        for entry in self._queue.take_due(now):
+            entry.fail(Expired("the deadline passed while it waited"))
+        batch: list[Entry[Item, Result]] = []
+        while self._queue and len(batch) < self.policy.max_batch:
+            batch += self._queue.take(self.policy.max_batch - len(batch))
+            # noted before anything else is asked, so that whatever happens they are told
+            self._running[lane] = (now, batch)
+            batch = [entry for entry in batch if self._still_wanted(entry)]
+        self._running[lane] = (now + self.service_time.predict(len(batch)), batch)
+        return batch
+
+    def _still_wanted(self, entry: Entry[Item, Result]) -> bool:
+        if entry.future.done():
+            return False  # cancelled a moment ago
+        if self._wanted(entry.item):
+            return True
+        entry.fail(Unwanted("nobody wants it any more"))
+        return False
+
+    async def _answer(self, batch: list[Entry[Item, Result]]) -> None:
+        batch = [entry for entry in batch if not entry.future.done()]
+        if not batch:
+            return
+        began_s = self._now()
+        try:
+            results = await self._run([entry.item for entry in batch])
+            paired = list(zip(batch, results, strict=True))
+        except asyncio.CancelledError:
+            lane = asyncio.current_task()
+            if lane is None or lane.cancelling():
+                raise
+            await self._answer_apart(batch, RuntimeError("the computation cancelled itself"))
+        except Exception as error:  # noqa: BLE001 - whatever it is goes to the items that cause it
+            await self._answer_apart(batch, error)
+        else:
+            self.service_time.observe(len(batch), self._now() - began_s)
+            for entry, result in paired:
+                entry.settle(result)
+
+    async def _answer_apart(self, batch: list[Entry[Item, Result]], error: Exception) -> None:
+        """Find the items that fail alone, and give each its own error."""
+        if len(batch) == 1:
+            batch[0].fail(error)
+            return
+        middle = len(batch) // 2
+        await self._answer(batch[:middle])
+        await self._answer(batch[middle:])
+
+    def _set_alarm(self, when_s: float) -> None:
+        if self._alarm[1] is not None:
+            self._alarm[1].cancel()
+        self._alarm = (when_s, self._call_at(when_s, self._expire) if when_s < inf else None)
+
+    def _expire(self) -> None:
+        """Answer whoever's deadline has passed, computed or not, and look again at the next deadline."""
+        now = self._now()
+        for entry in self._queue.take_due(now):
+            entry.fail(Expired("the deadline passed while it waited"))
+        due_s = [self._queue.first_due_s()]
+        for _, batch in self._running.values():
+            for entry in batch:
+                if entry.due_s <= now:
+                    entry.fail(Expired("the deadline passed while it was computed"))
+                elif not entry.future.done():
+                    due_s.append(entry.due_s)
+        self._set_alarm(min(due_s))
+        self._tell_when_quiet()
+
+    def _tell_when_quiet(self) -> None:
+        if self._draining and not (self._queue or self._running):
+            self._quiet.set()
+
+    def _on_end(self, lane: asyncio.Task[None]) -> None:
+        """Let go of everyone when what computes ends, for whatever reason."""
+        if not lane.cancelled():
+            lane.exception()  # looked at, so that it is not reported as lost: each waiter is told
+        self.close()

@@ -1,0 +1,40 @@
+"""How long a batch takes, learnt from those that were computed."""
+
+
+class ServiceTime:
+    """Fits seconds = base + each * size, both at least 0, by least squares that forget.
+
+    A batch counts for less with each that follows, as if over the last `memory` of them. Where sizes have
+    hardly varied the slope cannot be known: then a smaller batch is taken to cost as much, and a larger one
+    more in proportion, so that a prediction is rather too long than too short.
+    """
+
+    __slots__ = ("_keep", "_mean_s", "_mean_size", "_size_s", "_size_size", "_weight")
+
+    def __init__(self, memory: float = 64.0) -> None:
+        self._keep = 1 - 1 / memory
+        self._weight = 0.0
+        self._mean_size = self._mean_s = 0.0
+        # weighted sums of squares and products of the deviations from the means
+        self._size_size = self._size_s = 0.0
+
+    def observe(self, size: int, seconds: float) -> None:
+        """Learn from one batch (West's update of weighted means and covariances, 1979)."""
+        old = self._weight * self._keep
+        self._weight = old + 1
+        off_size, off_s = size - self._mean_size, seconds - self._mean_s
+        self._mean_size += off_size / self._weight
+        self._mean_s += off_s / self._weight
+        share = old / self._weight
+        self._size_size = self._size_size * self._keep + share * off_size * off_size
+        self._size_s = self._size_s * self._keep + share * off_size * off_s
+
+    def predict(self, size: int) -> float:
+        """Return the seconds that a batch of `size` takes; 0 before anything was observed."""
+        if not self._weight:
+            return 0.0
+        most_each = self._mean_s / self._mean_size
+        if self._size_size < 1e-3 * self._weight * self._mean_size:
+            return max(self._mean_s, size * most_each)
+        each = min(max(self._size_s / self._size_size, 0.0), most_each)
+        return self._mean_s + each * (size - self._mean_size)
