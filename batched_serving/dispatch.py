@@ -38,7 +38,7 @@ class Prepared:
 
 def policy_of(settings: Settings, batching: Batching | None) -> Policy:
     """Return the rules for a model that says how it is best given work, or does not."""
-    known = batching or Batching(size=settings.max_batch)
+    known = batching or Batching(size=settings.max_batch, in_flight=settings.threads)
     return Policy(
         max_batch=min(settings.max_batch, known.size),
         in_flight=known.in_flight,
@@ -47,6 +47,7 @@ def policy_of(settings: Settings, batching: Batching | None) -> Policy:
         max_bytes=settings.queue_bytes,
         max_wait_s=settings.max_wait_ms / 1000,
         gather_s=0.0 if known.own_device else GATHER_S,
+        spread=not known.own_device,
     )
 
 
@@ -58,10 +59,14 @@ class Batched:
     """
 
     def __init__(self, pipeline: Pipeline, settings: Settings, workers: Workers) -> None:
-        policy = policy_of(settings, pipeline.handler.batching)
+        batching = pipeline.handler.batching
+        policy = policy_of(settings, batching)
         self._pipeline = pipeline
         self._workers = workers
-        self._engine = Workers(policy.in_flight, "engine", patience_s(settings))
+        # On the processor one set of threads prepares and computes: two would take its cores from one another
+        # in the midst of their work, and with them what its caches hold.
+        own_device = batching is not None and batching.own_device
+        self._engine = Workers(policy.in_flight, "engine", patience_s(settings)) if own_device else workers
         self._in_hand = 0
         self._preparing = 0
         self._batcher: Batcher[Prepared, Outcome] = Batcher(
@@ -93,7 +98,8 @@ class Batched:
     def close(self) -> None:
         """Stop, once nothing is waiting."""
         self._batcher.close()
-        self._engine.close()
+        if self._engine is not self._workers:
+            self._engine.close()
 
     def _alone(self, work: Work) -> Answer | Call:
         """Answer a request of one item; of one with several, return the items."""
@@ -165,7 +171,7 @@ class Batched:
             return fault()
 
     async def _compute(self, batch: list[Prepared]) -> list[Outcome]:
-        return await self._engine.submit(partial(self._compute_now, batch))
+        return await self._engine.submit(partial(self._compute_now, batch), urgent=True)
 
     def _compute_now(self, batch: list[Prepared]) -> list[Outcome]:
         now = monotonic()

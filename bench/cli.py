@@ -11,6 +11,7 @@ from bench.errors import BenchError
 from bench.interrupts import end_as_by_ctrl_c
 
 INTERRUPTED = 1
+MOST_RATE = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,6 +105,18 @@ def _add_session_options(parser: argparse.ArgumentParser) -> None:
         "--strategies", type=_names, metavar="A,B", help="only these (default: all of compose.yaml)"
     )
     parser.add_argument(
+        "--rate",
+        type=_rates,
+        metavar="R,...",
+        help="open loads: requests/s that come due at random instants; without --concurrency, these alone",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where services compute, and so which are run (auto: all, each as it is configured)",
+    )
+    parser.add_argument(
         "--warmup-s", type=_seconds, metavar="S", help="load before the window (4; quick 1.5)"
     )
     parser.add_argument(
@@ -123,7 +136,7 @@ def _add_session_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_payload_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--concurrency", type=_positive, default=50, metavar="N", help="closed-loop clients (50)"
+        "--concurrency", type=_positives, metavar="N,...", help="closed loads: numbers of clients (50)"
     )
     parser.add_argument(
         "--payloads", type=_names, default=("seed", "small"), metavar="A,B", help="classes of images"
@@ -156,6 +169,23 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
     return int(text)
+
+
+def _positives(text: str) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(_positive(part) for part in _names(text)))
+
+
+def _rates(text: str) -> tuple[float, ...]:
+    rates = []
+    for part in _names(text):
+        try:
+            rate = float(part)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate <= MOST_RATE:
+            raise argparse.ArgumentTypeError(f"{part} is no rate above 0 and up to {MOST_RATE} a second")
+        rates.append(rate)
+    return tuple(dict.fromkeys(rates))
 
 
 def _count(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 
-Outcome = Literal["ok", "wrong_answer", "http_error", "connection_error", "timeout", "unfinished"]
+Outcome = Literal["ok", "wrong_answer", "http_error", "connection_error", "timeout", "unfinished", "refused"]
 OUTCOMES: tuple[Outcome, ...] = (
     "ok",
     "wrong_answer",
@@ -17,7 +17,10 @@ OUTCOMES: tuple[Outcome, ...] = (
     "connection_error",
     "timeout",
     "unfinished",
+    "refused",
 )
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Strategy:
     ready_path: str
     encodings: tuple[str, ...]
     loop_command: tuple[str, ...] | None
+    devices: tuple[str, ...] = ("cpu",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,84 @@ class ClosedLoad:
     drain_s: float = 30.0
     timeout_s: float = 30.0
 
+    @property
+    def name(self) -> str:
+        """A short name for files: `c50`."""
+        return f"c{self.clients}"
+
+    @property
+    def label(self) -> str:
+        """The load in words."""
+        return "1 client" if self.clients == 1 else f"{self.clients} clients"
+
+    def described(self) -> dict[str, Any]:
+        """The load as a trial keeps it."""
+        return {
+            "kind": "closed",
+            "clients": self.clients,
+            "drain_s": self.drain_s,
+            "timeout_s": self.timeout_s,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoad:
+    """Requests that come due by a seeded schedule, whether or not earlier ones are answered."""
+
+    rate_per_s: float
+    warmup_s: float
+    window_s: float
+    drain_s: float = 30.0
+    timeout_s: float = 30.0
+    arrivals: Literal["poisson"] = "poisson"
+
+    @property
+    def name(self) -> str:
+        """A short name for files: `q200`."""
+        return f"q{self.rate_per_s:g}"
+
+    @property
+    def label(self) -> str:
+        """The load in words."""
+        return f"{self.rate_per_s:g} requests/s"
+
+    def described(self) -> dict[str, Any]:
+        """The load as a trial keeps it."""
+        return {
+            "kind": "open",
+            "rate_per_s": self.rate_per_s,
+            "arrivals": self.arrivals,
+            "drain_s": self.drain_s,
+            "timeout_s": self.timeout_s,
+        }
+
+
+Load = ClosedLoad | OpenLoad
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """How often a service went through one stage in the window, and the mean time of it."""
+
+    mean_ms: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFigures:
+    """Sizes of the batches computed in the window; `counts` by the upper bound of each bucket in use."""
+
+    mean: float
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFigures:
+    """What a service's own metrics say of the window, summed over its models."""
+
+    stages: Mapping[str, StageFigures]
+    batch: BatchFigures | None
+
 
 @dataclass(frozen=True, slots=True)
 class LatencyMs:
@@ -76,7 +158,9 @@ class Trial:
     """One strategy under one load in one round, in a fresh container.
 
     `ok` counts the right answers that ended in the window; `errors` and `wrong_answers` count the whole
-    trial, warm-up and drain too, as any of them voids it; `requests` is the sum of the three.
+    trial, warm-up and drain too, as any of them voids it. Under an open load `refused` counts the requests
+    that a full service turned away in the window (429, 503), which are no errors there; else it is None.
+    `requests` is the sum of all these. `server` is None where the service tells of no such metrics.
     `error` says in one line why nothing could be measured.
     """
 
@@ -100,6 +184,8 @@ class Trial:
     valid: bool
     samples: str | None
     error: str | None = None
+    refused: int | None = None
+    server: ServerFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +221,17 @@ class Startup:
 
 @dataclass(frozen=True, slots=True)
 class LoopResult:
-    """The strategy's own pipeline in a bare loop, without HTTP: one entry a round."""
+    """The strategy's own pipeline in a bare loop, without HTTP: one entry a round.
+
+    `part` is "whole", "prepare" (parse, decode and transform) or "infer" (the model alone, on prepared items
+    in batches of `batch_size`).
+    """
 
     payload_class: str
     requests_per_s: tuple[float, ...]
     cpu_ms_per_request: tuple[float, ...]
+    part: str = "whole"
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

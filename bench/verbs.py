@@ -9,16 +9,18 @@ from pathlib import Path
 from bench.cores import Cores, choose_cores, pin
 from bench.errors import BenchError, InvalidRunError, UsageError
 from bench.interrupts import undisturbed
+from bench.measure.devices import able_to
 from bench.measure.instance import Runtime
 from bench.measure.payloads import PayloadImage, by_class, read_images
 from bench.measure.plan import Pace, SessionPlan, steps
 from bench.measure.progress import Progress
 from bench.measure.registry import Registry, load_registry
-from bench.model import Ceiling, ClosedLoad, Payload, Run
+from bench.model import Ceiling, ClosedLoad, Load, OpenLoad, Payload, Run
 from bench.terminal_progress import TerminalProgress, make_progress
 
 PATH_OPTIONS = ("--results", "--root", "--images")
 CEILING_WARMUP_S, CEILING_WINDOW_S = 1.0, 5.0
+CLIENTS = 50
 
 
 def run(args: argparse.Namespace, given: Sequence[str]) -> int:
@@ -29,7 +31,7 @@ def run(args: argparse.Namespace, given: Sequence[str]) -> int:
     registry, images, plan_ = read_plan(args, given)
     cores = choose_cores(args.driver_cores, args.service_cores)
     progress = make_progress()
-    runtime = choose_runtime(args.runtime, registry, cores, progress)
+    runtime = choose_runtime(args, registry, cores, progress)
     try:
         folder = results_folder(args.results or registry.root / "results", *git_state(registry.root))
         session = Session(plan_, images, runtime, cores, folder, progress)
@@ -72,7 +74,9 @@ def ceiling(args: argparse.Namespace) -> int:
     from bench.load.ceiling import measure_ceiling
 
     cores = choose_cores(args.driver_cores, args.service_cores)
-    load = ClosedLoad(args.concurrency, CEILING_WARMUP_S, args.window_s or CEILING_WINDOW_S)
+    load = ClosedLoad(
+        max(args.concurrency or (CLIENTS,)), CEILING_WARMUP_S, args.window_s or CEILING_WINDOW_S
+    )
     classes = _made_up(args.bytes) if args.bytes else _payloads(args)
     pin(cores.driver)
     print("payloads  body bytes  driver requests/s  CPU ms/request  ab -k requests/s  CPU ms/request")
@@ -99,7 +103,7 @@ def read_plan(
 ) -> tuple[Registry, tuple[PayloadImage, ...], SessionPlan]:
     """Everything that the options and the repository's files say; raises UsageError."""
     registry = load_registry(args.root)
-    strategies = registry.select(args.strategies)
+    strategies = able_to(registry.select(args.strategies), args.device, named=args.strategies is not None)
     images = read_images(args.images or registry.root / "images")
     for strategy in strategies:
         if args.encoding not in strategy.encodings:
@@ -108,25 +112,30 @@ def read_plan(
                 "choose another --encoding, or --strategies without it"
             )
     quick = args.quick
-    # a quick run of three strategies must end within two minutes, parity and image sizes included
-    load = ClosedLoad(
-        clients=args.concurrency,
-        warmup_s=args.warmup_s or (1.5 if quick else 4.0),
-        window_s=args.window_s or (4.0 if quick else 10.0),
-    )
     plan_ = SessionPlan(
         strategies=strategies,
         payloads=by_class(images, args.payloads, args.encoding),
         encoding=args.encoding,
-        load=load,
+        loads=_loads(args),
         rounds=args.rounds or (1 if quick else 6),
         startups=args.startups if args.startups is not None else (3 if quick else 10),
         loop_s=args.loop_seconds if args.loop_seconds is not None else (1.0 if quick else 3.0),
         seed=args.seed,
         quick=quick,
         command=public_command(given),
+        device=args.device,
     )
     return registry, images, plan_
+
+
+def _loads(args: argparse.Namespace) -> tuple[Load, ...]:
+    """The loads asked for, in that order; without a rate and a number of clients, the usual clients."""
+    # a quick run of three strategies must end within two minutes, parity and image sizes included
+    warmup_s = args.warmup_s or (1.5 if args.quick else 4.0)
+    window_s = args.window_s or (4.0 if args.quick else 10.0)
+    clients = args.concurrency or (() if args.rate else (CLIENTS,))
+    closed = [ClosedLoad(number, warmup_s, window_s) for number in clients]
+    return (*closed, *(OpenLoad(rate, warmup_s, window_s) for rate in args.rate or ()))
 
 
 def public_command(given: Sequence[str]) -> str:
@@ -141,10 +150,11 @@ def public_command(given: Sequence[str]) -> str:
     return " ".join(words)
 
 
-def choose_runtime(asked: str, registry: Registry, cores: Cores, progress: Progress) -> Runtime:
+def choose_runtime(args: argparse.Namespace, registry: Registry, cores: Cores, progress: Progress) -> Runtime:
     """The runtime asked for; "auto" takes containers where an engine answers and says which it took."""
     from bench.measure.process_runtime import ProcessRuntime
 
+    asked = args.runtime
     if asked != "process":
         from bench.measure.compose_runtime import ComposeRuntime, connect_engine
 
@@ -155,10 +165,10 @@ def choose_runtime(asked: str, registry: Registry, cores: Cores, progress: Progr
                 raise
         else:
             progress.note("runtime: compose (a Docker engine answers)")
-            return ComposeRuntime(registry, cores, engine, progress)
+            return ComposeRuntime(registry, cores, engine, progress, args.device)
     why = "as asked" if asked == "process" else "no Docker engine answers, image size is not measurable"
     progress.note(f"runtime: process ({why})")
-    return ProcessRuntime(registry, cores)
+    return ProcessRuntime(registry, cores, args.device)
 
 
 def _finish(found: Run, folder: Path) -> None:

@@ -1,29 +1,43 @@
-"""The in-process loop: a service's own pipeline without HTTP, the measure of what serving adds."""
+"""The in-process loop: a service's own pipeline without HTTP, the measure of what serving adds.
+
+Beside the whole it can run two parts alone: what prepares an item, and the model on items that are prepared.
+"""
 
 import base64
 import time
-from typing import BinaryIO
+from collections.abc import Callable
+from itertools import cycle, islice
+from typing import Any, BinaryIO, Literal
 
 import orjson
 from pydantic import BaseModel, Field, ValidationError
 
 from serving_core.calls import Parse
 from serving_core.codecs import encodings
-from serving_core.errors import StartError
+from serving_core.errors import RequestError, StartError
 from serving_core.loading import load_models, signature_of
 from serving_core.metrics import Metrics
 from serving_core.pipeline import Pipeline
 from serving_core.service import MakeEngine
 from serving_core.settings import Settings
 
+Part = Literal["prepare", "infer"]
+# does one step of a part, given how many items were done before, and returns how many it did
+Step = Callable[[int], int]
+
 
 class LoopOrder(BaseModel):
-    """What to run: request bodies in base64, cycled over for `seconds` after `warmup_seconds`."""
+    """What to run: request bodies in base64, cycled over for `seconds` after `warmup_seconds`.
+
+    Each of `parts` runs alone afterwards, for `part_seconds`.
+    """
 
     seconds: float = Field(gt=0)
     warmup_seconds: float = Field(ge=0)
     content_type: str
     bodies: list[str] = Field(min_length=1)
+    parts: list[Part] = []
+    part_seconds: float = Field(1.0, gt=0)
 
 
 def run_loop(make_engine: MakeEngine, settings: Settings, source: BinaryIO, sink: BinaryIO) -> None:
@@ -39,24 +53,65 @@ def run_loop(make_engine: MakeEngine, settings: Settings, source: BinaryIO, sink
     headers = {b"content-type": order.content_type.encode()}
     parse = encodings.choose(headers, b"", signature_of(loaded, settings.max_items))
     answers = [orjson.Fragment(pipeline.run(parse, body).body) for body in bodies]
-    _cycle(pipeline, parse, bodies, order.warmup_seconds)
-    cpu_began_s, began_s = time.process_time(), time.perf_counter()
-    requests = _cycle(pipeline, parse, bodies, order.seconds)
-    seconds = time.perf_counter() - began_s
-    report = {
-        "requests": requests,
-        "seconds": seconds,
-        "cpu_seconds": time.process_time() - cpu_began_s,
-        "answers": answers,
+
+    def whole(done: int) -> int:
+        pipeline.run(parse, bodies[done % len(bodies)])
+        return 1
+
+    report = _timed(whole, order.warmup_seconds, order.seconds)
+    parts = {
+        part: _run_part(part, pipeline, parse, bodies, order.part_seconds)
+        for part in dict.fromkeys(order.parts)
     }
-    sink.write(orjson.dumps(report) + b"\n")
+    sink.write(orjson.dumps({**report, "answers": answers, "parts": parts}) + b"\n")
     sink.flush()
 
 
-def _cycle(pipeline: Pipeline, parse: Parse, bodies: list[bytes], seconds: float) -> int:
+def _run_part(
+    part: Part, pipeline: Pipeline, parse: Parse, bodies: list[bytes], seconds: float
+) -> dict[str, Any]:
+    """Run one part alone, after a third of its time for warm-up; its requests are items."""
+    if part == "prepare":
+        return _timed(
+            lambda done: len(_prepared(pipeline, parse, bodies[done % len(bodies)])), seconds / 3, seconds
+        )
+    batching = pipeline.handler.batching
+    size = batching.size if batching else 1
+    items = [item for body in bodies for item in _prepared(pipeline, parse, body)]
+    batches = [list(islice(cycle(items), start, start + size)) for start in range(0, len(items), size)]
+
+    def infer(done: int) -> int:
+        pipeline.infer(batches[done // size % len(batches)])
+        return size
+
+    return {**_timed(infer, seconds / 3, seconds), "batch_size": size}
+
+
+def _prepared(pipeline: Pipeline, parse: Parse, body: bytes) -> list[Any]:
+    """What the model is given of one request's items; raises RequestError for one that cannot be used."""
+    prepared = []
+    for item in pipeline.parse(parse, body).items:
+        if isinstance(item, RequestError):
+            raise item
+        prepared.append(pipeline.prepare(item))
+    return prepared
+
+
+def _timed(step: Step, warmup_seconds: float, seconds: float) -> dict[str, Any]:
+    """Repeat a step for a while, and say how much was done, in how long and with how much CPU time."""
+    _cycle(step, warmup_seconds)
+    cpu_began_s, began_s = time.process_time(), time.perf_counter()
+    requests = _cycle(step, seconds)
+    return {
+        "requests": requests,
+        "seconds": time.perf_counter() - began_s,
+        "cpu_seconds": time.process_time() - cpu_began_s,
+    }
+
+
+def _cycle(step: Step, seconds: float) -> int:
     requests = 0
     end_s = time.perf_counter() + seconds
     while time.perf_counter() < end_s:
-        pipeline.run(parse, bodies[requests % len(bodies)])
-        requests += 1
+        requests += step(requests)
     return requests

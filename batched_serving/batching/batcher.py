@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from math import inf
+from math import ceil, inf
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -174,10 +174,12 @@ class Batcher(Generic[Item, Result]):
     def _may_start(self) -> bool:
         """Tell whether a batch may start; where it must only wait to fill, see that it starts in time."""
         waiting, policy = len(self._queue), self.policy
-        wait_s = max(policy.max_wait_s, policy.gather_s if self._coming else 0.0)
+        busy = len(self._running)
+        gathers = self._coming and self._coming + busy >= policy.in_flight
+        wait_s = max(policy.max_wait_s, policy.gather_s if gathers else 0.0)
         if not waiting or waiting >= policy.max_batch or not wait_s or self._draining:
             return waiting > 0
-        if len(self._running) >= policy.in_flight:
+        if busy >= policy.in_flight:
             return False  # asked again when a lane is free
         start_s = self._queue.oldest_s() + wait_s
         if start_s <= self._now():
@@ -206,9 +208,12 @@ class Batcher(Generic[Item, Result]):
         now = self._now()
         for entry in self._queue.take_due(now):
             entry.fail(Expired("the deadline passed while it waited"))
+        most, free = self.policy.max_batch, self.policy.in_flight - len(self._running)
+        if self.policy.spread:
+            most = min(most, max(1, ceil(len(self._queue) / free)))
         batch: list[Entry[Item, Result]] = []
-        while self._queue and len(batch) < self.policy.max_batch:
-            batch += self._queue.take(self.policy.max_batch - len(batch))
+        while self._queue and len(batch) < most:
+            batch += self._queue.take(most - len(batch))
             # noted before anything else is asked, so that whatever happens they are told
             self._running[lane] = (now, batch)
             batch = [entry for entry in batch if self._still_wanted(entry)]

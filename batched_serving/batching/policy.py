@@ -12,8 +12,10 @@ class Policy:
     `max_bytes` bound what waits; one item is let in whatever its size where nothing waits.
 
     An engine with nothing to do takes what is there at once, unless a wait is allowed: `max_wait_s` for a
-    batch that is not full, `gather_s` only while items are known to be coming (`Batcher.coming`). Both count
-    from the arrival of the oldest item that waits. ValueError where a number makes no sense.
+    batch that is not full, `gather_s` only while so many items are known to be coming (`Batcher.coming`) that
+    what could compute is busy with them. Both count from the arrival of the oldest item that waits. With
+    `spread`, what waits is shared out among the batches that could be computed now, as befits cores; without,
+    each takes all it may, as befits one device. ValueError where a number makes no sense.
     """
 
     max_batch: int = 16
@@ -22,6 +24,7 @@ class Policy:
     max_bytes: float = inf
     max_wait_s: float = 0.0
     gather_s: float = 0.0
+    spread: bool = False
 
     def __post_init__(self) -> None:
         if min(self.max_batch, self.in_flight, self.max_items) < 1:

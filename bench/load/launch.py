@@ -12,11 +12,13 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.load.plan import READY, TOLERANCE, DrivePlan, DriveSummary, write_bodies, write_plan
 from bench.load.samples import Samples, read_columns
-from bench.model import ClosedLoad, Payload
+from bench.model import ClosedLoad, Load, Payload
 
 # between the word to start and the first request
 LEAD_S = 0.05
 EXIT_GRACE_S = 20.0
+# how many requests of an open loop may be in flight; one that comes due beyond is late, which is told
+MOST_IN_FLIGHT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Drive:
     """One driver process on its way through one plan."""
 
     def __init__(
-        self, target: Target, payloads: Sequence[Payload], load: ClosedLoad, seed: int, scratch: Path
+        self, target: Target, payloads: Sequence[Payload], load: Load, seed: int, scratch: Path
     ) -> None:
         self._columns, self._summary = scratch / "columns", scratch / "summary.json"
         places = write_bodies(payloads, scratch / "bodies")
@@ -49,7 +51,8 @@ class Drive:
             host=target.host,
             port=target.port,
             path=target.path,
-            clients=load.clients,
+            clients=load.clients if isinstance(load, ClosedLoad) else MOST_IN_FLIGHT,
+            rate_per_s=None if isinstance(load, ClosedLoad) else load.rate_per_s,
             warmup_s=load.warmup_s,
             window_s=load.window_s,
             drain_s=load.drain_s,

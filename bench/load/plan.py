@@ -26,7 +26,9 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class DrivePlan:
-    """One closed-loop trial as the driver process reads it; its start is told later, once it is ready.
+    """One trial as the driver process reads it; its start is told later, once it is ready.
+
+    `rate_per_s` is None in a closed loop; in an open one `clients` is how many may wait for answers at once.
 
     `bodies` names a file with all request bodies one after another, `columns` and `summary` the files that
     the driver writes when it ends. `tolerance` is absolute, per probability.
@@ -36,6 +38,7 @@ class DrivePlan:
     port: int
     path: str
     clients: int
+    rate_per_s: float | None
     warmup_s: float
     window_s: float
     drain_s: float

@@ -13,19 +13,21 @@ LITTLE_TOLERANCE = 0.03
 STEADY_TOLERANCE = 0.10
 LATE_SEND_NS = 10_000_000
 LATE_SENDS_VOID = 0.01
-OK, WRONG = OUTCOMES.index("ok"), OUTCOMES.index("wrong_answer")
+OK, WRONG, REFUSED = (OUTCOMES.index(name) for name in ("ok", "wrong_answer", "refused"))
 
 
 @dataclass(frozen=True, slots=True)
 class WindowFigures:
     """The figures of one window; rate and latency are those of right answers that ended in it.
 
-    `requests` is `ok` and every wrong answer and failure of the whole trial, wherever it fell.
+    `requests` is `ok`, `refused` (None in a closed loop, where refusals are errors), and every wrong answer
+    and failure of the whole trial, wherever it fell.
     """
 
     requests: int
     ok: int
     errors: int
+    refused: int | None
     wrong_answers: int
     throughput_rps: float
     latency_ms: LatencyMs
@@ -42,30 +44,37 @@ def quantile_ms(response_ns: NDArray[np.int64], q: float) -> float | None:
     return float(np.partition(response_ns, rank - 1)[rank - 1]) / 1e6
 
 
-def summarise(samples: Samples, clients: int, warmup_s: float, window_s: float) -> WindowFigures:
-    """Reduce a closed-loop trial's samples to its window's figures."""
+def summarise(samples: Samples, clients: int | None, warmup_s: float, window_s: float) -> WindowFigures:
+    """Reduce a trial's samples to its window's figures; without `clients` its load was open."""
     begin, end = int(warmup_s * 1e9), int((warmup_s + window_s) * 1e9)
     wrong, failed = samples.outcome == WRONG, (samples.outcome != OK) & (samples.outcome != WRONG)
     ended = (samples.done_ns >= begin) & (samples.done_ns < end)
+    refused = None
+    if clients is None:
+        # an open load goes on as it was planned, and to turn some of it away is an answer
+        refused = int((ended & (samples.outcome == REFUSED)).sum())
+        failed &= samples.outcome != REFUSED
     # a request that failed after the window's end was yet the window's to answer
     inside = ended | (failed & (samples.due_ns < end) & (samples.done_ns >= end))
     good = ended & (samples.outcome == OK)
     response_ns = (samples.done_ns - samples.due_ns)[good]
     ok, errors, wrong_answers = int(good.sum()), int(failed.sum()), int(wrong.sum())
+    requests = ok + errors + wrong_answers + (refused or 0)
     throughput_rps = ok / window_s
     # what went wrong outside the window still says that the trial was not clean
     notes = [
-        *_faults("wrong answers", wrong_answers, int((wrong & ~inside).sum()), ok + errors + wrong_answers),
-        *_faults("failed requests", errors, int((failed & ~inside).sum()), ok + errors + wrong_answers),
+        *_faults("wrong answers", wrong_answers, int((wrong & ~inside).sum()), requests),
+        *_faults("failed requests", errors, int((failed & ~inside).sum()), requests),
         *_late_sends((samples.sent_ns - samples.due_ns)[inside]),
         *_imbalance(throughput_rps, response_ns, clients),
     ]
     valid = not notes
     notes += _steadiness(samples.done_ns[good], begin, end)
     return WindowFigures(
-        requests=ok + errors + wrong_answers,
+        requests=requests,
         ok=ok,
         errors=errors,
+        refused=refused,
         wrong_answers=wrong_answers,
         throughput_rps=throughput_rps,
         latency_ms=LatencyMs(
@@ -90,10 +99,12 @@ def _late_sends(lag_ns: NDArray[np.int64]) -> list[str]:
     return [f"the driver was late: {late:.1%} of the requests were sent more than 10 ms after they were due"]
 
 
-def _imbalance(throughput_rps: float, response_ns: NDArray[np.int64], clients: int) -> list[str]:
-    """A reason where there was no right answer at all, or where Little's law does not hold."""
+def _imbalance(throughput_rps: float, response_ns: NDArray[np.int64], clients: int | None) -> list[str]:
+    """A reason where there was no right answer at all, or where the clients break Little's law."""
     if not len(response_ns):
         return ["no request was answered correctly in the window"]
+    if clients is None:
+        return []
     balance = throughput_rps * float(response_ns.mean()) / 1e9
     off = abs(balance - clients) / clients
     if off <= LITTLE_TOLERANCE:

@@ -15,6 +15,7 @@ from bench.cores import Cores, format_cores
 from bench.errors import BenchError
 from bench.measure.ports import PortBusyError, busy_message
 from bench.measure.registry import FILE_NAME, Registry
+from bench.model import Device
 
 BUSY = re.compile(
     r"(?:Bind for [^\s]*?:(\d+) failed: port is already allocated"
@@ -27,11 +28,11 @@ REAP_TIMEOUT_S = 60.0
 class ComposeCli:
     """Runs docker compose for one project; output is kept for messages, or shown on stderr."""
 
-    def __init__(self, registry: Registry, cores: Cores) -> None:
+    def __init__(self, registry: Registry, cores: Cores, device: Device = "auto") -> None:
         self._registry = registry
         self._scratch = tempfile.TemporaryDirectory(prefix="bench-compose-")
         override = Path(self._scratch.name) / "override.json"
-        override.write_text(json.dumps(_override(registry, cores)), encoding="utf-8")
+        override.write_text(json.dumps(override_of(registry, cores, device)), encoding="utf-8")
         # without -f compose finds the user's own files, an override and COMPOSE_FILE among them
         self._own = ["docker", "compose"]
         self._with_override = [*self._own, "-f", FILE_NAME, "-f", str(override)]
@@ -103,10 +104,22 @@ def explain(stderr: str, registry: Registry) -> BenchError:
     return BenchError(f"docker compose failed: {last}")
 
 
-def _override(registry: Registry, cores: Cores) -> dict[str, object]:
-    """Pin the strategies to the service cores and keep the health check from using their time."""
-    pinned = {"cpuset": format_cores(cores.service), "healthcheck": {"disable": True}, "restart": "no"}
-    return {"services": {s.service: pinned for s in registry.strategies.values()}}
+def override_of(registry: Registry, cores: Cores, device: Device) -> dict[str, object]:
+    """Pin the strategies to the service cores and keep the health check from using their time.
+
+    A device that was asked for is told to them, and a GPU is theirs.
+    """
+    ours: dict[str, object] = {
+        "cpuset": format_cores(cores.service),
+        "healthcheck": {"disable": True},
+        "restart": "no",
+    }
+    if device != "auto":
+        ours["environment"] = {"DEVICE": device}
+    if device == "cuda":
+        gpus = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
+        ours["deploy"] = {"resources": {"reservations": {"devices": gpus}}}
+    return {"services": {s.service: ours for s in registry.strategies.values()}}
 
 
 def _wheels_folder() -> str | None:

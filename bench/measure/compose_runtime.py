@@ -18,7 +18,7 @@ from bench.measure.instance import StartError
 from bench.measure.ports import PortBusyError, require_free
 from bench.measure.progress import Progress
 from bench.measure.registry import Registry, Service
-from bench.model import ImageSize, Strategy
+from bench.model import Device, ImageSize, Strategy
 
 APPEAR_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300
@@ -53,12 +53,14 @@ class ComposeRuntime:
 
     kind = "compose"
 
-    def __init__(self, registry: Registry, cores: Cores, engine: Any, progress: Progress) -> None:
+    def __init__(
+        self, registry: Registry, cores: Cores, engine: Any, progress: Progress, device: Device = "auto"
+    ) -> None:
         self.root = registry.root
         self._registry, self._engine, self._progress = registry, engine, progress
         self._info: Mapping[str, Any] = engine.info()
         self._cores_of_engine = engine_cores(cores, self._info.get("NCPU"))
-        self._cli = ComposeCli(registry, self._cores_of_engine or cores)
+        self._cli = ComposeCli(registry, self._cores_of_engine or cores, device)
         self._ran: set[str] = set()
         self._images: dict[str, str] = {}
         self._address_kind = ""

@@ -23,6 +23,7 @@ def fingerprint(root: Path, cores: Cores, settings: Mapping[str, Any]) -> dict[s
         "service_cores": format_cores(cores.service),
         "driver_cores": format_cores(cores.driver),
         "cores_disjoint": cores.disjoint,
+        "gpu": gpu(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "os": f"{platform.system()} {platform.machine()}",
@@ -39,6 +40,17 @@ def cpu_model() -> str | None:
     """The processor's name as the kernel tells it."""
     found = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo") or "", re.MULTILINE)
     return found.group(1).strip() if found else platform.processor() or None
+
+
+def gpu() -> str | None:
+    """Name, memory and driver of each GPU as NVIDIA's tool tells them, None where there is no such tool."""
+    command = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603  # a fixed command
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    return "; ".join(lines) if done.returncode == 0 and lines else None
 
 
 def git_state(root: Path) -> tuple[str | None, bool | None]:

@@ -1,9 +1,10 @@
-"""The in-process loop: a strategy's own pipeline without HTTP, for the share that serving costs."""
+"""The in-process loop: a strategy's own pipeline without HTTP, whole and in parts, for what serving costs."""
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench.load.answers import answer_is_right
 from bench.load.plan import TOLERANCE
@@ -11,31 +12,41 @@ from bench.measure.instance import Runtime, StartError
 from bench.model import LoopResult, Payload, Strategy
 
 START_ALLOWANCE_S = 120.0
+PARTS = ("prepare", "infer")
 
 
 @dataclass(frozen=True, slots=True)
 class LoopRun:
-    """One run of a loop."""
+    """One run of the whole loop or of a part of it; `batch_size` is None where items go one by one."""
 
     requests_per_s: float
     cpu_ms_per_request: float
+    batch_size: int | None = None
 
 
-def run_loop(runtime: Runtime, strategy: Strategy, payloads: Sequence[Payload], seconds: float) -> LoopRun:
+LoopParts = Mapping[str, LoopRun]
+"""What one start of a loop found, by part; "whole" is always there."""
+
+
+def run_loop(runtime: Runtime, strategy: Strategy, payloads: Sequence[Payload], seconds: float) -> LoopParts:
     """Run the loop over the payloads; raises StartError where it fails or answers wrongly."""
     request = {
         "seconds": seconds,
         "warmup_seconds": min(1.0, seconds / 3),
         "content_type": payloads[0].content_type,
         "bodies": [base64.b64encode(payload.body).decode("ascii") for payload in payloads],
+        "parts": PARTS,
+        "part_seconds": seconds / 2,
     }
-    output = runtime.run_loop(strategy, json.dumps(request).encode(), seconds + START_ALLOWANCE_S)
+    output = runtime.run_loop(strategy, json.dumps(request).encode(), 3 * seconds + START_ALLOWANCE_S)
     lines = output.decode(errors="replace").strip().splitlines()
     try:
         found = json.loads(lines[-1])
         answers = [json.dumps(answer).encode() for answer in found["answers"]]
-        result = LoopRun(found["requests"] / found["seconds"], 1e3 * found["cpu_seconds"] / found["requests"])
-    except (IndexError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        # a loop that knows no parts tells of none
+        parts = {part: _read(told) for part, told in found.get("parts", {}).items()}
+        result = {"whole": _read(found), **parts}
+    except (IndexError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
         raise StartError(
             f"{strategy.name}: its loop's last line is not what it should be ({error!r})"
         ) from None
@@ -47,23 +58,32 @@ def run_loop(runtime: Runtime, strategy: Strategy, payloads: Sequence[Payload], 
     return result
 
 
+def _read(told: Mapping[str, Any]) -> LoopRun:
+    """One run as a loop tells of it."""
+    requests, size = told["requests"], told.get("batch_size")
+    return LoopRun(requests / told["seconds"], 1e3 * told["cpu_seconds"] / requests, size)
+
+
 class LoopBook:
-    """Collects the loops of a session by strategy and payload class."""
+    """Collects the loops of a session by strategy, payload class and part."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, dict[str, list[LoopRun]]] = {}
+        self._runs: dict[str, dict[tuple[str, str], list[LoopRun]]] = {}
 
-    def add(self, strategy: str, payload_class: str, run: LoopRun) -> None:
-        """Note one run."""
-        self._runs.setdefault(strategy, {}).setdefault(payload_class, []).append(run)
+    def add(self, strategy: str, payload_class: str, parts: LoopParts) -> None:
+        """Note one start."""
+        for part, run in parts.items():
+            self._runs.setdefault(strategy, {}).setdefault((payload_class, part), []).append(run)
 
     def results(self, strategy: str) -> tuple[LoopResult, ...]:
         """The strategy's loops as run.json keeps them."""
         return tuple(
             LoopResult(
-                name,
+                payload_class,
                 tuple(round(run.requests_per_s, 3) for run in runs),
                 tuple(round(run.cpu_ms_per_request, 4) for run in runs),
+                part,
+                runs[0].batch_size,
             )
-            for name, runs in self._runs.get(strategy, {}).items()
+            for (payload_class, part), runs in self._runs.get(strategy, {}).items()
         )

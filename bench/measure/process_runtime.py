@@ -19,7 +19,7 @@ from bench.measure.http_client import get_status, port_answers, wait_until
 from bench.measure.instance import StartError, Usage
 from bench.measure.ports import require_free
 from bench.measure.registry import Registry, Service
-from bench.model import ImageSize, Strategy
+from bench.model import Device, ImageSize, Strategy
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
 SUPPORT_TIMEOUT_S = 60.0
@@ -86,10 +86,11 @@ class ProcessRuntime:
 
     kind = "process"
 
-    def __init__(self, registry: Registry, cores: Cores) -> None:
+    def __init__(self, registry: Registry, cores: Cores, device: Device = "auto") -> None:
         self.root = registry.root
         self._registry = registry
         self._cores = cores
+        self._device = device
         self._everywhere = cores.available
         self._folder = Path(tempfile.mkdtemp(prefix="bench-process-"))
         self._support: list[subprocess.Popen[bytes]] = []
@@ -212,6 +213,8 @@ class ProcessRuntime:
         ours = {name: self._local(value, service, scratch) for name, value in service.environment.items()}
         if service.published and ours.get("PORT") == str(service.port):
             ours["PORT"] = str(service.published)
+        if service.role == "strategy" and self._device != "auto":
+            ours["DEVICE"] = self._device
         return {**passed, "HOST": "127.0.0.1", "PYTHONUNBUFFERED": "1", **ours}
 
     def _local(self, value: str, service: Service, scratch: Path) -> str:

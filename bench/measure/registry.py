@@ -22,6 +22,7 @@ class Service:
     `role` is "strategy", "support" (runs throughout) or "setup" (runs once, must exit 0). `port` is the
     container's port, `published` the loopback port it appears on, `port_variable` the environment variable
     that moves it. `writable` holds the container paths on tmpfs, `mounts` (container path, source) pairs.
+    With `profiles` it is there only for whoever names it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Service:
     ready_path: str | None
     writable: tuple[str, ...]
     mounts: tuple[tuple[str, str], ...]
+    profiles: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,15 @@ class Registry:
     services: Mapping[str, Service]
 
     def select(self, names: Iterable[str] | None) -> tuple[Strategy, ...]:
-        """The named strategies, in the registry's order; all of them for None. Raises UsageError."""
+        """The named strategies, in the registry's order; for None all without profiles. Raises UsageError."""
         if names is None:
-            return tuple(self.strategies.values())
+            default = [s for s in self.strategies.values() if not self.services[s.service].profiles]
+            if not default:
+                named = ",".join(self.strategies)
+                raise UsageError(
+                    f"all strategies in {FILE_NAME} have profiles: name some, --strategies {named}"
+                )
+            return tuple(default)
         wanted = list(names)
         unknown = [name for name in wanted if name not in self.strategies]
         if unknown:
@@ -118,6 +126,7 @@ def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
         ready_path=labels.get("bench.ready", "/v2/health/ready"),
         encodings=tuple(part.strip() for part in labels.get("bench.payloads", "json").split(",")),
         loop_command=tuple(shlex.split(loop)) if loop else None,
+        devices=tuple(part.strip() for part in labels.get("bench.devices", "cpu").split(",")),
     )
 
 
@@ -144,6 +153,7 @@ def _service(
         ready_path=labels.get("bench.ready"),
         writable=tuple(str(item).split(":")[0] for item in _list(stanza.get("tmpfs"))),
         mounts=tuple(_mounts(stanza.get("volumes") or ())),
+        profiles=tuple(map(str, _list(stanza.get("profiles")))),
     )
 
 

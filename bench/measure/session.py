@@ -78,7 +78,7 @@ class Session:
             command=plan.command,
             runtime=self._runtime.kind,
             quick=plan.quick,
-            planned_trials=plan.rounds * len(plan.strategies) * len(plan.payloads),
+            planned_trials=plan.planned_trials,
             environment={**self._environment, **self._runtime.describe()},
             ceilings=tuple(self._ceilings.values()),
             strategies={name: self._result(strategy) for name, strategy in self._strategies.items()},
@@ -129,7 +129,7 @@ class Session:
         self._progress.note(text)
 
     def _take_ceiling(self, payload_class: str) -> None:
-        load = dataclasses.replace(self._plan.load, warmup_s=0.3, window_s=ceiling_window_s(self._plan))
+        load = self._plan.ceiling_load(warmup_s=0.3, window_s=ceiling_window_s(self._plan))
         payloads = self._plan.payloads[payload_class]
         try:
             found = measure_ceiling(payloads, load, self._cores.service, self._plan.seed)
@@ -160,8 +160,8 @@ class Session:
             strategy=strategy,
             round=step.round,
             payloads=self._plan.payloads[step.payload_class],
-            load=self._plan.load,
-            # the same order of payloads for every strategy of a round: they are compared in pairs
+            load=step.load or self._plan.loads[0],
+            # the same payloads and arrivals for every strategy of a round: they are compared in pairs
             seed=self._plan.seed * 1000 + step.round,
             cores=self._cores,
             ceiling=self._ceilings.get(step.payload_class),

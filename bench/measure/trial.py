@@ -1,6 +1,5 @@
 """One trial: one strategy in a fresh container under one load, its samples and its resources."""
 
-import dataclasses
 import tempfile
 import threading
 import time
@@ -19,9 +18,12 @@ from bench.load.window import WindowFigures, summarise
 from bench.measure.environment import steal_ticks
 from bench.measure.instance import Instance, Usage
 from bench.measure.progress import Progress
-from bench.model import Ceiling, ClosedLoad, LatencyMs, Payload, Strategy, Trial
+from bench.measure.server_metrics import figures_between, scrape
+from bench.model import Ceiling, ClosedLoad, LatencyMs, Load, Payload, ServerFigures, Strategy, Trial
 
 MEMORY_EVERY_S = 0.75
+# a scrape takes some of the service's time, which must not be the window's
+SCRAPE_AHEAD_S = 0.2
 STEAL_WARNS, STEAL_VOIDS = 0.01, 0.05
 CEILING_SHARE = 0.5
 CUT = "it was interrupted before its window ended: its samples are kept, no figure is made of them"
@@ -34,7 +36,7 @@ class TrialSpec:
     strategy: Strategy
     round: int
     payloads: tuple[Payload, ...]
-    load: ClosedLoad
+    load: Load
     seed: int
     cores: Cores
     ceiling: Ceiling | None
@@ -46,7 +48,8 @@ class TrialSpec:
 
     def name(self) -> str:
         """A name that no other trial of the run has."""
-        return f"{self.strategy.name}-{self.payload_class}-{self.payloads[0].encoding}-r{self.round:02d}"
+        encoding = self.payloads[0].encoding
+        return f"{self.strategy.name}-{self.payload_class}-{encoding}-{self.load.name}-r{self.round:02d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Readings:
 
     usages: tuple[Usage, ...]
     stolen_share: float
+    server: ServerFigures | None = None
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -133,7 +137,8 @@ def judge(
 ) -> Trial:
     """Reduce what was recorded to the trial's figures, with every reason not to believe them."""
     load = spec.load
-    figures = summarise(driven.samples, load.clients, load.warmup_s, load.window_s)
+    clients = load.clients if isinstance(load, ClosedLoad) else None
+    figures = summarise(driven.samples, clients, load.warmup_s, load.window_s)
     spoiled, doubtful = _objections(spec, figures, readings, fate)
     driver = driven.summary
     return Trial(
@@ -152,17 +157,21 @@ def judge(
         warnings=(*figures.warnings, *spoiled, *doubtful),
         valid=figures.valid and not spoiled,
         samples=samples,
+        refused=figures.refused,
+        server=readings.server if readings else None,
     )
 
 
 def _identity(spec: TrialSpec) -> dict[str, Any]:
-    load = {"kind": "closed", **dataclasses.asdict(spec.load)}
+    load = spec.load.described()
+    if load["kind"] == "open":
+        load["seed"] = spec.seed  # its schedule can be computed again
     return {
         "strategy": spec.strategy.name,
         "round": spec.round,
         "payload_class": spec.payload_class,
         "encoding": spec.payloads[0].encoding,
-        "load": {name: load[name] for name in ("kind", "clients", "drain_s", "timeout_s")},
+        "load": load,
         "window_s": spec.load.window_s,
         "warmup_s": spec.load.warmup_s,
     }
@@ -171,6 +180,8 @@ def _identity(spec: TrialSpec) -> dict[str, Any]:
 def _watch(drive: Drive, instance: Instance, spec: TrialSpec) -> Readings | None:
     """Read the accounting at the window's begin and end and between; None where the instance died."""
     load, cores = spec.load, spec.cores.service
+    time.sleep(drive.instant(load.warmup_s - SCRAPE_AHEAD_S))
+    before = scrape(instance.host, instance.port)
     time.sleep(drive.instant(load.warmup_s))
     stolen, ticks = steal_ticks(cores)
     usages = []
@@ -183,7 +194,8 @@ def _watch(drive: Drive, instance: Instance, spec: TrialSpec) -> Readings | None
         # a container that is gone has no accounting; its fate is told by the engine
         return None
     stolen_end, ticks_end = steal_ticks(cores)
-    return Readings(tuple(usages), (stolen_end - stolen) / max(1, ticks_end - ticks))
+    server = figures_between(before, scrape(instance.host, instance.port))
+    return Readings(tuple(usages), (stolen_end - stolen) / max(1, ticks_end - ticks), server)
 
 
 def _objections(

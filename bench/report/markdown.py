@@ -1,14 +1,15 @@
 """report.md: the sentence, the tables, warnings, what the figures say, environment, and how to repeat it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.model import Run
+from bench.model import Run, Trial
 from bench.report import images, text
+from bench.report.insides import loops, stages
 from bench.report.sentence import sentence
 from bench.report.statistics import median
-from bench.report.summary import Row, Summary, load_label, startup_s, summarise
-from bench.report.text import MISSING, number
+from bench.report.summary import Case, Row, Summary, load_label, load_size, startup_s, summarise
+from bench.report.text import EMPTY, MISSING, number, table
 
 MEANING = (
     "- A closed loop (clients that each wait for their answer) shows capacity. Its latencies are those of a "
@@ -21,9 +22,14 @@ MEANING = (
     "- `n/a` is a figure that was not measured or that has too few samples; it is never 0.",
 )
 
+OPEN = (
+    "- An open loop (requests that come due at random instants, whoever still waits) shows latency at a "
+    "rate. Its latencies run from due, not from sent. *Refused* requests (429, 503) are neither errors nor "
+    "answers."
+)
+
 Section = Callable[[Run, Summary], list[str]]
 
-EMPTY = "Not measured."
 INTERVALS = (
     "In brackets, 95% intervals over rounds: requests/s a geometric mean with t on the logs; the ratio "
     "paired by round; latency the median of the rounds by order statistics, which takes six of them. "
@@ -36,7 +42,9 @@ def render(run: Run, pictures: Sequence[Path] = ()) -> str:
     summary = summarise(run)
     lines = ["# Benchmark report", "", f"**{sentence(run, summary)}**", "", f"Measured {machine_line(run)}."]
     for title, section in SECTIONS.items():
-        lines += ["", f"## {title}", "", *section(run, summary)]
+        found = section(run, summary)
+        if found:
+            lines += ["", f"## {title}", "", *found]
     lines += ["", "## Plots", "", *_pictures(pictures)]
     return "\n".join(lines) + "\n"
 
@@ -60,29 +68,37 @@ def machine_line(run: Run) -> str:
 
 
 def _throughput(_run: Run, summary: Summary) -> list[str]:
-    """One table a case: throughput, ratio to the baseline, latency, errors."""
+    """One table a class of payloads: throughput, ratio to the baseline, latency, errors; a row a load."""
     lines: list[str] = []
-    header = ["strategy", "requests/s", f"ratio to {summary.baseline or MISSING}", "detectable from"]
-    header += ["p50 ms", "p95 ms", "p99 ms", "errors", "wrong", "valid trials"]
-    for case in summary.cases:
-        rows = [summary.rows[n, case] for n in summary.strategies if (n, case) in summary.rows]
-        lines += [
-            "",
-            f"### {summary.case_label(case).capitalize()} payloads ({case.encoding}, {case.load})",
-            "",
+    for group in _groups(summary):
+        loads = list(dict.fromkeys(case.load for case in group))
+        is_open = any(case.kind == "open" for case in group)
+        header = ["load", "strategy"] if len(loads) > 1 else ["strategy"]
+        header += ["requests/s", f"ratio to {summary.baseline or MISSING}", "detectable from"]
+        header += ["p50 ms", "p95 ms", "p99 ms", "errors", *(["refused"] if is_open else []), "wrong"]
+        header += ["valid trials"]
+        what = f"{group[0].encoding}, {loads[0]}" if len(loads) == 1 else group[0].encoding
+        lines += ["", f"### {summary.payload_label(group[0]).capitalize()} payloads ({what})", ""]
+        rows = [
+            summary.rows[n, case] for case in group for n in summary.strategies if (n, case) in summary.rows
         ]
-        lines += table(header, [_throughput_cells(summary, row) for row in rows])
+        cells = [_throughput_cells(summary, row, is_open=is_open) for row in rows]
+        if len(loads) > 1:
+            cells = [[row.case.load, *line] for row, line in zip(rows, cells, strict=True)]
+        lines += table(header, cells, min(len(loads), 2))
     spread = "One round: no intervals." if summary.one_round else INTERVALS
     return [*lines[1:], "", spread] if lines else [EMPTY]
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> list[str]:
-    """A Markdown table whose first columns are text and whose others are figures."""
-    rule = ["---" if column < text_columns else "---:" for column in range(len(header))]
-    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
+def _groups(summary: Summary) -> list[list[Case]]:
+    """The cases by class of payloads and encoding."""
+    groups: dict[tuple[str, str], list[Case]] = {}
+    for case in summary.cases:
+        groups.setdefault((case.payload_class, case.encoding), []).append(case)
+    return list(groups.values())
 
 
-def _throughput_cells(summary: Summary, row: Row) -> list[str]:
+def _throughput_cells(summary: Summary, row: Row, *, is_open: bool) -> list[str]:
     baseline = row.strategy == summary.baseline
     effect = row.to_baseline.minimal_detectable_effect if row.to_baseline and not baseline else None
     return [
@@ -92,9 +108,14 @@ def _throughput_cells(summary: Summary, row: Row) -> list[str]:
         f"±{text.percent(effect)}" if effect is not None else ("" if baseline else MISSING),
         *(text.estimate(row.estimates[name]) for name in ("p50", "p95", "p99")),
         text.spaced(row.errors),
+        *([_refused(row)] if is_open else []),
         text.spaced(row.wrong_answers),
         f"{row.valid_trials} of {row.valid_trials + row.invalid_trials}",
     ]
+
+
+def _refused(row: Row) -> str:
+    return MISSING if row.refused is None else text.spaced(row.refused)
 
 
 def _resources(_run: Run, summary: Summary) -> list[str]:
@@ -154,22 +175,6 @@ def _overlap(found: images.Overlap) -> str:
     return f"{text.mebibytes(found.unpacked_bytes)} with {', '.join(found.others)}" if found.others else ""
 
 
-def _loops(_run: Run, summary: Summary) -> list[str]:
-    header = ("strategy", "payloads", "service, requests/s", "bare loop, requests/s", "service to loop")
-    rows = [
-        [
-            row.strategy,
-            summary.case_label(row.case),
-            text.estimate(row.estimates["throughput"]),
-            text.estimate(row.loop),
-            text.ratio(row.to_loop),
-        ]
-        for row in summary.rows.values()
-    ]
-    note = "The bare loop runs the strategy's own pipeline, one request at a time and without HTTP."
-    return [*table(header, rows, 2), "", note] if rows else [EMPTY]
-
-
 def _ceilings(run: Run, summary: Summary) -> list[str]:
     header = (
         "payloads",
@@ -209,8 +214,9 @@ def _warnings(run: Run, summary: Summary) -> list[str]:
     lines = [f"- {warning}" for warning in run.warnings]
     if summary.missing_trials:
         lines.append(f"- {text.plural(summary.missing_trials, 'planned trial')} not made")
-    for trial in sorted(run.trials, key=lambda t: (t.round, t.strategy, t.payload_class, t.encoding)):
+    for trial in sorted(run.trials, key=_place):
         place = f"round {trial.round}, {trial.strategy}, {trial.payload_class}"
+        place += f", {load_label(trial.load)}" if summary.several_loads else ""
         state = "" if trial.valid else " (INVALID, left out)"
         reasons = [trial.error] if trial.error else []
         reasons += trial.warnings
@@ -219,14 +225,21 @@ def _warnings(run: Run, summary: Summary) -> list[str]:
     return lines or ["None."]
 
 
+def _place(trial: Trial) -> tuple[object, ...]:
+    return trial.round, trial.strategy, trial.payload_class, trial.encoding, load_size(trial.load)
+
+
 def _meaning(run: Run, summary: Summary) -> list[str]:
-    loads = sorted({load_label(trial.load) for trial in run.trials})
+    offers = sorted({(*load_size(trial.load), load_label(trial.load)) for trial in run.trials})
+    loads = [label for _, _, label in offers]
     windows = sorted({trial.window_s for trial in run.trials})
     seconds = text.listing([f"{window:g} s" for window in windows]) if windows else MISSING
     offered = (
         f"- Offered: {text.listing(loads)}, windows of {seconds}." if loads else "- No load was offered."
     )
     lines = [offered, *MEANING]
+    if any(kind == "open" for kind, _, _ in offers):
+        lines.insert(1, OPEN)
     if summary.one_round:
         lines.insert(0, "- One round proves nothing: it shows that everything runs.")
     if run.runtime == "process":
@@ -263,7 +276,8 @@ SECTIONS: dict[str, Section] = {
     "Resources": _resources,
     "Startup": _startup,
     "Image size": _images,
-    "Service against its own bare loop": _loops,
+    "Where the time goes": stages,
+    "Service against its own bare loop": loops,
     "The driver's ceiling": _ceilings,
     "Warnings": _warnings,
     "What these figures say, and what not": _meaning,

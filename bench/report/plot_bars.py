@@ -53,7 +53,9 @@ def resources(run: Run, summary: Summary, _folder: Path) -> Figure | None:
 
 
 def _has(summary: Summary, metric: str) -> bool:
-    return any(row.estimates[metric] is not None for row in summary.rows.values())
+    return any(
+        row.estimates[metric] is not None for row in summary.rows.values() if row.case in summary.focus
+    )
 
 
 def _grouped_bars(axes: Any, summary: Summary, metric: str, scale: float = 1.0) -> None:
@@ -61,7 +63,7 @@ def _grouped_bars(axes: Any, summary: Summary, metric: str, scale: float = 1.0) 
     width = min(WIDEST_BAR, GROUP_WIDTH / len(summary.strategies))
     for place, name in enumerate(summary.strategies):
         look = looks[name]
-        for group, case in enumerate(summary.cases):
+        for group, case in enumerate(summary.focus):
             x = group + (place - (len(summary.strategies) - 1) / 2) * width
             row = summary.rows.get((name, case))
             found = row.estimates[metric] if row else None
@@ -80,9 +82,9 @@ def _grouped_bars(axes: Any, summary: Summary, metric: str, scale: float = 1.0) 
             _points(axes, x, width, row.rounds[metric], scale, look.marker)
             note = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "fontsize": 9}
             axes.annotate(text.number(height), (x, max(tops) * scale), **note)
-    axes.set_xticks(range(len(summary.cases)), [summary.case_label(case) for case in summary.cases])
+    axes.set_xticks(range(len(summary.focus)), [summary.case_label(case) for case in summary.focus])
     axes.set_xlabel("payloads")
-    axes.set_xlim(-0.5, len(summary.cases) - 0.5)
+    axes.set_xlim(-0.5, len(summary.focus) - 0.5)
     axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
     axes.grid(visible=False, axis="x")
@@ -108,11 +110,11 @@ def _points(
 
 def _panel_width(summary: Summary) -> float:
     """Inches that give each bar room for its figure."""
-    return 1.0 + BAR_INCHES * len(summary.cases) * (len(summary.strategies) + 1)
+    return 1.0 + BAR_INCHES * len(summary.focus) * (len(summary.strategies) + 1)
 
 
 def _facts(summary: Summary, marks: str) -> str:
-    counts = sorted({row.valid_trials for row in summary.rows.values()})
+    counts = sorted({row.valid_trials for row in summary.rows.values() if row.case in summary.focus})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
     if summary.one_round:
         return "one round: no intervals, a smoke test; points: rounds"

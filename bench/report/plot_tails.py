@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.model import Run
 from bench.report import style, text
@@ -17,8 +16,8 @@ TICKS = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 
 def latency(run: Run, summary: Summary, folder: Path) -> Figure | None:
     """The pooled samples of each strategy, as far as their number supports, with the span of the rounds."""
-    found = curves(run, folder)
-    cases = [case for case in summary.cases if any((name, case) in found for name in summary.strategies)]
+    found = {key: curve for key, curve in curves(run, folder).items() if key[1] in summary.focus}
+    cases = [case for case in summary.focus if any((name, case) in found for name in summary.strategies)]
     if not cases:
         return None
     figure, panels = style.new_figure(max(6.4, 4.9 * len(cases)), 4.4, columns=len(cases))
@@ -60,7 +59,7 @@ def _panel(axes: Any, here: dict[str, Curve], looks: dict[str, style.Look]) -> N
     axes.set_xticks(_place(np.array(ticks)), [f"{100 * tick:g}" for tick in ticks])
     axes.set_xlabel("percentile (each step right: ten times rarer)")
     axes.set_yscale("log")
-    _plain_log_labels(axes)
+    style.plain_log_labels(axes)
 
 
 def _place(quantiles: Any) -> Any:
@@ -69,10 +68,3 @@ def _place(quantiles: Any) -> Any:
 
 def _marks(curve: Curve) -> list[int]:
     return [place for place, quantile in enumerate(curve.quantiles) if quantile in READ_MOST]
-
-
-def _plain_log_labels(axes: Any) -> None:
-    """Label 1, 2 and 5 of each decade, as 20 and not as a power of ten."""
-    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from bench.model import Run
 from bench.report import style
 from bench.report.plot_bars import resources, throughput
+from bench.report.plot_load import load
 from bench.report.plot_stacks import image_size, startup
 from bench.report.plot_tails import latency
 from bench.report.summary import Summary, summarise
@@ -17,6 +18,7 @@ FOLDER = "plots"
 PLOTS: dict[str, Callable[[Run, Summary, Path], Figure | None]] = {
     "throughput": throughput,
     "latency": latency,
+    "load": load,
     "resources": resources,
     "startup": startup,
     "image_size": image_size,

@@ -28,13 +28,16 @@ def sentence(run: Run, summary: Summary) -> str:
 def _comparison(summary: Summary) -> str:
     """The strategy with the highest ratio in detail, then the ratios of the others."""
     compared = _compared(summary)
+    if summary.focus and summary.focus[0].kind == "open":
+        return _open_comparison(summary)
     if not compared or summary.baseline is None:
         return "There is nothing to compare: fewer than two strategies have valid trials in one round."
     leader, *others = sorted(compared, key=lambda name: -_best_ratio(compared[name]))
     others = others if len(others) <= MOST_OTHERS else []
+    at = f"At {summary.focus[0].load}, " if summary.several_loads else ""
     clauses = [
-        f"{leader} answers {_ratios(summary, compared[leader])} the requests of {summary.baseline} per core"
-        f" {_with_payloads(summary, compared[leader])}"
+        f"{at}{leader} answers {_ratios(summary, compared[leader])} the requests of {summary.baseline} "
+        f"per core {_with_payloads(summary, compared[leader])}"
     ]
     tail = _tail_latency(summary, leader)
     clauses += [tail] if tail else []
@@ -42,11 +45,25 @@ def _comparison(summary: Summary) -> str:
     return "; ".join(clauses) + "."
 
 
+def _open_comparison(summary: Summary) -> str:
+    """Each strategy's p99 at the highest rate, in the first case: all were offered the same requests."""
+    case = summary.focus[0]
+    rows = [summary.rows[name, case] for name in summary.strategies if (name, case) in summary.rows]
+    tails = [
+        f"{row.strategy} {text.number(p99.centre)} ms"
+        for row in rows
+        if (p99 := row.estimates["p99"]) is not None
+    ]
+    if not tails:
+        return f"At {case.load} there is no p99: too few right answers."
+    return f"At {case.load} {_payloads(summary, case)}, p99 is {text.listing(tails)}."
+
+
 def _compared(summary: Summary) -> dict[str, list[Row]]:
     """Each strategy other than the baseline with its rows that have a ratio, in the order of the cases."""
     found: dict[str, list[Row]] = {}
     for name in summary.strategies:
-        rows = [summary.rows[name, case] for case in summary.cases if (name, case) in summary.rows]
+        rows = [summary.rows[name, case] for case in summary.focus if (name, case) in summary.rows]
         rows = [row for row in rows if row.to_baseline is not None]
         if rows and name != summary.baseline:
             found[name] = rows[:MOST_CASES]
@@ -66,7 +83,7 @@ def _claim(summary: Summary, row: Row) -> str:
 
 
 def _payloads(summary: Summary, case: Case) -> str:
-    return f"with {summary.case_label(case)} payloads"
+    return f"with {summary.payload_label(case)} payloads"
 
 
 def _ratios(summary: Summary, rows: list[Row]) -> str:
@@ -84,14 +101,14 @@ def _ratios_with_payloads(summary: Summary, rows: list[Row]) -> str:
 
 def _tail_latency(summary: Summary, leader: str) -> str | None:
     """The p99 of leader and baseline in the first case in which both have one."""
-    for case in summary.cases:
+    for case in summary.focus:
         ours = summary.rows.get((leader, case))
         theirs = summary.rows.get((summary.baseline or "", case))
         if ours is None or theirs is None:
             continue
         left, right = ours.estimates["p99"], theirs.estimates["p99"]
         if left is not None and right is not None:
-            where = f" {_payloads(summary, case)}" if len(summary.cases) > 1 else ""
+            where = f" {_payloads(summary, case)}" if len(summary.focus) > 1 else ""
             return f"p99 {text.number(left.centre)} ms against {text.number(right.centre)} ms{where}"
     return None
 

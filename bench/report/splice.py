@@ -9,9 +9,10 @@ from pathlib import Path
 from bench.errors import BenchError, UsageError
 from bench.model import Run
 from bench.report import text
-from bench.report.markdown import machine_line, table
+from bench.report.markdown import machine_line
 from bench.report.sentence import sentence
 from bench.report.summary import Row, Summary, startup_s, summarise
+from bench.report.text import table
 from bench.run_file import read_run
 
 BEGIN = "<!-- results:begin -->"
@@ -58,7 +59,8 @@ def results_block(run: Run, link: str, command: str) -> str:
     lines = [f"**{sentence(run, summary)}**", "", *table(header, rows, 2), ""]
     lines += [*table(PER_STRATEGY, [_strategy_cells(name, run) for name in run.strategies], 2), ""]
     lines += [f"Measured {machine_line(run)}. {spread}"]
-    lines += ["", *(f"![{name}]({link}/plots/{name}.png)" for name in PICTURES), ""]
+    pictures = [*PICTURES, "load"] if summary.several_loads else PICTURES
+    lines += ["", *(f"![{name}]({link}/plots/{name}.png)" for name in pictures), ""]
     lines += [f"From [{link}]({link}/report.md), made by `{run.command}` and spliced in by `{command}`."]
     return "\n".join(lines) + "\n"
 

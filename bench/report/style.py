@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from bench.model import Run
@@ -104,6 +105,13 @@ def head(axes: Any, title: str, width: float, handles: Sequence[Any] | None = No
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.2}
     axes.legend(handles=shown, ncols=columns, columnspacing=1.2, **place)
     axes.set_title(title, pad=8 + 17 * rows)
+
+
+def plain_log_labels(axes: Any) -> None:
+    """Label 1, 2 and 5 of each decade, as 20 and not as a power of ten."""
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

@@ -4,7 +4,8 @@ Invalid trials are left out of every figure and counted; a figure that is missin
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from bench.model import Run, StrategyResult, Trial
 from bench.report import statistics
@@ -12,6 +13,8 @@ from bench.report.statistics import Comparison, Estimate
 
 BASELINE = "torch"
 CLASS_ORDER = {"small": 0, "seed": 1}
+# the parts of a bare loop that are run alone
+PARTS = ("prepare", "infer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +40,34 @@ METRICS: dict[str, Metric] = {
             lambda t: t.driver_cpu_ms_per_request,
             statistics.geometric_mean,
         ),
+        Metric(
+            "batch", lambda t: t.server.batch.mean if t.server and t.server.batch else None, statistics.mean
+        ),
+        Metric("queue", lambda t: stage_ms(t, "queue"), statistics.mean),
     )
 }
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Case:
-    """What was offered: a class of payloads in one encoding under one load."""
+    """What was offered: a class of payloads in one encoding under one load.
+
+    `kind` ("closed", "open") and `size` (clients, or requests/s) are what the load's name says.
+    """
 
     payload_class: str
     encoding: str
     load: str
+    kind: str = field(default="closed", compare=False)
+    size: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One strategy in one case: its estimates by metric name, counts over all its trials, and ratios.
 
+    `stages` holds the mean ms of each stage that the service itself timed; `loop_parts` the images/s of its
+    loop's parts. `refused` is None where no load was open.
     `rounds` holds each metric's value by round; `to_baseline` is the ratio of throughput to the baseline
     strategy, `to_loop` that to the strategy's own in-process loop.
     """
@@ -70,6 +84,9 @@ class Row:
     to_baseline: Comparison | None
     loop: Estimate | None
     to_loop: Estimate | None
+    refused: int | None
+    stages: Mapping[str, Estimate]
+    loop_parts: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +105,26 @@ class Summary:
     errors: int
     wrong_answers: int
 
+    @property
+    def several_loads(self) -> bool:
+        """Whether the run has more than one load."""
+        return len({case.load for case in self.cases}) > 1
+
+    @property
+    def focus(self) -> tuple[Case, ...]:
+        """The cases that stand for the run: of its largest closed load, else of its largest open one."""
+        largest = max(((case.kind == "closed", case.size) for case in self.cases), default=None)
+        return tuple(case for case in self.cases if (case.kind == "closed", case.size) == largest)
+
+    def payload_label(self, case: Case) -> str:
+        """The payload class, and the encoding where it differs within the run."""
+        several = len({other.encoding for other in self.cases}) > 1
+        return f"{case.payload_class}, {case.encoding}" if several else case.payload_class
+
     def case_label(self, case: Case) -> str:
         """The payload class, and of encoding and load only what differs within the run."""
-        parts = [case.payload_class]
-        if len({other.encoding for other in self.cases}) > 1:
-            parts.append(case.encoding)
-        if len({other.load for other in self.cases}) > 1:
-            parts.append(case.load)
-        return ", ".join(parts)
+        payloads = self.payload_label(case)
+        return f"{payloads}, {case.load}" if self.several_loads else payloads
 
 
 def summarise(run: Run) -> Summary:
@@ -133,20 +162,35 @@ def startup_s(result: StrategyResult) -> Estimate | None:
 
 def case_of(trial: Trial) -> Case:
     """The case that a trial belongs to."""
-    return Case(trial.payload_class, trial.encoding, load_label(trial.load))
+    kind, size = load_size(trial.load)
+    return Case(trial.payload_class, trial.encoding, load_label(trial.load), kind, size)
 
 
-def load_label(load: Mapping[str, object]) -> str:
+def load_size(load: Mapping[str, Any]) -> tuple[str, float]:
+    """The kind of a load, and its clients or requests/s."""
+    if load.get("clients") is not None:
+        return "closed", float(load["clients"])
+    return "open", float(load.get("rate_per_s") or 0.0)
+
+
+def stage_ms(trial: Trial, stage: str) -> float | None:
+    """The mean time of one stage in the trial's window, as the service timed it."""
+    found = trial.server.stages.get(stage) if trial.server else None
+    return found.mean_ms if found else None
+
+
+def load_label(load: Mapping[str, Any]) -> str:
     """How load was offered, in words: `50 clients`, `200 requests/s`."""
     if load.get("clients") is not None:
-        return f"{load['clients']} clients"
+        return "1 client" if load["clients"] == 1 else f"{load['clients']} clients"
     if load.get("rate_per_s") is not None:
-        return f"{load['rate_per_s']} requests/s"
+        return f"{load['rate_per_s']:g} requests/s"
     return str(load.get("kind", "unknown load"))
 
 
-def _case_key(case: Case) -> tuple[int, Case]:
-    return CLASS_ORDER.get(case.payload_class, len(CLASS_ORDER)), case
+def _case_key(case: Case) -> tuple[int, str, str, str, float, Case]:
+    place = CLASS_ORDER.get(case.payload_class, len(CLASS_ORDER))
+    return place, case.payload_class, case.encoding, case.kind, case.size, case
 
 
 def _group(trials: Iterable[Trial], strategy: str, case: Case) -> list[Trial]:
@@ -179,6 +223,7 @@ def _row(run: Run, name: str, case: Case, trials: Sequence[Trial], baseline: Map
     rounds = {metric.name: _by_round(trials, metric) for metric in METRICS.values()}
     valid = sum(trial.valid for trial in trials)
     loop = _loop_rates(run, name, case.payload_class)
+    refused = [trial.refused for trial in trials if trial.refused is not None]
     return Row(
         strategy=name,
         case=case,
@@ -192,10 +237,32 @@ def _row(run: Run, name: str, case: Case, trials: Sequence[Trial], baseline: Map
         to_baseline=statistics.paired_ratio(baseline, rounds["throughput"]),
         loop=statistics.geometric_mean(loop),
         to_loop=statistics.unpaired_ratio(loop, list(rounds["throughput"].values())),
+        refused=sum(refused) if refused else None,
+        stages=_stages(trials),
+        loop_parts={
+            part: found for part in PARTS if (found := _loop_part(run, name, case, part)) is not None
+        },
     )
 
 
-def _loop_rates(run: Run, name: str, payload_class: str) -> tuple[float, ...]:
+def _stages(trials: Sequence[Trial]) -> dict[str, Estimate]:
+    """The mean time of each stage over rounds, in the order in which the service lists them."""
+    valid = [trial for trial in trials if trial.valid]
+    names = dict.fromkeys(stage for trial in valid if trial.server for stage in trial.server.stages)
+    found = {}
+    for name in names:
+        times = [ms for trial in valid if (ms := stage_ms(trial, name)) is not None]
+        if (estimate := statistics.mean(times)) is not None:
+            found[name] = estimate
+    return found
+
+
+def _loop_part(run: Run, name: str, case: Case, part: str) -> Estimate | None:
+    return statistics.geometric_mean(_loop_rates(run, name, case.payload_class, part))
+
+
+def _loop_rates(run: Run, name: str, payload_class: str, part: str = "whole") -> tuple[float, ...]:
     result = run.strategies.get(name)
     loops = result.loops if result else ()
-    return next((loop.requests_per_s for loop in loops if loop.payload_class == payload_class), ())
+    wanted = (payload_class, part)
+    return next((loop.requests_per_s for loop in loops if (loop.payload_class, loop.part) == wanted), ())

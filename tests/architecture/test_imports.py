@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = {"torch_serving", "onnx_serving", "batched_serving"}
-PACKAGES = SERVICES | {"serving_core", "modelkit", "bench", "examples"}
+PACKAGES = SERVICES | {"serving_core", "modelkit", "bench", "examples", "peers"}
 # the network's definition and the reading of its weights
 NETWORK = {"modelkit.network", "modelkit.weights"}
 
@@ -38,6 +38,8 @@ ALLOWED: dict[str, set[str]] = {
     "modelkit": set(),
     "bench": set(),
     "examples": {"serving_core"},
+    # the engine that they are compared with, and nothing of how it is served
+    "peers": {"serving_core", "batched_serving.engine"},
     "bench.load": {"bench.model", "bench.errors", "bench.cores"},
     "bench.measure": {"bench.model", "bench.errors", "bench.cores", "bench.run_file", "bench.load"},
     "bench.report": {"bench.model", "bench.errors", "bench.run_file"},

@@ -1,4 +1,4 @@
-"""locks/*.txt pin what pyproject.toml asks for, and nothing of CUDA's."""
+"""locks/*.txt pin what pyproject.toml asks for, and nothing of CUDA's but in the one lock that is for it."""
 
 import re
 import tomllib
@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+OF_CUDA = re.compile(r"nvidia-|cuda-|triton(==|$)")
 LOCKS = sorted((ROOT / "locks").glob("*.txt"))
 
 
@@ -47,12 +48,27 @@ def test_a_lock_pins_all_that_its_extra_asks_for(lock: Path) -> None:
         assert all(requirement.specifier.contains(version) for version in versions), (
             f"{requirement}: run make lock"
         )
-    assert not [name for name in pins if re.match(r"nvidia-|cuda-|triton$", name)]
+    of_cuda = [name for name in pins if OF_CUDA.match(name)]
+    assert bool(of_cuda) == (lock.stem == "torch-cuda"), f"{lock.name}: {of_cuda}"
+
+
+def test_the_image_for_a_gpu_differs_in_cudas_packages_alone() -> None:
+    """What is measured on a GPU and what is measured without one are otherwise the same packages."""
+
+    def others(name: str) -> set[str]:
+        lines = (ROOT / "locks" / name).read_text(encoding="utf-8").splitlines()
+        return {line for line in lines if not line.startswith("#") and not OF_CUDA.match(line)}
+
+    assert others("torch-cuda.txt") == others("torch.txt")
 
 
 def test_images_are_built_from_locks_that_exist() -> None:
     used = set()
-    for dockerfile in [*ROOT.glob("*/Dockerfile"), *ROOT.glob("docker/*.Dockerfile")]:
-        used |= set(re.findall(r"locks/(\w+)\.txt", dockerfile.read_text(encoding="utf-8")))
-    assert used == {"torch", "onnx", "publisher", "modelkit", "store"}
+    for dockerfile in [
+        *ROOT.glob("*/Dockerfile"),
+        *ROOT.glob("peers/*/Dockerfile"),
+        *ROOT.glob("docker/*.Dockerfile"),
+    ]:
+        used |= set(re.findall(r"locks/([\w-]+)\.txt", dockerfile.read_text(encoding="utf-8")))
+    assert used == {"torch", "torch-cuda", "onnx", "publisher", "modelkit", "store", "mosec"}
     assert used <= {lock.stem for lock in LOCKS}

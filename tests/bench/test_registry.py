@@ -87,6 +87,25 @@ def test_a_strategy_is_added_by_a_stanza_alone(project: Path) -> None:
     assert list(load_registry(project, {}).strategies) == ["fast", "slow", "third"]
 
 
+def test_a_strategy_with_a_profile_is_taken_when_it_is_named(project: Path) -> None:
+    with (project / "compose.yaml").open("a") as file:
+        file.write(
+            '\n  third:\n    profiles: [peers]\n    labels: ["bench.strategy=third", "bench.port=9"]\n'
+        )
+    registry = load_registry(project, {})
+    assert [strategy.name for strategy in registry.select(None)] == ["fast", "slow"]
+    assert [strategy.name for strategy in registry.select(["third", "fast"])] == ["fast", "third"]
+    with pytest.raises(UsageError, match=r"registers fast, slow, third"):
+        registry.select(["fourth"])
+
+
+def test_where_all_strategies_have_profiles_some_must_be_named(tmp_path: Path) -> None:
+    stanza = "{profiles: [peers], labels: {bench.strategy: only, bench.port: 9}}"
+    (tmp_path / "compose.yaml").write_text(f"services: {{a: {stanza}}}")
+    with pytest.raises(UsageError, match="--strategies only"):
+        load_registry(tmp_path, {}).select(None)
+
+
 def test_the_published_port_and_its_variable_are_known(project: Path) -> None:
     service = load_registry(project, {"FAST_PORT": "18081"}).services["fast-service"]
     assert (service.published, service.port_variable) == (18081, "FAST_PORT")

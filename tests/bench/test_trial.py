@@ -12,7 +12,7 @@ from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
 from bench.measure.instance import Usage
 from bench.measure.trial import Readings, TrialSpec, failed_trial, judge
-from bench.model import Ceiling, ClosedLoad, Payload, Strategy, Trial
+from bench.model import OUTCOMES, Ceiling, ClosedLoad, OpenLoad, Payload, Strategy, Trial
 
 STRATEGY = Strategy("onnx", "ONNX", "onnx_serving", 8080, "/predict/", "/ready", ("json",), None)
 PAYLOAD = Payload("a.jpg", "seed", "json", "application/json", b"{}", "rain", {"rain": 1.0})
@@ -100,3 +100,30 @@ def test_a_trial_without_two_readings_is_void_and_never_has_a_zero(kept: int | N
 def test_a_trial_that_failed_says_why_and_has_no_figures() -> None:
     trial = failed_trial(SPEC, "it never started")
     assert (trial.valid, trial.error, trial.throughput_rps) == (False, "it never started", None)
+
+
+def test_an_open_load_is_held_to_no_number_of_clients_and_counts_what_was_refused() -> None:
+    spec = dataclasses.replace(SPEC, load=OpenLoad(200.0, 2.0, 10.0), ceiling=None)
+    found = driven()
+    found.samples.outcome[::10] = OUTCOMES.index("refused")
+    trial = judge(spec, found, readings(), (), "samples/x.parquet", START_NS)
+    assert trial.valid, trial.warnings
+    assert trial.load == {
+        "kind": "open",
+        "rate_per_s": 200.0,
+        "arrivals": "poisson",
+        "drain_s": 30.0,
+        "timeout_s": 30.0,
+        "seed": 1,
+    }
+    assert (trial.refused, trial.errors) == (200, 0)
+    assert trial.throughput_rps == 180.0
+    assert trial.requests == 2000
+    closed = judge(SPEC, found, readings(), (), "samples/x.parquet", START_NS)
+    assert not closed.valid
+    assert (closed.refused, closed.errors) == (None, 240)
+
+
+def test_trials_of_one_round_have_names_of_their_own() -> None:
+    loads = (ClosedLoad(1, 2.0, 10.0), ClosedLoad(10, 2.0, 10.0), OpenLoad(10.0, 2.0, 10.0))
+    assert len({dataclasses.replace(SPEC, load=load).name() for load in loads}) == 3

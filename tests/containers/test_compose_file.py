@@ -53,3 +53,23 @@ def test_a_stop_is_given_the_time_that_it_may_take(tmp_path: Path) -> None:
     longest_s = given.grace_s + given.drain_linger_s + supervisor.MARGIN_S + 2 * push.TIMEOUT_S
     for service in configured(tmp_path).values():
         assert float(service["stop_grace_period"].removesuffix("s")) > longest_s
+
+
+def test_the_control_without_batching_is_batched_serving_in_all_else() -> None:
+    command = ["docker", "compose", "config", "--format", "json", "batched_serving", "unbatched_serving"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    services = json.loads(made.stdout)["services"]
+    batched, unbatched = services["batched_serving"], services["unbatched_serving"]
+    assert unbatched["environment"] == {**batched["environment"], "MAX_BATCH": "1"}
+    own = ("environment", "image", "labels", "ports", "profiles")
+    assert {k: v for k, v in unbatched.items() if k not in own} == {
+        k: v for k, v in batched.items() if k not in own
+    }
+
+
+def test_what_has_a_profile_comes_up_only_when_it_is_named(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "compose.yaml", tmp_path)
+    listed = ["docker", "compose", "config", "--services"]
+    made = subprocess.run(listed, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert not {"unbatched_serving", "mosec_serving"} & set(made.stdout.split())
+    assert set(SERVICES) <= set(made.stdout.split())

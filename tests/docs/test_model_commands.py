@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from modelkit.manifest import LABELS
 from modelkit.scenes import scene
@@ -57,22 +60,32 @@ def test_the_committed_weights_know_scenes_they_were_not_trained_on(tmp_path: Pa
     assert picture.stat().st_size > 5000
 
 
+def levels(file: Path) -> NDArray[np.int64]:
+    """An image's RGB levels."""
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB")).astype(np.int64)
+
+
 def test_images_makes_the_committed_set_again(tmp_path: Path) -> None:
     made = modelkit("images", "--out", str(tmp_path))
     assert made.returncode == 0, made.stderr
     ours = {file.name for file in (ROOT / "images").iterdir()}
     assert {file.name for file in tmp_path.iterdir()} == ours
     for name in ours - {"manifest.json"}:
-        assert (tmp_path / name).read_bytes() == (ROOT / "images" / name).read_bytes(), name
-    again, committed = (
+        again, committed = (levels(folder / name) for folder in (tmp_path, ROOT / "images"))
+        assert again.shape == committed.shape, name
+        # another processor rounds the last bit of a sine otherwise, and here and there a level with it
+        assert np.abs(again - committed).max(initial=0) <= 8, name
+        assert np.abs(again - committed).mean() < 0.01, name
+    images_again, images_committed = (
         json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["images"]
         for folder in (tmp_path, ROOT / "images")
     )
-    for one, other in zip(again, committed, strict=True):
+    for one, other in zip(images_again, images_committed, strict=True):
         expected: dict[str, Any] = other["expected"]
         assert one["expected"]["label"] == expected["label"], other["file"]
-        # another processor sums in another order
-        assert one["expected"]["logits"] == pytest.approx(expected["logits"], abs=1e-3), other["file"]
+        # another processor sums in another order, and of an image that is a level off here and there
+        assert one["expected"]["logits"] == pytest.approx(expected["logits"], abs=0.01), other["file"]
 
 
 def test_export_makes_the_graph_that_publish_takes(tmp_path: Path) -> None:

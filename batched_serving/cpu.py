@@ -1,0 +1,58 @@
+"""The network on the processor: each calling thread computes its batch on one core."""
+
+import logging
+from functools import cache
+
+import numpy as np
+import torch
+from torch import nn
+
+from batched_serving.network import Normalise
+from batched_serving.sizes import doubling_sizes, saturating_size, time_sizes
+from serving_core.engine import Batching, Compute, Logits, Pixels
+from serving_core.models.manifest import Classifier
+
+# Up to so many images, larger batches cost less an image wherever that was measured. Smaller ones
+# are not up for choice: a start on a busy host could turn batching off for good.
+LEAST = 4
+# Beyond so many nothing more is gained: the caches are long full.
+MOST = 32
+# Two sizes whose times an image differ by less are as good as each other.
+TOLERANCE = 0.05
+TIMING_BUDGET_S = 0.5
+
+log = logging.getLogger("batched_serving.cpu")
+
+
+class CpuBackend:
+    """Computes a batch for each of several threads; finds out at warm-up how large one is worth gathering."""
+
+    def __init__(self, network: nn.Module, classifier: Classifier, compute: Compute) -> None:
+        # As many batches as cores are computed side by side. Threads within an operator would meet after each
+        # of a hundred small ones, and wait there for whichever of them the machine holds up.
+        torch.set_num_threads(1)
+        self._threads = compute.threads
+        self._most = min(compute.max_batch, MOST)
+        self._crop = classifier.transform.crop
+        self._normalise = Normalise(classifier, torch.device("cpu"))
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format
+
+    def warm(self) -> Batching:
+        """Time batches of several sizes, and return the size from which an image costs no less."""
+        image = np.random.default_rng(0).integers(0, 256, (1, self._crop, self._crop, 3), np.uint8)
+        batch = cache(lambda size: image.repeat(size, axis=0))  # made only where the budget gets there
+        least = min(self._most, LEAST)
+        sizes = [size for size in doubling_sizes(self._most) if size >= least]
+        for size in doubling_sizes(sizes[0]):  # the first time is no measure of those that follow
+            self.predict(batch(size))
+        times = time_sizes(lambda size: self.predict(batch(size)), sizes, TIMING_BUDGET_S)
+        size = saturating_size(times, TOLERANCE)
+        milliseconds = {str(size): round(seconds * 1000 / size, 2) for size, seconds in times.items()}
+        log.info("batch size", extra={"size": size, "ms_per_image_by_size": milliseconds})
+        return Batching(size=size, in_flight=self._threads, own_device=False)
+
+    def predict(self, batch: Pixels) -> Logits:
+        """Return float32 logits [n, classes] of uint8 crops [n, crop, crop, 3]."""
+        with torch.inference_mode():
+            logits: Logits = self._network(self._normalise(torch.from_numpy(batch))).numpy()
+        return logits

@@ -1,0 +1,193 @@
+"""The network on a GPU: pixels cross the bus as uint8, and one batch is copied while another is computed."""
+
+import logging
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from batched_serving.network import Normalise
+from batched_serving.precision import judge, probe_pictures
+from batched_serving.sizes import doubling_sizes
+from batched_serving.staging import Staged
+from serving_core.engine import Batching, Compute, Logits, Pixels
+from serving_core.errors import StartError
+from serving_core.models.manifest import Classifier
+
+IN_FLIGHT = 2
+# A graph may be captured only of what has chosen its kernels and has its workspaces.
+RUNS_BEFORE_CAPTURE = 3
+
+log = logging.getLogger("batched_serving.cuda")
+
+
+class CudaSlot:
+    """One batch's buffers: pinned memory here, which the device reads and writes by itself, and its own."""
+
+    def __init__(self, size: int, crop: int, classes: int, device: torch.device) -> None:
+        shape = (size, crop, crop, 3)
+        self.pixels_here = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
+        self.pixels_there = torch.zeros(shape, dtype=torch.uint8, device=device)
+        self.logits_here = torch.zeros((size, classes), dtype=torch.float32, pin_memory=True)
+        self.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]  # as all of torch.cuda's streams
+        # Whoever waits for a batch sleeps meanwhile: others need the core to decode.
+        self.done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+
+
+class CudaStaging:
+    """Does a batch's steps on two streams, computing one bucket's graph at a time.
+
+    All graphs read one buffer and write another, neither of which is in the memory that they share: what a
+    graph leaves in that, the next one of any size overwrites. Images beyond a batch's own are whatever the
+    buffer held. In eval mode no image's answer depends on its neighbours', and theirs are never read.
+    """
+
+    def __init__(
+        self, network: nn.Module, normalise: Normalise, slot: CudaSlot, device: torch.device
+    ) -> None:
+        self.copy_stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.compute_stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._network = network
+        self._dtype = next(network.parameters()).dtype
+        self._normalise = normalise
+        self._pixels = torch.zeros_like(slot.pixels_there)
+        self._logits = torch.zeros_like(slot.logits_here, device=device)
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        # The buffers were filled on another stream.
+        torch.cuda.current_stream(device).synchronize()
+
+    def capture(self, buckets: tuple[int, ...]) -> None:
+        """Make every bucket's kernels and graph; without graphs, and a warning, where that fails."""
+        with torch.inference_mode(), torch.cuda.stream(self.compute_stream):
+            for bucket in buckets:
+                for _ in range(RUNS_BEFORE_CAPTURE):
+                    self._forward(bucket)
+            self.compute_stream.synchronize()
+            pool = torch.cuda.graph_pool_handle()
+            try:
+                # The largest first: the smaller ones then find room in the memory that they share.
+                for bucket in reversed(buckets):
+                    self._graphs[bucket] = self._captured(bucket, pool)
+            except RuntimeError as error:
+                self._graphs.clear()
+                log.warning(
+                    "no CUDA graph could be captured: each kernel is launched by itself, which is slower",
+                    extra={"bucket": bucket, "cause": " ".join(str(error).split())[:200]},
+                )
+
+    def _captured(self, bucket: int, pool: Any) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=pool, stream=self.compute_stream):
+            self._forward(bucket)
+        return graph
+
+    def _forward(self, bucket: int) -> None:
+        pixels = self._normalise(self._pixels[:bucket]).to(self._dtype)
+        self._logits[:bucket].copy_(self._network(pixels))
+
+    def fill(self, slot: CudaSlot, pixels: Pixels) -> None:
+        """Put the pixels into pinned memory."""
+        np.copyto(slot.pixels_here.numpy()[: len(pixels)], pixels)
+
+    def copy_in(self, slot: CudaSlot, count: int) -> None:
+        """On the copy stream: bring the pixels to the device, as they are."""
+        with torch.cuda.stream(self.copy_stream):
+            slot.pixels_there[:count].copy_(slot.pixels_here[:count], non_blocking=True)
+
+    def compute(self, slot: CudaSlot, count: int, bucket: int) -> None:
+        """On the compute stream: normalise and compute a bucket of images."""
+        with torch.inference_mode(), torch.cuda.stream(self.compute_stream):
+            self._pixels[:count].copy_(slot.pixels_there[:count])
+            graph = self._graphs.get(bucket)
+            if graph is None:
+                self._forward(bucket)
+            else:
+                graph.replay()
+
+    def copy_out(self, slot: CudaSlot, count: int) -> None:
+        """On the compute stream: bring the logits to pinned memory, before another batch overwrites them."""
+        with torch.cuda.stream(self.compute_stream):
+            slot.logits_here[:count].copy_(self._logits[:count], non_blocking=True)
+
+    def read(self, slot: CudaSlot, count: int) -> Logits:
+        """Return a copy of the logits."""
+        logits: Logits = slot.logits_here[:count].numpy().copy()
+        return logits
+
+
+class CudaBackend:
+    """Keeps two batches in flight, in half precision where that answers alike."""
+
+    def __init__(self, network: nn.Module, classifier: Classifier, compute: Compute) -> None:
+        torch.set_num_threads(1)
+        # Answers are to agree with the reference's to the last logit, which TF32 would not let them.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        self._classifier = classifier
+        self._compute = compute
+        self._buckets = doubling_sizes(compute.max_batch)
+        try:
+            self._device = torch.device("cuda", torch.cuda.current_device())
+            torch.cuda.set_per_process_memory_fraction(compute.device_share, self._device)
+            self._network: nn.Module = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format and a device
+            self._normalise = Normalise(classifier, self._device)
+        except RuntimeError as error:
+            raise self._refusal(error) from error
+
+    def warm(self) -> Batching:
+        """Choose the precision, capture every bucket's graph, and send a batch of each through both slots."""
+        try:
+            self._make_ready()
+        except RuntimeError as error:
+            raise self._refusal(error) from error
+        return Batching(size=self._buckets[-1], in_flight=IN_FLIGHT, own_device=True)
+
+    def predict(self, batch: Pixels) -> Logits:
+        """Return float32 logits [n, classes] of uint8 crops [n, crop, crop, 3]."""
+        return self._staged.predict(batch)
+
+    def _make_ready(self) -> None:
+        crop, classes = self._classifier.transform.crop, len(self._classifier.labels)
+        network = self._chosen(probe_pictures(crop))
+        slots = [CudaSlot(self._buckets[-1], crop, classes, self._device) for _ in range(IN_FLIGHT)]
+        staging = CudaStaging(network, self._normalise, slots[0], self._device)
+        staging.capture(self._buckets)
+        self._staged = Staged(staging, slots, self._buckets)
+        for bucket in self._buckets:
+            for _ in slots:
+                self.predict(np.zeros((bucket, crop, crop, 3), np.uint8))
+
+    def _chosen(self, pictures: Pixels) -> nn.Module:
+        """Return the network in half precision, or in single where that would change the answers."""
+        halved: nn.Module = deepcopy(self._network).half()
+        exact, approximate = (self._logits(network, pictures) for network in (self._network, halved))
+        verdict = judge(exact, approximate, self._classifier.logit_tolerance)
+        precision = "half" if verdict.holds else "single"
+        log.info(
+            "precision",
+            extra={
+                "precision": precision,
+                "largest_difference": verdict.largest_difference,
+                "allowed_difference": verdict.allowed,
+                "same_class": verdict.same_class,
+            },
+        )
+        return halved if verdict.holds else self._network
+
+    def _logits(self, network: nn.Module, pictures: Pixels) -> Logits:
+        dtype = next(network.parameters()).dtype
+        with torch.inference_mode():
+            pixels: Tensor = self._normalise(torch.from_numpy(pictures).to(self._device)).to(dtype)
+            logits: Logits = network(pixels).float().cpu().numpy()
+        return logits
+
+    def _refusal(self, error: Exception) -> StartError:
+        cause = " ".join(str(error).split())[:200]
+        if isinstance(error, torch.cuda.OutOfMemoryError):
+            return StartError(
+                f"the GPU has too little memory for MAX_BATCH={self._compute.max_batch} ({cause}): "
+                "lower MAX_BATCH, or raise DEVICE_MEMORY_SHARE"
+            )
+        return StartError(f"the GPU cannot be used ({cause}): put that right, or set DEVICE=cpu")

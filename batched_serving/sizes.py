@@ -1,0 +1,72 @@
+"""Which sizes of batches to have: pure arithmetic, and timing with a clock that is handed in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+
+# A size is judged by the least of its times, for which one alone would be the one that set everything up.
+FEWEST_PASSES = 2
+MOST_PASSES = 5
+
+
+def doubling_sizes(largest: int) -> tuple[int, ...]:
+    """Return 1, 2, 4 and so on, and `largest` itself at the end."""
+    sizes = []
+    size = 1
+    while size < largest:
+        sizes.append(size)
+        size *= 2
+    return (*sizes, largest)
+
+
+def bucket_for(count: int, buckets: Sequence[int]) -> int:
+    """Return the smallest of the ascending buckets that holds `count` items; raises ValueError for none."""
+    for bucket in buckets:
+        if bucket >= count:
+            return bucket
+    raise ValueError(f"{count} items are more than the largest bucket's {buckets[-1]}")
+
+
+def saturating_size(seconds_by_size: Mapping[int, float], tolerance: float) -> int:
+    """Return the smallest size whose time an item is at most `tolerance` (0.05: 5 %) above the best."""
+    each = {size: seconds / size for size, seconds in seconds_by_size.items()}
+    enough = min(each.values()) * (1 + tolerance)
+    return min(size for size, seconds in each.items() if seconds <= enough)
+
+
+def time_sizes(
+    run: Callable[[int], object],
+    sizes: Sequence[int],
+    budget_s: float,
+    clock: Callable[[], float] = perf_counter,
+) -> dict[int, float]:
+    """Return the least time that `run` takes for each of the ascending sizes, in passes over all of them.
+
+    Passes, and not one size after another: a host that is slow for a while is then slow for every size. A
+    size that could not be timed FEWEST_PASSES times within the budget is left out, with all above it; the
+    first is always timed.
+    """
+    start = clock()
+    least: dict[int, float] = {}
+    for size in sizes:
+        if least and clock() - start + _still_to_come(least, size) > budget_s:
+            break
+        least[size] = _timed(run, size, clock)
+    for done in range(1, MOST_PASSES):
+        if done >= FEWEST_PASSES and clock() - start + sum(least.values()) > budget_s:
+            break
+        for size in least:
+            least[size] = min(least[size], _timed(run, size, clock))
+    return least
+
+
+def _still_to_come(least: Mapping[int, float], size: int) -> float:
+    """Return the seconds until all sizes so far and one more will have been timed often enough."""
+    last = max(least)
+    expected_s = least[last] * size / last
+    return FEWEST_PASSES * expected_s + (FEWEST_PASSES - 1) * sum(least.values())
+
+
+def _timed(run: Callable[[int], object], size: int, clock: Callable[[], float]) -> float:
+    begin = clock()
+    run(size)
+    return clock() - begin

@@ -1,0 +1,149 @@
+"""The driver's clients, over Locust's fast client; for the driver alone, as importing this imports locust."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.queue import SimpleQueue
+from geventhttpclient.client import HTTPClientPool
+from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
+from geventhttpclient.url import URL
+from locust import task
+from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
+from locust.env import Environment
+
+from bench.load.plan import DrivePlan
+from bench.load.schedule import shuffled_passes
+
+
+class EncodedSession(FastHttpSession):
+    """Locust's fast session over its own connection pool and parser, for requests that are bytes already."""
+
+    def __init__(self, base_url: str, **options: Any) -> None:
+        super().__init__(base_url, **options)
+        self._pool = self.client.clientpool.get_client(URL(base_url))._connection_pool
+        self.sock: Any = None
+        self.sent_ns = 0
+        self.cut: int | None = None
+
+    def send(self, request: bytes) -> tuple[int, bytes]:
+        """Send one encoded request and return status and body; raises OSError or HTTPParseError."""
+        self.cut, self.sent_ns = None, 0
+        sock = self.sock = self._pool.get_socket()
+        self.sent_ns = time.monotonic_ns()
+        try:
+            sock.sendall(request)
+        except BaseException:
+            self._pool.release_socket(sock)
+            raise
+        # the response gives the socket back to the pool itself, also where it fails
+        response = HTTPSocketPoolResponse(sock, self._pool, method="POST")
+        body = response.read()
+        return response.get_code(), body
+
+    def cut_off(self, outcome: int) -> None:
+        """End the request in flight; what has arrived already is still read."""
+        self.cut = outcome
+        if self.sock is not None:
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return
+
+
+class Client(FastHttpUser):
+    """One closed-loop client: sends its next request when the last is answered."""
+
+    plan: DrivePlan
+    requests: tuple[bytes, ...]
+    stop_ns: int
+    number = 0
+    """How many clients there are; each gets an order of its own by it."""
+    due_ns = 0
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        Client.number += 1
+        self._seed = f"{self.plan.seed}/{Client.number}"
+        self.session = EncodedSession(
+            f"http://{self.plan.host}:{self.plan.port}",
+            request_event=environment.events.request,
+            user=self,
+            client_pool=HTTPClientPool(
+                concurrency=1, connection_timeout=self.plan.timeout_s, network_timeout=None
+            ),
+        )
+
+    def arrivals(self) -> Iterator[tuple[int, int]]:
+        """Yield the instant at which a request is due, and its payload: in a closed loop, now."""
+        clock = time.monotonic_ns
+        for payload in shuffled_passes(len(self.requests), self._seed):
+            due_ns = clock()
+            if due_ns >= Client.stop_ns:
+                return
+            yield due_ns, payload
+
+    @task
+    def drive(self) -> None:
+        """Send until the window's end: one endless task, since a task for each request costs more than it."""
+        session, fire, requests = self.session, self.environment.events.request.fire, self.requests
+        path, clock = self.plan.path, time.monotonic_ns
+        for due_ns, payload in self.arrivals():
+            self.due_ns = due_ns
+            status, body, error = 0, b"", None
+            try:
+                status, body = session.send(requests[payload])
+            except (OSError, HTTPParseError) as failure:
+                error = failure
+            done_ns = clock()
+            self.due_ns = 0
+            fire(
+                request_type="POST",
+                name=path,
+                response_time=(done_ns - due_ns) / 1e6,
+                response_length=len(body),
+                exception=error,
+                context=(due_ns, session.sent_ns or done_ns, done_ns, payload, session.cut),
+                response=body,
+                status=status,
+            )
+            if error is not None:
+                gevent.sleep(0.01)  # a target that refuses must not be hammered
+        self.stop()
+
+
+class OpenClient(Client):
+    """A client that is handed its requests one by one, and goes back to the idle ones in between."""
+
+    idle: "list[OpenClient]"
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.inbox: SimpleQueue = SimpleQueue()
+
+    def arrivals(self) -> Iterator[tuple[int, int]]:
+        """Yield what the inbox is given, until that is None."""
+        while True:
+            # whoever was last busy is taken first: few connections, all of them warm
+            self.idle.append(self)
+            arrival = self.inbox.get()
+            if arrival is None:
+                return
+            yield arrival
+
+
+def encode_requests(plan: DrivePlan) -> tuple[bytes, ...]:
+    """Head and body of each payload's request, as they go over the wire."""
+    bodies = Path(plan.bodies).read_bytes()
+    return tuple(
+        (
+            f"POST {plan.path} HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\n"
+            f"Content-Type: {item.content_type}\r\nContent-Length: {item.length}\r\n"
+            "Accept: application/json\r\n\r\n"
+        ).encode("ascii")
+        + bodies[item.offset : item.offset + item.length]
+        for item in plan.payloads
+    )

@@ -1,0 +1,86 @@
+"""A service's own account of a window: its Prometheus metrics at both ends, and what lies between."""
+
+import http.client
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.model import BatchFigures, ServerFigures, StageFigures
+
+PATH = "/metrics"
+TIMEOUT_S = 5.0
+STAGES, BATCHES = "stage_duration_seconds", "batch_size"
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """Running totals since the service began, summed over its models.
+
+    `stages` holds seconds and count by stage, `batches` the counts up to each bucket's upper bound.
+    """
+
+    stages: Mapping[str, tuple[float, float]]
+    batches: Mapping[str, float]
+    batch_items: float
+
+
+def scrape(host: str, port: int) -> Scrape | None:
+    """Read the metrics now; None where there are none, or not in Prometheus's text."""
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", PATH, headers={"Accept": "text/plain"})
+        response = connection.getresponse()
+        text = response.read().decode(errors="replace")
+        return read_metrics(text) if response.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+
+
+def read_metrics(text: str) -> Scrape:
+    """Take what is wanted out of an exposition; raises ValueError where it is none."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    seconds, counts, batches = (defaultdict[str, float](float) for _ in range(3))
+    items = 0.0
+    for sample in samples:
+        if sample.name == f"{STAGES}_sum":
+            seconds[sample.labels.get("stage", "")] += sample.value
+        elif sample.name == f"{STAGES}_count":
+            counts[sample.labels.get("stage", "")] += sample.value
+        elif sample.name == f"{BATCHES}_bucket":
+            batches[sample.labels["le"]] += sample.value
+        elif sample.name == f"{BATCHES}_sum":
+            items += sample.value
+    return Scrape({stage: (seconds[stage], counts[stage]) for stage in counts}, dict(batches), items)
+
+
+def figures_between(before: Scrape | None, after: Scrape | None) -> ServerFigures | None:
+    """What happened between two scrapes; None where either is missing or knows none of these metrics."""
+    if before is None or after is None:
+        return None
+    stages = {}
+    for stage, (seconds, count) in after.stages.items():
+        since_s, since = before.stages.get(stage, (0.0, 0.0))
+        # fewer than before: a process began anew, and what it counted until then is lost
+        if count > since and seconds >= since_s:
+            stages[stage] = StageFigures(
+                round(1e3 * (seconds - since_s) / (count - since), 4), int(count - since)
+            )
+    batch = _batches(before, after)
+    return ServerFigures(stages, batch) if stages or batch else None
+
+
+def _batches(before: Scrape, after: Scrape) -> BatchFigures | None:
+    """Sizes of the batches in between, None where there were none."""
+    grown = {bound: after.batches[bound] - before.batches.get(bound, 0.0) for bound in after.batches}
+    ordered = sorted(grown.items(), key=lambda item: float(item[0]))
+    total, items = ordered[-1][1] if ordered else 0.0, after.batch_items - before.batch_items
+    if total <= 0 or items < total:
+        return None
+    # the exposition counts up to a bound; each bucket's own is the step from the one below
+    lower = [0.0, *(count for _, count in ordered)]
+    own = {bound: int(count - below) for (bound, count), below in zip(ordered, lower, strict=False)}
+    return BatchFigures(round(items / total, 4), {bound: count for bound, count in own.items() if count > 0})

@@ -1,0 +1,1 @@
+"""The engine of batched_serving behind Mosec's own server."""

@@ -1,0 +1,122 @@
+"""The open loop against real servers: sent when due, late where the pool is full, and nothing left out."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.load import launch
+from bench.load.launch import Drive, Driven, Target
+from bench.load.schedule import poisson_arrivals_ns
+from bench.load.window import summarise
+from bench.measure.payloads import by_class, read_images
+from bench.model import OUTCOMES, OpenLoad
+
+RATE, SEED = 60.0, 3
+
+
+@pytest.fixture
+def drive(project: Path, tmp_path: Path) -> Callable[..., Driven]:
+    payloads = by_class(read_images(project / "images"), ["small"], "json")["small"]
+
+    def run(port: int, *, rate: float = RATE, cut_after_s: float | None = None, **limits: float) -> Driven:
+        load = OpenLoad(rate, warmup_s=0.3, window_s=2.0, **limits)
+        running = Drive(Target("127.0.0.1", port, "/predict/"), payloads, load, SEED, tmp_path)
+        try:
+            if cut_after_s is None:
+                return running.finish()
+            time.sleep(cut_after_s)
+            return running.cut_short()
+        finally:
+            running.close()
+
+    return run
+
+
+def outcomes(driven: Driven) -> Counter[str]:
+    return Counter(OUTCOMES[code] for code in driven.samples.outcome)
+
+
+def test_every_arrival_of_the_schedule_is_sent_when_it_is_due(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=0.02))
+    due = list(poisson_arrivals_ns(RATE, 2.3, SEED))
+    assert sorted(driven.samples.due_ns.tolist()) == due
+    assert outcomes(driven) == {"ok": len(due)}
+    lag_ns = driven.samples.sent_ns - driven.samples.due_ns
+    assert lag_ns.min() >= 0
+    assert np.median(lag_ns) < 5_000_000
+
+
+def test_a_slow_server_delays_no_later_request(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    """With service times far above the gaps, all are yet sent when due: the loop is open."""
+    driven = drive(stub_server(delay_s=0.8))
+    assert set(outcomes(driven)) == {"ok"}
+    lag_ns = driven.samples.sent_ns - driven.samples.due_ns
+    assert np.median(lag_ns) < 5_000_000
+    assert (driven.samples.done_ns - driven.samples.due_ns).min() >= 800_000_000
+
+
+def test_where_every_client_is_busy_what_waits_is_late_and_its_wait_is_counted(
+    stub_server: Callable[..., int], drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "MOST_IN_FLIGHT", 2)
+    driven = drive(stub_server(delay_s=0.1))
+    assert sorted(driven.samples.due_ns.tolist()) == list(poisson_arrivals_ns(RATE, 2.3, SEED))
+    response_ns = driven.samples.done_ns - driven.samples.due_ns
+    service_ns = driven.samples.done_ns - driven.samples.sent_ns
+    assert response_ns.max() > 3 * service_ns.max()
+    figures = summarise(driven.samples, None, 0.3, 2.0)
+    assert not figures.valid
+    assert any("the driver was late" in warning for warning in figures.warnings)
+
+
+def test_what_the_drain_leaves_unsent_is_recorded_as_unfinished(
+    stub_server: Callable[..., int], drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "MOST_IN_FLIGHT", 2)
+    driven = drive(stub_server(delay_s=0.5), drain_s=0.2)
+    assert sorted(driven.samples.due_ns.tolist()) == list(poisson_arrivals_ns(RATE, 2.3, SEED))
+    found = outcomes(driven)
+    assert set(found) == {"ok", "unfinished"}
+    assert found["unfinished"] > 50
+
+
+def test_a_full_service_that_turns_requests_away_is_no_error_of_an_open_loop(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=0.01, fail_every=4, fail_status=429))
+    found = outcomes(driven)
+    assert found["refused"] == len(driven.samples) // 4 > 0
+    open_, closed = summarise(driven.samples, None, 0.3, 2.0), summarise(driven.samples, 1, 0.3, 2.0)
+    assert open_.refused is not None
+    assert 0 < open_.refused <= found["refused"]
+    assert open_.errors == 0
+    assert open_.valid, open_.warnings
+    assert (closed.refused, closed.errors) == (None, found["refused"])
+    assert not closed.valid
+    assert open_.throughput_rps * 2.0 == open_.ok <= found["ok"]
+
+
+def test_a_server_fault_voids_an_open_loop_too(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=0.01, fail_every=10))
+    assert outcomes(driven)["http_error"] > 0
+    assert not summarise(driven.samples, None, 0.3, 2.0).valid
+
+
+def test_an_interruption_sends_nothing_more_and_drains(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=0.1), cut_after_s=1.0)
+    due = list(poisson_arrivals_ns(RATE, 2.3, SEED))
+    assert 0 < len(driven.samples) < len(due)
+    assert sorted(driven.samples.due_ns.tolist()) == due[: len(driven.samples)]
+    assert set(outcomes(driven)) == {"ok"}

@@ -1,0 +1,43 @@
+"""An open loop's schedule follows from its seed alone, and is Poisson."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from bench.load.schedule import poisson_arrivals_ns, shuffled_passes
+
+
+def test_the_same_seed_gives_the_same_instants_and_another_seed_others() -> None:
+    assert poisson_arrivals_ns(100, 5, 7) == poisson_arrivals_ns(100, 5, 7)
+    assert poisson_arrivals_ns(100, 5, 7) != poisson_arrivals_ns(100, 5, 8)
+
+
+@pytest.mark.parametrize("rate", [0.5, 20, 3000])
+def test_instants_ascend_within_the_time_at_the_rate_asked_for(rate: float) -> None:
+    seconds = 20_000 / rate
+    due = np.asarray(poisson_arrivals_ns(rate, seconds, 1))
+    assert due[0] >= 0
+    assert due[-1] < seconds * 1e9
+    assert (np.diff(due) >= 0).all()
+    # twenty thousand expected: four standard deviations
+    assert len(due) == pytest.approx(20_000, abs=4 * 20_000**0.5)
+
+
+def test_gaps_are_exponential_and_independent_of_each_other() -> None:
+    gaps = np.diff(np.asarray(poisson_arrivals_ns(200, 100, 3))) / 1e9
+    assert gaps.mean() == pytest.approx(1 / 200, rel=0.03)
+    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.04)
+    assert np.mean(gaps > 1 / 200) == pytest.approx(np.exp(-1), abs=0.02)
+    assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 0.03
+
+
+def test_no_time_holds_no_arrival() -> None:
+    assert len(poisson_arrivals_ns(100, 0, 1)) == 0
+
+
+def test_each_pass_holds_every_payload_once_in_an_order_of_its_own() -> None:
+    seen = list(islice(shuffled_passes(5, "1/2"), 50))
+    passes = [seen[start : start + 5] for start in range(0, 50, 5)]
+    assert all(sorted(one) == [0, 1, 2, 3, 4] for one in passes)
+    assert len({tuple(one) for one in passes}) > 1

@@ -1,0 +1,175 @@
+"""A run with several loads: tables by load, a sentence about the largest, and the picture over load."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.model import (
+    BatchFigures,
+    LatencyMs,
+    LoopResult,
+    Run,
+    ServerFigures,
+    StageFigures,
+    Trial,
+)
+from bench.report import terminal_summary, write_report
+from bench.report.sentence import sentence
+from bench.report.splice import results_block
+from bench.report.summary import summarise
+from bench.run_file import read_run, write_run
+
+CLIENTS = (1, 8, 64)
+RATES = (20.0, 80.0, 250.0)
+Write = Callable[[Run, Path], Path]
+
+
+def closed(trial: Trial, clients: int) -> Trial:
+    """The trial as it would be with so many clients: it fills up, then latency grows."""
+    full = trial.throughput_rps or 1.0
+    rate = full * clients / (clients + 3)
+    p50 = 1000 * clients / rate
+    return at_load(trial, {"kind": "closed", "clients": clients}, rate, p50, clients / full)
+
+
+def offered(trial: Trial, rate_per_s: float) -> Trial:
+    """The trial as it would be at a rate: what is beyond its capacity is turned away."""
+    full = trial.throughput_rps or 1.0
+    rate = min(rate_per_s, 0.97 * full)
+    p50 = 1000 / full / (1.02 - rate / full)
+    changed = at_load(trial, {"kind": "open", "rate_per_s": rate_per_s}, rate, p50, rate / full)
+    return dataclasses.replace(changed, refused=round((rate_per_s - rate) * trial.window_s))
+
+
+def at_load(trial: Trial, load: dict[str, Any], rate: float, p50: float, fill: float) -> Trial:
+    stages = {"decode": StageFigures(2.1, 900), "infer": StageFigures(4.0, 300)}
+    batch = None
+    if trial.strategy == "batched":
+        stages["queue"] = StageFigures(1 + 20 * fill, 900)
+        batch = BatchFigures(1 + 6 * fill, {"1.0": 3, "8.0": 40})
+    return dataclasses.replace(
+        trial,
+        load=load,
+        throughput_rps=rate,
+        latency_ms=LatencyMs(p50, p50 * 1.5, p50 * 2),
+        samples=None,
+        server=None if trial.strategy == "torch" else ServerFigures(stages, batch),
+    )
+
+
+@pytest.fixture(scope="module")
+def many(run: Run) -> Run:
+    """Three closed loads and three open ones."""
+    trials = [closed(trial, clients) for trial in run.trials for clients in CLIENTS]
+    trials += [offered(trial, rate) for trial in run.trials for rate in RATES]
+    return dataclasses.replace(run, trials=tuple(trials), planned_trials=len(trials))
+
+
+@pytest.fixture(scope="module")
+def folder(many: Run, write_folder: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_folder(many, tmp_path_factory.mktemp("results") / "many")
+    write_report(folder)
+    return folder
+
+
+def test_loads_stand_in_the_order_of_their_size(many: Run) -> None:
+    small = [case.load for case in summarise(many).cases if case.payload_class == "small"]
+    assert small[:3] == ["1 client", "8 clients", "64 clients"]
+    assert small[3:] == ["20 requests/s", "80 requests/s", "250 requests/s"]
+
+
+def test_the_sentence_is_about_the_largest_closed_load(many: Run) -> None:
+    said = sentence(many, summarise(many))
+    assert said.startswith("At 64 clients, onnx answers 2.3")
+    assert "with small payloads and 1.3" in said
+    assert "ms with small payloads" in said
+
+
+def test_without_a_closed_load_the_sentence_compares_the_tails_at_the_highest_rate(many: Run) -> None:
+    only = dataclasses.replace(many, trials=tuple(t for t in many.trials if t.load["kind"] == "open"))
+    said = sentence(only, summarise(only))
+    assert said.startswith("At 250 requests/s with small payloads, p99 is torch ")
+    assert "onnx" in said
+
+
+def test_the_report_has_a_row_a_load_and_the_stages(folder: Path) -> None:
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert report.count("### ") == 2
+    assert "| load | strategy | requests/s |" in report
+    assert "| 8 clients | onnx | 1" in report
+    refused = next(line for line in report.splitlines() if line.startswith("| 250 requests/s | torch |"))
+    assert refused.split("|")[10].strip().replace("\N{NO-BREAK SPACE}", "").isdigit()
+    assert next(line for line in report.splitlines() if line.startswith("| 8 clients | onnx |")).split("|")[
+        10
+    ].strip() == ("n/a")
+    assert "## Where the time goes" in report
+    assert "| batched | small, 64 clients | 2.10" in report
+    assert "| torch | small, 64 clients | n/a | n/a | n/a | n/a |" in report
+    loops = report.split("## Service against its own bare loop")[1].split("##")[0]
+    assert "64 clients" in loops
+    assert "8 clients |" not in loops
+    assert "An open loop" in report
+
+
+def test_parts_of_the_loop_are_columns_where_they_were_run(
+    many: Run, write_folder: Write, tmp_path: Path
+) -> None:
+    onnx = many.strategies["onnx"]
+    parts = (
+        LoopResult("small", (400.0,) * 6, (2.0,) * 6, "prepare"),
+        LoopResult("small", (2500.0,) * 6, (0.4,) * 6, "infer", 16),
+    )
+    strategies = {**many.strategies, "onnx": dataclasses.replace(onnx, loops=(*onnx.loops, *parts))}
+    folder = write_folder(dataclasses.replace(many, strategies=strategies), tmp_path / "run")
+    write_report(folder)
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "| prepare alone, images/s | infer alone, images/s |" in report
+    assert "| 400 (400\N{EN DASH}400) | 2\N{NO-BREAK SPACE}500 (" in report
+    assert read_run(folder).strategies["onnx"].loops[-1].batch_size == 16
+
+
+def test_the_picture_over_load_shows_something(folder: Path) -> None:
+    with Image.open(folder / "plots" / "load.png") as picture:
+        pixels = np.asarray(picture.convert("L"))
+    assert pixels.shape[1] >= 1500
+    assert 0.02 < np.mean(pixels < 200) < 0.8
+    assert (folder / "plots" / "load.svg").is_file()
+
+
+def test_bars_are_of_the_largest_closed_load_alone(folder: Path) -> None:
+    with Image.open(folder / "plots" / "throughput.png") as picture:
+        assert picture.width < 1500
+
+
+def test_one_load_has_no_picture_over_load(run: Run, write_folder: Write, tmp_path: Path) -> None:
+    folder = write_folder(run, tmp_path / "run")
+    write_report(folder)
+    assert not (folder / "plots" / "load.png").exists()
+
+
+def test_a_run_written_before_there_were_server_figures_still_reads(run: Run, tmp_path: Path) -> None:
+    write_run(run, tmp_path)
+    raw = json.loads((tmp_path / "run.json").read_text())
+    for trial in raw["trials"]:
+        del trial["server"], trial["refused"]
+    for strategy in raw["strategies"].values():
+        for loop in strategy["loops"]:
+            del loop["part"], loop["batch_size"]
+    (tmp_path / "run.json").write_text(json.dumps(raw))
+    assert read_run(tmp_path) == run
+
+
+def test_a_run_of_many_loads_survives_the_disk(many: Run, folder: Path) -> None:
+    assert read_run(folder) == many
+
+
+def test_terminal_and_readme_name_the_loads(many: Run) -> None:
+    rows = [line.split() for line in terminal_summary(many).splitlines()]
+    assert any(row[:4] == ["small,", "64", "clients", "onnx"] for row in rows)
+    assert "plots/load.png" in results_block(many, "results/x", "splice")
