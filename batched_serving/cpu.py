@@ -12,9 +12,9 @@ from batched_serving.sizes import doubling_sizes, saturating_size, time_sizes
 from serving_core.engine import Batching, Compute, Logits, Pixels
 from serving_core.models.manifest import Classifier
 
-# Up to so many images, larger batches cost less an image wherever that was measured. Smaller ones
-# are not up for choice: a start on a busy host could turn batching off for good.
-LEAST = 4
+# Up to so many images, larger batches cost less an image wherever that was measured, if only by a few in a
+# hundred. Smaller ones are not up for choice: a start on a busy host could turn batching off for good.
+LEAST = 16
 # Beyond so many nothing more is gained: the caches are long full.
 MOST = 32
 # Two sizes whose times an image differ by less are as good as each other.

@@ -1,184 +1,141 @@
-"""Batched serving's dispatcher: items are prepared side by side in threads, then computed together."""
+"""Batched serving's dispatcher: from accepted requests to batches of their items, and back."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
-from typing import Any, TypeVar
 
 from batched_serving.batching import Batcher, Died, Expired, Full, Late, Policy, Unwanted
+from batched_serving.stages import Ask, Ended, Stages
 from serving_core.admission import too_late
 from serving_core.calls import Answer, Call, Item, Outcome
-from serving_core.dispatch import Dropped, Work, check_wanted, each, expired, settled
+from serving_core.dispatch import Dropped, Work, each, expired
 from serving_core.engine import Batching
 from serving_core.errors import RequestError, fault
 from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
 from serving_core.workers import Workers, patience_s
 
-# On a CPU the engine is not idle while images are being decoded: they need the same cores. Whatever is
-# computed meanwhile in a smaller batch costs more in all, so a batch fills first, its oldest item waiting at
-# most this long.
-GATHER_S = 0.1
+# Prepared in one go by one thread for a device of its own: each change of thread costs, and so does waiting
+# for the last of many.
+PREPARED_TOGETHER = 4
 
-Result = TypeVar("Result")
+Stage = Callable[[list[Ask]], Awaitable[list[Ended | None]]]
 
 log = logging.getLogger("batched_serving.dispatch")
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """One item as the engine takes it, on its way there."""
-
-    work: Work
-    value: Any
-    ready_s: float
-
-
-def policy_of(settings: Settings, batching: Batching | None) -> Policy:
-    """Return the rules for a model that says how it is best given work, or does not."""
-    known = batching or Batching(size=settings.max_batch, in_flight=settings.threads)
-    return Policy(
-        max_batch=min(settings.max_batch, known.size),
-        in_flight=known.in_flight,
-        # admission lets in as many, and refuses for all
-        max_items=settings.queue_limit + settings.max_items,
-        max_bytes=settings.queue_bytes,
-        max_wait_s=settings.max_wait_ms / 1000,
-        gather_s=0.0 if known.own_device else GATHER_S,
-        spread=not known.own_device,
-    )
-
-
 class Batched:
-    """Prepares with as many threads as there are cores while the engine computes the batch before.
+    """Gathers items across requests, and has them computed together.
 
-    A request that is alone in the service is computed whole by one thread: there is nobody to share a batch
-    with, and each change of thread would only delay it.
+    On the processor a batch is one job of one thread, from taking its requests apart to encoding their
+    answers, and as many batches are in flight as there are cores: two stages on one core would only take it
+    from each other, with what its caches hold. For a device of its own items are prepared by all cores while
+    it computes the batches before. See docs/decisions/0005.
     """
 
     def __init__(self, pipeline: Pipeline, settings: Settings, workers: Workers) -> None:
-        batching = pipeline.handler.batching
-        policy = policy_of(settings, batching)
+        batching = pipeline.handler.batching or Batching(settings.max_batch, settings.threads)
         self._pipeline = pipeline
+        self._stages = Stages(pipeline)
         self._workers = workers
-        # On the processor one set of threads prepares and computes: two would take its cores from one another
-        # in the midst of their work, and with them what its caches hold.
-        own_device = batching is not None and batching.own_device
-        self._engine = Workers(policy.in_flight, "engine", patience_s(settings)) if own_device else workers
-        self._in_hand = 0
-        self._preparing = 0
-        self._batcher: Batcher[Prepared, Outcome] = Batcher(
-            self._compute, policy, wanted=lambda prepared: not prepared.work.abandoned()
-        ).start()
+        size, wait_s = min(settings.max_batch, batching.size), settings.max_wait_ms / 1000
+        cores = partial(self._batcher, settings, in_flight=settings.threads, spread=True)
+        if batching.own_device:
+            self._engine = Workers(batching.in_flight, "engine", patience_s(settings))
+            self._preparing = cores(self._prepare, PREPARED_TOGETHER)
+            self._computing = self._batcher(settings, self._infer, size, batching.in_flight, wait_s=wait_s)
+        else:
+            self._engine = workers
+            self._preparing = self._computing = cores(self._whole, size, wait_s=wait_s)
         waiting = pipeline.metrics.waiting
-        waiting["prepare"].set_function(lambda: self._preparing)
-        waiting["infer"].set_function(self._batcher.waiting)
+        waiting["prepare"].set_function(self._preparing.waiting)
+        waiting["infer"].set_function(self._computing.waiting)
 
     async def answer(self, work: Work) -> Answer:
         """Return the encoded answer; raises RequestError, or Dropped for a client that is gone."""
-        self._in_hand += 1
-        try:
-            if self._in_hand == 1:
-                done = await self._workers.submit(partial(self._alone, work))
-                return done if isinstance(done, Answer) else await self._several(work, done)
-            with self._batcher.coming():
-                call, first = await self._prepared(partial(self._begin, work))
-            if first is None:
-                return await self._several(work, call)
-            return self._pipeline.encode(call, [await self._in_a_batch(first)])
-        finally:
-            self._in_hand -= 1
+        ended = await self._ended(Ask(work, work.arrived_s))
+        if isinstance(ended, Call):
+            outcomes = await each(work, ended, partial(self._outcome, work))
+            return await self._workers.submit(partial(self._pipeline.encode, ended, outcomes))
+        if isinstance(ended, RequestError):
+            raise ended
+        assert isinstance(ended, Answer)  # noqa: S101 - what a whole request ends with
+        return ended
 
     def alive(self) -> bool:
         """Tell whether batches are still computed."""
-        return self._batcher.alive() and self._engine.alive()
+        return self._preparing.alive() and self._computing.alive() and self._engine.alive()
 
     def close(self) -> None:
         """Stop, once nothing is waiting."""
-        self._batcher.close()
+        self._preparing.close()
+        self._computing.close()
         if self._engine is not self._workers:
             self._engine.close()
 
-    def _alone(self, work: Work) -> Answer | Call:
-        """Answer a request of one item; of one with several, return the items."""
-        self._pipeline.metrics.observe_stage("queue", monotonic() - work.arrived_s)
-        check_wanted(work)
-        call = self._pipeline.parse(work.parse, work.body)
-        if len(call.items) > 1:
-            return call
-        return self._pipeline.encode(call, [settled(work, partial(self._pipeline.compute, call.items[0]))])
+    def _batcher(
+        self,
+        settings: Settings,
+        run: Stage,
+        max_batch: int,
+        in_flight: int,
+        *,
+        spread: bool = False,
+        wait_s: float = 0.0,
+    ) -> Batcher[Ask, Ended | None]:
+        policy = Policy(
+            max_batch=max_batch,
+            in_flight=in_flight,
+            # admission lets in as many, and refuses for all
+            max_items=settings.queue_limit + settings.max_items,
+            max_bytes=settings.queue_bytes,
+            max_wait_s=wait_s,
+            spread=spread,
+        )
+        return Batcher(run, policy, wanted=lambda ask: not ask.work.abandoned()).start()
 
-    async def _several(self, work: Work, call: Call) -> Answer:
-        outcomes = await each(work, call, partial(self._one, work))
-        return await self._workers.submit(partial(self._pipeline.encode, call, outcomes))
+    async def _outcome(self, work: Work, item: Item) -> Outcome:
+        ended = await self._ended(Ask(work, monotonic(), item))
+        assert not isinstance(ended, Answer | Call)  # noqa: S101 - one of several items is not a request
+        return ended
 
-    async def _one(self, work: Work, item: Item) -> Outcome:
-        with self._batcher.coming():
-            prepared = await self._prepared(partial(self._prepare, work, item))
-        return await self._in_a_batch(prepared)
-
-    async def _prepared(self, prepare: Callable[[], Result]) -> Result:
-        self._preparing += 1
-        asked_s = monotonic()
-
-        def timed() -> Result:
-            self._pipeline.metrics.observe_stage("wait", monotonic() - asked_s)
-            return prepare()
-
+    async def _ended(self, ask: Ask) -> Ended:
+        """Return what has become of an item; raises Dropped."""
         try:
-            return await self._workers.submit(timed)
-        finally:
-            self._preparing -= 1
-
-    def _begin(self, work: Work) -> tuple[Call, Prepared | RequestError | None]:
-        """Take the request apart; where it has one item, prepare that too."""
-        check_wanted(work)
-        call = self._pipeline.parse(work.parse, work.body)
-        if len(call.items) > 1:
-            return call, None
-        item = call.items[0]
-        return call, item if isinstance(item, RequestError) else self._prepare(work, item)
-
-    def _prepare(self, work: Work, item: Item) -> Prepared | RequestError:
-        check_wanted(work)
-        return settled(work, lambda: Prepared(work, self._pipeline.prepare(item), monotonic()))
-
-    async def _in_a_batch(self, prepared: Prepared | RequestError) -> Outcome:
-        """Return the item's outputs, or the error that stands in their place; raises Dropped."""
-        if isinstance(prepared, RequestError):
-            return prepared
-        try:
-            size_bytes = getattr(prepared.value, "nbytes", 0)
-            return await self._batcher.submit(prepared, prepared.work.due_s, size_bytes)
-        except Expired:
-            return expired()
+            ended = await self._preparing.submit(ask, ask.work.due_s, len(ask.work.body))
+            if ended is None:
+                ended = await self._computing.submit(ask, ask.work.due_s, getattr(ask.value, "nbytes", 0))
+            assert ended is not None  # noqa: S101 - the last stage ends every item
+            return ended
         except Unwanted:
             raise Dropped from None
-        except Full as full:
-            self._pipeline.metrics.dropped.labels("full").inc()
-            return RequestError(429, "the queue is full: send again later", full.retry_after_s)
-        except Late as late:
-            self._pipeline.metrics.dropped.labels("late").inc()
-            return too_late(late.retry_after_s)
-        except Died:
-            return RequestError(500, "the batching task died and this service restarts: send again")
-        except RequestError as refusal:
-            return refusal
-        except Exception:
-            log.exception("a request failed", extra={"request_id": prepared.work.request_id})
-            return fault()
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes this item's answer
+            return self._stages.closed(ask, self._refusal(ask, error))
 
-    async def _compute(self, batch: list[Prepared]) -> list[Outcome]:
-        return await self._engine.submit(partial(self._compute_now, batch), urgent=True)
+    def _refusal(self, ask: Ask, error: Exception) -> RequestError:
+        """Return what an item is answered that a stage did not end."""
+        match error:
+            case RequestError():
+                return error
+            case Expired():
+                return expired()
+            case Full():
+                self._pipeline.metrics.dropped.labels("full").inc()
+                return RequestError(429, "the queue is full: send again later", error.retry_after_s)
+            case Late():
+                self._pipeline.metrics.dropped.labels("late").inc()
+                return too_late(error.retry_after_s)
+            case Died():
+                return RequestError(500, "what computes batches died and this service restarts: send again")
+        log.error("a request failed", exc_info=error, extra={"request_id": ask.work.request_id})
+        return fault()
 
-    def _compute_now(self, batch: list[Prepared]) -> list[Outcome]:
-        now = monotonic()
-        for prepared in batch:
-            self._pipeline.metrics.observe_stage("queue", now - prepared.ready_s)
-        results = self._pipeline.infer([prepared.value for prepared in batch])
-        return [
-            settled(prepared.work, partial(self._pipeline.finish, result))
-            for prepared, result in zip(batch, results, strict=True)
-        ]
+    async def _prepare(self, asks: list[Ask]) -> list[Ended | None]:
+        return await self._workers.submit(partial(self._stages.prepare, asks))
+
+    async def _infer(self, asks: list[Ask]) -> list[Ended | None]:
+        return [*await self._engine.submit(partial(self._stages.infer, asks))]
+
+    async def _whole(self, asks: list[Ask]) -> list[Ended | None]:
+        return [*await self._workers.submit(partial(self._stages.whole, asks))]

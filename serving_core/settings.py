@@ -37,9 +37,9 @@ def _default_threads(given: dict[str, Any]) -> int:
 
 
 def _default_batch(given: dict[str, Any]) -> int:
-    """Return 16 images for each core, from where on a core's share costs no less an image."""
+    """Return what is enough for a core, which may be all there is, and for a GPU beside many cores."""
     threads: int = given.get("threads", 1)
-    return 16 * threads
+    return max(32, 16 * threads)
 
 
 class Settings(BaseSettings):
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
         ge=1,
         le=1024,
         description="The most items computed together where the strategy batches; fewer where warm-up finds "
-        "that more gain nothing; 1 turns batching off. By default 16 a thread.",
+        "that more gain nothing; 1 turns batching off.",
     )
     max_wait_ms: float = Field(
         default=0.0,

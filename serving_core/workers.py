@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from queue import SimpleQueue
@@ -32,17 +31,13 @@ class _Job(Generic[Result]):
 
 
 class Workers:
-    """`threads` daemon threads that take jobs first come, first served, urgent ones before the others.
+    """`threads` daemon threads that take jobs first come, first served; made and used on one event loop.
 
-    Made and used on one event loop.
     They are alive unless all of them have been at one job each for more than `patience_s`.
     """
 
     def __init__(self, threads: int, name: str, patience_s: float = inf) -> None:
-        # a turn for each job, and one for each thread's end; which job a turn is for is seen when it comes
-        self._turns: SimpleQueue[bool] = SimpleQueue()
-        self._jobs: deque[_Job[Any]] = deque()
-        self._urgent: deque[_Job[Any]] = deque()
+        self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._patience_s = patience_s
         self._began_s: list[float | None] = [None] * threads
@@ -53,11 +48,10 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    async def submit(self, work: Callable[[], Result], *, urgent: bool = False) -> Result:
+    async def submit(self, work: Callable[[], Result]) -> Result:
         """Return what `work` does; where its waiter is cancelled first, it is neither computed nor kept."""
         job = _Job(work, self._loop.create_future())
-        (self._urgent if urgent else self._jobs).append(job)
-        self._turns.put(True)
+        self._jobs.put(job)
         del work
         try:
             result: Result = await job.future
@@ -74,20 +68,16 @@ class Workers:
     def close(self) -> None:
         """Let every thread end once it has done what is queued."""
         for _ in self._threads:
-            self._turns.put(False)
+            self._jobs.put(None)
 
     def _serve(self, number: int) -> None:
-        while self._turns.get() and self._take(number, self._next()):
+        while self._take(number, self._jobs.get()):
             self._began_s[number] = None
 
-    def _next(self) -> _Job[Any]:
-        try:
-            return self._urgent.popleft()
-        except IndexError:
-            return self._jobs.popleft()
-
-    def _take(self, number: int, job: _Job[Any]) -> bool:
+    def _take(self, number: int, job: _Job[Any] | None) -> bool:
         """Do one job, of which nothing is kept; false when there will be no more."""
+        if job is None:
+            return False
         work = job.work
         if work is None:
             return True

@@ -18,7 +18,7 @@ VARIABLES = {"model_uri": "`TORCH_MODEL_URI`, `ONNX_MODEL_URI`"}
 DEFAULTS = {
     "model_cache_dir": "`$XDG_CACHE_HOME/model-serving`, else `~/.cache/model-serving`",
     "threads": "the usable cores, 32 at most, divided by `WORKERS`",
-    "max_batch": "16 times `THREADS`",
+    "max_batch": "16 times `THREADS`, 32 at least",
 }
 # what no command line sets
 INTERNAL = {"service", "model_uri_variable"}

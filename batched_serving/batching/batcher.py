@@ -1,8 +1,7 @@
 """Items that wait while a batch is computed make up the next one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from math import ceil, inf
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -44,7 +43,6 @@ class Batcher(Generic[Item, Result]):
         self._queue: Queue[Item, Result] = Queue()
         # by lane: when the batch should be done, and the batch
         self._running: dict[int, tuple[float, list[Entry[Item, Result]]]] = {}
-        self._coming = 0
         self._draining = self._dead = False
         self._lanes: list[asyncio.Task[None]] = []
         # when each timer calls, and the timer
@@ -75,28 +73,18 @@ class Batcher(Generic[Item, Result]):
             raise Draining("nothing new is taken")
         now = self._now()
         self._admit(due_s, size_bytes, now)
-        entry = Entry[Item, Result](item, due_s, size_bytes, now, self._loop.create_future())
+        entry: Entry[Item, Result] = Entry(item, due_s, size_bytes, now, self._loop.create_future())
         del item
         self._queue.add(entry)
         if due_s < self._alarm[0]:
             self._set_alarm(due_s)
-        self.reconsider()
+        self._reconsider()
         try:
             return await entry.future
         except asyncio.CancelledError:
             self._queue.withdraw(entry)
             self._tell_when_quiet()
             raise
-
-    @contextmanager
-    def coming(self) -> Iterator[None]:
-        """Announce, for as long as the block runs, one more item that is on its way."""
-        self._coming += 1
-        try:
-            yield
-        finally:
-            self._coming -= 1
-            self.reconsider()
 
     def wait_s(self, due_s: float = inf) -> float:
         """Return the predicted seconds to the result of an item with that deadline, if it came now."""
@@ -113,7 +101,7 @@ class Batcher(Generic[Item, Result]):
     async def drain(self) -> None:
         """Take nothing new, and return when all that was taken is answered."""
         self._draining = True
-        self.reconsider()
+        self._reconsider()
         while self.alive() and (self._queue or self._running):
             self._quiet.clear()
             await self._quiet.wait()
@@ -144,7 +132,7 @@ class Batcher(Generic[Item, Result]):
             await self.drain()
         self.close()
 
-    def reconsider(self) -> None:
+    def _reconsider(self) -> None:
         """Start the next batch if it may start now."""
         if self._may_start():
             self._wake.set()
@@ -174,14 +162,11 @@ class Batcher(Generic[Item, Result]):
     def _may_start(self) -> bool:
         """Tell whether a batch may start; where it must only wait to fill, see that it starts in time."""
         waiting, policy = len(self._queue), self.policy
-        busy = len(self._running)
-        gathers = self._coming and self._coming + busy >= policy.in_flight
-        wait_s = max(policy.max_wait_s, policy.gather_s if gathers else 0.0)
-        if not waiting or waiting >= policy.max_batch or not wait_s or self._draining:
+        if not waiting or waiting >= policy.max_batch or not policy.max_wait_s or self._draining:
             return waiting > 0
-        if busy >= policy.in_flight:
+        if len(self._running) >= policy.in_flight:
             return False  # asked again when a lane is free
-        start_s = self._queue.oldest_s() + wait_s
+        start_s = self._queue.oldest_s() + policy.max_wait_s
         if start_s <= self._now():
             return True
         if start_s != self._fill[0]:
@@ -192,7 +177,7 @@ class Batcher(Generic[Item, Result]):
 
     def _filled(self) -> None:
         self._fill = (inf, None)
-        self.reconsider()
+        self._reconsider()
 
     async def _serve(self, lane: int) -> None:
         while True:

@@ -11,11 +11,10 @@ class Policy:
     At most `max_batch` items are computed together, and `in_flight` batches at once. `max_items` and
     `max_bytes` bound what waits; one item is let in whatever its size where nothing waits.
 
-    An engine with nothing to do takes what is there at once, unless a wait is allowed: `max_wait_s` for a
-    batch that is not full, `gather_s` only while so many items are known to be coming (`Batcher.coming`) that
-    what could compute is busy with them. Both count from the arrival of the oldest item that waits. With
-    `spread`, what waits is shared out among the batches that could be computed now, as befits cores; without,
-    each takes all it may, as befits one device. ValueError where a number makes no sense.
+    An engine with nothing to do takes what is there at once, unless a batch that is not full may wait:
+    `max_wait_s` from the arrival of the oldest item that waits. With `spread`, what waits is shared out among
+    the batches that could be computed now, as befits cores; without, each takes all it may, as befits one
+    device. ValueError where a number makes no sense.
     """
 
     max_batch: int = 16
@@ -23,11 +22,10 @@ class Policy:
     max_items: int = 256
     max_bytes: float = inf
     max_wait_s: float = 0.0
-    gather_s: float = 0.0
     spread: bool = False
 
     def __post_init__(self) -> None:
         if min(self.max_batch, self.in_flight, self.max_items) < 1:
             raise ValueError("max_batch, in_flight and max_items must be 1 or more")
-        if not (self.max_bytes > 0 and self.max_wait_s >= 0 and self.gather_s >= 0):
-            raise ValueError("max_bytes must be above 0, max_wait_s and gather_s 0 or more")
+        if not (self.max_bytes > 0 and self.max_wait_s >= 0):
+            raise ValueError("max_bytes must be above 0, max_wait_s must be 0 or more")

@@ -200,4 +200,5 @@ def _config(app: ASGIApp, service: Service) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         server_header=False,
         date_header=False,
+        proxy_headers=False,
     )

@@ -109,20 +109,17 @@ async def test_the_wait_of_one_who_gives_up_is_nobody_elses() -> None:
 
 
 @on_a_loop
-async def test_a_batch_waits_for_items_that_are_known_to_come_and_no_longer() -> None:
-    engine, clock = Gated(), FakeClock()
-    async with Batcher(engine, Policy(max_batch=3, gather_s=1.0), clock=clock) as batcher:
-        with batcher.coming():
-            asked = ask(batcher, 0)
-            await clock.advance(0.5)
-            assert engine.batches == []
-        await settle()
-        assert engine.batches == [[0]]
-        with batcher.coming():
-            asked += ask(batcher, 1)
-            await clock.advance(1.0)
-            assert engine.batches == [[0], [1]]
-        assert await asyncio.gather(*asked) == [0, 2]
+async def test_what_waits_is_spread_over_cores_and_not_over_a_devices_batches() -> None:
+    for spread, sizes in ((True, [3, 3, 2]), (False, [6, 2])):
+        engine = Gated()
+        engine.gate.clear()
+        policy = Policy(max_batch=6, in_flight=3, spread=spread)
+        async with Batcher(engine, policy) as batcher:
+            asked = ask(batcher, *range(8))
+            await settle()
+            assert [len(batch) for batch in engine.batches] == sizes
+            engine.gate.set()
+            await asyncio.gather(*asked)
 
 
 @on_a_loop
@@ -274,8 +271,7 @@ async def test_a_drain_takes_nothing_new_fills_no_batch_and_answers_all() -> Non
 
 @pytest.mark.parametrize(
     "wrong",
-    [{name: 0} for name in ("max_batch", "in_flight", "max_items", "max_bytes")]
-    + [{"max_wait_s": -1}, {"gather_s": -1}],
+    [{name: 0} for name in ("max_batch", "in_flight", "max_items", "max_bytes")] + [{"max_wait_s": -1}],
 )
 def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):

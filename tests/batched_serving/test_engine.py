@@ -43,7 +43,7 @@ def test_once_warm_it_says_how_it_is_best_given_work(
     engine = loaded(Compute(threads=2, max_batch=max_batch))
     assert engine.batching == Batching()
     engine.warm()
-    assert engine.batching == Batching(size=max_batch, in_flight=1, own_device=False)
+    assert engine.batching == Batching(size=max_batch, in_flight=2, own_device=False)
     line = orjson.loads(JsonLines("batched").format(caplog.records[-1]))
     assert (line["message"], line["size"]) == ("batch size", max_batch)
     assert [*line["ms_per_image_by_size"]] == [str(max_batch)]
@@ -52,12 +52,12 @@ def test_once_warm_it_says_how_it_is_best_given_work(
 @pytest.mark.parametrize(
     ("threads", "max_batch", "tried", "best", "size"),
     [
-        (1, 16, [4, 8, 16], 8, 8),
-        (2, 64, [8, 16, 32, 64], 8, 8),
-        # at most 32 a thread
-        (1, 1024, [4, 8, 16, 32], 32, 32),
+        (1, 16, [16], 16, 16),
+        (2, 32, [16, 32], 16, 16),
+        # each thread computes a batch of its own
+        (2, 1024, [16, 32], 32, 32),
         # a limit is a candidate whatever its number
-        (2, 13, [8, 13], 13, 13),
+        (2, 24, [16, 24], 24, 24),
         (2, 3, [3], 3, 3),
     ],
 )

@@ -17,7 +17,7 @@ ACTIONS = st.lists(
         st.tuples(st.just("cancel"), st.integers(0, 60), st.just(0.0)),
         st.tuples(st.just("leave"), ITEMS, st.just(0.0)),
         st.tuples(st.just("pass"), st.just(0), st.sampled_from([0.0, 0.001, 0.01, 0.05, 0.3])),
-        st.tuples(st.sampled_from(["announce", "arrive", "drain", "kill"]), st.just(0), st.just(0.0)),
+        st.tuples(st.sampled_from(["drain", "kill"]), st.just(0), st.just(0.0)),
     ),
     max_size=50,
 )
@@ -28,7 +28,7 @@ POLICIES = st.builds(
     max_items=st.sampled_from([2, 5, 100]),
     max_bytes=st.sampled_from([30.0, inf]),
     max_wait_s=st.sampled_from([0.0, 0.02]),
-    gather_s=st.sampled_from([0.0, 0.05]),
+    spread=st.booleans(),
 )
 # how each item behaves in an engine: what is in none of these is doubled
 FAULTS = st.fixed_dictionaries(
@@ -77,13 +77,13 @@ def test_whatever_happens_each_waiter_gets_its_own_outcome_in_time(
     asyncio.run(interleave(actions, policy, faults))
 
 
-async def interleave(  # noqa: PLR0912 - a branch for each kind of action
+async def interleave(
     actions: list[tuple[str, int, float]], policy: Policy, faults: dict[str, frozenset[int]]
 ) -> None:
     clock, gone = FakeClock(), set[int]()
     engine = Faulty(clock, faults)
     batcher = Batcher(engine, policy, wanted=lambda number: number not in gone, clock=clock).start()
-    requests, tasks, announced = list[Asked](), list[asyncio.Task[None]](), []
+    requests, tasks = list[Asked](), list[asyncio.Task[None]]()
     drains: list[asyncio.Task[None]] = []
 
     async def ask(asked: Asked) -> None:
@@ -103,11 +103,6 @@ async def interleave(  # noqa: PLR0912 - a branch for each kind of action
             gone.add(number)
         elif kind == "pass":
             await clock.advance(seconds)
-        elif kind == "announce":
-            announced.append(batcher.coming())
-            announced[-1].__enter__()
-        elif kind == "arrive" and announced:
-            announced.pop().__exit__(None, None, None)
         elif kind == "drain":
             drains.append(asyncio.create_task(batcher.drain()))
         elif kind == "kill":

@@ -25,6 +25,8 @@ from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
 from serving_core.workers import Workers
 
+# "device" is batched for a device of its own: items are prepared beside it
+STRATEGIES = ["direct", "batched", "device"]
 SETTINGS = Settings(service="test", model_uri="file:///x", threads=1, max_batch=4)
 
 
@@ -67,7 +69,11 @@ def parse(body: bytes) -> Call:
         written = [str(o.status) if isinstance(o, RequestError) else o["double"] for o in outcomes]
         return Answer(orjson.dumps(written))
 
-    return Call([{"number": number} for number in orjson.loads(body)], encode)
+    try:
+        numbers = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise RequestError(400, "this is no JSON: send some") from None
+    return Call([{"number": number} for number in numbers], encode)
 
 
 def nothing(_: int) -> None:
@@ -82,98 +88,96 @@ def work(
 
 
 def make(strategy: str, handler: Handler, settings: Settings = SETTINGS) -> Dispatcher:
-    # of two threads one may be held up by a request that is alone
-    pipeline, workers = Pipeline(handler, Metrics().model("m")), Workers(2, "worker")
+    pipeline, workers = Pipeline(handler, Metrics().model("m")), Workers(1, "worker")
     if strategy == "direct":
         return Direct(pipeline, settings, workers)
-    handler.batching = Batching(size=1024, own_device=True)
+    handler.batching = Batching(size=1024, own_device=strategy == "device")
     return Batched(pipeline, settings, workers)
 
 
-def test_a_client_that_leaves_while_its_item_waits_is_dropped_uncomputed() -> None:
+async def until_waiting(batched: Batched, count: int) -> None:
+    while batched._computing.waiting() < count:
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+def test_a_client_that_leaves_while_its_item_waits_is_dropped_uncomputed(strategy: str) -> None:
     handler = Held()
     gone = False
 
     async def scenario() -> None:
         nonlocal gone
-        batched = make("batched", handler, SETTINGS.model_copy(update={"max_batch": 1}))
+        batched = make(strategy, handler, SETTINGS.model_copy(update={"max_batch": 1}))
         assert isinstance(batched, Batched)
-        others = [asyncio.create_task(batched.answer(work(b"[1]"))) for _ in range(2)]
-        leaving = asyncio.create_task(batched.answer(work(b"[2]", lambda: gone)))
-        while not batched._batcher.waiting():
+        first = asyncio.create_task(batched.answer(work(b"[1]")))
+        while not batched._computing._running:
             await asyncio.sleep(0.001)
+        leaving = asyncio.create_task(batched.answer(work(b"[2]", lambda: gone)))
+        await until_waiting(batched, 1)
         gone = True
         handler.gate.set()
-        assert await asyncio.gather(*others)
+        assert await first
         with pytest.raises(Dropped):
             await leaving
         batched.close()
 
     asyncio.run(scenario())
-    assert handler.computed == [1, 1]
+    assert handler.computed == [1]
 
 
-def test_a_request_that_is_alone_is_computed_by_one_thread_and_with_others_in_a_batch() -> None:
-    class Told(Held):
-        """Notes which threads compute how many."""
-
-        def predict(self, batch: list[int]) -> Sequence[Any]:
-            threads.append((threading.current_thread().name.partition("-")[0], len(batch)))
-            return super().predict(batch)
-
-    threads: list[tuple[str, int]] = []
-    handler = Told()
-
-    async def scenario() -> None:
-        batched = make("batched", handler)
-        assert isinstance(batched, Batched)
-        handler.gate.set()
-        for _ in range(2):
-            await batched.answer(work(b"[1]"))
-        assert threads == [("worker", 1)] * 2
-        handler.gate.clear()
-        asked = [asyncio.create_task(batched.answer(work(b"[1]"))) for _ in range(5)]
-        await asyncio.sleep(0.01)
-        while batched._preparing:
-            await asyncio.sleep(0.001)
-        handler.gate.set()
-        await asyncio.gather(*asked)
-        batched.close()
-
-    asyncio.run(scenario())
-    later = threads[2:]
-    assert later.count(("worker", 1)) == 1
-    in_batches = [size for thread, size in later if thread == "engine"]
-    assert sum(in_batches) == 4
-    assert len(in_batches) <= 2
-
-
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
 @pytest.mark.parametrize(("max_items", "answer"), [(1, b'["429"]'), (2, b"[4]")])
-def test_an_item_that_the_batcher_has_no_room_for_is_a_429(max_items: int, answer: bytes) -> None:
+def test_an_item_that_the_batcher_has_no_room_for_is_a_429(
+    strategy: str, max_items: int, answer: bytes
+) -> None:
     handler = Held()
 
     async def scenario() -> None:
-        batched = make("batched", handler)
+        batched = make(strategy, handler)
         assert isinstance(batched, Batched)
-        batched._batcher.policy = replace(batched._batcher.policy, max_batch=1, max_items=max_items)
-        batcher = batched._batcher
+        batcher = batched._computing
+        batcher.policy = replace(batcher.policy, max_batch=1, max_items=max_items)
         asked = []
-        # one is alone, one is computed in a batch, one waits
-        for there in (lambda: batched._in_hand, lambda: batcher._running, batcher.waiting):
+        for there in (lambda: batcher._running, batcher.waiting):
             asked.append(asyncio.create_task(batched.answer(work(b"[1]"))))
             while not there():
                 await asyncio.sleep(0.001)
-        last = asyncio.create_task(batched.answer(work(b"[2]")))
+        last = asyncio.create_task(said(batched, b"[2]"))
         await asyncio.sleep(0.05)
         handler.gate.set()
         await asyncio.gather(*asked)
-        assert (await last).body == answer
+        assert await last == answer
         batched.close()
 
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("strategy", ["direct", "batched"])
+async def said(dispatcher: Dispatcher, body: bytes) -> bytes:
+    """The answer's body, or a refused request's status as it would stand in one."""
+    try:
+        return (await dispatcher.answer(work(body))).body
+    except RequestError as refusal:
+        return b'["%d"]' % refusal.status
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_one_bad_item_among_fifteen_good_ones_of_other_requests_is_nobody_elses(strategy: str) -> None:
+    """One that cannot be prepared, one that fails in the model, one that no parser takes."""
+    handler = Held()
+    handler.gate.set()
+    bodies = [b"[1]"] * 15 + [b"[13]", b"[66]", b"[77]", b"no json"]
+
+    async def scenario() -> list[bytes]:
+        dispatcher = make(strategy, handler, SETTINGS.model_copy(update={"max_batch": 32}))
+        asked = [asyncio.create_task(said(dispatcher, body)) for body in bodies]
+        answers = await asyncio.gather(*asked)
+        dispatcher.close()
+        return list(answers)
+
+    assert asyncio.run(scenario()) == [b"[2]"] * 15 + [b'["422"]', b'["500"]', b'["422"]', b'["400"]']
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_each_of_several_items_has_its_answer_or_error_in_its_own_place(
     strategy: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -193,7 +197,7 @@ def test_each_of_several_items_has_its_answer_or_error_in_its_own_place(
     assert [record.__dict__["request_id"] for record in logged] == ["id"]
 
 
-@pytest.mark.parametrize("strategy", ["direct", "batched"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_refusal_by_predict_is_its_items_own(strategy: str, caplog: pytest.LogCaptureFixture) -> None:
     handler = Held()
     handler.gate.set()
@@ -208,7 +212,7 @@ def test_a_refusal_by_predict_is_its_items_own(strategy: str, caplog: pytest.Log
     assert not caplog.records
 
 
-@pytest.mark.parametrize("strategy", ["direct", "batched"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_request_of_more_items_than_the_queue_holds_is_answered_whole(strategy: str) -> None:
     handler = Held()
     handler.gate.set()
@@ -247,7 +251,7 @@ def test_what_a_cancelled_request_held_is_let_go_while_it_lies_in_the_queue() ->
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("strategy", ["direct", "batched"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_items_for_which_there_is_no_room_are_not_computed(strategy: str) -> None:
     handler = Held()
     handler.gate.set()
