@@ -48,7 +48,7 @@ class CpuBackend:
         times = time_sizes(lambda size: self.predict(batch(size)), sizes, TIMING_BUDGET_S)
         size = saturating_size(times, TOLERANCE)
         milliseconds = {str(size): round(seconds * 1000 / size, 2) for size, seconds in times.items()}
-        log.info("batch size", extra={"size": size, "ms_per_image_by_size": milliseconds})
+        log.debug("batch size", extra={"size": size, "ms_per_image_by_size": milliseconds})
         return Batching(size=size, in_flight=self._threads, own_device=False)
 
     def predict(self, batch: Pixels) -> Logits:

@@ -119,6 +119,7 @@ def _report(
             "uri": address,
             "cached": model.cached,
             "threads": settings.threads,
+            "batch": loaded.handler.batching.size if loaded.handler.batching else None,
             "startup_phases_s": {phase: round(seconds, 4) for phase, seconds in phases.items()},
         },
     )

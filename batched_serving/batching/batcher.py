@@ -15,6 +15,9 @@ from batched_serving.batching.service_time import ServiceTime
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# A deadline missed by a hair costs a computation, a refusal nothing: predictions are lengthened by so much.
+MARGIN = 1.1
+
 DEAD = "what computes batches has ended"
 
 
@@ -144,7 +147,7 @@ class Batcher(Generic[Item, Result]):
             raise Full(f"{waiting} items wait", self._predict_s(waiting, now))
         # with nothing to do it is tried: a prediction that is wrong would else never be put right
         if due_s < inf and (waiting or self._running):
-            wait_s = self._predict_s(self._queue.ahead(due_s), now)
+            wait_s = MARGIN * self._predict_s(self._queue.ahead(due_s), now)
             if now + wait_s > due_s:
                 raise Late(f"the result would take {wait_s:.3f} s", now + wait_s - due_s)
 

@@ -39,7 +39,7 @@ def test_answers_are_the_plain_networks_whatever_the_batch_and_its_parts(threads
 def test_once_warm_it_says_how_it_is_best_given_work(
     max_batch: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     engine = loaded(Compute(threads=2, max_batch=max_batch))
     assert engine.batching == Batching()
     engine.warm()

@@ -1,0 +1,207 @@
+"""batched_serving as a process, amid faults and overload: who can be answered is, and everybody is told."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running.load import ask
+from tests.services.timed_handler import KILL
+
+ROOT = Path(__file__).parents[2]
+WEATHER = (ROOT / "examples" / "windchill" / "model" / "coefficients.json").as_uri()
+HANDLERS = "tests.services.timed_handler"
+# what Timed can do: 16 a batch of 0.05 + 16 * 0.005 s
+CAPACITY_PER_S = 16 / 0.13
+
+
+def wire(number: float, timeout_ms: int = 20_000) -> bytes:
+    body = json.dumps({"number": number}).encode()
+    head = f"POST /predict/ HTTP/1.1\r\nHost: x\r\nX-Request-Timeout-Ms: {timeout_ms}\r\n"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.fixture
+def timed(launch: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Starts a service around a handler of timed_handler."""
+    started = []
+
+    def begin(handler: str = "Timed", **settings: str) -> Any:
+        given = {"THREADS": "1", "MAX_BATCH": "16", **settings}
+        service = launch("batched", TORCH_MODEL_URI=WEATHER, HANDLER=f"{HANDLERS}:{handler}", **given)
+        service.wait_until_ready()
+        started.append(service)
+        return service
+
+    yield begin
+    for service in started:
+        if service.process.poll() is None:
+            service.end()
+
+
+async def one(port: int, sent: bytes) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    status, _ = await ask(reader, writer, sent)
+    writer.close()
+    return status
+
+
+async def closed_loop(port: int, clients: int, seconds: float) -> float:
+    """Return right answers a second while so many clients ask one after the other."""
+    answered, end_s = 0, time.monotonic() + seconds
+
+    async def client() -> None:
+        nonlocal answered
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while time.monotonic() < end_s:
+            status, _ = await ask(reader, writer, wire(1.0))
+            assert status == "200"
+            answered += time.monotonic() < end_s
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return answered / seconds
+
+
+async def open_loop(port: int, per_s: float, seconds: float, timeout_ms: int) -> Counter[str]:
+    """Ask at a steady rate whatever the answers are, on connections that are kept; return what came of it."""
+    outcomes: Counter[str] = Counter()
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def request() -> None:
+        reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+        status, goes_on = await ask(reader, writer, wire(1.0, timeout_ms))
+        outcomes[status] += 1
+        if goes_on:
+            idle.append((reader, writer))
+        else:
+            writer.close()
+
+    begin_s, tasks = time.monotonic(), []
+    for number in range(int(per_s * seconds)):
+        await asyncio.sleep(max(0.0, begin_s + number / per_s - time.monotonic()))
+        tasks.append(asyncio.create_task(request()))
+    await asyncio.wait_for(asyncio.gather(*tasks), 30)
+    for _, writer in idle:
+        writer.close()
+    return outcomes
+
+
+def metric(service: Any, name: str) -> float:
+    lines = service.get("/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+def test_overload_is_refused_and_afterwards_all_is_as_before(timed: Callable[..., Any]) -> None:
+    """Ten times what can be computed, for 30 s; 5 s later the throughput is within a twentieth."""
+    service = timed()
+    before = asyncio.run(closed_loop(service.port, 50, 5))
+    outcomes = asyncio.run(open_loop(service.port, 10 * CAPACITY_PER_S, 30, 1000))
+    assert outcomes.keys() <= {"200", "429", "504"}, outcomes
+    assert sum(outcomes.values()) == int(10 * CAPACITY_PER_S * 30)
+    assert outcomes["429"] > outcomes["200"]
+    # what is let in is nearly always in time
+    assert outcomes["504"] < 0.1 * outcomes["200"], outcomes
+    assert outcomes["200"] > 0.7 * before * 30, outcomes
+    asyncio.run(closed_loop(service.port, 50, 5))
+    after = asyncio.run(closed_loop(service.port, 50, 5))
+    assert after > 0.95 * before
+    assert metric(service, "queue_depth ") == 0
+
+
+def test_ten_thousand_clients_that_leave_cost_nobody_else_anything(timed: Callable[..., Any]) -> None:
+    """They send their request whole and go; eight others go on asking all the while."""
+    service = timed("Quick", QUEUE_LIMIT="512")
+    outcomes: Counter[str] = Counter()
+
+    async def leave() -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(wire(5.0))
+        await writer.drain()
+        writer.transport.abort()
+
+    async def stay(done: asyncio.Event) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        while not done.is_set():
+            status, _ = await ask(reader, writer, wire(2.0))
+            outcomes[status] += 1
+        writer.close()
+
+    async def scenario() -> None:
+        done = asyncio.Event()
+        staying = [asyncio.create_task(stay(done)) for _ in range(8)]
+        for _ in range(200):
+            await asyncio.gather(*(leave() for _ in range(50)))
+        done.set()
+        await asyncio.gather(*staying)
+
+    asyncio.run(scenario())
+    assert outcomes["200"] > 500
+    assert outcomes.keys() <= {"200", "429"}, outcomes
+    give_up = time.monotonic() + 10
+    while metric(service, "queue_depth ") or metric(service, "in_flight "):
+        assert time.monotonic() < give_up
+    assert metric(service, 'dropped_total{reason="disconnected"}') > 5000
+    assert service.get("/ping").status_code == 200
+
+
+def test_a_stop_with_a_full_queue_answers_all_that_was_accepted(timed: Callable[..., Any]) -> None:
+    service = timed(QUEUE_LIMIT="40")
+
+    async def scenario() -> list[str]:
+        asked = [asyncio.create_task(one(service.port, wire(1.0))) for _ in range(60)]
+        while sum(task.done() for task in asked) < 20:  # those that found no room
+            await asyncio.sleep(0.005)
+        service.stop()
+        return await asyncio.gather(*asked)
+
+    outcomes = Counter(asyncio.run(scenario()))
+    status, _ = service.end()
+    assert (status, outcomes["503"]) == (0, 0)
+    assert outcomes["200"] >= 40
+    assert outcomes["200"] + outcomes["429"] == 60
+
+
+def test_a_deadline_shorter_than_a_batch_is_kept_and_is_nobody_elses(timed: Callable[..., Any]) -> None:
+    service = timed()
+
+    async def scenario() -> tuple[list[str], list[str]]:
+        alone = [await one(service.port, wire(1.0, timeout_ms=20)) for _ in range(3)]
+        patient = [asyncio.create_task(one(service.port, wire(1.0))) for _ in range(20)]
+        hasty = [asyncio.create_task(one(service.port, wire(1.0, timeout_ms=20))) for _ in range(20)]
+        return [*alone, *await asyncio.gather(*hasty)], list(await asyncio.gather(*patient))
+
+    hasty, patient = asyncio.run(scenario())
+    assert set(hasty) <= {"504", "429"}
+    assert set(patient) == {"200"}
+
+
+def test_when_what_computes_is_killed_all_are_told_and_the_process_ends(timed: Callable[..., Any]) -> None:
+    service = timed()
+
+    async def scenario() -> list[str]:
+        asked = [asyncio.create_task(one(service.port, wire(number))) for number in (1.0, KILL, *range(40))]
+        return await asyncio.gather(*asked)
+
+    outcomes = Counter(asyncio.run(scenario()))
+    assert outcomes["500"] > 0
+    assert outcomes.keys() <= {"200", "500", "503"}, outcomes
+    service.process.wait(timeout=30)  # by itself
+    status, errors = service.end()
+    assert status == 1
+    assert "died or hangs" in errors
+
+
+def test_a_corrupt_image_among_fifteen_good_ones_fails_alone(running: dict[str, Any], jpeg: bytes) -> None:
+    service = running["batched"]
+    bodies = [jpeg] * 15 + [jpeg[: len(jpeg) // 2]]
+    with ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(service.post, bodies))
+    assert [answer.status_code for answer in answers] == [200] * 15 + [422]
+    assert len({answer.json()["prediction"] for answer in answers[:15]}) == 1
