@@ -44,13 +44,12 @@ class Batched:
         if batching.own_device:
             self._engine = Workers(batching.in_flight, "engine", patience_s(settings))
             self._preparing = cores(self._prepare, PREPARED_TOGETHER)
+            pipeline.metrics.waiting["prepare"].set_function(self._preparing.waiting)
             self._computing = self._batcher(settings, self._infer, size, batching.in_flight, wait_s=wait_s)
         else:
             self._engine = workers
             self._preparing = self._computing = cores(self._whole, size, wait_s=wait_s)
-        waiting = pipeline.metrics.waiting
-        waiting["prepare"].set_function(self._preparing.waiting)
-        waiting["infer"].set_function(self._computing.waiting)
+        pipeline.metrics.waiting["infer"].set_function(self._computing.waiting)
 
     async def answer(self, work: Work) -> Answer:
         """Return the encoded answer; raises RequestError, or Dropped for a client that is gone."""
