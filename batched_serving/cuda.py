@@ -70,6 +70,8 @@ class CudaStaging:
                 # The largest first: the smaller ones then find room in the memory that they share.
                 for bucket in reversed(buckets):
                     self._graphs[bucket] = self._captured(bucket, pool)
+            except torch.cuda.OutOfMemoryError:
+                raise
             except RuntimeError as error:
                 self._graphs.clear()
                 log.warning(
@@ -155,6 +157,7 @@ class CudaBackend:
         staging = CudaStaging(network, self._normalise, slots[0], self._device)
         staging.capture(self._buckets)
         self._staged = Staged(staging, slots, self._buckets)
+        del self._network  # in single precision it may be needed no more
         for bucket in self._buckets:
             for _ in slots:
                 self.predict(np.zeros((bucket, crop, crop, 3), np.uint8))

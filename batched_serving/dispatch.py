@@ -1,5 +1,6 @@
 """Batched serving's dispatcher: from accepted requests to batches of their items, and back."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -34,6 +35,8 @@ class Batched:
     it computes the batches before. See docs/decisions/0005.
     """
 
+    judges_deadlines = True
+
     def __init__(self, pipeline: Pipeline, settings: Settings, workers: Workers) -> None:
         batching = pipeline.handler.batching or Batching(settings.max_batch, settings.threads)
         self._pipeline = pipeline
@@ -56,7 +59,9 @@ class Batched:
         ended = await self._ended(Ask(work, work.arrived_s))
         if isinstance(ended, Call):
             outcomes = await each(work, ended, partial(self._outcome, work))
-            return await self._workers.submit(partial(self._pipeline.encode, ended, outcomes))
+            _raise_if_all_refused(outcomes)
+            # not by the workers, where it would wait for whole batches
+            return await asyncio.to_thread(self._pipeline.encode, ended, outcomes)
         if isinstance(ended, RequestError):
             raise ended
         assert isinstance(ended, Answer)  # noqa: S101 - what a whole request ends with
@@ -102,33 +107,30 @@ class Batched:
     async def _ended(self, ask: Ask) -> Ended:
         """Return what has become of an item; raises Dropped."""
         try:
-            ended = await self._preparing.submit(ask, ask.work.due_s, len(ask.work.body))
+            # a request's items share its body
+            body_bytes = len(ask.work.body) if ask.item is None else 0
+            ended = await self._preparing.submit(ask, ask.work.due_s, body_bytes)
             if ended is None:
                 ended = await self._computing.submit(ask, ask.work.due_s, getattr(ask.value, "nbytes", 0))
             assert ended is not None  # noqa: S101 - the last stage ends every item
             return ended
         except Unwanted:
             raise Dropped from None
-        except Exception as error:  # noqa: BLE001 - whatever it is becomes this item's answer
-            return self._stages.closed(ask, self._refusal(ask, error))
-
-    def _refusal(self, ask: Ask, error: Exception) -> RequestError:
-        """Return what an item is answered that a stage did not end."""
-        match error:
-            case RequestError():
-                return error
-            case Expired():
-                return expired()
-            case Full():
-                self._pipeline.metrics.dropped.labels("full").inc()
-                return RequestError(429, "the queue is full: send again later", error.retry_after_s)
-            case Late():
-                self._pipeline.metrics.dropped.labels("late").inc()
-                return too_late(error.retry_after_s)
-            case Died():
-                return RequestError(500, "what computes batches died and this service restarts: send again")
-        log.error("a request failed", exc_info=error, extra={"request_id": ask.work.request_id})
-        return fault()
+        except Expired:
+            return expired()
+        except Full as full:
+            self._pipeline.metrics.dropped.labels("full").inc()
+            return RequestError(429, "the queue is full: send again later", full.retry_after_s)
+        except Late as late:
+            self._pipeline.metrics.dropped.labels("late").inc()
+            return too_late(late.retry_after_s)
+        except Died:
+            return RequestError(500, "what computes batches died and this service restarts: send again")
+        except RequestError as refusal:
+            return self._stages.closed(ask, refusal)
+        except Exception:
+            log.exception("a request failed", extra={"request_id": ask.work.request_id})
+            return self._stages.closed(ask, fault())
 
     async def _prepare(self, asks: list[Ask]) -> list[Ended | None]:
         return await self._workers.submit(partial(self._stages.prepare, asks))
@@ -138,3 +140,10 @@ class Batched:
 
     async def _whole(self, asks: list[Ask]) -> list[Ended | None]:
         return [*await self._workers.submit(partial(self._stages.whole, asks))]
+
+
+def _raise_if_all_refused(outcomes: list[Outcome]) -> None:
+    """Refuse a request as a whole where each of its items was refused for want of time or room."""
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, RequestError)]
+    if len(refusals) == len(outcomes) and all(refusal.status in (429, 504) for refusal in refusals):
+        raise refusals[0]

@@ -29,6 +29,7 @@ class Ask:
     call: Call | None = None
     value: Any = None
     ready: bool = False
+    tried: bool = False
     ended: Ended | None = None
 
 
@@ -51,7 +52,9 @@ class Stages:
         """Compute prepared items together; raises what the model does."""
         now = monotonic()
         for ask in asks:
-            self._pipeline.metrics.observe_stage("queue", now - ask.since_s)
+            if not ask.tried:
+                self._pipeline.metrics.observe_stage("queue", now - ask.since_s)
+            ask.tried = True
         return self._infer(asks)
 
     def whole(self, asks: list[Ask]) -> list[Ended]:

@@ -40,7 +40,13 @@ class Dropped(Exception):  # noqa: N818 - not an error: nobody waits for this an
 
 
 class Dispatcher(Protocol):
-    """Answers one model's accepted work on the event loop that made it."""
+    """Answers one model's accepted work on the event loop that made it.
+
+    `judges_deadlines` where it refuses by itself what cannot be in time, as it must where it does not answer
+    first come, first served, and answers 504 at the deadline; else both are seen to for it.
+    """
+
+    judges_deadlines: bool
 
     async def answer(self, work: Work) -> Answer:
         """Return the encoded answer; raises RequestError, or Dropped for a client that is gone."""
@@ -97,6 +103,8 @@ async def each(work: Work, call: Call, one: Callable[[Item], Awaitable[Outcome]]
 
 class Direct:
     """Each item is computed whole, one at a time, by one of as many threads as there are cores."""
+
+    judges_deadlines = False
 
     def __init__(self, pipeline: Pipeline, settings: Settings, workers: Workers) -> None:
         del settings

@@ -141,7 +141,9 @@ class Metrics:
         self.queue_bytes = gauge("queue_bytes", "Bytes of bodies accepted or being read")
         self.in_flight = gauge("in_flight", "Requests being read, computed or answered")
         self._stage_waiting = gauge(
-            "stage_queue_depth", "Items that wait for a stage, where a strategy has queues of its own", labelnames=["stage", "model"]
+            "stage_queue_depth",
+            "Items that wait for a stage that has a queue",
+            labelnames=["stage", "model"],
         )
         self._refreshed = [self.queue_depth, self.queue_bytes, self.in_flight]
         self.dropped = Counter("dropped", "Requests given up, by reason", ["reason"], registry=registry)

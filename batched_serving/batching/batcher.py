@@ -1,6 +1,7 @@
 """Items that wait while a batch is computed make up the next one."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from math import ceil, inf
 from types import TracebackType
@@ -19,6 +20,8 @@ Result = TypeVar("Result")
 MARGIN = 1.1
 
 DEAD = "what computes batches has ended"
+
+log = logging.getLogger("batched_serving.batching")
 
 
 class Batcher(Generic[Item, Result]):
@@ -169,7 +172,9 @@ class Batcher(Generic[Item, Result]):
             return waiting > 0
         if len(self._running) >= policy.in_flight:
             return False  # asked again when a lane is free
-        start_s = self._queue.oldest_s() + policy.max_wait_s
+        # a wait may cost nobody the deadline
+        needed_s = MARGIN * self.service_time.predict(waiting)
+        start_s = min(self._queue.oldest_s() + policy.max_wait_s, self._queue.first_due_s() - needed_s)
         if start_s <= self._now():
             return True
         if start_s != self._fill[0]:
@@ -187,7 +192,9 @@ class Batcher(Generic[Item, Result]):
             while not self._may_start():
                 self._wake.clear()
                 await self._wake.wait()
-            await self._answer(self._take(lane))
+            batch = self._take(lane)
+            if await self._answer(batch) and len(batch) > 1:
+                log.warning("a batch of %d failed of which no item fails alone", len(batch))
             del self._running[lane]
             self._tell_when_quiet()
 
@@ -197,7 +204,7 @@ class Batcher(Generic[Item, Result]):
         for entry in self._queue.take_due(now):
             entry.fail(Expired("the deadline passed while it waited"))
         most, free = self.policy.max_batch, self.policy.in_flight - len(self._running)
-        if self.policy.spread:
+        if self.policy.spread and not self.policy.max_wait_s:
             most = min(most, max(1, ceil(len(self._queue) / free)))
         batch: list[Entry[Item, Result]] = []
         while self._queue and len(batch) < most:
@@ -216,10 +223,11 @@ class Batcher(Generic[Item, Result]):
         entry.fail(Unwanted("nobody wants it any more"))
         return False
 
-    async def _answer(self, batch: list[Entry[Item, Result]]) -> None:
+    async def _answer(self, batch: list[Entry[Item, Result]]) -> bool:
+        """Compute a batch; true where that failed and yet each of its items has a result."""
         batch = [entry for entry in batch if not entry.future.done()]
         if not batch:
-            return
+            return False
         began_s = self._now()
         try:
             results = await self._run([entry.item for entry in batch])
@@ -228,22 +236,23 @@ class Batcher(Generic[Item, Result]):
             lane = asyncio.current_task()
             if lane is None or lane.cancelling():
                 raise
-            await self._answer_apart(batch, RuntimeError("the computation cancelled itself"))
+            return await self._answer_apart(batch, RuntimeError("the computation cancelled itself"))
         except Exception as error:  # noqa: BLE001 - whatever it is goes to the items that cause it
-            await self._answer_apart(batch, error)
-        else:
-            self.service_time.observe(len(batch), self._now() - began_s)
-            for entry, result in paired:
-                entry.settle(result)
+            return await self._answer_apart(batch, error)
+        self.service_time.observe(len(batch), self._now() - began_s)
+        for entry, result in paired:
+            entry.settle(result)
+        return False
 
-    async def _answer_apart(self, batch: list[Entry[Item, Result]], error: Exception) -> None:
-        """Find the items that fail alone, and give each its own error."""
+    async def _answer_apart(self, batch: list[Entry[Item, Result]], error: Exception) -> bool:
+        """Find the items that fail alone, and give each its own error; true where there is none."""
         if len(batch) == 1:
             batch[0].fail(error)
-            return
+            return False
         middle = len(batch) // 2
         await self._answer(batch[:middle])
         await self._answer(batch[middle:])
+        return not any(entry.failed() for entry in batch)
 
     def _set_alarm(self, when_s: float) -> None:
         if self._alarm[1] is not None:
@@ -271,6 +280,9 @@ class Batcher(Generic[Item, Result]):
 
     def _on_end(self, lane: asyncio.Task[None]) -> None:
         """Let go of everyone when what computes ends, for whatever reason."""
-        if not lane.cancelled():
-            lane.exception()  # looked at, so that it is not reported as lost: each waiter is told
+        if not self._dead:
+            cause = None if lane.cancelled() else lane.exception()
+            log.error("what computes batches has ended", exc_info=cause)
+        elif not lane.cancelled():
+            lane.exception()  # looked at, so that it is not reported as lost
         self.close()

@@ -12,9 +12,11 @@ class Policy:
     `max_bytes` bound what waits; one item is let in whatever its size where nothing waits.
 
     An engine with nothing to do takes what is there at once, unless a batch that is not full may wait:
-    `max_wait_s` from the arrival of the oldest item that waits. With `spread`, what waits is shared out among
-    the batches that could be computed now, as befits cores; without, each takes all it may, as befits one
-    device. ValueError where a number makes no sense.
+    `max_wait_s` from the arrival of the oldest item that waits, and never so long that it costs a deadline.
+    With `spread`, what waits is shared out among the batches that could be computed now, as befits cores;
+    without, or where batches may wait to fill, each takes all it may, as befits one device.
+
+    Raises ValueError where a number makes no sense.
     """
 
     max_batch: int = 16

@@ -34,6 +34,10 @@ class Entry(Generic[Item, Result]):
         if not self.future.done():
             self.future.set_exception(error)
 
+    def failed(self) -> bool:
+        """Tell whether it was answered with an error."""
+        return self.future.done() and not self.future.cancelled() and self.future.exception() is not None
+
 
 class Queue(Generic[Item, Result]):
     """Entries by deadline, and by arrival where deadlines are the same.

@@ -29,14 +29,14 @@ OK, WRONG, HTTP_ERROR, CONNECTION_ERROR, TIMEOUT, UNFINISHED, REFUSED = (
     OUTCOME_CODE[name]
     for name in ("ok", "wrong_answer", "http_error", "connection_error", "timeout", "unfinished", "refused")
 )
-# what a service that is full answers
-REFUSALS = (429, 503)
+# What a service that is full answers. 503 might be one that is starting anew.
+REFUSAL = 429
 
 
 def outcome_of(status: int, error: BaseException | None, cut: int | None) -> int:
     """Name the outcome of a request that is not a checked 200."""
     if error is None:
-        return REFUSED if status in REFUSALS else HTTP_ERROR
+        return REFUSED if status == REFUSAL else HTTP_ERROR
     if cut is not None:
         return cut
     return TIMEOUT if isinstance(error, TimeoutError) else CONNECTION_ERROR

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from math import inf
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -25,6 +26,8 @@ CLOSE = (b"connection", b"close")
 # How long a shutdown waits for the rest of a body that it refuses.
 DRAINING_DISCARD_S = 1.0
 LONGEST_TIMEOUT_DIGITS = 7
+# Statuses of refusals that took none of the time that answers take.
+UNWORKED = {429, 503, 504}
 
 log = logging.getLogger("serving_core.http.predict")
 
@@ -121,6 +124,9 @@ class Predict:
                 answer = await _in_time(served, work)
                 answered = True
                 return answer
+            except RequestError as refusal:
+                answered = refusal.status not in UNWORKED
+                raise
             finally:
                 place.leave(answered=answered)
         finally:
@@ -141,7 +147,7 @@ class Predict:
         admission.check(reader.declared(settings.max_body_bytes))
         body = await _read(reader, settings, due_s)
         service.check_open()
-        place = admission.enter(due_s)
+        place = admission.enter(inf if served.dispatcher.judges_deadlines else due_s)
         abandoned = scope.get("abandoned", never)
         named = request_id.decode("latin-1")
         return served, Work(parse, body, monotonic(), due_s, named, abandoned, place.claim), place
@@ -168,6 +174,8 @@ async def _read(reader: BodyReader, settings: Settings, due_s: float) -> bytes:
 
 
 async def _in_time(served: Served, work: Work) -> Answer:
+    if served.dispatcher.judges_deadlines:
+        return await served.dispatcher.answer(work)
     try:
         async with asyncio.timeout(work.due_s - monotonic()) as deadline:
             return await served.dispatcher.answer(work)

@@ -276,3 +276,26 @@ async def test_a_drain_takes_nothing_new_fills_no_batch_and_answers_all() -> Non
 def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Policy(**wrong)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@on_a_loop
+async def test_a_wait_to_fill_costs_nobody_the_deadline() -> None:
+    clock = FakeClock()
+    engine = Timed(clock, base_s=0.1, each_s=0.0)
+    async with Batcher(engine, Policy(max_batch=4, max_wait_s=1.0), clock=clock) as batcher:
+        asked = ask(batcher, 1)
+        await clock.advance(1.2)
+        asked += ask(batcher, 2, due_s=clock.time() + 0.5)
+        await clock.advance(0.5)
+        assert await asyncio.gather(*asked) == [2, 4]
+
+
+@on_a_loop
+async def test_a_batch_that_may_wait_to_fill_is_not_spread_thin() -> None:
+    engine, clock = Gated(), FakeClock()
+    policy = Policy(max_batch=4, in_flight=2, max_wait_s=1.0, spread=True)
+    async with Batcher(engine, policy, clock=clock) as batcher:
+        asked = ask(batcher, *range(4))
+        await settle()
+        assert engine.batches == [[0, 1, 2, 3]]
+        await asyncio.gather(*asked)

@@ -131,7 +131,9 @@ async def test_when_what_computes_is_killed_everyone_is_told_and_it_is_seen(in_f
 
 
 @on_a_loop
-async def test_an_error_of_ours_in_the_batching_task_is_seen_as_its_death() -> None:
+async def test_an_error_of_ours_in_the_batching_task_is_seen_as_its_death(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def wanted(_: int) -> bool:
         raise ZeroDivisionError
 
@@ -139,6 +141,9 @@ async def test_an_error_of_ours_in_the_batching_task_is_seen_as_its_death() -> N
     results = await asyncio.wait_for(asyncio.gather(*ask(batcher, 1, 2), return_exceptions=True), 5)
     assert all(isinstance(result, Died) for result in results)
     assert not batcher.alive()
+    (told,) = caplog.records
+    assert told.exc_info
+    assert told.exc_info[0] is ZeroDivisionError
 
 
 @on_a_loop
@@ -197,3 +202,17 @@ async def test_a_waiting_request_weighs_its_item_and_no_more_than_two_kilobytes(
     assert each < 2048
     batcher.close()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@on_a_loop
+async def test_a_batch_that_fails_only_as_a_whole_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def run(items: list[int]) -> list[int]:
+        if len(items) > 2:
+            raise MemoryError
+        return items
+
+    async with Batcher(run, Policy(max_batch=4)) as batcher:
+        assert await asyncio.gather(*ask(batcher, *range(4))) == [0, 1, 2, 3]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a batch of 4 failed of which no item fails alone"
+    ]

@@ -268,3 +268,19 @@ def test_items_for_which_there_is_no_room_are_not_computed(strategy: str) -> Non
 
     asyncio.run(scenario())
     assert handler.computed == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_bytes_of_a_body_count_once_however_many_its_items(strategy: str) -> None:
+    handler = Held()
+    handler.gate.set()
+    body = orjson.dumps([*range(64)])
+
+    async def scenario() -> bytes:
+        room = {"queue_bytes": len(body)}
+        dispatcher = make(strategy, handler, SETTINGS.model_copy(update=room))
+        answer = await dispatcher.answer(work(body))
+        dispatcher.close()
+        return answer.body
+
+    assert asyncio.run(scenario()) == orjson.dumps([2 * number for number in range(64)])
