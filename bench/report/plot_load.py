@@ -13,6 +13,8 @@ from bench.report import style
 from bench.report.statistics import Estimate
 from bench.report.summary import Case, Row, Summary
 
+# An interval from two rounds is so wide that it hides what it is drawn around.
+LEAST_ROUNDS = 3
 PANEL_INCHES = (5.2, 4.2)
 Points = list[tuple[float, Estimate]]
 
@@ -124,7 +126,7 @@ def _lines(
 
 
 def _band(axes: Any, points: Points, colour: str) -> None:
-    spans = [(size, found.low, found.high) for size, found in points]
+    spans = [(size, found.low, found.high) for size, found in points if found.n >= LEAST_ROUNDS]
     known = [(size, low, high) for size, low, high in spans if low is not None and high is not None]
     if known:
         sizes, lows, highs = zip(*known, strict=True)
