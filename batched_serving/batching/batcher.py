@@ -239,9 +239,13 @@ class Batcher(Generic[Item, Result]):
             return await self._answer_apart(batch, RuntimeError("the computation cancelled itself"))
         except Exception as error:  # noqa: BLE001 - whatever it is goes to the items that cause it
             return await self._answer_apart(batch, error)
-        self.service_time.observe(len(batch), self._now() - began_s)
+        now = self._now()
+        self.service_time.observe(len(batch), now - began_s)
         for entry, result in paired:
-            entry.settle(result)
+            if entry.due_s > now:
+                entry.settle(result)
+            else:  # the timer is about to say so
+                entry.fail(Expired("the deadline passed while it was computed"))
         return False
 
     async def _answer_apart(self, batch: list[Entry[Item, Result]], error: Exception) -> bool:

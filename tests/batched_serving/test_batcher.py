@@ -299,3 +299,16 @@ async def test_a_batch_that_may_wait_to_fill_is_not_spread_thin() -> None:
         await settle()
         assert engine.batches == [[0, 1, 2, 3]]
         await asyncio.gather(*asked)
+
+
+@on_a_loop
+async def test_a_result_that_is_there_before_a_late_timer_calls_is_late_all_the_same() -> None:
+    engine, clock = Gated(), FakeClock()
+    engine.gate.clear()
+    async with Batcher(engine, Policy(), clock=clock) as batcher:
+        (asked,) = ask(batcher, 1, due_s=clock.time() + 0.5)
+        await settle()
+        clock.now_s += 1.0  # and no timer was called
+        engine.gate.set()
+        with pytest.raises(Expired):
+            await asked
