@@ -101,7 +101,7 @@ class Batched:
 
     async def _outcome(self, work: Work, item: Item) -> Outcome:
         ended = await self._ended(Ask(work, monotonic(), item))
-        assert not isinstance(ended, Answer | Call)  # noqa: S101 - one of several items is not a request
+        assert not isinstance(ended, Answer | Call | Dropped)  # noqa: S101 - one of several items is not a request
         return ended
 
     async def _ended(self, ask: Ask) -> Ended:
@@ -113,8 +113,10 @@ class Batched:
             if ended is None:
                 ended = await self._computing.submit(ask, ask.work.due_s, getattr(ask.value, "nbytes", 0))
             assert ended is not None  # noqa: S101 - the last stage ends every item
+            if isinstance(ended, Dropped):
+                raise ended
             return ended
-        except Unwanted:
+        except (Unwanted, Dropped):
             raise Dropped from None
         except Expired:
             return expired()

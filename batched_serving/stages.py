@@ -7,13 +7,14 @@ from time import monotonic
 from typing import Any
 
 from serving_core.calls import Answer, Call, Item, Outcome
-from serving_core.dispatch import Work, settled
+from serving_core.dispatch import Dropped, Work, check_wanted, settled
 from serving_core.errors import RequestError
 from serving_core.pipeline import Pipeline
 
 # What an item has become once it needs no stage any more: its request's answer, the items that its request
-# turned out to hold, or, for one of several items, its outcome. An error stands for either.
-Ended = Answer | Call | Outcome
+# turned out to hold, or, for one of several items, its outcome. An error stands for either; Dropped says that
+# its client went away meanwhile.
+Ended = Answer | Call | Outcome | Dropped
 
 
 @dataclass(slots=True)
@@ -86,6 +87,10 @@ class Stages:
         return None
 
     def _guarded(self, ask: Ask, prepare: Callable[[], Ended | None]) -> Ended | None:
+        try:
+            check_wanted(ask.work)  # those before it in its batch took their time
+        except (Dropped, RequestError) as unwanted:
+            return unwanted
         done = settled(ask.work, prepare)
         return self.closed(ask, done) if isinstance(done, RequestError) else done
 

@@ -274,7 +274,7 @@ def test_items_for_which_there_is_no_room_are_not_computed(strategy: str) -> Non
 def test_the_bytes_of_a_body_count_once_however_many_its_items(strategy: str) -> None:
     handler = Held()
     handler.gate.set()
-    body = orjson.dumps([*range(64)])
+    body = orjson.dumps([5] * 64)
 
     async def scenario() -> bytes:
         room = {"queue_bytes": len(body)}
@@ -283,4 +283,34 @@ def test_the_bytes_of_a_body_count_once_however_many_its_items(strategy: str) ->
         dispatcher.close()
         return answer.body
 
-    assert asyncio.run(scenario()) == orjson.dumps([2 * number for number in range(64)])
+    assert asyncio.run(scenario()) == orjson.dumps([10] * 64)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+def test_a_client_that_leaves_while_others_of_its_batch_are_prepared_is_dropped(strategy: str) -> None:
+    left = threading.Event()
+
+    class Leaving(Held):
+        """Has a client leave while 55 is prepared."""
+
+        def preprocess(self, decoded: Any) -> int:
+            if decoded["number"] == 55:
+                left.set()
+            return super().preprocess(decoded)
+
+    handler = Leaving()
+
+    async def scenario() -> None:
+        batched = make(strategy, handler)
+        assert isinstance(batched, Batched)
+        asked = [asyncio.create_task(batched.answer(work(body))) for body in (b"[55]", b"[1]")]
+        leaving = asyncio.create_task(batched.answer(work(b"[2]", left.is_set)))
+        await asyncio.sleep(0.02)
+        handler.gate.set()
+        await asyncio.gather(*asked)
+        with pytest.raises(Dropped):
+            await leaving
+        batched.close()
+
+    asyncio.run(scenario())
+    assert sorted(handler.computed) == [1, 55]
