@@ -2,7 +2,8 @@
 # install.sh LOCK VENV [WHEELS]: put the packages pinned in LOCK into the virtual environment VENV, made where missing.
 #
 # The folder WHEELS is asked first, so that a machine without an index can install. PyTorch comes from there or from
-# TORCH_INDEX (CPU builds) and never from the general index, whose Linux build carries gigabytes of CUDA.
+# TORCH_INDEX (CPU builds) and never from the general index, whose Linux build carries gigabytes of CUDA, unless that is
+# asked for: TORCH_INDEX=general.
 set -eu
 lock=$1 venv=$2 wheels=${3:-}
 torch_index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
@@ -20,7 +21,7 @@ if [ -n "$torch" ]; then
   version=${torch#torch==}
   # a wheel may be there and yet be another Python's or another platform's
   { have_wheel "torch-$version*.whl" && install --no-index --find-links "$wheels" "$torch" 2>/dev/null; } ||
-    install --index-url "$torch_index" "$torch" ||
+    if [ "$torch_index" = general ]; then install "$torch"; else install --index-url "$torch_index" "$torch"; fi ||
     fail "no build of $torch: set WHEELS_DIR to a folder that holds its wheel, or TORCH_INDEX to an index that has it"
 fi
 
