@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.model import SCHEMA_VERSION, Run
+from bench.model import READABLE_VERSIONS, SCHEMA_VERSION, Run
 
 FILE_NAME = "run.json"
 
@@ -39,7 +39,7 @@ def read_run(folder: Path) -> Run:
     except json.JSONDecodeError as error:
         raise UsageError(f"{folder.name}/{FILE_NAME} is not JSON ({error}): measure again") from None
     found = raw.get("schema_version") if isinstance(raw, dict) else None
-    if found != SCHEMA_VERSION:
+    if found not in READABLE_VERSIONS:
         raise UsageError(
             f"{folder.name}/{FILE_NAME} has schema {found}, this version reads {SCHEMA_VERSION}: "
             "read it with the version that wrote it"

@@ -43,7 +43,7 @@ def test_a_run_ends_with_a_folder_that_holds_everything(bench: Bench, project: P
     assert re.fullmatch(r"\d{8}T\d{6}Z(-[0-9a-f]{7,}(-dirty)?)?", folder.name)
     found = run_json(folder)
     assert done.returncode == code_of(found), done.stderr
-    assert (found["schema_version"], found["runtime"], found["quick"]) == (1, "process", True)
+    assert (found["schema_version"], found["runtime"], found["quick"]) == (SCHEMA_VERSION, "process", True)
     assert len(found["trials"]) == found["planned_trials"] == 4
     for trial in found["trials"]:
         assert trial["error"] is None
