@@ -22,7 +22,7 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.report.statistics import Comparison, paired_ratio
+from bench.statistics import Comparison, paired_ratio
 
 JSON, OCTETS = "application/json", "application/octet-stream"
 LENGTH = "Inference-Header-Content-Length"

@@ -7,9 +7,9 @@ from bench.model import Run, Trial
 from bench.report import images, text
 from bench.report.insides import loops, stages
 from bench.report.sentence import sentence
-from bench.report.statistics import median
 from bench.report.summary import Case, Row, Summary, load_label, load_size, startup_s, summarise
 from bench.report.text import EMPTY, MISSING, number, table
+from bench.statistics import median
 
 MEANING = (
     "- A closed loop (clients that each wait for their answer) shows capacity. Its latencies are those of a "

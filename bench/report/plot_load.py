@@ -10,8 +10,8 @@ from matplotlib.ticker import NullLocator
 
 from bench.model import Run
 from bench.report import style
-from bench.report.statistics import Estimate
 from bench.report.summary import Case, Row, Summary
+from bench.statistics import Estimate
 
 # An interval from two rounds is so wide that it hides what it is drawn around.
 LEAST_ROUNDS = 3

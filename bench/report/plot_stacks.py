@@ -10,8 +10,8 @@ from matplotlib.patches import Patch
 
 from bench.model import ImageSize, Run, Startup
 from bench.report import images, style, text
-from bench.report.statistics import median
 from bench.report.summary import Summary
+from bench.statistics import median
 
 WIDTH = 8.0
 LAST_PHASE = text.phase_name("first_correct_answer")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench import statistics
 from bench.model import Run, StrategyResult, Trial
-from bench.report import statistics
-from bench.report.statistics import Comparison, Estimate
+from bench.statistics import Comparison, Estimate
 
 BASELINE = "torch"
 CLASS_ORDER = {"small": 0, "seed": 1}

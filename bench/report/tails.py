@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench import statistics
 from bench.model import Run, Trial
-from bench.report import statistics
 from bench.report.summary import Case, case_of
 
 POINTS = 80

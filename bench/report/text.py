@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.report.statistics import Comparison, Estimate
+from bench.statistics import Comparison, Estimate
 
 MISSING = "n/a"
 EMPTY = "Not measured."

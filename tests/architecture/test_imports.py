@@ -40,9 +40,12 @@ ALLOWED: dict[str, set[str]] = {
     "examples": {"serving_core"},
     # the engine that they are compared with, and nothing of how it is served
     "peers": {"serving_core", "batched_serving.engine"},
-    "bench.load": {"bench.model", "bench.errors", "bench.cores"},
-    "bench.measure": {"bench.model", "bench.errors", "bench.cores", "bench.run_file", "bench.load"},
-    "bench.report": {"bench.model", "bench.errors", "bench.run_file"},
+    "bench.statistics": set(),
+    "bench.load": {"bench.model", "bench.errors", "bench.cores", "bench.statistics"},
+    "bench.measure": {
+        f"bench.{name}" for name in ("model", "errors", "cores", "run_file", "load", "statistics")
+    },
+    "bench.report": {"bench.model", "bench.errors", "bench.run_file", "bench.statistics"},
 }
 WITHOUT_TORCH = ["modelkit/publish.py", "modelkit/check.py", "modelkit/optimise.py", "modelkit/decode.py"]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.report import statistics
+from bench import statistics
 
 positive = st.floats(min_value=1e-3, max_value=1e6)
 rounds = st.lists(st.tuples(positive, positive), min_size=2, max_size=12)
