@@ -1,0 +1,150 @@
+"""Ratios over rounds: how much faster is B than A, how sure is that, and how many rounds would show it."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from bench.statistics.estimates import (
+    CONFIDENCE,
+    UPPER,
+    Estimate,
+    centre_and_half_width,
+    positive,
+    student,
+)
+from bench.statistics.resampling import bca_interval, sign_flip_p
+
+POWER = 0.80
+MOST_ROUNDS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """B over A: a ratio with its interval over n rounds, or without one where there is one round.
+
+    `minimal_detectable_effect` is the least relative change that n such rounds find in 80 of 100 cases
+    (0.05 is 5%). `spread` is the standard deviation of the rounds' log ratios. Both p-values are two-sided:
+    `p_value` is of the sign-flip test, which takes nothing for granted but that A and B could change names
+    (`sign_flip_p`: 0.03125 is the least that six rounds can give, so that no correction for a second
+    comparison leaves it below 0.05); `t_p_value` belongs to the interval, is below 0.05 exactly where that
+    excludes 1, and is what `holm` can correct at six rounds. `bootstrap` cross-checks the interval
+    (`bca_interval`).
+    """
+
+    ratio: float
+    low: float | None
+    high: float | None
+    n: int
+    minimal_detectable_effect: float | None
+    confidence: float = CONFIDENCE
+    p_value: float | None = None
+    t_p_value: float | None = None
+    bootstrap: tuple[float, float] | None = None
+    spread: float | None = None
+
+    @property
+    def shows_difference(self) -> bool:
+        """Whether the interval excludes 1; without an interval nothing is shown."""
+        return self.low is not None and self.high is not None and (self.low > 1.0 or self.high < 1.0)
+
+
+def paired_ratio(
+    a: Mapping[int, float], b: Mapping[int, float], *, bootstrap: bool = True
+) -> Comparison | None:
+    """B over A, paired by round: exp of the mean of ln(B/A) with its t-interval.
+
+    None where no round has both, or a value is not finite and above 0. The bootstrap, which costs some
+    milliseconds, can be left out.
+    """
+    rounds = sorted(a.keys() & b.keys())
+    if not positive([value for r in rounds for value in (a[r], b[r])]):
+        return None
+    logs = np.array([math.log(b[r] / a[r]) for r in rounds])
+    centre, half = centre_and_half_width(logs)
+    if half is None:
+        return Comparison(math.exp(centre), None, None, 1, None)
+    freedom, spread = len(logs) - 1, float(logs.std(ddof=1))
+    resampled = bca_interval(logs) if bootstrap else None
+    return Comparison(
+        math.exp(centre),
+        math.exp(centre - half),
+        math.exp(centre + half),
+        len(logs),
+        math.expm1(_detectable(spread, len(logs))),
+        p_value=sign_flip_p(logs),
+        t_p_value=_t_p_value(centre, half / student(freedom, UPPER), freedom),
+        bootstrap=None if resampled is None else (math.exp(resampled[0]), math.exp(resampled[1])),
+        spread=spread,
+    )
+
+
+def unpaired_ratio(a: Sequence[float], b: Sequence[float]) -> Estimate | None:
+    """B over A where rounds do not pair: the ratio of geometric means with Welch's t-interval on logs."""
+    if not positive(a) or not positive(b):
+        return None
+    logs_a, logs_b = np.log(np.asarray(a, dtype=float)), np.log(np.asarray(b, dtype=float))
+    centre, n = float(logs_b.mean() - logs_a.mean()), min(len(a), len(b))
+    if n < 2:
+        return Estimate(math.exp(centre), None, None, n)
+    share_a, share_b = logs_a.var(ddof=1) / len(a), logs_b.var(ddof=1) / len(b)
+    spread = float(share_a + share_b)
+    if spread == 0:
+        return Estimate(math.exp(centre), math.exp(centre), math.exp(centre), n)
+    freedom = spread**2 / float(share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1))
+    half = student(freedom, UPPER) * math.sqrt(spread)
+    return Estimate(math.exp(centre), math.exp(centre - half), math.exp(centre + half), n)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjusted p-values of a family (Holm 1979): those below 0.05 err anywhere at most 5 times in 100.
+
+    A missing one stays None and does not count to the family. Raises ValueError for what is no probability.
+    """
+    if any(p is not None and not 0 <= p <= 1 for p in p_values):
+        raise ValueError("a p-value lies from 0 to 1")
+    there = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    least = 0.0
+    for rank, (p, place) in enumerate(there):
+        least = max(least, min(1.0, (len(there) - rank) * p))
+        adjusted[place] = least
+    return adjusted
+
+
+def rounds_needed(spread: float, effect: float) -> int:
+    """The fewest rounds that find this effect in 80 of 100 cases, from 2 to 10 000.
+
+    `spread` is the standard deviation of the rounds' log ratios; `effect` is relative (0.1: B is 10% above
+    A; -0.1: below it). By the noncentral t, which asks for a round more here and there than the formula of
+    the minimal detectable effect. Raises ValueError for an effect of none, or of -1 and below.
+    """
+    if effect <= -1 or effect == 0 or not math.isfinite(effect):
+        raise ValueError(f"an effect of {effect:g} is none to look for")
+    if not spread > 0:
+        return 2
+    sought = abs(math.log1p(effect)) / spread
+    enough = range(2, MOST_ROUNDS)
+    return enough.start + bisect_left(enough, True, key=lambda rounds: _power(sought, rounds) >= POWER)
+
+
+def _power(effect: float, rounds: int) -> float:
+    """How often the interval excludes 1 on the right side; the effect in standard deviations of a round."""
+    # beyond this it is all but certain, and nctdtr loses its way
+    shift = min(effect * math.sqrt(rounds), 30.0)
+    return 1 - float(special.nctdtr(rounds - 1, shift, student(rounds - 1, UPPER)))
+
+
+def _detectable(spread: float, rounds: int) -> float:
+    """(t₀.₉₇₅ + t₀.₈₀)·s/√R, on the logs."""
+    freedom = rounds - 1
+    return (student(freedom, UPPER) + student(freedom, POWER)) * spread / math.sqrt(rounds)
+
+
+def _t_p_value(centre: float, error: float, freedom: int) -> float:
+    if error == 0:
+        return 1.0 if centre == 0 else 0.0
+    return float(2 * special.stdtr(freedom, -abs(centre) / error))

@@ -1,0 +1,33 @@
+"""Shows claims: each must hold, and all figures are listed at the end with what it took to get them."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.calibration.apparatus import Trial
+from tests.calibration.claims import Figure
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def show(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Assert that every figure holds; show(figures, trial) lists them for the end."""
+    listed = request.config.stash.setdefault(FIGURES, [])
+
+    def assert_all(figures: Sequence[Figure], trial: Trial | None = None) -> None:
+        said = [str(figure) for figure in figures]
+        if trial is not None and (trial.tries > 1 or trial.disturbance.too_much):
+            said.append(f"  (the calmest of {trial.tries} tries: {trial.disturbance})")
+        listed.extend(said)
+        assert all(figure.holds for figure in figures), "\n".join(said)
+
+    return assert_all
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """List the figures."""
+    listed = config.stash.get(FIGURES, [])
+    if listed:
+        terminalreporter.section("calibration: truth and measured")
+        terminalreporter.write("\n".join(listed) + "\n")
