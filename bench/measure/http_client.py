@@ -36,10 +36,11 @@ def get_status(host: str, port: int, path: str) -> int:
 
 
 def post(host: str, port: int, path: str, payload: Payload) -> tuple[int, bytes]:
-    """Status and body of a payload's POST; status 0 where there was no answer."""
+    """Status and body of a payload's POST, at its own path if it has one; status 0 where no answer came."""
     connection = http.client.HTTPConnection(host, port, timeout=ANSWER_TIMEOUT_S)
     try:
-        connection.request("POST", path, payload.body, {"Content-Type": payload.content_type})
+        headers = {"Content-Type": payload.content_type, **payload.headers}
+        connection.request("POST", payload.path or path, payload.body, headers)
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, http.client.HTTPException) as error:
@@ -53,9 +54,17 @@ def complaint(host: str, port: int, path: str, payload: Payload) -> str | None:
     status, body = post(host, port, path, payload)
     if status != 200:
         return f"status {status}" if status else f"no answer ({body.decode(errors='replace')})"
-    if not answer_is_right(body, payload.label, payload.probabilities, TOLERANCE):
-        return f"answered {body[:120].decode(errors='replace')} where {payload.label} is right"
+    if not answer_is_right(body, payload.label, payload.probabilities, TOLERANCE, payload.reply):
+        return f"answered {_shown(body)} where {payload.label} is right"
     return None
+
+
+def _shown(body: bytes) -> str:
+    """The beginning of an answer, fit for a terminal whatever it holds."""
+    text = body[:120].decode(errors="replace")
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
 
 
 def wait_until(holds: Callable[[], bool], timeout_s: float, keep_on: Callable[[], bool]) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.load.answers import answer_is_right
 from bench.load.plan import TOLERANCE
+from bench.measure.encodings import ENCODINGS
 from bench.measure.instance import Runtime, StartError
 from bench.model import LoopResult, Payload, Strategy
 
@@ -29,7 +30,13 @@ LoopParts = Mapping[str, LoopRun]
 
 
 def run_loop(runtime: Runtime, strategy: Strategy, payloads: Sequence[Payload], seconds: float) -> LoopParts:
-    """Run the loop over the payloads; raises StartError where it fails or answers wrongly."""
+    """Run the loop over the payloads; raises StartError where it fails or answers wrongly.
+
+    A loop is told bodies and their content type and answers in JSON: what says more in its path or headers,
+    or is answered otherwise, is a StartError too. `can_loop` says so beforehand.
+    """
+    if not can_loop(payloads[0].encoding):
+        raise StartError(f"{strategy.name}: a loop takes {', '.join(filter(can_loop, ENCODINGS))} alone")
     request = {
         "seconds": seconds,
         "warmup_seconds": min(1.0, seconds / 3),
@@ -62,6 +69,11 @@ def _read(told: Mapping[str, Any]) -> LoopRun:
     """One run as a loop tells of it."""
     requests, size = told["requests"], told.get("batch_size")
     return LoopRun(requests / told["seconds"], 1e3 * told["cpu_seconds"] / requests, size)
+
+
+def can_loop(encoding: str) -> bool:
+    """Say whether the in-process loop can be given this encoding."""
+    return ENCODINGS[encoding].path is None and ENCODINGS[encoding].reply == "json"
 
 
 class LoopBook:

@@ -13,7 +13,7 @@ def offenders(instance: Instance, strategy: Strategy, images: Sequence[PayloadIm
     found = []
     for encoding in strategy.encodings:
         for image in images:
-            payload = make_payload(image, encoding)
+            payload = make_payload(image, encoding, strategy.model)
             wrong = complaint(instance.host, instance.port, strategy.path, payload)
             if wrong is not None:
                 found.append(f"{strategy.name} on {image.file} as {encoding}: {wrong}")

@@ -1,17 +1,20 @@
 """The image set as request bodies, each with the answer that it must get."""
 
-import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from bench.errors import UsageError
-from bench.model import Payload
+from bench.measure.encodings import ENCODINGS, OCTETS, known
+from bench.model import Payload, Strategy
 
 # every service must take these; any other image goes as application/octet-stream
 CONTENT_TYPES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+COPY_MARK = b"bench copy "
+MOST_COPY_BYTES = 64 * 1024 * 1024
 REMEDY = "make the image set with `python -m modelkit images`, or name another with --images"
 
 
@@ -43,32 +46,104 @@ def read_images(folder: Path) -> tuple[PayloadImage, ...]:
     return images
 
 
-def make_payload(image: PayloadImage, encoding: str) -> Payload:
-    """One image as a request body: "json" is {"image": base64}, "raw" the file itself."""
-    if encoding == "json":
-        body = b'{"image":"' + base64.b64encode(image.content) + b'"}'
-        content_type = "application/json"
-    elif encoding == "raw":
-        body = image.content
-        content_type = CONTENT_TYPES.get(image.file.rpartition(".")[2].lower(), "application/octet-stream")
-    else:
-        raise UsageError(f"unknown encoding {encoding}: there are json and raw")
-    return Payload(image.file, image.kind, encoding, content_type, body, image.label, image.probabilities)
+def make_payload(image: PayloadImage, encoding: str, model: str | None = None) -> Payload:
+    """One image as a request; raises UsageError where the encoding is unknown or wants a model's name."""
+    known((encoding,))
+    chosen = ENCODINGS[encoding]
+    path = chosen.path
+    if path is not None and chosen.names_model:
+        if model is None:
+            raise UsageError(f"{encoding} names the model in its path: label the strategy with bench.model")
+        path = path.format(model=quote(model, safe=""))
+    media_type = CONTENT_TYPES.get(image.file.rpartition(".")[2].lower(), OCTETS)
+    request = chosen.request(image.content, media_type)
+    return Payload(
+        file=image.file,
+        payload_class=image.kind,
+        encoding=encoding,
+        content_type=request.content_type,
+        body=request.body,
+        label=image.label,
+        probabilities=image.probabilities,
+        path=path,
+        headers=request.headers,
+        reply=chosen.reply,
+    )
 
 
 def by_class(
-    images: Iterable[PayloadImage], classes: Iterable[str], encoding: str
+    images: Iterable[PayloadImage], classes: Iterable[str], encoding: str, model: str | None = None
 ) -> dict[str, tuple[Payload, ...]]:
     """The payloads of each class; raises UsageError for a class of which the set has no image."""
-    images = tuple(images)
+    sets = payload_sets(images, classes, (encoding,), model)
+    return {payload_class: payloads for (payload_class, _), payloads in sets.items()}
+
+
+def payload_sets(
+    images: Iterable[PayloadImage],
+    classes: Iterable[str],
+    encodings: Iterable[str],
+    model: str | None = None,
+) -> dict[tuple[str, str], tuple[Payload, ...]]:
+    """The payloads of each class in each encoding, classes first.
+
+    `model` is its name in the paths that have one: see `common_model`. Raises UsageError for a class of
+    which the set has no image, and for an encoding that is unknown.
+    """
+    images, encodings = tuple(images), known(encodings)
     chosen = {}
     for name in classes:
-        payloads = tuple(make_payload(image, encoding) for image in images if image.kind == name)
-        if not payloads:
-            known = ", ".join(dict.fromkeys(image.kind for image in images))
-            raise UsageError(f"no image of class {name}: the set has {known}")
-        chosen[name] = payloads
+        of_class = [image for image in images if image.kind == name]
+        if not of_class:
+            kinds = ", ".join(dict.fromkeys(image.kind for image in images))
+            raise UsageError(f"no image of class {name}: the set has {kinds}")
+        for encoding in encodings:
+            chosen[name, encoding] = tuple(make_payload(image, encoding, model) for image in of_class)
     return chosen
+
+
+def common_model(strategies: Iterable[Strategy], encodings: Iterable[str]) -> str | None:
+    """The model's name in the paths of these encodings, None where none has it.
+
+    Payloads are made once for all strategies: raises UsageError where the strategies' models differ.
+    """
+    naming = [encoding for encoding in known(encodings) if ENCODINGS[encoding].names_model]
+    if not naming:
+        return None
+    models = {strategy.model: strategy.name for strategy in strategies}
+    if len(models) > 1:
+        told = ", ".join(f"{model} ({name})" for model, name in models.items())
+        raise UsageError(
+            f"{', '.join(naming)}: the path names the model, and the strategies have several, {told}: "
+            "choose strategies of one model (label bench.model), or another --encoding"
+        )
+    return next(iter(models), None)
+
+
+def varied_copies(
+    images: Sequence[PayloadImage],
+    encoding: str,
+    count: int,
+    model: str | None = None,
+    most_bytes: int = MOST_COPY_BYTES,
+) -> tuple[Payload, ...]:
+    """Copies of the images in turn, of which no two bodies are alike, each with its image's own answer.
+
+    What is added stands after the image's end, where no decoder reads: the pixels are the same. There are
+    `count` copies, or fewer where their bodies would exceed `most_bytes` together.
+    """
+    copies: list[Payload] = []
+    left_bytes = most_bytes
+    for number in range(count if images else 0):
+        image = images[number % len(images)]
+        # of one length for all, so that no two images with it can be alike
+        content = image.content + COPY_MARK + b"%012d" % number
+        copy = make_payload(replace(image, content=content), encoding, model)
+        left_bytes -= len(copy.body)
+        if left_bytes < 0:
+            break
+        copies.append(copy)
+    return tuple(copies)
 
 
 def _image(folder: Path, entry: Mapping[str, Any], labels: Sequence[str]) -> PayloadImage:

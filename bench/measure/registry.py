@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
+from bench.measure.encodings import split_names
 from bench.measure.interpolate import interpolate, interpolate_tree
 from bench.model import Strategy
 
@@ -117,6 +118,10 @@ def load_registry(root: Path, environment: Mapping[str, str] | None = None) -> R
 
 def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
     loop = labels.get("bench.loop")
+    try:
+        encodings = split_names(labels.get("bench.payloads", "json"))
+    except UsageError as error:
+        raise UsageError(f"{FILE_NAME}: {service}'s label bench.payloads: {error}") from None
     return Strategy(
         name=labels["bench.strategy"],
         title=labels.get("bench.title", labels["bench.strategy"]),
@@ -124,9 +129,10 @@ def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
         port=_port_label(service, labels, required=True) or 0,
         path=labels.get("bench.path", "/predict/"),
         ready_path=labels.get("bench.ready", "/v2/health/ready"),
-        encodings=tuple(part.strip() for part in labels.get("bench.payloads", "json").split(",")),
+        encodings=encodings,
         loop_command=tuple(shlex.split(loop)) if loop else None,
         devices=tuple(part.strip() for part in labels.get("bench.devices", "cpu").split(",")),
+        model=labels.get("bench.model", "model"),
     )
 
 

@@ -36,6 +36,7 @@ STANZA = """
       bench.path: /predict/
       bench.ready: /ready
       bench.payloads: json,raw
+      bench.model: stub
       bench.loop: python stub_strategy.py loop
 """
 HEAD = """

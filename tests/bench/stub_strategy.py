@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import struct
 import sys
 import threading
 import time
@@ -11,24 +12,76 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 LABELS = ("rain", "snow")
+MODEL = "stub"
+COPY_MARK = b"bench copy "
 DELAY_S = float(os.environ.get("STUB_DELAY_S", "0.005"))
 WRONG_EVERY = int(os.environ.get("STUB_WRONG_EVERY", "0"))
 FAIL_EVERY = int(os.environ.get("STUB_FAIL_EVERY", "0"))
 FAIL_STATUS = int(os.environ.get("STUB_FAIL_STATUS", "500"))
 DIE_AFTER = int(os.environ.get("STUB_DIE_AFTER", "0"))
+KEEPS = os.environ.get("STUB_KEEPS", "") == "1"
+kept: set[bytes] = set()
 counter_lock = threading.Lock()
 served = 0
 computed_s: list[float] = []
 
 
 def answer(image: bytes) -> dict[str, Any]:
-    """The label follows from the image's bytes, as the test's manifest says too."""
-    label = LABELS[hashlib.sha256(image).digest()[0] % 2]
+    """The label follows from the image's bytes, as the test's manifest says too.
+
+    What bench appends to an image is past its end: it counts for nothing, as for a decoder.
+    """
+    label = LABELS[hashlib.sha256(image.partition(COPY_MARK)[0]).digest()[0] % 2]
     return {"prediction": label, "probabilities": {name: 0.9 if name == label else 0.1 for name in LABELS}}
 
 
 def image_of(body: bytes, content_type: str) -> bytes:
-    return base64.b64decode(json.loads(body)["image"]) if "json" in content_type else body
+    """The image that a request to /predict/ holds."""
+    if "json" in content_type:
+        return base64.b64decode(json.loads(body)["image"])
+    if "msgpack" in content_type:
+        begin = len(b"\x81\xa5image") + 1
+        return body[begin + {0xC4: 1, 0xC5: 2, 0xC6: 4}[body[begin - 1]] :]
+    if "multipart" in content_type:
+        end = b"\r\n--" + content_type.partition("boundary=")[2].encode()
+        return body.partition(b"\r\n\r\n")[2].rpartition(end)[0]
+    return body
+
+
+def infer_image_of(body: bytes, json_bytes: int | None) -> tuple[bytes, bool]:
+    """The image that an inference request holds, and whether its answer is to be binary."""
+    if json_bytes == 0:
+        return body, True
+    request = json.loads(body[:json_bytes])
+    assert [output["name"] for output in request["outputs"]] == ["label", "probabilities"]
+    if json_bytes is not None:
+        return body[json_bytes + 4 :], request["parameters"]["binary_data_output"]
+    return base64.b64decode(request["inputs"][0]["data"][0]), False
+
+
+def packed(value: Any) -> bytes:
+    """The msgpack of an answer."""
+    if isinstance(value, dict):
+        return bytes([0x80 + len(value)]) + b"".join(packed(part) for item in value.items() for part in item)
+    if isinstance(value, str):
+        return bytes([0xA0 + len(value)]) + value.encode()
+    return b"\xcb" + struct.pack(">d", value)
+
+
+def tensors(found: dict[str, Any], binary: bool) -> bytes:
+    """An answer in the open inference protocol."""
+    label, row = found["prediction"], list(found["probabilities"].values())
+    outputs = [
+        {"name": "label", "datatype": "BYTES", "shape": [1], "data": [label]},
+        {"name": "probabilities", "datatype": "FP32", "shape": [1, len(row)], "data": row},
+    ]
+    if not binary:
+        return json.dumps({"model_name": MODEL, "outputs": outputs}).encode()
+    parts = [struct.pack("<I", len(label)) + label.encode(), struct.pack(f"<{len(row)}f", *row)]
+    for output, part in zip(outputs, parts, strict=True):
+        del output["data"]
+        output["parameters"] = {"binary_data_size": len(part)}
+    return json.dumps({"model_name": MODEL, "outputs": outputs}).encode() + b"".join(parts)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -50,13 +103,34 @@ class Handler(BaseHTTPRequestHandler):
         if DIE_AFTER and number > DIE_AFTER:
             os._exit(7)
         begun = time.perf_counter()
-        time.sleep(DELAY_S)
+        if not KEEPS or body not in kept:
+            time.sleep(DELAY_S)
+            kept.add(body)
         with counter_lock:
             computed_s.append(time.perf_counter() - begun)
-        found = answer(image_of(body, self.headers["Content-Type"]))
+        self.answer(body, FAIL_STATUS if FAIL_EVERY and number % FAIL_EVERY == 0 else 200, number)
+
+    def answer(self, body: bytes, status: int, number: int) -> None:
+        """Answer in the form that the request asks for."""
+        kind, length = self.headers["Content-Type"], self.headers["Inference-Header-Content-Length"]
+        infer, binary = self.path.startswith("/v2/"), False
+        if infer and self.path != f"/v2/models/{MODEL}/infer":
+            self.reply(404, {"error": "no such model"})
+            return
+        if infer:
+            image, binary = infer_image_of(body, None if length is None else int(length))
+        else:
+            image = image_of(body, kind)
+        found = answer(image)
         if WRONG_EVERY and number % WRONG_EVERY == 0:
             found["prediction"] = "hail"
-        self.reply(FAIL_STATUS if FAIL_EVERY and number % FAIL_EVERY == 0 else 200, found)
+        if infer:
+            form = "application/octet-stream" if binary else "application/json"
+            self.send(status, form, tensors(found, binary))
+        elif "msgpack" in kind:
+            self.send(status, kind, packed(found))
+        else:
+            self.reply(status, found)
 
     def reply(self, status: int, content: dict[str, Any]) -> None:
         self.send(status, "application/json", json.dumps(content).encode())

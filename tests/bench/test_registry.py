@@ -76,7 +76,7 @@ def test_labels_become_strategies_and_support(project: Path) -> None:
     assert list(registry.strategies) == ["fast", "slow"]
     fast = registry.strategies["fast"]
     assert (fast.service, fast.port, fast.title) == ("fast-service", 8080, "The fast stub")
-    assert fast.encodings == ("json", "raw")
+    assert (fast.encodings, fast.model) == (("json", "raw"), "stub")
     assert fast.loop_command == ("python", "stub_strategy.py", "loop")
     assert [service.name for service in registry.support()] == ["helper"]
 
@@ -85,6 +85,12 @@ def test_a_strategy_is_added_by_a_stanza_alone(project: Path) -> None:
     with (project / "compose.yaml").open("a") as file:
         file.write('\n  third:\n    image: x\n    labels: ["bench.strategy=third", "bench.port=9"]\n')
     assert list(load_registry(project, {}).strategies) == ["fast", "slow", "third"]
+
+
+def test_a_strategy_without_the_labels_takes_json_and_calls_its_model_model(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {a: {labels: {bench.strategy: a, bench.port: 9}}}")
+    only = load_registry(tmp_path, {}).strategies["a"]
+    assert (only.encodings, only.model) == (("json",), "model")
 
 
 def test_a_strategy_with_a_profile_is_taken_when_it_is_named(project: Path) -> None:
@@ -130,6 +136,10 @@ def test_an_unknown_strategy_is_answered_with_the_known_ones(project: Path) -> N
         ("name: x", "has no services"),
         ("services: [", "is not YAML"),
         ("services: {a: {labels: {bench.strategy: a}}}", "bench.port"),
+        (
+            'services: {a: {labels: {bench.strategy: a, bench.port: 9, bench.payloads: "json,jsn"}}}',
+            r"a's label bench\.payloads: unknown encoding jsn: there are json, raw",
+        ),
     ],
 )
 def test_an_unusable_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:

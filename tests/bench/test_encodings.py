@@ -1,0 +1,281 @@
+"""Every way to send an image reaches a real server and is judged by what comes back."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from bench.cores import Cores
+from bench.errors import UsageError
+from bench.load.launch import Drive, Target
+from bench.load.replies import READERS
+from bench.measure.encodings import ENCODINGS, known, split_names
+from bench.measure.http_client import complaint
+from bench.measure.instance import StartError
+from bench.measure.loops import can_loop, run_loop
+from bench.measure.parity import offenders
+from bench.measure.payloads import (
+    MOST_COPY_BYTES,
+    PayloadImage,
+    by_class,
+    common_model,
+    make_payload,
+    payload_sets,
+    read_images,
+    varied_copies,
+)
+from bench.measure.process_runtime import ProcessRuntime
+from bench.measure.registry import load_registry
+from bench.model import OUTCOMES, ClosedLoad, Strategy
+from tests.bench.conftest import REPOSITORY, write_images
+
+ALL = ("json", "raw", "multipart", "msgpack", "oip-json", "oip-binary", "oip-raw")
+IMAGE = PayloadImage("a.jpg", "seed", b"\xff\xd8 an image \xff\xd9", "rain", {"rain": 0.9, "snow": 0.1})
+STUB = Strategy("stub", "Stub", "stub", 8080, "/predict/", "/ready", ALL, None, model="stub")
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where an instance listens, as far as parity needs it."""
+
+    port: int
+    host: str = "127.0.0.1"
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> tuple[PayloadImage, ...]:
+    """The image set that the stub knows."""
+    write_images(tmp_path / "images")
+    return read_images(tmp_path / "images")
+
+
+@pytest.fixture(scope="module")
+def real_images() -> tuple[PayloadImage, ...]:
+    """The image set of the repository."""
+    return read_images(REPOSITORY / "images")
+
+
+@pytest.fixture(scope="module")
+def onnx(launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]) -> Iterator[At]:
+    """The real ONNX service as a process, ready."""
+    running = launch("onnx", **environment("onnx"))
+    running.wait_until_ready()
+    yield At(running.port)
+    running.stop()
+
+
+def test_the_table_has_every_encoding_of_one_image_and_reads_each_ones_answer() -> None:
+    assert tuple(ENCODINGS) == ALL
+    assert {encoding.reply for encoding in ENCODINGS.values()} == set(READERS)
+
+
+def test_parity_sends_every_image_in_every_encoding_of_a_strategy(
+    stub_server: Callable[..., int], images: tuple[PayloadImage, ...]
+) -> None:
+    assert offenders(At(stub_server(delay_s=0)), STUB, images) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("encoding", ALL)
+def test_a_wrong_answer_is_found_in_every_encoding(
+    stub_server: Callable[..., int], images: tuple[PayloadImage, ...], encoding: str
+) -> None:
+    port = stub_server(delay_s=0, wrong_every=4)
+    found = offenders(At(port), replace(STUB, encodings=(encoding,)), images)  # type: ignore[arg-type]
+    assert len(found) == len(images) // 4
+    assert found[0].startswith(f"stub on seed_3.jpg as {encoding}: answered ")
+    assert found[0].isprintable()
+
+
+def test_a_wrong_model_name_is_no_answer_where_the_path_has_it(
+    stub_server: Callable[..., int], images: tuple[PayloadImage, ...]
+) -> None:
+    found = offenders(At(stub_server(delay_s=0)), replace(STUB, model="other"), images[:1])  # type: ignore[arg-type]
+    assert [line.partition(" as ")[2] for line in found] == [
+        f"{name}: status 404" for name in ("oip-json", "oip-binary", "oip-raw")
+    ]
+
+
+@pytest.mark.parametrize("encoding", ALL)
+def test_the_real_service_answers_every_image_in_every_encoding(
+    onnx: At, real_images: tuple[PayloadImage, ...], encoding: str
+) -> None:
+    strategy = replace(STUB, encodings=(encoding,), model="weather")
+    assert len(real_images) > 70
+    assert offenders(onnx, strategy, real_images) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("encoding", ALL)
+def test_the_real_service_is_found_wrong_where_another_answer_is_expected(
+    onnx: At, real_images: tuple[PayloadImage, ...], encoding: str
+) -> None:
+    image = real_images[0]
+    other = next(label for label in image.probabilities if label != image.label)
+    shifted = {**image.probabilities, other: image.probabilities[other] + 0.05}
+    for wrong in (replace(image, label=other), replace(image, probabilities=shifted)):
+        payload = make_payload(wrong, encoding, "weather")
+        assert complaint(onnx.host, onnx.port, "/predict/", payload) is not None
+
+
+@pytest.mark.parametrize("encoding", ["json", "multipart", "oip-binary"])
+def test_the_real_service_answers_copies_as_it_does_the_images(
+    onnx: At, real_images: tuple[PayloadImage, ...], encoding: str
+) -> None:
+    copies = varied_copies(real_images, encoding, len(real_images), "weather")
+    assert len(copies) == len(real_images)
+    assert [complaint(onnx.host, onnx.port, "/predict/", copy) for copy in copies] == [None] * len(copies)
+
+
+def test_the_services_register_every_encoding_and_their_models_name() -> None:
+    strategies = load_registry(REPOSITORY, {}).strategies
+    model = json.loads((REPOSITORY / "model" / "model.json").read_text())["name"]
+    for name in ("torch", "onnx", "batched", "unbatched"):
+        assert (strategies[name].encodings, strategies[name].model) == (ALL, model), name
+    assert strategies["mosec"].encodings == ("json", "raw")
+
+
+def test_a_models_name_is_quoted_in_the_path() -> None:
+    assert make_payload(IMAGE, "oip-raw", "a b/c?").path == "/v2/models/a%20b%2Fc%3F/infer"
+    assert make_payload(IMAGE, "json", "a b").path is None
+
+
+def test_an_encoding_that_names_the_model_asks_for_its_name() -> None:
+    with pytest.raises(UsageError, match=r"oip-json names the model in its path: .* bench\.model"):
+        make_payload(IMAGE, "oip-json")
+
+
+def test_one_models_name_is_taken_and_several_are_refused_only_where_it_matters() -> None:
+    other = replace(STUB, name="other", model="weather")
+    assert common_model([STUB, replace(STUB, name="b")], ALL) == "stub"
+    assert common_model([STUB, other], ["json", "raw", "multipart", "msgpack"]) is None
+    with pytest.raises(UsageError, match=r"^oip-json, oip-raw: .* stub \(stub\), weather \(other\): choose"):
+        common_model([STUB, other], ["json", "oip-json", "oip-raw"])
+
+
+@pytest.mark.parametrize(
+    ("text", "names"), [("json", ("json",)), ("raw, json,raw", ("raw", "json")), (",".join(ALL), ALL)]
+)
+def test_encodings_are_named_with_commas_between(text: str, names: tuple[str, ...]) -> None:
+    assert split_names(text) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("jsn", "unknown encoding jsn: there are json, raw, multipart"),
+        ("json,oip,grpc", "unknown encoding oip, grpc: there are"),
+        ("json,", "unknown encoding without a name: there are"),
+        ("", "unknown encoding without a name: there are"),
+    ],
+)
+def test_an_encoding_that_does_not_exist_is_one_clear_line(text: str, told: str) -> None:
+    with pytest.raises(UsageError, match=f"^{told}"):
+        split_names(text)
+
+
+def test_no_encoding_at_all_is_told_too() -> None:
+    with pytest.raises(UsageError, match=r"^no encoding is named: there are json"):
+        known([])
+
+
+def test_payloads_of_several_encodings_are_kept_by_class_and_encoding(
+    images: tuple[PayloadImage, ...],
+) -> None:
+    sets = payload_sets(images, ["small", "seed"], ["json", "oip-raw"], "m")
+    assert {key: len(payloads) for key, payloads in sets.items()} == {
+        ("small", "json"): 3,
+        ("small", "oip-raw"): 3,
+        ("seed", "json"): 5,
+        ("seed", "oip-raw"): 5,
+    }
+    assert list(sets) == [("small", "json"), ("small", "oip-raw"), ("seed", "json"), ("seed", "oip-raw")]
+    for (payload_class, encoding), payloads in sets.items():
+        assert {(p.payload_class, p.encoding) for p in payloads} == {(payload_class, encoding)}
+    assert by_class(images, ["seed"], "json") == {"seed": sets["seed", "json"]}
+
+
+def test_what_is_not_there_is_a_usage_error_of_payload_sets(images: tuple[PayloadImage, ...]) -> None:
+    with pytest.raises(UsageError, match="no image of class large: the set has seed, small"):
+        payload_sets(images, ["large"], ["json"])
+    with pytest.raises(UsageError, match="unknown encoding xml"):
+        payload_sets(images, ["seed"], ["json", "xml"])
+
+
+def test_copies_have_the_images_pixels_and_no_body_twice(real_images: tuple[PayloadImage, ...]) -> None:
+    copies = varied_copies(real_images, "raw", 2 * len(real_images))
+    bodies = {copy.body for copy in copies} | {image.content for image in real_images}
+    assert len(bodies) == 3 * len(real_images)
+    formats = set()
+    for copy, image in zip(copies, real_images, strict=False):
+        assert (copy.file, copy.label, copy.probabilities) == (image.file, image.label, image.probabilities)
+        with Image.open(io.BytesIO(copy.body)) as one, Image.open(io.BytesIO(image.content)) as other:
+            assert (one.size, one.mode, one.getexif()) == (other.size, other.mode, other.getexif())
+            assert one.tobytes() == other.tobytes(), image.file
+            formats.add(one.format)
+    assert formats >= {"JPEG", "PNG", "WEBP"}
+
+
+@pytest.mark.parametrize("encoding", ALL)
+def test_copies_are_all_different_in_every_encoding(encoding: str) -> None:
+    # images of which one is the other's beginning, and two that are the same
+    contents = (b"a", b"ab", b"ab")
+    copies = varied_copies([replace(IMAGE, content=content) for content in contents], encoding, 300, "m")
+    assert len({copy.body for copy in copies}) == len(copies) == 300
+
+
+@pytest.mark.parametrize("encoding", ["json", "raw"])
+def test_copies_are_no_more_than_their_memory_allows(encoding: str) -> None:
+    image = replace(IMAGE, content=bytes(1024 * 1024))
+    copies = varied_copies([image], encoding, 1000)
+    size = sum(len(copy.body) for copy in copies)
+    assert size <= MOST_COPY_BYTES < size + len(copies[0].body)
+    assert varied_copies([image], encoding, 1000, most_bytes=1000) == ()
+    assert varied_copies([], encoding, 1000) == ()
+
+
+def test_the_stub_answers_copies_rightly_too(
+    stub_server: Callable[..., int], images: tuple[PayloadImage, ...]
+) -> None:
+    port = stub_server(delay_s=0)
+    for encoding in ALL:
+        copies = varied_copies(images, encoding, 3 * len(images), "stub")
+        wrong = [complaint("127.0.0.1", port, "/predict/", copy) for copy in copies]
+        assert wrong == [None] * (3 * len(images)), encoding
+
+
+@pytest.mark.parametrize("encoding", ALL)
+def test_a_loop_takes_what_a_body_and_its_type_say_and_refuses_the_rest(
+    project: Path, images: tuple[PayloadImage, ...], encoding: str
+) -> None:
+    registry = load_registry(project, {})
+    runtime = ProcessRuntime(registry, Cores((0,), (0,), (0,)))
+    payloads = by_class(images, ["small"], encoding, "stub")["small"]
+    try:
+        if can_loop(encoding):
+            assert run_loop(runtime, registry.strategies["fast"], payloads, 0.05)["whole"].requests_per_s > 0
+        else:
+            with pytest.raises(StartError, match="fast: a loop takes json, raw, multipart alone"):
+                run_loop(runtime, registry.strategies["fast"], payloads, 0.05)
+    finally:
+        runtime.close()
+    assert can_loop(encoding) is (encoding in ("json", "raw", "multipart"))
+
+
+def test_the_driver_sends_and_reads_every_encoding(
+    stub_server: Callable[..., int], images: tuple[PayloadImage, ...], tmp_path: Path
+) -> None:
+    payloads = [make_payload(image, encoding, "stub") for encoding in ALL for image in images[-2:]]
+    target = Target("127.0.0.1", stub_server(delay_s=0), "/predict/")
+    load = ClosedLoad(clients=2, warmup_s=0.1, window_s=1.0)
+    driving = Drive(target, payloads, load, 1, tmp_path)
+    try:
+        samples = driving.finish().samples
+    finally:
+        driving.close()
+    assert set(samples.payload) == set(range(len(payloads)))
+    wrong = {payloads[n].encoding for n in samples.payload[samples.outcome != OUTCOMES.index("ok")]}
+    assert wrong == set()
