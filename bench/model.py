@@ -92,6 +92,7 @@ class ClosedLoad:
     def described(self) -> dict[str, Any]:
         """The load as a trial keeps it."""
         return {
+            "name": self.name,
             "kind": "closed",
             "clients": self.clients,
             "drain_s": self.drain_s,
@@ -128,6 +129,7 @@ class OpenLoad:
     def described(self) -> dict[str, Any]:
         """The load as a trial keeps it."""
         return {
+            "name": self.name,
             "kind": "open",
             "rate_per_s": self.rate_per_s,
             "arrivals": self.arrivals,
@@ -386,7 +388,7 @@ class Ceiling:
     """The driver against a target that answers at once: the most that it can measure.
 
     `ab_*` are ApacheBench's figures against the same target with one of the same bodies, None where it is
-    not installed.
+    not installed; `plain_*` are those of Locust's own fast client without ours, None where nobody asked.
     """
 
     payload_class: str
@@ -396,6 +398,8 @@ class Ceiling:
     driver_cpu_ms_per_request: float
     ab_throughput_rps: float | None
     ab_cpu_ms_per_request: float | None
+    plain_throughput_rps: float | None = None
+    plain_cpu_ms_per_request: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

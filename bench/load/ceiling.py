@@ -2,10 +2,6 @@
 
 import dataclasses
 import json
-import re
-import resource
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,46 +12,79 @@ from pathlib import Path
 
 from bench.cores import pinned
 from bench.errors import BenchError
-from bench.load.launch import Drive, Target
+from bench.load.launch import Drive, Driven, Target
+from bench.load.ports import free_port
+from bench.load.rivals import Speed, apache_bench, plain_locust
 from bench.load.samples import Samples
 from bench.load.window import summarise
 from bench.model import OUTCOMES, Ceiling, ClosedLoad, Payload
 
-AB_REQUESTS_PER_S = 4000
+PATH = "/predict/"
+# how often the three take turns where they are compared: what the machine does meanwhile meets them all
+TURNS = 3
 
 
 def measure_ceiling(
-    payloads: Sequence[Payload], load: ClosedLoad, target_cores: tuple[int, ...], seed: int
+    payloads: Sequence[Payload],
+    load: ClosedLoad,
+    target_cores: tuple[int, ...],
+    seed: int,
+    *,
+    plain: bool = False,
 ) -> Ceiling:
-    """Drive the null target and return rate and CPU; `ab` runs beside it where it is installed."""
+    """Drive the null target and return rate and CPU; `ab` runs beside it where it is installed.
+
+    With `plain`, plain Locust is measured too, and the three take turns, a window of the load each.
+    """
     label, probabilities = payloads[0].label, payloads[0].probabilities
     answer = json.dumps({"prediction": label, "probabilities": dict(probabilities)}).encode()
     # the target answers a constant, so that is the right answer to every payload here
-    same = [dataclasses.replace(p, label=label, probabilities=probabilities) for p in payloads]
+    same = [
+        dataclasses.replace(p, label=label, probabilities=probabilities, path=None, reply="json")
+        for p in payloads
+    ]
+    ours, locust, ab = [], [], []
     with tempfile.TemporaryDirectory(prefix="bench-ceiling-") as folder:
         scratch = Path(folder)
         with null_target(answer, scratch, target_cores) as port:
-            drive = Drive(Target("127.0.0.1", port, "/predict/"), same, load, seed, scratch)
-            try:
-                driven = drive.finish()
-            finally:
-                drive.close()
-            ab_rps, ab_cpu_ms = apache_bench(port, payloads[0], load.clients, load.window_s, scratch)
+            for _ in range(TURNS if plain else 1):
+                ours.append(_our_speed(Target("127.0.0.1", port, PATH), same, load, seed, scratch))
+                if plain:
+                    locust.append(plain_locust(scratch / "plan.json"))
+                ab.append(apache_bench(port, PATH, payloads[0], load.clients, load.window_s, scratch))
+    driver, stock, apache = (Speed.of(turns) for turns in (ours, locust, ab))
+    if driver is None:
+        raise BenchError("the null target was never driven: this is a fault of bench")
+    return Ceiling(
+        payload_class=payloads[0].payload_class,
+        encoding=payloads[0].encoding,
+        clients=load.clients,
+        throughput_rps=driver.throughput_rps,
+        driver_cpu_ms_per_request=driver.cpu_ms_per_request,
+        ab_throughput_rps=apache.throughput_rps if apache else None,
+        ab_cpu_ms_per_request=apache.cpu_ms_per_request if apache else None,
+        plain_throughput_rps=stock.throughput_rps if stock else None,
+        plain_cpu_ms_per_request=stock.cpu_ms_per_request if stock else None,
+    )
+
+
+def _our_speed(
+    target: Target, payloads: Sequence[Payload], load: ClosedLoad, seed: int, scratch: Path
+) -> Speed:
+    drive = Drive(target, payloads, load, seed, scratch)
+    try:
+        driven: Driven = drive.finish()
+    finally:
+        drive.close()
     figures = summarise(driven.samples, load.clients, load.warmup_s, load.window_s)
     if not figures.ok:
         raise BenchError(
             f"the null target answered nothing in {load.window_s:g} s (all requests: "
             f"{_outcomes(driven.samples)}): the machine stalled, let it rest and run again"
         )
-    return Ceiling(
-        payload_class=payloads[0].payload_class,
-        encoding=payloads[0].encoding,
-        clients=load.clients,
-        throughput_rps=round(figures.throughput_rps, 1),
-        driver_cpu_ms_per_request=round(1e3 * driven.summary.cpu_s / driven.summary.requests, 4),
-        ab_throughput_rps=ab_rps,
-        ab_cpu_ms_per_request=ab_cpu_ms,
-    )
+    # CPU time and requests are of the driver's own count: what ended while it was looked at
+    per_request_s = driven.summary.cpu_s / driven.summary.requests
+    return Speed(figures.ok, load.window_s, per_request_s * figures.ok)
 
 
 @contextmanager
@@ -81,39 +110,6 @@ def null_target(answer: bytes, scratch: Path, cores: tuple[int, ...]) -> Iterato
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
-
-
-def apache_bench(
-    port: int, payload: Payload, clients: int, seconds: float, scratch: Path
-) -> tuple[float | None, float | None]:
-    """ApacheBench's rate and CPU ms a request with one of the bodies, None where it is not installed."""
-    program = shutil.which("ab")
-    if program is None:
-        return None, None
-    body = scratch / "ab-body"
-    body.write_bytes(payload.body)
-    requests = max(clients, int(seconds * AB_REQUESTS_PER_S))
-    options = ("-q", "-k", "-c", str(clients), "-n", str(requests), "-p", str(body))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(  # noqa: S603  # ab, as found on the PATH
-        [program, *options, "-T", payload.content_type, f"http://127.0.0.1:{port}/predict/"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    rate = re.search(r"Requests per second:\s+([\d.]+)", done.stdout)
-    if done.returncode != 0 or rate is None:
-        return None, None
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return round(float(rate.group(1)), 1), round(1e3 * cpu_s / requests, 4)
-
-
-def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _outcomes(samples: Samples) -> str:

@@ -3,7 +3,6 @@
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -15,8 +14,9 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
 from locust.env import Environment
 
-from bench.load.plan import DrivePlan
+from bench.load.plan import DrivePlan, Expected
 from bench.load.schedule import shuffled_passes
+from bench.load.trial_clock import TrialClock
 
 
 class EncodedSession(FastHttpSession):
@@ -55,19 +55,19 @@ class EncodedSession(FastHttpSession):
 
 
 class Client(FastHttpUser):
-    """One closed-loop client: sends its next request when the last is answered."""
+    """One closed-loop client: sends its next request when the last is answered.
+
+    Its number, which no other client of the trial has, gives it an order of payloads of its own.
+    """
 
     plan: DrivePlan
     requests: tuple[bytes, ...]
-    stop_ns: int
-    number = 0
-    """How many clients there are; each gets an order of its own by it."""
+    clock: TrialClock
     due_ns = 0
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, number: int) -> None:
         super().__init__(environment)
-        Client.number += 1
-        self._seed = f"{self.plan.seed}/{Client.number}"
+        self._seed = f"{self.plan.seed}/{number}"
         self.session = EncodedSession(
             f"http://{self.plan.host}:{self.plan.port}",
             request_event=environment.events.request,
@@ -79,10 +79,10 @@ class Client(FastHttpUser):
 
     def arrivals(self) -> Iterator[tuple[int, int]]:
         """Yield the instant at which a request is due, and its payload: in a closed loop, now."""
-        clock = time.monotonic_ns
+        now_ns, clock = time.monotonic_ns, self.clock
         for payload in shuffled_passes(len(self.requests), self._seed):
-            due_ns = clock()
-            if due_ns >= Client.stop_ns:
+            due_ns = now_ns()
+            if due_ns >= clock.stop_ns:
                 return
             yield due_ns, payload
 
@@ -120,8 +120,8 @@ class OpenClient(Client):
 
     idle: "list[OpenClient]"
 
-    def __init__(self, environment: Environment) -> None:
-        super().__init__(environment)
+    def __init__(self, environment: Environment, number: int) -> None:
+        super().__init__(environment, number)
         self.inbox: SimpleQueue = SimpleQueue()
 
     def arrivals(self) -> Iterator[tuple[int, int]]:
@@ -135,15 +135,21 @@ class OpenClient(Client):
             yield arrival
 
 
-def encode_requests(plan: DrivePlan) -> tuple[bytes, ...]:
+def encode_requests(plan: DrivePlan, bodies: bytes) -> tuple[bytes, ...]:
     """Head and body of each payload's request, as they go over the wire."""
-    bodies = Path(plan.bodies).read_bytes()
     return tuple(
-        (
-            f"POST {plan.path} HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\n"
-            f"Content-Type: {item.content_type}\r\nContent-Length: {item.length}\r\n"
-            "Accept: application/json\r\n\r\n"
-        ).encode("ascii")
-        + bodies[item.offset : item.offset + item.length]
-        for item in plan.payloads
+        _head(plan, item) + bodies[item.offset : item.offset + item.length] for item in plan.payloads
     )
+
+
+def _head(plan: DrivePlan, item: Expected) -> bytes:
+    given = {name.lower() for name in item.headers}
+    headers = {
+        "Host": f"{plan.host}:{plan.port}",
+        "Content-Type": item.content_type,
+        "Content-Length": str(item.length),
+        **({} if "accept" in given else {"Accept": "application/json"}),
+        **item.headers,
+    }
+    lines = (f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST {item.path or plan.path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("ascii")

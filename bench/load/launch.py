@@ -1,6 +1,7 @@
-"""Running the driver in its process, and reading back what it recorded."""
+"""Running the driver in its process, or several in a fleet, and reading back what they recorded."""
 
 import contextlib
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,15 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.load.plan import READY, TOLERANCE, DrivePlan, DriveSummary, write_bodies, write_plan
+from bench.load.follower import Follower
+from bench.load.plan import (
+    READY,
+    TOLERANCE,
+    DrivePlan,
+    DriveSummary,
+    FleetPlan,
+    plan_to_json,
+    write_bodies,
+)
+from bench.load.ports import free_port
 from bench.load.samples import Samples, read_columns
+from bench.load.warmup import WarmUp
+from bench.load.worker import worker_command
 from bench.model import ClosedLoad, Load, Payload
 
-# between the word to start and the first request
-LEAD_S = 0.05
+ROOT = Path(__file__).parents[2]
+# between the word to start and the first request; a fleet's has to reach other hosts
+LEAD_S, FLEET_LEAD_S = 0.05, 0.3
 EXIT_GRACE_S = 20.0
+ASSEMBLE_S = 60.0
 # how many requests of an open loop may be in flight; one that comes due beyond is late, which is told
 MOST_IN_FLIGHT = 512
+LOOPBACK = ("127.", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,29 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Fleet:
+    """How many processes drive: `local` ones are started here, `remote` ones on other hosts by their users.
+
+    Remote workers come to the address that the master listens on; without them it picks a free port of
+    loopback. One local process and no remote one drives alone, without a master.
+    """
+
+    local: int = 1
+    remote: int = 0
+    listen: str = "127.0.0.1"
+    port: int = 5557
+
+    @property
+    def workers(self) -> int:
+        """How many processes send requests."""
+        return self.local + self.remote
+
+    def placed(self) -> "Fleet":
+        """The same with an address that is certain to be free where no other host has to know it."""
+        return self if self.remote else dataclasses.replace(self, listen="127.0.0.1", port=free_port())
+
+
+@dataclass(frozen=True, slots=True)
 class Driven:
     """What came of a drive: every request, and the driver's own account."""
 
@@ -39,80 +78,76 @@ class Driven:
 
 
 class Drive:
-    """One driver process on its way through one plan."""
+    """One driver process, or a master and its workers, on its way through one plan.
+
+    Raises BenchError where the driver does not start, or its fleet does not assemble.
+    """
 
     def __init__(
-        self, target: Target, payloads: Sequence[Payload], load: Load, seed: int, scratch: Path
+        self,
+        target: Target,
+        payloads: Sequence[Payload],
+        load: Load,
+        seed: int,
+        scratch: Path,
+        fleet: Fleet | None = None,
     ) -> None:
-        self._columns, self._summary = scratch / "columns", scratch / "summary.json"
-        places = write_bodies(payloads, scratch / "bodies")
-        self._load = load
-        plan = DrivePlan(
-            host=target.host,
-            port=target.port,
-            path=target.path,
-            clients=load.clients if isinstance(load, ClosedLoad) else MOST_IN_FLIGHT,
-            rate_per_s=None if isinstance(load, ClosedLoad) else load.rate_per_s,
-            warmup_s=load.warmup_s,
-            window_s=load.window_s,
-            drain_s=load.drain_s,
-            timeout_s=load.timeout_s,
-            seed=seed,
-            tolerance=TOLERANCE,
-            bodies=str(scratch / "bodies"),
-            payloads=places,
-            columns=str(self._columns),
-            summary=str(self._summary),
+        fleet = fleet or Fleet()
+        _check(fleet, target)
+        alone = fleet.workers == 1 and not fleet.remote
+        fleet = fleet if alone else fleet.placed()
+        self._columns, self._summary, self._load = scratch / "columns", scratch / "summary.json", load
+        self._warm_up = WarmUp(
+            load.warmup_s, load.warmup_s if load.warmup_most_s is None else load.warmup_most_s
         )
-        write_plan(plan, scratch / "plan.json")
+        self._lead_s = LEAD_S if alone else FLEET_LEAD_S
+        plan = self._plan(target, payloads, seed, scratch, None if alone else fleet)
+        (scratch / "plan.json").write_bytes(plan_to_json(plan))
         self._log = (scratch / "driver.log").open("w+b")
+        self._workers: list[subprocess.Popen[bytes]] = []
         self._process = subprocess.Popen(  # noqa: S603  # our own module
             [sys.executable, "-m", "bench.load.driver", str(scratch / "plan.json")],
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,
         )
         try:
-            self.start_ns = self._begin()
+            if not alone:
+                self._start_workers(fleet)
+            self.start_ns, self._follower = self._begin()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """The process ids of the local workers; none where one process drives alone."""
+        return tuple(worker.pid for worker in self._workers)
 
     def instant(self, elapsed_s: float) -> float:
         """Seconds from now until an instant of the trial; 0 where it has passed."""
         return max(0.0, (self.start_ns - time.monotonic_ns()) / 1e9 + elapsed_s)
 
-    def follow(self, tell: Callable[[float, int], None]) -> None:
-        """Pass on elapsed seconds and requests so far, once a second, until the driver ends."""
-        for line in self._process.stdout or ():
-            with contextlib.suppress(ValueError, KeyError):
-                said = json.loads(line)
-                tell(float(said["elapsed_s"]), int(said["requests"]))
+    def await_window(self) -> float:
+        """Block until the window's begin is fixed, and return it in seconds since the start.
 
-    def _begin(self) -> int:
-        """Wait until the driver has built its clients, then tell it the epoch and return that."""
-        if self._process.stdin is None or self._process.stdout is None:
-            raise BenchError("the driver has no pipes: this is a fault of bench")
-        if self._process.stdout.readline().strip() != READY.encode():
-            self._process.wait()
-            raise BenchError(f"the driver did not start: {self._last_words()}")
-        start_ns = time.monotonic_ns() + int(LEAD_S * 1e9)
-        try:
-            self._process.stdin.write(b"%d\n" % start_ns)
-            self._process.stdin.close()
-        except BrokenPipeError:
-            raise BenchError(f"the driver did not start: {self._last_words()}") from None
-        return start_ns
+        Where evidence fixes it, or its lack does, it lies 0.4 s ahead at least; by time alone it is known
+        from the start.
+        """
+        return self._follower.await_window()
+
+    def follow(self, tell: Callable[[float, int], None]) -> None:
+        """Pass on elapsed seconds and requests so far, several times a second, until the driver ends."""
+        self._follower.pass_on(tell)
 
     def finish(self) -> Driven:
         """Wait for the driver and read what it wrote; raises BenchError where it failed."""
-        longest_s = (
-            self.instant(self._load.warmup_s + self._load.window_s + self._load.drain_s) + EXIT_GRACE_S
-        )
+        self._follower.await_window()
+        longest_s = self._follower.latest_begin_s + self._load.window_s + self._load.drain_s
         try:
-            code = self._process.wait(timeout=longest_s)
+            code = self._process.wait(timeout=self.instant(longest_s) + EXIT_GRACE_S)
         except subprocess.TimeoutExpired:
             raise BenchError("the driver did not end: report this with the command that you ran") from None
         if code != 0:
@@ -126,15 +161,89 @@ class Drive:
         return self.finish()
 
     def close(self) -> None:
-        """Release the process and its pipes; a driver that still runs is killed."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        """Release the processes and their pipes; those that still run are killed."""
+        for process in (self._process, *self._workers):
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        if hasattr(self, "_follower"):
+            self._follower.join()
+        stdins = (process.stdin for process in (self._process, *self._workers))
+        for pipe in (self._process.stdout, *stdins):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         self._log.close()
+
+    def _plan(
+        self, target: Target, payloads: Sequence[Payload], seed: int, scratch: Path, fleet: Fleet | None
+    ) -> DrivePlan:
+        load = self._load
+        return DrivePlan(
+            host=target.host,
+            port=target.port,
+            path=target.path,
+            clients=load.clients if isinstance(load, ClosedLoad) else MOST_IN_FLIGHT,
+            rate_per_s=None if isinstance(load, ClosedLoad) else load.rate_per_s,
+            arrivals="poisson" if isinstance(load, ClosedLoad) else load.arrivals,
+            latest_begin_s=max(self._warm_up.least_s, self._warm_up.most_s),
+            window_s=load.window_s,
+            drain_s=load.drain_s,
+            timeout_s=load.timeout_s,
+            seed=seed,
+            tolerance=TOLERANCE,
+            bodies=str(scratch / "bodies"),
+            payloads=write_bodies(payloads, scratch / "bodies"),
+            columns=str(self._columns),
+            summary=str(self._summary),
+            fleet=FleetPlan(fleet.listen, fleet.port, fleet.workers, ASSEMBLE_S) if fleet else None,
+        )
+
+    def _start_workers(self, fleet: Fleet) -> None:
+        """Start the local workers by the command that starts those on other hosts."""
+        master = "127.0.0.1" if fleet.listen in ("*", "0.0.0.0") else fleet.listen  # noqa: S104  # only compared
+        for _ in range(fleet.local):
+            self._workers.append(
+                subprocess.Popen(  # noqa: S603  # our own module
+                    worker_command(master, fleet.port),
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,  # where it closes, the worker ends
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._log,
+                    start_new_session=True,
+                )
+            )
+
+    def _begin(self) -> tuple[int, Follower]:
+        """Wait until everything is ready, then tell the driver the epoch; follow it from then on."""
+        told, heard = self._process.stdin, self._process.stdout
+        if told is None or heard is None:
+            raise BenchError("the driver has no pipes: this is a fault of bench")
+        said = heard.readline().strip()
+        if said.startswith(b"{"):
+            raise BenchError(json.loads(said)["error"])
+        if said != READY.encode():
+            self._process.wait()
+            raise BenchError(f"the driver did not start: {self._last_words()}")
+        start_ns = time.monotonic_ns() + int(self._lead_s * 1e9)
+        try:
+            told.write(b"%d\n" % start_ns)
+            told.flush()
+        except BrokenPipeError:
+            raise BenchError(f"the driver did not start: {self._last_words()}") from None
+        return start_ns, Follower(heard, told, self._warm_up, start_ns)
 
     def _last_words(self) -> str:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
+
+
+def _check(fleet: Fleet, target: Target) -> None:
+    if fleet.local < 0 or fleet.remote < 0 or fleet.workers < 1:
+        raise BenchError("a load needs one driver process at least: give --workers 1 or more")
+    if fleet.remote and target.host.startswith(LOOPBACK):
+        raise BenchError(
+            f"workers on other hosts cannot reach {target.host}: attach to the service by an address "
+            "that they reach (--attach)"
+        )

@@ -7,21 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.model import Payload
+from bench.model import Arrivals, Payload
 
 TOLERANCE = 0.02
 READY = "ready"
+TELL_EVERY_S = 0.1
+"""How often a driver tells how many of its requests have ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One payload's place in the bodies file (offset and length in bytes) and the answer it must get."""
+    """One payload's place in the bodies (offset and length in bytes), how it is sent, and its answer.
+
+    `path` is None where the plan's own takes it; `reply` says how an answer is read.
+    """
 
     offset: int
     length: int
     content_type: str
     label: str
     probabilities: Mapping[str, float]
+    path: str | None = None
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    reply: str = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """Where a master waits for its workers, for how many, and for how long."""
+
+    listen: str
+    port: int
+    workers: int
+    assemble_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +47,11 @@ class DrivePlan:
     """One trial as the driver process reads it; its start is told later, once it is ready.
 
     `rate_per_s` is None in a closed loop; in an open one `clients` is how many may wait for answers at once.
+    The window begins at `latest_begin_s` where no earlier begin is told.
 
     `bodies` names a file with all request bodies one after another, `columns` and `summary` the files that
-    the driver writes when it ends. `tolerance` is absolute, per probability.
+    the driver writes when it ends. `tolerance` is absolute, per probability. With a `fleet` this process
+    sends nothing itself: its workers do.
     """
 
     host: str
@@ -39,7 +59,8 @@ class DrivePlan:
     path: str
     clients: int
     rate_per_s: float | None
-    warmup_s: float
+    arrivals: Arrivals
+    latest_begin_s: float
     window_s: float
     drain_s: float
     timeout_s: float
@@ -49,15 +70,28 @@ class DrivePlan:
     payloads: tuple[Expected, ...]
     columns: str
     summary: str
+    fleet: FleetPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DriveSummary:
-    """What the driver says of itself: rows recorded, its CPU seconds in the window, requests ended in it."""
+    """What the driver says of itself.
+
+    `rows` were recorded in the whole trial; `requests` ended in the window, which began `window_begin_s`
+    after the start. `cpu_s` is what the driver's processes used in the window, all workers and the master
+    among them; `busiest_core` is the share of a core that the busiest of them used. Of a worker that was
+    lost nothing is known: neither its samples nor its CPU time. `clock_error_ms` bounds how far a worker's
+    clock may be from the master's, None without workers.
+    """
 
     rows: int
     requests: int
     cpu_s: float
+    window_begin_s: float
+    workers: int = 1
+    lost_workers: int = 0
+    busiest_core: float | None = None
+    clock_error_ms: float | None = None
 
 
 def write_bodies(payloads: Sequence[Payload], file: Path) -> tuple[Expected, ...]:
@@ -73,19 +107,23 @@ def write_bodies(payloads: Sequence[Payload], file: Path) -> tuple[Expected, ...
                     payload.content_type,
                     payload.label,
                     dict(payload.probabilities),
+                    payload.path,
+                    dict(payload.headers),
+                    payload.reply,
                 )
             )
             offset += len(payload.body)
     return tuple(places)
 
 
-def write_plan(plan: DrivePlan, file: Path) -> None:
-    """Write the plan as JSON."""
-    file.write_text(json.dumps(dataclasses.asdict(plan)), encoding="utf-8")
+def plan_to_json(plan: DrivePlan) -> bytes:
+    """The plan as JSON, for a file or a message."""
+    return json.dumps(dataclasses.asdict(plan)).encode()
 
 
-def read_plan(file: Path) -> DrivePlan:
-    """Read a plan that write_plan wrote."""
-    raw: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+def plan_from_json(text: bytes) -> DrivePlan:
+    """The plan that plan_to_json was given."""
+    raw: dict[str, Any] = json.loads(text)
     payloads = tuple(Expected(**item) for item in raw.pop("payloads"))
-    return DrivePlan(**raw, payloads=payloads)
+    fleet = raw.pop("fleet")
+    return DrivePlan(**raw, payloads=payloads, fleet=fleet and FleetPlan(**fleet))

@@ -1,6 +1,7 @@
 """Every request of a trial, kept in memory at full resolution and written once at the end."""
 
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.model import OUTCOMES
@@ -14,6 +15,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("payload", "h"),
     ("outcome", "b"),
 )
+ROW_BYTES = sum(array(code).itemsize for _, code in COLUMNS)
 OUTCOME_CODE = {name: code for code, name in enumerate(OUTCOMES)}
 
 
@@ -40,8 +42,25 @@ class Recorder:
     def __len__(self) -> int:
         return len(self.columns[0])
 
-    def write(self, file: Path) -> None:
-        """Write the columns one after another, in the order of COLUMNS, in machine byte order."""
-        with file.open("wb") as out:
-            for column in self.columns:
-                column.tofile(out)
+    def to_bytes(self) -> bytes:
+        """The columns one after another, in the order of COLUMNS, in machine byte order."""
+        return b"".join(column.tobytes() for column in self.columns)
+
+
+def merge(parts: Sequence[bytes], file: Path) -> int:
+    """Write what several recorders gave as one of them would have, and return the rows.
+
+    Raises ValueError where a part holds no whole number of rows.
+    """
+    if any(len(part) % ROW_BYTES for part in parts):
+        raise ValueError("columns of unequal length")
+    rows = [len(part) // ROW_BYTES for part in parts]
+    starts = [0 for _ in parts]
+    with file.open("wb") as out:
+        for _, code in COLUMNS:
+            width = array(code).itemsize
+            for number, part in enumerate(parts):
+                end = starts[number] + width * rows[number]
+                out.write(memoryview(part)[starts[number] : end])
+                starts[number] = end
+    return sum(rows)

@@ -1,0 +1,172 @@
+"""One process's part of a trial's load: its clients, its arrivals, and every request recorded.
+
+For the driver alone, as importing this imports locust, which patches the standard library. Requests are sent
+as bytes encoded before the trial; every one is recorded from Locust's request event, none is cut unrecorded.
+"""
+
+import gc
+import time
+from array import array
+from collections.abc import Callable, Sequence
+
+import gevent
+from gevent.pool import Group
+from locust.env import Environment
+
+from bench.load.answers import AnswerChecker
+from bench.load.client import Client, OpenClient, encode_requests
+from bench.load.plan import TELL_EVERY_S, DrivePlan
+from bench.load.recorder import OUTCOME_CODE, Recorder
+from bench.load.schedule import ARRIVALS, open_payloads
+from bench.load.trial_clock import LOOK_EVERY_S, Account, TrialClock, sleep_until
+
+WATCH_EVERY_S = 0.02
+OK, WRONG, HTTP_ERROR, CONNECTION_ERROR, TIMEOUT, UNFINISHED, REFUSED = (
+    OUTCOME_CODE[name]
+    for name in ("ok", "wrong_answer", "http_error", "connection_error", "timeout", "unfinished", "refused")
+)
+# What a service that is full answers. 503 might be one that is starting anew.
+REFUSAL = 429
+
+Arrivals = Sequence[tuple[int, int]]
+"""When each request of an open loop comes due (ns since the epoch), and its payload."""
+
+
+def schedule(plan: DrivePlan) -> Arrivals:
+    """The arrivals of the whole trial, were its window to begin as late as it may; empty in a closed loop."""
+    if plan.rate_per_s is None:
+        return []
+    due_ns = ARRIVALS[plan.arrivals](plan.rate_per_s, plan.latest_begin_s + plan.window_s, plan.seed)
+    return list(zip(due_ns, open_payloads(len(plan.payloads), len(due_ns), plan.seed), strict=True))
+
+
+def schedule_to_bytes(arrivals: Arrivals) -> bytes:
+    """Arrivals for a message: all instants, then all payloads, in machine byte order."""
+    return array("q", (due for due, _ in arrivals)).tobytes() + array("q", (p for _, p in arrivals)).tobytes()
+
+
+def schedule_from_bytes(data: bytes) -> Arrivals:
+    """The arrivals that schedule_to_bytes was given."""
+    both = array("q", data)
+    half = len(both) // 2
+    return list(zip(both[:half], both[half:], strict=True))
+
+
+def outcome_of(status: int, error: BaseException | None, cut: int | None) -> int:
+    """Name the outcome of a request that is not a checked 200."""
+    if error is None:
+        return REFUSED if status == REFUSAL else HTTP_ERROR
+    if cut is not None:
+        return cut
+    return TIMEOUT if isinstance(error, TimeoutError) else CONNECTION_ERROR
+
+
+class Offer:
+    """The clients of these numbers, ready to start, and what they record.
+
+    In an open loop they share the arrivals given; in a closed one there are none.
+    """
+
+    def __init__(self, plan: DrivePlan, bodies: bytes, numbers: Sequence[int], arrivals: Arrivals) -> None:
+        self._plan, self._arrivals = plan, arrivals
+        self.recorder = Recorder()
+        self.clock = Client.clock = TrialClock(plan.latest_begin_s, plan.window_s)
+        self._environment = Environment(user_classes=[Client])
+        Client.host = f"http://{plan.host}:{plan.port}"
+        Client.plan, Client.requests = plan, encode_requests(plan, bodies)
+        OpenClient.idle = []
+        kind = Client if plan.rate_per_s is None else OpenClient
+        self._users: Sequence[Client] = [kind(self._environment, number) for number in numbers]
+        # what exists now stays: the collector need not look at it again during the trial
+        gc.collect()
+        gc.freeze()
+
+    def run(self, tell: Callable[[int, int], None]) -> Account:
+        """Offer the load and return once every request has ended.
+
+        `tell` is given how often TELL_EVERY_S has passed, and the requests ended by then.
+        """
+        self._listen()
+        sleep_until(self.clock.epoch_ns)
+        group = Group()
+        for user in self._users:
+            user.start(group)
+        helpers = [gevent.spawn(self._watch), gevent.spawn(self._tell, tell), gevent.spawn(self._dispatch)]
+        account = self.clock.pass_window(self.recorder.__len__)
+        group.join()
+        gevent.killall(helpers)
+        return account
+
+    def _listen(self) -> None:
+        """Record every request from Locust's request event, its answer checked."""
+        checker = AnswerChecker(self._plan.payloads, self._plan.tolerance)
+        add, check, epoch_ns = self.recorder.add, checker.check, self.clock.epoch_ns
+
+        def on_request(
+            context: tuple[int, int, int, int, int | None],
+            response: bytes,
+            status: int,
+            response_length: int,
+            exception: BaseException | None,
+            **_: object,
+        ) -> None:
+            due_ns, sent_ns, done_ns, payload, cut = context
+            if exception is None and status == 200:
+                outcome = OK if check(payload, response) else WRONG
+            else:
+                outcome = outcome_of(status, exception, cut)
+            add(
+                due_ns - epoch_ns,
+                sent_ns - epoch_ns,
+                done_ns - epoch_ns,
+                response_length,
+                status,
+                payload,
+                outcome,
+            )
+
+        self._environment.events.request.add_listener(on_request)  # type: ignore[no-untyped-call]  # locust's hook has no types
+
+    def _watch(self) -> None:
+        """Cut off what is overdue, and what the drain did not finish, until every client has stopped."""
+        drain_ns, timeout_ns = int(self._plan.drain_s * 1e9), int(self._plan.timeout_s * 1e9)
+        while True:
+            now = time.monotonic_ns()
+            drained_ns = self.clock.stop_ns + drain_ns
+            for user in self._users:
+                if not user.due_ns:
+                    continue
+                if now >= drained_ns:
+                    user.session.cut_off(UNFINISHED)
+                elif now - user.due_ns >= timeout_ns:
+                    user.session.cut_off(TIMEOUT)
+            gevent.sleep(WATCH_EVERY_S)
+
+    def _tell(self, tell: Callable[[int, int], None]) -> None:
+        tick = 0
+        while True:
+            tick += 1
+            sleep_until(self.clock.epoch_ns + int(tick * TELL_EVERY_S * 1e9))
+            tell(tick, len(self.recorder))
+
+    def _dispatch(self) -> None:
+        """Hand each arrival to an idle client once it is due; what none took until the end is unfinished."""
+        if self._plan.rate_per_s is None:
+            return
+        for offset_ns, payload in self._arrivals:
+            due_ns = self.clock.epoch_ns + offset_ns
+            while time.monotonic_ns() < min(due_ns, self.clock.stop_ns):
+                sleep_until(due_ns, 2 * LOOK_EVERY_S)
+            if due_ns >= self.clock.stop_ns:
+                break
+            drained_ns = self.clock.stop_ns + int(self._plan.drain_s * 1e9)
+            while not OpenClient.idle and time.monotonic_ns() < drained_ns:
+                gevent.sleep(0.001)
+            if OpenClient.idle:
+                OpenClient.idle.pop().inbox.put((due_ns, payload))
+            else:
+                now_ns = time.monotonic_ns() - self.clock.epoch_ns
+                self.recorder.add(offset_ns, now_ns, now_ns, 0, 0, payload, UNFINISHED)
+        for user in self._users:
+            if isinstance(user, OpenClient):
+                user.inbox.put(None)

@@ -1,0 +1,432 @@
+"""Several driver processes as one: nothing is counted twice, and nothing is lost in silence.
+
+Network namespaces stand for other hosts: a worker inside has a network, and nothing else, between it and us.
+"""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from bench.errors import BenchError
+from bench.load import launch
+from bench.load.launch import Drive, Driven, Fleet, Target
+from bench.load.messages import CHUNK_BYTES, Inbound, RoundTrip, best_trip, chunks
+from bench.load.ports import free_port
+from bench.load.schedule import constant_arrivals_ns, poisson_arrivals_ns
+from bench.measure.payloads import by_class, read_images
+from bench.model import OUTCOMES, ClosedLoad, Load, OpenLoad, Payload
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+SEED = 3
+
+
+@pytest.fixture
+def payloads(project: Path) -> tuple[Payload, ...]:
+    return by_class(read_images(project / "images"), ["seed"], "json")["seed"]
+
+
+@pytest.fixture
+def start(payloads: tuple[Payload, ...], tmp_path: Path) -> Iterator[Callable[..., Drive]]:
+    running: list[Drive] = []
+
+    def begin(host: str, port: int, load: Load, fleet: Fleet) -> Drive:
+        scratch = tmp_path / f"drive-{len(running)}"
+        scratch.mkdir()
+        running.append(Drive(Target(host, port, "/predict/"), payloads, load, SEED, scratch, fleet))
+        return running[-1]
+
+    yield begin
+    for drive in running:
+        drive.close()
+
+
+def outcomes(driven: Driven) -> Counter[str]:
+    return Counter(OUTCOMES[code] for code in driven.samples.outcome)
+
+
+def served(port: int, host: str = "127.0.0.1") -> int:
+    with urllib.request.urlopen(f"http://{host}:{port}/ready") as answer:
+        return int(json.load(answer)["served"])
+
+
+def test_local_workers_record_every_request_once_and_keep_all_clients_busy(
+    stub_server: Callable[..., int], start: Callable[..., Drive]
+) -> None:
+    port, clients = stub_server(delay_s=0.05), 7
+    driven = start("127.0.0.1", port, ClosedLoad(clients, 0.3, 2.0), Fleet(local=3)).finish()
+    assert outcomes(driven) == {"ok": served(port)}
+    summary, samples = driven.summary, driven.samples
+    assert (summary.workers, summary.lost_workers, summary.rows) == (3, 0, len(samples))
+    # Little's law: the clients of all workers together are as many as were asked for
+    inside = np.minimum(samples.done_ns, 2_300_000_000) - np.maximum(samples.due_ns, 300_000_000)
+    assert np.maximum(inside, 0).sum() / 2e9 == pytest.approx(clients, rel=0.1)
+    assert (np.diff(samples.done_ns) >= 0).all()
+
+
+def test_the_drivers_own_figures_are_those_of_all_its_processes(
+    stub_server: Callable[..., int], start: Callable[..., Drive]
+) -> None:
+    load = ClosedLoad(6, 0.3, 1.5)
+    summary = start("127.0.0.1", stub_server(delay_s=0.01), load, Fleet(local=3)).finish().summary
+    assert summary.busiest_core is not None
+    # no process used more than a core, and the busiest not more than all of them nor less than its part
+    assert summary.cpu_s / 4 <= 1.5 * summary.busiest_core * 1.1
+    assert 1.5 * summary.busiest_core * 0.9 <= summary.cpu_s
+    assert 0 < summary.requests < summary.rows
+    assert summary.clock_error_ms is not None
+    assert 0 < summary.clock_error_ms < 20
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "schedule"), [("poisson", poisson_arrivals_ns), ("constant", constant_arrivals_ns)]
+)
+def test_the_merged_arrivals_of_an_open_loop_are_the_schedule(
+    stub_server: Callable[..., int],
+    start: Callable[..., Drive],
+    arrivals: str,
+    schedule: Callable[..., list[int]],
+) -> None:
+    load = OpenLoad(90.0, 0.3, 1.5, arrivals=arrivals)  # type: ignore[arg-type]
+    driven = start("127.0.0.1", stub_server(delay_s=0.02), load, Fleet(local=3)).finish()
+    assert sorted(driven.samples.due_ns.tolist()) == list(schedule(90.0, 1.8, SEED))
+    assert set(outcomes(driven)) == {"ok"}
+    lag_ns = driven.samples.sent_ns - driven.samples.due_ns
+    assert lag_ns.min() >= 0
+    assert np.median(lag_ns) < 10_000_000
+
+
+def test_payloads_come_in_the_same_order_whatever_the_fleet(
+    stub_server: Callable[..., int], start: Callable[..., Drive]
+) -> None:
+    port, load = stub_server(delay_s=0.01), OpenLoad(60.0, 0.2, 1.0)
+    sent = []
+    for fleet in (Fleet(), Fleet(local=2)):
+        samples = start("127.0.0.1", port, load, fleet).finish().samples
+        sent.append(samples.payload[np.argsort(samples.due_ns)].tolist())
+    assert sent[0] == sent[1]
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_worker_that_is_lost_is_counted_and_the_others_go_on(
+    stub_server: Callable[..., int], start: Callable[..., Drive], fault: signal.Signals
+) -> None:
+    port = stub_server(delay_s=0.03)
+    drive = start("127.0.0.1", port, ClosedLoad(8, 0.3, 2.5, drain_s=1.0), Fleet(local=4))
+    time.sleep(drive.instant(1.0))
+    os.kill(drive.worker_pids[1], fault)
+    driven = drive.finish()
+    assert (driven.summary.workers, driven.summary.lost_workers) == (4, 1)
+    assert set(outcomes(driven)) == {"ok"}
+    # six of eight clients are left: what they recorded is whole, and they drove until the end
+    assert driven.samples.due_ns.max() > 2_500_000_000
+    inside = np.minimum(driven.samples.done_ns, 2_800_000_000) - np.maximum(
+        driven.samples.due_ns, 300_000_000
+    )
+    assert np.maximum(inside, 0).sum() / 2.5e9 == pytest.approx(6, rel=0.1)
+    assert len(driven.samples) < served(port)
+
+
+def test_a_fleet_whose_workers_are_all_lost_ends_with_nothing_and_says_so(
+    stub_server: Callable[..., int], start: Callable[..., Drive]
+) -> None:
+    load = ClosedLoad(4, 0.5, 1.0, drain_s=0.5, warmup_most_s=2.0)
+    drive = start("127.0.0.1", stub_server(delay_s=0.02), load, Fleet(local=2))
+    for pid in drive.worker_pids:
+        os.kill(pid, signal.SIGKILL)
+    driven = drive.finish()
+    assert (driven.summary.lost_workers, len(driven.samples)) == (2, 0)
+
+
+def test_a_fleet_that_does_not_assemble_says_how_many_came_and_what_to_do(
+    start: Callable[..., Drive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "ASSEMBLE_S", 4.0)
+    fleet = Fleet(local=1, remote=2, port=free_port())
+    begun = time.monotonic()
+    with pytest.raises(BenchError, match=r"1 of 3 driver workers came within 4 s: .*python -m bench worker"):
+        start("192.0.2.1", 80, ClosedLoad(3, 0.3, 1.0), fleet)
+    assert time.monotonic() - begun < 30
+
+
+def test_a_busy_port_is_named(start: Callable[..., Drive]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = int(taken.getsockname()[1])
+        with pytest.raises(BenchError, match=f"port {port} is busy"):
+            start("192.0.2.1", 80, ClosedLoad(3, 0.3, 1.0), Fleet(local=0, remote=1, port=port))
+
+
+def test_an_address_of_another_host_is_named(start: Callable[..., Drive]) -> None:
+    fleet = Fleet(local=0, remote=1, listen="192.0.2.77", port=free_port())
+    with pytest.raises(BenchError, match=r"192\.0\.2\.77 is no address of this host"):
+        start("192.0.2.1", 80, ClosedLoad(3, 0.3, 1.0), fleet)
+
+
+def test_workers_on_other_hosts_are_not_sent_to_their_own_loopback(start: Callable[..., Drive]) -> None:
+    with pytest.raises(BenchError, match=r"cannot reach 127\.0\.0\.1"):
+        start("127.0.0.1", 80, ClosedLoad(3, 0.3, 1.0), Fleet(local=1, remote=1))
+
+
+def test_an_interruption_drains_the_whole_fleet(
+    stub_server: Callable[..., int], start: Callable[..., Drive]
+) -> None:
+    port = stub_server(delay_s=0.1)
+    drive = start("127.0.0.1", port, OpenLoad(60.0, 0.3, 20.0), Fleet(local=2))
+    time.sleep(drive.instant(1.0))
+    driven = drive.cut_short()
+    due = list(poisson_arrivals_ns(60.0, 20.3, SEED))
+    assert 0 < len(driven.samples) < len(due) / 4
+    # two workers hear of it one after the other: all but the last few arrivals are the schedule's first ones
+    sent = sorted(driven.samples.due_ns.tolist())
+    assert set(sent) <= set(due)
+    assert sent[:-5] == due[: len(sent) - 5]
+    assert outcomes(driven) == {"ok": served(port)}
+    assert driven.summary.lost_workers == 0
+
+
+def test_a_closed_drive_leaves_no_process_behind(
+    stub_server: Callable[..., int], start: Callable[..., Drive]
+) -> None:
+    drive = start("127.0.0.1", stub_server(delay_s=0.02), ClosedLoad(4, 0.3, 30.0), Fleet(local=2))
+    pids = drive.worker_pids
+    drive.close()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+# --- workers on other hosts -------------------------------------------------------------------------------
+
+
+class OtherHosts:
+    """Network namespaces, each joined to this one by a pair of virtual interfaces."""
+
+    numbers = itertools.count()
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._workers: list[subprocess.Popen[str]] = []
+
+    def add(self) -> tuple[str, str]:
+        """A new host: its name, and the address at which it reaches this one."""
+        number = next(OtherHosts.numbers)  # the kernel takes its time to let go of old ones
+        name, net = f"bench{os.getpid()}-{number}", f"198.18.{os.getpid() % 250}.{4 * number}"
+        base, last = net.rsplit(".", 1)
+        here, there = f"{base}.{int(last) + 1}", f"{base}.{int(last) + 2}"
+        inner, outer = f"vi{os.getpid()}-{number}"[-15:], f"vo{os.getpid()}-{number}"[-15:]
+        try:
+            ip("netns", "add", name)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"network namespaces are not permitted here: {error.stderr.decode().strip()}")
+        self._names.append(name)
+        ip("link", "add", outer, "type", "veth", "peer", "name", inner)
+        ip("link", "set", inner, "netns", name)
+        ip("addr", "add", f"{here}/30", "dev", outer)
+        ip("link", "set", outer, "up")
+        ip("-n", name, "addr", "add", f"{there}/30", "dev", inner)
+        ip("-n", name, "link", "set", inner, "up")
+        return name, here
+
+    def serve(self, name: str, master: str, port: int) -> "subprocess.Popen[str]":
+        """Start what a user starts there: a worker for one trial after another."""
+        command = [sys.executable, "-m", "bench.load.worker", "--master", master, "--port", str(port)]
+        self._workers.append(
+            subprocess.Popen(
+                ["ip", "netns", "exec", name, *command], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
+            )
+        )
+        return self._workers[-1]
+
+    def close(self) -> None:
+        for worker in self._workers:
+            end(worker)
+        for name in self._names:
+            ip("netns", "del", name)
+
+
+def ip(*args: str) -> None:
+    subprocess.run(["ip", *args], check=True, capture_output=True)
+
+
+def end(worker: "subprocess.Popen[str]") -> str:
+    """Ctrl-C, and what it had said on stderr."""
+    if worker.poll() is None:
+        worker.send_signal(signal.SIGINT)
+    said = worker.communicate(timeout=10)[1] if worker.stderr and not worker.stderr.closed else ""
+    return said or ""
+
+
+@pytest.fixture
+def other_hosts() -> Iterator[OtherHosts]:
+    if shutil.which("ip") is None or os.geteuid() != 0:
+        pytest.skip("network namespaces need root and iproute2")
+    hosts = OtherHosts()
+    yield hosts
+    hosts.close()
+
+
+@pytest.fixture
+def open_server() -> Iterator[Callable[..., int]]:
+    """A stub strategy that other hosts reach."""
+    running = []
+
+    def begin(delay_s: float) -> int:
+        port = free_port()
+        environment = {**os.environ, "PORT": str(port), "STUB_DELAY_S": str(delay_s)}
+        running.append(subprocess.Popen([sys.executable, HERE / "stub_strategy.py"], env=environment))
+        for _ in range(500):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return port
+            time.sleep(0.02)
+        raise RuntimeError("the stub did not start")
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_workers_on_two_other_hosts_and_one_here_drive_as_one(
+    other_hosts: OtherHosts, open_server: Callable[..., int], start: Callable[..., Drive]
+) -> None:
+    port, master_port = open_server(0.03), free_port()
+    (first, here), (second, other) = other_hosts.add(), other_hosts.add()
+    one = other_hosts.serve(first, here, master_port)
+    other_hosts.serve(second, other, master_port)
+    # the second host reaches us by its own link only: the service's address must do for both
+    ip("-n", second, "route", "add", here, "via", other)
+    fleet = Fleet(local=1, remote=2, listen="0.0.0.0", port=master_port)  # noqa: S104
+    loads: tuple[Load, ...] = (ClosedLoad(6, 0.3, 1.5), OpenLoad(80.0, 0.3, 1.5))
+    closed, opened = (start(here, port, load, fleet).finish() for load in loads)
+    assert len(closed.samples) + len(opened.samples) == served(port)
+    assert set(outcomes(closed)) == set(outcomes(opened)) == {"ok"}
+    assert sorted(opened.samples.due_ns.tolist()) == list(poisson_arrivals_ns(80.0, 1.8, SEED))
+    for summary in (closed.summary, opened.summary):
+        assert (summary.workers, summary.lost_workers) == (3, 0)
+        # one kernel, one clock: what is measured is the way there and back alone
+        assert summary.clock_error_ms is not None
+        assert summary.clock_error_ms < 10
+    said = end(one)
+    assert one.returncode == 0
+    assert [bool(re.search("drove a trial of [1-9]", line)) for line in said.splitlines()] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_worker_elsewhere_whose_link_goes_down_is_lost(
+    other_hosts: OtherHosts, open_server: Callable[..., int], start: Callable[..., Drive]
+) -> None:
+    port, master_port = open_server(0.03), free_port()
+    name, here = other_hosts.add()
+    other_hosts.serve(name, here, master_port)
+    fleet = Fleet(local=1, remote=1, listen=here, port=master_port)
+    drive = start(here, port, ClosedLoad(4, 0.3, 2.0, drain_s=0.5), fleet)
+    time.sleep(drive.instant(1.0))
+    ip("-n", name, "link", "set", "lo", "up")
+    for interface in links_of(name):
+        ip("-n", name, "link", "set", interface, "down")
+    driven = drive.finish()
+    assert (driven.summary.workers, driven.summary.lost_workers) == (2, 1)
+    assert outcomes(driven)["ok"] == len(driven.samples) > 0
+
+
+def links_of(name: str) -> list[str]:
+    """The virtual interfaces inside a host."""
+    listed = subprocess.run(
+        ["ip", "-n", name, "-j", "link", "show", "type", "veth"], check=True, capture_output=True
+    )
+    return [link["ifname"] for link in json.loads(listed.stdout)]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_serving_worker_that_is_ended_takes_its_process_along(ending: signal.Signals) -> None:
+    command = [sys.executable, "-m", "bench.load.worker", "--master", "127.0.0.1", "--port", str(free_port())]
+    worker = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    children: list[psutil.Process] = []
+    until = time.monotonic() + 20
+    while not children and time.monotonic() < until:
+        time.sleep(0.05)
+        children = psutil.Process(worker.pid).children()
+    assert children
+    worker.send_signal(ending)
+    _, said = worker.communicate(timeout=10)
+    assert worker.returncode == 0
+    assert not psutil.wait_procs(children, timeout=5)[1]
+    assert "Traceback" not in said
+
+
+def test_a_worker_process_ends_where_its_starter_is_killed() -> None:
+    command = [sys.executable, "-m", "bench.load.worker", "--master", "127.0.0.1", "--port", str(free_port())]
+    worker = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 20
+    while not (children := psutil.Process(worker.pid).children()) and time.monotonic() < until:
+        time.sleep(0.05)
+    worker.kill()
+    worker.wait()
+    assert children
+    assert not psutil.wait_procs(children, timeout=20)[1]
+
+
+def test_a_worker_too_many_is_told_so_and_drives_the_next_trial(
+    stub_server: Callable[..., int], start: Callable[..., Drive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two workers serving one master that needs one, either drives and the other waits its turn."""
+    monkeypatch.setattr(launch, "LOOPBACK", ("none",))
+    port, master_port = stub_server(delay_s=0.02), free_port()
+    command = [sys.executable, "-m", "bench.load.worker", "--master", "127.0.0.1", "--port", str(master_port)]
+    serving = [subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        fleet = Fleet(local=0, remote=1, port=master_port)
+        for _ in range(2):
+            driven = start("127.0.0.1", port, ClosedLoad(2, 0.2, 1.5), fleet).finish()
+            assert (driven.summary.workers, driven.summary.lost_workers) == (1, 0)
+            assert outcomes(driven)["ok"] == len(driven.samples) > 0
+    finally:
+        said = "".join(end(worker) for worker in serving)
+    assert said.count("drove a trial") == 2
+    assert "all the workers that it needs" in said
+
+
+# --- the parts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 5])
+def test_chunks_put_together_are_what_was_cut(size: int) -> None:
+    data, inbound = os.urandom(size), Inbound()
+    for chunk in chunks("bodies", data):
+        assert "bodies" not in inbound.complete
+        assert len(chunk["data"]) <= CHUNK_BYTES
+        inbound.add(chunk)
+    assert inbound.complete["bodies"] == data
+
+
+@pytest.mark.parametrize("there_ns", [20_000, 900_000])
+def test_a_round_trip_bounds_the_offset_whichever_way_was_slow(there_ns: int) -> None:
+    """Out takes `there_ns`, back 20 us, a clock 5 ms ahead: the bound holds where the ways differ."""
+    came = 1_000_000 + there_ns + 5_000_000
+    trip = RoundTrip(1_000_000, came, came + 7_000, came + 7_000 - 5_000_000 + 20_000)
+    assert abs(trip.offset_ns - 5_000_000) <= trip.error_ns
+    assert trip.error_ns == (there_ns + 20_000) // 2
+
+
+def test_the_narrowest_round_trip_is_believed() -> None:
+    wide, narrow = RoundTrip(0, 500, 500, 2_000), RoundTrip(0, 10, 20, 40)
+    assert best_trip([wide, narrow, wide]) is narrow
