@@ -1,6 +1,7 @@
 """The docker compose command line, with the harness's override beside the project's own file."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cores import Cores, format_cores
@@ -31,15 +33,21 @@ class ComposeCli:
     def __init__(self, registry: Registry, cores: Cores, device: Device = "auto") -> None:
         self._registry = registry
         self._scratch = tempfile.TemporaryDirectory(prefix="bench-compose-")
-        override = Path(self._scratch.name) / "override.json"
-        override.write_text(json.dumps(override_of(registry, cores, device)), encoding="utf-8")
+        override = self.override(override_of(registry, cores, device))
         # without -f compose finds the user's own files, an override and COMPOSE_FILE among them
         self._own = ["docker", "compose"]
         self._with_override = [*self._own, "-f", FILE_NAME, "-f", str(override)]
         self._environment = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", **os.environ}
 
+    def override(self, content: dict[str, object]) -> Path:
+        """A file for compose to read over the project's own; it is there until `close`."""
+        text = json.dumps(content)
+        file = Path(self._scratch.name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        file.write_text(text, encoding="utf-8")
+        return file
+
     def close(self) -> None:
-        """Remove the override."""
+        """Remove the overrides."""
         self._scratch.cleanup()
 
     def command(self, *args: str, own: bool = False) -> list[str]:
@@ -75,10 +83,11 @@ class ComposeCli:
             raise explain(done.stderr, self._registry)
         return done.stdout
 
-    def spawn(self, *args: str, stdin: bool = False) -> "subprocess.Popen[bytes]":
-        """Start compose and return its process, out of Ctrl-C's reach."""
+    def spawn(self, *args: str, stdin: bool = False, also: Sequence[Path] = ()) -> "subprocess.Popen[bytes]":
+        """Start compose and return its process, out of Ctrl-C's reach; `also` are overrides beside ours."""
+        more = [part for file in also for part in ("-f", str(file))]
         return subprocess.Popen(  # noqa: S603  # docker, with arguments of our own
-            self.command(*args),
+            [*self._with_override, *more, *args],
             cwd=self._registry.root,
             env=self._environment,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,

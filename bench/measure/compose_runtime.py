@@ -1,9 +1,8 @@
 """The compose runtime: strategies in containers through Docker Compose, read through the engine's API."""
 
 import contextlib
-import dataclasses
+import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -11,10 +10,14 @@ from typing import Any
 
 from bench.cores import Cores, format_cores
 from bench.errors import BenchError
+from bench.measure.cache_volumes import CacheVolumes
 from bench.measure.compose_cli import ComposeCli, explain, reap, stop_process
 from bench.measure.container import ContainerInstance, engine_instant, remove
+from bench.measure.container_address import find_address
+from bench.measure.engine import engine_cores, engine_facts
 from bench.measure.image_size import measure_image
 from bench.measure.instance import StartError
+from bench.measure.model_cache import cache_of, empty_cache, folder_of
 from bench.measure.ports import PortBusyError, require_free
 from bench.measure.progress import Progress
 from bench.measure.registry import Registry, Service
@@ -41,13 +44,6 @@ def connect_engine() -> Any:
     return client
 
 
-def engine_cores(cores: Cores, count: int | None) -> Cores | None:
-    """The cores with the engine's last for the service where it has too few, None where it has enough."""
-    if not count or max(cores.service) < count:
-        return None
-    return dataclasses.replace(cores, service=(count - 1,))
-
-
 class ComposeRuntime:
     """Runs one strategy at a time in a fresh container of the user's own compose project."""
 
@@ -63,6 +59,10 @@ class ComposeRuntime:
         self._cli = ComposeCli(registry, self._cores_of_engine or cores, device)
         self._ran: set[str] = set()
         self._images: dict[str, str] = {}
+        self._caches = CacheVolumes(engine, registry.project)
+        self._cached_bytes: dict[str, int] = {}
+        self._compose_version: str | None = None
+        self._peak_from: str | None = None
         self._address_kind = ""
         self._touched = False
 
@@ -73,10 +73,12 @@ class ComposeRuntime:
             self._progress.note("building the images")
             if self._cli.build(*services) != 0:
                 raise BenchError("the images could not be built: the lines above say why")
+        self._compose_version = self._cli.run("version", "--short", own=True).strip()
         self._ran = {c.labels[SERVICE_LABEL] for c in self._containers() if c.status == "running"}
         self._touched = True
         for strategy in self._registry.strategies.values():
             self._clear(strategy.service)
+        self._caches.remove()
         for strategy in strategies:
             service = self._registry.services[strategy.service]
             if service.published:
@@ -84,12 +86,17 @@ class ComposeRuntime:
         for service in self._registry.support():
             self._bring_up(service)
 
-    def start(self, strategy: Strategy) -> ContainerInstance:
+    def start(self, strategy: Strategy, *, warm: bool = False) -> ContainerInstance:
         """Create and start a fresh container; compose runs beside, so that no early phase is missed."""
         import docker
 
-        self._clear(strategy.service)
-        process = self._cli.spawn("up", "-d", "--no-deps", "--no-build", "--force-recreate", strategy.service)
+        try:
+            self._clear(strategy.service)
+            also = [self._cli.override(self._mounted(strategy))] if warm else []
+        except docker.errors.DockerException as error:
+            raise StartError(f"{strategy.name}: the engine refused ({error})") from None
+        up = ("up", "-d", "--no-deps", "--no-build", "--force-recreate", strategy.service)
+        process = self._cli.spawn(*up, also=also)
         try:
             container = self._appear(strategy.service, process)
             while not container.attrs["State"]["Running"]:
@@ -108,6 +115,22 @@ class ComposeRuntime:
         # the start is followed from here on at once: compose has nothing left to do but to end
         reap(process)
         return instance
+
+    def model_bytes(self, strategy: Strategy) -> int | None:
+        """The bytes of the files in the strategy's model cache."""
+        return self._cached_bytes.get(strategy.name)
+
+    def measure_cache(self, strategy: Strategy) -> None:
+        """Sum the files in the strategy's volume."""
+        import docker
+
+        try:
+            found = self._caches.size_bytes(strategy.name)
+        except docker.errors.DockerException as error:
+            raise StartError(f"{strategy.name}: its model cache cannot be read ({error})") from None
+        if not found:
+            raise StartError(f"{strategy.name}: {empty_cache(cache_of(self._registry, strategy))}")
+        self._cached_bytes[strategy.name] = found
 
     def image_size(self, strategy: Strategy) -> ImageSize | None:
         """The size of the image that the strategy's containers ran."""
@@ -139,15 +162,15 @@ class ComposeRuntime:
         return output
 
     def describe(self) -> Mapping[str, Any]:
-        """Engine, storage and the images' ids, and the service's core where the engine has too few."""
+        """Engine, images' ids and where peak memory is from; the service's core where the engine has few."""
         narrower = self._cores_of_engine
         # an engine with fewer cores runs elsewhere, in a virtual machine: what it shares with us is unknown
         own = {"service_cores": format_cores(narrower.service), "cores_disjoint": None} if narrower else {}
         return {
             **own,
-            "engine_version": self._info.get("ServerVersion"),
-            "storage_driver": self._info.get("Driver"),
-            "cgroup_version": self._info.get("CgroupVersion"),
+            **engine_facts(self._info),
+            "compose_version": self._compose_version,
+            "peak_memory_from": self._peak_from,
             "address_kind": self._address_kind,
             "images": dict(self._images),
         }
@@ -162,6 +185,7 @@ class ComposeRuntime:
         try:
             for strategy in self._registry.strategies.values():
                 self._clear(strategy.service)
+            self._caches.remove()
             if not self._ran:
                 self._cli.run("down", own=True)
             elif again := [s.service for s in self._registry.strategies.values() if s.service in self._ran]:
@@ -194,6 +218,17 @@ class ComposeRuntime:
         found = self._engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
         # what `compose run` started is the user's own errand, no copy of the service
         return [container for container in found if container.labels.get(ONE_OFF_LABEL) != "True"]
+
+    def _mounted(self, strategy: Strategy) -> dict[str, object]:
+        """The override that puts the strategy's volume where its model cache is."""
+        cache = cache_of(self._registry, strategy)
+        image = self._images.get(strategy.name) or self._image_of(strategy.service)
+        return self._caches.override(strategy.name, image, strategy.service, cache)
+
+    def _image_of(self, service: str) -> str:
+        """The name of the image that compose takes for a service."""
+        named = json.loads(self._cli.run("config", "--format", "json", service))["services"][service]
+        return str(named.get("image") or f"{self._registry.project}-{service}")
 
     def _clear(self, service: str) -> None:
         for container in self._containers(service):
@@ -233,38 +268,10 @@ class ComposeRuntime:
         created_ns = engine_instant(container.attrs["Created"], wall_ns, now_ns)
         running_ns = engine_instant(container.attrs["State"]["StartedAt"], wall_ns, now_ns)
         service = self._registry.services[strategy.service]
-        host, port, kind = self._address(container, strategy.port, service.published)
-        instance = ContainerInstance(container, created_ns, running_ns, host, port, kind)
+        host, port, kind = find_address(container, strategy.port, service.published, self._address_kind)
+        cache = folder_of(service)
+        instance = ContainerInstance(container, created_ns, running_ns, host, port, kind, cache)
         self._images[strategy.name], self._address_kind = instance.image_id, kind
+        told = instance.peak_told or self._info.get("CgroupVersion") == "1"
+        self._peak_from = "the kernel's mark" if told else "samples"
         return instance
-
-    def _address(self, container: Any, port: int, published: int | None) -> tuple[str, int, str]:
-        """The container's own address where it can be reached, else the published port on loopback.
-
-        A published port goes through a proxy process of the engine, whose copying would be measured too.
-        """
-        networks = container.attrs["NetworkSettings"]["Networks"].values()
-        chosen = self._address_kind
-        for address in (network.get("IPAddress") for network in networks):
-            if address and chosen != "published" and _reachable(address, port):
-                return address, port, "bridge"
-        container.reload()
-        if chosen == "bridge" or not container.attrs["State"]["Running"]:
-            # another way in would cost other copying: trials of one run must all take the same
-            raise StartError(f"the container's own address cannot be reached on port {port}")
-        if published is None:
-            raise StartError(
-                f"container port {port} is neither reachable nor published: publish it on loopback"
-            )
-        return "127.0.0.1", published, "published"
-
-
-def _reachable(address: str, port: int) -> bool:
-    """Whether packets get there: a refused connection answers that as well as an accepted one."""
-    try:
-        with socket.create_connection((address, port), timeout=0.5):
-            return True
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False

@@ -1,14 +1,17 @@
 """One strategy in a container, read through the engine."""
 
 import contextlib
+import dataclasses
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.measure.instance import Usage
 
 HTTP_CONFLICT = 409
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 FRACTION = re.compile(r"\.(\d+)")
 
 
@@ -16,20 +19,36 @@ class ContainerInstance:
     """A running container; its times come from the engine's own record."""
 
     def __init__(
-        self, container: Any, created_ns: int, running_ns: int, host: str, port: int, kind: str
+        self,
+        container: Any,
+        created_ns: int,
+        running_ns: int,
+        host: str,
+        port: int,
+        kind: str,
+        cache: str | None = None,
     ) -> None:
         self._container = container
         self._api = container.client.api
         self.created_ns, self.running_ns = created_ns, running_ns
         self.host, self.port, self.address_kind = host, port, kind
         self.image_id = str(container.attrs["Image"])
-        self.model_cache = model_cache(container.attrs)
+        self.model_cache = model_cache(container.attrs, cache)
+        self._peak_file = peak_file(int(container.attrs["State"].get("Pid") or 0), str(container.id))
+
+    @property
+    def peak_told(self) -> bool:
+        """Whether the kernel's own high-water mark of memory can be read beside the engine's stats."""
+        return self._peak_file is not None
 
     def usage(self) -> Usage:
         """CPU, working set and throttling from the container's accounting."""
         before = time.monotonic_ns()
         stats = self._api.stats(self._container.id, stream=False, one_shot=True)
-        return read_stats(stats, (before + time.monotonic_ns()) // 2)
+        usage = read_stats(stats, (before + time.monotonic_ns()) // 2)
+        if usage.peak_bytes is None and self._peak_file is not None:
+            usage = dataclasses.replace(usage, peak_bytes=_read_number(self._peak_file))
+        return usage
 
     def alive(self) -> bool:
         """Say whether the container runs."""
@@ -95,11 +114,17 @@ def read_stats(stats: dict[str, Any], at_ns: int) -> Usage:
     memory = stats.get("memory_stats") or {}
     detail = memory.get("stats") or {}
     cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+    peak = memory.get("max_usage")
+    networks = list((stats.get("networks") or {}).values())
     return Usage(
         at_ns=at_ns,
         cpu_ns=int(cpu["cpu_usage"]["total_usage"]),
         memory_bytes=max(0, int(memory.get("usage", 0)) - int(cache)),
         throttled=int((cpu.get("throttling_data") or {}).get("throttled_periods", 0)),
+        file_cache_bytes=int(cache),
+        peak_bytes=int(peak) if peak else None,
+        received_bytes=sum(int(one["rx_bytes"]) for one in networks) if networks else None,
+        sent_bytes=sum(int(one["tx_bytes"]) for one in networks) if networks else None,
     )
 
 
@@ -112,8 +137,41 @@ def engine_instant(text: str, now_wall_ns: int, now_ns: int) -> int:
     return now_ns - (now_wall_ns - wall_ns)
 
 
-def model_cache(attributes: dict[str, Any]) -> str:
-    """Whether fresh containers find a model cache: "cold" without a writable volume, else "warm"."""
-    mounts = attributes.get("Mounts") or []
-    kept = any(mount.get("RW") and mount.get("Type") in ("volume", "bind") for mount in mounts)
+def model_cache(attributes: dict[str, Any], cache: str | None = None) -> str:
+    """Whether what a container pulls outlives it: "warm" with a writable volume there, else "cold".
+
+    `cache` is the folder it pulls to; where that is not known, any writable volume may be it.
+    """
+    mounts = [
+        PurePosixPath(str(mount.get("Destination", "/")))
+        for mount in attributes.get("Mounts") or []
+        if mount.get("RW") and mount.get("Type") in ("volume", "bind")
+    ]
+    kept = mounts if cache is None else [m for m in mounts if PurePosixPath(cache).is_relative_to(m)]
     return "warm" if kept else "cold"
+
+
+def peak_file(pid: int, container_id: str, proc: Path = PROC, cgroups: Path = CGROUPS) -> Path | None:
+    """Where the kernel keeps a container's high-water mark of memory, which engines leave out of their stats.
+
+    None with cgroup version 1, whose mark is in the stats, before Linux 5.19, which has none, and where the
+    engine's processes cannot be seen from here.
+    """
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        group = line.removeprefix("0::")
+        # the process of that number is the container's only where both are on one machine
+        file = cgroups / group.strip("/") / "memory.peak"
+        if line.startswith("0::") and container_id in group and _read_number(file) is not None:
+            return file
+    return None
+
+
+def _read_number(file: Path) -> int | None:
+    try:
+        return int(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

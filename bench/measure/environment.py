@@ -10,8 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from bench.cores import Cores, format_cores
+from bench.measure.machine import machine, read_text
 
-LIBRARIES = ("locust", "gevent", "geventhttpclient", "uvloop", "numpy", "pyarrow", "docker")
+LIBRARIES = (
+    "locust",
+    "gevent",
+    "geventhttpclient",
+    "uvloop",
+    "orjson",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "prometheus-client",
+    "psutil",
+    "docker",
+)
 
 
 def fingerprint(root: Path, cores: Cores, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,14 +34,13 @@ def fingerprint(root: Path, cores: Cores, settings: Mapping[str, Any]) -> dict[s
     return {
         "cpu_model": cpu_model(),
         "cores": os.cpu_count(),
+        "usable_cores": format_cores(cores.available),
         "service_cores": format_cores(cores.service),
         "driver_cores": format_cores(cores.driver),
         "cores_disjoint": cores.disjoint,
         "gpu": gpu(),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "os": f"{platform.system()} {platform.machine()}",
-        "kernel": platform.release(),
+        **machine(),
+        "stolen_since_boot": stolen_since_boot(cores.service),
         "commit": commit,
         "dirty": dirty,
         "python": platform.python_version(),
@@ -38,7 +51,7 @@ def fingerprint(root: Path, cores: Cores, settings: Mapping[str, Any]) -> dict[s
 
 def cpu_model() -> str | None:
     """The processor's name as the kernel tells it."""
-    found = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo") or "", re.MULTILINE)
+    found = re.search(r"^model name\s*:\s*(.+)$", read_text(Path("/proc/cpuinfo")) or "", re.MULTILINE)
     return found.group(1).strip() if found else platform.processor() or None
 
 
@@ -61,10 +74,16 @@ def git_state(root: Path) -> tuple[str | None, bool | None]:
     return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
 
 
+def stolen_since_boot(cores: tuple[int, ...]) -> float | None:
+    """The share of the cores' time that the host has taken since boot; None where nothing is told."""
+    stolen, total = steal_ticks(cores)
+    return round(stolen / total, 6) if total else None
+
+
 def steal_ticks(cores: tuple[int, ...]) -> tuple[int, int]:
     """Ticks that the host stole from the cores, and all their ticks, since boot."""
     stolen, total = 0, 0
-    for line in (_read("/proc/stat") or "").splitlines():
+    for line in (read_text(Path("/proc/stat")) or "").splitlines():
         found = re.match(r"cpu(\d+) (.+)", line)
         if found and int(found.group(1)) in cores:
             ticks = [int(word) for word in found.group(2).split()[:8]]
@@ -86,11 +105,4 @@ def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _read(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError:
         return None

@@ -2,81 +2,108 @@
 
 import contextlib
 import dataclasses
-import itertools
 import json
 import os
 import tarfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
+from bench.measure.image_files import summed
+from bench.measure.image_layers import BLOCK_BYTES, LayerContent, read_layer
+from bench.measure.image_stream import ChunkedFile
 from bench.measure.progress import Progress
-from bench.model import ImageSize, Layer
+from bench.model import Directory, ImageSize, Layer
 
-GZIP_LEVEL = 6
-BLOCK_BYTES = 4 * 1024 * 1024
-WINDOW_BYTES = 32 * 1024
-GZIP_FRAME_BYTES = 18
-GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-PACKED = (GZIP_MAGIC, ZSTD_MAGIC)  # a store that keeps layers as they were pulled
 SHOWN_COMMAND = 60
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one reading of an image found: the layers asked for, by digest, and its files.
+
+    `wasted_bytes` is None where a layer's files could not be read.
+    """
+
+    layers: Mapping[str, Layer]
+    directories: tuple[Directory, ...]
+    wasted_bytes: int | None
 
 
 def measure_image(engine: Any, image_id: str, cache_file: Path, progress: Progress) -> ImageSize:
-    """Size an image's layers; compressing takes a while, so cache_file keeps what was found, by digest."""
+    """Size an image's layers and directories.
+
+    Compressing takes a while, so cache_file keeps what was found of layers, and images.json beside it what
+    was found of images, both by digest.
+    """
     image = engine.images.get(image_id)
     digests: list[str] = image.attrs["RootFS"]["Layers"]
-    cache = _read_cache(cache_file)
-    missing = set(digests) - cache.keys()
-    if missing:
-        progress.note(f"compressing {len(missing)} layers of {_name(image)} to learn their size")
-        stream = cast(BinaryIO, _Stream(image.save(chunk_size=BLOCK_BYTES)))
+    images_file = cache_file.with_name("images.json")
+    layers, images = _read_cache(cache_file, _layer), _read_cache(images_file, _files)
+    missing = set(digests) - layers.keys()
+    if missing or image_id not in images:
+        if missing:
+            progress.note(f"compressing {len(missing)} layers of {_name(image)} to learn their size")
+        stream = cast(BinaryIO, ChunkedFile(image.save(chunk_size=BLOCK_BYTES)))
         sizes = list(reversed([int(step.get("Size", 0)) for step in image.history()]))
-        cache.update(survey(stream, digests, missing, sizes))
-        _write_cache(cache, cache_file)
-    layers = tuple(cache[digest] for digest in digests)
-    packed = [layer.compressed_bytes for layer in layers if layer.compressed_bytes is not None]
+        found = survey(stream, digests, missing, sizes)
+        layers.update(found.layers)
+        images[image_id] = found.directories, found.wasted_bytes
+        _write_cache({digest: dataclasses.asdict(layer) for digest, layer in layers.items()}, cache_file)
+        _write_cache({key: _raw_files(*files) for key, files in images.items()}, images_file)
+    own = tuple(layers[digest] for digest in digests)
+    packed = [layer.compressed_bytes for layer in own if layer.compressed_bytes is not None]
+    directories, wasted = images[image_id]
     return ImageSize(
-        unpacked_bytes=sum(layer.unpacked_bytes for layer in layers),
-        compressed_bytes=sum(packed) if len(packed) == len(layers) else None,
-        layers=layers,
+        unpacked_bytes=sum(layer.unpacked_bytes for layer in own),
+        compressed_bytes=sum(packed) if len(packed) == len(own) else None,
+        layers=own,
+        directories=directories,
+        wasted_bytes=wasted,
     )
 
 
-def survey(
-    saved: BinaryIO, digests: Sequence[str], missing: set[str], step_sizes: Sequence[int]
-) -> dict[str, Layer]:
-    """The missing layers of a `docker save` stream by digest.
+def survey(saved: BinaryIO, digests: Sequence[str], missing: set[str], step_sizes: Sequence[int]) -> Survey:
+    """Read a `docker save` stream once; the layers that are missing are compressed to learn their size.
 
     `digests` are the layers from the lowest up, `step_sizes` the bytes of each step of the image's history.
+    Raises ValueError where the size of a missing layer cannot be learned.
     """
-    packed: dict[str, int] = {}
-    counts: dict[str, _Counted] = {}
+    contents: dict[str, LayerContent] = {}
     documents: dict[str, bytes] = {}
     with tarfile.open(fileobj=saved, mode="r|") as archive:
         for member in archive:
             file = archive.extractfile(member) if member.isfile() else None
-            if file is None or _known(member.name, digests, missing):
+            if file is None:
                 continue
             first = file.read(BLOCK_BYTES)
             if first[:1] in (b"{", b"["):
                 documents[member.name] = first
             elif member.name.startswith("blobs/") or member.name.endswith("/layer.tar"):
-                counted = _Counted(itertools.chain((first,), _blocks(file)))
-                packed[member.name] = gzip_size(counted)
-                counts[member.name] = counted
+                pack = not _known(member.name, digests, missing)
+                contents[member.name] = read_layer(first, file, pack=pack)
     manifest = json.loads(documents["manifest.json"])[0]
     history = json.loads(documents[manifest["Config"]]).get("history", [])
     made = _steps_with_layers(history, step_sizes, len(digests))
-    return {
-        digest: Layer(
-            shorten(command), counts[path].unpacked_bytes if size is None else size, packed.get(path), digest
-        )
-        for digest, path, (command, size) in zip(digests, manifest["Layers"], made, strict=True)
+    stack = [contents[path] for path in manifest["Layers"]]
+    layers = {
+        digest: Layer(shorten(command), _unpacked(content, size), content.packed_bytes, digest)
+        for digest, content, (command, size) in zip(digests, stack, made, strict=True)
         if digest in missing
     }
+    entries = [content.entries for content in stack if content.entries is not None]
+    directories, wasted = summed(entries) if len(entries) == len(stack) else ((), None)
+    return Survey(layers, directories, wasted)
+
+
+def _unpacked(content: LayerContent, step_size: int | None) -> int:
+    """A layer's size as its step of the history tells it, else the length of its archive."""
+    size = content.unpacked_bytes if step_size is None else step_size
+    if size is None:
+        raise ValueError("a layer is kept as zstd, whose unpacked size is not known")
+    return size
 
 
 def _steps_with_layers(
@@ -94,41 +121,11 @@ def _steps_with_layers(
     return steps if len(steps) == layers else unknown
 
 
-def gzip_size(blocks: Iterable[bytes]) -> int:
-    """How long the blocks would be as one gzip file at level 6; what is compressed already counts as it is.
-
-    Blocks are compressed in parallel, each with the 32 KB before it as dictionary, as pigz does.
-    """
-    blocks = iter(blocks)
-    first = next(blocks, b"")
-    if first.startswith(PACKED):
-        return len(first) + sum(len(block) for block in blocks)
-    total, before, workers = GZIP_FRAME_BYTES, b"", os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        pending: list[Future[int]] = []
-        for block in itertools.chain((first,), blocks):
-            pending.append(pool.submit(_deflated, block, before))
-            before = block[-WINDOW_BYTES:]
-            if len(pending) > 2 * workers:
-                total += pending.pop(0).result()
-        return total + sum(future.result() for future in pending)
-
-
 def shorten(created_by: str) -> str:
     """A history line without the shell and the build tool's comments, cut to a readable length."""
     text = created_by.replace("/bin/sh -c #(nop)", "").replace("/bin/sh -c", "").replace("# buildkit", "")
     text = " ".join(text.split())
     return text if len(text) <= SHOWN_COMMAND else text[: SHOWN_COMMAND - 1] + "…"
-
-
-def _deflated(block: bytes, before: bytes) -> int:
-    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=before)
-    return len(packer.compress(block)) + len(packer.flush(zlib.Z_SYNC_FLUSH))
-
-
-def _blocks(file: Any) -> Iterator[bytes]:
-    while block := file.read(BLOCK_BYTES):
-        yield block
 
 
 def _known(path: str, digests: Sequence[str], missing: set[str]) -> bool:
@@ -141,66 +138,33 @@ def _name(image: Any) -> str:
     return str(image.tags[0].partition(":")[0]) if image.tags else "an image"
 
 
-def _read_cache(file: Path) -> dict[str, Layer]:
+Files = tuple[tuple[Directory, ...], int | None]
+
+
+def _layer(raw: Mapping[str, Any]) -> Layer:
+    return Layer(**raw)
+
+
+def _files(raw: Mapping[str, Any]) -> Files:
+    return tuple(Directory(**one) for one in raw["directories"]), raw["wasted_bytes"]
+
+
+def _raw_files(directories: tuple[Directory, ...], wasted: int | None) -> dict[str, Any]:
+    return {"directories": [dataclasses.asdict(one) for one in directories], "wasted_bytes": wasted}
+
+
+def _read_cache(file: Path, read: Callable[[Mapping[str, Any]], Value]) -> dict[str, Value]:
+    """What was found before; nothing where the file is not there or not as we write it."""
     try:
-        return {digest: Layer(**raw) for digest, raw in json.loads(file.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {digest: read(raw) for digest, raw in json.loads(file.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return {}
 
 
-def _write_cache(cache: Mapping[str, Layer], file: Path) -> None:
+def _write_cache(content: Mapping[str, Any], file: Path) -> None:
     """Keep what was found; where it cannot be kept, it is found again another time."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    raw = {digest: dataclasses.asdict(layer) for digest, layer in cache.items()}
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
         fresh.replace(file)
-
-
-class _Counted:
-    """A layer's blocks, counted on their way as the layer is unpacked; gzip is unpacked for that."""
-
-    def __init__(self, blocks: Iterable[bytes]) -> None:
-        self._blocks = blocks
-        self._unpacker: Any = None
-        self._bytes: int | None = 0
-
-    @property
-    def unpacked_bytes(self) -> int:
-        """The layer's length as a tar; raises ValueError where only its packed length could be seen."""
-        if self._bytes is None:
-            raise ValueError("a layer is kept as zstd, whose unpacked size is not known")
-        return self._bytes
-
-    def __iter__(self) -> Iterator[bytes]:
-        for number, block in enumerate(self._blocks):
-            if number == 0 and block.startswith(GZIP_MAGIC):
-                self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            if number == 0 and block.startswith(ZSTD_MAGIC):
-                self._bytes = None
-            if self._bytes is not None:
-                self._bytes += len(self._unpacker.decompress(block) if self._unpacker else block)
-            yield block
-
-
-class _Stream:
-    """An iterable of chunks as a file to read from."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = memoryview(b"")
-
-    def read(self, size: int) -> bytes:
-        parts, wanted = [], size
-        while wanted > 0:
-            if not self._rest:
-                chunk = next(self._chunks, None)
-                if chunk is None:
-                    break
-                self._rest = memoryview(chunk)
-            part = self._rest[:wanted]
-            parts.append(part)
-            self._rest = self._rest[len(part) :]
-            wanted -= len(part)
-        return b"".join(parts)

@@ -17,18 +17,27 @@ class StartError(BenchError):
 class Usage:
     """A reading of an instance's own accounting; `at_ns` is on the monotonic clock.
 
-    `memory_bytes` is the working set (pages in use less inactive file cache), or the resident set of local
-    processes; `throttled` counts the periods in which the kernel held it back.
+    `memory_bytes` is the working set (pages in use less `file_cache_bytes`, the inactive file cache), or the
+    resident set of local processes; `throttled` counts the periods in which the kernel held it back.
+    `peak_bytes` is the kernel's own high-water mark of all pages since the instance began. Network bytes are
+    as the instance sees them. What is not told is None.
     """
 
     at_ns: int
     cpu_ns: int
     memory_bytes: int
     throttled: int
+    file_cache_bytes: int = 0
+    peak_bytes: int | None = None
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
 
 
 class Instance(Protocol):
-    """One fresh copy of a strategy; times are ns on the monotonic clock."""
+    """One fresh copy of a strategy; times are ns on the monotonic clock.
+
+    `model_cache` is "cold" where it had to pull its model, "warm" where its cache outlives it.
+    """
 
     created_ns: int
     running_ns: int
@@ -62,8 +71,17 @@ class Runtime(Protocol):
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
         """Build what is needed, stop what would disturb, and bring the support services up."""
 
-    def start(self, strategy: Strategy) -> Instance:
-        """Start a fresh copy and return as soon as it runs; raises StartError."""
+    def start(self, strategy: Strategy, *, warm: bool = False) -> Instance:
+        """Start a fresh copy and return as soon as it runs; raises StartError.
+
+        With `warm` its model cache is the one that all its warm starts share, whatever that holds by now.
+        """
+
+    def model_bytes(self, strategy: Strategy) -> int | None:
+        """What lies in the model cache of the strategy's warm starts, None until `measure_cache` looked."""
+
+    def measure_cache(self, strategy: Strategy) -> None:
+        """Look what a warm start that answered has left behind; raises StartError where it is nothing."""
 
     def image_size(self, strategy: Strategy) -> ImageSize | None:
         """The size of the strategy's image, None where it has none."""

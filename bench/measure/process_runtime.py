@@ -1,10 +1,8 @@
 """The process runtime: the services of compose.yaml as local processes with the same environment."""
 
-import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +14,9 @@ from typing import Any
 from bench.cores import Cores, pinned
 from bench.errors import BenchError
 from bench.measure.http_client import get_status, port_answers, wait_until
-from bench.measure.instance import StartError, Usage
+from bench.measure.instance import StartError
+from bench.measure.local_process import ProcessInstance, end, last_line
+from bench.measure.model_cache import cache_of, empty_cache
 from bench.measure.ports import require_free
 from bench.measure.registry import Registry, Service
 from bench.model import Device, ImageSize, Strategy
@@ -24,61 +24,7 @@ from bench.model import Device, ImageSize, Strategy
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
 SUPPORT_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300.0
-STOP_S = 10.0
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # looked for, not listened on
-
-
-class ProcessInstance:
-    """A strategy as a local process tree."""
-
-    address_kind = "loopback"
-    model_cache = "cold"
-    host = "127.0.0.1"
-
-    def __init__(
-        self, process: subprocess.Popen[bytes], port: int, log: Path, scratch: Path, created_ns: int
-    ) -> None:
-        import psutil
-
-        self.created_ns, self.running_ns, self.port = created_ns, time.monotonic_ns(), port
-        self._process, self._log, self._scratch = process, log, scratch
-        self._root = psutil.Process(process.pid)
-
-    def usage(self) -> Usage:
-        """CPU and resident memory summed over the process tree; ProcessLookupError where it is gone."""
-        import psutil
-
-        cpu_s, memory = 0.0, 0
-        try:
-            children = self._root.children(recursive=True)
-        except psutil.NoSuchProcess as error:
-            raise ProcessLookupError(str(error)) from None
-        for process in (self._root, *children):
-            try:
-                times = process.cpu_times()
-                memory += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-            cpu_s += times.user + times.system
-        return Usage(time.monotonic_ns(), int(cpu_s * 1e9), memory, 0)
-
-    def alive(self) -> bool:
-        """Say whether the first process still runs."""
-        return self._process.poll() is None
-
-    def fate(self) -> tuple[str, ...]:
-        """An exit, where there was one."""
-        code = self._process.poll()
-        return () if code is None else (f"the process exited with {code}",)
-
-    def log_tail(self) -> str:
-        """The last line of its output."""
-        return _last_line(self._log)
-
-    def stop(self) -> None:
-        """End the process tree, gently at first."""
-        _end(self._process)
-        shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 class ProcessRuntime:
@@ -94,6 +40,7 @@ class ProcessRuntime:
         self._everywhere = cores.available
         self._folder = Path(tempfile.mkdtemp(prefix="bench-process-"))
         self._support: list[subprocess.Popen[bytes]] = []
+        self._cached_bytes: dict[str, int] = {}
 
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
         """Bring the support services up; there is nothing to build."""
@@ -107,16 +54,43 @@ class ProcessRuntime:
             else:
                 self._run_support(service)
 
-    def start(self, strategy: Strategy) -> ProcessInstance:
-        """Start a fresh process with an empty scratch folder."""
+    def start(self, strategy: Strategy, *, warm: bool = False) -> ProcessInstance:
+        """Start a fresh process with an empty scratch folder, but for the model cache where that is kept."""
         service = self._registry.services[strategy.service]
         port = service.published or strategy.port
         require_free(port, service)
         scratch = Path(tempfile.mkdtemp(dir=self._folder))
+        if warm:
+            self._keep_cache(strategy, service, scratch)
         log = self._folder / f"{service.name}.log"
         created_ns = time.monotonic_ns()
         process = self._spawn(service, service.command, scratch, log, self._cores.service)
-        return ProcessInstance(process, port, log, scratch, created_ns)
+        return ProcessInstance(process, port, log, scratch, created_ns, "warm" if warm else "cold")
+
+    def model_bytes(self, strategy: Strategy) -> int | None:
+        """The bytes of the files in the strategy's model cache."""
+        return self._cached_bytes.get(strategy.name)
+
+    def measure_cache(self, strategy: Strategy) -> None:
+        """Sum the files in the strategy's folder."""
+        found = sum(file.stat().st_size for file in self._cache(strategy).rglob("*") if file.is_file())
+        if not found:
+            raise StartError(f"{strategy.name}: {empty_cache(cache_of(self._registry, strategy))}")
+        self._cached_bytes[strategy.name] = found
+
+    def _cache(self, strategy: Strategy) -> Path:
+        """The folder that warm starts of a strategy share."""
+        return self._folder / f"model-cache-{strategy.name}"
+
+    def _keep_cache(self, strategy: Strategy, service: Service, scratch: Path) -> None:
+        """Put a link to the shared folder where the scratch folder would have a model cache of its own."""
+        cache = cache_of(self._registry, strategy)
+        here = Path(self._local(cache, service, scratch))
+        if not here.is_relative_to(scratch) or here == scratch:
+            raise StartError(f"{strategy.name}: {cache} is below no tmpfs of its service, so it is not kept")
+        here.parent.mkdir(parents=True, exist_ok=True)
+        self._cache(strategy).mkdir(exist_ok=True)
+        here.symlink_to(self._cache(strategy))
 
     def image_size(self, strategy: Strategy) -> ImageSize | None:
         """A process has no image."""
@@ -136,10 +110,10 @@ class ProcessRuntime:
         except subprocess.TimeoutExpired:
             raise StartError(f"{strategy.name}: its loop did not end within {timeout_s:.0f} s") from None
         finally:
-            _end(process)
+            end(process)
             shutil.rmtree(scratch, ignore_errors=True)
         if process.returncode != 0:
-            raise StartError(f"{strategy.name}: its loop exited with {process.returncode}: {_last_line(log)}")
+            raise StartError(f"{strategy.name}: its loop exited with {process.returncode}: {last_line(log)}")
         return output
 
     def describe(self) -> Mapping[str, Any]:
@@ -149,7 +123,7 @@ class ProcessRuntime:
     def close(self) -> None:
         """End the support services and remove what was written."""
         for process in reversed(self._support):
-            _end(process)
+            end(process)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run_support(self, service: Service) -> None:
@@ -166,7 +140,7 @@ class ProcessRuntime:
             return get_status("127.0.0.1", port, path) == 200 if path else port_answers("127.0.0.1", port)
 
         if wait_until(up, SUPPORT_TIMEOUT_S, lambda: process.poll() is None) is None:
-            raise BenchError(f"{service.name} did not come up: {_last_line(log) or 'it wrote nothing'}")
+            raise BenchError(f"{service.name} did not come up: {last_line(log) or 'it wrote nothing'}")
 
     def _run_setup(self, service: Service) -> None:
         log = self._folder / f"{service.name}.log"
@@ -176,9 +150,9 @@ class ProcessRuntime:
         except subprocess.TimeoutExpired:
             raise BenchError(f"{service.name} did not end within {SETUP_TIMEOUT_S:.0f} s") from None
         finally:
-            _end(process)
+            end(process)
         if code != 0:
-            raise BenchError(f"{service.name} failed with {code}: {_last_line(log) or 'it wrote nothing'}")
+            raise BenchError(f"{service.name} failed with {code}: {last_line(log) or 'it wrote nothing'}")
 
     def _spawn(
         self,
@@ -228,26 +202,3 @@ class ProcessRuntime:
             if target and (value == target or value.startswith(target.rstrip("/") + "/")):
                 return str(self.root / source) + value.removeprefix(target)
         return value
-
-
-def _last_line(log: Path) -> str:
-    """The last line that is not empty, for a message."""
-    try:
-        lines = log.read_bytes()[-8192:].decode(errors="replace").split("\n")
-    except OSError:
-        return ""
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its group: SIGTERM, then SIGKILL."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=STOP_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()

@@ -4,12 +4,17 @@ import http.client
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING
 
 from bench.model import BatchFigures, ServerFigures, StageFigures
 
+if TYPE_CHECKING:
+    from prometheus_client.samples import Sample
+
 PATH = "/metrics"
 TIMEOUT_S = 5.0
-STAGES, BATCHES = "stage_duration_seconds", "batch_size"
+STAGES, BATCHES, PHASES = "stage_duration_seconds", "batch_size", "startup_phase_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +31,50 @@ class Scrape:
 
 def scrape(host: str, port: int) -> Scrape | None:
     """Read the metrics now; None where there are none, or not in Prometheus's text."""
+    text = _fetch(host, port)
+    try:
+        return None if text is None else read_metrics(text)
+    except ValueError:
+        return None
+
+
+def startup_phases(host: str, port: int) -> dict[str, float]:
+    """Seconds that each phase of the service's start took by its own account, summed over its models.
+
+    Empty where it gives none.
+    """
+    text, seconds = _fetch(host, port), defaultdict[str, float](float)
+    try:
+        for sample in _samples(text or ""):
+            if sample.name == PHASES and isfinite(sample.value):
+                seconds[sample.labels.get("phase", "")] += sample.value
+    except ValueError:
+        return {}
+    return dict(seconds)
+
+
+def _fetch(host: str, port: int) -> str | None:
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", PATH, headers={"Accept": "text/plain"})
         response = connection.getresponse()
         text = response.read().decode(errors="replace")
-        return read_metrics(text) if response.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
+        return text if response.status == 200 else None
+    except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
 
 
-def read_metrics(text: str) -> Scrape:
-    """Take what is wanted out of an exposition; raises ValueError where it is none."""
+def _samples(text: str) -> "list[Sample]":
     from prometheus_client.parser import text_string_to_metric_families
 
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+def read_metrics(text: str) -> Scrape:
+    """Take what is wanted out of an exposition; raises ValueError where it is none."""
+    samples = _samples(text)
     seconds, counts, batches = (defaultdict[str, float](float) for _ in range(3))
     items = 0.0
     for sample in samples:

@@ -1,29 +1,51 @@
 """A fresh start, timed from the engine's create call to the first correct answer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from bench.measure.http_client import complaint, get_status, port_answers, wait_until
 from bench.measure.instance import Instance, Runtime, StartError
+from bench.measure.server_metrics import startup_phases
 from bench.model import Payload, Startup, Strategy
 
 START_TIMEOUT_S = 180.0
 PHASES = ("running", "port_open", "ready", "first_correct_answer")
 
 
+Cache = Literal["cold", "warm"]
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A started instance and when each phase was reached, in seconds since the create call."""
+    """A started instance and when each phase was reached, in seconds since the create call.
+
+    `inside_s` holds how long each phase took that the service itself timed. With `warm` it was started upon
+    the model cache that an earlier start had filled.
+    """
 
     instance: Instance
     reached_s: Mapping[str, float]
+    inside_s: Mapping[str, float] = field(default_factory=dict)
+    warm: bool = False
 
 
-def start_fresh(runtime: Runtime, strategy: Strategy, payload: Payload) -> Start:
-    """Start a fresh copy and wait for its first correct answer; raises StartError with the cause."""
-    instance = runtime.start(strategy)
+def start_fresh(runtime: Runtime, strategy: Strategy, payload: Payload, *, warm: bool = False) -> Start:
+    """Start a fresh copy and wait for its first correct answer; raises StartError with the cause.
+
+    The first warm start of a strategy is preceded by one that fills the cache and is counted nowhere.
+    """
+    if warm and runtime.model_bytes(strategy) is None:
+        _start(runtime, strategy, payload, warm=True).instance.stop()
+        runtime.measure_cache(strategy)
+    return _start(runtime, strategy, payload, warm=warm)
+
+
+def _start(runtime: Runtime, strategy: Strategy, payload: Payload, *, warm: bool) -> Start:
+    instance = runtime.start(strategy, warm=warm)
     try:
-        return Start(instance, _follow(instance, strategy, payload))
+        reached_s = _follow(instance, strategy, payload)
+        return Start(instance, reached_s, startup_phases(instance.host, instance.port), warm)
     except BaseException:
         instance.stop()
         raise
@@ -67,22 +89,31 @@ def _why(instance: Instance, strategy: Strategy, phase: str, found: list[str]) -
 
 
 class StartBook:
-    """Collects the starts of a session by strategy."""
+    """Collects the starts of a session, by strategy and by what they found in the model cache."""
 
     def __init__(self) -> None:
-        self._starts: dict[str, list[Start]] = {}
+        self._starts: dict[tuple[str, Cache], list[Start]] = {}
 
     def add(self, strategy: str, start: Start) -> None:
         """Note one start."""
-        self._starts.setdefault(strategy, []).append(start)
+        self._starts.setdefault((strategy, "warm" if start.warm else "cold"), []).append(start)
 
-    def result(self, strategy: str) -> Startup | None:
-        """The starts of a strategy as run.json keeps them: seconds since the create call, one a start."""
-        starts = self._starts.get(strategy)
+    def result(self, strategy: str, cache: Cache = "cold") -> Startup | None:
+        """The starts of a strategy as run.json keeps them, in seconds, one a start; None without any."""
+        starts = self._starts.get((strategy, cache))
         if not starts:
             return None
-        known = [phase for phase in PHASES if all(phase in start.reached_s for start in starts)]
-        ends = {phase: tuple(round(s.reached_s[phase], 4) for s in starts) for phase in known}
+        ends = _shared([start.reached_s for start in starts])
         answered = ends.pop("first_correct_answer")
-        phases = {f"{phase}_s": values for phase, values in ends.items()}
-        return Startup(answered, phases, starts[0].instance.model_cache)
+        return Startup(
+            answered,
+            {f"{phase}_s": ends[phase] for phase in PHASES if phase in ends},
+            starts[0].instance.model_cache,
+            _shared([start.inside_s for start in starts]),
+        )
+
+
+def _shared(starts: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, ...]]:
+    """The values of the phases that every start has: a median over some of them would be of other starts."""
+    known = [phase for phase in starts[0] if all(phase in start for start in starts)]
+    return {phase: tuple(round(start[phase], 4) for start in starts) for phase in known}

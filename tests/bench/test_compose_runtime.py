@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from bench.cores import Cores
-from bench.measure import compose_runtime
-from bench.measure.compose_runtime import ONE_OFF_LABEL, SERVICE_LABEL, ComposeRuntime, engine_cores
+from bench.measure import container_address
+from bench.measure.compose_runtime import ONE_OFF_LABEL, SERVICE_LABEL, ComposeRuntime
 from bench.measure.container import remove
+from bench.measure.container_address import find_address
+from bench.measure.engine import engine_cores, image_store
 from bench.measure.instance import StartError
 from bench.measure.registry import load_registry
 from bench.terminal_progress import PlainProgress
@@ -64,6 +66,13 @@ def test_an_engine_with_fewer_cores_gives_its_last_one_and_claims_nothing(runtim
     assert "cores_disjoint" not in runtime([]).describe()
 
 
+def test_the_store_of_the_images_is_told_apart() -> None:
+    assert image_store({"DriverStatus": [["Backing Filesystem", "extfs"]]}) == "graph driver"
+    snapshotter = [["driver-type", "io.containerd.snapshotter.v1"]]
+    assert image_store({"Driver": "overlayfs", "DriverStatus": snapshotter}) == "containerd"
+    assert image_store({}) == "graph driver"
+
+
 def test_what_compose_run_started_is_left_alone(runtime: Make) -> None:
     own, errand = FakeContainer("fast-service"), FakeContainer("fast-service", one_off=True)
     runtime([own, errand])._clear("fast-service")
@@ -76,17 +85,14 @@ def test_the_users_own_command_names_no_file(runtime: Make) -> None:
     assert cli.command("up").count("-f") == 2
 
 
-def test_the_way_in_never_changes_within_a_run(runtime: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = runtime([])
-    monkeypatch.setattr(compose_runtime, "_reachable", lambda *_: False)
+def test_the_way_in_never_changes_within_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container_address, "is_reachable", lambda *_: False)
     container = FakeContainer("fast-service")
-    assert found._address(container, 8080, 18080) == ("127.0.0.1", 18080, "published")
-    found._address_kind = "bridge"
+    assert find_address(container, 8080, 18080, "") == ("127.0.0.1", 18080, "published")
     with pytest.raises(StartError, match="cannot be reached on port 8080"):
-        found._address(container, 8080, 18080)
-    found._address_kind = ""
+        find_address(container, 8080, 18080, "bridge")
     with pytest.raises(StartError, match="cannot be reached"):
-        found._address(FakeContainer("fast-service", running=False), 8080, 18080)
+        find_address(FakeContainer("fast-service", running=False), 8080, 18080, "")
 
 
 def test_a_container_that_is_being_removed_already_is_no_fault() -> None:
@@ -106,7 +112,7 @@ def test_a_start_that_fails_leaves_no_container(
     containers: list[FakeContainer] = []
     found = runtime(containers)
 
-    def spawn(*_: str) -> SimpleNamespace:
+    def spawn(*_: str, **__: object) -> SimpleNamespace:
         containers.append(FakeContainer("fast-service"))
         return SimpleNamespace(poll=lambda: 0, wait=lambda: 0, stdin=None, stdout=None, stderr=None)
 

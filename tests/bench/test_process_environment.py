@@ -1,11 +1,16 @@
 """A service's environment as a local process needs it: loopback for hostnames, scratch for paths."""
 
+import getpass
+import json
+import platform
 from pathlib import Path
 
 import pytest
 
 from bench.cores import Cores, choose_cores, parse_cores
 from bench.errors import UsageError
+from bench.measure.environment import fingerprint
+from bench.measure.machine import chosen, cpu_caches, is_virtual, smt, turbo
 from bench.measure.process_runtime import ProcessRuntime
 from bench.measure.registry import load_registry
 
@@ -60,3 +65,63 @@ def test_what_is_no_list_of_cores_is_refused(text: str) -> None:
 def test_driver_and_service_get_disjoint_cores_where_there_are_two() -> None:
     cores = choose_cores(None, None)
     assert cores.disjoint == (len(cores.available) > 1)
+
+
+def kernel_tells(folder: Path, **texts: str) -> Path:
+    """A folder of kernel files; "__" in a name is a slash."""
+    for name, text in texts.items():
+        file = folder / name.replace("__", "/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    return folder
+
+
+def test_caches_are_told_by_name_and_in_bytes(tmp_path: Path) -> None:
+    for index, (level, kind, size) in enumerate(
+        [
+            ("1", "Data", "48K"),
+            ("1", "Instruction", "32K"),
+            ("2", "Unified", "2M"),
+            ("3", "Unified", "32768K"),
+        ]
+    ):
+        kernel_tells(tmp_path / f"index{index}", level=level, type=kind, size=size)
+    assert cpu_caches(tmp_path) == {"L1d": 49152, "L1i": 32768, "L2": 2097152, "L3": 33554432}
+    assert cpu_caches(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ({"intel_pstate__no_turbo": "0", "cpufreq__boost": "0"}, True),
+        ({"intel_pstate__no_turbo": "1"}, False),
+        ({"cpufreq__boost": "1"}, True),
+        ({"cpufreq__boost": "0"}, False),
+        ({}, None),
+    ],
+)
+def test_turbo_is_read_from_either_driver_and_unknown_without_one(
+    tmp_path: Path, texts: dict[str, str], found: bool | None
+) -> None:
+    assert turbo(kernel_tells(tmp_path, **texts)) is found
+
+
+def test_threading_and_virtualisation_are_told_or_unknown(tmp_path: Path) -> None:
+    assert smt(kernel_tells(tmp_path, smt__active="1")) is True
+    assert smt(tmp_path / "none") is None
+    assert is_virtual("model name\t: x\nflags\t\t: fpu hypervisor lahf_lm\n") is True
+    assert is_virtual("flags\t\t: fpu hypervisors\n") is False
+    assert is_virtual(None) is None
+    assert chosen("always [madvise] never") == "madvise"
+    assert chosen(None) is None
+
+
+def test_the_fingerprint_is_plain_data_and_names_no_folder_host_or_user(tmp_path: Path) -> None:
+    text = json.dumps(fingerprint(tmp_path, Cores((0,), (0,), (0,)), {"seed": 1}))
+    for secret in (str(tmp_path), str(Path.home()), str(Path.cwd()), platform.node()):
+        assert secret not in text
+    if getpass.getuser() != "root":
+        assert getpass.getuser() not in text
+    found = json.loads(text)
+    assert {"cpu_caches", "turbo", "smt", "libc", "clock_source", "stolen_since_boot"} <= found.keys()
+    assert 0 <= found["stolen_since_boot"] < 1

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
-from bench.measure.server_metrics import figures_between, read_metrics, scrape
+from bench.measure.server_metrics import figures_between, read_metrics, scrape, startup_phases
 from bench.model import BatchFigures, StageFigures
 
 
@@ -18,6 +18,7 @@ class Service:
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         self.stage = Histogram("stage_duration_seconds", "x", ["stage", "model"], registry=registry)
+        self.phase = Gauge("startup_phase_seconds", "x", ["phase", "model"], registry=registry)
         self.batch = Histogram("batch_size", "x", ["model"], buckets=(1, 2, 4, 8), registry=registry)
 
     def work(self, model: str, infer_s: float, batch: int) -> None:
@@ -90,12 +91,28 @@ def test_a_scrape_reads_what_is_served() -> None:
     assert found.stages == {"infer": (0.5, 1.0)}
 
 
+def test_startup_phases_are_summed_over_models() -> None:
+    service = Service()
+    for phase, model, seconds in (("imports", "a", 1.5), ("pull", "a", 0.25), ("pull", "b", 0.5)):
+        service.phase.labels(phase, model).set(seconds)
+    with served(200, service.text().encode()) as port:
+        assert startup_phases("127.0.0.1", port) == {"imports": 1.5, "pull": 0.75}
+
+
+def test_a_service_without_startup_phases_has_none() -> None:
+    service = Service()
+    service.work("a", 0.5, 2)
+    with served(200, service.text().encode()) as port:
+        assert startup_phases("127.0.0.1", port) == {}
+
+
 @pytest.mark.parametrize(
     ("status", "body"), [(404, b""), (200, b'{"not": "prometheus"}\n'), (500, b"x 1\n"), (200, b"\xff\xfe{")]
 )
 def test_a_server_without_such_metrics_is_none_and_no_error(status: int, body: bytes) -> None:
     with served(status, body) as port:
         found = scrape("127.0.0.1", port)
+        assert startup_phases("127.0.0.1", port) == {}
     assert figures_between(found, found) is None
 
 
@@ -103,3 +120,4 @@ def test_no_server_is_none() -> None:
     with served(200, b"") as port:
         pass
     assert scrape("127.0.0.1", port) is None
+    assert startup_phases("127.0.0.1", port) == {}

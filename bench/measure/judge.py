@@ -1,0 +1,179 @@
+"""From what was recorded to a trial's figures, with every reason not to believe them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.load.launch import Driven
+from bench.load.plan import DriveSummary
+from bench.load.samples import Samples
+from bench.load.window import WindowFigures, summarise
+from bench.measure.instance import Usage
+from bench.measure.trial_spec import TrialSpec
+from bench.measure.usage import peak_memory_bytes, resource_figures
+from bench.model import ClosedLoad, DriverFigures, GpuFigures, LatencyMs, ServerFigures, Trial
+
+STEAL_WARNS, STEAL_VOIDS = 0.01, 0.05
+CEILING_SHARE = 0.5
+BUSY_DRIVER = 0.9
+CLOCKS_APART_MS = 1.0
+CUT = "it was interrupted before its window ended: its samples are kept, no figure is made of them"
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The container's accounting at the window's two ends and between, and the host's stolen time."""
+
+    usages: tuple[Usage, ...]
+    stolen_share: float
+    server: ServerFigures | None = None
+    gpu: GpuFigures | None = None
+
+
+def failed_trial(spec: TrialSpec, error: str, samples: str | None = None) -> Trial:
+    """The trial of a strategy that could not be measured, or not to the end: it has no figures."""
+    return Trial(
+        **_identity(spec, spec.load.warmup_s),
+        requests=0,
+        ok=0,
+        errors=0,
+        wrong_answers=0,
+        throughput_rps=None,
+        latency_ms=LatencyMs(None, None, None),
+        cpu_ms_per_request=None,
+        peak_memory_bytes=None,
+        driver_cpu_ms_per_request=None,
+        warnings=(),
+        valid=False,
+        samples=samples,
+        error=error,
+    )
+
+
+def judge(
+    spec: TrialSpec,
+    driven: Driven,
+    readings: Readings | None,
+    fate: Sequence[str],
+    samples: str,
+    start_ns: int,
+) -> Trial:
+    """Reduce what was recorded to the trial's figures, with every reason not to believe them."""
+    load, driver = spec.load, driven.summary
+    clients = load.clients if isinstance(load, ClosedLoad) else None
+    figures = summarise(driven.samples, clients, driver.window_begin_s, load.window_s, spec.bounds)
+    spoiled = [*fate, *_resource_faults(readings), *_driver_faults(driver)]
+    doubtful = [*_ceiling_doubts(spec, figures, driver), *_steal_doubts(readings)]
+    return Trial(
+        **_identity(spec, driver.window_begin_s),
+        requests=figures.requests,
+        ok=figures.ok,
+        errors=figures.errors,
+        wrong_answers=figures.wrong_answers,
+        throughput_rps=round(figures.throughput_rps, 3),
+        latency_ms=figures.latency_ms,
+        cpu_ms_per_request=_cpu_ms(driven.samples, readings, start_ns),
+        peak_memory_bytes=peak_memory_bytes(readings.usages) if readings else None,
+        driver_cpu_ms_per_request=(
+            round(1e3 * driver.cpu_s / driver.requests, 4) if driver.requests else None
+        ),
+        warnings=(*figures.warnings, *spoiled, *doubtful),
+        valid=figures.valid and not spoiled,
+        samples=samples,
+        refused=figures.refused,
+        server=readings.server if readings else None,
+        service_ms=figures.service_ms,
+        driver=_driver_figures(driver, figures),
+        resources=(
+            resource_figures(readings.usages, readings.stolen_share, readings.gpu) if readings else None
+        ),
+    )
+
+
+def _identity(spec: TrialSpec, warmup_s: float) -> dict[str, Any]:
+    load = spec.load.described()
+    if load["kind"] == "open":
+        load["seed"] = spec.seed  # its schedule can be computed again
+    return {
+        "strategy": spec.strategy.name,
+        "round": spec.round,
+        "payload_class": spec.payload_class,
+        "encoding": spec.encoding,
+        "load": load,
+        "window_s": spec.load.window_s,
+        "warmup_s": warmup_s,
+    }
+
+
+def _driver_figures(driver: DriveSummary, figures: WindowFigures) -> DriverFigures:
+    return DriverFigures(
+        workers=driver.workers,
+        lost_workers=driver.lost_workers,
+        busiest_core=driver.busiest_core,
+        late_sends=figures.late_sends,
+        lag_p99_ms=figures.lag_p99_ms,
+        clock_error_ms=driver.clock_error_ms,
+    )
+
+
+def _resource_faults(readings: Readings | None) -> list[str]:
+    """What the container's accounting and the host's say against a trial."""
+    if readings is None or len(readings.usages) < 2:
+        return ["the container's accounting could not be read: no CPU and memory figures"]
+    found = []
+    throttled = readings.usages[-1].throttled - readings.usages[0].throttled
+    if throttled:
+        found.append(f"the kernel throttled the container in {throttled} periods: lift its CPU limit")
+    if readings.stolen_share > STEAL_VOIDS:
+        found.append(
+            f"the host stole {readings.stolen_share:.1%} of the service core's time: measure on a quieter one"
+        )
+    return found
+
+
+def _steal_doubts(readings: Readings | None) -> list[str]:
+    if readings is None or not STEAL_WARNS < readings.stolen_share <= STEAL_VOIDS:
+        return []
+    return [f"the host stole {readings.stolen_share:.1%} of the service core's time"]
+
+
+def _driver_faults(driver: DriveSummary) -> list[str]:
+    """What makes the load another than the one that was planned."""
+    if not driver.lost_workers:
+        return []
+    return [
+        f"{driver.lost_workers} of {driver.workers} driver workers were lost: the load was smaller than it "
+        "should have been"
+    ]
+
+
+def _ceiling_doubts(spec: TrialSpec, figures: WindowFigures, driver: DriveSummary) -> list[str]:
+    """Signs that the driver, and not the service, is what was measured."""
+    found = []
+    if spec.ceiling and figures.throughput_rps > CEILING_SHARE * spec.ceiling.throughput_rps:
+        found.append(
+            f"the driver itself reaches {spec.ceiling.throughput_rps:.0f} requests/s at most: "
+            "more than half of that was measured, so the driver may be the limit"
+        )
+    if driver.busiest_core is not None and driver.busiest_core > BUSY_DRIVER:
+        found.append(
+            f"a driver process used {driver.busiest_core:.0%} of its core: give it more with --workers and "
+            "--driver-cores"
+        )
+    if driver.clock_error_ms is not None and driver.clock_error_ms > CLOCKS_APART_MS:
+        found.append(
+            f"the workers' clocks may be {driver.clock_error_ms:.1f} ms apart: smaller latencies say little"
+        )
+    return found
+
+
+def _cpu_ms(samples: Samples, readings: Readings | None, start_ns: int) -> float | None:
+    """CPU milliseconds of the container per request answered between the first and the last reading."""
+    if readings is None or len(readings.usages) < 2:
+        return None
+    first, last = readings.usages[0], readings.usages[-1]
+    ended = samples.done_ns + start_ns
+    answered = int(np.sum((ended >= first.at_ns) & (ended < last.at_ns) & (samples.status > 0)))
+    return round((last.cpu_ns - first.cpu_ns) / 1e6 / answered, 4) if answered else None

@@ -1,0 +1,65 @@
+"""The search for the highest rate that holds an objective, on services whose truth is known."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.measure.objective import CONFIRMATIONS, MOST_PROBES, RESOLUTION, STEP_DOWN, Found, search
+from bench.model import Probe
+
+
+def found(limit: float, capacity: float = 100.0) -> Found:
+    """Search a service that holds the objective up to a rate and never beyond."""
+    return search(lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rate <= limit), capacity)
+
+
+@given(limit=st.floats(5.5, 99.0))
+def test_the_highest_rate_is_found_to_a_twentieth_and_never_overstated(limit: float) -> None:
+    result = found(limit)
+    assert result.rate_per_s is not None
+    assert result.rate_per_s <= limit
+    assert result.rate_per_s >= limit / (1 + RESOLUTION) * 0.99
+    assert len(result.probes) <= MOST_PROBES
+
+
+def test_what_holds_at_all_of_the_capacity_is_not_searched_further() -> None:
+    result = found(1000.0)
+    assert result.rate_per_s == 100.0
+    assert [probe.rate_per_s for probe in result.probes] == [5.0, 100.0, 100.0, 100.0]
+
+
+def test_an_objective_that_never_holds_has_no_rate() -> None:
+    result = found(0.0)
+    assert result.rate_per_s is None
+    assert len(result.probes) == 1
+
+
+def test_the_rate_counts_only_when_fresh_trials_hold_it() -> None:
+    """A rate that was lucky in the bisection gives way until every confirmation holds."""
+    result = search(
+        lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rate <= (60 if round_ == 1 else 55)), 100.0
+    )
+    assert result.rate_per_s is not None
+    assert 55 * STEP_DOWN * 0.99 <= result.rate_per_s <= 55
+    last = result.probes[-(CONFIRMATIONS - 1) :]
+    assert {probe.rate_per_s for probe in last} == {result.rate_per_s}
+    assert all(probe.held for probe in last)
+
+
+@given(seed=st.integers(0, 10_000), limit=st.floats(5.5, 99.0))
+def test_a_service_that_holds_by_chance_never_costs_more_trials_than_said(seed: int, limit: float) -> None:
+    rng = random.Random(seed)  # noqa: S311  # chance, not secrecy
+    result = search(
+        lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rng.random() < limit / (limit + rate)), 100.0
+    )
+    assert len(result.probes) <= MOST_PROBES
+    if result.rate_per_s is not None:
+        assert all(probe.held for probe in result.probes if probe.rate_per_s == result.rate_per_s)
+
+
+@pytest.mark.parametrize("capacity", [0.5, 33.3, 12_345.6])
+def test_rates_are_offered_to_three_digits(capacity: float) -> None:
+    result = found(capacity / 2, capacity)
+    assert all(float(f"{probe.rate_per_s:.3g}") == probe.rate_per_s for probe in result.probes)
