@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.model import Run
 
-__all__ = ["terminal_summary", "write_report"]
+__all__ = ["aa_verdict", "terminal_summary", "write_report"]
 
 
 def write_report(folder: Path) -> list[Path]:
@@ -14,14 +14,15 @@ def write_report(folder: Path) -> list[Path]:
     """
     # matplotlib and pyarrow take a second to import, which `bench --help` must not pay
     from bench.report import markdown, plots
+    from bench.report.material import gather
     from bench.run_file import read_run
 
-    run = read_run(folder)
-    pictures = plots.write_plots(run, folder)
+    found = gather(read_run(folder), folder)
+    pictures = plots.write_plots(found, folder)
     written = []
     for name, render in markdown.FORMATS.items():
         path = folder / name
-        path.write_text(render(run, [p.relative_to(folder) for p in pictures]), encoding="utf-8")
+        path.write_text(render(found, [p.relative_to(folder) for p in pictures]), encoding="utf-8")
         written.append(path)
     return written + pictures
 
@@ -31,3 +32,13 @@ def terminal_summary(run: Run) -> str:
     from bench.report import terminal
 
     return terminal.render(run)
+
+
+def aa_verdict(run: Run) -> str:
+    """What a strategy measured against itself says of this machine, at most 100 columns wide.
+
+    Raises UsageError where the run measured no strategy against itself.
+    """
+    from bench.report import aa
+
+    return aa.aa_verdict(run)

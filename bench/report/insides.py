@@ -1,7 +1,7 @@
 """Tables of what goes on inside a service: its own stages and batches, and its pipeline in a bare loop."""
 
-from bench.model import Run
 from bench.report import text
+from bench.report.material import Material
 from bench.report.summary import PARTS, Row, Summary
 from bench.report.text import EMPTY, table
 
@@ -9,8 +9,9 @@ from bench.report.text import EMPTY, table
 ORDER = ("wait", "parse", "decode", "transform", "queue", "infer", "encode")
 
 
-def stages(_run: Run, summary: Summary) -> list[str]:
+def stages(material: Material) -> list[str]:
     """The mean time of each stage as the services time them; nothing where none does."""
+    summary = material.summary
     known = [row for row in summary.rows.values() if row.stages or row.estimates["batch"]]
     if not known:
         return []
@@ -33,8 +34,9 @@ def stages(_run: Run, summary: Summary) -> list[str]:
     return [*table(header, rows, 2), "", note]
 
 
-def loops(_run: Run, summary: Summary) -> list[str]:
+def loops(material: Material) -> list[str]:
     """Service and bare loop side by side, at the load that fills the service most."""
+    summary = material.summary
     rows = [row for row in summary.rows.values() if row.case in summary.focus]
     if not rows:
         return [EMPTY]

@@ -1,14 +1,13 @@
 """Bars per strategy, grouped by case: throughput, CPU and memory. Bars start at 0; points are rounds."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.model import Run
 from bench.report import style, text
+from bench.report.material import Material
 from bench.report.summary import Summary
 
 GROUP_WIDTH = 0.8
@@ -17,21 +16,26 @@ BAR_INCHES = 0.48
 WIDEST_BESIDE = 7.0
 
 
-def throughput(run: Run, summary: Summary, _folder: Path) -> Figure | None:
+def throughput(material: Material) -> Figure | None:
     """Requests per second with 95% intervals and the value of each round."""
+    run, summary = material.run, material.summary
     if not _has(summary, "throughput"):
         return None
     width = max(6.4, _panel_width(summary))
     figure, (axes,) = style.new_figure(width, 4.2)
     _grouped_bars(axes, summary, "throughput")
-    style.head(axes, "Requests answered per second (more is better)", width - 1)
+    # what is offered in an open loop is what a service that keeps up answers
+    closed = all(case.kind == "closed" for case in summary.focus)
+    what = "more is better" if closed else f"at {summary.focus[0].load}"
+    style.head(axes, f"Requests answered per second ({what})", width - 1)
     axes.set_ylabel("requests/s")
     style.footer(figure, run, _facts(summary, "bars: geometric mean; whiskers: 95% t-interval on the logs"))
     return figure
 
 
-def resources(run: Run, summary: Summary, _folder: Path) -> Figure | None:
+def resources(material: Material) -> Figure | None:
     """CPU per request and peak memory, one panel each."""
+    run, summary = material.run, material.summary
     panels = {
         "cpu": ("CPU per request (less is better)", "CPU-ms", 1.0),
         "memory": ("Peak memory (less is better)", "MiB", 1 / text.MIB),

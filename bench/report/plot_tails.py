@@ -1,22 +1,21 @@
 """Latency by percentile on an axis that gives the tail its room, one panel a case."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.model import Run
 from bench.report import style, text
-from bench.report.summary import Summary
+from bench.report.material import Material
 from bench.report.tails import READ_MOST, Curve, curves
 
 TICKS = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 
 
-def latency(run: Run, summary: Summary, folder: Path) -> Figure | None:
+def latency(material: Material) -> Figure | None:
     """The pooled samples of each strategy, as far as their number supports, with the span of the rounds."""
-    found = {key: curve for key, curve in curves(run, folder).items() if key[1] in summary.focus}
+    run, summary = material.run, material.summary
+    found = {key: curve for key, curve in curves(material.latencies).items() if key[1] in summary.focus}
     cases = [case for case in summary.focus if any((name, case) in found for name in summary.strategies)]
     if not cases:
         return None

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bench.model import Run
 from bench.report import style
+from bench.report.material import Material
 from bench.report.plot_bars import resources, throughput
+from bench.report.plot_images import image_size
 from bench.report.plot_load import load
-from bench.report.plot_stacks import image_size, startup
+from bench.report.plot_starts import startup
 from bench.report.plot_tails import latency
-from bench.report.summary import Summary, summarise
 
 FOLDER = "plots"
 
-PLOTS: dict[str, Callable[[Run, Summary, Path], Figure | None]] = {
+PLOTS: dict[str, Callable[[Material], Figure | None]] = {
     "throughput": throughput,
     "latency": latency,
     "load": load,
@@ -25,15 +25,14 @@ PLOTS: dict[str, Callable[[Run, Summary, Path], Figure | None]] = {
 }
 
 
-def write_plots(run: Run, folder: Path) -> list[Path]:
+def write_plots(material: Material, folder: Path) -> list[Path]:
     """Draw every plot that has data into the run's folder, remove any that has none, return the files."""
-    summary = summarise(run)
     target = folder / FOLDER
     target.mkdir(exist_ok=True)
     written: list[Path] = []
     for name, draw in PLOTS.items():
         with style.settings():
-            figure = draw(run, summary, folder)
+            figure = draw(material)
             if figure is not None:
                 written += style.save(figure, target, name)
     for stale in {target / f"{name}{suffix}" for name in PLOTS for suffix in style.SUFFIXES} - {*written}:

@@ -2,7 +2,8 @@
 
 from bench.model import Run
 from bench.report import text
-from bench.report.summary import Case, Row, Summary
+from bench.report.cases import Case
+from bench.report.summary import Row, Summary
 
 ONE_ROUND = "One round: it proves nothing."
 QUICK = "A quick run: short windows."
@@ -28,7 +29,7 @@ def sentence(run: Run, summary: Summary) -> str:
 def _comparison(summary: Summary) -> str:
     """The strategy with the highest ratio in detail, then the ratios of the others."""
     compared = _compared(summary)
-    if summary.focus and summary.focus[0].kind == "open":
+    if summary.focus and summary.focus[0].at_due_times:
         return _open_comparison(summary)
     if not compared or summary.baseline is None:
         return "There is nothing to compare: fewer than two strategies have valid trials in one round."
@@ -46,17 +47,21 @@ def _comparison(summary: Summary) -> str:
 
 
 def _open_comparison(summary: Summary) -> str:
-    """Each strategy's p99 at the highest rate, in the first case: all were offered the same requests."""
+    """Each strategy's p99 at the highest rate, in the first case, and the rate where each has its own."""
     case = summary.focus[0]
     rows = [summary.rows[name, case] for name in summary.strategies if (name, case) in summary.rows]
     tails = [
-        f"{row.strategy} {text.number(p99.centre)} ms"
+        f"{row.strategy} {text.number(p99.centre)} ms{_at_its_rate(row)}"
         for row in rows
         if (p99 := row.estimates["p99"]) is not None
     ]
     if not tails:
         return f"At {case.load} there is no p99: too few right answers."
     return f"At {case.load} {_payloads(summary, case)}, p99 is {text.listing(tails)}."
+
+
+def _at_its_rate(row: Row) -> str:
+    return "" if row.case.same_for_all else f" at its {text.number(row.offered_rps)} requests/s"
 
 
 def _compared(summary: Summary) -> dict[str, list[Row]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.errors import BenchError, UsageError
 from bench.model import Run
 from bench.report import text
-from bench.report.markdown import machine_line
+from bench.report.machine import machine_line
 from bench.report.sentence import sentence
 from bench.report.summary import Row, Summary, startup_s, summarise
 from bench.report.text import table

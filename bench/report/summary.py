@@ -4,15 +4,14 @@ Invalid trials are left out of every figure and counted; a figure that is missin
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from bench import statistics
 from bench.model import Run, StrategyResult, Trial
+from bench.report.cases import KIND_ORDER, Case, case_key, case_of
 from bench.statistics import Comparison, Estimate
 
 BASELINE = "torch"
-CLASS_ORDER = {"small": 0, "seed": 1}
 # the parts of a bare loop that are run alone
 PARTS = ("prepare", "infer")
 
@@ -33,6 +32,7 @@ METRICS: dict[str, Metric] = {
         Metric("p50", lambda t: t.latency_ms.p50, statistics.median),
         Metric("p95", lambda t: t.latency_ms.p95, statistics.median),
         Metric("p99", lambda t: t.latency_ms.p99, statistics.median),
+        Metric("service_p99", lambda t: t.service_ms.p99 if t.service_ms else None, statistics.median),
         Metric("cpu", lambda t: t.cpu_ms_per_request, statistics.geometric_mean),
         Metric("memory", lambda t: t.peak_memory_bytes, statistics.median),
         Metric(
@@ -48,20 +48,6 @@ METRICS: dict[str, Metric] = {
 }
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Case:
-    """What was offered: a class of payloads in one encoding under one load.
-
-    `kind` ("closed", "open") and `size` (clients, or requests/s) are what the load's name says.
-    """
-
-    payload_class: str
-    encoding: str
-    load: str
-    kind: str = field(default="closed", compare=False)
-    size: float = field(default=0.0, compare=False)
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """One strategy in one case: its estimates by metric name, counts over all its trials, and ratios.
@@ -69,7 +55,8 @@ class Row:
     `stages` holds the mean ms of each stage that the service itself timed; `loop_parts` the images/s of its
     loop's parts. `refused` is None where no load was open.
     `rounds` holds each metric's value by round; `to_baseline` is the ratio of throughput to the baseline
-    strategy, `to_loop` that to the strategy's own in-process loop.
+    strategy, None under a share of capacity, where each strategy has a rate of its own; `to_loop` that to the
+    strategy's own in-process loop. `offered_rps` is None where the load was closed.
     """
 
     strategy: str
@@ -85,6 +72,7 @@ class Row:
     loop: Estimate | None
     to_loop: Estimate | None
     refused: int | None
+    offered_rps: float | None
     stages: Mapping[str, Estimate]
     loop_parts: Mapping[str, Estimate]
 
@@ -113,8 +101,8 @@ class Summary:
     @property
     def focus(self) -> tuple[Case, ...]:
         """The cases that stand for the run: of its largest closed load, else of its largest open one."""
-        largest = max(((case.kind == "closed", case.size) for case in self.cases), default=None)
-        return tuple(case for case in self.cases if (case.kind == "closed", case.size) == largest)
+        largest = max(map(_weight, self.cases), default=None)
+        return tuple(case for case in self.cases if _weight(case) == largest)
 
     def payload_label(self, case: Case) -> str:
         """The payload class, and the encoding where it differs within the run."""
@@ -130,7 +118,7 @@ class Summary:
 def summarise(run: Run) -> Summary:
     """Sum a run up; strategies keep the order in which the run lists them."""
     strategies = tuple(dict.fromkeys([*run.strategies, *(trial.strategy for trial in run.trials)]))
-    cases = tuple(sorted({case_of(trial) for trial in run.trials}, key=_case_key))
+    cases = tuple(sorted({case_of(trial) for trial in run.trials}, key=case_key))
     groups = {(name, case): _group(run.trials, name, case) for name in strategies for case in cases}
     throughput = {key: _by_round(group, METRICS["throughput"]) for key, group in groups.items()}
     baseline = _baseline(strategies, cases, throughput)
@@ -160,37 +148,14 @@ def startup_s(result: StrategyResult) -> Estimate | None:
     return statistics.median(result.startup.first_correct_answer_s) if result.startup else None
 
 
-def case_of(trial: Trial) -> Case:
-    """The case that a trial belongs to."""
-    kind, size = load_size(trial.load)
-    return Case(trial.payload_class, trial.encoding, load_label(trial.load), kind, size)
-
-
-def load_size(load: Mapping[str, Any]) -> tuple[str, float]:
-    """The kind of a load, and its clients or requests/s."""
-    if load.get("clients") is not None:
-        return "closed", float(load["clients"])
-    return "open", float(load.get("rate_per_s") or 0.0)
-
-
 def stage_ms(trial: Trial, stage: str) -> float | None:
     """The mean time of one stage in the trial's window, as the service timed it."""
     found = trial.server.stages.get(stage) if trial.server else None
     return found.mean_ms if found else None
 
 
-def load_label(load: Mapping[str, Any]) -> str:
-    """How load was offered, in words: `50 clients`, `200 requests/s`."""
-    if load.get("clients") is not None:
-        return "1 client" if load["clients"] == 1 else f"{load['clients']} clients"
-    if load.get("rate_per_s") is not None:
-        return f"{load['rate_per_s']:g} requests/s"
-    return str(load.get("kind", "unknown load"))
-
-
-def _case_key(case: Case) -> tuple[int, str, str, str, float, Case]:
-    place = CLASS_ORDER.get(case.payload_class, len(CLASS_ORDER))
-    return place, case.payload_class, case.encoding, case.kind, case.size, case
+def _weight(case: Case) -> tuple[int, float, bool]:
+    return -KIND_ORDER.index(case.kind), case.size, not case.even
 
 
 def _group(trials: Iterable[Trial], strategy: str, case: Case) -> list[Trial]:
@@ -234,15 +199,27 @@ def _row(run: Run, name: str, case: Case, trials: Sequence[Trial], baseline: Map
         requests=sum(trial.requests for trial in trials),
         errors=sum(trial.errors for trial in trials),
         wrong_answers=sum(trial.wrong_answers for trial in trials),
-        to_baseline=statistics.paired_ratio(baseline, rounds["throughput"]),
+        to_baseline=_to_baseline(baseline, rounds["throughput"]) if case.same_for_all else None,
         loop=statistics.geometric_mean(loop),
         to_loop=statistics.unpaired_ratio(loop, list(rounds["throughput"].values())),
         refused=sum(refused) if refused else None,
+        offered_rps=_offered_rps(trials),
         stages=_stages(trials),
         loop_parts={
             part: found for part in PARTS if (found := _loop_part(run, name, case, part)) is not None
         },
     )
+
+
+def _to_baseline(baseline: Mapping[int, float], ours: Mapping[int, float]) -> Comparison | None:
+    # without the bootstrap, whose import takes a second that the terminal's table should not wait for
+    return statistics.paired_ratio(baseline, ours, bootstrap=False)
+
+
+def _offered_rps(trials: Sequence[Trial]) -> float | None:
+    """The rate at which requests came due, the mean over trials."""
+    rates = [float(rate) for trial in trials if (rate := trial.load.get("rate_per_s")) is not None]
+    return sum(rates) / len(rates) if rates else None
 
 
 def _stages(trials: Sequence[Trial]) -> dict[str, Estimate]:

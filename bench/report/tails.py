@@ -1,22 +1,17 @@
-"""Latency curves from a run's raw samples: each percentile as far as the number of samples supports it."""
+"""Latency curves from a run's response times: each percentile as far as the number of samples supports it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bench import statistics
-from bench.model import Run, Trial
-from bench.report.summary import Case, case_of
+from bench.report.cases import Case
+from bench.report.material import Floats, Latencies
 
 POINTS = 80
 FIRST = 0.1
 READ_MOST = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +26,10 @@ class Curve:
     rounds: int
 
 
-def curves(run: Run, folder: Path) -> dict[tuple[str, Case], Curve]:
-    """A curve for each strategy and case with samples enough; without invalid trials and missing files."""
-    groups: dict[tuple[str, Case], list[Floats]] = {}
-    for trial in run.trials:
-        path = folder / trial.samples if trial.valid and trial.samples else None
-        if path is not None and path.is_file():
-            groups.setdefault((trial.strategy, case_of(trial)), []).append(read_latency_ms(path, trial))
-    found = {key: curve(rounds) for key, rounds in groups.items()}
+def curves(latencies: Latencies) -> dict[tuple[str, Case], Curve]:
+    """A curve for each strategy and case with samples enough."""
+    found = {key: curve(rounds) for key, rounds in latencies.items()}
     return {key: value for key, value in found.items() if value is not None}
-
-
-def read_latency_ms(path: Path, trial: Trial) -> Floats:
-    """The response times in ms, due to done, of the requests rightly answered within the window."""
-    start_ns = int(trial.warmup_s * 1e9)
-    end_ns = start_ns + int(trial.window_s * 1e9)
-    samples = pq.read_table(path, columns=["due_ns", "done_ns", "outcome"])
-    done = samples["done_ns"]
-    inside = pc.and_(pc.greater_equal(done, start_ns), pc.less(done, end_ns))
-    kept = samples.filter(pc.and_(inside, pc.equal(samples["outcome"], "ok")))
-    latency_ns = kept["done_ns"].to_numpy() - kept["due_ns"].to_numpy()
-    return np.asarray(latency_ns, dtype=np.float64) / 1e6
 
 
 def curve(rounds: Iterable[Floats]) -> Curve | None:

@@ -52,6 +52,34 @@ def percent(value: float | None) -> str:
     return MISSING if value is None else f"{100 * value:.1f}%"
 
 
+def span(value: tuple[float, float] | None) -> str:
+    """An interval of a ratio on its own, to two decimals."""
+    return MISSING if value is None else f"{value[0]:.2f}{DASH}{value[1]:.2f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p to two digits, and no smaller than it can mean something."""
+    if value is None:
+        return MISSING
+    return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def objective(quantile: float, bound_ms: float) -> str:
+    """A service objective: `p99 ≤ 100 ms`."""
+    return f"p{100 * quantile:g} \N{LESS-THAN OR EQUAL TO} {bound_ms:g} ms"
+
+
+def money(value: Estimate | None) -> str:
+    """A price to three digits, however small, and its interval where there is one."""
+    if value is None:
+        return MISSING
+    ends = [] if value.low is None or value.high is None else [value.low, value.high]
+    centre, *written = (
+        f"{amount:.3g}" if amount < 100 else spaced(amount) for amount in (value.centre, *ends)
+    )
+    return f"{centre} ({DASH.join(written)})" if written else centre
+
+
 def mebibytes(value: float | None) -> str:
     """A size in MiB."""
     return MISSING if value is None else f"{number(value / MIB)} MiB"

@@ -101,12 +101,12 @@ def test_without_a_closed_load_the_sentence_compares_the_tails_at_the_highest_ra
 def test_the_report_has_a_row_a_load_and_the_stages(folder: Path) -> None:
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert report.count("### ") == 2
-    assert "| load | strategy | requests/s |" in report
-    assert "| 8 clients | onnx | 1" in report
+    assert "| load | strategy | offered/s | requests/s |" in report
+    assert "| 8 clients | onnx |  | 1" in report
     refused = next(line for line in report.splitlines() if line.startswith("| 250 requests/s | torch |"))
-    assert refused.split("|")[10].strip().replace("\N{NO-BREAK SPACE}", "").isdigit()
+    assert refused.split("|")[11].strip().replace("\N{NO-BREAK SPACE}", "").isdigit()
     assert next(line for line in report.splitlines() if line.startswith("| 8 clients | onnx |")).split("|")[
-        10
+        11
     ].strip() == ("n/a")
     assert "## Where the time goes" in report
     assert "| batched | small, 64 clients | 2.10" in report

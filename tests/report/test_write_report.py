@@ -15,8 +15,9 @@ from PIL import Image
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Startup
 from bench.report import write_report
-from bench.report.plot_stacks import phase_lengths_s
-from bench.report.tails import curves, read_latency_ms
+from bench.report.material import gather, read_latency_ms
+from bench.report.plot_starts import phase_lengths_s
+from bench.report.tails import curves
 from bench.run_file import write_run
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
@@ -162,7 +163,7 @@ def test_latency_takes_right_answers_within_the_window_only(run: Run, tmp_path: 
 
 
 def test_a_curve_ends_where_its_samples_support_no_interval(run: Run, folder: Path) -> None:
-    for curve in curves(run, folder).values():
+    for curve in curves(gather(run, folder).latencies).values():
         assert curve.n * np.log(curve.quantiles[-1]) <= np.log(0.025) + 1e-6
         assert np.all(np.diff(curve.latency_ms) >= 0)
         assert not np.isnan(curve.latency_ms).any()

@@ -1,0 +1,158 @@
+"""A strategy measured against itself under two names: what can this machine tell apart?"""
+
+import textwrap
+from dataclasses import dataclass
+
+from bench import statistics
+from bench.errors import UsageError
+from bench.model import Run
+from bench.report import text
+from bench.report.compare import ALPHA, JUDGED, Compared, compared
+from bench.report.material import Material
+from bench.report.summary import Summary, summarise
+from bench.report.text import MISSING, table
+from bench.statistics.comparisons import MOST_ROUNDS
+
+WIDTH = 100
+AGAIN = " (again)"
+EFFECTS = (0.05, 0.02)
+
+NOTE = (
+    "Both names are the same strategy, so every ratio should be 1 but for noise: of 95% intervals, five in "
+    "100 miss it by chance. *Told apart from*: the least difference that so many rounds find in 80 of 100 "
+    "runs. *Rounds for*: how many would find so small a one, with this noise."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two names of one strategy."""
+
+    first: str
+    second: str
+
+
+def pair_of(run: Run) -> Pair | None:
+    """The two names under which the run measured one strategy against itself; None in any other run.
+
+    They share one title, and the run has no other strategy.
+    """
+    names = list(run.strategies)
+    if len(names) != 2 or len({result.title for result in run.strategies.values()}) != 1:
+        return None
+    first, second = sorted(names, key=lambda name: name.endswith(AGAIN))
+    return Pair(first, second)
+
+
+def aa_verdict(run: Run) -> str:
+    """What the run says of this machine, in plain text of at most 100 columns.
+
+    Raises UsageError where the run measured no strategy against itself.
+    """
+    pair = pair_of(run)
+    if pair is None:
+        raise UsageError("this run measured no strategy against itself: make one with `bench aa`")
+    summary = summarise(run)
+    found = compared(summary, pair.first)
+    lines = textwrap.wrap(_said(summary, pair, found), WIDTH)
+    for one in found:
+        lines += ["", *textwrap.wrap(_plain(summary, one), WIDTH, subsequent_indent="  ")]
+    return "\n".join(lines) + "\n"
+
+
+def section(material: Material) -> list[str]:
+    """The verdict and a row a metric; nothing in a run that measured no strategy against itself."""
+    pair = pair_of(material.run)
+    if pair is None:
+        return []
+    summary = material.summary
+    found = compared(summary, pair.first)
+    said = _said(summary, pair, found)
+    if not any(one.comparison.n > 1 for one in found):
+        return [said]
+    header = [
+        "payloads",
+        "metric",
+        f"{pair.second} to {pair.first}",
+        "1 is inside",
+        "sign-flip p",
+        "adjusted p",
+    ]
+    header += ["rounds", "told apart from", *(f"rounds for {100 * effect:g}%" for effect in EFFECTS)]
+    return [said, "", *table(header, [_cells(summary, one) for one in found], 2), "", NOTE]
+
+
+def _said(summary: Summary, pair: Pair, found: tuple[Compared, ...]) -> str:
+    """In a sentence or two: was there a difference where there is none, and how small a one would show?"""
+    judged = [one for one in found if one.comparison.n > 1]
+    if not judged:
+        return (
+            f"A/A of {pair.first}: fewer than two rounds have both names, so nothing can be said of this "
+            "machine: measure more rounds."
+        )
+    outside = sum(one.comparison.shows_difference for one in judged)
+    rounds = max(one.comparison.n for one in judged)
+    false = [one for one in judged if one.differs]
+    start = f"A/A of {pair.first} over {text.plural(rounds, 'round')}: "
+    if false:
+        where = text.listing(
+            [f"{JUDGED[one.metric].label} ({summary.case_label(one.case)})" for one in false]
+        )
+        start += f"FALSE DIFFERENCE in {where}: this machine or this method is not to be trusted as it is. "
+    else:
+        start += "no difference shown where there is none. "
+    return (
+        f"{start}{outside} of {text.plural(len(judged), '95% interval')} miss 1, where "
+        f"{text.number(ALPHA * len(judged))} would by chance. "
+        f"This machine tells apart, with {text.plural(rounds, 'round')}: {_smallest(judged)}."
+    )
+
+
+def _smallest(judged: list[Compared]) -> str:
+    """For each metric, the least difference that shows in the case that is hardest."""
+    worst: dict[str, float] = {}
+    for one in judged:
+        effect = one.comparison.minimal_detectable_effect or 0.0
+        worst[one.metric] = max(effect, worst.get(one.metric, 0.0))
+    return text.listing(
+        [f"{JUDGED[metric].label} from {text.percent(effect)} on" for metric, effect in worst.items()]
+    )
+
+
+def _plain(summary: Summary, one: Compared) -> str:
+    found = one.comparison
+    head = f"{summary.case_label(one.case)}, {JUDGED[one.metric].label}: {text.ratio(found)}"
+    if found.n < 2:
+        return f"{head}, from one round: no interval."
+    inside = "misses 1" if found.shows_difference else "holds 1"
+    needs = " and ".join(f"{_rounds(one, effect)} for {100 * effect:g}%" for effect in EFFECTS)
+    return (
+        f"{head} {inside}, p {text.p_value(found.p_value)}; tells apart differences from "
+        f"{text.percent(found.minimal_detectable_effect)} on with {text.plural(found.n, 'round')}; "
+        f"rounds needed: {needs}."
+    )
+
+
+def _cells(summary: Summary, one: Compared) -> list[str]:
+    found = one.comparison
+    effect = found.minimal_detectable_effect
+    return [
+        summary.case_label(one.case),
+        JUDGED[one.metric].label,
+        text.ratio(found),
+        MISSING if found.low is None else "no" if found.shows_difference else "yes",
+        text.p_value(found.p_value),
+        text.p_value(one.adjusted_p),
+        str(found.n),
+        MISSING if effect is None else f"±{text.percent(effect)}",
+        *(_rounds(one, effect) for effect in EFFECTS),
+    ]
+
+
+def _rounds(one: Compared, effect: float) -> str:
+    """How many rounds find so small a difference with this spread."""
+    spread = one.comparison.spread
+    if spread is None:
+        return MISSING
+    rounds = statistics.rounds_needed(spread, effect)
+    return f"over {text.spaced(rounds)}" if rounds >= MOST_ROUNDS else text.spaced(rounds)

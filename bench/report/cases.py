@@ -1,0 +1,68 @@
+"""What was offered in a trial: a class of payloads in one encoding under one load, in words and in order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.model import Trial, open_label
+
+CLASS_ORDER = {"small": 0, "seed": 1}
+# which kind of load stands for a run that has several: the one that shows capacity first
+KIND_ORDER = ("closed", "open", "share")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Case:
+    """What was offered: a class of payloads in one encoding under one load.
+
+    `kind` ("closed", "open", "share") and `size` (clients, requests/s, or the share of the strategy's own
+    capacity) are what the load's name says; `even` is whether its arrivals are.
+    """
+
+    payload_class: str
+    encoding: str
+    load: str
+    kind: str = field(default="closed", compare=False)
+    size: float = field(default=0.0, compare=False)
+    even: bool = field(default=False, compare=False)
+
+    @property
+    def at_due_times(self) -> bool:
+        """Whether requests came due by a schedule, whoever still waited."""
+        return self.kind != "closed"
+
+    @property
+    def same_for_all(self) -> bool:
+        """Whether every strategy was offered the same; under a share of capacity each has its own rate."""
+        return self.kind != "share"
+
+
+def case_of(trial: Trial) -> Case:
+    """The case that a trial belongs to."""
+    kind, size = load_size(trial.load)
+    even = trial.load.get("arrivals", "poisson") != "poisson"
+    return Case(trial.payload_class, trial.encoding, load_label(trial.load), kind, size, even)
+
+
+def load_size(load: Mapping[str, Any]) -> tuple[str, float]:
+    """The kind of a load, and its clients, its share of capacity, or its requests/s."""
+    if load.get("clients") is not None:
+        return "closed", float(load["clients"])
+    if load.get("share") is not None:
+        return "share", float(load["share"])
+    return "open", float(load.get("rate_per_s") or 0.0)
+
+
+def load_label(load: Mapping[str, Any]) -> str:
+    """How load was offered, in words: `50 clients`, `200 requests/s`, `70% of capacity`."""
+    if load.get("clients") is not None:
+        return "1 client" if load["clients"] == 1 else f"{load['clients']} clients"
+    if load.get("rate_per_s") is not None:
+        return open_label(load["rate_per_s"], load.get("share"), load.get("arrivals", "poisson"))
+    return str(load.get("kind", "unknown load"))
+
+
+def case_key(case: Case) -> tuple[object, ...]:
+    """The order in which cases are shown: by payloads, then by kind and size of the load."""
+    place = CLASS_ORDER.get(case.payload_class, len(CLASS_ORDER))
+    return place, case.payload_class, case.encoding, KIND_ORDER.index(case.kind), case.size, case.even, case

@@ -1,0 +1,131 @@
+"""What was found beside the rounds: capacities, objectives, repeated payloads, and doubts by reason."""
+
+import re
+from collections import Counter
+
+from bench.model import RepeatCheck, SloResult, Trial
+from bench.report import text
+from bench.report.material import Material
+from bench.report.text import MISSING, number, table
+
+REPEAT_MOST = 0.10
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+REASONS = (
+    "A trial that has several reasons counts under each. A reason that stands in invalid trials need not be "
+    "what voids them; one that stands in valid trials only warns."
+)
+REPEATED = (
+    "The same few images over and over against copies of which no two bodies are alike. Where repeating is "
+    f"more than {100 * REPEAT_MOST:g}% faster, something caches answers and the figures are of the cache."
+)
+CAPACITY = "The most that each answered in a closed loop before the rounds; shares of it became its rates."
+SEARCHED = (
+    "The highest rate tried at which the objective held; *goodput* counts right answers within the bound. "
+    "Each probe was one trial; a rate that is not listed was not tried."
+)
+
+
+def capacities(material: Material) -> list[str]:
+    """The capacities from which shares became rates."""
+    header = ("strategy", "payloads", "clients", "requests/s")
+    rows = [
+        [one.strategy, f"{one.payload_class}, {one.encoding}", str(one.clients), number(one.throughput_rps)]
+        for one in material.run.capacities
+    ]
+    return [*table(header, rows, 2), "", CAPACITY] if rows else []
+
+
+def repeats(material: Material) -> list[str]:
+    """Varied against repeated payloads, flagged where repeating pays."""
+    header = ("strategy", "payloads", "varied, requests/s", "repeated, requests/s", "repeated to varied", "")
+    rows = [_repeat_cells(one) for one in material.run.repeats]
+    return [*table(header, rows, 2), "", REPEATED] if rows else []
+
+
+def _repeat_cells(one: RepeatCheck) -> list[str]:
+    ratio = one.repeated_rps / one.varied_rps if one.varied_rps > 0 else None
+    return [
+        one.strategy,
+        f"{one.payload_class}, {one.encoding}",
+        number(one.varied_rps),
+        number(one.repeated_rps),
+        MISSING if ratio is None else f"{ratio:.2f}{text.TIMES}",
+        "**FLAGGED: answers may be cached**" if ratio is None or ratio > 1 + REPEAT_MOST else "",
+    ]
+
+
+def objectives(material: Material) -> list[str]:
+    """What each strategy holds of its objective; below, every rate that was tried."""
+    found = material.run.objectives
+    if not found:
+        return []
+    header = ["strategy", "payloads", "objective", "capacity, requests/s", "held up to, requests/s"]
+    header += ["of capacity", "goodput, requests/s"]
+    tried = ("strategy", "payloads", "offered/s", "round", "quantile, ms", "goodput/s", "answered/s", "held")
+    return [
+        *table(header, [_objective_cells(one) for one in found], 3),
+        "",
+        *table(tried, [cells for one in found for cells in _probes(one)], 2),
+        "",
+        SEARCHED,
+    ]
+
+
+def _objective_cells(one: SloResult) -> list[str]:
+    held, capacity = one.rate_per_s, one.capacity_rps
+    return [
+        one.strategy,
+        f"{one.payload_class}, {one.encoding}",
+        text.objective(one.quantile, one.bound_ms),
+        number(capacity),
+        "never held" if held is None else number(held),
+        text.percent(held / capacity if held is not None and capacity > 0 else None),
+        number(one.goodput_rps),
+    ]
+
+
+def _probes(one: SloResult) -> list[list[str]]:
+    return [
+        [
+            one.strategy,
+            f"{one.payload_class}, {one.encoding}",
+            number(probe.rate_per_s),
+            str(probe.round),
+            number(probe.quantile_ms),
+            number(probe.goodput_rps),
+            number(probe.throughput_rps),
+            "yes" if probe.held else f"no: {probe.why_not}" if probe.why_not else "no",
+        ]
+        for probe in sorted(one.probes, key=lambda probe: (probe.rate_per_s, probe.round))
+    ]
+
+
+def validity(material: Material) -> list[str]:
+    """How many trials may be believed, and what was held against them, by reason, where anything was."""
+    run, summary = material.run, material.summary
+    invalid, valid = Counter[str](), Counter[str]()
+    for trial in run.trials:
+        (valid if trial.valid else invalid).update({kind(reason) for reason in reasons(trial)})
+    if not invalid and not valid and not summary.missing_trials:
+        return []
+    told = f"{summary.valid_trials} of {text.plural(run.planned_trials, 'planned trial')} valid"
+    told += f", {summary.invalid_trials} invalid and left out, {summary.missing_trials} not made."
+    rows = [
+        [reason, str(invalid[reason]), str(valid[reason])]
+        for reason in sorted({*invalid, *valid}, key=lambda one: (-invalid[one], -valid[one], one))
+    ]
+    if not rows:
+        return [told]
+    return [told, "", *table(("reason", "in invalid trials", "in valid trials"), rows), "", REASONS]
+
+
+def reasons(trial: Trial) -> list[str]:
+    """All that was held against a trial, as it was written down; an invalid one has at least one reason."""
+    found = [*([trial.error] if trial.error else []), *trial.warnings]
+    return found or ([] if trial.valid else ["no reason was recorded"])
+
+
+def kind(reason: str) -> str:
+    """The reason without its figures and its remedy: `the host stole …% of the service core's time`."""
+    return NUMBER.sub("…", reason.split(":", 1)[0]).replace("|", "\\|")

@@ -1,0 +1,105 @@
+"""Every strategy against the baseline in every case and by every metric that is judged: one family."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench import statistics
+from bench.report import text
+from bench.report.cases import Case
+from bench.report.summary import Summary
+from bench.statistics import CONFIDENCE, Comparison
+
+ALPHA = 1 - CONFIDENCE
+LEAST_ROUNDS = 3
+# fewer cannot reach a two-sided sign-flip p of 5%: of 2^n patterns of signs, two are as far as all alike
+ENOUGH_ROUNDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A metric that strategies are judged by: its name, and the words for a ratio below and above 1."""
+
+    label: str
+    below: str
+    above: str
+
+
+JUDGED: dict[str, Judged] = {
+    "throughput": Judged("requests/s", "slower", "faster"),
+    "p50": Judged("p50 ms", "faster", "slower"),
+    "p99": Judged("p99 ms", "faster", "slower"),
+    "cpu": Judged("CPU-ms a request", "cheaper", "dearer"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One strategy against the baseline in one case by one metric.
+
+    `adjusted_p` is the p of the paired t-test on log ratios after Holm's correction over all comparisons of
+    the run; None where one round alone has both.
+    """
+
+    strategy: str
+    case: Case
+    metric: str
+    comparison: Comparison
+    adjusted_p: float | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether a difference is shown: by the corrected t-test, and as far as they can by the signs."""
+        sign_p = self.comparison.p_value
+        if self.adjusted_p is None or sign_p is None or self.adjusted_p > ALPHA:
+            return False
+        return sign_p <= max(ALPHA, 2.0 ** (1 - self.comparison.n))
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word, or why there is none; empty where fewer than three rounds have both."""
+        found, judged = self.comparison, JUDGED[self.metric]
+        if self.adjusted_p is None or found.n < LEAST_ROUNDS:
+            return ""
+        if self.differs:
+            word = judged.above if found.ratio > 1 else judged.below
+            return word if found.n >= ENOUGH_ROUNDS else f"{word} ({found.n} rounds)"
+        if found.shows_difference:
+            return "not told apart: does not stand among so many comparisons"
+        return f"not told apart: would need a difference of {text.percent(found.minimal_detectable_effect)}"
+
+
+def compared(
+    summary: Summary, baseline: str | None = None, *, bootstrap: bool = False
+) -> tuple[Compared, ...]:
+    """All comparisons with the baseline (the run's own unless named), in the order of cases and metrics.
+
+    Throughput is compared in closed loops alone: in an open one each answers what it is offered. A bootstrap
+    takes some milliseconds a comparison.
+    """
+    base = baseline or summary.baseline
+    found = [
+        (name, case, metric, comparison)
+        for case in summary.cases
+        for name in summary.strategies
+        if name != base
+        for metric in JUDGED
+        if (comparison := _comparison(summary, base, name, case, metric, bootstrap=bootstrap)) is not None
+    ]
+    # the signs alone cannot: at six rounds their p is 0.031 at best, which no correction leaves below 0.05
+    adjusted = statistics.holm([comparison.t_p_value for *_, comparison in found])
+    return tuple(Compared(*one, p) for one, p in zip(found, adjusted, strict=True))
+
+
+def _comparison(
+    summary: Summary, base: str | None, name: str, case: Case, metric: str, *, bootstrap: bool
+) -> Comparison | None:
+    ours, theirs = summary.rows.get((name, case)), summary.rows.get((base or "", case))
+    if ours is None or theirs is None or (metric == "throughput" and case.kind != "closed"):
+        return None
+    a, b = _above_zero(theirs.rounds[metric]), _above_zero(ours.rounds[metric])
+    return statistics.paired_ratio(a, b, bootstrap=bootstrap)
+
+
+def _above_zero(rounds: Mapping[int, float]) -> dict[int, float]:
+    """The rounds whose value has a logarithm: one without a right answer is told of as invalid."""
+    return {number: value for number, value in rounds.items() if value > 0}

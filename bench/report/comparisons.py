@@ -1,0 +1,74 @@
+"""The sections that judge: verdicts at the load that stands for the run, and every comparison."""
+
+from bench.report import text
+from bench.report.cases import Case
+from bench.report.compare import ENOUGH_ROUNDS, JUDGED, Compared, compared
+from bench.report.material import Material
+from bench.report.summary import Summary
+from bench.report.text import MISSING, table
+
+NOTE = (
+    "Ratios to the baseline, paired by round, with 95% intervals. *Bootstrap* cross-checks the interval's "
+    "shape, not its width, which at few rounds is some 0.7 of it: where it leans far to one side, one round "
+    "carries the result. *Sign-flip p* asks how often flipping rounds at random would give as much; n rounds "
+    "cannot give less than 2/2^n. *Adjusted p* is the paired t-test's after Holm's correction over this "
+    f"whole table. A verdict takes both at or below 0.05; from fewer than {ENOUGH_ROUNDS} rounds, which "
+    "cannot give such a sign-flip p, it takes all rounds on one side and names their number. *Detectable "
+    "from*: the least difference that so many rounds find in 80 of 100 runs."
+)
+OWN_RATE = (
+    "Under a share of capacity each strategy has a rate of its own: its latency there is compared, its "
+    "throughput is not."
+)
+
+
+def verdicts(material: Material) -> list[str]:
+    """One line a strategy and case at the load that stands for the run; nothing for one round."""
+    summary = material.summary
+    if summary.one_round:
+        return []
+    found = [one for one in compared(summary) if one.case in summary.focus and one.word]
+    groups = dict.fromkeys((one.strategy, one.case) for one in found)
+    return [
+        f"- **{name}** against {summary.baseline}, {_where(summary, case)}: "
+        + "; ".join(_clause(one) for one in found if (one.strategy, one.case) == (name, case))
+        for name, case in groups
+    ]
+
+
+def _where(summary: Summary, case: Case) -> str:
+    payloads = f"{summary.payload_label(case)} payloads"
+    return f"{payloads}, {case.load}" if summary.several_loads else payloads
+
+
+def _clause(one: Compared) -> str:
+    return f"{JUDGED[one.metric].label} {text.ratio(one.comparison)} *{one.word}*"
+
+
+def comparisons(material: Material) -> list[str]:
+    """Every comparison of the run; nothing for one round or one strategy."""
+    summary = material.summary
+    found = [] if summary.one_round else compared(summary, bootstrap=True)
+    if not found:
+        return []
+    header = ["strategy", "payloads", "metric", "verdict", f"ratio to {summary.baseline}", "bootstrap"]
+    header += ["sign-flip p", "adjusted p", "detectable from", "rounds"]
+    lines = [*table(header, [_cells(summary, one) for one in found], 4), "", NOTE]
+    return [*lines, "", OWN_RATE] if any(not one.case.same_for_all for one in found) else lines
+
+
+def _cells(summary: Summary, one: Compared) -> list[str]:
+    found = one.comparison
+    effect = found.minimal_detectable_effect
+    return [
+        one.strategy,
+        summary.case_label(one.case),
+        JUDGED[one.metric].label,
+        one.word or MISSING,
+        text.ratio(found),
+        text.span(found.bootstrap),
+        text.p_value(found.p_value),
+        text.p_value(one.adjusted_p),
+        MISSING if effect is None else f"±{text.percent(effect)}",
+        str(found.n),
+    ]

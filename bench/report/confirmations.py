@@ -1,0 +1,81 @@
+"""What the raw samples bear out of the tail: a bound on p99 at 99% confidence, or how many more it takes."""
+
+import numpy as np
+
+from bench import statistics
+from bench.model import SloResult
+from bench.report import text
+from bench.report.material import Floats, Material
+from bench.report.summary import Row
+from bench.report.text import table
+
+QUANTILE = CONFIDENCE = 0.99
+
+NOTE = (
+    "Right answers of all valid rounds together. The confidence is for independent requests; those of one "
+    "trial are not, as a queue or a stall touches many at once: take the bound for the least that is to be "
+    "doubted, and the span of the rounds in the picture beside it."
+)
+GOODPUT = (
+    "*Goodput* counts the right answers within the objective's bound a second; refused requests are in "
+    "neither figure."
+)
+
+
+def tails(material: Material) -> list[str]:
+    """A row a strategy and case that has samples, with goodput where the run knows an objective's bound."""
+    summary, latencies = material.summary, material.latencies
+    known = [row for row in summary.rows.values() if (row.strategy, row.case) in latencies]
+    if not known:
+        return []
+    with_bound = any(_objective(material, row) is not None for row in known)
+    header = ["strategy", "payloads", "right answers", "p99 at 99% confidence"]
+    header += ["objective", "holds at 99% confidence", "goodput, requests/s"] if with_bound else []
+    rows = []
+    for row in known:
+        pooled = np.sort(np.concatenate(latencies[row.strategy, row.case]))
+        cells = [row.strategy, summary.case_label(row.case), text.spaced(len(pooled)), _bound(pooled)]
+        rows.append(cells + (_against(material, row, pooled) if with_bound else []))
+    lines = [*table(header, rows, 2), "", NOTE]
+    return [*lines[:-1], f"{NOTE} {GOODPUT}"] if with_bound else lines
+
+
+def _bound(pooled: Floats) -> str:
+    """`≤ 45.2 ms`, or how many more requests it takes to say anything."""
+    bound = statistics.tail_bound(pooled, QUANTILE, CONFIDENCE)
+    if bound is not None:
+        return f"≤ {text.number(bound)} ms"
+    return (
+        f"needs {text.spaced(statistics.confirm_tail(len(pooled), 0, QUANTILE, CONFIDENCE).needs_more)} more"
+    )
+
+
+def _against(material: Material, row: Row, pooled: Floats) -> list[str]:
+    objective = _objective(material, row)
+    if objective is None:
+        return ["", "", ""]
+    within = int(np.searchsorted(pooled, objective.bound_ms, side="right"))
+    goodput = within / material.windows_s[row.strategy, row.case]
+    held = _held(len(pooled), len(pooled) - within, objective.quantile)
+    return [text.objective(objective.quantile, objective.bound_ms), held, text.number(goodput)]
+
+
+def _held(n: int, over: int, quantile: float) -> str:
+    """Whether the samples confirm the bound; where too many are over it, more of them will not."""
+    found = statistics.confirm_tail(n, over, quantile, CONFIDENCE)
+    if found.confirmed:
+        return "yes"
+    if over > (1 - quantile) * n:
+        return f"no: {text.percent(over / n)} are over"
+    return f"needs {text.spaced(found.needs_more)} more, all within"
+
+
+def _objective(material: Material, row: Row) -> SloResult | None:
+    """The objective of the row's strategy and payloads; a closed loop, which keeps it full, has none."""
+    if not row.case.at_due_times:
+        return None
+    wanted = (row.strategy, row.case.payload_class, row.case.encoding)
+    found = (
+        one for one in material.run.objectives if (one.strategy, one.payload_class, one.encoding) == wanted
+    )
+    return next(found, None)

@@ -1,0 +1,38 @@
+"""Every run in results/ is still reported, whatever schema wrote it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench.report import terminal_summary, write_report
+from bench.report.splice import main
+from bench.run_file import read_run
+
+ROOT = Path(__file__).parents[2]
+RUNS = sorted(path.parent for path in (ROOT / "results").glob("*/run.json"))
+
+
+def test_there_are_committed_runs() -> None:
+    assert RUNS
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=[folder.name for folder in RUNS])
+def test_a_committed_run_is_reported_with_its_tables_and_pictures(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / folder.name
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("plots", "report.md"))
+    written = write_report(copy)
+    report = (copy / "report.md").read_text(encoding="utf-8")
+    assert "## Throughput and latency" in report
+    assert {path.stem for path in written if path.suffix == ".png"} >= {"throughput", "startup", "image_size"}
+    lines = terminal_summary(read_run(copy)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert len(lines) <= 40
+
+
+def test_the_readme_is_what_its_run_says() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (reference,) = [
+        line.split(":=")[1].strip() for line in makefile.splitlines() if line.startswith("REFERENCE")
+    ]
+    assert main([str(ROOT / "README.md"), str(ROOT / reference), "--check"]) == 0

@@ -1,0 +1,154 @@
+"""How long `bench report` takes on a run of many samples, and how much memory: prints seconds and the peak.
+
+python tools/report_speed.py [--samples 1000000] [--rounds 6] [--folder FOLDER]
+
+It makes a run of three strategies under a closed, two open and one share load (72 trials in six rounds), with
+samples as a driver writes them, then reports it in a process of its own. Seconds are from start to end, with
+the interpreter's imports, and beside them the CPU time, which a busy machine does not stretch as much; the
+peak is the resident memory that the process had at most. With --folder the run is kept there.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MAKE = "--make-only"
+CAPACITIES_RPS = {"torch": 100.0, "onnx": 230.0, "batched": 140.0}
+LOADS: tuple[dict[str, Any], ...] = (
+    {"kind": "closed", "clients": 50},
+    {"kind": "open", "rate_per_s": 40.0, "arrivals": "poisson"},
+    {"kind": "open", "rate_per_s": 80.0, "arrivals": "poisson"},
+    {"kind": "open", "share": 0.7, "arrivals": "poisson"},
+)
+WARMUP_S, WINDOW_S = 5.0, 30.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make a run, report it, and print how long that took and how much memory."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--samples", type=int, default=1_000_000, help="samples in all")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--folder", type=Path, help="where to keep the run; must not exist")
+    parser.add_argument(MAKE, action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.make_only:
+        make_run(options.folder, options.samples, options.rounds)
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.folder or Path(scratch) / "run"
+        # made elsewhere: a child's peak begins with its parent's
+        made = [__file__, MAKE, "--folder", str(folder), "--samples", str(options.samples)]
+        command = [sys.executable, *made, "--rounds", str(options.rounds)]
+        subprocess.run(command, check=True)  # noqa: S603 - this very file
+        seconds, cpu_s, peak_mib = report(folder)
+    print(f"{options.samples} samples: {seconds:.2f} s, {cpu_s:.2f} s of CPU, {peak_mib:.0f} MiB at most")
+    return 0
+
+
+def report(folder: Path) -> tuple[float, float, float]:
+    """Report the run in a process of its own; returns its seconds, its CPU seconds and its peak in MiB."""
+    began_s = time.perf_counter()
+    command = [sys.executable, "-m", "bench", "report", str(folder.resolve())]
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - began_s
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"bench report failed with exit code {child.returncode}")
+    unit = 1024 if sys.platform != "darwin" else 1  # macOS counts bytes, Linux KiB
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1024**2
+
+
+def make_run(folder: Path, samples: int, rounds: int) -> None:
+    """Write a run whose trials share so many samples evenly."""
+    sys.path.insert(0, str(ROOT))  # run as a program, a folder's own files come first
+    from bench.model import SCHEMA_VERSION, Run, StrategyResult
+    from bench.run_file import write_run
+
+    (folder / "samples").mkdir(parents=True)
+    each = max(1, samples // (rounds * len(CAPACITIES_RPS) * len(LOADS)))
+    trials = tuple(_trials(folder, each, rounds))
+    run = Run(
+        schema_version=SCHEMA_VERSION,
+        created="2026-01-02T03:04:05+00:00",
+        command="python tools/report_speed.py",
+        runtime="process",
+        quick=False,
+        planned_trials=len(trials),
+        environment={"cpu_model": "synthetic", "cores": 2, "service_cores": "1", "driver_cores": "0"},
+        ceilings=(),
+        strategies={name: StrategyResult(name.capitalize(), None, None) for name in CAPACITIES_RPS},
+        trials=trials,
+        price_per_core_hour=0.04,
+    )
+    write_run(run, folder)
+
+
+def _trials(folder: Path, each: int, rounds: int) -> Iterator[Any]:
+    """Each trial, once its samples are written."""
+    from bench.load.samples import write_parquet
+    from bench.model import LatencyMs, Trial
+
+    for number in range(1, rounds + 1):
+        for name, capacity in CAPACITIES_RPS.items():
+            for place, load in enumerate(LOADS):
+                if "share" in load:
+                    load = {**load, "rate_per_s": load["share"] * capacity}
+                columns, (p50, p95, p99) = _samples(each, [number, place, round(capacity)])
+                file = f"samples/{name}-{place}-{number}.parquet"
+                write_parquet(columns, folder / file, strategy=name, round_=number, payload_class="small")
+                rate = load.get("rate_per_s", capacity) * (1 + 0.01 * (number % 3))
+                yield Trial(
+                    strategy=name,
+                    round=number,
+                    payload_class="small",
+                    encoding="json",
+                    load=load,
+                    window_s=WINDOW_S,
+                    warmup_s=WARMUP_S,
+                    requests=each,
+                    ok=each,
+                    errors=0,
+                    wrong_answers=0,
+                    throughput_rps=rate,
+                    latency_ms=LatencyMs(p50, p95, p99),
+                    cpu_ms_per_request=1000 / capacity,
+                    peak_memory_bytes=300 * 1024**2,
+                    driver_cpu_ms_per_request=0.3,
+                    warnings=(),
+                    valid=True,
+                    samples=file,
+                )
+
+
+def _samples(count: int, seed: list[int]) -> tuple[Any, list[float]]:
+    """Log-normal response times over warm-up and window, and their p50, p95 and p99 in ms."""
+    import numpy as np
+
+    from bench.load.samples import Samples
+
+    rng = np.random.default_rng(seed)
+    took = (20e6 * rng.lognormal(0, 0.4, count)).astype(np.int64)
+    done = np.sort(rng.uniform(0, (WARMUP_S + WINDOW_S) * 1e9, count)).astype(np.int64)
+    zeros = np.zeros(count, dtype=np.int64)
+    samples = Samples(
+        due_ns=done - took,
+        sent_ns=done - took + rng.integers(0, 200_000, count),
+        done_ns=done,
+        bytes=zeros + 300,
+        status=zeros + 200,
+        payload=rng.integers(0, 40, count),
+        outcome=zeros,
+    )
+    return samples, [float(value) / 1e6 for value in np.quantile(took, (0.5, 0.95, 0.99))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
