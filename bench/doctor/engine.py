@@ -1,0 +1,87 @@
+"""The Docker engine: does it answer, and does it run on this host?"""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.doctor.finding import Finding, finding, unread
+
+ANSWER_TIMEOUT_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What the engine says of itself; None where it does not tell."""
+
+    version: str | None
+    storage: str | None
+    cgroup_version: str | None
+    cores: int | None
+    kernel: str | None
+    root: str | None
+    """Where it keeps its images, on its own host. Not for show."""
+
+
+def connect() -> Any | None:
+    """The engine's client, None where no engine answers."""
+    import docker
+
+    try:
+        client = docker.from_env(timeout=ANSWER_TIMEOUT_S)
+        client.ping()
+    except docker.errors.DockerException:
+        return None
+    return client
+
+
+def read_engine(client: Any) -> EngineFacts:
+    """Ask the engine what it is."""
+    return engine_facts(client.info())
+
+
+def engine_facts(info: Mapping[str, Any]) -> EngineFacts:
+    """The facts in the engine's own account."""
+    return EngineFacts(
+        version=info.get("ServerVersion"),
+        storage=info.get("Driver"),
+        cgroup_version=info.get("CgroupVersion"),
+        cores=info.get("NCPU"),
+        kernel=info.get("KernelVersion"),
+        root=info.get("DockerRootDir"),
+    )
+
+
+def judge_engine(
+    facts: EngineFacts | None, our_cores: int | None = None, our_kernel: str | None = None
+) -> tuple[Finding, ...]:
+    """The findings `engine` and `engine host`; our cores and kernel are this machine's unless given."""
+    if facts is None:
+        remedy = "start it; or take local processes with --runtime process, without image sizes"
+        return (
+            Finding("engine", "doubtful", "no Docker engine answers: containers cannot be measured", remedy),
+            unread("engine host", "no engine answers"),
+        )
+    told = (
+        f"Docker {facts.version or '?'}, {facts.storage or '?'} store, cgroup v{facts.cgroup_version or '?'}"
+    )
+    cores = os.cpu_count() if our_cores is None else our_cores
+    kernel = platform.release() if our_kernel is None else our_kernel
+    return Finding("engine", "good", told), _host(facts, cores, kernel)
+
+
+def _host(facts: EngineFacts, cores: int | None, kernel: str) -> Finding:
+    name = "engine host"
+    if facts.cores is None or facts.kernel is None:
+        return unread(name, "the engine tells neither its cores nor its kernel")
+    remedy = "measure on a Linux host whose engine runs beside the harness"
+    if facts.kernel != kernel:
+        what = f"the engine runs elsewhere or in a virtual machine of its own, with {facts.cores} cores"
+        return Finding(
+            name, "doubtful", f"{what}: which cores it shares with the driver is not known", remedy
+        )
+    if facts.cores != cores:
+        what = f"the engine has {facts.cores} cores and this system {cores}: one of the two is confined"
+        return Finding(name, "doubtful", what, "give both the same cores")
+    return finding(name, "good", f"runs on this host, with the same {cores} cores", remedy)
