@@ -45,6 +45,9 @@ ALLOWED: dict[str, set[str]] = {
     "bench.measure": {
         f"bench.{name}" for name in ("model", "errors", "cores", "run_file", "load", "statistics")
     },
+    "bench.doctor": {
+        f"bench.{name}" for name in ("model", "errors", "cores", "statistics", "load", "measure")
+    },
     "bench.report": {"bench.model", "bench.errors", "bench.run_file", "bench.statistics"},
 }
 WITHOUT_TORCH = ["modelkit/publish.py", "modelkit/check.py", "modelkit/optimise.py", "modelkit/decode.py"]

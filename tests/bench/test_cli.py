@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.verbs import public_command
+from bench.verbs.settings import public_command
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 HEAVY = (
@@ -37,7 +37,7 @@ def test_the_package_and_its_help_import_nothing_heavy(statement: str) -> None:
     assert done.stdout.strip() == ""
 
 
-@pytest.mark.parametrize("verb", ["run", "plan", "report", "ceiling"])
+@pytest.mark.parametrize("verb", ["run", "plan", "slo", "aa", "report", "ceiling", "doctor", "worker"])
 def test_every_verb_has_help(bench: Bench, verb: str) -> None:
     done = bench(verb, "--help")
     assert done.returncode == 0
@@ -147,7 +147,7 @@ def test_a_full_disk_is_one_line_and_code_1(
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("bench.verbs.run", full)
+    monkeypatch.setattr("bench.verbs.run.run", full)
     assert main(["run"]) == 1
     assert "the disk is full: free some space" in capsys.readouterr().err
 
@@ -157,6 +157,30 @@ def test_an_encoding_that_a_strategy_does_not_take_is_a_usage_error(bench: Bench
     (project / "compose.yaml").write_text(text.replace("json,raw", "json", 1))
     one_line(bench("plan", "--root", project, "--encoding", "raw"), 2, "fast takes json and not raw")
     assert bench("plan", "--root", project, "--encoding", "raw", "--strategies", "slow").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "one of the arguments"),
+        (("--p99", "100"), "100 is no time"),
+        (("--p99", "0ms"), "0ms is no time"),
+        (("--p99", "1s", "--p95", "1s"), "not allowed with"),
+    ],
+)
+def test_an_objective_is_one_quantile_and_a_time(bench: Bench, options: tuple[str, ...], told: str) -> None:
+    done = bench("slo", *options)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_workers_elsewhere_must_be_told_where_this_host_is(bench: Bench, project: Path) -> None:
+    one_line(bench("run", "--root", project, "--remote-workers", "1"), 2, "--listen HOST")
+
+
+def test_a_run_goes_on_only_with_the_options_that_it_had(bench: Bench, tmp_path: Path) -> None:
+    one_line(bench("run", "--resume", tmp_path, "--rounds", "3"), 2, "leave out --rounds")
+    one_line(bench("run", "--resume", tmp_path), 2, "no run.json")
 
 
 def test_an_option_must_be_written_out(bench: Bench, project: Path) -> None:

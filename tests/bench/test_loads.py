@@ -22,8 +22,7 @@ def plan(loads: tuple[Load, ...] = LOADS, startups: int = 10) -> SessionPlan:
             Strategy(name, name, name, 8080, "/predict/", "/ready", ("json",), ("loop",))
             for name in ("onnx", "torch")
         ),
-        payloads={"seed": (body,), "small": (body,)},
-        encoding="json",
+        payloads={("seed", "json"): (body,), ("small", "json"): (body,)},
         loads=loads,
         rounds=2,
         startups=startups,
@@ -71,8 +70,8 @@ def test_the_settings_name_clients_and_rates() -> None:
 
 
 def test_the_ceiling_is_measured_with_the_largest_closed_load() -> None:
-    assert plan().ceiling_load(0.3, 5.0) == ClosedLoad(64, 0.3, 5.0)
-    assert plan(LOADS[2:]).ceiling_load(0.3, 5.0).clients == 50
+    assert plan().closed_load(0.3, 5.0) == ClosedLoad(64, 0.3, 5.0)
+    assert plan(LOADS[2:]).closed_load(0.3, 5.0).clients == 50
 
 
 @pytest.mark.parametrize(
@@ -81,6 +80,11 @@ def test_the_ceiling_is_measured_with_the_largest_closed_load() -> None:
         (("--concurrency", "1,8,8"), {"at 1 client", "at 8 clients"}),
         (("--rate", "12.5,100"), {"at 12.5 requests/s", "at 100 requests/s"}),
         (("--rate", "20", "--concurrency", "4"), {"at 20 requests/s", "at 4 clients"}),
+        (("--load", "50%,90%"), {"at 50% of capacity", "at 90% of capacity"}),
+        (
+            ("--rate", "20", "--load", "70%", "--arrivals", "constant"),
+            {"at 20 requests/s, evenly", "at 70% of capacity, evenly"},
+        ),
     ],
 )
 def test_loads_are_those_asked_for(
@@ -95,7 +99,20 @@ def test_loads_are_those_asked_for(
 
 @pytest.mark.parametrize(
     "options",
-    [("--rate", "0"), ("--rate", "x"), ("--rate", "nan"), ("--rate", "1e9"), ("--concurrency", "1,,x")],
+    [
+        ("--rate", "0"),
+        ("--rate", "x"),
+        ("--rate", "nan"),
+        ("--rate", "1e9"),
+        ("--concurrency", "1,,x"),
+        ("--load", "50"),
+        ("--load", "0%"),
+        ("--load", "300%"),
+        ("--arrivals", "bursts"),
+        ("--max-errors", "1"),
+        ("--workers", "0"),
+        ("--price", "free"),
+    ],
 )
 def test_loads_that_make_no_sense_are_usage_errors(bench: Bench, options: tuple[str, ...]) -> None:
     assert bench("plan", *options).returncode == 2

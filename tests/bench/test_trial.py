@@ -35,7 +35,7 @@ def driven() -> Driven:
     due = np.sort((starts[:, None] + np.arange(10, dtype=np.int64) * 5_000_000).ravel())
     zeros = np.zeros(len(due), dtype=np.int64)
     samples = Samples(due, due, due + 50_000_000, zeros, zeros + 200, zeros, zeros.copy())
-    return Driven(samples, DriveSummary(len(due), 2000, 0.4))
+    return Driven(samples, DriveSummary(len(due), 2000, 0.4, window_begin_s=2.0))
 
 
 def readings(**changes: Any) -> Readings:

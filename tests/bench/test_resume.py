@@ -1,0 +1,119 @@
+"""A run that was cut short goes on: nothing that was measured is lost or made twice."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Bench = Callable[..., "subprocess.CompletedProcess[str]"]
+REPOSITORY = Path(__file__).parents[2]
+OPTIONS = (
+    *("--runtime", "process", "--quick", "--rounds", "3", "--concurrency", "4", "--payloads", "small"),
+    *("--warmup-s", "0.3", "--warmup-most-s", "0.6", "--window-s", "1", "--startups", "5"),
+    *("--warm-startups", "1", "--loop-seconds", "0.2"),
+)
+
+
+def committed(project: Path) -> Path:
+    """The project as a clean checkout, which a run needs to be able to go on."""
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=x", "-c", "user.email=x@example.invalid", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", *words], cwd=project, check=True)
+    return project
+
+
+def start(project: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "--root", project, *OPTIONS],
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def found(project: Path) -> dict[str, Any]:
+    (folder,) = (project / "results").iterdir()
+    told: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return told
+
+
+def wait_for_trials(project: Path, count: int) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        files = list((project / "results").glob("*/run.json"))
+        if files and len(json.loads(files[0].read_text())["trials"]) >= count:
+            return
+        time.sleep(0.05)
+    pytest.fail("the trials were not made in time")
+
+
+def end_helpers(project: Path) -> None:
+    """What a harness that is killed leaves running: the stub and its helper, by their folder."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (entry / "cwd").resolve() == project.resolve():
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_goes_on_where_it_was_cut(bench: Bench, project: Path, how: signal.Signals) -> None:
+    committed(project)
+    first = start(project)
+    wait_for_trials(project, 2)
+    time.sleep(0.7)  # somewhere in the next trial
+    first.send_signal(how)
+    first.wait(timeout=60)
+    end_helpers(project)
+    before = found(project)
+    (folder,) = (project / "results").iterdir()
+    done = bench("run", "--root", project, "--resume", folder, "--no-build")
+    assert done.returncode == 0, done.stderr
+    after = found(project)
+    made = [(t["strategy"], t["round"], t["load"]["name"]) for t in after["trials"]]
+    assert len(made) == len(set(made)) == after["planned_trials"] == 6
+    kept = [t for t in before["trials"] if not (t["error"] or "").startswith("it was interrupted")]
+    assert after["trials"][: len(kept)] == kept
+    assert after["created"] == before["created"]
+    assert after["command"] == before["command"]
+    assert any(text.startswith("resumed at ") for text in after["warnings"])
+    assert not any("not complete" in text for text in after["warnings"])
+    assert {t["samples"] for t in after["trials"]} == {f"samples/{p.name}" for p in folder.glob("samples/*")}
+    for name, result in after["strategies"].items():
+        assert len(result["startup"]["first_correct_answer_s"]) >= 5, name
+        assert len(result["loops"][0]["requests_per_s"]) == 3, name
+
+
+def test_a_run_that_is_complete_goes_on_to_nothing_but_its_report(bench: Bench, project: Path) -> None:
+    committed(project)
+    assert bench("run", "--root", project, *OPTIONS).returncode == 0
+    before = found(project)
+    (folder,) = (project / "results").iterdir()
+    (folder / "report.md").unlink()
+    done = bench("run", "--root", project, "--resume", folder)
+    assert done.returncode == 0, done.stderr
+    assert found(project)["trials"] == before["trials"]
+    assert (folder / "report.md").exists()
+
+
+def test_a_run_of_other_code_does_not_go_on(bench: Bench, project: Path) -> None:
+    committed(project)
+    assert bench("run", "--root", project, *OPTIONS, "--rounds", "1").returncode == 0
+    (folder,) = (project / "results").iterdir()
+    before = (folder / "run.json").read_bytes()
+    (project / "stub_strategy.py").write_text("# another\n" + (project / "stub_strategy.py").read_text())
+    done = bench("run", "--root", project, "--resume", folder)
+    assert done.returncode == 2
+    assert "files differ from the commit" in done.stderr
+    assert (folder / "run.json").read_bytes() == before
