@@ -41,6 +41,8 @@ class Strategy:
     devices: tuple[str, ...] = ("cpu",)
     model: str = "model"
     """The model's name in the paths of the open inference protocol."""
+    keeps_model: bool = False
+    """Whether it is known where it keeps the model that it pulls, so that it can be started with it there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,12 @@ REAP_TIMEOUT_S = 60.0
 class ComposeCli:
     """Runs docker compose for one project; output is kept for messages, or shown on stderr."""
 
-    def __init__(self, registry: Registry, cores: Cores, device: Device = "auto") -> None:
+    def __init__(
+        self, registry: Registry, cores: Cores, device: Device = "auto", reach: str | None = None
+    ) -> None:
         self._registry = registry
         self._scratch = tempfile.TemporaryDirectory(prefix="bench-compose-")
-        override = self.override(override_of(registry, cores, device))
+        override = self.override(override_of(registry, cores, device, reach))
         # without -f compose finds the user's own files, an override and COMPOSE_FILE among them
         self._own = ["docker", "compose"]
         self._with_override = [*self._own, "-f", FILE_NAME, "-f", str(override)]
@@ -113,10 +115,13 @@ def explain(stderr: str, registry: Registry) -> BenchError:
     return BenchError(f"docker compose failed: {last}")
 
 
-def override_of(registry: Registry, cores: Cores, device: Device) -> dict[str, object]:
+def override_of(
+    registry: Registry, cores: Cores, device: Device, reach: str | None = None
+) -> dict[str, object]:
     """Pin the strategies to the service cores and keep the health check from using their time.
 
-    A device that was asked for is told to them, and a GPU is theirs.
+    A device that was asked for is told to them, and a GPU is theirs. With `reach`, an address of this host,
+    their ports are published there too.
     """
     ours: dict[str, object] = {
         "cpuset": format_cores(cores.service),
@@ -128,7 +133,12 @@ def override_of(registry: Registry, cores: Cores, device: Device) -> dict[str, o
     if device == "cuda":
         gpus = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
         ours["deploy"] = {"resources": {"reservations": {"devices": gpus}}}
-    return {"services": {s.service: ours for s in registry.strategies.values()}}
+    services = {s.service: dict(ours) for s in registry.strategies.values()}
+    for name, service in services.items():
+        port, published = registry.services[name].port, registry.services[name].published
+        if reach and published and port:
+            service["ports"] = [f"{reach}:{published}:{port}"]
+    return {"services": services}
 
 
 def _wheels_folder() -> str | None:

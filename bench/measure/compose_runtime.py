@@ -17,7 +17,7 @@ from bench.measure.container_address import find_address
 from bench.measure.engine import engine_cores, engine_facts
 from bench.measure.image_size import measure_image
 from bench.measure.instance import StartError
-from bench.measure.model_cache import cache_of, empty_cache, folder_of
+from bench.measure.model_cache import cache_of, empty_cache
 from bench.measure.ports import PortBusyError, require_free
 from bench.measure.progress import Progress
 from bench.measure.registry import Registry, Service
@@ -50,13 +50,20 @@ class ComposeRuntime:
     kind = "compose"
 
     def __init__(
-        self, registry: Registry, cores: Cores, engine: Any, progress: Progress, device: Device = "auto"
+        self,
+        registry: Registry,
+        cores: Cores,
+        engine: Any,
+        progress: Progress,
+        device: Device = "auto",
+        reach: str | None = None,
     ) -> None:
         self.root = registry.root
         self._registry, self._engine, self._progress = registry, engine, progress
         self._info: Mapping[str, Any] = engine.info()
         self._cores_of_engine = engine_cores(cores, self._info.get("NCPU"))
-        self._cli = ComposeCli(registry, self._cores_of_engine or cores, device)
+        self._reach = reach
+        self._cli = ComposeCli(registry, self._cores_of_engine or cores, device, reach)
         self._ran: set[str] = set()
         self._images: dict[str, str] = {}
         self._caches = CacheVolumes(engine, registry.project)
@@ -268,9 +275,10 @@ class ComposeRuntime:
         created_ns = engine_instant(container.attrs["Created"], wall_ns, now_ns)
         running_ns = engine_instant(container.attrs["State"]["StartedAt"], wall_ns, now_ns)
         service = self._registry.services[strategy.service]
-        host, port, kind = find_address(container, strategy.port, service.published, self._address_kind)
-        cache = folder_of(service)
-        instance = ContainerInstance(container, created_ns, running_ns, host, port, kind, cache)
+        host, port, kind = find_address(
+            container, strategy.port, service.published, self._address_kind, self._reach
+        )
+        instance = ContainerInstance(container, created_ns, running_ns, host, port, kind, service.cache)
         self._images[strategy.name], self._address_kind = instance.image_id, kind
         told = instance.peak_told or self._info.get("CgroupVersion") == "1"
         self._peak_from = "the kernel's mark" if told else "samples"

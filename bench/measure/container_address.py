@@ -6,12 +6,19 @@ from typing import Any
 from bench.measure.instance import StartError
 
 
-def find_address(container: Any, port: int, published: int | None, chosen: str) -> tuple[str, int, str]:
+def find_address(
+    container: Any, port: int, published: int | None, chosen: str, reach: str | None = None
+) -> tuple[str, int, str]:
     """Host, port and kind of the way in: the container's own address where it is reached, else loopback.
 
     A published port goes through a proxy process of the engine, whose copying would be measured too. `chosen`
     is the kind that earlier starts took, "" before the first: raises StartError where it is not to be had.
+    With `reach` it is the published port on that address, which is the same way in for every host.
     """
+    if reach is not None:
+        if published is None:
+            raise StartError(f"container port {port} is not published: other hosts cannot reach it")
+        return reach, published, "published"
     networks = container.attrs["NetworkSettings"]["Networks"].values()
     for address in (network.get("IPAddress") for network in networks):
         if address and chosen != "published" and is_reachable(address, port):

@@ -17,7 +17,6 @@ class ProcessInstance:
     """A strategy as a local process tree."""
 
     address_kind = "loopback"
-    host = "127.0.0.1"
 
     def __init__(
         self,
@@ -27,10 +26,11 @@ class ProcessInstance:
         scratch: Path,
         created_ns: int,
         model_cache: str = "cold",
+        host: str = "127.0.0.1",
     ) -> None:
         import psutil
 
-        self.model_cache = model_cache
+        self.model_cache, self.host = model_cache, host
         self.created_ns, self.running_ns, self.port = created_ns, time.monotonic_ns(), port
         self._process, self._log, self._scratch = process, log, scratch
         self._root = psutil.Process(process.pid)

@@ -236,7 +236,7 @@ def _starts(plan: SessionPlan, names: Sequence[str], left: Sequence[Step], earli
             warm[name] -= len(known.warm_startup.first_correct_answer_s)
     for number in range(max(cold.values(), default=0)):
         found += [Step("start", name) for name in names if cold[name] > number]
-    for name in names:
+    for name in (strategy.name for strategy in plan.strategies if strategy.keeps_model):
         # one after another, since the first leaves behind what the others find
         found += [Step("warm start", name)] * max(0, warm[name])
     return found

@@ -24,6 +24,7 @@ from bench.model import Device, ImageSize, Strategy
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
 SUPPORT_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300.0
+LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # looked for, not listened on
 
 
@@ -32,7 +33,10 @@ class ProcessRuntime:
 
     kind = "process"
 
-    def __init__(self, registry: Registry, cores: Cores, device: Device = "auto") -> None:
+    def __init__(
+        self, registry: Registry, cores: Cores, device: Device = "auto", reach: str | None = None
+    ) -> None:
+        self._reach = reach or LOOPBACK
         self.root = registry.root
         self._registry = registry
         self._cores = cores
@@ -65,7 +69,8 @@ class ProcessRuntime:
         log = self._folder / f"{service.name}.log"
         created_ns = time.monotonic_ns()
         process = self._spawn(service, service.command, scratch, log, self._cores.service)
-        return ProcessInstance(process, port, log, scratch, created_ns, "warm" if warm else "cold")
+        cache = "warm" if warm else "cold"
+        return ProcessInstance(process, port, log, scratch, created_ns, cache, self._reach)
 
     def model_bytes(self, strategy: Strategy) -> int | None:
         """The bytes of the files in the strategy's model cache."""
@@ -168,7 +173,8 @@ class ProcessRuntime:
             raise BenchError(f"{service.name} has no command in compose.yaml: the process runtime needs one")
         program = [sys.executable if command[0] == "python" else command[0]]
         # in its container a service listens on every interface; here loopback is as far as it should be heard
-        program += ["127.0.0.1" if part == ANY_ADDRESS else part for part in command[1:]]
+        heard = self._reach if service.role == "strategy" else LOOPBACK
+        program += [heard if part == ANY_ADDRESS else part for part in command[1:]]
         # a session of its own: Ctrl-C is the harness's to handle, and the whole tree can be ended at once
         with log.open("wb") as output, pinned(cores):
             return subprocess.Popen(  # noqa: S603  # compose.yaml's command
@@ -189,7 +195,8 @@ class ProcessRuntime:
             ours["PORT"] = str(service.published)
         if service.role == "strategy" and self._device != "auto":
             ours["DEVICE"] = self._device
-        return {**passed, "HOST": "127.0.0.1", "PYTHONUNBUFFERED": "1", **ours}
+        heard = self._reach if service.role == "strategy" else LOOPBACK
+        return {**passed, "HOST": heard, "PYTHONUNBUFFERED": "1", **ours}
 
     def _local(self, value: str, service: Service, scratch: Path) -> str:
         """Hostnames of services become loopback, container paths what they stand for here."""

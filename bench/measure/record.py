@@ -48,6 +48,7 @@ class Record:
         self.repeats: list[RepeatCheck] = []
         self.objectives: list[SloResult] = []
         self.sizes: dict[str, ImageSize | None] = {}
+        self.model_bytes: dict[str, int | None] = {}
         self.starts, self.loops = StartBook(), LoopBook()
         self.trials: list[Trial] = []
         self.warnings: list[str] = []
@@ -91,10 +92,13 @@ class Record:
     def _result(self, strategy: Strategy) -> StrategyResult:
         name = strategy.name
         before = self._earlier.strategies.get(name) if self._earlier else None
+        image, pulled = self.sizes.get(name), self.model_bytes.get(name)
+        if image is not None and pulled is not None:
+            image = dataclasses.replace(image, model_bytes=pulled)
         cold, warm = self.starts.result(name), self.starts.result(name, "warm")
         return StrategyResult(
             strategy.title,
-            self.sizes.get(name),
+            image,
             join_starts(before.startup if before else None, cold),
             join_loops(before.loops if before else (), self.loops.results(name)),
             join_starts(before.warm_startup if before else None, warm),

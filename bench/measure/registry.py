@@ -23,7 +23,7 @@ class Service:
     `role` is "strategy", "support" (runs throughout) or "setup" (runs once, must exit 0). `port` is the
     container's port, `published` the loopback port it appears on, `port_variable` the environment variable
     that moves it. `writable` holds the container paths on tmpfs, `mounts` (container path, source) pairs.
-    With `profiles` it is there only for whoever names it.
+    With `profiles` it is there only for whoever names it. `cache` is the container's folder for models.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Service:
     writable: tuple[str, ...]
     mounts: tuple[tuple[str, str], ...]
     profiles: tuple[str, ...]
+    cache: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
         encodings=encodings,
         loop_command=tuple(shlex.split(loop)) if loop else None,
         devices=tuple(part.strip() for part in labels.get("bench.devices", "cpu").split(",")),
+        keeps_model="bench.cache" in labels,
         model=labels.get("bench.model", "model"),
     )
 
@@ -160,6 +162,7 @@ def _service(
         writable=tuple(str(item).split(":")[0] for item in _list(stanza.get("tmpfs"))),
         mounts=tuple(_mounts(stanza.get("volumes") or ())),
         profiles=tuple(map(str, _list(stanza.get("profiles")))),
+        cache=labels.get("bench.cache"),
     )
 
 

@@ -207,6 +207,7 @@ class Takes:
     def _take_start(self, strategy: Strategy, step: Step) -> None:
         try:
             self._start(strategy, warm=step.kind == "warm start").instance.stop()
+            self._record.model_bytes[strategy.name] = self._runtime.model_bytes(strategy)
         except StartError as error:
             self._record.warnings.append(f"a start failed: {error}")
 

@@ -1,7 +1,6 @@
 """The sections that judge: verdicts at the load that stands for the run, and every comparison."""
 
 from bench.report import text
-from bench.report.cases import Case
 from bench.report.compare import ENOUGH_ROUNDS, JUDGED, Compared, compared
 from bench.report.material import Material
 from bench.report.summary import Summary
@@ -30,15 +29,10 @@ def verdicts(material: Material) -> list[str]:
     found = [one for one in compared(summary) if one.case in summary.focus and one.word]
     groups = dict.fromkeys((one.strategy, one.case) for one in found)
     return [
-        f"- **{name}** against {summary.baseline}, {_where(summary, case)}: "
+        f"- **{name}** against {summary.baseline}, {summary.payloads_at(case)}: "
         + "; ".join(_clause(one) for one in found if (one.strategy, one.case) == (name, case))
         for name, case in groups
     ]
-
-
-def _where(summary: Summary, case: Case) -> str:
-    payloads = f"{summary.payload_label(case)} payloads"
-    return f"{payloads}, {case.load}" if summary.several_loads else payloads
 
 
 def _clause(one: Compared) -> str:

@@ -26,7 +26,7 @@ def throughput(material: Material) -> Figure | None:
     _grouped_bars(axes, summary, "throughput")
     # what is offered in an open loop is what a service that keeps up answers
     closed = all(case.kind == "closed" for case in summary.focus)
-    what = "more is better" if closed else f"at {summary.focus[0].load}"
+    what = "more is better" if closed else f"offered: {summary.focus[0].load}"
     style.head(axes, f"Requests answered per second ({what})", width - 1)
     axes.set_ylabel("requests/s")
     style.footer(figure, run, _facts(summary, "bars: geometric mean; whiskers: 95% t-interval on the logs"))

@@ -23,7 +23,7 @@ def latency(material: Material) -> Figure | None:
     for axes, case in zip(panels, cases, strict=True):
         here = {name: found[name, case] for name in summary.strategies if (name, case) in found}
         _panel(axes, here, style.looks(summary.strategies))
-        style.head(axes, f"Latency, {summary.case_label(case)} payloads", 4.0)
+        style.head(axes, f"Latency, {summary.payloads_at(case)}", 4.0)
     panels[0].set_ylabel("ms from due to done (log)")
     counts = [curve.n for curve in found.values()]
     span = text.spaced(min(counts)) + (f" to {text.spaced(max(counts))}" if len(counts) > 1 else "")

@@ -114,6 +114,11 @@ class Summary:
         payloads = self.payload_label(case)
         return f"{payloads}, {case.load}" if self.several_loads else payloads
 
+    def payloads_at(self, case: Case) -> str:
+        """The same as in a sentence: `small payloads, 50 clients`."""
+        payloads = f"{self.payload_label(case)} payloads"
+        return f"{payloads}, {case.load}" if self.several_loads else payloads
+
 
 def summarise(run: Run) -> Summary:
     """Sum a run up; strategies keep the order in which the run lists them."""

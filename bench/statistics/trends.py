@@ -14,7 +14,7 @@ BINS = 3 * BINS_A_THIRD
 LEAST_TREND = 5
 TOLERANCE = 0.10
 GROWTH_CONFIDENCE = 0.99
-SIGNIFICANCE = 0.002
+SIGNIFICANCE = 0.001
 """Of each of the two tests: together they call a window that is steady unsteady at most once in 100."""
 
 
@@ -101,7 +101,8 @@ def steadiness(done_s: npt.ArrayLike, begin_s: float, end_s: float) -> Steadines
 
     Fifteen bins carry the noise with them: an F-test asks whether the thirds differ by more than the bins
     inside them do, the trend's interval whether it differs from none. So completions may come in bursts
-    or evenly, and a process is taken for what it is, as long as it forgets within a bin or so.
+    or evenly, and a process is taken for what it is, as long as it forgets within a bin or so: a rate that
+    wanders by 10% for a second at a time is called unsteady in a tenth of windows of 10 s, and should be.
     """
     counts, _ = np.histogram(np.asarray(done_s, dtype=np.float64), bins=BINS, range=(begin_s, end_s))
     total = int(counts.sum())

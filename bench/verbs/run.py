@@ -20,7 +20,7 @@ from bench.terminal_progress import TerminalProgress, make_progress
 from bench.verbs.settings import Asked, double, read_plan
 
 # what may be said anew where a run goes on: where things lie, and how loud it is to be built
-RESUME_OPTIONS = ("--resume", "--root", "--images", "--build", "--no-build")
+RESUME_OPTIONS = ("--resume", "--root", "--images", "--listen", "--build", "--no-build")
 
 
 def run(args: argparse.Namespace, given: Sequence[str]) -> int:
@@ -68,7 +68,7 @@ def _resume(args: argparse.Namespace, given: Sequence[str]) -> int:
     if not words or words[0] not in ("run", "slo", "aa"):
         raise UsageError(f"{args.resume.name}/ does not say how it was made: measure anew")
     before = build_parser().parse_args(words)
-    before.root, before.images, before.build = args.root, args.images, args.build
+    before.root, before.images, before.listen, before.build = args.root, args.images, args.listen, args.build
     asked = read_plan(before, words)
     if before.verb == "aa":
         asked = replace(asked, plan=double(asked.plan))
@@ -129,6 +129,8 @@ def choose_runtime(args: argparse.Namespace, registry: Registry, cores: Cores, p
     from bench.measure.process_runtime import ProcessRuntime
 
     asked = args.runtime
+    # workers on other hosts reach the services where they reach this one
+    reach = args.listen[0] if args.remote_workers else None
     if asked != "process":
         from bench.measure.compose_runtime import ComposeRuntime, connect_engine
 
@@ -139,10 +141,10 @@ def choose_runtime(args: argparse.Namespace, registry: Registry, cores: Cores, p
                 raise
         else:
             progress.note("runtime: compose (a Docker engine answers)")
-            return ComposeRuntime(registry, cores, engine, progress, args.device)
+            return ComposeRuntime(registry, cores, engine, progress, args.device, reach)
     why = "as asked" if asked == "process" else "no Docker engine answers, image size is not measurable"
     progress.note(f"runtime: process ({why})")
-    return ProcessRuntime(registry, cores, args.device)
+    return ProcessRuntime(registry, cores, args.device, reach)
 
 
 def _finish(found: Run, folder: Path) -> None:

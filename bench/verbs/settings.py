@@ -15,7 +15,7 @@ from bench.measure.plan import USUAL_CLIENTS, SessionPlan
 from bench.measure.registry import Registry, load_registry
 from bench.model import ClosedLoad, OpenLoad, PlannedLoad, ShareLoad, Strategy
 
-PATH_OPTIONS = ("--results", "--root", "--images", "--resume")
+PLACES = ("--results", "--root", "--images", "--resume", "--listen")
 ROUNDS = 6
 # the most warm-up, where it is not named, as a multiple of the least
 PATIENCE = 4
@@ -68,11 +68,11 @@ def double(plan: SessionPlan) -> SessionPlan:
 
 
 def public_command(given: Sequence[str]) -> str:
-    """The command line without the options that name folders of this machine."""
+    """The command line without the options that name places of this machine."""
     words, skip = ["python", "-m", "bench"], False
     for word in given:
         name, sign, _ = word.partition("=")
-        if skip or name in PATH_OPTIONS:
+        if skip or name in PLACES:
             skip = not skip and not sign
             continue
         words.append(word)

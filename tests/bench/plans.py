@@ -29,7 +29,10 @@ LOADS = (ClosedLoad(8, 1, 2), OpenLoad(50, 1, 2), ShareLoad(0.7, 1, 2))
 
 
 def strategy(name: str) -> Strategy:
-    return Strategy(name, name, f"{name}-service", 8080, "/predict/", "/ready", ("json", "raw"), ("loop",))
+    encodings = ("json", "raw")
+    return Strategy(
+        name, name, f"{name}-service", 8080, "/predict/", "/ready", encodings, ("loop",), keeps_model=True
+    )
 
 
 def payload(chosen: str, encoding: str) -> Payload:

@@ -1,16 +1,24 @@
 """The driver against real servers: every request recorded, every answer checked, nothing cut unrecorded."""
 
+import dataclasses
 import json
+import shutil
+import sys
+import threading
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from bench.load.ceiling import free_port
+from bench.errors import BenchError
 from bench.load.launch import Drive, Driven, Target
+from bench.load.ports import free_port
 from bench.measure.payloads import by_class, read_images
 from bench.model import OUTCOMES, ClosedLoad, Payload
 
@@ -137,3 +145,93 @@ def test_clients_send_the_payloads_in_varied_order(
     assert set(sent) == {0, 1, 2, 3, 4}
     # each client goes through all payloads in its own order: no fixed cycle shows in what is sent
     assert any(sent[place] != sent[place - 5] for place in range(5, len(sent)))
+
+
+class Seen(BaseHTTPRequestHandler):
+    """Keeps what it is asked, and answers as each request wants."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    requests: ClassVar[list[tuple[str, dict[str, str], bytes]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        answer = b'{"prediction": "rain", "probabilities": {"rain": 1.0}}'
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+
+
+def test_each_payload_goes_to_its_own_path_with_its_own_headers(tmp_path: Path) -> None:
+    plain = Payload("a", "seed", "json", "application/json", b"plain", "rain", {"rain": 1.0})
+    other = dataclasses.replace(
+        plain,
+        content_type="application/octet-stream",
+        body=b"other",
+        path="/v2/models/m/infer",
+        headers={"Inference-Header-Content-Length": "3", "accept": "*/*"},
+    )
+    Seen.requests.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Seen)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    target = Target("127.0.0.1", server.server_address[1], "/predict/")
+    running = Drive(target, [plain, other], ClosedLoad(2, 0.1, 0.3), 1, tmp_path)
+    try:
+        driven = running.finish()
+    finally:
+        running.close()
+        server.shutdown()
+        server.server_close()
+    assert set(outcomes(driven)) == {"ok"}
+    by_body = {body: (path, headers) for path, headers, body in Seen.requests}
+    assert set(by_body) == {b"plain", b"other"}
+    path, headers = by_body[b"plain"]
+    assert (path, headers["content-type"], headers["accept"]) == (
+        "/predict/",
+        "application/json",
+        "application/json",
+    )
+    assert "inference-header-content-length" not in headers
+    path, headers = by_body[b"other"]
+    assert (path, headers["content-type"], headers["accept"]) == (
+        "/v2/models/m/infer",
+        "application/octet-stream",
+        "*/*",
+    )
+    assert headers["inference-header-content-length"] == "3"
+
+
+def test_a_drive_whose_harness_is_killed_ends_soon(
+    stub_server: Callable[..., int], payloads: tuple[Payload, ...], tmp_path: Path
+) -> None:
+    """Nobody waits for the samples of a driver that goes on: it hears that its pipe was closed."""
+    port = stub_server(delay_s=0.02)
+    load = ClosedLoad(CLIENTS, warmup_s=0.2, window_s=60.0)
+    running = Drive(Target("127.0.0.1", port, "/predict/"), payloads, load, 1, tmp_path)
+    try:
+        process = running._process
+        assert process.stdin is not None
+        time.sleep(running.instant(0.5))
+        process.stdin.close()
+        assert process.wait(timeout=20) == 0
+        assert running.instant(60.2) > 20
+    finally:
+        running.close()
+
+
+def test_the_driver_accounts_for_its_window(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    summary = drive(stub_server(delay_s=0.01)).summary
+    assert (summary.workers, summary.lost_workers, summary.clock_error_ms) == (1, 0, None)
+    assert summary.window_begin_s == 0.2
+    assert summary.busiest_core == pytest.approx(summary.cpu_s / 1.0, rel=0.2)
+    assert 0 < summary.requests < summary.rows
+
+
+def test_a_driver_that_cannot_start_says_why(
+    payloads: tuple[Payload, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(BenchError, match="the driver did not start: it said nothing"):
+        Drive(Target("127.0.0.1", 1, "/"), payloads, ClosedLoad(1, 0.1, 0.1), 1, tmp_path)

@@ -1,6 +1,7 @@
-"""The null target answers exactly one reply to each request, however the bytes arrive."""
+"""The null target answers exactly one reply to each request, and the driver's ceiling is found with it."""
 
 import http.client
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.ceiling import null_target
+from bench.load.ceiling import measure_ceiling, null_target
+from bench.load.rivals import Speed
+from bench.model import ClosedLoad, Payload
 
 ANSWER = b'{"prediction":"rain"}'
 HEAD = b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
@@ -56,3 +59,37 @@ def test_a_body_that_is_not_complete_gets_no_answer(port: int) -> None:
 def test_requests_that_arrive_together_get_an_answer_each(port: int) -> None:
     assert replies(port, (HEAD % 3 + b"abc") * 4) == 4
     assert replies(port, HEAD % 3 + b"abc" + HEAD % 2, b"ab" + HEAD % 0) == 3
+
+
+def test_the_ceiling_is_found_beside_plain_locust_and_ab_in_turns() -> None:
+    """Payloads of any protocol will do: what the null target answers is right for all of them."""
+    bodies = [b"{" + b"x" * 20_000 + b"}", b"binary"]
+    payloads = [
+        Payload(
+            "a", "seed", "oip", "application/json", body, "rain", {"rain": 1.0}, path="/v2/x", reply="oip"
+        )
+        for body in bodies
+    ]
+    found = measure_ceiling(payloads, ClosedLoad(4, 0.2, 0.4), (0,), 1, plain=True)
+    assert (found.payload_class, found.encoding, found.clients) == ("seed", "oip", 4)
+    assert found.throughput_rps > 0
+    assert found.driver_cpu_ms_per_request > 0
+    assert found.plain_throughput_rps is not None
+    assert found.plain_throughput_rps > 0
+    assert found.plain_cpu_ms_per_request is not None
+    assert found.plain_cpu_ms_per_request > 0
+    assert (found.ab_throughput_rps is None) == (shutil.which("ab") is None)
+
+
+def test_only_who_asks_for_plain_locust_waits_for_it() -> None:
+    payload = Payload("a", "seed", "json", "application/json", b"{}", "rain", {"rain": 1.0})
+    found = measure_ceiling([payload], ClosedLoad(2, 0.1, 0.3), (0,), 1)
+    assert (found.plain_throughput_rps, found.plain_cpu_ms_per_request) == (None, None)
+
+
+def test_turns_are_taken_together_by_requests_and_time() -> None:
+    both = Speed.of([Speed(100, 1.0, 0.02), Speed(500, 2.0, 0.04)])
+    assert both is not None
+    assert (both.throughput_rps, both.cpu_ms_per_request) == (200.0, 0.1)
+    assert Speed.of([Speed(100, 1.0, 0.02), None]) is None
+    assert Speed.of([]) is None

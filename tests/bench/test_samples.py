@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.load.recorder import COLUMNS, Recorder
+from bench.load.recorder import COLUMNS, ROW_BYTES, Recorder, merge
 from bench.load.samples import Samples, read_columns, read_parquet, write_parquet
 from bench.load.window import LEAST_N, quantile_ms, summarise
 
@@ -52,11 +52,30 @@ def test_the_recorder_writes_what_it_was_told_ordered_by_the_end(tmp_path: Path)
     recorder = Recorder()
     recorder.add(5, 6, 30, 100, 200, 1, OK)
     recorder.add(-1, 2, 20, 0, 0, 2, HTTP_ERROR)
-    recorder.write(tmp_path / "columns")
+    assert merge([recorder.to_bytes()], tmp_path / "columns") == 2
     samples = read_columns(tmp_path / "columns", 2)
     assert samples.done_ns.tolist() == [20, 30]
     assert samples.due_ns.tolist() == [-1, 5]
     assert samples.outcome.tolist() == [HTTP_ERROR, OK]
+
+
+def test_what_several_recorders_hold_is_merged_by_the_end_of_each_request(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    rows = [tuple(int(value) for value in rng.integers(-100, 100, len(COLUMNS))) for _ in range(60)]
+    parts = [rows[:25], [], rows[25:26], rows[26:]]
+    recorders = [Recorder() for _ in parts]
+    for recorder, part in zip(recorders, parts, strict=True):
+        for row in part:
+            recorder.add(*row)
+    assert merge([recorder.to_bytes() for recorder in recorders], tmp_path / "columns") == 60
+    samples = read_columns(tmp_path / "columns", 60)
+    merged = zip(*(getattr(samples, name).tolist() for name, _ in COLUMNS), strict=True)
+    assert list(merged) == sorted(rows, key=lambda row: row[2])
+
+
+def test_columns_that_are_cut_off_are_not_merged(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="unequal"):
+        merge([bytes(2 * ROW_BYTES), bytes(2 * ROW_BYTES - 1)], tmp_path / "columns")
 
 
 @pytest.mark.parametrize(("q", "least"), LEAST_N.items())

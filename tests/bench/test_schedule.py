@@ -1,11 +1,11 @@
-"""An open loop's schedule follows from its seed alone, and is Poisson."""
+"""An open loop's schedule follows from its seed alone, and is Poisson or even."""
 
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from bench.load.schedule import poisson_arrivals_ns, shuffled_passes
+from bench.load.schedule import constant_arrivals_ns, open_payloads, poisson_arrivals_ns, shuffled_passes
 
 
 def test_the_same_seed_gives_the_same_instants_and_another_seed_others() -> None:
@@ -34,6 +34,33 @@ def test_gaps_are_exponential_and_independent_of_each_other() -> None:
 
 def test_no_time_holds_no_arrival() -> None:
     assert len(poisson_arrivals_ns(100, 0, 1)) == 0
+    assert len(constant_arrivals_ns(100, 0, 1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "count"), [(100, 2.0, 199), (3, 10.0, 29), (0.5, 3.0, 1), (7000, 60.0, 419_999)]
+)
+def test_constant_arrivals_are_one_gap_apart_to_the_nanosecond(
+    rate: float, seconds: float, count: int
+) -> None:
+    due = np.asarray(constant_arrivals_ns(rate, seconds, 1))
+    assert len(due) == count
+    # rounded once each: no error adds up over the minutes
+    assert np.abs(due - np.arange(1, count + 1) * 1e9 / rate).max() <= 1
+    assert due[-1] < seconds * 1e9
+
+
+def test_a_longer_schedule_begins_as_the_shorter_one_does() -> None:
+    """A warm-up that ends early cuts the schedule's end off, and changes nothing before it."""
+    for arrivals in (poisson_arrivals_ns, constant_arrivals_ns):
+        short, long = arrivals(100, 5, 7), arrivals(100, 9, 7)
+        assert long[: len(short)] == short
+    assert open_payloads(5, 40, 7)[:20] == open_payloads(5, 20, 7)
+
+
+def test_an_open_loop_sends_each_payload_once_a_pass() -> None:
+    payloads = open_payloads(4, 400, 1)
+    assert [payloads.count(index) for index in range(4)] == [100] * 4
 
 
 def test_each_pass_holds_every_payload_once_in_an_order_of_its_own() -> None:

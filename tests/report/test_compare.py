@@ -97,7 +97,7 @@ def test_many_comparisons_raise_the_bar(run: Run) -> None:
 
 
 def test_the_strategies_of_a_synthetic_run_with_no_difference_are_seldom_told_apart(run: Run) -> None:
-    """Forty runs of eight comparisons: a family errs at most 5 times in 100, so hardly over six times here."""
+    """Forty runs of eight comparisons: a family errs at most 5 times in 100, so hardly over six times."""
     rng = np.random.default_rng(7)
     base = [t for t in run.trials if t.payload_class == "small"]
     false = 0

@@ -19,7 +19,8 @@ from bench.model import (
     StageFigures,
     Trial,
 )
-from bench.report import terminal_summary, write_report
+from bench.report import markdown, terminal_summary, write_report
+from bench.report.material import gather
 from bench.report.sentence import sentence
 from bench.report.splice import results_block
 from bench.report.summary import summarise
@@ -126,9 +127,9 @@ def test_parts_of_the_loop_are_columns_where_they_were_run(
         LoopResult("small", (2500.0,) * 6, (0.4,) * 6, "infer", 16),
     )
     strategies = {**many.strategies, "onnx": dataclasses.replace(onnx, loops=(*onnx.loops, *parts))}
-    folder = write_folder(dataclasses.replace(many, strategies=strategies), tmp_path / "run")
-    write_report(folder)
-    report = (folder / "report.md").read_text(encoding="utf-8")
+    changed = dataclasses.replace(many, strategies=strategies)
+    folder = write_folder(changed, tmp_path / "run")
+    report = markdown.render(gather(changed, folder))
     assert "| prepare alone, images/s | infer alone, images/s |" in report
     assert "| 400 (400\N{EN DASH}400) | 2\N{NO-BREAK SPACE}500 (" in report
     assert read_run(folder).strategies["onnx"].loops[-1].batch_size == 16

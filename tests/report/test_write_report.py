@@ -14,7 +14,7 @@ from PIL import Image
 
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Startup
-from bench.report import write_report
+from bench.report import markdown, write_report
 from bench.report.material import gather, read_latency_ms
 from bench.report.plot_starts import phase_lengths_s
 from bench.report.tails import curves
@@ -119,9 +119,8 @@ def test_a_failed_trial_is_a_line_with_its_error(run: Run, write_folder: Write, 
     failed = dataclasses.replace(
         first, valid=False, samples=None, throughput_rps=None, error="never ready: exit 1"
     )
-    folder = write_folder(dataclasses.replace(run, trials=(failed, *rest)), tmp_path / "run")
-    write_report(folder)
-    report = (folder / "report.md").read_text(encoding="utf-8")
+    spoilt = dataclasses.replace(run, trials=(failed, *rest))
+    report = markdown.render(gather(spoilt, write_folder(spoilt, tmp_path / "run")))
     assert "- round 1, torch, small (INVALID, left out): never ready: exit 1" in report
     assert "| 5 of 6 |" in report
 

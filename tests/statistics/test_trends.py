@@ -103,7 +103,7 @@ def test_the_scatter_of_independent_answers_is_no_measure_of_answers_that_come_i
 def test_a_drift_of_thirty_percent_is_found(rate: int) -> None:
     rng = np.random.default_rng(7)
     found = [steadiness(completions(rng, rate, drifting), 0, WINDOW_S) for _ in range(200)]
-    assert np.mean([f is not None and not f.is_steady() for f in found]) >= 0.98
+    assert np.mean([f is not None and not f.is_steady() for f in found]) >= 0.95
 
 
 @pytest.mark.parametrize("rate", [35, 200])
