@@ -1,11 +1,13 @@
 """The driver's clients, over Locust's fast client; for the driver alone, as importing this imports locust."""
 
+import select
 import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import gevent
+from gevent import monkey
 from gevent.queue import SimpleQueue
 from geventhttpclient.client import HTTPClientPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
@@ -18,13 +20,38 @@ from bench.load.plan import DrivePlan, Expected
 from bench.load.schedule import shuffled_passes
 from bench.load.trial_clock import TrialClock
 
+# gevent's own lets other greenlets run even where it need not wait
+PlainPoll = monkey.get_original("select", "poll")
+
+
+class BareResponse(HTTPSocketPoolResponse):
+    """An answer whose headers are parsed, as the connection needs, and not kept: nobody reads them."""
+
+    def _on_status(self, msg: str) -> None:
+        """Keep no reason phrase."""
+
+    def _on_header_field(self, string: str) -> None:
+        """Keep no header."""
+
+    def _on_header_value(self, string: str) -> None:
+        """Keep no header."""
+
+    def _on_headers_complete(self) -> None:
+        self.headers_complete = True
+
 
 class EncodedSession(FastHttpSession):
-    """Locust's fast session over its own connection pool and parser, for requests that are bytes already."""
+    """Locust's fast session with its own way to connect and to parse, for requests that are bytes already.
+
+    It is its connection's own pool, of one: Locust's looks after each answer whether that was closed by the
+    server, and lets other clients run meanwhile, so that each request would go out a turn later.
+    """
 
     def __init__(self, base_url: str, **options: Any) -> None:
         super().__init__(base_url, **options)
-        self._pool = self.client.clientpool.get_client(URL(base_url))._connection_pool
+        self._connect = self.client.clientpool.get_client(URL(base_url))._connection_pool._create_socket
+        self._poll: Any = None
+        self._idle: Any = None
         self.sock: Any = None
         self.sent_ns = 0
         self.cut: int | None = None
@@ -32,17 +59,37 @@ class EncodedSession(FastHttpSession):
     def send(self, request: bytes) -> tuple[int, bytes]:
         """Send one encoded request and return status and body; raises OSError or HTTPParseError."""
         self.cut, self.sent_ns = None, 0
-        sock = self.sock = self._pool.get_socket()
+        sock = self.sock = self._connection()
         self.sent_ns = time.monotonic_ns()
         try:
             sock.sendall(request)
         except BaseException:
-            self._pool.release_socket(sock)
+            self.release_socket(sock)
             raise
-        # the response gives the socket back to the pool itself, also where it fails
-        response = HTTPSocketPoolResponse(sock, self._pool, method="POST")
+        # the response gives the socket back by itself, also where it fails
+        response = BareResponse(sock, self, method="POST")  # type: ignore[arg-type]  # all that it asks of a pool
         body = response.read()
         return response.get_code(), body
+
+    def _connection(self) -> Any:
+        """The connection that was kept, unless the server has closed it meanwhile, or a new one."""
+        sock, self._idle = self._idle, None
+        if sock is not None:
+            if not self._poll.poll(0):
+                return sock
+            sock.close()
+        sock = self._connect()
+        self._poll = PlainPoll()
+        self._poll.register(sock.fileno(), select.POLLIN)
+        return sock
+
+    def return_socket(self, sock: Any) -> None:
+        """Keep a connection for the next request."""
+        self._idle = sock
+
+    def release_socket(self, sock: Any) -> None:
+        """Close a connection that is of no more use."""
+        sock.close()
 
     def cut_off(self, outcome: int) -> None:
         """End the request in flight; what has arrived already is still read."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import gevent
 from gevent.pool import Group
+from locust import log
 from locust.env import Environment
 
 from bench.load.answers import AnswerChecker
@@ -95,6 +96,9 @@ class Offer:
         account = self.clock.pass_window(self.recorder.__len__)
         group.join()
         gevent.killall(helpers)
+        if log.unhandled_greenlet_exception:
+            # Locust logs what a listener raises and goes on: the request would be missing, and nobody know
+            raise RuntimeError("a request could not be recorded: the reason is above")
         return account
 
     def _listen(self) -> None:

@@ -32,16 +32,16 @@ class Pair:
     second: str
 
 
-def pair_of(run: Run) -> Pair | None:
-    """The two names under which the run measured one strategy against itself; None in any other run.
+def pairs_of(run: Run) -> list[Pair]:
+    """Each strategy that the run measured against itself, by its two names; none in any other run.
 
-    They share one title, and the run has no other strategy.
+    The names are `onnx` and `onnx (again)`, or the only two of a run, and share one title.
     """
-    names = list(run.strategies)
-    if len(names) != 2 or len({result.title for result in run.strategies.values()}) != 1:
-        return None
-    first, second = sorted(names, key=lambda name: name.endswith(AGAIN))
-    return Pair(first, second)
+    results = run.strategies
+    pairs = [Pair(name, name + AGAIN) for name in results if name + AGAIN in results]
+    if not pairs and len(results) == 2:
+        pairs = [Pair(*results)]
+    return [pair for pair in pairs if results[pair.first].title == results[pair.second].title]
 
 
 def aa_verdict(run: Run) -> str:
@@ -49,40 +49,40 @@ def aa_verdict(run: Run) -> str:
 
     Raises UsageError where the run measured no strategy against itself.
     """
-    pair = pair_of(run)
-    if pair is None:
+    pairs = pairs_of(run)
+    if not pairs:
         raise UsageError("this run measured no strategy against itself: make one with `bench aa`")
     summary = summarise(run)
-    found = compared(summary, pair.first)
-    lines = textwrap.wrap(_said(summary, pair, found), WIDTH)
-    for one in found:
-        lines += ["", *textwrap.wrap(_plain(summary, one), WIDTH, subsequent_indent="  ")]
-    return "\n".join(lines) + "\n"
+    found = _compared(summary, pairs)
+    blocks = []
+    for pair in pairs:
+        own = [one for one in found if one.strategy == pair.second]
+        blocks.append("\n".join(textwrap.wrap(_said(summary, pair, own), WIDTH)))
+        blocks += ["\n".join(_plain(summary, one)) for one in own]
+    return "\n\n".join(blocks) + "\n"
 
 
 def section(material: Material) -> list[str]:
-    """The verdict and a row a metric; nothing in a run that measured no strategy against itself."""
-    pair = pair_of(material.run)
-    if pair is None:
-        return []
-    summary = material.summary
-    found = compared(summary, pair.first)
-    said = _said(summary, pair, found)
+    """The verdicts and a row a metric; nothing in a run that measured no strategy against itself."""
+    summary, pairs = material.summary, pairs_of(material.run)
+    found = _compared(summary, pairs)
+    lines = [
+        line
+        for pair in pairs
+        for line in ("", _said(summary, pair, [one for one in found if one.strategy == pair.second]))
+    ][1:]
     if not any(one.comparison.n > 1 for one in found):
-        return [said]
-    header = [
-        "payloads",
-        "metric",
-        f"{pair.second} to {pair.first}",
-        "1 is inside",
-        "sign-flip p",
-        "adjusted p",
-    ]
+        return lines
+    header = ["strategy", "payloads", "metric", "again to first", "1 is inside", "sign-flip p", "adjusted p"]
     header += ["rounds", "told apart from", *(f"rounds for {100 * effect:g}%" for effect in EFFECTS)]
-    return [said, "", *table(header, [_cells(summary, one) for one in found], 2), "", NOTE]
+    return [*lines, "", *table(header, [_cells(summary, one) for one in found], 3), "", NOTE]
 
 
-def _said(summary: Summary, pair: Pair, found: tuple[Compared, ...]) -> str:
+def _compared(summary: Summary, pairs: list[Pair]) -> tuple[Compared, ...]:
+    return compared(summary, {pair.second: pair.first for pair in pairs})
+
+
+def _said(summary: Summary, pair: Pair, found: list[Compared]) -> str:
     """In a sentence or two: was there a difference where there is none, and how small a one would show?"""
     judged = [one for one in found if one.comparison.n > 1]
     if not judged:
@@ -119,24 +119,26 @@ def _smallest(judged: list[Compared]) -> str:
     )
 
 
-def _plain(summary: Summary, one: Compared) -> str:
+def _plain(summary: Summary, one: Compared) -> list[str]:
     found = one.comparison
     head = f"{summary.case_label(one.case)}, {JUDGED[one.metric].label}: {text.ratio(found)}"
     if found.n < 2:
-        return f"{head}, from one round: no interval."
+        return textwrap.wrap(f"{head}, from one round: no interval.", WIDTH)
     inside = "misses 1" if found.shows_difference else "holds 1"
     needs = " and ".join(f"{_rounds(one, effect)} for {100 * effect:g}%" for effect in EFFECTS)
-    return (
+    told = (
         f"{head} {inside}, p {text.p_value(found.p_value)}; tells apart differences from "
         f"{text.percent(found.minimal_detectable_effect)} on with {text.plural(found.n, 'round')}; "
         f"rounds needed: {needs}."
     )
+    return textwrap.wrap(told, WIDTH, subsequent_indent="  ")
 
 
 def _cells(summary: Summary, one: Compared) -> list[str]:
     found = one.comparison
     effect = found.minimal_detectable_effect
     return [
+        one.strategy.removesuffix(AGAIN),
         summary.case_label(one.case),
         JUDGED[one.metric].label,
         text.ratio(found),

@@ -69,19 +69,22 @@ class Compared:
 
 
 def compared(
-    summary: Summary, baseline: str | None = None, *, bootstrap: bool = False
+    summary: Summary, bases: Mapping[str, str] | None = None, *, bootstrap: bool = False
 ) -> tuple[Compared, ...]:
-    """All comparisons with the baseline (the run's own unless named), in the order of cases and metrics.
+    """All comparisons, in the order of cases and metrics, as one family.
+
+    `bases` names with whom each strategy is compared; without it all others are with the run's baseline.
 
     Throughput is compared in closed loops alone: in an open one each answers what it is offered. A bootstrap
     takes some milliseconds a comparison.
     """
-    base = baseline or summary.baseline
+    if bases is None:
+        base = summary.baseline
+        bases = {} if base is None else {name: base for name in summary.strategies if name != base}
     found = [
         (name, case, metric, comparison)
         for case in summary.cases
-        for name in summary.strategies
-        if name != base
+        for name, base in bases.items()
         for metric in JUDGED
         if (comparison := _comparison(summary, base, name, case, metric, bootstrap=bootstrap)) is not None
     ]
@@ -91,9 +94,9 @@ def compared(
 
 
 def _comparison(
-    summary: Summary, base: str | None, name: str, case: Case, metric: str, *, bootstrap: bool
+    summary: Summary, base: str, name: str, case: Case, metric: str, *, bootstrap: bool
 ) -> Comparison | None:
-    ours, theirs = summary.rows.get((name, case)), summary.rows.get((base or "", case))
+    ours, theirs = summary.rows.get((name, case)), summary.rows.get((base, case))
     if ours is None or theirs is None or (metric == "throughput" and case.kind != "closed"):
         return None
     a, b = _above_zero(theirs.rounds[metric]), _above_zero(ours.rounds[metric])

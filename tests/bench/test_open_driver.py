@@ -1,19 +1,22 @@
 """The open loop against real servers: sent when due, late where the pool is full, and nothing left out."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.load import launch
 from bench.load.launch import Drive, Driven, Target
-from bench.load.schedule import poisson_arrivals_ns
+from bench.load.schedule import constant_arrivals_ns, poisson_arrivals_ns
 from bench.load.window import summarise
 from bench.measure.payloads import by_class, read_images
-from bench.model import OUTCOMES, OpenLoad
+from bench.model import OUTCOMES, OpenLoad, Payload
 
 RATE, SEED = 60.0, 3
 
@@ -22,7 +25,7 @@ RATE, SEED = 60.0, 3
 def drive(project: Path, tmp_path: Path) -> Callable[..., Driven]:
     payloads = by_class(read_images(project / "images"), ["small"], "json")["small"]
 
-    def run(port: int, *, rate: float = RATE, cut_after_s: float | None = None, **limits: float) -> Driven:
+    def run(port: int, *, rate: float = RATE, cut_after_s: float | None = None, **limits: Any) -> Driven:
         load = OpenLoad(rate, warmup_s=0.3, window_s=2.0, **limits)
         running = Drive(Target("127.0.0.1", port, "/predict/"), payloads, load, SEED, tmp_path)
         try:
@@ -120,3 +123,48 @@ def test_an_interruption_sends_nothing_more_and_drains(
     assert 0 < len(driven.samples) < len(due)
     assert sorted(driven.samples.due_ns.tolist()) == due[: len(driven.samples)]
     assert set(outcomes(driven)) == {"ok"}
+
+
+class Closing(BaseHTTPRequestHandler):
+    """Answers, and closes the connection a moment later without a word of it."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    connections = 0
+
+    def setup(self) -> None:
+        super().setup()
+        Closing.connections += 1
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        answer = b'{"prediction": "rain", "probabilities": {"rain": 1.0}}'
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+        time.sleep(0.02)
+        self.close_connection = True
+
+
+def test_a_connection_that_the_server_closed_while_it_was_idle_is_replaced(tmp_path: Path) -> None:
+    Closing.connections = 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Closing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    payload = Payload("a", "seed", "json", "application/json", b"{}", "rain", {"rain": 1.0})
+    load = OpenLoad(4.0, 0.3, 2.0, arrivals="constant")
+    running = Drive(Target("127.0.0.1", server.server_address[1], "/"), [payload], load, SEED, tmp_path)
+    try:
+        driven = running.finish()
+    finally:
+        running.close()
+        server.shutdown()
+        server.server_close()
+    assert outcomes(driven) == {"ok": 9}
+    assert Closing.connections == 9
+
+
+def test_constant_arrivals_are_sent_one_gap_apart(
+    stub_server: Callable[..., int], drive: Callable[..., Driven]
+) -> None:
+    driven = drive(stub_server(delay_s=0.02), arrivals="constant")
+    assert sorted(driven.samples.due_ns.tolist()) == list(constant_arrivals_ns(RATE, 2.3, SEED))
+    assert set(outcomes(driven)) == {"ok"}
+    assert np.median(driven.samples.sent_ns - driven.samples.due_ns) < 5_000_000

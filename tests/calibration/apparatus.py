@@ -81,6 +81,11 @@ class Requests:
         return (self.done_ns - self.due_ns) / 1e6
 
     @property
+    def late_ms(self) -> Floats:
+        """How late the server was to answer, by its own log: the stub's fault and no part of the truth."""
+        return (self.replied_ns - self.ended_ns) / 1e6
+
+    @property
     def asked_ms(self) -> Floats:
         """The service time that was asked for."""
         return self.asked_ns / 1e6

@@ -117,7 +117,7 @@ def test_the_driver_sends_the_very_schedule_that_was_computed_beforehand(queues:
 
 def test_what_reaches_the_server_is_poisson(queues: Sequence[Trial]) -> None:
     for trial in queues[:2]:
-        gaps_s = np.diff(np.sort(trial.requests.arrived_ns)) / 1e9
+        gaps_s: Floats = np.diff(np.sort(trial.requests.arrived_ns)) / 1e9
         assert stats.kstest(gaps_s, stats.expon(scale=1 / QUEUE_RATE).cdf).pvalue > 0.01
 
 

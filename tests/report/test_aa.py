@@ -9,7 +9,7 @@ import pytest
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run
 from bench.report import aa_verdict, markdown
-from bench.report.aa import Pair, pair_of
+from bench.report.aa import Pair, pairs_of
 from bench.report.material import gather
 
 NOISE = 0.02
@@ -48,11 +48,36 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_the_pair_is_two_names_of_one_title_the_repetition_second(run: Run) -> None:
-    assert pair_of(again(run)) == Pair("onnx", "onnx (again)")
-    assert pair_of(run) is None
+def test_a_pair_is_two_names_of_one_title_the_repetition_second(run: Run) -> None:
+    assert pairs_of(again(run)) == [Pair("onnx", "onnx (again)")]
+    assert pairs_of(run) == []
     two = dataclasses.replace(run, strategies={name: run.strategies[name] for name in ("torch", "onnx")})
-    assert pair_of(two) is None
+    assert pairs_of(two) == []
+    named = dataclasses.replace(run, strategies=dict.fromkeys(("A", "B"), run.strategies["onnx"]))
+    assert pairs_of(named) == [Pair("A", "B")]
+
+
+def test_each_strategy_of_several_is_compared_with_itself_alone(run: Run, tmp_path: Path) -> None:
+    one = again(run)
+    other = tuple(
+        dataclasses.replace(
+            trial,
+            strategy=trial.strategy.replace("onnx", "torch"),
+            throughput_rps=(trial.throughput_rps or 0) / 2,
+        )
+        for trial in one.trials
+    )
+    torch = run.strategies["torch"]
+    strategies = {**one.strategies, "torch": torch, "torch (again)": torch}
+    both = dataclasses.replace(one, trials=one.trials + other, strategies=strategies)
+    said = words(aa_verdict(both))
+    assert "A/A of onnx over 6 rounds: no difference" in said
+    assert "A/A of torch over 6 rounds: no difference" in said
+    report = markdown.render(gather(both, tmp_path)).split("\n## ")[1]
+    assert report.count("| requests/s |") == 4, "two strategies with two classes of payloads"
+    assert "0.50" not in "".join(
+        line.split("|")[4] for line in report.splitlines() if line.startswith("| torch")
+    )
 
 
 def test_no_difference_is_found_where_there_is_none_and_the_least_that_shows_is_told(run: Run) -> None:
@@ -109,5 +134,5 @@ def test_a_run_of_different_strategies_is_refused_with_the_remedy(run: Run) -> N
 def test_the_report_begins_with_the_verdict_and_its_table(run: Run, tmp_path: Path) -> None:
     report = markdown.render(gather(again(run), tmp_path))
     assert report.split("\n## ")[1].startswith("The same against itself\n")
-    assert "| payloads | metric | onnx (again) to onnx | 1 is inside |" in report
+    assert "| strategy | payloads | metric | again to first | 1 is inside |" in report
     assert "rounds for 5% | rounds for 2% |" in report
