@@ -9,6 +9,7 @@ import numpy as np
 from bench.load.launch import Driven
 from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
+from bench.load.schedule import ARRIVALS
 from bench.load.window import WindowFigures, summarise
 from bench.measure.instance import Usage
 from bench.measure.trial_spec import TrialSpec
@@ -63,7 +64,9 @@ def judge(
     """Reduce what was recorded to the trial's figures, with every reason not to believe them."""
     load, driver = spec.load, driven.summary
     clients = load.clients if isinstance(load, ClosedLoad) else None
-    figures = summarise(driven.samples, clients, driver.window_begin_s, load.window_s, spec.bounds)
+    scheduled = _scheduled(spec, driver.window_begin_s)
+    begin_s, window_s = driver.window_begin_s, load.window_s
+    figures = summarise(driven.samples, clients, begin_s, window_s, spec.bounds, scheduled=scheduled)
     spoiled = [*fate, *_resource_faults(readings), *_driver_faults(driver)]
     doubtful = [*_ceiling_doubts(spec, figures, driver), *_steal_doubts(readings)]
     return Trial(
@@ -90,6 +93,15 @@ def judge(
             resource_figures(readings.usages, readings.stolen_share, readings.gpu) if readings else None
         ),
     )
+
+
+def _scheduled(spec: TrialSpec, begin_s: float) -> int | None:
+    """How many requests of an open load were to come due in the window: what is missing was lost unseen."""
+    load = spec.load
+    if isinstance(load, ClosedLoad):
+        return None
+    due_ns = np.asarray(ARRIVALS[load.arrivals](load.rate_per_s, begin_s + load.window_s, spec.seed))
+    return int(np.sum(due_ns >= int(begin_s * 1e9)))
 
 
 def _identity(spec: TrialSpec, warmup_s: float) -> dict[str, Any]:

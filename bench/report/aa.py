@@ -14,7 +14,8 @@ from bench.report.text import MISSING, table
 from bench.statistics.comparisons import MOST_ROUNDS
 
 WIDTH = 100
-AGAIN = " (again)"
+# as `bench aa` names the repetition
+AGAIN = "-again"
 EFFECTS = (0.05, 0.02)
 
 NOTE = (
@@ -35,7 +36,7 @@ class Pair:
 def pairs_of(run: Run) -> list[Pair]:
     """Each strategy that the run measured against itself, by its two names; none in any other run.
 
-    The names are `onnx` and `onnx (again)`, or the only two of a run, and share one title.
+    The names are `onnx` and `onnx-again`, or the only two of a run, and share one title.
     """
     results = run.strategies
     pairs = [Pair(name, name + AGAIN) for name in results if name + AGAIN in results]

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -496,6 +496,19 @@ def test_the_table_is_worst_first_within_100_columns_and_ends_in_what_to_do() ->
 def test_the_last_sentence_says_whether_to_measure(found: Findings, sentence: str, bad: bool) -> None:
     assert render(found).endswith(f"\n\n{sentence}\n")
     assert spoils(found) is bad
+
+
+def test_the_verb_prints_the_table_and_its_exit_code_is_what_the_table_says(
+    bench: Callable[..., "subprocess.CompletedProcess[str]"], project: Path
+) -> None:
+    done = bench("doctor", "--quick", "--root", project)
+    lines = done.stdout.rstrip().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert {line[: line.find("  ")] for line in lines if line.startswith(GRADES)} <= set(GRADES)
+    fit = not any(line.startswith("bad ") for line in lines)
+    assert done.returncode == (0 if fit else 4), done.stderr
+    assert ("Not fit to measure" in done.stdout) is not fit
+    assert "Traceback" not in done.stderr
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"

@@ -58,7 +58,8 @@ def test_a_clean_trial_is_valid_and_has_all_its_figures() -> None:
     assert trial.cpu_ms_per_request == pytest.approx(4.0, rel=0.001)
     assert trial.peak_memory_bytes == 150_000_000
     assert trial.driver_cpu_ms_per_request == pytest.approx(0.2)
-    assert trial.load == {"kind": "closed", "clients": 10, "drain_s": 30.0, "timeout_s": 30.0}
+    assert trial.load == SPEC.load.described()
+    assert (trial.load["kind"], trial.load["clients"]) == ("closed", 10)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +104,16 @@ def test_a_trial_that_failed_says_why_and_has_no_figures() -> None:
 
 
 def test_an_open_load_is_held_to_no_number_of_clients_and_counts_what_was_refused() -> None:
-    spec = dataclasses.replace(SPEC, load=OpenLoad(200.0, 2.0, 10.0), ceiling=None)
+    spec = dataclasses.replace(SPEC, load=OpenLoad(200.0, 2.0, 10.0, arrivals="constant"), ceiling=None)
     found = driven()
     found.samples.outcome[::10] = OUTCOMES.index("refused")
     trial = judge(spec, found, readings(), (), "samples/x.parquet", START_NS)
     assert trial.valid, trial.warnings
     assert trial.load == {
+        "name": "q200-even",
         "kind": "open",
         "rate_per_s": 200.0,
-        "arrivals": "poisson",
+        "arrivals": "constant",
         "drain_s": 30.0,
         "timeout_s": 30.0,
         "seed": 1,
@@ -127,3 +129,25 @@ def test_an_open_load_is_held_to_no_number_of_clients_and_counts_what_was_refuse
 def test_trials_of_one_round_have_names_of_their_own() -> None:
     loads = (ClosedLoad(1, 2.0, 10.0), ClosedLoad(10, 2.0, 10.0), OpenLoad(10.0, 2.0, 10.0))
     assert len({dataclasses.replace(SPEC, load=load).name() for load in loads}) == 3
+
+
+def test_requests_of_a_schedule_that_were_never_recorded_void_the_trial() -> None:
+    spec = dataclasses.replace(SPEC, load=OpenLoad(250.0, 2.0, 10.0, arrivals="constant"), ceiling=None)
+    trial = judge(spec, driven(), readings(), (), "samples/x.parquet", START_NS)
+    assert not trial.valid
+    assert any("2000 requests of the window were recorded" in warning for warning in trial.warnings)
+
+
+def test_a_lost_driver_worker_voids_the_trial_and_a_busy_driver_is_told() -> None:
+    found = driven()
+    lost = dataclasses.replace(
+        found.summary, workers=4, lost_workers=1, busiest_core=0.97, clock_error_ms=2.5
+    )
+    trial = judge(SPEC, Driven(found.samples, lost), readings(), (), "samples/x.parquet", START_NS)
+    assert not trial.valid
+    told = " ".join(trial.warnings)
+    assert "1 of 4 driver workers were lost" in told
+    assert "97% of its core" in told
+    assert "2.5 ms apart" in told
+    assert trial.driver is not None
+    assert (trial.driver.workers, trial.driver.lost_workers) == (4, 1)

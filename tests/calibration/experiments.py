@@ -62,17 +62,15 @@ def stalled(seconds: float) -> Sequence[Trial]:
     return run(Setting(drives, stall_s=STALL_S))
 
 
-def queues(seconds: float) -> Sequence[Trial]:
-    """M/D/1, M/M/1, and the former's server under one closed client; each server works one at a time.
-
-    All run at once: together they are busy for a few hundredths of each core.
-    """
+def queue(seconds: float, variation: float) -> Trial:
+    """M/D/1 (variation 0) or M/M/1 (1): Poisson arrivals at a server that works one at a time."""
     load = OpenLoad(QUEUE_RATE, WARMUP_S, seconds)
     arrivals = len(ARRIVALS["poisson"](QUEUE_RATE, WARMUP_S + seconds, 1))
-    drawn = exponential_ms(arrivals, QUEUE_SERVICE_MS, 3)
-    constant = in_ns([QUEUE_SERVICE_MS] * 8)
-    return run(
-        Setting((Driving(load, constant),), one_at_a_time=True),
-        Setting((Driving(load, in_ns(drawn)),), one_at_a_time=True),
-        Setting((Driving(ClosedLoad(1, WARMUP_S, seconds), constant),), one_at_a_time=True),
-    )
+    drawn = exponential_ms(arrivals, QUEUE_SERVICE_MS, 3) if variation else [QUEUE_SERVICE_MS] * 8
+    return run(Setting((Driving(load, in_ns(drawn)),), one_at_a_time=True))[0]
+
+
+def queue_closed(seconds: float) -> Trial:
+    """The server of M/D/1 under one client that sends when it is answered."""
+    load = ClosedLoad(1, WARMUP_S, seconds)
+    return run(Setting((Driving(load, in_ns([QUEUE_SERVICE_MS] * 8)),), one_at_a_time=True))[0]

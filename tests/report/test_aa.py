@@ -22,7 +22,7 @@ def again(run: Run, *, slower: float = 1.0, rounds: int = 6, noise: float = NOIS
     for trial in run.trials:
         if trial.strategy != "onnx" or trial.round > rounds:
             continue
-        for name, factor in (("onnx", 1.0), ("onnx (again)", slower)):
+        for name, factor in (("onnx", 1.0), ("onnx-again", slower)):
             shift = factor * float(np.exp(rng.normal(0, noise)))
             p50, p99 = 217 * shift, 350 * shift * float(np.exp(rng.normal(0, noise)))
             trials.append(
@@ -40,7 +40,7 @@ def again(run: Run, *, slower: float = 1.0, rounds: int = 6, noise: float = NOIS
         run,
         trials=tuple(trials),
         planned_trials=len(trials),
-        strategies={"onnx (again)": onnx, "onnx": onnx},
+        strategies={"onnx-again": onnx, "onnx": onnx},
     )
 
 
@@ -49,7 +49,7 @@ def words(text: str) -> str:
 
 
 def test_a_pair_is_two_names_of_one_title_the_repetition_second(run: Run) -> None:
-    assert pairs_of(again(run)) == [Pair("onnx", "onnx (again)")]
+    assert pairs_of(again(run)) == [Pair("onnx", "onnx-again")]
     assert pairs_of(run) == []
     two = dataclasses.replace(run, strategies={name: run.strategies[name] for name in ("torch", "onnx")})
     assert pairs_of(two) == []
@@ -68,7 +68,7 @@ def test_each_strategy_of_several_is_compared_with_itself_alone(run: Run, tmp_pa
         for trial in one.trials
     )
     torch = run.strategies["torch"]
-    strategies = {**one.strategies, "torch": torch, "torch (again)": torch}
+    strategies = {**one.strategies, "torch": torch, "torch-again": torch}
     both = dataclasses.replace(one, trials=one.trials + other, strategies=strategies)
     said = words(aa_verdict(both))
     assert "A/A of onnx over 6 rounds: no difference" in said

@@ -1,0 +1,132 @@
+"""How load is offered: by clients that wait, or by a schedule."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Arrivals = Literal["poisson", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedLoad:
+    """N clients, each of which sends its next request when the last is answered.
+
+    The warm-up lasts at least `warmup_s`, and up to `warmup_most_s` until it is steady; without that it is
+    by time alone.
+    """
+
+    clients: int
+    warmup_s: float
+    window_s: float
+    drain_s: float = 30.0
+    timeout_s: float = 30.0
+    warmup_most_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        """A short name for files: `c50`."""
+        return f"c{self.clients}"
+
+    @property
+    def label(self) -> str:
+        """The load in words."""
+        return "1 client" if self.clients == 1 else f"{self.clients} clients"
+
+    def described(self) -> dict[str, Any]:
+        """The load as a trial keeps it."""
+        return {
+            "name": self.name,
+            "kind": "closed",
+            "clients": self.clients,
+            "drain_s": self.drain_s,
+            "timeout_s": self.timeout_s,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoad:
+    """Requests that come due by a seeded schedule, whether or not earlier ones are answered.
+
+    `share` is what part of the strategy's measured capacity the rate is, None where the rate was given.
+    """
+
+    rate_per_s: float
+    warmup_s: float
+    window_s: float
+    drain_s: float = 30.0
+    timeout_s: float = 30.0
+    arrivals: Arrivals = "poisson"
+    warmup_most_s: float | None = None
+    share: float | None = None
+
+    @property
+    def name(self) -> str:
+        """A short name for files: `q200`, `s70` for a share of capacity, `-even` where arrivals are."""
+        return _open_name(self.rate_per_s, self.share, self.arrivals)
+
+    @property
+    def label(self) -> str:
+        """The load in words."""
+        return open_label(self.rate_per_s, self.share, self.arrivals)
+
+    def described(self) -> dict[str, Any]:
+        """The load as a trial keeps it."""
+        return {
+            "name": self.name,
+            "kind": "open",
+            "rate_per_s": self.rate_per_s,
+            "arrivals": self.arrivals,
+            **({} if self.share is None else {"share": self.share}),
+            "drain_s": self.drain_s,
+            "timeout_s": self.timeout_s,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ShareLoad:
+    """An open load whose rate is a share of the capacity that each strategy is yet to show."""
+
+    share: float
+    warmup_s: float
+    window_s: float
+    drain_s: float = 30.0
+    timeout_s: float = 30.0
+    arrivals: Arrivals = "poisson"
+    warmup_most_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        """A short name for files: `s70`."""
+        return _open_name(0.0, self.share, self.arrivals)
+
+    @property
+    def label(self) -> str:
+        """The load in words."""
+        return open_label(0.0, self.share, self.arrivals)
+
+    def at(self, capacity_rps: float) -> OpenLoad:
+        """The open load that it is for a strategy of this capacity."""
+        return OpenLoad(
+            round(self.share * capacity_rps, 3),
+            self.warmup_s,
+            self.window_s,
+            self.drain_s,
+            self.timeout_s,
+            self.arrivals,
+            self.warmup_most_s,
+            self.share,
+        )
+
+
+Load = ClosedLoad | OpenLoad
+PlannedLoad = ClosedLoad | OpenLoad | ShareLoad
+
+
+def open_label(rate_per_s: float, share: float | None, arrivals: str) -> str:
+    """An open load in words: `200 requests/s`, `70% of capacity`, `200 requests/s, evenly`."""
+    what = f"{rate_per_s:g} requests/s" if share is None else f"{100 * share:g}% of capacity"
+    return what if arrivals == "poisson" else f"{what}, evenly"
+
+
+def _open_name(rate_per_s: float, share: float | None, arrivals: str) -> str:
+    what = f"q{rate_per_s:g}" if share is None else f"s{100 * share:g}"
+    return what if arrivals == "poisson" else f"{what}-even"

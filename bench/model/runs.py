@@ -1,0 +1,151 @@
+"""A whole run: its trials, and everything that was found beside them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.model.images import ImageSize
+from bench.model.trials import Trial
+
+SCHEMA_VERSION = 2
+# what came since has defaults, so that older runs can be read
+READABLE_VERSIONS = (1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """Fresh starts of one strategy, in seconds since the engine's create call; one entry a start.
+
+    `inside` holds how long each phase took that the service itself timed, in seconds.
+    """
+
+    first_correct_answer_s: tuple[float, ...]
+    phases: Mapping[str, tuple[float, ...]]
+    model_cache: str
+    inside: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopResult:
+    """The strategy's own pipeline in a bare loop, without HTTP: one entry a round.
+
+    `part` is "whole", "prepare" (parse, decode and transform) or "infer" (the model alone, on prepared items
+    in batches of `batch_size`).
+    """
+
+    payload_class: str
+    requests_per_s: tuple[float, ...]
+    cpu_ms_per_request: tuple[float, ...]
+    part: str = "whole"
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyResult:
+    """What is known of a strategy beside its trials; None where it could not be measured."""
+
+    title: str
+    image: ImageSize | None
+    startup: Startup | None
+    loops: tuple[LoopResult, ...] = ()
+    warm_startup: Startup | None = None
+    """The same with a model cache that an earlier start has filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The driver against a target that answers at once: the most that it can measure.
+
+    `ab_*` are ApacheBench's figures against the same target with one of the same bodies, None where it is
+    not installed; `plain_*` are those of Locust's own fast client without ours, None where nobody asked.
+    """
+
+    payload_class: str
+    encoding: str
+    clients: int
+    throughput_rps: float
+    driver_cpu_ms_per_request: float
+    ab_throughput_rps: float | None
+    ab_cpu_ms_per_request: float | None
+    plain_throughput_rps: float | None = None
+    plain_cpu_ms_per_request: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The most that a strategy answered in a closed loop before the rounds; shares of it become rates."""
+
+    strategy: str
+    payload_class: str
+    encoding: str
+    clients: int
+    throughput_rps: float
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatCheck:
+    """The same images over and over against copies of them of which no two bodies are alike.
+
+    Where repeating is much faster, something caches answers and the figures are of the cache.
+    """
+
+    strategy: str
+    payload_class: str
+    encoding: str
+    varied_rps: float
+    repeated_rps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One rate that a search for an objective tried, in one trial: did the objective hold there?
+
+    `goodput_rps` counts right answers within the bound; `quantile_ms` is None where answers are too few.
+    """
+
+    rate_per_s: float
+    round: int
+    quantile_ms: float | None
+    goodput_rps: float
+    throughput_rps: float
+    held: bool
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SloResult:
+    """The highest rate at which an objective held, of those that were tried; None where it never did.
+
+    The objective is `quantile` of the response times within `bound_ms`.
+    """
+
+    strategy: str
+    payload_class: str
+    encoding: str
+    quantile: float
+    bound_ms: float
+    capacity_rps: float
+    rate_per_s: float | None
+    goodput_rps: float | None
+    probes: tuple[Probe, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything that one `bench run` found, as run.json holds it."""
+
+    schema_version: int
+    created: str
+    command: str
+    runtime: str
+    quick: bool
+    planned_trials: int
+    environment: Mapping[str, Any]
+    ceilings: tuple[Ceiling, ...]
+    strategies: Mapping[str, StrategyResult]
+    trials: tuple[Trial, ...]
+    warnings: tuple[str, ...] = field(default=())
+    capacities: tuple[Capacity, ...] = ()
+    repeats: tuple[RepeatCheck, ...] = ()
+    objectives: tuple[SloResult, ...] = ()
+    price_per_core_hour: float | None = None

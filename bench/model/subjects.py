@@ -1,0 +1,58 @@
+"""What is measured and with what: a strategy, a payload and its right answer, and how a request may end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["ok", "wrong_answer", "http_error", "connection_error", "timeout", "unfinished", "refused"]
+OUTCOMES: tuple[Outcome, ...] = (
+    "ok",
+    "wrong_answer",
+    "http_error",
+    "connection_error",
+    "timeout",
+    "unfinished",
+    "refused",
+)
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One service under test, as its labels in compose.yaml register it."""
+
+    name: str
+    title: str
+    service: str
+    port: int
+    path: str
+    ready_path: str
+    encodings: tuple[str, ...]
+    loop_command: tuple[str, ...] | None
+    devices: tuple[str, ...] = ("cpu",)
+    model: str = "model"
+    """The model's name in the paths of the open inference protocol."""
+    keeps_model: bool = False
+    """Whether it is known where it keeps the model that it pulls, so that it can be started with it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One request body and the answer that it must get.
+
+    `payload_class` groups images of one kind ("seed", "small"); `probabilities` maps each label to the
+    reference's probability. `path` is None where the strategy's own path takes it, `headers` are those
+    beside Content-Type, and `reply` says how the answer is read.
+    """
+
+    file: str
+    payload_class: str
+    encoding: str
+    content_type: str
+    body: bytes
+    label: str
+    probabilities: Mapping[str, float]
+    path: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reply: str = "json"

@@ -1,0 +1,121 @@
+"""One trial and its figures: those of the client, of the driver, of the service and of the machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyMs:
+    """Quantiles over right answers that ended in the window, due to done; None where they are too few."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    p90: float | None = None
+    p999: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """How often a service went through one stage in the window, and the mean time of it."""
+
+    mean_ms: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFigures:
+    """Sizes of the batches computed in the window; `counts` by the upper bound of each bucket in use."""
+
+    mean: float
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFigures:
+    """What a service's own metrics say of the window, summed over its models."""
+
+    stages: Mapping[str, StageFigures]
+    batch: BatchFigures | None
+
+
+@dataclass(frozen=True, slots=True)
+class DriverFigures:
+    """The driver's own part in a trial, over its window.
+
+    `busiest_core` is the share of a core that its busiest process used; `late_sends` the share of requests
+    sent more than 10 ms after they were due; `clock_error_ms` bounds how far workers' clocks may be apart
+    (None on one host).
+    """
+
+    workers: int
+    lost_workers: int
+    busiest_core: float | None
+    late_sends: float | None
+    lag_p99_ms: float | None
+    clock_error_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFigures:
+    """The GPU over a window: mean utilisation (0 to 1), most memory in use, and energy."""
+
+    utilisation: float | None
+    peak_memory_bytes: int | None
+    energy_j: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceFigures:
+    """What the container's and the host's accounting say of the window, beside CPU time and peak memory.
+
+    Network bytes are as the container sees them; `stolen` is the share of the service cores' time that the
+    host took.
+    """
+
+    received_bytes: int | None
+    sent_bytes: int | None
+    throttled_periods: int
+    stolen: float
+    gpu: GpuFigures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One strategy under one load in one round, in a fresh container.
+
+    `ok` counts the right answers that ended in the window; `errors` and `wrong_answers` count the whole
+    trial, warm-up and drain too, as any of them voids it. Under an open load `refused` counts the requests
+    that a full service turned away in the window (429, 503), which are no errors there; else it is None.
+    `requests` is the sum of all these. `server` is None where the service tells of no such metrics.
+    `error` says in one line why nothing could be measured. `latency_ms` runs from due to done, `service_ms`
+    from sent to done. `overhead_s` is what the step took beside start, warm-up, window and drain.
+    """
+
+    strategy: str
+    round: int
+    payload_class: str
+    encoding: str
+    load: Mapping[str, Any]
+    window_s: float
+    warmup_s: float
+    requests: int
+    ok: int
+    errors: int
+    wrong_answers: int
+    throughput_rps: float | None
+    latency_ms: LatencyMs
+    cpu_ms_per_request: float | None
+    peak_memory_bytes: int | None
+    driver_cpu_ms_per_request: float | None
+    warnings: tuple[str, ...]
+    valid: bool
+    samples: str | None
+    error: str | None = None
+    refused: int | None = None
+    server: ServerFigures | None = None
+    service_ms: LatencyMs | None = None
+    driver: DriverFigures | None = None
+    resources: ResourceFigures | None = None
+    overhead_s: float | None = None
