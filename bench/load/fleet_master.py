@@ -7,16 +7,16 @@ give a lost worker's users to the others, and the load would look whole.
 import json
 import signal
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import gevent
-from gevent.queue import Empty, Queue
+from gevent.queue import Empty
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.rpc import Message as LocustMessage
 from locust.runners import STATE_MISSING
 
+from bench.load.fleet_member import Member
 from bench.load.messages import (
     CHUNK,
     COUNT,
@@ -33,7 +33,6 @@ from bench.load.messages import (
     STOP,
     TO_MASTER,
     WINDOW,
-    Inbound,
     RoundTrip,
     best_trip,
     chunks,
@@ -49,35 +48,6 @@ PONG_WITHIN_S = 1.0
 # after the drain, for what is still on its way
 SAMPLES_WITHIN_S = 10.0
 LINGER_MS = 500
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """What the master knows of one worker; `counts` has an entry each TELL_EVERY_S."""
-
-    id: str
-    place: int
-    prepared: bool = False
-    before: RoundTrip | None = None
-    after: RoundTrip | None = None
-    counts: list[int] = field(default_factory=list)
-    inbound: Inbound = field(default_factory=Inbound)
-    pongs: Queue = field(default_factory=Queue)
-    account: Account | None = None
-    heard_s: float = 0.0
-
-    @property
-    def samples(self) -> bytes | None:
-        """All that it recorded, None while that is not complete."""
-        found = self.inbound.complete.get("samples")
-        return found if self.account is not None else None
-
-    @property
-    def clock_error_ms(self) -> float:
-        """How far its clock may have been from ours: the bound of the comparison, and the drift since."""
-        trips = [trip for trip in (self.before, self.after) if trip is not None]
-        drift_ns = abs(trips[-1].offset_ns - trips[0].offset_ns)
-        return (max(trip.error_ns for trip in trips) + drift_ns) / 1e6
 
 
 class FleetError(Exception):

@@ -176,7 +176,8 @@ def _ceiling_doubts(spec: TrialSpec, figures: WindowFigures, driver: DriveSummar
         )
     if driver.clock_error_ms is not None and driver.clock_error_ms > CLOCKS_APART_MS:
         found.append(
-            f"the workers' clocks may be {driver.clock_error_ms:.1f} ms apart: smaller latencies say little"
+            f"the workers' clocks may be {driver.clock_error_ms:.1f} ms apart: when requests came due, and "
+            "which of them the window holds, is uncertain by that much"
         )
     return found
 

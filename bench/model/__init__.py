@@ -31,6 +31,7 @@ from bench.model.runs import (
     StrategyResult,
 )
 from bench.model.subjects import (
+    AGAIN,
     OUTCOMES,
     Device,
     Outcome,
@@ -49,6 +50,7 @@ from bench.model.trials import (
 )
 
 __all__ = [
+    "AGAIN",
     "OUTCOMES",
     "READABLE_VERSIONS",
     "SCHEMA_VERSION",

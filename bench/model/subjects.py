@@ -15,6 +15,9 @@ OUTCOMES: tuple[Outcome, ...] = (
     "refused",
 )
 
+# what is added to the name of a strategy that is compared with itself
+AGAIN = "-again"
+
 Device = Literal["auto", "cpu", "cuda"]
 
 

@@ -46,7 +46,7 @@ class DriverFigures:
 
     `busiest_core` is the share of a core that its busiest process used; `late_sends` the share of requests
     sent more than 10 ms after they were due; `clock_error_ms` bounds how far workers' clocks may be apart
-    (None on one host).
+    (None for one process).
     """
 
     workers: int

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench import statistics
 from bench.errors import UsageError
-from bench.model import Run
+from bench.model import AGAIN, Run
 from bench.report import text
 from bench.report.compare import ALPHA, JUDGED, Compared, compared
 from bench.report.material import Material
@@ -14,8 +14,6 @@ from bench.report.text import MISSING, table
 from bench.statistics.comparisons import MOST_ROUNDS
 
 WIDTH = 100
-# as `bench aa` names the repetition
-AGAIN = "-again"
 EFFECTS = (0.05, 0.02)
 
 NOTE = (

@@ -13,13 +13,12 @@ from bench.measure.objective import Objective
 from bench.measure.payloads import PayloadImage, common_model, payload_sets, read_images
 from bench.measure.plan import USUAL_CLIENTS, SessionPlan
 from bench.measure.registry import Registry, load_registry
-from bench.model import ClosedLoad, OpenLoad, PlannedLoad, ShareLoad, Strategy
+from bench.model import AGAIN, ClosedLoad, OpenLoad, PlannedLoad, ShareLoad, Strategy
 
 PLACES = ("--results", "--root", "--images", "--resume", "--listen")
 ROUNDS = 6
 # the most warm-up, where it is not named, as a multiple of the least
 PATIENCE = 4
-AGAIN = "-again"
 
 
 @dataclass(frozen=True, slots=True)

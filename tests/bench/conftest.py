@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.bench.other_hosts import OtherHosts
+
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 LABELS = ("rain", "snow")
@@ -136,3 +138,12 @@ def stub_server() -> Iterator[Callable[..., int]]:
     for process in running:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def other_hosts() -> Iterator[OtherHosts]:
+    if shutil.which("ip") is None or os.geteuid() != 0:
+        pytest.skip("network namespaces need root and iproute2")
+    hosts = OtherHosts()
+    yield hosts
+    hosts.close()

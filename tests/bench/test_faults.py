@@ -283,6 +283,9 @@ def test_a_disk_that_fills_up_ends_the_run_with_one_line_and_finished_trials_are
 ) -> None:
     process = start(project, small_disk / "results", *LONG)
     told = until_a_trial_ended(process)
+    # it is told of a moment before it is kept
+    while not run_json(only_folder(small_disk / "results"))["trials"]:
+        time.sleep(0.01)
     ballast = fill(small_disk)
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 1, told + rest

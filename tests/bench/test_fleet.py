@@ -3,7 +3,6 @@
 Network namespaces stand for other hosts: a worker inside has a network, and nothing else, between it and us.
 """
 
-import itertools
 import json
 import os
 import re
@@ -30,6 +29,7 @@ from bench.load.ports import free_port
 from bench.load.schedule import constant_arrivals_ns, poisson_arrivals_ns
 from bench.measure.payloads import by_class, read_images
 from bench.model import OUTCOMES, ClosedLoad, Load, OpenLoad, Payload
+from tests.bench.other_hosts import OtherHosts, end, ip
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -213,73 +213,6 @@ def test_a_closed_drive_leaves_no_process_behind(
 # --- workers on other hosts -------------------------------------------------------------------------------
 
 
-class OtherHosts:
-    """Network namespaces, each joined to this one by a pair of virtual interfaces."""
-
-    numbers = itertools.count()
-
-    def __init__(self) -> None:
-        self._names: list[str] = []
-        self._workers: list[subprocess.Popen[str]] = []
-
-    def add(self) -> tuple[str, str]:
-        """A new host: its name, and the address at which it reaches this one."""
-        number = next(OtherHosts.numbers)  # the kernel takes its time to let go of old ones
-        name, net = f"bench{os.getpid()}-{number}", f"198.18.{os.getpid() % 250}.{4 * number}"
-        base, last = net.rsplit(".", 1)
-        here, there = f"{base}.{int(last) + 1}", f"{base}.{int(last) + 2}"
-        inner, outer = f"vi{os.getpid()}-{number}"[-15:], f"vo{os.getpid()}-{number}"[-15:]
-        try:
-            ip("netns", "add", name)
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"network namespaces are not permitted here: {error.stderr.decode().strip()}")
-        self._names.append(name)
-        ip("link", "add", outer, "type", "veth", "peer", "name", inner)
-        ip("link", "set", inner, "netns", name)
-        ip("addr", "add", f"{here}/30", "dev", outer)
-        ip("link", "set", outer, "up")
-        ip("-n", name, "addr", "add", f"{there}/30", "dev", inner)
-        ip("-n", name, "link", "set", inner, "up")
-        return name, here
-
-    def serve(self, name: str, master: str, port: int) -> "subprocess.Popen[str]":
-        """Start what a user starts there: a worker for one trial after another."""
-        command = [sys.executable, "-m", "bench.load.worker", "--master", master, "--port", str(port)]
-        self._workers.append(
-            subprocess.Popen(
-                ["ip", "netns", "exec", name, *command], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
-            )
-        )
-        return self._workers[-1]
-
-    def close(self) -> None:
-        for worker in self._workers:
-            end(worker)
-        for name in self._names:
-            ip("netns", "del", name)
-
-
-def ip(*args: str) -> None:
-    subprocess.run(["ip", *args], check=True, capture_output=True)
-
-
-def end(worker: "subprocess.Popen[str]") -> str:
-    """Ctrl-C, and what it had said on stderr."""
-    if worker.poll() is None:
-        worker.send_signal(signal.SIGINT)
-    said = worker.communicate(timeout=10)[1] if worker.stderr and not worker.stderr.closed else ""
-    return said or ""
-
-
-@pytest.fixture
-def other_hosts() -> Iterator[OtherHosts]:
-    if shutil.which("ip") is None or os.geteuid() != 0:
-        pytest.skip("network namespaces need root and iproute2")
-    hosts = OtherHosts()
-    yield hosts
-    hosts.close()
-
-
 @pytest.fixture
 def open_server() -> Iterator[Callable[..., int]]:
     """A stub strategy that other hosts reach."""
@@ -354,6 +287,32 @@ def links_of(name: str) -> list[str]:
         ["ip", "-n", name, "-j", "link", "show", "type", "veth"], check=True, capture_output=True
     )
     return [link["ifname"] for link in json.loads(listed.stdout)]
+
+
+def test_a_worker_whose_clock_reads_otherwise_drives_and_records_in_the_masters_time(
+    open_server: Callable[..., int], start: Callable[..., Drive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time namespace gives it a clock that is more than an hour ahead, as another host's may be."""
+    ahead = ["unshare", "--time", "--monotonic", "5000", "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*ahead, "true"], capture_output=True).returncode:
+        pytest.skip("time namespaces are not permitted here")
+    monkeypatch.setattr(launch, "LOOPBACK", ("none",))
+    port, master_port = open_server(0.02), free_port()
+    command = [sys.executable, "-m", "bench.load.worker", "--master", "127.0.0.1", "--port", str(master_port)]
+    worker = subprocess.Popen([*ahead, *command], cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    try:
+        load = OpenLoad(80.0, 0.3, 1.5)
+        driven = start("127.0.0.1", port, load, Fleet(local=1, remote=1, port=master_port)).finish()
+    finally:
+        worker.kill()
+        worker.wait()
+    samples, summary = driven.samples, driven.summary
+    assert (summary.lost_workers, outcomes(driven)) == (0, {"ok": served(port)})
+    assert sorted(samples.due_ns.tolist()) == list(poisson_arrivals_ns(80.0, 1.8, SEED))
+    assert np.median(samples.sent_ns - samples.due_ns) < 10_000_000
+    assert samples.done_ns.max() < 10_000_000_000
+    assert summary.clock_error_ms is not None
+    assert summary.clock_error_ms < 20
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.model import ClosedLoad
 from bench.statistics import Estimate, quantile
-from tests.calibration.apparatus import Requests, Trial
+from tests.calibration.trials import Requests, Trial
 from tests.calibration.truths import Floats, batch_means_error, lindley
 
 MEAN_BOUND, WAIT_BOUND = 0.02, 0.05
@@ -201,7 +201,7 @@ def exact_stall_ms(trial: Trial) -> Floats:
 def visible_stall_figures(trial: Trial, response_ms: Floats, every_s: float, stall_s: float) -> list[Figure]:
     """An open loop's p99 against arithmetic, and against this schedule and the logged pauses.
 
-    Of what comes due, a share stall/period waits, evenly between nothing and the whole stall; so a share q
+    Of arrivals that come evenly, a share stall/period waits, from nothing to the whole stall; so a share q
     waits longer than stall - q * period.
     """
     inside, exact = trial.requests.inside, exact_stall_ms(trial)
@@ -216,6 +216,7 @@ def visible_stall_figures(trial: Trial, response_ms: Floats, every_s: float, sta
         covers(f"{p99}, of its schedule", of_schedule.centre, measured),
     ]
     if measured is not None:
+        figures.append(close(f"{p99}, of arithmetic", nominal_ms, measured.centre, MEAN_BOUND, n))
         figures.append(close(f"{p99}, of its schedule", of_schedule.centre, measured.centre, MEAN_BOUND, n))
     return figures
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.calibration.apparatus import Trial
 from tests.calibration.claims import Figure
+from tests.calibration.trials import Trial
 
 FIGURES = pytest.StashKey[list[str]]()
 
@@ -16,9 +16,9 @@ def show(request: pytest.FixtureRequest) -> Callable[..., None]:
     listed = request.config.stash.setdefault(FIGURES, [])
 
     def assert_all(figures: Sequence[Figure], trial: Trial | None = None) -> None:
-        said = [str(figure) for figure in figures]
-        if trial is not None and (trial.tries > 1 or trial.disturbance.too_much):
-            said.append(f"  (the calmest of {trial.tries} tries: {trial.disturbance})")
+        said = [f"  {figure}" for figure in figures]
+        if trial is not None:
+            said.insert(0, f"{trial.load.label}, {trial.told}")
         listed.extend(said)
         assert all(figure.holds for figure in figures), "\n".join(said)
 

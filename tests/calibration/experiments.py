@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from bench.load.schedule import ARRIVALS
 from bench.model import Arrivals, ClosedLoad, OpenLoad
-from tests.calibration.apparatus import Driving, Setting, Trial, run
+from tests.calibration.apparatus import run
+from tests.calibration.trials import Driving, Setting, Trial
 from tests.calibration.truths import exponential_ms, in_ns, stratified_exponential_ms, with_probes
 
 WARMUP_S = 0.5
@@ -41,7 +42,7 @@ def exponential_open(seconds: float) -> Trial:
 
 def exponential_closed(seconds: float) -> Trial:
     """Each client goes through the same draws in an order of its own."""
-    drawn = with_probes(stratified_exponential_ms(180, EXPONENTIAL_MEAN_MS, 2), PROBE_EVERY)
+    drawn = with_probes(stratified_exponential_ms(1800, EXPONENTIAL_MEAN_MS, 2), PROBE_EVERY)
     load = ClosedLoad(EXPONENTIAL_CLIENTS, WARMUP_S, seconds)
     return run(Setting((Driving(load, in_ns(drawn)),)))[0]
 
@@ -49,11 +50,12 @@ def exponential_closed(seconds: float) -> Trial:
 def stalled(seconds: float) -> Sequence[Trial]:
     """One server that pauses 1.4 s each 10 s under an open loop, a closed one, and a starved open one.
 
-    Each window has as many whole periods as the seconds, 10 at least: it holds a pause for each.
+    Arrivals are even, so that what share of them comes due in the pause is arithmetic and no chance. Each
+    window has as many whole periods as the seconds, 10 at least: it holds a pause for each.
     """
     window_s = max(1, round(seconds / STALL_EVERY_S)) * STALL_EVERY_S
     asked = in_ns([STALL_SERVICE_MS] * 8)
-    open_load = OpenLoad(STALL_RATE, WARMUP_S, window_s)
+    open_load = OpenLoad(STALL_RATE, WARMUP_S, window_s, arrivals="constant")
     drives = (
         Driving(open_load, asked),
         Driving(ClosedLoad(STALL_CLIENTS, WARMUP_S, window_s), asked),

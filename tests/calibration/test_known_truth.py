@@ -13,7 +13,6 @@ import pytest
 
 from bench.model import Arrivals
 from tests.calibration import experiments
-from tests.calibration.apparatus import Trial
 from tests.calibration.claims import (
     Figure,
     constant_figures,
@@ -22,6 +21,7 @@ from tests.calibration.claims import (
     overhead_figure,
     throughput_figure,
 )
+from tests.calibration.trials import Trial
 from tests.calibration.truths import as_locust_rounds
 
 Show = Callable[..., None]

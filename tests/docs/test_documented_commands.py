@@ -17,7 +17,7 @@ WHOLE = {
 }
 PAGES = [
     page
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for page in [ROOT / "README.md", ROOT / "METHODOLOGY.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if not any(page.is_relative_to(ROOT / whole) for whole in WHOLE)
 ]
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -29,6 +29,12 @@ ELSEWHERE = {
     "docker compose up --build": ("tests/running/compose.py", '"up", "--build"'),
     "curl ": ("tests/containers/test_main_job.py", 'line.startswith("curl ")'),
     "python -m bench run": ("tests/containers/test_main_job.py", '"--strategies"'),
+    "python -m bench run --resume": ("tests/bench/test_resume.py", '"--resume"'),
+    "python -m bench run --remote-workers": ("tests/bench/test_remote_run.py", '"--remote-workers"'),
+    "python -m bench worker": ("tests/bench/other_hosts.py", '"worker"'),
+    "python -m bench slo": ("tests/bench/test_searching_run.py", '"slo"'),
+    "python -m bench aa": ("tests/bench/test_searching_run.py", '"aa"'),
+    "python -m bench doctor": ("tests/bench/test_doctor.py", '"doctor"'),
     "python -m bench ceiling": ("tests/bench/test_cli.py", '"ceiling"'),
     "python -m modelkit train": ("tests/docs/test_model_commands.py", '"train"'),
     "python -m modelkit evaluate": ("tests/docs/test_model_commands.py", '"evaluate"'),

@@ -1,0 +1,119 @@
+"""What the driver measures of servers whose truth is known, as a Markdown table: truth, measured and error.
+
+python tools/calibrate.py [--seconds S]
+
+The trials are those of tests/calibration with longer windows, S seconds of windows in all. A trial that
+something else on its cores disturbed is run up to three times; the calmest is kept, and that is said. Exit
+code 1 where a claim does not hold.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a program, a folder's own files come first
+
+import numpy as np
+
+from bench.load.schedule import ARRIVALS
+from tests.calibration import experiments
+from tests.calibration.claims import (
+    Figure,
+    constant_figures,
+    exponential_figures,
+    hidden_stall_figure,
+    little_figure,
+    measured_waits_ms,
+    queue_figures,
+    textbook_figure,
+    throughput_figure,
+    visible_stall_figures,
+)
+from tests.calibration.trials import Trial
+from tests.calibration.truths import exponential_ms, textbook_wait
+
+LEAST_S, MOST_S = 70.0, 1000.0
+LONG = 1_000_000
+Shown = tuple[str, Sequence[Figure], Trial | None]
+
+
+def constants(seconds: float) -> Iterator[Shown]:
+    """Constant service times in open and closed loops."""
+    for arrivals, name in (("poisson", "open loop, Poisson"), ("constant", "open loop, even")):
+        trial = experiments.constant_open(seconds, arrivals)  # type: ignore[arg-type]
+        yield name, constant_figures(trial, trial.requests.response_ms), trial
+    trial = experiments.constant_closed(seconds)
+    figures = constant_figures(trial, trial.requests.response_ms)
+    laws = [throughput_figure(trial, trial.figures.throughput_rps), little_figure(trial)]
+    yield "closed loop", [*figures, *laws], trial
+
+
+def exponentials(seconds: float) -> Iterator[Shown]:
+    """Exponential service times in an open and a closed loop."""
+    trial = experiments.exponential_open(seconds)
+    mean_ms = experiments.EXPONENTIAL_MEAN_MS
+    yield "open loop", exponential_figures(trial, trial.requests.response_ms, mean_ms), trial
+    trial = experiments.exponential_closed(seconds)
+    figures = exponential_figures(trial, trial.requests.response_ms, None)
+    yield "closed loop", [*figures, little_figure(trial)], trial
+
+
+def stalls(seconds: float) -> Iterator[Shown]:
+    """A stall in an open and in a closed loop, at the same time."""
+    open_, closed, _ = experiments.stalled(seconds)
+    every_s, stall_s = experiments.STALL_EVERY_S, experiments.STALL_S
+    figures = visible_stall_figures(open_, open_.requests.response_ms, every_s, stall_s)
+    yield "open loop", figures, open_
+    yield "closed loop", [hidden_stall_figure(closed, stall_s)], closed
+
+
+def queues(seconds: float) -> Iterator[Shown]:
+    """A long schedule against the textbook, then trials against their own schedules."""
+    rate, service_ms = experiments.QUEUE_RATE, experiments.QUEUE_SERVICE_MS
+    due_ns = ARRIVALS["poisson"](rate, LONG / rate, 1)
+    n = len(due_ns)
+    drawn = {0.0: np.full(n, service_ms), 1.0: exponential_ms(n, service_ms, 1)}
+    for variation, name in ((0.0, "M/D/1"), (1.0, "M/M/1")):
+        truth_ms = textbook_wait(rate, service_ms, variation)
+        yield "the schedule alone", [textbook_figure(name, due_ns, drawn[variation], truth_ms)], None
+        trial = experiments.queue(seconds, variation)
+        yield "open loop", queue_figures(name, trial, measured_waits_ms(trial)[0]), trial
+
+
+def shown(seconds: float) -> Iterator[Shown]:
+    """All trials, each with its share of the seconds."""
+    yield from constants(0.1 * seconds)
+    yield from exponentials(0.12 * seconds)
+    yield from stalls(0.1 * seconds)
+    yield from queues(0.17 * seconds)
+
+
+def row(name: str, figure: Figure) -> str:
+    """One row of the table."""
+    error = f"{figure.error:+.2%}" if figure.truth else ""
+    cells = (figure.claim, name, f"{figure.truth:.4g}", f"{figure.measured:.4g}", error, figure.bound)
+    return f"| {' | '.join(cells)} | {figure.n} | {'yes' if figure.holds else '**no**'} |"
+
+
+def main() -> int:
+    """Run everything and print the table as it comes, trials that were disturbed to stderr."""
+    parser = argparse.ArgumentParser(prog="python tools/calibrate.py", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=280.0, help="of windows in all")
+    seconds = parser.parse_args().seconds
+    if not LEAST_S <= seconds <= MOST_S:
+        parser.error(f"--seconds must lie from {LEAST_S:g} to {MOST_S:g}")
+    print("| claim | load | truth | measured | error | bound | n | holds |")
+    print("| --- | --- | ---: | ---: | ---: | --- | ---: | --- |")
+    all_hold = True
+    for name, figures, trial in shown(seconds):
+        for figure in figures:
+            print(row(name, figure), flush=True)
+        all_hold &= all(figure.holds for figure in figures)
+        if trial is not None:
+            print(f"{figures[0].claim}, {name}, {trial.told}", file=sys.stderr)
+    return 0 if all_hold else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
