@@ -83,6 +83,7 @@ def _add_session_options(parser: argparse.ArgumentParser) -> None:
         help="fresh starts with a model cache that was filled before (as --startups; quick 1)",
     )
     add("--loop-seconds", type=_count_s, metavar="S", help="in-process loop a round, 0 for none (3)")
+    add("--timeout-s", type=_seconds, default=30.0, metavar="S", help="how long an answer may take (30)")
     add("--max-errors", type=_share, default=0.0, metavar="X%", help="failed requests a trial may have (0%%)")
     add("--workers", type=_workers, default=1, metavar="N", help="driver processes on this host (1)")
     add(

@@ -5,6 +5,9 @@ from typing import Any
 
 from bench.measure.instance import StartError
 
+# a first packet that a busy host loses is sent again after a second
+REACH_TIMEOUT_S = 3.0
+
 
 def find_address(
     container: Any, port: int, published: int | None, chosen: str, reach: str | None = None
@@ -35,7 +38,7 @@ def find_address(
 def is_reachable(address: str, port: int) -> bool:
     """Say whether packets get there: a refused connection answers that as well as an accepted one."""
     try:
-        with socket.create_connection((address, port), timeout=0.5):
+        with socket.create_connection((address, port), timeout=REACH_TIMEOUT_S):
             return True
     except ConnectionRefusedError:
         return True

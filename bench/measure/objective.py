@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.model import Arrivals, OpenLoad, Probe
 
-LOWEST_SHARE = 0.05
+LOWEST_SHARE = 0.10
 # the search ends once the highest rate that held and the lowest that did not are this close
 RESOLUTION = 0.05
 CONFIRMATIONS = 3
@@ -27,6 +27,7 @@ class Objective:
     window_s: float
     arrivals: Arrivals = "poisson"
     warmup_most_s: float | None = None
+    timeout_s: float = 30.0
 
     @property
     def label(self) -> str:
@@ -44,6 +45,7 @@ class Objective:
             rate_per_s,
             self.warmup_s,
             self.window_s,
+            timeout_s=self.timeout_s,
             arrivals=self.arrivals,
             warmup_most_s=self.warmup_most_s,
         )
@@ -58,7 +60,7 @@ class Found:
 
 
 def search(probe: Callable[[float, int], Probe], capacity_rps: float) -> Found:
-    """Bisect the rate between a twentieth of the capacity and all of it, then confirm what held.
+    """Bisect the rate between a tenth of the capacity and all of it, then confirm what held.
 
     `probe` tries a rate in a round (from 1) and says whether the objective held. What the bisection ends
     with has been lucky once: it counts only when fresh trials of it hold too, and gives way by a twentieth

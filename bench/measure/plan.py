@@ -65,8 +65,14 @@ class SessionPlan:
     def closed_load(self, warmup_s: float, window_s: float) -> ClosedLoad:
         """A closed load for ceiling and capacity: as many clients as the plan's largest has."""
         clients = [load.clients for load in self.loads if isinstance(load, ClosedLoad)]
-        most_s = self.pace_load.warmup_most_s
-        return ClosedLoad(max(clients, default=USUAL_CLIENTS), warmup_s, window_s, warmup_most_s=most_s)
+        like = self.pace_load
+        return ClosedLoad(
+            max(clients, default=USUAL_CLIENTS),
+            warmup_s,
+            window_s,
+            timeout_s=like.timeout_s,
+            warmup_most_s=like.warmup_most_s,
+        )
 
     @property
     def pace_load(self) -> PlannedLoad:

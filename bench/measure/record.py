@@ -126,7 +126,12 @@ def take_up(run: Run, plan: SessionPlan, environment: Mapping[str, Any]) -> Run:
         )
     if [strategy.name for strategy in plan.strategies] != list(run.strategies):
         raise UsageError("this run cannot go on: compose.yaml registers other strategies now. Measure anew")
-    return dataclasses.replace(run, trials=tuple(trial for trial in run.trials if trial.error != CUT))
+    kept = [trial for trial in run.trials if trial.error != CUT]
+    if plan.objective is not None:
+        # a search that did not end begins anew
+        ended = {(one.strategy, one.payload_class, one.encoding) for one in run.objectives}
+        kept = [one for one in kept if (one.strategy, one.payload_class, one.encoding) in ended]
+    return dataclasses.replace(run, trials=tuple(kept))
 
 
 def join_starts(before: Startup | None, after: Startup | None) -> Startup | None:

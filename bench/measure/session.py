@@ -44,10 +44,13 @@ class Session:
         self._record = Record(plan, created, environment, scrub, self._earlier)
         if earlier:
             self._record.warnings.append(f"resumed at {created}: the machine may have changed in between")
-        self._takes = Takes(plan, images, runtime, cores, folder, progress, self._record, self._earlier)
+        self._takes = Takes(
+            plan, images, runtime, cores, folder, progress, self._record, self._earlier, self._keep
+        )
 
     def measure(self) -> Run:
         """Do every step; raises InvalidRunError where parity fails, BenchError where the harness does."""
+        self._drop_strays()
         todo, pace = list(steps(self._plan, self._earlier)), Pace(self._plan)
         self._record.warnings += self._standing_warnings()
         self._progress.begin(pace.left_s(todo))
@@ -92,12 +95,15 @@ class Session:
         self._record.warnings.append(
             f"{INCOMPLETE}, {why}: {missing}; go on with `python -m bench run --resume {self._folder.name}`"
         )
+        self._drop_strays()
+        self._keep()
+
+    def _drop_strays(self) -> None:
+        """Remove the samples of what is no trial: it was cut before its figures, or is made again."""
         kept = {trial.samples for trial in self._record.trials}
         for file in self._folder.glob("samples/*"):
-            # a trial that was cut between its samples and its figures
             if f"samples/{file.name}" not in kept:
                 file.unlink()
-        self._keep()
 
     def _keep(self) -> None:
         write_run(self.run, self._folder)

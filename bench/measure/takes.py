@@ -3,7 +3,7 @@
 import dataclasses
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.cores import Cores, pinned
@@ -48,9 +48,10 @@ class Takes:
         progress: Progress,
         record: Record,
         earlier: Run | None,
+        keep: Callable[[], None],
     ) -> None:
         self._plan, self._images, self._runtime, self._cores = plan, images, runtime, cores
-        self._folder, self._progress, self._record = folder, progress, record
+        self._folder, self._progress, self._record, self._keep = folder, progress, record, keep
         self._images_before = (earlier.environment.get("images") or {}) if earlier else {}
         self._strategies = {strategy.name: strategy for strategy in plan.strategies}
 
@@ -159,13 +160,14 @@ class Takes:
         if found is None:
             self._warn(f"whether {strategy.name} keeps answers is not known: it gave none")
             return
-        if twice > REPEAT_TWICE:
+        warning = repeat_warning(found)
+        if warning is None and twice > REPEAT_TWICE:
             self._warn(
                 f"whether {strategy.name} keeps answers is not known: it is so fast that copies came twice"
             )
             return
         self._record.repeats.append(found)
-        if warning := repeat_warning(found):
+        if warning is not None:
             self._warn(warning)
 
     def _take_objective(self, strategy: Strategy, step: Step) -> None:
@@ -177,13 +179,19 @@ class Takes:
             objective,
             self._record.capacities[step.strategy, *step.payload_set].throughput_rps,
             lambda load, number: self._try(step, self._spec(strategy, step, load, number), self._folder),
-            self._record.trials.append,
+            lambda trial: self._add(step, trial),
         )
         self._record.objectives.append(found)
 
     def _take_trial(self, strategy: Strategy, step: Step) -> None:
         tried = self._try(step, self._spec(strategy, step, self._resolved(step), step.round), self._folder)
-        self._record.trials.append(tried.trial if isinstance(tried, Tried) else tried)
+        self._add(step, tried.trial if isinstance(tried, Tried) else tried)
+
+    def _add(self, step: Step, trial: Trial) -> None:
+        """Put a trial on record and on disk, and only then tell of it."""
+        self._record.trials.append(trial)
+        self._keep()
+        self._tell(step, trial)
 
     def _resolved(self, step: Step) -> Load:
         """The step's load, where it is a share of capacity as the rate that this is."""
@@ -250,7 +258,6 @@ class Takes:
         spent_s = start.reached_s["first_correct_answer"] + tried.loaded_s
         overhead_s = round(time.monotonic() - begun - spent_s, 3)
         trial = dataclasses.replace(tried.trial, overhead_s=overhead_s)
-        self._tell(step, trial)
         return dataclasses.replace(tried, trial=trial)
 
     def _first_payload(self) -> Payload:

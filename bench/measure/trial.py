@@ -4,6 +4,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from bench.load.launch import Drive, Target
 from bench.load.samples import Samples, write_parquet
 from bench.measure.environment import steal_ticks
 from bench.measure.gpu import GpuWatch
-from bench.measure.instance import Instance
+from bench.measure.instance import Instance, Usage
 from bench.measure.judge import CUT, Readings, failed_trial, judge
 from bench.measure.progress import Progress
 from bench.measure.server_metrics import figures_between, scrape
@@ -81,30 +82,37 @@ def _write(spec: TrialSpec, samples: Samples, file: Path) -> None:
 
 def _watch(drive: Drive, instance: Instance, spec: TrialSpec) -> Readings | None:
     """Read the accounting at the window's begin and end and between; None where the instance died."""
-    cores = spec.cores.service
     begin_s = drive.await_window()
-    end_s = begin_s + spec.load.window_s
-    time.sleep(drive.instant(begin_s - SCRAPE_AHEAD_S))
-    before = scrape(instance.host, instance.port)
-    time.sleep(drive.instant(begin_s))
-    stolen, ticks = steal_ticks(cores)
-    usages = []
-    with GpuWatch() as gpu:
-        try:
-            usages.append(instance.usage())
-            while (left := drive.instant(end_s)) > 0:
-                time.sleep(min(left, USAGE_EVERY_S))
-                usages.append(instance.usage())
-        except (KeyError, OSError, ValueError):
-            # a container that is gone has no accounting; its fate is told by the engine
-            return None
-    stolen_end, ticks_end = steal_ticks(cores)
+    with ThreadPoolExecutor(1) as aside:
+        time.sleep(drive.instant(begin_s - SCRAPE_AHEAD_S))
+        # a service that hangs must not hold up the accounting
+        before = aside.submit(scrape, instance.host, instance.port)
+        time.sleep(drive.instant(begin_s))
+        cores = spec.cores.service
+        stolen, ticks = steal_ticks(cores)
+        with GpuWatch() as gpu:
+            try:
+                usages = _usages(drive, instance, begin_s + spec.load.window_s)
+            except (KeyError, OSError, ValueError):
+                # a container that is gone has no accounting; its fate is told by the engine
+                return None
+        stolen_end, ticks_end = steal_ticks(cores)
+        after = scrape(instance.host, instance.port)
     return Readings(
-        tuple(usages),
+        usages,
         (stolen_end - stolen) / max(1, ticks_end - ticks),
-        figures_between(before, scrape(instance.host, instance.port)),
+        figures_between(before.result(), after),
         gpu.figures,
     )
+
+
+def _usages(drive: Drive, instance: Instance, end_s: float) -> tuple[Usage, ...]:
+    """The accounting now, at the window's end, and between; raises as the instance does where it is gone."""
+    found = [instance.usage()]
+    while (left := drive.instant(end_s)) > 0:
+        time.sleep(min(left, USAGE_EVERY_S))
+        found.append(instance.usage())
+    return tuple(found)
 
 
 def _teller(spec: TrialSpec, progress: Progress) -> Callable[[float, int], None]:

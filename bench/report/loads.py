@@ -52,12 +52,11 @@ def _table(summary: Summary, group: list[Case], *, several: bool) -> list[str]:
         "strategy": [row.strategy for row in rows],
         **({"offered/s": [_offered(row) for row in rows]} if at_due_times else {}),
         "requests/s": [text.estimate(row.estimates["throughput"]) for row in rows],
-        f"ratio to {summary.baseline or MISSING}": [_ratio(summary, row) for row in rows],
+        f"ratio to {summary.baseline}" if summary.baseline else "ratio": [
+            _ratio(summary, row) for row in rows
+        ],
         "detectable from": [_effect(summary, row) for row in rows],
-        **{
-            f"{name} ms": [text.estimate(row.estimates[name]) for row in rows]
-            for name in ("p50", "p95", "p99")
-        },
+        **{f"{name} ms": [_latency(row, name) for row in rows] for name in ("p50", "p95", "p99")},
         **({"service p99 ms": [_service(row) for row in rows]} if service else {}),
         "errors": [text.spaced(row.errors) for row in rows],
         **({"refused": [_refused(row) for row in rows]} if at_due_times else {}),
@@ -78,6 +77,13 @@ def _effect(summary: Summary, row: Row) -> str:
         return ""
     effect = row.to_baseline.minimal_detectable_effect if row.to_baseline else None
     return MISSING if effect is None else f"±{text.percent(effect)}"
+
+
+def _latency(row: Row, name: str) -> str:
+    """A quantile, with the number of its rounds where others had too few answers for one."""
+    found = row.estimates[name]
+    few = found is not None and found.n < row.valid_trials
+    return text.estimate(found) + (f" in {text.plural(found.n, 'round')}" if found and few else "")
 
 
 def _has_service(row: Row) -> bool:

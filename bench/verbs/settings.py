@@ -4,6 +4,7 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.errors import UsageError
 from bench.load.launch import Fleet
@@ -100,22 +101,18 @@ def _loads(args: argparse.Namespace) -> tuple[PlannedLoad, ...]:
     """The loads asked for, in that order; without any, the usual clients."""
     warmup_s, window_s, most_s = _windows(args)
     clients = args.concurrency or (() if args.rate or args.load else (USUAL_CLIENTS,))
-    closed = [ClosedLoad(number, warmup_s, window_s, warmup_most_s=most_s) for number in clients]
-    rates = [
-        OpenLoad(rate, warmup_s, window_s, arrivals=args.arrivals, warmup_most_s=most_s)
-        for rate in args.rate or ()
-    ]
-    shares = [
-        ShareLoad(share, warmup_s, window_s, arrivals=args.arrivals, warmup_most_s=most_s)
-        for share in args.load or ()
-    ]
+    same: dict[str, Any] = {"timeout_s": args.timeout_s, "warmup_most_s": most_s}
+    closed = [ClosedLoad(number, warmup_s, window_s, **same) for number in clients]
+    same["arrivals"] = args.arrivals
+    rates = [OpenLoad(rate, warmup_s, window_s, **same) for rate in args.rate or ()]
+    shares = [ShareLoad(share, warmup_s, window_s, **same) for share in args.load or ()]
     return (*closed, *rates, *shares)
 
 
 def _objective(args: argparse.Namespace) -> Objective:
     quantile, bound_ms = args.objective
     warmup_s, window_s, most_s = _windows(args)
-    return Objective(quantile, bound_ms, warmup_s, window_s, args.arrivals, most_s)
+    return Objective(quantile, bound_ms, warmup_s, window_s, args.arrivals, most_s, args.timeout_s)
 
 
 def _warm_startups(args: argparse.Namespace, startups: int) -> int:

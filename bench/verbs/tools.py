@@ -39,12 +39,12 @@ def print_paths(folder: Path) -> None:
 
 def doctor(args: argparse.Namespace) -> int:
     """Print what will spoil a measurement here; InvalidRunError where something would."""
-    from bench.doctor import examine, render
+    from bench.doctor import examine, render, spoils
 
     cores = choose_cores(args.driver_cores, args.service_cores)
     findings = examine(args.root, cores, quick=args.quick)
-    print(render(findings))
-    if any(finding.grade == "bad" for finding in findings):
+    print(render(findings), end="", flush=True)
+    if spoils(findings):
         raise InvalidRunError("this machine is not fit to measure: the table says what to do first")
     return 0
 

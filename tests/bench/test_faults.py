@@ -136,7 +136,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def hanging(faulty: Path) -> Iterator["subprocess.Popen[str]"]:
     """A run of the one that hangs, as a process, begun early: it mostly waits, and others can work."""
-    process = start(faulty, faulty / "hanging", *PROCESS, "--strategies", "hang")
+    process = start(faulty, faulty / "hanging", *PROCESS, "--strategies", "hang", "--timeout-s", "8")
     yield process
     if process.poll() is None:
         process.kill()

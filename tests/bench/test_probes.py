@@ -86,7 +86,7 @@ def test_a_search_repeats_a_spoiled_trial_once_and_says_when_it_knows_nothing() 
 
     kept: list[Trial] = []
     found = objective_result(STEP, OBJECTIVE, 100.0, make, kept.append)
-    assert made == [5.0, 5.0]
+    assert made == [10.0, 10.0]
     assert (found.rate_per_s, found.goodput_rps) == (None, None)
     assert found.probes[0].why_not == "not known: stolen"
     assert kept == [spoiled]

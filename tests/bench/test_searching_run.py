@@ -45,69 +45,50 @@ def test_a_share_of_capacity_is_a_rate_of_its_own_for_each_strategy(measured: Me
 
 
 def test_a_search_finds_a_rate_and_keeps_every_probe(measured: Measured) -> None:
-    found, out, report = measured("slo", "--quick", "--p90", "200ms", "--strategies", "slow")
+    # so generous that most rates hold: a search by more probes is shown on made-up services
+    found, out, report = measured("slo", "--quick", "--p90", "5s", "--strategies", "slow")
     (result,) = found["objectives"]
-    assert (result["strategy"], result["quantile"], result["bound_ms"]) == ("slow", 0.9, 200.0)
+    assert (result["strategy"], result["quantile"], result["bound_ms"]) == ("slow", 0.9, 5000.0)
     assert len(result["probes"]) == len(found["trials"])
-    assert result["probes"][0]["rate_per_s"] == pytest.approx(result["capacity_rps"] / 20, rel=0.01)
+    assert result["probes"][0]["rate_per_s"] == pytest.approx(result["capacity_rps"] / 10, rel=0.01)
     for probe in result["probes"]:
         assert probe["held"] or probe["why_not"]
     if result["rate_per_s"] is not None:
         assert result["goodput_rps"] <= result["capacity_rps"] * 1.2
         assert f"{result['rate_per_s']:g}"[:2] in out + report
     assert found["planned_trials"] == 0
-    assert "200 ms" in report
-
-
-def test_an_objective_that_no_rate_holds_says_so(measured: Measured) -> None:
-    found, _, report = measured("slo", "--quick", "--p50", "2ms", "--strategies", "slow")
-    (result,) = found["objectives"]
-    assert result["rate_per_s"] is None
-    assert len(result["probes"]) <= 2
-    assert "2 ms" in report
 
 
 def test_a_strategy_against_itself_ends_with_what_the_machine_tells_apart(measured: Measured) -> None:
-    found, out, _ = measured("aa", "--quick", "--rounds", "3", "--strategies", "fast", "--concurrency", "4")
+    found, out, _ = measured("aa", "--quick", "--rounds", "2", "--strategies", "fast", "--concurrency", "4")
     assert list(found["strategies"]) == ["fast", "fast-again"]
     assert {(t["strategy"], t["round"]) for t in found["trials"]} == {
-        (name, number) for name in ("fast", "fast-again") for number in (1, 2, 3)
+        (name, number) for name in ("fast", "fast-again") for number in (1, 2)
     }
     assert "tells apart" in out or "told apart" in out
 
 
-def test_encodings_are_cases_of_their_own(measured: Measured) -> None:
-    found, _, report = measured(
-        "run", "--quick", "--rounds", "1", "--strategies", "fast", "--encoding", "json,raw", "--price", "0.04"
-    )
+def test_two_driver_processes_drive_two_encodings_at_a_price(measured: Measured) -> None:
+    options = ("--strategies", "fast", "--encoding", "json,raw", "--price", "0.04", "--workers", "2")
+    found, _, report = measured("run", "--quick", "--rounds", "1", "--concurrency", "4", *options)
     assert {t["encoding"] for t in found["trials"]} == {"json", "raw"}
     assert {one["encoding"] for one in found["ceilings"]} == {"json", "raw"}
+    for trial in found["trials"]:
+        assert (trial["driver"]["workers"], trial["driver"]["lost_workers"]) == (2, 0)
+        assert trial["ok"] > 0
     assert found["price_per_core_hour"] == 0.04
     assert "million requests" in report
 
 
-def test_two_driver_processes_drive_one_load(measured: Measured) -> None:
-    found, _, _ = measured(
-        "run", "--quick", "--rounds", "1", "--strategies", "fast", "--concurrency", "4", "--workers", "2"
-    )
-    (trial,) = found["trials"]
-    assert trial["driver"]["workers"] == 2
-    assert trial["driver"]["lost_workers"] == 0
-    assert trial["ok"] > 0
-
-
-def test_a_service_that_keeps_answers_is_found(measured: Measured, project: Path) -> None:
+def test_a_service_that_keeps_answers_is_told_from_one_that_computes_them(
+    measured: Measured, project: Path
+) -> None:
     text = (project / "compose.yaml").read_text()
-    (project / "compose.yaml").write_text(
-        text.replace("STUB_DELAY_S:", 'STUB_KEEPS: "1"\n      STUB_DELAY_S:')
-    )
-    found, _, _ = measured("run", "--rounds", "2", "--strategies", "slow", "--concurrency", "4")
-    (check,) = found["repeats"]
-    assert check["repeated_rps"] > 1.5 * check["varied_rps"]
-    assert any("it seems to keep answers" in text for text in found["warnings"])
-
-
-def test_a_service_that_computes_every_answer_passes(measured: Measured) -> None:
-    found, _, _ = measured("run", "--rounds", "2", "--strategies", "slow", "--concurrency", "4")
-    (check,) = found["repeats"]
-    assert check["repeated_rps"] < 1.5 * check["varied_rps"]
+    both = text.replace('STUB_DELAY_S: "0.005"', 'STUB_KEEPS: "1"\n      STUB_DELAY_S: "0.02"')
+    assert both != text
+    (project / "compose.yaml").write_text(both)
+    found, _, _ = measured("run", "--rounds", "1", "--concurrency", "4")
+    ratio = {one["strategy"]: one["repeated_rps"] / one["varied_rps"] for one in found["repeats"]}
+    assert ratio["fast"] > 1.5
+    assert ratio["slow"] < 1.5
+    assert any(text.startswith("fast answers repeated payloads") for text in found["warnings"])

@@ -15,6 +15,8 @@ CONSTANT_RATE, CONSTANT_CLIENTS = 250.0, 12
 EXPONENTIAL_MEAN_MS, PROBE_EVERY, EXPONENTIAL_RATE, EXPONENTIAL_CLIENTS = 50.0, 3, 240.0, 12
 STALL_S, STALL_EVERY_S, STALL_SERVICE_MS, STALL_RATE = 1.4, 10.0, 5.0, 100.0
 STALL_CLIENTS, STARVED = 4, 2
+# until the other drivers at the same server have started, which takes the driver's core a second each
+STALL_WARMUP_S = 3.0
 # utilisation 0.65
 QUEUE_SERVICE_MS, QUEUE_RATE = 25.0, 26.0
 
@@ -55,10 +57,10 @@ def stalled(seconds: float) -> Sequence[Trial]:
     """
     window_s = max(1, round(seconds / STALL_EVERY_S)) * STALL_EVERY_S
     asked = in_ns([STALL_SERVICE_MS] * 8)
-    open_load = OpenLoad(STALL_RATE, WARMUP_S, window_s, arrivals="constant")
+    open_load = OpenLoad(STALL_RATE, STALL_WARMUP_S, window_s, arrivals="constant")
     drives = (
         Driving(open_load, asked),
-        Driving(ClosedLoad(STALL_CLIENTS, WARMUP_S, window_s), asked),
+        Driving(ClosedLoad(STALL_CLIENTS, STALL_WARMUP_S, window_s), asked),
         Driving(open_load, asked, in_flight=STARVED),
     )
     return run(Setting(drives, stall_s=STALL_S))

@@ -28,7 +28,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 EARLY_NS = 250_000
 SET_TIMER_SLACK = 29
 # from the word to stall to the first pause
-FIRST_STALL_S = 3.0
+FIRST_STALL_S = 5.0
 
 
 class Service:
