@@ -244,6 +244,6 @@ def _check(fleet: Fleet, target: Target) -> None:
         raise BenchError("a load needs one driver process at least: give --workers 1 or more")
     if fleet.remote and target.host.startswith(LOOPBACK):
         raise BenchError(
-            f"workers on other hosts cannot reach {target.host}: attach to the service by an address "
-            "that they reach (--attach)"
+            f"workers on other hosts cannot reach {target.host}: name an address of this host that they "
+            "reach with --listen"
         )
