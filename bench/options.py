@@ -24,20 +24,20 @@ def build_parser() -> argparse.ArgumentParser:
         return verbs.add_parser(name, allow_abbrev=False, help=words)
 
     run = verb("run", "measure the strategies of compose.yaml and write a report")
-    _add_session_options(run)
-    _add_load_options(run)
+    for options in (_add_session_options, _add_load_options, _add_rounds, _add_extras):
+        options(run)
     run.add_argument(
         "--resume", type=Path, metavar="FOLDER", help="go on with the run that was cut short in this folder"
     )
     plan = verb("plan", "say what `run` would do with the same options, and how long it takes")
-    _add_session_options(plan)
-    _add_load_options(plan)
+    for options in (_add_session_options, _add_load_options, _add_rounds, _add_extras):
+        options(plan)
     slo = verb("slo", "find the highest rate at which each strategy holds an objective")
     _add_session_options(slo)
     _add_objectives(slo)
     aa = verb("aa", "compare each strategy with itself: what this machine can and cannot tell apart")
-    _add_session_options(aa)
-    _add_load_options(aa)
+    for options in (_add_session_options, _add_load_options, _add_rounds):
+        options(aa)
     report = verb("report", "write the report and plots of a run's folder again")
     report.add_argument("folder", type=Path, metavar="FOLDER", help="a folder that `run` wrote")
     _add_ceiling(verb("ceiling", "what the driver itself can do, against a target that answers at once"))
@@ -53,7 +53,6 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_session_options(parser: argparse.ArgumentParser) -> None:
     _add_payload_options(parser)
     add = parser.add_argument
-    add("--rounds", type=_positive, metavar="N", help="rounds; every round runs each strategy once (6)")
     add("--quick", action="store_true", help="one short round: shows that it works, proves nothing")
     add(
         "--runtime",
@@ -75,14 +74,6 @@ def _add_session_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="most load before the window, until it is steady (four times the least)",
     )
-    add("--startups", type=_count, metavar="K", help="least fresh starts a strategy (10; quick 3)")
-    add(
-        "--warm-startups",
-        type=_count,
-        metavar="K",
-        help="fresh starts with a model cache that was filled before (as --startups; quick 1)",
-    )
-    add("--loop-seconds", type=_count_s, metavar="S", help="in-process loop a round, 0 for none (3)")
     add("--timeout-s", type=_seconds, default=30.0, metavar="S", help="how long an answer may take (30)")
     add("--max-errors", type=_share, default=0.0, metavar="X%", help="failed requests a trial may have (0%%)")
     add("--workers", type=_workers, default=1, metavar="N", help="driver processes on this host (1)")
@@ -102,6 +93,25 @@ def _add_session_options(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="build the images first (default)",
     )
+
+
+def _add_rounds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rounds", type=_positive, metavar="N", help="rounds; every round runs each strategy once (6)"
+    )
+
+
+def _add_extras(parser: argparse.ArgumentParser) -> None:
+    """What is measured beside the trials."""
+    add = parser.add_argument
+    add("--startups", type=_count, metavar="K", help="least fresh starts a strategy (10; quick 3)")
+    add(
+        "--warm-startups",
+        type=_count,
+        metavar="K",
+        help="fresh starts with a model cache that was filled before (as --startups; quick 1)",
+    )
+    add("--loop-seconds", type=_count_s, metavar="S", help="in-process loop a round, 0 for none (3)")
 
 
 def _add_load_options(parser: argparse.ArgumentParser) -> None:
@@ -247,6 +257,8 @@ def _milliseconds(text: str) -> float:
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
+    if ":" in host:
+        raise argparse.ArgumentTypeError(f"{text} is no IPv4 address or name, with or without :PORT")
     return (host, _port(port)) if colon else (text, WORKER_PORT)
 
 

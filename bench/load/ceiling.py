@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.cores import pinned
 from bench.errors import BenchError
-from bench.load.launch import Drive, Driven, Target
+from bench.load.launch import Drive, Driven, Fleet, Target
 from bench.load.ports import free_port
 from bench.load.rivals import Speed, apache_bench, plain_locust
 from bench.load.samples import Samples
@@ -31,6 +31,7 @@ def measure_ceiling(
     seed: int,
     *,
     plain: bool = False,
+    fleet: Fleet | None = None,
 ) -> Ceiling:
     """Drive the null target and return rate and CPU; `ab` runs beside it where it is installed.
 
@@ -48,7 +49,7 @@ def measure_ceiling(
         scratch = Path(folder)
         with null_target(answer, scratch, target_cores) as port:
             for _ in range(TURNS if plain else 1):
-                ours.append(_our_speed(Target("127.0.0.1", port, PATH), same, load, seed, scratch))
+                ours.append(_our_speed(Target("127.0.0.1", port, PATH), same, load, seed, scratch, fleet))
                 if plain:
                     locust.append(plain_locust(scratch / "plan.json"))
                 ab.append(apache_bench(port, PATH, payloads[0], load.clients, load.window_s, scratch))
@@ -69,9 +70,14 @@ def measure_ceiling(
 
 
 def _our_speed(
-    target: Target, payloads: Sequence[Payload], load: ClosedLoad, seed: int, scratch: Path
+    target: Target,
+    payloads: Sequence[Payload],
+    load: ClosedLoad,
+    seed: int,
+    scratch: Path,
+    fleet: Fleet | None,
 ) -> Speed:
-    drive = Drive(target, payloads, load, seed, scratch)
+    drive = Drive(target, payloads, load, seed, scratch, fleet)
     try:
         driven: Driven = drive.finish()
     finally:

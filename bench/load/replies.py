@@ -16,7 +16,6 @@ import orjson
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, RecursionError, msgpack.UnpackException)
 
 Answer = tuple[Any, Mapping[Any, Any]]
-Tensors = Mapping[str, Sequence[Any]]
 
 LENGTH_BYTES = 4
 WHITESPACE = " \t\r\n"

@@ -47,11 +47,6 @@ class Window:
     failed: NDArray[np.bool_]
     wrong: NDArray[np.bool_]
 
-    @property
-    def length_s(self) -> float:
-        """The window's length."""
-        return (self.end_ns - self.begin_ns) / 1e9
-
     def due(self) -> int:
         """How many requests came due in it."""
         due_ns = self.samples.due_ns

@@ -11,7 +11,7 @@ from bench.load.validity import Bounds, Window, late_share, reasons
 from bench.model import OUTCOMES, LatencyMs
 from bench.statistics import least_n
 
-__all__ = ["LEAST_N", "Bounds", "WindowFigures", "quantile_ms", "summarise"]
+__all__ = ["LEAST_N", "Bounds", "WindowFigures", "quantile_ms", "summarise", "window_ns"]
 
 LEAST_N = {q: least_n(q) for q in (0.50, 0.90, 0.95, 0.99, 0.999)}
 OK, WRONG, REFUSED = (OUTCOMES.index(name) for name in ("ok", "wrong_answer", "refused"))
@@ -39,6 +39,12 @@ class WindowFigures:
     service_ms: LatencyMs
     late_sends: float | None
     lag_p99_ms: float | None
+
+
+def window_ns(begin_s: float, window_s: float) -> tuple[int, int]:
+    """The window's first instant and the first after it (ns since the epoch), as the driver counts them."""
+    begin = int(begin_s * 1e9)
+    return begin, begin + int(window_s * 1e9)
 
 
 def quantile_ms(response_ns: NDArray[np.int64], q: float) -> float | None:
@@ -95,7 +101,7 @@ def summarise(
 
 
 def _window(samples: Samples, clients: int | None, warmup_s: float, window_s: float) -> Window:
-    begin, end = int(warmup_s * 1e9), int((warmup_s + window_s) * 1e9)
+    begin, end = window_ns(warmup_s, window_s)
     wrong, failed = samples.outcome == WRONG, (samples.outcome != OK) & (samples.outcome != WRONG)
     if clients is None:
         # an open load goes on as it was planned, and to turn some of it away is an answer

@@ -64,7 +64,7 @@ class ContainerInstance:
         """OOM kill, restarts or exit, as the engine tells them."""
         import docker
 
-        with contextlib.suppress(docker.errors.DockerException):
+        with contextlib.suppress(docker.errors.DockerException, OSError):
             self._container.reload()
         state = self._container.attrs["State"]
         found = []
@@ -120,7 +120,7 @@ def read_stats(stats: dict[str, Any], at_ns: int) -> Usage:
         at_ns=at_ns,
         cpu_ns=int(cpu["cpu_usage"]["total_usage"]),
         memory_bytes=max(0, int(memory.get("usage", 0)) - int(cache)),
-        throttled=int((cpu.get("throttling_data") or {}).get("throttled_periods", 0)),
+        throttled=(cpu.get("throttling_data") or {}).get("throttled_periods"),
         file_cache_bytes=int(cache),
         peak_bytes=int(peak) if peak else None,
         received_bytes=sum(int(one["rx_bytes"]) for one in networks) if networks else None,

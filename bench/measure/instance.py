@@ -26,7 +26,7 @@ class Usage:
     at_ns: int
     cpu_ns: int
     memory_bytes: int
-    throttled: int
+    throttled: int | None
     file_cache_bytes: int = 0
     peak_bytes: int | None = None
     received_bytes: int | None = None

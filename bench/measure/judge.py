@@ -10,7 +10,7 @@ from bench.load.launch import Driven
 from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
 from bench.load.schedule import ARRIVALS
-from bench.load.window import WindowFigures, summarise
+from bench.load.window import WindowFigures, summarise, window_ns
 from bench.measure.instance import Usage
 from bench.measure.trial_spec import TrialSpec
 from bench.measure.usage import peak_memory_bytes, resource_figures
@@ -28,7 +28,7 @@ class Readings:
     """The container's accounting at the window's two ends and between, and the host's stolen time."""
 
     usages: tuple[Usage, ...]
-    stolen_share: float
+    stolen_share: float | None
     server: ServerFigures | None = None
     gpu: GpuFigures | None = None
 
@@ -100,8 +100,9 @@ def _scheduled(spec: TrialSpec, begin_s: float) -> int | None:
     load = spec.load
     if isinstance(load, ClosedLoad):
         return None
-    due_ns = np.asarray(ARRIVALS[load.arrivals](load.rate_per_s, begin_s + load.window_s, spec.seed))
-    return int(np.sum(due_ns >= int(begin_s * 1e9)))
+    due_ns = np.asarray(ARRIVALS[load.arrivals](load.rate_per_s, begin_s + load.window_s + 1.0, spec.seed))
+    begin_ns, end_ns = window_ns(begin_s, load.window_s)
+    return int(np.sum((due_ns >= begin_ns) & (due_ns < end_ns)))
 
 
 def _identity(spec: TrialSpec, warmup_s: float) -> dict[str, Any]:
@@ -135,10 +136,11 @@ def _resource_faults(readings: Readings | None) -> list[str]:
     if readings is None or len(readings.usages) < 2:
         return ["the container's accounting could not be read: no CPU and memory figures"]
     found = []
-    throttled = readings.usages[-1].throttled - readings.usages[0].throttled
+    before, after = readings.usages[0].throttled, readings.usages[-1].throttled
+    throttled = None if before is None or after is None else after - before
     if throttled:
         found.append(f"the kernel throttled the container in {throttled} periods: lift its CPU limit")
-    if readings.stolen_share > STEAL_VOIDS:
+    if readings.stolen_share is not None and readings.stolen_share > STEAL_VOIDS:
         found.append(
             f"the host stole {readings.stolen_share:.1%} of the service core's time: measure on a quieter one"
         )
@@ -146,7 +148,11 @@ def _resource_faults(readings: Readings | None) -> list[str]:
 
 
 def _steal_doubts(readings: Readings | None) -> list[str]:
-    if readings is None or not STEAL_WARNS < readings.stolen_share <= STEAL_VOIDS:
+    if readings is None:
+        return []
+    if readings.stolen_share is None:
+        return ["whether the host stole time of the service core is not told here"]
+    if not STEAL_WARNS < readings.stolen_share <= STEAL_VOIDS:
         return []
     return [f"the host stole {readings.stolen_share:.1%} of the service core's time"]
 

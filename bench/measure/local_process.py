@@ -51,7 +51,7 @@ class ProcessInstance:
             except psutil.NoSuchProcess:
                 continue
             cpu_s += times.user + times.system
-        return Usage(time.monotonic_ns(), int(cpu_s * 1e9), memory, 0)
+        return Usage(time.monotonic_ns(), int(cpu_s * 1e9), memory, None)
 
     def alive(self) -> bool:
         """Say whether the first process still runs."""

@@ -9,14 +9,23 @@ from bench.load.samples import Samples
 from bench.measure.objective import Objective, search
 from bench.measure.plan import Step
 from bench.measure.trial import Tried
-from bench.model import OUTCOMES, Capacity, OpenLoad, Probe, RepeatCheck, SloResult, Trial
+from bench.model import (
+    OUTCOMES,
+    REPEAT_ALLOWED,
+    Capacity,
+    OpenLoad,
+    Probe,
+    RepeatCheck,
+    SloResult,
+    Trial,
+)
+from bench.statistics import least_n
 
 OK = OUTCOMES.index("ok")
-REPEAT_ALLOWED = 1.10
 # a trial that the host spoiled says nothing of the service, and is made again once
 TRIES = 2
-# so many times the misses that the objective allows: no spoiled trial would have been within it
-SURELY_MISSED = 2.0
+# what a trial is void for that is the service's doing, and so no reason to doubt that it missed its objective
+SERVICES_DOING = ("overloaded: ", "not steady: ", " failed requests of ", " wrong answers of ", "of memory")
 
 Try = Callable[[OpenLoad, int], Tried | Trial]
 """Makes a trial of a load in a round: only the failed trial where the strategy did not start."""
@@ -81,6 +90,7 @@ def objective_result(
         rate_per_s=found.rate_per_s,
         goodput_rps=round(float(np.mean(goodput)), 3) if goodput else None,
         probes=found.probes,
+        why_none=found.why_none,
     )
 
 
@@ -92,11 +102,11 @@ def judge_probe(objective: Objective, rate: float, round_: int, made: Tried | Tr
     begin_ns, end_ns = int(trial.warmup_s * 1e9), int((trial.warmup_s + trial.window_s) * 1e9)
     due = (made.samples.due_ns >= begin_ns) & (made.samples.due_ns < end_ns)
     offered, good = int(due.sum()), within(made.samples, objective.bound_ms)
-    if not offered:
+    if offered < least_n(objective.quantile) or not (trial.valid or _service_alone(trial)):
         return None
     missed = 1 - int((due & good).sum()) / offered
     allowed = 1 - objective.quantile
-    if not trial.valid and missed <= SURELY_MISSED * allowed:
+    if not trial.valid and missed <= allowed:
         return None
     ended = (made.samples.done_ns >= begin_ns) & (made.samples.done_ns < end_ns)
     held = missed <= allowed
@@ -108,6 +118,13 @@ def judge_probe(objective: Objective, rate: float, round_: int, made: Tried | Tr
         throughput_rps=trial.throughput_rps or 0.0,
         held=held,
         why_not="" if held else f"{missed:.1%} of the requests were not within {objective.bound_ms:g} ms",
+    )
+
+
+def _service_alone(trial: Trial) -> bool:
+    """Whether all that was held against the trial is the service's own doing."""
+    return trial.error is None and all(
+        any(words in warning for words in SERVICES_DOING) for warning in trial.warnings
     )
 
 
@@ -129,7 +146,6 @@ def _quantile_ms(samples: Samples, due: "np.typing.NDArray[np.bool_]", quantile:
 
 def _undecided(rate: float, round_: int, made: Tried | Trial) -> Probe:
     trial = made.trial if isinstance(made, Tried) else made
-    why = "; ".join([*([trial.error] if trial.error else []), *trial.warnings])
-    return Probe(
-        rate, round_, None, 0.0, trial.throughput_rps or 0.0, held=False, why_not=f"not known: {why}"
-    )
+    found = [*([trial.error] if trial.error else []), *trial.warnings]
+    why = "; ".join(found) or f"{trial.requests} requests are too few: lengthen --window-s"
+    return Probe(rate, round_, None, 0.0, trial.throughput_rps or 0.0, held=False, why_not=why, known=False)

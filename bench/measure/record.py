@@ -26,7 +26,10 @@ from bench.model import (
 
 INCOMPLETE = "the run is not complete"
 # what must be as it was for a run to go on
-SAME = ("commit", "cpu_model", "cores", "service_cores", "driver_cores")
+SAME = (
+    *("commit", "cpu_model", "cores", "service_cores", "driver_cores"),
+    *("python", "libraries", "kernel", "engine_version"),
+)
 
 
 class Record:
@@ -73,21 +76,36 @@ class Record:
             runtime=runtime,
             quick=plan.quick,
             planned_trials=plan.planned_trials,
-            environment={**self._environment, **described},
+            environment=self._whole_environment(described),
             ceilings=tuple(self.ceilings.values()),
             strategies={strategy.name: self._result(strategy) for strategy in plan.strategies},
             trials=tuple(self._scrubbed(trial) for trial in self.trials),
             warnings=tuple(dict.fromkeys(map(self._scrub, self.warnings))),
             capacities=tuple(self.capacities.values()),
             repeats=tuple(self.repeats),
-            objectives=tuple(self.objectives),
+            objectives=tuple(map(self._scrubbed_objective, self.objectives)),
             price_per_core_hour=plan.price_per_core_hour,
         )
+
+    def _whole_environment(self, described: Mapping[str, Any]) -> dict[str, Any]:
+        """The fingerprint with the runtime's part; the images of a run that goes on stay those it began with.
+
+        So a run that is refused for another image is refused the next time too.
+        """
+        whole = {**self._environment, **described}
+        before = (self._earlier.environment.get("images") if self._earlier else None) or {}
+        if before:
+            whole["images"] = {**(described.get("images") or {}), **before}
+        return whole
 
     def _scrubbed(self, trial: Trial) -> Trial:
         """The trial without this machine's folders and name in its texts."""
         error = None if trial.error is None else self._scrub(trial.error)
         return dataclasses.replace(trial, error=error, warnings=tuple(map(self._scrub, trial.warnings)))
+
+    def _scrubbed_objective(self, found: SloResult) -> SloResult:
+        probes = (dataclasses.replace(one, why_not=self._scrub(one.why_not)) for one in found.probes)
+        return dataclasses.replace(found, probes=tuple(probes), why_none=self._scrub(found.why_none))
 
     def _result(self, strategy: Strategy) -> StrategyResult:
         name = strategy.name
@@ -105,7 +123,7 @@ class Record:
         )
 
 
-def take_up(run: Run, plan: SessionPlan, environment: Mapping[str, Any]) -> Run:
+def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Mapping[str, Any]) -> Run:
     """The earlier run without the trials that were cut short; raises UsageError where it cannot go on.
 
     A run is one measurement of one thing: the code, the machine and the settings must be what they were.
@@ -114,6 +132,8 @@ def take_up(run: Run, plan: SessionPlan, environment: Mapping[str, Any]) -> Run:
     before, now = run.environment.get("settings"), environment.get("settings")
     if before != now:
         changed.append("settings")
+    if run.runtime != runtime:
+        changed.append(f"runtime ({run.runtime}, now {runtime})")
     if changed:
         raise UsageError(
             f"this run cannot go on, as these are not what they were: {', '.join(changed)}. Measure anew, or "
@@ -129,9 +149,10 @@ def take_up(run: Run, plan: SessionPlan, environment: Mapping[str, Any]) -> Run:
     kept = [trial for trial in run.trials if trial.error != CUT]
     if plan.objective is not None:
         # a search that did not end begins anew
-        ended = {(one.strategy, one.payload_class, one.encoding) for one in run.objectives}
+        ended = {(one.strategy, one.payload_class, one.encoding) for one in run.objectives if one.known}
         kept = [one for one in kept if (one.strategy, one.payload_class, one.encoding) in ended]
-    return dataclasses.replace(run, trials=tuple(kept))
+    known = tuple(one for one in run.objectives if one.known)
+    return dataclasses.replace(run, trials=tuple(kept), objectives=known)
 
 
 def join_starts(before: Startup | None, after: Startup | None) -> Startup | None:

@@ -39,7 +39,8 @@ class Session:
         self._runtime = runtime
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         environment = fingerprint(runtime.root, cores, plan.settings())
-        self._earlier = take_up(earlier, plan, environment) if earlier else None
+        whole = {**environment, **runtime.describe()}
+        self._earlier = take_up(earlier, plan, runtime.kind, whole) if earlier else None
         scrub = make_scrubber(runtime.root)
         self._record = Record(plan, created, environment, scrub, self._earlier)
         if earlier:

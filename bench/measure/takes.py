@@ -3,7 +3,7 @@
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.cores import Cores, pinned
@@ -52,7 +52,9 @@ class Takes:
     ) -> None:
         self._plan, self._images, self._runtime, self._cores = plan, images, runtime, cores
         self._folder, self._progress, self._record, self._keep = folder, progress, record, keep
-        self._images_before = (earlier.environment.get("images") or {}) if earlier else {}
+        before = earlier.environment if earlier else {}
+        self._images_before: Mapping[str, str] = before.get("images") or {}
+        self._way_in_before = before.get("address_kind")
         self._strategies = {strategy.name: strategy for strategy in plan.strategies}
 
     def take(self, step: Step) -> None:
@@ -90,9 +92,13 @@ class Takes:
         load = dataclasses.replace(
             self._plan.closed_load(0.3, ceiling_window_s(self._plan)), warmup_most_s=None
         )
+        fleet = self._plan.fleet
+        if fleet.remote:
+            self._warn("the driver's ceiling is not known: workers on other hosts cannot reach a target here")
+            return
         try:
             found = measure_ceiling(
-                self._plan.payloads[step.payload_set], load, self._cores.service, self._plan.seed
+                self._plan.payloads[step.payload_set], load, self._cores.service, self._plan.seed, fleet=fleet
             )
         except BenchError as error:
             self._warn(f"the driver's ceiling with {step.payload_class} payloads is not known: {error}")
@@ -117,8 +123,11 @@ class Takes:
             )
 
     def _same_image(self, strategy: Strategy) -> None:
-        """Raise BenchError where a run that goes on would go on with another image."""
-        now = self._runtime.describe().get("images", {}).get(strategy.name)
+        """Raise BenchError where a run that goes on would go on with another image, or another way to it."""
+        described = self._runtime.describe()
+        if self._way_in_before and described.get("address_kind") != self._way_in_before:
+            raise BenchError("containers are reached in another way than the run began with: measure anew")
+        now = described.get("images", {}).get(strategy.name)
         if self._images_before.get(strategy.name, now) != now:
             raise BenchError(f"{strategy.name}'s image is another than the run began with: measure anew")
 
@@ -156,6 +165,11 @@ class Takes:
                     again.append(run_trial(repeated, start.instance, Path(scratch), self._progress).trial)
         finally:
             start.instance.stop()
+        wrong = sum(trial.wrong_answers for trial in varied)
+        if wrong:
+            self._warn(
+                f"{strategy.name} answered {wrong} copies of images wrongly, which it had not seen before"
+            )
         found = repeat_check(step, varied, again)
         if found is None:
             self._warn(f"whether {strategy.name} keeps answers is not known: it gave none")
@@ -254,11 +268,18 @@ class Takes:
                 self._record.trials.append(cut.trial)
             raise
         finally:
-            start.instance.stop()
+            self._stop(start, spec.strategy)
         spent_s = start.reached_s["first_correct_answer"] + tried.loaded_s
         overhead_s = round(time.monotonic() - begun - spent_s, 3)
         trial = dataclasses.replace(tried.trial, overhead_s=overhead_s)
         return dataclasses.replace(tried, trial=trial)
+
+    def _stop(self, start: Start, strategy: Strategy) -> None:
+        """End a copy; one that cannot be ended must not take what was measured along."""
+        try:
+            start.instance.stop()
+        except Exception as error:  # noqa: BLE001  # whatever the engine says, the next start clears it again
+            self._warn(f"a copy of {strategy.name} could not be removed: {error!r}")
 
     def _first_payload(self) -> Payload:
         """The first of the smallest class: every start is timed to the answer to the same one."""

@@ -100,7 +100,7 @@ def _watch(drive: Drive, instance: Instance, spec: TrialSpec) -> Readings | None
         after = scrape(instance.host, instance.port)
     return Readings(
         usages,
-        (stolen_end - stolen) / max(1, ticks_end - ticks),
+        (stolen_end - stolen) / (ticks_end - ticks) if ticks_end > ticks else None,
         figures_between(before.result(), after),
         gpu.figures,
     )

@@ -6,12 +6,14 @@ from bench.measure.instance import Usage
 from bench.model import GpuFigures, ResourceFigures
 
 
-def resource_figures(usages: Sequence[Usage], stolen: float, gpu: GpuFigures | None) -> ResourceFigures:
+def resource_figures(
+    usages: Sequence[Usage], stolen: float | None, gpu: GpuFigures | None
+) -> ResourceFigures:
     """What lies between the first and the last reading; network bytes are None where there is only one.
 
     Args:
         usages: Readings in order, the first at the window's begin and the last at its end.
-        stolen: The share (0 to 1) of the service cores' time that the host took.
+        stolen: The share (0 to 1) of the service cores' time that the host took, None where it is not told.
         gpu: The GPU over the same window, None where there is none.
     """
     first, last = usages[0], usages[-1]
@@ -19,8 +21,8 @@ def resource_figures(usages: Sequence[Usage], stolen: float, gpu: GpuFigures | N
     return ResourceFigures(
         received_bytes=_grown(first.received_bytes, last.received_bytes) if both_ends else None,
         sent_bytes=_grown(first.sent_bytes, last.sent_bytes) if both_ends else None,
-        throttled_periods=last.throttled - first.throttled,
-        stolen=round(stolen, 6),
+        throttled_periods=_grown(first.throttled, last.throttled),
+        stolen=None if stolen is None else round(stolen, 6),
         gpu=gpu,
     )
 

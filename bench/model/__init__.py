@@ -18,7 +18,9 @@ from bench.model.loads import (
     open_label,
 )
 from bench.model.runs import (
+    NOT_KNOWN,
     READABLE_VERSIONS,
+    REPEAT_ALLOWED,
     SCHEMA_VERSION,
     Capacity,
     Ceiling,
@@ -51,8 +53,10 @@ from bench.model.trials import (
 
 __all__ = [
     "AGAIN",
+    "NOT_KNOWN",
     "OUTCOMES",
     "READABLE_VERSIONS",
+    "REPEAT_ALLOWED",
     "SCHEMA_VERSION",
     "Arrivals",
     "BatchFigures",

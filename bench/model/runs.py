@@ -10,6 +10,9 @@ from bench.model.trials import Trial
 SCHEMA_VERSION = 2
 # what came since has defaults, so that older runs can be read
 READABLE_VERSIONS = (1, 2)
+NOT_KNOWN = "not known"
+# as much faster may repeated payloads be answered as varied ones
+REPEAT_ALLOWED = 1.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +113,13 @@ class Probe:
     throughput_rps: float
     held: bool
     why_not: str = ""
+    known: bool = True
+    """Whether the trial tells: where not, it neither held nor did not."""
 
 
 @dataclass(frozen=True, slots=True)
 class SloResult:
-    """The highest rate at which an objective held, of those that were tried; None where it never did.
+    """The highest rate tried at which an objective held, or `why_none`, in words.
 
     The objective is `quantile` of the response times within `bound_ms`.
     """
@@ -128,6 +133,12 @@ class SloResult:
     rate_per_s: float | None
     goodput_rps: float | None
     probes: tuple[Probe, ...]
+    why_none: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether the search came to an end: what it could not know, another one might."""
+        return not self.why_none.startswith(NOT_KNOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,8 @@ class ResourceFigures:
 
     received_bytes: int | None
     sent_bytes: int | None
-    throttled_periods: int
-    stolen: float
+    throttled_periods: int | None
+    stolen: float | None
     gpu: GpuFigures | None = None
 
 
@@ -87,7 +87,7 @@ class Trial:
 
     `ok` counts the right answers that ended in the window; `errors` and `wrong_answers` count the whole
     trial, warm-up and drain too, as any of them voids it. Under an open load `refused` counts the requests
-    that a full service turned away in the window (429, 503), which are no errors there; else it is None.
+    that a full service turned away in the window (429), which are no errors there; else it is None.
     `requests` is the sum of all these. `server` is None where the service tells of no such metrics.
     `error` says in one line why nothing could be measured. `latency_ms` runs from due to done, `service_ms`
     from sent to done. `overhead_s` is what the step took beside start, warm-up, window and drain.

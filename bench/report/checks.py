@@ -3,12 +3,11 @@
 import re
 from collections import Counter
 
-from bench.model import RepeatCheck, SloResult, Trial
+from bench.model import NOT_KNOWN, REPEAT_ALLOWED, Probe, RepeatCheck, SloResult, Trial
 from bench.report import text
 from bench.report.material import Material
 from bench.report.text import MISSING, number, table
 
-REPEAT_MOST = 0.10
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 REASONS = (
@@ -17,7 +16,8 @@ REASONS = (
 )
 REPEATED = (
     "The same few images over and over against copies of which no two bodies are alike. Where repeating is "
-    f"more than {100 * REPEAT_MOST:g}% faster, something caches answers and the figures are of the cache."
+    f"more than {100 * (REPEAT_ALLOWED - 1):.0f}% faster, something caches answers and the figures are of "
+    "the cache."
 )
 CAPACITY = "The most that each answered in a closed loop before the rounds; shares of it became its rates."
 SEARCHED = (
@@ -51,7 +51,7 @@ def _repeat_cells(one: RepeatCheck) -> list[str]:
         number(one.varied_rps),
         number(one.repeated_rps),
         MISSING if ratio is None else f"{ratio:.2f}{text.TIMES}",
-        "**FLAGGED: answers may be cached**" if ratio is None or ratio > 1 + REPEAT_MOST else "",
+        "**FLAGGED: answers may be cached**" if ratio is None or ratio > REPEAT_ALLOWED else "",
     ]
 
 
@@ -79,7 +79,7 @@ def _objective_cells(one: SloResult) -> list[str]:
         f"{one.payload_class}, {one.encoding}",
         text.objective(one.quantile, one.bound_ms),
         number(capacity),
-        "never held" if held is None else number(held),
+        (one.why_none or "never held") if held is None else number(held),
         text.percent(held / capacity if held is not None and capacity > 0 else None),
         number(one.goodput_rps),
     ]
@@ -95,10 +95,17 @@ def _probes(one: SloResult) -> list[list[str]]:
             number(probe.quantile_ms),
             number(probe.goodput_rps),
             number(probe.throughput_rps),
-            "yes" if probe.held else f"no: {probe.why_not}" if probe.why_not else "no",
+            _held(probe),
         ]
         for probe in sorted(one.probes, key=lambda probe: (probe.rate_per_s, probe.round))
     ]
+
+
+def _held(probe: Probe) -> str:
+    if probe.held:
+        return "yes"
+    word = "no" if probe.known else NOT_KNOWN
+    return f"{word}: {probe.why_not}".replace("|", "\\|") if probe.why_not else word
 
 
 def validity(material: Material) -> list[str]:

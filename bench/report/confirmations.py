@@ -56,7 +56,9 @@ def _against(material: Material, row: Row, pooled: Floats) -> list[str]:
         return ["", "", ""]
     within = int(np.searchsorted(pooled, objective.bound_ms, side="right"))
     goodput = within / material.windows_s[row.strategy, row.case]
-    held = _held(len(pooled), len(pooled) - within, objective.quantile)
+    # what was refused or failed is within no bound
+    lost = sum((trial.refused or 0) + trial.errors for trial in material.trials(row) if trial.valid)
+    held = _held(len(pooled) + lost, len(pooled) + lost - within, objective.quantile)
     return [text.objective(objective.quantile, objective.bound_ms), held, text.number(goodput)]
 
 

@@ -46,13 +46,14 @@ def _accounting(material: Material) -> list[str]:
 
 def _accounted(trials: Sequence[Trial]) -> list[str]:
     told = [trial.resources for trial in trials if trial.resources]
-    stolen = [found.stolen for found in told]
+    stolen = [found.stolen for found in told if found.stolen is not None]
+    throttled = [found.throttled_periods for found in told if found.throttled_periods is not None]
     return [
         text.number(_a_request(trials, lambda found: found.received_bytes)),
         text.number(_a_request(trials, lambda found: found.sent_bytes)),
-        text.spaced(sum(found.throttled_periods for found in told)),
-        text.percent(_median(stolen)),
-        text.percent(max(stolen)),
+        text.spaced(sum(throttled)) if throttled else text.MISSING,
+        text.percent(_median(stolen)) if stolen else text.MISSING,
+        text.percent(max(stolen, default=None)),
     ]
 
 

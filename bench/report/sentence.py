@@ -3,6 +3,7 @@
 from bench.model import Run
 from bench.report import text
 from bench.report.cases import Case
+from bench.report.compare import compared
 from bench.report.summary import Row, Summary
 
 ONE_ROUND = "One round: it proves nothing."
@@ -82,9 +83,15 @@ def _best_ratio(rows: list[Row]) -> float:
 def _claim(summary: Summary, row: Row) -> str:
     figure = text.ratio(row.to_baseline)
     comparison = row.to_baseline
-    if comparison is None or comparison.shows_difference or summary.one_round:
+    if comparison is None or summary.one_round or _differs(summary, row):
         return figure
     return f"{figure}, {'one round only' if comparison.low is None else 'no difference shown'},"
+
+
+def _differs(summary: Summary, row: Row) -> bool:
+    """Whether the verdict is that throughput differs: what the table does not say, the top must not."""
+    wanted = (row.strategy, row.case, "throughput")
+    return any(one.differs for one in compared(summary) if (one.strategy, one.case, one.metric) == wanted)
 
 
 def _payloads(summary: Summary, case: Case) -> str:

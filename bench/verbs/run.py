@@ -70,11 +70,14 @@ def _resume(args: argparse.Namespace, given: Sequence[str]) -> int:
     before = build_parser().parse_args(words)
     before.root, before.images, before.listen, before.build = args.root, args.images, args.listen, args.build
     asked = read_plan(before, words)
+    conclude = None
     if before.verb == "aa":
-        asked = replace(asked, plan=double(asked.plan))
+        from bench.report.aa import aa_verdict
+
+        asked, conclude = replace(asked, plan=double(asked.plan)), aa_verdict
     if earlier.quick != asked.plan.quick:
         raise UsageError(f"{args.resume.name}/ does not say how it was made: measure anew")
-    return _measure(asked, before, folder=args.resume, earlier=earlier)
+    return _measure(asked, before, conclude, folder=args.resume, earlier=earlier)
 
 
 def _measure(

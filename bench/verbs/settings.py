@@ -37,17 +37,17 @@ def read_plan(args: argparse.Namespace, given: Sequence[str]) -> Asked:
     strategies = able_to(registry.select(args.strategies), args.device, named=args.strategies is not None)
     images = read_images(args.images or registry.root / "images")
     _require_encodings(strategies, args.encoding)
-    quick = args.quick
-    startups = args.startups if args.startups is not None else (3 if quick else 10)
-    search, alone = args.verb == "slo", args.verb == "aa"
+    quick, search, alone = args.quick, args.verb == "slo", args.verb == "aa"
+    # a search and a comparison with itself measure nothing beside their trials
+    startups, warm_startups, loop_s = (0, 0, 0.0) if search or alone else _extras(args)
     plan = SessionPlan(
         strategies=strategies,
         payloads=payload_sets(images, args.payloads, args.encoding, common_model(strategies, args.encoding)),
         loads=() if search else _loads(args),
         rounds=0 if search else args.rounds or (1 if quick else ROUNDS),
-        startups=0 if search or alone else startups,
-        warm_startups=0 if search or alone else _warm_startups(args, startups),
-        loop_s=0.0 if search or alone else _loop_s(args),
+        startups=startups,
+        warm_startups=warm_startups,
+        loop_s=loop_s,
         seed=args.seed,
         quick=quick,
         command=public_command(given),
@@ -115,16 +115,12 @@ def _objective(args: argparse.Namespace) -> Objective:
     return Objective(quantile, bound_ms, warmup_s, window_s, args.arrivals, most_s, args.timeout_s)
 
 
-def _warm_startups(args: argparse.Namespace, startups: int) -> int:
-    if args.warm_startups is not None:
-        return int(args.warm_startups)
-    return min(1, startups) if args.quick else startups
-
-
-def _loop_s(args: argparse.Namespace) -> float:
-    if args.loop_seconds is not None:
-        return float(args.loop_seconds)
-    return 1.0 if args.quick else 3.0
+def _extras(args: argparse.Namespace) -> tuple[int, int, float]:
+    """Cold starts, warm starts, and seconds of the bare loop."""
+    quick, startups, warm, loop_s = args.quick, args.startups, args.warm_startups, args.loop_seconds
+    startups = (3 if quick else 10) if startups is None else startups
+    warm = (min(1, startups) if quick else startups) if warm is None else warm
+    return startups, warm, (1.0 if quick else 3.0) if loop_s is None else loop_s
 
 
 def _fleet(args: argparse.Namespace) -> Fleet:
@@ -132,6 +128,8 @@ def _fleet(args: argparse.Namespace) -> Fleet:
         raise UsageError(
             "workers on other hosts must know where this one is: name its address with --listen HOST"
         )
+    if args.listen is not None and not args.remote_workers:
+        raise UsageError("--listen is for workers on other hosts: say how many come with --remote-workers")
     if args.listen is None:
         return Fleet(local=args.workers)
     host, port = args.listen

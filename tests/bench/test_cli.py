@@ -176,6 +176,8 @@ def test_an_objective_is_one_quantile_and_a_time(bench: Bench, options: tuple[st
 
 def test_workers_elsewhere_must_be_told_where_this_host_is(bench: Bench, project: Path) -> None:
     one_line(bench("run", "--root", project, "--remote-workers", "1"), 2, "--listen HOST")
+    one_line(bench("run", "--root", project, "--listen", "192.0.2.1"), 2, "--remote-workers")
+    assert bench("run", "--root", project, "--remote-workers", "1", "--listen", "fe80::1").returncode == 2
 
 
 def test_a_run_goes_on_only_with_the_options_that_it_had(bench: Bench, tmp_path: Path) -> None:

@@ -63,3 +63,17 @@ def test_a_service_that_holds_by_chance_never_costs_more_trials_than_said(seed: 
 def test_rates_are_offered_to_three_digits(capacity: float) -> None:
     result = found(capacity / 2, capacity)
     assert all(float(f"{probe.rate_per_s:.3g}") == probe.rate_per_s for probe in result.probes)
+
+
+def test_why_there_is_no_rate_is_said() -> None:
+    never = found(0.0)
+    assert never.why_none == "never held: not at 10/s"
+    unknown = search(
+        lambda rate, number: Probe(rate, number, None, 0.0, 0.0, held=False, why_not="stolen", known=False),
+        100.0,
+    )
+    assert unknown.why_none == "not known: stolen"
+    lucky = search(lambda rate, number: Probe(rate, number, None, 0.0, 0.0, held=number == 1), 100.0)
+    assert lucky.rate_per_s is None
+    assert lucky.why_none.startswith("not confirmed")
+    assert found(50.0).why_none == ""

@@ -7,9 +7,10 @@ import pytest
 
 from bench.errors import UsageError
 from bench.measure.judge import CUT
+from bench.measure.objective import Objective
 from bench.measure.plan import steps
-from bench.measure.record import join_loops, join_starts, take_up
-from bench.model import LoopResult, Startup
+from bench.measure.record import Record, join_loops, join_starts, take_up
+from bench.model import LoopResult, Probe, SloResult, Startup
 from tests.bench.plans import plan, run_of, trial
 
 ENVIRONMENT: dict[str, Any] = {
@@ -36,7 +37,7 @@ def test_a_run_goes_on_without_the_trial_that_was_cut_short() -> None:
     whole = cut_run()
     step = next(step for step in steps(plan()) if step.kind == "trial" and step.round == 3)
     run = replace(whole, trials=(*whole.trials, trial(step, error=CUT, valid=False)))
-    taken = take_up(run, plan(), environment())
+    taken = take_up(run, plan(), "process", environment())
     assert taken.trials == whole.trials
     assert step in steps(plan(), taken)
 
@@ -45,7 +46,7 @@ def test_a_trial_that_failed_by_itself_is_a_finding_and_stays() -> None:
     whole = cut_run()
     step = next(step for step in steps(plan()) if step.kind == "trial" and step.round == 3)
     run = replace(whole, trials=(*whole.trials, trial(step, error="it never became ready", valid=False)))
-    assert take_up(run, plan(), environment()).trials == run.trials
+    assert take_up(run, plan(), "process", environment()).trials == run.trials
 
 
 @pytest.mark.parametrize(
@@ -56,17 +57,48 @@ def test_a_trial_that_failed_by_itself_is_a_finding_and_stays() -> None:
         ({"service_cores": "0"}, "service_cores"),
         ({"settings": plan(seed=8).settings()}, "settings"),
         ({"dirty": True}, "clean tree"),
+        ({"kernel": "another"}, "kernel"),
+        ({"libraries": {"locust": "0"}}, "libraries"),
     ],
 )
 def test_another_code_machine_or_setting_is_another_run(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        take_up(cut_run(), plan(), environment(**changes))
+        take_up(cut_run(), plan(), "process", environment(**changes))
 
 
 def test_other_strategies_are_another_run() -> None:
     made = plan()
     with pytest.raises(UsageError, match="other strategies"):
-        take_up(cut_run(), replace(made, strategies=made.strategies[:1]), environment())
+        take_up(cut_run(), replace(made, strategies=made.strategies[:1]), "process", environment())
+
+
+def test_local_processes_do_not_go_on_as_containers() -> None:
+    with pytest.raises(UsageError, match=r"runtime \(process, now compose\)"):
+        take_up(cut_run(), plan(), "compose", environment())
+
+
+def test_a_run_keeps_the_images_that_it_began_with_so_that_others_are_refused_every_time() -> None:
+    earlier = replace(cut_run(), environment=environment(images={"fast": "sha256:1"}))
+    record = Record(plan(), "now", environment(), str, earlier)
+    images = record.run("compose", {"images": {"fast": "sha256:2", "slow": "sha256:3"}}).environment["images"]
+    assert images == {"fast": "sha256:1", "slow": "sha256:3"}
+
+
+def test_a_search_that_did_not_end_begins_anew_and_its_texts_tell_no_places() -> None:
+    searching = plan(objective=Objective(0.99, 100.0, 1.0, 2.0))
+    probe = Probe(10.0, 1, None, 0.0, 0.0, held=False, why_not="/home/me/x", known=False)
+    unknown = SloResult(
+        "fast", "seed", "json", 0.99, 100.0, 50.0, None, None, (probe,), "not known: /home/me"
+    )
+    known = replace(unknown, strategy="slow", why_none="never held")
+    made = environment(settings=searching.settings())
+    run = replace(cut_run(), objectives=(unknown, known), environment=made)
+    taken = take_up(run, searching, "process", made)
+    assert taken.objectives == (known,)
+    assert {trial.strategy for trial in taken.trials} <= {"slow"}
+    record = Record(searching, "now", made, lambda text: text.replace("/home/me", "~"), run)
+    told = record.run("process", {}).objectives[0]
+    assert (told.why_none, told.probes[0].why_not) == ("not known: ~", "~/x")
 
 
 def test_starts_of_both_halves_are_one_sample_and_keep_the_phases_that_both_know() -> None:

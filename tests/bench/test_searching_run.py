@@ -11,14 +11,16 @@ import pytest
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 SHORT = (
     *("--runtime", "process", "--payloads", "small", "--warmup-s", "0.3", "--warmup-most-s", "0.6"),
-    *("--window-s", "1.5", "--startups", "0", "--warm-startups", "0", "--loop-seconds", "0"),
+    *("--window-s", "1.5"),
 )
+ONLY_TRIALS = ("--startups", "0", "--warm-startups", "0", "--loop-seconds", "0")
 
 
 @pytest.fixture
 def measured(bench: Bench, project: Path) -> Callable[..., tuple[dict[str, Any], str, str]]:
     def call(verb: str, *options: str) -> tuple[dict[str, Any], str, str]:
-        done = bench(verb, "--root", project, *SHORT, *options)
+        alone = ONLY_TRIALS if verb == "run" else ()
+        done = bench(verb, "--root", project, *SHORT, *alone, *options)
         (folder,) = (project / "results").iterdir()
         found = json.loads((folder / "run.json").read_text())
         valid = any(trial["valid"] for trial in found["trials"])

@@ -10,6 +10,7 @@ from bench.cores import Cores
 from bench.load.launch import Driven
 from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
+from bench.load.schedule import constant_arrivals_ns
 from bench.measure.instance import Usage
 from bench.measure.trial import Readings, TrialSpec, failed_trial, judge
 from bench.model import OUTCOMES, Ceiling, ClosedLoad, OpenLoad, Payload, Strategy, Trial
@@ -151,3 +152,29 @@ def test_a_lost_driver_worker_voids_the_trial_and_a_busy_driver_is_told() -> Non
     assert "2.5 ms apart" in told
     assert trial.driver is not None
     assert (trial.driver.workers, trial.driver.lost_workers) == (4, 1)
+
+
+@pytest.mark.parametrize("begin_ms", range(4100, 4300, 7))
+def test_an_arrival_due_as_the_window_ends_is_not_the_windows(begin_ms: int) -> None:
+    """200/s evenly: an arrival falls on the very end, where its float may lie on either side."""
+    begin_s = begin_ms / 1000
+    spec = dataclasses.replace(SPEC, load=OpenLoad(200.0, 2.0, 10.0, arrivals="constant"), ceiling=None)
+    due = np.array(constant_arrivals_ns(200.0, 15.0, 1))
+    due = due[due < int(begin_s * 1e9) + 10 * 10**9]
+    zeros = np.zeros(len(due), dtype=np.int64)
+    samples = Samples(due, due, due + 5_000_000, zeros, zeros + 200, zeros, zeros.copy())
+    summary = dataclasses.replace(driven().summary, window_begin_s=begin_s)
+    trial = judge(spec, Driven(samples, summary), readings(), (), "samples/x.parquet", START_NS)
+    assert not [warning for warning in trial.warnings if "schedule" in warning]
+
+
+def test_what_the_host_and_the_kernel_do_not_tell_is_none_and_said() -> None:
+    told = readings(stolen_share=None)
+    blind = dataclasses.replace(
+        told, usages=tuple(dataclasses.replace(one, throttled=None) for one in told.usages)
+    )
+    trial = judge(SPEC, driven(), blind, (), "samples/x.parquet", START_NS)
+    assert trial.valid
+    assert trial.resources is not None
+    assert (trial.resources.stolen, trial.resources.throttled_periods) == (None, None)
+    assert any("is not told here" in warning for warning in trial.warnings)
