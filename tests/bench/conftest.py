@@ -122,9 +122,9 @@ def stub_server() -> Iterator[Callable[..., int]]:
     """Start stub strategies with the given STUB_* settings; gives each one's port."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(**settings: Any) -> int:
+    def start(*, host: str = "127.0.0.1", **settings: Any) -> int:
         port = free_port()
-        environment = {**os.environ, "PORT": str(port), "HOST": "127.0.0.1"}
+        environment = {**os.environ, "PORT": str(port), "HOST": host}
         environment |= {f"STUB_{name.upper()}": str(value) for name, value in settings.items()}
         running.append(subprocess.Popen([sys.executable, HERE / "stub_strategy.py"], env=environment))
         for _ in range(500):

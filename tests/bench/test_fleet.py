@@ -15,6 +15,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -214,31 +215,15 @@ def test_a_closed_drive_leaves_no_process_behind(
 
 
 @pytest.fixture
-def open_server() -> Iterator[Callable[..., int]]:
+def open_server(stub_server: Callable[..., int]) -> Callable[..., int]:
     """A stub strategy that other hosts reach."""
-    running = []
-
-    def begin(delay_s: float) -> int:
-        port = free_port()
-        environment = {**os.environ, "PORT": str(port), "STUB_DELAY_S": str(delay_s)}
-        running.append(subprocess.Popen([sys.executable, HERE / "stub_strategy.py"], env=environment))
-        for _ in range(500):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return port
-            time.sleep(0.02)
-        raise RuntimeError("the stub did not start")
-
-    yield begin
-    for process in running:
-        process.kill()
-        process.wait()
+    return partial(stub_server, host="0.0.0.0")  # noqa: S104  # they come by another interface
 
 
 def test_workers_on_two_other_hosts_and_one_here_drive_as_one(
     other_hosts: OtherHosts, open_server: Callable[..., int], start: Callable[..., Drive]
 ) -> None:
-    port, master_port = open_server(0.03), free_port()
+    port, master_port = open_server(delay_s=0.03), free_port()
     (first, here), (second, other) = other_hosts.add(), other_hosts.add()
     one = other_hosts.serve(first, here, master_port)
     other_hosts.serve(second, other, master_port)
@@ -267,7 +252,7 @@ def test_workers_on_two_other_hosts_and_one_here_drive_as_one(
 def test_a_worker_elsewhere_whose_link_goes_down_is_lost(
     other_hosts: OtherHosts, open_server: Callable[..., int], start: Callable[..., Drive]
 ) -> None:
-    port, master_port = open_server(0.03), free_port()
+    port, master_port = open_server(delay_s=0.03), free_port()
     name, here = other_hosts.add()
     other_hosts.serve(name, here, master_port)
     fleet = Fleet(local=1, remote=1, listen=here, port=master_port)
@@ -297,7 +282,7 @@ def test_a_worker_whose_clock_reads_otherwise_drives_and_records_in_the_masters_
     if shutil.which("unshare") is None or subprocess.run([*ahead, "true"], capture_output=True).returncode:
         pytest.skip("time namespaces are not permitted here")
     monkeypatch.setattr(launch, "LOOPBACK", ("none",))
-    port, master_port = open_server(0.02), free_port()
+    port, master_port = open_server(delay_s=0.02), free_port()
     command = [sys.executable, "-m", "bench.load.worker", "--master", "127.0.0.1", "--port", str(master_port)]
     worker = subprocess.Popen([*ahead, *command], cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     try:
