@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,9 +15,16 @@ INTERRUPTED = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and return the exit code: 0 fine, 1 the harness failed, 2 usage, 4 nothing to believe."""
+    """Run one verb and return the exit code.
+
+    0 fine, 1 the harness failed, 2 usage, 3 a regression, 4 nothing to believe, 5 inconclusive.
+    """
     given = list(sys.argv[1:] if argv is None else argv)
     args = build_parser().parse_args(given)
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal without a dash is no reason to lose what was measured
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     end_as_by_ctrl_c()
     try:
         code = _call(args, given)
@@ -46,12 +54,21 @@ def _call(args: argparse.Namespace, given: Sequence[str]) -> int:
         "plan": lambda: run.plan(args),
         "slo": lambda: run.slo(args, given),
         "aa": lambda: run.aa(args, given),
-        "report": lambda: tools.report(args.folder),
+        "gate": lambda: _gate(args, given),
+        "compare": lambda: tools.compare(args),
+        "report": lambda: tools.report(args),
+        "index": lambda: tools.index(args.folder),
         "ceiling": lambda: tools.ceiling(args),
         "doctor": lambda: tools.doctor(args),
         "worker": lambda: tools.worker(args),
     }
     return verbs[args.verb]()
+
+
+def _gate(args: argparse.Namespace, given: Sequence[str]) -> int:
+    from bench.verbs.gate import gate
+
+    return gate(args, given)
 
 
 def _known_fault(error: Exception) -> str | None:

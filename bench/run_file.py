@@ -36,7 +36,7 @@ def read_run(folder: Path) -> Run:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"no {FILE_NAME} in {folder.name}/: name a folder that `bench run` wrote") from None
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{folder.name}/{FILE_NAME} is not JSON ({error}): measure again") from None
     found = raw.get("schema_version") if isinstance(raw, dict) else None
     if found not in READABLE_VERSIONS:
@@ -46,7 +46,7 @@ def read_run(folder: Path) -> Run:
         )
     try:
         return typing.cast(Run, _build(Run, raw))
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise UsageError(f"{folder.name}/{FILE_NAME} does not fit schema {SCHEMA_VERSION}: {error}") from None
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from bench.model import ClosedLoad, Load, Payload
 ROOT = Path(__file__).parents[2]
 # between the word to start and the first request; a fleet's has to reach other hosts
 LEAD_S, FLEET_LEAD_S = 0.05, 0.3
+# the threads that wait for one another wake up one by one
+TOGETHER_LEAD_S = 0.3
 EXIT_GRACE_S = 20.0
 ASSEMBLE_S = 60.0
 # how many requests of an open loop may be in flight; one that comes due beyond is late, which is told
@@ -69,6 +72,29 @@ class Fleet:
         return self if self.remote else dataclasses.replace(self, listen="127.0.0.1", port=free_port())
 
 
+class Rendezvous:
+    """Lets drives of several threads begin at one instant, once the driver of each is ready."""
+
+    def __init__(self, parties: int) -> None:
+        self._barrier = threading.Barrier(parties, self._fix)
+        self._start_ns = 0
+
+    def start_ns(self) -> int:
+        """Wait for the others; the instant for all (monotonic ns). Raises BenchError where one stays away."""
+        try:
+            self._barrier.wait(ASSEMBLE_S)
+        except threading.BrokenBarrierError:
+            raise BenchError("the driver of the other side did not start") from None
+        return self._start_ns
+
+    def give_up(self) -> None:
+        """Let nobody wait any more."""
+        self._barrier.abort()
+
+    def _fix(self) -> None:
+        self._start_ns = time.monotonic_ns() + int(TOGETHER_LEAD_S * 1e9)
+
+
 @dataclass(frozen=True, slots=True)
 class Driven:
     """What came of a drive: every request, and the driver's own account."""
@@ -80,7 +106,8 @@ class Driven:
 class Drive:
     """One driver process, or a master and its workers, on its way through one plan.
 
-    Raises BenchError where the driver does not start, or its fleet does not assemble.
+    With a rendezvous it begins when the others do that have it too. Raises BenchError where the driver does
+    not start, or its fleet does not assemble.
     """
 
     def __init__(
@@ -91,8 +118,9 @@ class Drive:
         seed: int,
         scratch: Path,
         fleet: Fleet | None = None,
+        together: Rendezvous | None = None,
     ) -> None:
-        fleet = fleet or Fleet()
+        fleet, self._together = fleet or Fleet(), together
         _check(fleet, target)
         alone = fleet.workers == 1 and not fleet.remote
         fleet = fleet if alone else fleet.placed()
@@ -118,6 +146,8 @@ class Drive:
                 self._start_workers(fleet)
             self.start_ns, self._follower = self._begin()
         except BaseException:
+            if together is not None:
+                together.give_up()
             self.close()
             raise
 
@@ -225,7 +255,10 @@ class Drive:
         if said != READY.encode():
             self._process.wait()
             raise BenchError(f"the driver did not start: {self._last_words()}")
-        start_ns = time.monotonic_ns() + int(self._lead_s * 1e9)
+        if self._together is None:
+            start_ns = time.monotonic_ns() + int(self._lead_s * 1e9)
+        else:
+            start_ns = self._together.start_ns()
         try:
             told.write(b"%d\n" % start_ns)
             told.flush()

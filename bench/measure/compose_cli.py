@@ -39,7 +39,7 @@ class ComposeCli:
         # without -f compose finds the user's own files, an override and COMPOSE_FILE among them
         self._own = ["docker", "compose"]
         self._with_override = [*self._own, "-f", FILE_NAME, "-f", str(override)]
-        self._environment = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", **os.environ}
+        self._environment = compose_environment(registry.project)
 
     def override(self, content: dict[str, object]) -> Path:
         """A file for compose to read over the project's own; it is there until `close`."""
@@ -58,8 +58,7 @@ class ComposeCli:
 
     def build(self, *services: str) -> int:
         """Build the services' images with the output on stderr; returns the exit status."""
-        wheels = None if "WHEELS_DIR" in self._environment else _wheels_folder()
-        environment = {**self._environment, **({"WHEELS_DIR": wheels} if wheels else {})}
+        environment = compose_environment(self._registry.project, wheels_folder())
         return subprocess.run(  # noqa: S603  # docker, with arguments of our own
             self.command("build", *services, own=True),
             cwd=self._registry.root,
@@ -141,7 +140,17 @@ def override_of(
     return {"services": services}
 
 
-def _wheels_folder() -> str | None:
+def compose_environment(project: str, wheels: str | None = None) -> dict[str, str]:
+    """The environment of a compose command on this project; `wheels` is a folder where none is configured."""
+    ours = {
+        "COMPOSE_ANSI": "never",
+        "COMPOSE_PROGRESS": "plain",
+        **({"WHEELS_DIR": wheels} if wheels else {}),
+    }
+    return {**ours, **os.environ, "COMPOSE_PROJECT_NAME": project}
+
+
+def wheels_folder() -> str | None:
     """pip's own find-links where it is an existing folder, so that images install from it too."""
     asked = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.find-links"],

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.cores import Cores, format_cores
@@ -57,8 +58,10 @@ class ComposeRuntime:
         progress: Progress,
         device: Device = "auto",
         reach: str | None = None,
+        layer_cache: Path | None = None,
     ) -> None:
         self.root = registry.root
+        self._layer_cache = layer_cache or registry.root / ".cache" / "layers.json"
         self._registry, self._engine, self._progress = registry, engine, progress
         self._info: Mapping[str, Any] = engine.info()
         self._cores_of_engine = engine_cores(cores, self._info.get("NCPU"))
@@ -142,8 +145,7 @@ class ComposeRuntime:
     def image_size(self, strategy: Strategy) -> ImageSize | None:
         """The size of the image that the strategy's containers ran."""
         image = self._images.get(strategy.name)
-        cache = self.root / ".cache" / "layers.json"
-        return measure_image(self._engine, image, cache, self._progress) if image else None
+        return measure_image(self._engine, image, self._layer_cache, self._progress) if image else None
 
     def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
         """Run the loop command in a container of its own, on the service cores."""

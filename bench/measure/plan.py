@@ -8,22 +8,10 @@ from typing import Any
 from bench.load.launch import Fleet
 from bench.load.window import Bounds
 from bench.measure.loops import can_loop
-from bench.measure.objective import MOST_PROBES, Objective
-from bench.model import ClosedLoad, Device, OpenLoad, Payload, PlannedLoad, Run, ShareLoad, Strategy
+from bench.measure.objective import Objective
+from bench.measure.payloads import PayloadImage
+from bench.model import BASE, ClosedLoad, Device, OpenLoad, Payload, PlannedLoad, Run, ShareLoad, Strategy
 
-# what a step takes beside its own windows, in seconds, until the session has seen one
-FIRST_GUESS_S = {
-    "parity": 9.0,
-    "size": 4.0,
-    "ceiling": 3.0,
-    "capacity": 6.5,
-    "repeat": 5.0,
-    "trial": 6.5,
-    "loop": 4.0,
-    "objective": 0.0,
-    "start": 5.0,
-    "warm start": 4.0,
-}
 # the ceiling's and the capacity's clients where no closed load says how many
 USUAL_CLIENTS = 50
 # two windows of varied payloads, two of repeated ones
@@ -37,8 +25,20 @@ PayloadSet = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class OtherSide:
+    """What another commit says of the same images: the answers that its strategies must give."""
+
+    images: tuple[PayloadImage, ...]
+    payloads: Mapping[PayloadSet, tuple[Payload, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPlan:
-    """The settings of a run; `payloads` holds the bodies of each payload class in each encoding."""
+    """The settings of a run; `payloads` holds the bodies of each payload class in each encoding.
+
+    With a `base`, each strategy x has a twin x-base, another commit's, and both are measured side by side.
+    `checked` says that parity and sizes are known from an earlier plan of the same strategies.
+    """
 
     strategies: tuple[Strategy, ...]
     payloads: Mapping[PayloadSet, tuple[Payload, ...]]
@@ -56,11 +56,17 @@ class SessionPlan:
     bounds: Bounds = field(default_factory=Bounds)
     price_per_core_hour: float | None = None
     objective: Objective | None = None
+    base: OtherSide | None = None
+    checked: bool = False
 
     @property
     def planned_trials(self) -> int:
         """How many trials the plan makes; a search for an objective makes as many as it needs."""
         return self.rounds * len(self.strategies) * len(self.payloads) * len(self.loads)
+
+    def payloads_of(self, strategy: Strategy) -> Mapping[PayloadSet, tuple[Payload, ...]]:
+        """What is sent to the strategy, with the answers that its side must give."""
+        return self.base.payloads if self.base and strategy.name.endswith(BASE) else self.payloads
 
     def closed_load(self, warmup_s: float, window_s: float) -> ClosedLoad:
         """A closed load for ceiling and capacity: as many clients as the plan's largest has."""
@@ -93,6 +99,7 @@ class SessionPlan:
         arrivals = {load.arrivals for load in self.loads if not isinstance(load, ClosedLoad)}
         return {
             "rounds": self.rounds,
+            **({"side_by_side": True} if self.base else {}),
             **({"clients": clients} if clients else {}),
             **({"rates_per_s": rates} if rates else {}),
             **({"shares_of_capacity": shares} if shares else {}),
@@ -157,9 +164,9 @@ def steps(plan: SessionPlan, earlier: Run | None = None) -> tuple[Step, ...]:
     names = [strategy.name for strategy in plan.strategies]
     several = len({encoding for _, encoding in plan.payloads}) > 1
     sets = [(name, encoding, f"as {encoding}" if several else "") for name, encoding in plan.payloads]
-    found = [Step("parity", name) for name in names]
+    found = [] if plan.checked else [Step("parity", name) for name in names]
     found += [Step("ceiling", "", chosen, encoding, at=at) for chosen, encoding, at in sets]
-    found += [Step("size", name) for name in names] if plan.objective is None else []
+    found += [Step("size", name) for name in names] if plan.objective is None and not plan.checked else []
     each = [(name, *chosen) for name in names for chosen in sets]
     if plan.check_repeats:
         chosen, encoding = _smallest(plan)
@@ -209,10 +216,11 @@ def is_done(step: Step, run: Run) -> bool:
 def _round(plan: SessionPlan, number: int, each: Sequence[tuple[str, str, str, str]]) -> list[Step]:
     rng = random.Random(f"{plan.seed}/{number}")  # noqa: S311  # order, not secrecy
     several = len(plan.loads) > 1
+    kind = "pair" if plan.base else "trial"
+    if plan.base:
+        each = [one for one in each if not one[0].endswith(BASE)]
     trials = [
-        Step(
-            "trial", name, chosen, encoding, number, load, f"{at} at {load.label}".strip() if several else at
-        )
+        Step(kind, name, chosen, encoding, number, load, f"{at} at {load.label}".strip() if several else at)
         for name, chosen, encoding, at in each
         for load in plan.loads
     ]
@@ -234,7 +242,9 @@ def _starts(plan: SessionPlan, names: Sequence[str], left: Sequence[Step], earli
     cold, warm = {}, {}
     for name in names:
         known = earlier.strategies[name] if earlier else None
-        made = sum(step.strategy == name and step.kind in ("parity", "trial", "capacity") for step in left)
+        made = sum(
+            step.strategy == name and step.kind in ("parity", "trial", "pair", "capacity") for step in left
+        )
         before = len(known.startup.first_correct_answer_s) if known and known.startup else 0
         cold[name] = plan.startups - made - before
         warm[name] = plan.warm_startups
@@ -253,37 +263,3 @@ def _smallest(plan: SessionPlan) -> PayloadSet:
     return min(
         plan.payloads, key=lambda one: sum(len(p.body) for p in plan.payloads[one]) / len(plan.payloads[one])
     )
-
-
-class Pace:
-    """Estimates the time left from what each kind of step has taken so far."""
-
-    def __init__(self, plan: SessionPlan) -> None:
-        load = plan.pace_load
-        window_s = load.warmup_s + load.window_s
-        own = {
-            "trial": window_s,
-            "capacity": window_s,
-            "objective": MOST_PROBES * (window_s + FIRST_GUESS_S["trial"]),
-            "repeat": REPEAT_WINDOWS * (REPEAT_WINDOW_S + REPEAT_WARMUP_S),
-            "ceiling": 2 * ceiling_window_s(plan),
-            "loop": 2 * plan.loop_s,
-        }
-        self._mean_s = {kind: guess + own.get(kind, 0.0) for kind, guess in FIRST_GUESS_S.items()}
-        self._seen: dict[str, int] = {}
-
-    def took(self, kind: str, seconds: float) -> None:
-        """Learn from a step that ended."""
-        seen = self._seen.get(kind, 0)
-        before = self._mean_s[kind] if seen else 0.0
-        self._mean_s[kind] = (before * seen + seconds) / (seen + 1)
-        self._seen[kind] = seen + 1
-
-    def left_s(self, todo: Sequence[Step]) -> float:
-        """Seconds that these steps will take."""
-        return sum(self._mean_s[step.kind] for step in todo)
-
-
-def ceiling_window_s(plan: SessionPlan) -> float:
-    """How long the driver is aimed at the null target."""
-    return 1.0 if plan.quick else 5.0

@@ -1,5 +1,6 @@
 """Is a loopback port free, and what to do where it is not."""
 
+import contextlib
 import socket
 
 from bench.errors import BenchError
@@ -19,6 +20,15 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def free_ports(count: int) -> list[int]:
+    """So many loopback ports that are free now, no two alike."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def require_free(port: int, service: Service) -> None:

@@ -1,6 +1,50 @@
 """How the harness tells what it is doing; where it goes is the command line's to decide."""
 
-from typing import Protocol
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from bench import statistics
+from bench.measure.plan import PayloadSet, Step
+from bench.model import BASE, Trial
+from bench.statistics import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """What the valid trials of one strategy in one case say until now, with its interval over rounds.
+
+    `metric` is "throughput" (requests/s) where clients wait for answers, and "p99" (ms, due to done) where
+    requests come due by a schedule, which fixes how many are answered. It is "ratio" where the strategy runs
+    beside its base: requests/s to the base's.
+    """
+
+    metric: Literal["throughput", "p99", "ratio"]
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """The step that runs now, the `number`th (from 1) of `total`, with the time left in seconds.
+
+    `rounds` is how many rounds there will be, 0 where a search makes as many as it needs. `so_far` is of the
+    step's strategy and case, None before its first valid trial.
+    """
+
+    step: Step
+    rounds: int
+    number: int
+    total: int
+    left_s: float
+    so_far: SoFar | None
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What the driver counts while it drives: requests answered a second, and in which phase."""
+
+    phase: str
+    requests_per_s: float
 
 
 class Progress(Protocol):
@@ -12,8 +56,64 @@ class Progress(Protocol):
     def begin(self, total_s: float) -> None:
         """Say how long everything is expected to take."""
 
-    def step(self, text: str, done: int, total: int, left_s: float) -> None:
-        """Say what runs now, which of how many it is, and the time left in seconds."""
+    def step(self, doing: Doing) -> None:
+        """Say what runs now."""
 
-    def live(self, text: str) -> None:
-        """Show the current estimate, until the next call."""
+    def live(self, now: Now) -> None:
+        """Show the current rate, until the next call."""
+
+    def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
+        """Say what a trial found, and what the rounds until now, with it, say of its case."""
+
+
+class Silent:
+    """Progress that nobody looks at."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def begin(self, total_s: float) -> None:
+        """Say nothing."""
+
+    def step(self, doing: Doing) -> None:
+        """Say nothing."""
+
+    def live(self, now: Now) -> None:
+        """Say nothing."""
+
+    def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
+        """Say nothing."""
+
+
+def before(step: Step, trials: Iterable[Trial]) -> SoFar | None:
+    """What the trials say of the step's strategy and case; None where the step is no trial of a load."""
+    return so_far(trials, step.strategy, step.payload_set, step.load.name) if step.load else None
+
+
+def so_far(trials: Iterable[Trial], strategy: str, payload_set: PayloadSet, load: str) -> SoFar | None:
+    """The estimate over rounds as the report will make it; None without a valid trial that has the figure.
+
+    The geometric mean of requests/s, or its ratio paired by round, with t-intervals, which take two rounds;
+    the median of p99 with its order-statistic interval, which takes six.
+    """
+    known = [
+        trial
+        for trial in trials
+        if trial.valid
+        and (trial.payload_class, trial.encoding, trial.load.get("name")) == (*payload_set, load)
+    ]
+    mine = [trial for trial in known if trial.strategy == strategy]
+    if any(trial.load.get("kind") == "open" for trial in mine):
+        found = statistics.median([t.latency_ms.p99 for t in mine if t.latency_ms.p99 is not None])
+        return None if found is None else SoFar("p99", found)
+    rates, base = _rates(mine), _rates(trial for trial in known if trial.strategy == strategy + BASE)
+    ratio = statistics.paired_ratio(base, rates, bootstrap=False)
+    if ratio is not None:
+        return SoFar("ratio", Estimate(ratio.ratio, ratio.low, ratio.high, ratio.n))
+    found = statistics.geometric_mean(list(rates.values()))
+    return None if found is None else SoFar("throughput", found)
+
+
+def _rates(trials: Iterable[Trial]) -> dict[int, float]:
+    """Requests/s by round."""
+    return {trial.round: trial.throughput_rps for trial in trials if trial.throughput_rps is not None}

@@ -9,9 +9,11 @@ from typing import Any
 from bench.cores import Cores
 from bench.measure.environment import fingerprint
 from bench.measure.instance import Runtime
+from bench.measure.pace import Pace
+from bench.measure.pairs import PairTakes
 from bench.measure.payloads import PayloadImage
-from bench.measure.plan import Pace, SessionPlan, steps
-from bench.measure.progress import Progress
+from bench.measure.plan import SessionPlan, Step, steps
+from bench.measure.progress import Doing, Progress, before
 from bench.measure.record import INCOMPLETE, Record, take_up
 from bench.measure.scrub import make_scrubber
 from bench.measure.takes import Takes
@@ -45,7 +47,8 @@ class Session:
         self._record = Record(plan, created, environment, scrub, self._earlier)
         if earlier:
             self._record.warnings.append(f"resumed at {created}: the machine may have changed in between")
-        self._takes = Takes(
+        kind = PairTakes if plan.base else Takes
+        self._takes = kind(
             plan, images, runtime, cores, folder, progress, self._record, self._earlier, self._keep
         )
 
@@ -58,15 +61,21 @@ class Session:
         total = len(todo)
         try:
             while todo:
-                self._progress.step(todo[0].label(), total - len(todo), total, pace.left_s(todo))
+                self._progress.step(self._doing(todo, total, pace.left_s(todo)))
                 begun = time.monotonic()
-                self._takes.take(todo[0])
+                more = self._takes.take(todo[0])
                 pace.took(todo.pop(0).kind, time.monotonic() - begun)
+                todo += more
+                total += len(more)
                 self._keep()
         except BaseException as error:
             self._say_what_is_missing(error)
             raise
         return self.run
+
+    def _doing(self, todo: Sequence[Step], total: int, left_s: float) -> Doing:
+        number, known = total - len(todo) + 1, before(todo[0], self._record.trials)
+        return Doing(todo[0], self._plan.rounds, number, total, left_s, known)
 
     @property
     def run(self) -> Run:
@@ -93,8 +102,9 @@ class Session:
         why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else "it failed"
         planned, made = self._plan.planned_trials, len(self._record.trials)
         missing = f"{planned - made} of {planned} trials are missing" if planned else "its search did not end"
+        go_on = f"go on with `python -m bench run --resume {self._folder.name}`"
         self._record.warnings.append(
-            f"{INCOMPLETE}, {why}: {missing}; go on with `python -m bench run --resume {self._folder.name}`"
+            f"{INCOMPLETE}, {why}: {missing}; {'measure it again' if self._plan.base else go_on}"
         )
         self._drop_strays()
         self._keep()

@@ -12,6 +12,7 @@ from bench.load.ceiling import measure_ceiling
 from bench.measure.instance import Runtime, StartError
 from bench.measure.judge import failed_trial
 from bench.measure.loops import run_loop
+from bench.measure.pace import ceiling_window_s
 from bench.measure.parity import offenders
 from bench.measure.payloads import PayloadImage, varied_copies
 from bench.measure.plan import (
@@ -22,15 +23,15 @@ from bench.measure.plan import (
     REPEAT_WINDOW_S,
     SessionPlan,
     Step,
-    ceiling_window_s,
 )
 from bench.measure.probes import capacity_of, objective_result, repeat_check, repeat_warning
-from bench.measure.progress import Progress
+from bench.measure.progress import Progress, so_far
 from bench.measure.record import Record
+from bench.measure.repeats import drive_in_turn
 from bench.measure.startup import Start, start_fresh
 from bench.measure.trial import TrialInterrupted, Tried, run_trial
 from bench.measure.trial_spec import TrialSpec
-from bench.model import ClosedLoad, ImageSize, Load, OpenLoad, Payload, Run, ShareLoad, Strategy, Trial
+from bench.model import BASE, ClosedLoad, ImageSize, Load, OpenLoad, Payload, Run, ShareLoad, Strategy, Trial
 
 SHOWN_OFFENDERS = 5
 
@@ -57,11 +58,11 @@ class Takes:
         self._way_in_before = before.get("address_kind")
         self._strategies = {strategy.name: strategy for strategy in plan.strategies}
 
-    def take(self, step: Step) -> None:
-        """Do one step."""
+    def take(self, step: Step) -> Sequence[Step]:
+        """Do one step; returns the steps that this makes necessary."""
         if step.kind == "ceiling":
             self._take_ceiling(step)
-            return
+            return ()
         strategy = self._strategies[step.strategy]
         take = {
             "parity": self._take_parity,
@@ -75,6 +76,7 @@ class Takes:
             "warm start": self._take_start,
         }[step.kind]
         take(strategy, step)
+        return ()
 
     def _take_size(self, strategy: Strategy, _: Step) -> None:
         # nothing is timed meanwhile, so compressing may take every core
@@ -111,7 +113,7 @@ class Takes:
         except StartError as error:
             raise InvalidRunError(f"nothing was timed: {error}") from error
         try:
-            found = offenders(start.instance, strategy, self._images)
+            found = offenders(start.instance, strategy, self._images_of(strategy))
         finally:
             start.instance.stop()
         self._same_image(strategy)
@@ -121,6 +123,10 @@ class Takes:
                 f"nothing was timed, {strategy.name} gives wrong answers: "
                 f"{'; '.join(found[:SHOWN_OFFENDERS])}{more}"
             )
+
+    def _images_of(self, strategy: Strategy) -> Sequence[PayloadImage]:
+        base = self._plan.base
+        return base.images if base and strategy.name.endswith(BASE) else self._images
 
     def _same_image(self, strategy: Strategy) -> None:
         """Raise BenchError where a run that goes on would go on with another image, or another way to it."""
@@ -153,16 +159,8 @@ class Takes:
         repeated = self._spec(strategy, step, load, 0)
         of_class = [image for image in self._images if image.kind == step.payload_class]
         copies = varied_copies(of_class, step.encoding, REPEAT_COPIES, strategy.model)
-        half = len(copies) // 2
-        varied, again, twice = [], [], 0.0
         try:
-            with tempfile.TemporaryDirectory(prefix="bench-repeat-") as scratch:
-                for new in (copies[:half], copies[half:]):
-                    spec = dataclasses.replace(repeated, payloads=new)
-                    tried = run_trial(spec, start.instance, Path(scratch), self._progress)
-                    varied.append(tried.trial)
-                    twice = max(twice, len(tried.samples) / len(new) - 1)
-                    again.append(run_trial(repeated, start.instance, Path(scratch), self._progress).trial)
+            varied, again, twice = drive_in_turn(repeated, copies, start.instance, self._progress)
         finally:
             start.instance.stop()
         wrong = sum(trial.wrong_answers for trial in varied)
@@ -235,7 +233,7 @@ class Takes:
 
     def _start(self, strategy: Strategy, *, warm: bool = False) -> Start:
         """A fresh copy that has answered; its start is noted. Raises StartError."""
-        start = start_fresh(self._runtime, strategy, self._first_payload(), warm=warm)
+        start = start_fresh(self._runtime, strategy, self._first_payload(strategy), warm=warm)
         self._record.starts.add(strategy.name, start)
         return start
 
@@ -243,7 +241,7 @@ class Takes:
         return TrialSpec(
             strategy=strategy,
             round=round_,
-            payloads=self._plan.payloads[step.payload_set],
+            payloads=self._plan.payloads_of(strategy)[step.payload_set],
             load=load,
             # the same payloads and arrivals for every strategy of a round: they are compared in pairs
             seed=self._plan.seed * 1000 + round_,
@@ -281,9 +279,9 @@ class Takes:
         except Exception as error:  # noqa: BLE001  # whatever the engine says, the next start clears it again
             self._warn(f"a copy of {strategy.name} could not be removed: {error!r}")
 
-    def _first_payload(self) -> Payload:
+    def _first_payload(self, strategy: Strategy) -> Payload:
         """The first of the smallest class: every start is timed to the answer to the same one."""
-        classes = self._plan.payloads.values()
+        classes = self._plan.payloads_of(strategy).values()
         return min(classes, key=lambda ones: sum(len(one.body) for one in ones) / len(ones))[0]
 
     def _warn(self, text: str) -> None:
@@ -292,9 +290,7 @@ class Takes:
         self._progress.note(text)
 
     def _tell(self, step: Step, trial: Trial) -> None:
-        rate = "n/a" if trial.throughput_rps is None else f"{trial.throughput_rps:.1f} requests/s"
-        p99 = "n/a" if trial.latency_ms.p99 is None else f"{trial.latency_ms.p99:.0f} ms"
-        verdict = "" if trial.valid else " INVALID"
-        self._progress.note(f"{step.label()}: {rate}, p99 {p99}{verdict}")
-        for warning in trial.warnings:
-            self._progress.note(f"  {warning}")
+        # a search's steps have no load of their own, its trials have
+        load = str(trial.load.get("name"))
+        known = so_far(self._record.trials, trial.strategy, step.payload_set, load)
+        self._progress.found(step, trial, known)

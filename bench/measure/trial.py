@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.load.launch import Drive, Target
+from bench.load.launch import Drive, Rendezvous, Target
 from bench.load.samples import Samples, write_parquet
 from bench.measure.environment import steal_ticks
 from bench.measure.gpu import GpuWatch
 from bench.measure.instance import Instance, Usage
 from bench.measure.judge import CUT, Readings, failed_trial, judge
-from bench.measure.progress import Progress
+from bench.measure.progress import Now, Progress
 from bench.measure.server_metrics import figures_between, scrape
 from bench.measure.trial_spec import TrialSpec
 from bench.model import Trial
@@ -43,15 +43,22 @@ class TrialInterrupted(KeyboardInterrupt):
         self.trial = trial
 
 
-def run_trial(spec: TrialSpec, instance: Instance, folder: Path, progress: Progress) -> Tried:
+def run_trial(
+    spec: TrialSpec,
+    instance: Instance,
+    folder: Path,
+    progress: Progress,
+    together: Rendezvous | None = None,
+) -> Tried:
     """Drive the instance, write its samples under folder/samples, and return the trial.
 
-    Raises TrialInterrupted on Ctrl-C, once what is in flight has been drained and written.
+    With `together` it begins at the instant at which the others begin that share it. Raises TrialInterrupted
+    on Ctrl-C, once what is in flight has been drained and written.
     """
     name = f"samples/{spec.name()}.parquet"
     with tempfile.TemporaryDirectory(prefix="bench-trial-") as scratch:
         target = Target(instance.host, instance.port, spec.strategy.path)
-        drive = Drive(target, spec.payloads, spec.load, spec.seed, Path(scratch), spec.fleet)
+        drive = Drive(target, spec.payloads, spec.load, spec.seed, Path(scratch), spec.fleet, together)
         try:
             threading.Thread(target=drive.follow, args=(_teller(spec, progress),), daemon=True).start()
             readings = _watch(drive, instance, spec)
@@ -116,7 +123,7 @@ def _usages(drive: Drive, instance: Instance, end_s: float) -> tuple[Usage, ...]
 
 
 def _teller(spec: TrialSpec, progress: Progress) -> Callable[[float, int], None]:
-    """Turn the driver's counts into the estimate shown while it drives."""
+    """Turn the driver's counts into the rate shown while it drives."""
     seen = [(0.0, 0)]
 
     def tell(elapsed_s: float, requests: int) -> None:
@@ -125,6 +132,6 @@ def _teller(spec: TrialSpec, progress: Progress) -> Callable[[float, int], None]
             return
         seen.append((elapsed_s, requests))
         phase = "warm-up" if elapsed_s < spec.load.warmup_s else "under load"
-        progress.live(f"{phase}, {(requests - before) / (elapsed_s - before_s):.0f} requests/s")
+        progress.live(Now(phase, (requests - before) / (elapsed_s - before_s)))
 
     return tell

@@ -34,6 +34,7 @@ from bench.model.runs import (
 )
 from bench.model.subjects import (
     AGAIN,
+    BASE,
     OUTCOMES,
     Device,
     Outcome,
@@ -53,6 +54,7 @@ from bench.model.trials import (
 
 __all__ = [
     "AGAIN",
+    "BASE",
     "NOT_KNOWN",
     "OUTCOMES",
     "READABLE_VERSIONS",

@@ -2,25 +2,28 @@
 
 import argparse
 import contextlib
+import json
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.cores import Cores, choose_cores, pin
-from bench.errors import BenchError, InvalidRunError, UsageError
-from bench.interrupts import undisturbed
-from bench.measure.instance import Runtime
-from bench.measure.plan import Pace, steps
-from bench.measure.progress import Progress
-from bench.measure.registry import Registry
+from bench.cores import choose_cores, pin
+from bench.errors import InvalidRunError, UsageError
+from bench.measure.pace import Pace
+from bench.measure.plan import steps
 from bench.model import Run
 from bench.options import build_parser
-from bench.terminal_progress import TerminalProgress, make_progress
+from bench.terminal_progress import make_progress
+from bench.verbs.measuring import choose_runtime, put_back
 from bench.verbs.settings import Asked, double, read_plan
 
 # what may be said anew where a run goes on: where things lie, and how loud it is to be built
-RESUME_OPTIONS = ("--resume", "--root", "--images", "--listen", "--build", "--no-build")
+RESUME_OPTIONS = (
+    *("--resume", "--root", "--images", "--listen", "--build", "--no-build"),
+    *("--quiet", "--json"),
+)
 
 
 def run(args: argparse.Namespace, given: Sequence[str]) -> int:
@@ -47,9 +50,13 @@ def plan(args: argparse.Namespace) -> int:
     """Print what a run with these options would do."""
     plan_ = read_plan(args, ()).plan
     todo, pace = steps(plan_), Pace(plan_)
+    minutes = pace.left_s(todo) / 60
+    if args.json:
+        labels = [step.label() for step in todo]
+        print(json.dumps({"schema": 1, "steps": labels, "minutes": round(minutes, 1)}, indent=1))
+        return 0
     for step in todo:
         print(step.label())
-    minutes = pace.left_s(todo) / 60
     print(f"{len(todo)} steps, about {minutes:.1f} minutes once the images are built")
     return 0
 
@@ -68,7 +75,8 @@ def _resume(args: argparse.Namespace, given: Sequence[str]) -> int:
     if not words or words[0] not in ("run", "slo", "aa"):
         raise UsageError(f"{args.resume.name}/ does not say how it was made: measure anew")
     before = build_parser().parse_args(words)
-    before.root, before.images, before.listen, before.build = args.root, args.images, args.listen, args.build
+    for name in ("root", "images", "listen", "build", "quiet", "json"):
+        setattr(before, name, getattr(args, name))
     asked = read_plan(before, words)
     conclude = None
     if before.verb == "aa":
@@ -93,7 +101,7 @@ def _measure(
 
     registry, plan_ = asked.registry, asked.plan
     cores = choose_cores(args.driver_cores, args.service_cores)
-    progress = make_progress()
+    progress = make_progress(quiet=args.quiet)
     runtime = choose_runtime(args, registry, cores, progress)
     try:
         folder = folder or results_folder(
@@ -106,57 +114,25 @@ def _measure(
                 pin(cores.driver)
                 session.measure()
             finally:
-                _put_back(progress, runtime)
-                _finish(session.run, folder)
+                put_back(progress, runtime)
+                _finish(session.run, folder, as_json=args.json)
         finally:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only where nothing was written
     finally:
-        _put_back(progress, runtime)
+        put_back(progress, runtime)
     if conclude is not None:
-        print(f"\n{conclude(session.run)}")
+        print(f"\n{conclude(session.run)}", file=sys.stderr if args.json else sys.stdout)
     if not any(trial.valid for trial in session.run.trials):
         raise InvalidRunError("no trial of this run may be believed: its report says why for each")
     return 0
 
 
-def _put_back(progress: TerminalProgress, runtime: Runtime) -> None:
-    """Take the progress away and restore what ran; a second Ctrl-C must not leave that half done."""
-    with undisturbed():
-        progress.close()
-        runtime.close()
+def _finish(found: Run, folder: Path, *, as_json: bool) -> None:
+    """Write the report of what was measured, and print the summary on stdout."""
+    from bench.report.index import write_index
+    from bench.verbs.tools import tell_of
 
-
-def choose_runtime(args: argparse.Namespace, registry: Registry, cores: Cores, progress: Progress) -> Runtime:
-    """The runtime asked for; "auto" takes containers where an engine answers and says which it took."""
-    from bench.measure.process_runtime import ProcessRuntime
-
-    asked = args.runtime
-    # workers on other hosts reach the services where they reach this one
-    reach = args.listen[0] if args.remote_workers else None
-    if asked != "process":
-        from bench.measure.compose_runtime import ComposeRuntime, connect_engine
-
-        try:
-            engine = connect_engine()
-        except BenchError:
-            if asked == "compose":
-                raise
-        else:
-            progress.note("runtime: compose (a Docker engine answers)")
-            return ComposeRuntime(registry, cores, engine, progress, args.device, reach)
-    why = "as asked" if asked == "process" else "no Docker engine answers, image size is not measurable"
-    progress.note(f"runtime: process ({why})")
-    return ProcessRuntime(registry, cores, args.device, reach)
-
-
-def _finish(found: Run, folder: Path) -> None:
-    """Write the report of what was measured and print the summary on stdout."""
-    from bench.report import terminal_summary, write_report
-    from bench.verbs.tools import print_paths
-
-    if not found.trials:
-        return
-    write_report(folder)
-    print(terminal_summary(found))
-    print_paths(folder)
+    if found.trials:
+        tell_of(found, folder, as_json=as_json)
+        write_index(folder.parent)

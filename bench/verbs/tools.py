@@ -1,6 +1,8 @@
-"""The verbs beside measuring: report, ceiling, doctor and worker."""
+"""The verbs beside measuring: report, compare, index, ceiling, doctor and worker."""
 
 import argparse
+import dataclasses
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from bench.errors import InvalidRunError
 from bench.measure.payloads import common_model, payload_sets, read_images
 from bench.measure.plan import USUAL_CLIENTS
 from bench.measure.registry import load_registry
-from bench.model import Ceiling, ClosedLoad, Payload
+from bench.model import Ceiling, ClosedLoad, Payload, Run
 
 CEILING_WARMUP_S, CEILING_WINDOW_S = 1.0, 5.0
 CEILING_HEADER = (
@@ -18,15 +20,52 @@ CEILING_HEADER = (
 )
 
 
-def report(folder: Path) -> int:
-    """Write the report of a run's folder again and print its summary."""
-    from bench.report import terminal_summary, write_report
+def report(args: argparse.Namespace) -> int:
+    """Write the report of a run's folder again and print its summary, or print one format of it alone."""
     from bench.run_file import read_run
 
-    found = read_run(folder)
-    write_report(folder)
-    print(terminal_summary(found))
+    found = read_run(args.folder)
+    if args.format is None:
+        tell_of(found, args.folder, as_json=args.json)
+        return 0
+    from bench.report.exports import EXPORTS
+    from bench.report.material import gather
+
+    print(EXPORTS[args.format](gather(found, args.folder)), end="")
+    return 0
+
+
+def tell_of(run: Run, folder: Path, *, as_json: bool) -> None:
+    """Write a run's report and print its summary: a table and the paths, or one JSON document."""
+    from bench.report import terminal_summary, write_report
+    from bench.report.json_summary import summary_json
+
+    written = write_report(folder)
+    if as_json:
+        files = [path.relative_to(folder).as_posix() for path in written]
+        print(json.dumps(summary_json(run, folder.name, files), indent=1, allow_nan=False))
+        return
+    print(terminal_summary(run))
     print_paths(folder)
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Print two runs beside each other."""
+    from bench.report.between import RENDERERS, compare_runs
+    from bench.run_file import read_run
+
+    found = compare_runs(read_run(args.base), read_run(args.head), args.base.name, args.head.name)
+    print(RENDERERS["json" if args.json else args.format](found), end="", flush=True)
+    if not found.judges:
+        raise InvalidRunError("nothing of the two runs can be compared: the lines above say why")
+    return 0
+
+
+def index(folder: Path) -> int:
+    """Write the page over a folder of runs."""
+    from bench.report.index import write_index
+
+    print(f"index   {write_index(folder)}")
     return 0
 
 
@@ -43,7 +82,11 @@ def doctor(args: argparse.Namespace) -> int:
 
     cores = choose_cores(args.driver_cores, args.service_cores)
     findings = examine(args.root, cores, quick=args.quick)
-    print(render(findings), end="", flush=True)
+    if args.json:
+        told = [dataclasses.asdict(finding) for finding in findings]
+        print(json.dumps({"schema": 1, "fit": not spoils(findings), "findings": told}, indent=1), flush=True)
+    else:
+        print(render(findings), end="", flush=True)
     if spoils(findings):
         raise InvalidRunError("this machine is not fit to measure: the table says what to do first")
     return 0

@@ -48,6 +48,8 @@ ALLOWED: dict[str, set[str]] = {
     "bench.doctor": {
         f"bench.{name}" for name in ("model", "errors", "cores", "statistics", "load", "measure")
     },
+    "bench.docs": {f"bench.{name}" for name in ("model", "errors", "run_file", "options", "report")},
+    "bench.gate": {f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "report")},
     "bench.report": {"bench.model", "bench.errors", "bench.run_file", "bench.statistics"},
 }
 WITHOUT_TORCH = ["modelkit/publish.py", "modelkit/check.py", "modelkit/optimise.py", "modelkit/decode.py"]

@@ -14,6 +14,7 @@ import pytest
 from bench.measure.image_layers import gzip_size
 from bench.measure.image_size import Survey, measure_image, shorten, survey
 from bench.measure.image_stream import ChunkedFile
+from bench.measure.progress import Silent
 
 MIXED = b"".join(os.urandom(2000) + bytes(6000) for _ in range(1500))
 
@@ -86,15 +87,6 @@ class FakeEngine:
         self.saved += 1
         stream = saved_image({"sha256:aa": MIXED, "sha256:bb": MIXED[:9000]}, HISTORY)
         return in_blocks(stream.read(), min(chunk_size, 777_777))
-
-
-class Silent:
-    """A progress that nobody looks at."""
-
-    def note(self, text: str) -> None: ...
-    def begin(self, total_s: float) -> None: ...
-    def step(self, text: str, done: int, total: int, left_s: float) -> None: ...
-    def live(self, text: str) -> None: ...
 
 
 def test_an_image_is_compressed_once_and_its_layers_remembered(tmp_path: Path) -> None:

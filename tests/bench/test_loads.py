@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.measure.plan import Pace, SessionPlan, steps
+from bench.measure.pace import Pace
+from bench.measure.plan import SessionPlan, steps
 from bench.model import ClosedLoad, Load, OpenLoad, Payload, Strategy
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]

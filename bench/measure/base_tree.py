@@ -1,0 +1,121 @@
+"""Another commit beside this one: its files, and its compose project under another name."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError, UsageError
+from bench.measure.compose_cli import compose_environment
+from bench.measure.ports import free_ports
+from bench.measure.registry import FILE_NAME, Registry, load_registry
+
+# what a user configures here and git does not know: the other commit is configured alike
+CONFIGURED = (".env", "service.env")
+OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yml")
+
+
+@dataclass(frozen=True, slots=True)
+class BaseTree:
+    """The files of a commit in a folder of their own, until `bench` ends."""
+
+    root: Path
+    commit: str
+
+
+@contextlib.contextmanager
+def base_tree(root: Path, ref: str) -> Iterator[BaseTree]:
+    """The commit that `ref` names in the repository around `root`; raises UsageError where there is none."""
+    commit = resolve(root, ref)
+    folder = Path(tempfile.mkdtemp(prefix="bench-base-"))
+    try:
+        # with the folder's own path of the repository, which need not begin at its top
+        place = _git(root, "rev-parse", "--show-prefix").decode().strip()
+        archive = _git(root, "archive", "--format=tar", f"{commit}:{place}")
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(folder, filter="data")
+        for name in CONFIGURED:
+            if (root / name).is_file() and not (folder / name).exists():
+                shutil.copy(root / name, folder / name)
+        yield BaseTree(folder, commit[:7])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def resolve(root: Path, ref: str) -> str:
+    """The whole name of a commit; raises UsageError where the repository has no such commit."""
+    try:
+        found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    except BenchError:
+        raise UsageError(
+            f"git knows no commit {ref}: name a branch, tag or commit that is here, `git fetch` brings others"
+        ) from None
+    return found.decode().strip()
+
+
+def rename_project(registry: Registry, *, wheels: str | None = None) -> Registry:
+    """Give the tree's compose project a name, images and ports of its own, so that it runs beside this one.
+
+    Its compose.yaml is replaced by what compose makes of it. Raises BenchError where compose refuses it.
+    """
+    project = f"{registry.project}-base"
+    environment = compose_environment(project, wheels)
+    done = subprocess.run(
+        ["docker", "compose", "--profile", "*", "config", "--format", "json"],  # noqa: S607  # as the user calls it
+        cwd=registry.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise BenchError(f"compose refuses base's {FILE_NAME}: {lines[-1] if lines else 'it said nothing'}")
+    tree = json.loads(done.stdout)
+    ports = iter(free_ports(sum(len(s.get("ports") or ()) for s in tree["services"].values())))
+    for name, service in tree["services"].items():
+        _own_names(project, name, service, ports)
+    for name in OVERRIDES:
+        (registry.root / name).unlink(missing_ok=True)
+    (registry.root / FILE_NAME).write_text(json.dumps({**tree, "name": project}), encoding="utf-8")
+    return dataclasses.replace(load_registry(registry.root), project=project)
+
+
+def move_ports(registry: Registry) -> Registry:
+    """The strategies on free ports, for local processes that run beside another commit's."""
+    moved = dict(registry.services)
+    names = [strategy.service for strategy in registry.strategies.values()]
+    for name, port in zip(names, free_ports(len(names)), strict=True):
+        moved[name] = dataclasses.replace(moved[name], published=port)
+    return dataclasses.replace(registry, services=moved)
+
+
+def _own_names(project: str, name: str, service: dict[str, Any], ports: Iterator[int]) -> None:
+    if "build" in service:
+        # else base's image would take its name from head's
+        service["image"] = f"{project}/{name}"
+    if service.get("ports"):
+        service["ports"] = [f"127.0.0.1:{next(ports)}:{one['target']}" for one in service["ports"]]
+    service.pop("container_name", None)
+
+
+def _git(root: Path, *args: str) -> bytes:
+    try:
+        command = ["git", *args]
+        done = subprocess.run(command, cwd=root, capture_output=True, check=False)  # noqa: S603  # git
+    except OSError:
+        raise BenchError(
+            "there is no git here: install it, or compare with a stored run, --baseline"
+        ) from None
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise BenchError(f"git {args[0]} failed: {lines[-1] if lines else 'it said nothing'}")
+    return done.stdout

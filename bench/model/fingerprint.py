@@ -1,0 +1,108 @@
+"""Which facts of two runs' environments must be alike before their timings may be compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.model.runs import Ceiling
+
+UNKNOWN = "n/a"
+GIB = 1024**3
+
+# the same driver against the same stub does not differ by so much unless the machine does
+MOST_DRIFT = 1.2
+
+# what a comparison is about (code, images), what it may choose (how often, in which order), and what is
+# itself a reading: none of them makes a figure another figure
+FREE = frozenset(
+    {
+        "commit",
+        "dirty",
+        "images",
+        "stolen_since_boot",
+        "settings.rounds",
+        "settings.startups",
+        "settings.warm_startups",
+        "settings.loop_s",
+        "settings.seed",
+    }
+)
+# names that schema 1 had for what is the same
+RENAMED = {"settings.encoding": "settings.encodings"}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A fact that two runs do not share: its name, and its value in each as text, `n/a` where not told."""
+
+    name: str
+    base: str
+    head: str
+
+
+def comparable_facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """The facts that timings hang on, as text by dotted name (`settings.window_s`), without those not told.
+
+    Memory is rounded to a tenth of a GiB, as what the kernel leaves of it differs from boot to boot.
+    """
+    return {
+        RENAMED.get(name, name): value
+        for name, value in _flat(environment).items()
+        if name not in FREE and name.partition(".")[0] not in FREE and value != UNKNOWN
+    }
+
+
+def differing_facts(base: Mapping[str, Any], head: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """What differs between two environments, in the order of the base; nothing where timings compare.
+
+    A fact that only one of them tells differs: what is not known is not the same.
+    """
+    ours, theirs = comparable_facts(base), comparable_facts(head)
+    return tuple(
+        Difference(name, ours.get(name, UNKNOWN), theirs.get(name, UNKNOWN))
+        for name in dict.fromkeys([*ours, *theirs])
+        if ours.get(name) != theirs.get(name)
+    )
+
+
+def differing_speed(base: Sequence[Ceiling], head: Sequence[Ceiling]) -> tuple[Difference, ...]:
+    """Whether the machine itself changed speed, by the ceilings, which no strategy has a part in.
+
+    The requests/s of a stub that answers at once, of each kind of payload that both know, where they differ
+    by more than a factor of 1.2.
+    """
+    known = {(one.payload_class, one.encoding, one.clients): one for one in base}
+    found = []
+    for one in head:
+        before = known.get((one.payload_class, one.encoding, one.clients))
+        a, b = _rates(before, one) if before else (0.0, 0.0)
+        if a > 0 and b > 0 and max(a / b, b / a) > MOST_DRIFT:
+            name = f"a stub's requests/s ({one.payload_class}, {one.encoding})"
+            found.append(Difference(name, f"{a:.0f}", f"{b:.0f}"))
+    return tuple(found)
+
+
+def _rates(before: Ceiling, now: Ceiling) -> tuple[float, float]:
+    """ApacheBench's rates where both have them, as it stays the same when our own driver changes."""
+    if before.ab_throughput_rps and now.ab_throughput_rps:
+        return before.ab_throughput_rps, now.ab_throughput_rps
+    return before.throughput_rps, now.throughput_rps
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """A nested mapping as dotted names and texts, in its own order."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = _text(key, value)
+    return found
+
+
+def _text(key: str, value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or UNKNOWN
+    if key == "memory_bytes" and isinstance(value, int | float):
+        return f"{value / GIB:.1f} GiB"
+    return UNKNOWN if value is None else str(value)

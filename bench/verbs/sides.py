@@ -1,0 +1,107 @@
+"""Base and head side by side: another commit's files, both runtimes as one, and the plan of their pairs."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.cores import Cores
+from bench.errors import InvalidRunError
+from bench.measure.base_tree import BaseTree, base_tree, move_ports, rename_project
+from bench.measure.compose_cli import wheels_folder
+from bench.measure.instance import Runtime
+from bench.measure.payloads import common_model, payload_sets, read_images
+from bench.measure.plan import OtherSide, SessionPlan
+from bench.measure.progress import Progress
+from bench.measure.registry import Registry, load_registry
+from bench.measure.two_sides import TwoSides
+from bench.model import BASE, Strategy
+from bench.verbs.measuring import choose_runtime
+from bench.verbs.settings import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What is measured side by side; `only_head` names the strategies that base does not have."""
+
+    asked: Asked
+    runtime: Runtime
+    base_commit: str
+    only_head: tuple[str, ...]
+
+
+@contextmanager
+def both_sides(args: argparse.Namespace, asked: Asked, cores: Cores, progress: Progress) -> Iterator[Sides]:
+    """Base beside head, while the block runs; base's files and images are gone after it.
+
+    Raises UsageError for a commit that is not here, InvalidRunError where base and head have no strategy in
+    common or are sent different images.
+    """
+    with base_tree(asked.registry.root, args.against) as tree:
+        head = choose_runtime(args, asked.registry, cores, progress)
+        try:
+            registry = load_registry(tree.root)
+            base = _base_runtime(args, registry, head, cores, progress)
+        except BaseException:
+            head.close()
+            raise
+        runtime = TwoSides(head, base)
+        shared = [one for one in asked.plan.strategies if one.name in registry.strategies]
+        if not shared:
+            raise InvalidRunError(f"{args.against} has none of these strategies: nothing can be compared")
+        plan = replace(
+            asked.plan,
+            strategies=_twins(shared, registry, tree),
+            base=_other_side(asked, registry, tree, args.images),
+        )
+        only_head = tuple(one.name for one in asked.plan.strategies if one not in shared)
+        yield Sides(replace(asked, plan=plan), runtime, tree.commit, only_head)
+
+
+def only(plan: SessionPlan, names: Sequence[str]) -> SessionPlan:
+    """The same plan of some strategies and their twins, for a second batch of fresh containers."""
+    wanted = {*names, *(name + BASE for name in names)}
+    kept = tuple(one for one in plan.strategies if one.name in wanted)
+    return replace(plan, strategies=kept, seed=plan.seed + 1, checked=True)
+
+
+def _base_runtime(
+    args: argparse.Namespace, registry: Registry, head: Runtime, cores: Cores, progress: Progress
+) -> Runtime:
+    if head.kind == "compose":
+        from bench.measure.compose_runtime import ComposeRuntime, connect_engine
+
+        renamed = rename_project(registry, wheels=wheels_folder())
+        layers = head.root / ".cache" / "layers.json"
+        return ComposeRuntime(renamed, cores, connect_engine(), progress, args.device, layer_cache=layers)
+    from bench.measure.process_runtime import ProcessRuntime
+
+    return ProcessRuntime(move_ports(registry), cores, args.device)
+
+
+def _twins(shared: Sequence[Strategy], registry: Registry, tree: BaseTree) -> tuple[Strategy, ...]:
+    """Each strategy of head with its twin of base."""
+    twins = []
+    for one in shared:
+        theirs = registry.strategies[one.name]
+        title = f"{theirs.title} ({tree.commit})"
+        twins += [replace(theirs, name=one.name + BASE, title=title, encodings=one.encodings), one]
+    return tuple(twins)
+
+
+def _other_side(asked: Asked, registry: Registry, tree: BaseTree, images: Path | None) -> OtherSide:
+    """What base must answer to the images that both are sent."""
+    folder = tree.root / "images"
+    theirs = asked.images if images or not folder.is_dir() else read_images(folder)
+    plan = asked.plan
+    classes, encodings = zip(*plan.payloads, strict=True)
+    model = common_model(registry.strategies.values(), encodings)
+    payloads = payload_sets(theirs, dict.fromkeys(classes), dict.fromkeys(encodings), model)
+    for chosen, ours in plan.payloads.items():
+        if [one.body for one in ours] != [one.body for one in payloads[chosen]]:
+            raise InvalidRunError(
+                f"base and head have different images of class {chosen[0]}, so they would not be asked the "
+                "same: name one set for both with --images"
+            )
+    return OtherSide(theirs, payloads)
