@@ -16,7 +16,7 @@ from bench.statistics.estimates import (
     positive,
     student,
 )
-from bench.statistics.resampling import bca_interval, sign_flip_p
+from bench.statistics.resampling import ROUNDING, bca_interval, sign_flip_p
 
 POWER = 0.80
 MOST_ROUNDS = 10_000
@@ -86,17 +86,39 @@ def unpaired_ratio(a: Sequence[float], b: Sequence[float]) -> Estimate | None:
     """B over A where rounds do not pair: the ratio of geometric means with Welch's t-interval on logs."""
     if not positive(a) or not positive(b):
         return None
-    logs_a, logs_b = np.log(np.asarray(a, dtype=float)), np.log(np.asarray(b, dtype=float))
-    centre, n = float(logs_b.mean() - logs_a.mean()), min(len(a), len(b))
+    centre, n = float(np.log(b).mean() - np.log(a).mean()), min(len(a), len(b))
+    centre = 0.0 if abs(centre) < ROUNDING else centre
     if n < 2:
         return Estimate(math.exp(centre), None, None, n)
-    share_a, share_b = logs_a.var(ddof=1) / len(a), logs_b.var(ddof=1) / len(b)
-    spread = float(share_a + share_b)
-    if spread == 0:
-        return Estimate(math.exp(centre), math.exp(centre), math.exp(centre), n)
-    freedom = spread**2 / float(share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1))
-    half = student(freedom, UPPER) * math.sqrt(spread)
+    error, freedom, _ = _welch(a, b)
+    half = student(freedom, UPPER) * error
     return Estimate(math.exp(centre), math.exp(centre - half), math.exp(centre + half), n)
+
+
+def unpaired_comparison(a: Sequence[float], b: Sequence[float]) -> Comparison | None:
+    """B over A where rounds do not pair, as in two runs: `unpaired_ratio` with its p and what it can find.
+
+    Welch's t on logs (Welch 1947), so neither as many rounds nor as much noise on both sides is taken for
+    granted. `n` is of the side with fewer values, `spread` the standard deviation of the log ratio of one
+    value of each. There is no sign-flip p and no bootstrap: there are no pairs to flip. None where a value is
+    not finite and above 0.
+    """
+    ratio = unpaired_ratio(a, b)
+    if ratio is None:
+        return None
+    if ratio.low is None:
+        return Comparison(ratio.centre, None, None, ratio.n, None)
+    error, freedom, spread = _welch(a, b)
+    effect = (student(freedom, UPPER) + student(freedom, POWER)) * error
+    return Comparison(
+        ratio.centre,
+        ratio.low,
+        ratio.high,
+        ratio.n,
+        math.expm1(effect),
+        t_p_value=_t_p_value(math.log(ratio.centre), error, freedom),
+        spread=spread,
+    )
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -144,7 +166,19 @@ def _detectable(spread: float, rounds: int) -> float:
     return (student(freedom, UPPER) + student(freedom, POWER)) * spread / math.sqrt(rounds)
 
 
-def _t_p_value(centre: float, error: float, freedom: int) -> float:
+def _welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
+    """The standard error of ln(B/A) from two or more values each, its degrees of freedom, a pair's spread.
+
+    The degrees of freedom are Welch's and Satterthwaite's; without noise, as many as both sides have.
+    """
+    of_a, of_b = (0.0 if min(side) == max(side) else float(np.log(side).var(ddof=1)) for side in (a, b))
+    share_a, share_b = of_a / len(a), of_b / len(b)
+    weight = share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1)
+    freedom = (share_a + share_b) ** 2 / weight if weight > 0 else float(len(a) + len(b) - 2)
+    return math.sqrt(share_a + share_b), freedom, math.sqrt(of_a + of_b)
+
+
+def _t_p_value(centre: float, error: float, freedom: float) -> float:
     if error == 0:
         return 1.0 if centre == 0 else 0.0
     return float(2 * special.stdtr(freedom, -abs(centre) / error))

@@ -1,0 +1,206 @@
+"""What a batch says of one primary rule: the ratio over rounds, and where it lies to the tolerance's edge."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bench import statistics
+from bench.gate.metrics import PRIMARY, PrimaryMetric
+from bench.gate.rules import Primary
+from bench.gate.values import Batch
+from bench.model import Run, Trial
+from bench.report.cases import load_size
+from bench.report.compare import LEAST_ROUNDS
+from bench.statistics import Comparison
+from bench.statistics.comparisons import unpaired_comparison
+
+Rounds = Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Head over base by one metric: figures of both, their ratio, and why there is none (`problem`).
+
+    `edge` is the worst ratio let pass. `p` is of the test against it, two-sided as the interval's; 1 where
+    the ratio lies on the good side. `beyond` and `within` say whether the interval lies wholly on the bad or
+    wholly on the good side of it.
+    """
+
+    base: float | None
+    head: float | None
+    edge: float
+    comparison: Comparison | None
+    p: float
+    beyond: bool
+    within: bool
+    improved: bool
+    problem: str
+    notes: tuple[str, ...]
+
+    def voided(self, problem: str) -> "Evidence":
+        """The same figures without the comparison that they may not be put to."""
+        return replace(
+            self, comparison=None, p=1.0, beyond=False, within=False, improved=False, problem=problem
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side's closed-loop trials of a strategy and its figure by round."""
+
+    who: str
+    trials: tuple[Trial, ...]
+    rounds: Rounds
+
+
+def evidence(rule: Primary, batch: Batch) -> Evidence:
+    """Compare head with base over the rounds in which both have a figure."""
+    metric = PRIMARY[rule.metric]
+    base_name = rule.strategy + batch.base_suffix
+    ours, theirs = _trials(batch.head, rule.strategy), _trials(batch.base, base_name)
+    payloads = {_payload(trial) for trial in (*ours, *theirs)}
+    base = Side("base", theirs, _by_round(theirs, payloads, metric))
+    head = Side("head", ours, _by_round(ours, payloads, metric))
+    edge = edge_of(rule)
+    compare = _paired if batch.paired else _unpaired
+    comparison = compare(base.rounds, head.rounds)
+    problem = _problem(metric, base, head, comparison, batch)
+    if problem or comparison is None or comparison.low is None or comparison.high is None:
+        comparison = None
+    return Evidence(
+        base=_centre(base.rounds),
+        head=_centre(head.rounds),
+        edge=edge,
+        comparison=comparison,
+        p=_p(comparison, edge, bad_side(metric), lambda: compare(_scaled(base.rounds, edge), head.rounds)),
+        beyond=_lies(comparison, edge, bad_side(metric)),
+        within=_lies(comparison, edge, -bad_side(metric)),
+        improved=_lies(comparison, 1.0, -bad_side(metric)),
+        problem=problem,
+        notes=_notes(batch, base, head),
+    )
+
+
+def edge_of(rule: Primary) -> float:
+    """The worst ratio of head to base that is let pass."""
+    return 1 + bad_side(PRIMARY[rule.metric]) * rule.tolerance
+
+
+def bad_side(metric: PrimaryMetric) -> int:
+    """-1 where a smaller figure is worse, else 1."""
+    return -1 if metric.better == "bigger" else 1
+
+
+def _lies(comparison: Comparison | None, edge: float, side: int) -> bool:
+    """Whether the whole interval lies above (1) or below (-1) the edge."""
+    if comparison is None or comparison.low is None or comparison.high is None:
+        return False
+    return comparison.low > edge if side > 0 else comparison.high < edge
+
+
+def _p(
+    comparison: Comparison | None, edge: float, side: int, against_edge: Callable[[], Comparison | None]
+) -> float:
+    """The p against the edge, 1 where the ratio is on its good side or where there is none.
+
+    So every rule keeps its place in the family that Holm corrects for, and one that passes lends nobody its
+    significance.
+    """
+    if comparison is None or (comparison.ratio - edge) * side <= 0:
+        return 1.0
+    found = against_edge()
+    return 1.0 if found is None or found.t_p_value is None else found.t_p_value
+
+
+def _scaled(rounds: Rounds, factor: float) -> Rounds:
+    return {number: value * factor for number, value in rounds.items()}
+
+
+def _paired(base: Rounds, head: Rounds) -> Comparison | None:
+    return statistics.paired_ratio(base, head, bootstrap=False)
+
+
+def _unpaired(base: Rounds, head: Rounds) -> Comparison | None:
+    return unpaired_comparison(list(base.values()), list(head.values()))
+
+
+def _trials(run: Run, name: str) -> tuple[Trial, ...]:
+    """The strategy's trials in the run's largest closed loop: only there is throughput its own to choose."""
+    sizes = [load_size(trial.load) for trial in run.trials]
+    most = max((size for kind, size in sizes if kind == "closed"), default=0.0)
+    found = zip(run.trials, sizes, strict=True)
+    return tuple(trial for trial, size in found if trial.strategy == name and size == ("closed", most))
+
+
+def _payload(trial: Trial) -> tuple[str, str]:
+    return trial.payload_class, trial.encoding
+
+
+def _by_round(
+    trials: Sequence[Trial], payloads: set[tuple[str, str]], metric: PrimaryMetric
+) -> dict[int, float]:
+    """The metric by round, the geometric mean over payloads; rounds that lack one of them are left out."""
+    rounds: dict[int, dict[tuple[str, str], float]] = {}
+    for trial in trials:
+        value = metric.of(trial) if trial.valid else None
+        if value is not None:
+            rounds.setdefault(trial.round, {})[_payload(trial)] = value
+    return {
+        number: _geometric_mean(list(found.values()))
+        for number, found in sorted(rounds.items())
+        if found.keys() == payloads
+    }
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    """Their geometric mean, and 0 where one has no logarithm: a ratio of it is refused."""
+    if not all(0 < value < math.inf for value in values):
+        return 0.0
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def _centre(rounds: Rounds) -> float | None:
+    return _geometric_mean(list(rounds.values())) if rounds else None
+
+
+def _problem(
+    metric: PrimaryMetric, base: Side, head: Side, comparison: Comparison | None, batch: Batch
+) -> str:
+    """Why the rule cannot be judged, empty where it can."""
+    for side in (base, head):
+        if not side.trials:
+            return f"{side.who} has no closed-loop trial of it"
+        if not any(trial.valid for trial in side.trials):
+            return f"no trial of {side.who} is valid ({_reasons(side.trials[0])})"
+        if not side.rounds:
+            return f"no valid round of {side.who} has a {metric.label} for every payload"
+    if batch.paired:
+        n, what = len(base.rounds.keys() & head.rounds.keys()), "rounds have both base and head valid"
+    else:
+        n, what = min(len(base.rounds), len(head.rounds)), "valid rounds are there on the poorer side"
+    if n < LEAST_ROUNDS:
+        return f"{n} {what}, and {LEAST_ROUNDS} are the least"
+    return "" if comparison else f"a {metric.label} of 0 has no ratio"
+
+
+def _notes(batch: Batch, base: Side, head: Side) -> tuple[str, ...]:
+    """What was left out of the comparison."""
+    notes = [
+        f"{side.who}, round {trial.round}: left out: {_reasons(trial)}"
+        for side in (base, head)
+        for trial in side.trials
+        if not trial.valid
+    ]
+    runs: list[tuple[str, Run]] = [("head", batch.head)]
+    if batch.base is not batch.head:
+        runs.insert(0, ("base", batch.base))
+    for who, run in runs:
+        missing = run.planned_trials - len(run.trials)
+        if missing > 0:
+            notes.append(f"{missing} planned trials of {who}'s run were not made")
+    return tuple(notes)
+
+
+def _reasons(trial: Trial) -> str:
+    """What was held against a trial, as it was written down."""
+    return "; ".join([*([trial.error] if trial.error else []), *trial.warnings]) or "no reason is kept"

@@ -1,0 +1,38 @@
+"""From measured batches to a judgement: pure, so that a verdict can be made again from what is on disk."""
+
+from bench.gate.limits import judge_limits
+from bench.gate.primary import judge_primaries
+from bench.gate.rules import Rules
+from bench.gate.values import Batch, Judgement
+from bench.model.fingerprint import Difference, differing_facts, differing_speed
+from bench.report.machine import machine_line
+
+
+def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
+    """Judge head against base by the rules; `second` is a fresh batch of the strategies under suspicion.
+
+    Without it no regression of a primary metric is said, and `Judgement.suspects` names the strategies that
+    it is needed for. A rule without data is invalid, never passed.
+    """
+    differences = tuple(dict.fromkeys([*_differences(first), *(_differences(second) if second else ())]))
+    return Judgement(
+        findings=(
+            *judge_primaries(rules.primaries, first, second, differences),
+            *judge_limits(rules, first, second),
+        ),
+        base_name=first.base_name,
+        head_name=first.head_name,
+        paired=first.paired,
+        made=machine_line(first.head),
+        command=first.head.command,
+        environment=first.head.environment,
+        differences=differences,
+    )
+
+
+def _differences(batch: Batch) -> tuple[Difference, ...]:
+    """What makes timings of two runs incomparable; nothing where both were measured side by side."""
+    if batch.paired:
+        return ()
+    facts = differing_facts(batch.base.environment, batch.head.environment)
+    return (*facts, *differing_speed(batch.base.ceilings, batch.head.ceilings))

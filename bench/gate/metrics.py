@@ -1,0 +1,109 @@
+"""What rules may name: figures that vary and are compared, and figures that are counted and only bounded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.model import Run, Trial
+from bench.report.images import shared_layers
+from bench.report.summary import METRICS
+
+Better = Literal["bigger", "smaller"]
+Unit = Literal["bytes", "count", "share"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryMetric:
+    """A figure of a trial that is compared over rounds, the unit it is shown in, and which way is better."""
+
+    name: str
+    label: str
+    unit: str
+    better: Better
+    of: Callable[[Trial], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitMetric:
+    """A figure of one strategy that is bounded as it is: `of(run, its name, its trials)`.
+
+    `increases` says whether it may be bounded against base.
+    """
+
+    name: str
+    label: str
+    unit: Unit
+    increases: bool
+    of: Callable[[Run, str, Sequence[Trial]], float | None]
+
+
+def image_unpacked_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
+    """The bytes of the image's layers; None where there is no image."""
+    result = run.strategies.get(name)
+    return result.image.unpacked_bytes if result and result.image else None
+
+
+def image_own_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
+    """The bytes of the image's layers beyond those with which every image of the run begins.
+
+    None where there is no image, or none beside it that would tell its own from the shared.
+    """
+    result = run.strategies.get(name)
+    if (
+        result is None
+        or result.image is None
+        or sum(one.image is not None for one in run.strategies.values()) < 2
+    ):
+        return None
+    return result.image.unpacked_bytes - sum(layer.unpacked_bytes for layer in shared_layers(run))
+
+
+def image_compressed_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
+    """What a pull moves; None where there is no image or its store does not tell."""
+    result = run.strategies.get(name)
+    return result.image.compressed_bytes if result and result.image else None
+
+
+def wrong_answers(_run: Run, _name: str, trials: Sequence[Trial]) -> float | None:
+    """Wrong answers in all trials, invalid ones and warm-ups too; None where none was checked."""
+    return sum(trial.wrong_answers for trial in trials) if checked(trials) else None
+
+
+def error_rate(_run: Run, _name: str, trials: Sequence[Trial]) -> float | None:
+    """The share of failed requests over all trials; None where no request was made."""
+    requests = sum(trial.requests for trial in trials)
+    return sum(trial.errors for trial in trials) / requests if requests else None
+
+
+def checked(trials: Sequence[Trial]) -> int:
+    """How many answers were compared with the expected one, at least: right ones count in windows alone."""
+    return sum(trial.ok + trial.wrong_answers for trial in trials)
+
+
+def complete(trials: Sequence[Trial]) -> bool:
+    """Whether every trial made requests and came to its end."""
+    return bool(trials) and all(trial.error is None and trial.requests > 0 for trial in trials)
+
+
+PRIMARY: dict[str, PrimaryMetric] = {
+    metric.name: metric
+    for metric in (
+        PrimaryMetric("throughput", "throughput", "requests/s", "bigger", METRICS["throughput"].of),
+        PrimaryMetric("p50", "p50", "ms", "smaller", METRICS["p50"].of),
+        PrimaryMetric("p95", "p95", "ms", "smaller", METRICS["p95"].of),
+        PrimaryMetric("p99", "p99", "ms", "smaller", METRICS["p99"].of),
+        PrimaryMetric("cpu", "CPU time a request", "ms", "smaller", METRICS["cpu"].of),
+        PrimaryMetric("memory", "peak memory", "bytes", "smaller", METRICS["memory"].of),
+    )
+}
+
+LIMITS: dict[str, LimitMetric] = {
+    metric.name: metric
+    for metric in (
+        LimitMetric("image_unpacked_bytes", "unpacked image", "bytes", True, image_unpacked_bytes),
+        LimitMetric("image_own_bytes", "own part of the image", "bytes", True, image_own_bytes),
+        LimitMetric("image_compressed_bytes", "compressed image", "bytes", True, image_compressed_bytes),
+        LimitMetric("wrong_answers", "wrong answers", "count", False, wrong_answers),
+        LimitMetric("error_rate", "failed requests", "share", False, error_rate),
+    )
+}

@@ -1,0 +1,241 @@
+"""gate.toml: how the gate measures and what it lets pass. Every mistake in it is one line with the remedy."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.errors import UsageError
+from bench.gate.amounts import Amount, amount, share
+from bench.gate.metrics import LIMITS, PRIMARY
+
+FILE_NAME = "gate.toml"
+SECTIONS = ("run", "primary", "limit")
+LEAST_ROUNDS, MOST_ROUNDS = 3, 1000
+
+
+@dataclass(frozen=True, slots=True)
+class GateRun:
+    """How the gate measures: rounds of fresh containers, closed loops of `concurrency` clients, seconds."""
+
+    rounds: int = 6
+    window_s: float = 3.0
+    warmup_s: float = 1.5
+    concurrency: int = 50
+    payloads: tuple[str, ...] = ("small",)
+    encoding: str = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """The one metric by which a strategy is judged; `tolerance` is the worst change let pass (0.05: 5%)."""
+
+    strategy: str
+    metric: str
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound of a figure that does not vary by chance; without a strategy it is the general one.
+
+    `kind` is "most", a bound of head's figure, or "increase", one of what head has over base.
+    """
+
+    metric: str
+    strategy: str | None
+    kind: Literal["most", "increase"]
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What gate.toml says."""
+
+    run: GateRun
+    primaries: tuple[Primary, ...]
+    limits: tuple[Limit, ...]
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Every strategy that a rule names, in the file's order."""
+        named = [*(rule.strategy for rule in self.primaries), *(rule.strategy for rule in self.limits)]
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    def limits_for(self, strategy: str) -> tuple[Limit, ...]:
+        """The limits of a strategy: its own, and the general ones of whose metric and kind it has none."""
+        own = {(rule.metric, rule.kind) for rule in self.limits if rule.strategy == strategy}
+        return tuple(
+            replace(rule, strategy=strategy)
+            for rule in self.limits
+            if rule.strategy == strategy or (rule.strategy is None and (rule.metric, rule.kind) not in own)
+        )
+
+    def only(self, strategies: Iterable[str]) -> "Rules":
+        """The rules for these strategies alone."""
+        kept = tuple(dict.fromkeys(strategies))
+        return replace(
+            self,
+            primaries=tuple(rule for rule in self.primaries if rule.strategy in kept),
+            limits=tuple(rule for name in kept for rule in self.limits_for(name)),
+        )
+
+    def deterministic(self) -> "Rules":
+        """The rules that need no quiet machine: limits alone."""
+        return replace(self, primaries=())
+
+
+def read_rules(path: Path) -> Rules:
+    """Read gate.toml; raises UsageError, which names the stanza and the remedy, for every mistake."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"no {path.name} here: write one as docs/gate.md says") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path.name} is not TOML: {error}: mend that place") from None
+    return rules_of(raw, path.name)
+
+
+def rules_of(raw: Mapping[str, Any], name: str = FILE_NAME) -> Rules:
+    """The rules of a parsed file; raises UsageError for every mistake."""
+    _known_keys(f"{name}:", raw, SECTIONS)
+    primaries = tuple(_primary(*stanza) for stanza in _stanzas(name, raw, "primary"))
+    limits = tuple(_limit(*stanza) for stanza in _stanzas(name, raw, "limit"))
+    if not primaries and not limits:
+        raise UsageError(f"{name} has no rule: add a [[primary]] or a [[limit]] stanza, as docs/gate.md says")
+    _no_second(f"{name}: [[primary]]", [rule.strategy for rule in primaries], "keep one metric a strategy")
+    keys = [f"{rule.metric} ({rule.strategy or 'all'}, {rule.kind})" for rule in limits]
+    _no_second(f"{name}: [[limit]]", keys, "keep one of them")
+    return Rules(_run(f"{name}: [run]", raw.get("run", {})), primaries, limits)
+
+
+def check_strategies(rules: Rules, known: Iterable[str], name: str = FILE_NAME) -> None:
+    """Raise UsageError where a rule is for a strategy that is not among the known ones."""
+    there = tuple(known)
+    for section, named in (
+        ("primary", [rule.strategy for rule in rules.primaries]),
+        ("limit", [rule.strategy for rule in rules.limits]),
+    ):
+        for strategy in named:
+            if strategy is not None and strategy not in there:
+                raise UsageError(
+                    f'{name}: [[{section}]] is for the unknown strategy "{strategy}": '
+                    f"name one of {', '.join(sorted(there)) or 'compose.yaml, which has none'}"
+                )
+
+
+def _stanzas(name: str, raw: Mapping[str, Any], section: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each stanza of a section after its place, as a message names it."""
+    found = raw.get(section, [])
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise UsageError(f"{name}: {section} is no list of stanzas: head each with [[{section}]]")
+    return [(f"{name}: [[{section}]] number {place}", one) for place, one in enumerate(found, 1)]
+
+
+def _primary(place: str, raw: Mapping[str, Any]) -> Primary:
+    _known_keys(place, raw, ("strategy", "metric", "tolerance"))
+    strategy = _name(place, raw, "strategy")
+    metric = _metric(place, raw, PRIMARY, LIMITS, "[[limit]]")
+    if "tolerance" not in raw:
+        raise UsageError(f'{place} has no tolerance: add one, such as tolerance = "5%"')
+    tolerance = share(raw["tolerance"])
+    # an equal head must be able to pass, and a head that answers nothing must not
+    if tolerance is None or not 0 < tolerance < 1:
+        raise UsageError(
+            f"{place}: tolerance = {_shown(raw['tolerance'])} is no percentage above 0% and below 100%: "
+            'write it as "5%"'
+        )
+    return Primary(strategy, metric, tolerance)
+
+
+def _limit(place: str, raw: Mapping[str, Any]) -> Limit:
+    _known_keys(place, raw, ("strategy", "metric", "most", "increase"))
+    strategy = _name(place, raw, "strategy") if "strategy" in raw else None
+    metric = LIMITS[_metric(place, raw, LIMITS, PRIMARY, "[[primary]]")]
+    given: list[Literal["most", "increase"]] = [key for key in ("most", "increase") if key in raw]
+    if len(given) != 1:
+        raise UsageError(f"{place} needs one bound: write most = ..., or increase = ... over base")
+    kind = given[0]
+    if kind == "increase" and not metric.increases:
+        raise UsageError(f"{place}: {metric.name} takes no increase: bound it with most = ...")
+    found = amount(raw[kind], metric.unit, relative=kind == "increase")
+    if found is None:
+        example = {"bytes": '"2 MB"', "count": "0", "share": '"0%"'}[metric.unit]
+        raise UsageError(
+            f"{place}: {kind} = {_shown(raw[kind])} does not bound {metric.name}: write {kind} = {example}"
+            + (' or "1%"' if kind == "increase" else "")
+        )
+    return Limit(metric.name, strategy, kind, found)
+
+
+def _run(place: str, raw: Any) -> GateRun:
+    if not isinstance(raw, dict):
+        raise UsageError(f"{place} is no table: head it with [run]")
+    usual = GateRun()
+    _known_keys(place, raw, [field.name for field in fields(GateRun)])
+    payloads = raw.get("payloads", list(usual.payloads))
+    if not isinstance(payloads, list) or not payloads or not all(map(_is_name, payloads)):
+        raise UsageError(f'{place}: payloads = {_shown(payloads)} names no classes: write ["small"]')
+    return GateRun(
+        rounds=_whole(place, raw, "rounds", usual.rounds, LEAST_ROUNDS, MOST_ROUNDS),
+        window_s=_seconds(place, raw, "window_s", usual.window_s),
+        warmup_s=_seconds(place, raw, "warmup_s", usual.warmup_s),
+        concurrency=_whole(place, raw, "concurrency", usual.concurrency, 1, 10_000),
+        payloads=tuple(dict.fromkeys(payloads)),
+        encoding=_name(place, {"encoding": usual.encoding, **raw}, "encoding"),
+    )
+
+
+def _whole(place: str, raw: Mapping[str, Any], key: str, usual: int, least: int, most: int) -> int:
+    value = raw.get(key, usual)
+    if type(value) is not int or not least <= value <= most:
+        raise UsageError(f"{place}: {key} = {_shown(value)} is no whole number from {least} to {most}")
+    return value
+
+
+def _seconds(place: str, raw: Mapping[str, Any], key: str, usual: float) -> float:
+    value = raw.get(key, usual)
+    if type(value) not in (int, float) or not 0 < value <= 3600:
+        raise UsageError(f"{place}: {key} = {_shown(value)} is no number of seconds above 0 and up to 3600")
+    return float(value)
+
+
+def _metric(
+    place: str, raw: Mapping[str, Any], ours: Iterable[str], others: Iterable[str], where: str
+) -> str:
+    metric = _name(place, raw, "metric")
+    if metric in others:
+        raise UsageError(f'{place}: "{metric}" belongs into a {where} stanza: move it there')
+    if metric not in ours:
+        raise UsageError(f'{place}: unknown metric "{metric}": write one of {", ".join(ours)}')
+    return metric
+
+
+def _name(place: str, raw: Mapping[str, Any], key: str) -> str:
+    if key not in raw:
+        raise UsageError(f"{place} has no {key}: add {key} = ...")
+    value = raw[key]
+    if not _is_name(value):
+        raise UsageError(f'{place}: {key} = {_shown(value)} is no name: write it as "..."')
+    return str(value)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _known_keys(place: str, raw: Mapping[str, Any], known: Iterable[str]) -> None:
+    for key in raw:
+        if key not in known:
+            raise UsageError(f'{place} unknown key "{key}": write one of {", ".join(known)}')
+
+
+def _no_second(place: str, keys: list[str], remedy: str) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UsageError(f"{place}: {keys.count(key)} stanzas for {key}: {remedy}")
+
+
+def _shown(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,95 @@
+"""What the gate judges and what it says: batches of trials, findings, and the judgement that they make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.model import Run
+from bench.model.fingerprint import Difference
+from bench.statistics import Comparison
+
+Verdict = Literal["pass", "regression", "inconclusive", "invalid"]
+
+# worst first: the worst finding is the judgement's
+EXIT_CODES: dict[Verdict, int] = {"regression": 3, "invalid": 4, "inconclusive": 5, "pass": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Trials of base and head that were measured together.
+
+    Where both ran side by side, `base` and `head` are one run, in which the strategies of base have
+    `base_suffix` after their name, and round k of one pairs with round k of the other (`paired`). A stored
+    baseline is a run of its own, without a suffix, and its rounds pair with none. `base_name` and `head_name`
+    are what people call the two.
+    """
+
+    base: Run
+    head: Run
+    base_suffix: str
+    paired: bool
+    base_name: str = "base"
+    head_name: str = "head"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule found for one strategy.
+
+    `sentence` says the verdict with its figures. `bound` is what the rule lets pass in words, `edge` the same
+    as a number: a primary metric's worst ratio, a limit's greatest figure of head, None where it hangs on a
+    figure that is missing. `base` and `head` are the figures of both sides, None where missing. A primary
+    metric has a `comparison`, head over base, the p of its test against the edge after Holm's correction, and
+    `rounds_to_decide`, where more rounds would. `suspect`: a regression that waits for a second batch;
+    `confirmation` is what that batch says. `notes` say what was left out.
+    """
+
+    rule: str
+    kind: Literal["primary", "limit"]
+    strategy: str
+    metric: str
+    verdict: Verdict
+    sentence: str
+    bound: str
+    edge: float | None = None
+    base: float | None = None
+    head: float | None = None
+    comparison: Comparison | None = None
+    adjusted_p: float | None = None
+    confirmation: Comparison | None = None
+    rounds_to_decide: int | None = None
+    suspect: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All findings, and what they are of. `environment` and `command` are those of the head's first run.
+
+    `differences` are facts in which a stored baseline's machine or settings differ from ours.
+    """
+
+    findings: tuple[Finding, ...]
+    base_name: str
+    head_name: str
+    paired: bool
+    made: str
+    command: str
+    environment: Mapping[str, object]
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of all findings; invalid where there is none."""
+        found = {finding.verdict for finding in self.findings}
+        return next((verdict for verdict in EXIT_CODES if verdict in found), "invalid")
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the verdict."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def suspects(self) -> tuple[str, ...]:
+        """The strategies for which a second batch is needed before a regression may be said."""
+        return tuple(dict.fromkeys(finding.strategy for finding in self.findings if finding.suspect))

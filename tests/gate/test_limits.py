@@ -1,0 +1,123 @@
+"""Limits: counted to the byte and the answer, and never passed where something is missing."""
+
+import dataclasses
+
+import pytest
+
+from bench.gate import judge
+from bench.model import BASE
+from tests.gate.runs import (
+    EQUAL,
+    IMAGE_BYTES,
+    beside,
+    limit_rules,
+    only,
+    run_of,
+    stored,
+    times,
+    with_head,
+    with_trials,
+)
+
+SLOW = beside({"onnx": EQUAL}, {"onnx": times(0.86)})
+SAME = beside({"onnx": EQUAL}, {"onnx": times(1.0)})
+
+
+def test_limits_do_not_hang_on_the_machine() -> None:
+    base, head = run_of({"onnx": EQUAL}), run_of({"onnx": EQUAL})
+    moved = dataclasses.replace(head, environment={"kernel": "another"})
+    assert judge(limit_rules(metric="wrong_answers", most=0), stored(base, moved)).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("more", "bound", "verdict"),
+    [
+        (5_000_000, {"increase": "2 MB"}, "regression"),
+        (2_000_000, {"increase": "2 MB"}, "pass"),
+        (2_000_001, {"increase": "2 MB"}, "regression"),
+        (-5_000_000, {"increase": 0}, "pass"),
+        (1, {"increase": 0}, "regression"),
+        (3_000_000, {"increase": "1%"}, "pass"),
+        (3_000_001, {"increase": "1%"}, "regression"),
+        (0, {"most": "300 MB"}, "pass"),
+        (1, {"most": "300 MB"}, "regression"),
+    ],
+)
+def test_an_image_is_held_to_its_bound_to_the_byte(more: int, bound: dict[str, object], verdict: str) -> None:
+    batch = stored(run_of({"onnx": EQUAL}), run_of({"onnx": EQUAL}, IMAGE_BYTES + more))
+    judgement = judge(limit_rules(metric="image_unpacked_bytes", **bound), batch)
+    assert judgement.verdict == verdict
+    if more and "increase" in bound:
+        assert f"({more:+d} bytes)" in only(judgement).sentence
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "bound", "whose"),
+    [
+        (None, IMAGE_BYTES, {"increase": "2 MB"}, "base's"),
+        (IMAGE_BYTES, None, {"increase": "2 MB"}, "head's"),
+        (None, None, {"most": "9 GB"}, "head's"),
+    ],
+)
+def test_an_image_that_was_not_measured_never_passes(
+    base: int | None, head: int | None, bound: dict[str, object], whose: str
+) -> None:
+    batch = stored(run_of({"onnx": EQUAL}, base), run_of({"onnx": EQUAL}, head))
+    judgement = judge(limit_rules(metric="image_unpacked_bytes", **bound), batch)
+    assert judgement.exit_code == 4
+    assert f"the size of {whose} image was not measured" in only(judgement).sentence
+
+
+def test_one_wrong_answer_of_an_invalid_trial_breaks_the_limit() -> None:
+    run = run_of({"onnx": EQUAL})
+    voided = dataclasses.replace(run.trials[0], wrong_answers=1, valid=False)
+    head = dataclasses.replace(run, trials=(voided, *run.trials[1:]))
+    judgement = judge(limit_rules(metric="wrong_answers", most=0), stored(run, head))
+    assert judgement.exit_code == 3
+    assert (
+        "onnx wrong answers: 1 of 6\N{NO-BREAK SPACE}031 answers checked, beyond" in only(judgement).sentence
+    )
+
+
+def test_no_wrong_answer_says_which_rate_that_excludes() -> None:
+    """0 of 6 030: 1 - 0.05^(1/6030) = 0.0497%, about 3 in 6 030."""
+    run = run_of({"onnx": EQUAL})
+    sentence = only(judge(limit_rules(metric="wrong_answers", most=0), stored(run, run))).sentence
+    assert "0 of 6\N{NO-BREAK SPACE}030 answers checked, which excludes a rate above 0.05% at 95%" in sentence
+
+
+def test_wrong_answers_of_the_second_batch_count_too() -> None:
+    wrong = with_head(SLOW, with_trials(SLOW.head, "onnx", wrong_answers=1))
+    rules = limit_rules(metric="wrong_answers", most=0, strategy="onnx")
+    assert judge(rules, SLOW).verdict == "pass"
+    assert judge(rules, SLOW, wrong).verdict == "regression"
+
+
+def test_wrong_answers_of_base_are_not_those_of_head() -> None:
+    wrong = with_head(SAME, with_trials(SAME.head, f"onnx{BASE}", wrong_answers=3))
+    assert judge(limit_rules(metric="wrong_answers", most=0), wrong).verdict == "pass"
+
+
+@pytest.mark.parametrize("metric", ["wrong_answers", "error_rate"])
+def test_a_trial_that_broke_off_is_no_proof_that_nothing_went_wrong(metric: str) -> None:
+    run = run_of({"onnx": EQUAL})
+    broken = dataclasses.replace(run.trials[2], requests=0, ok=0, valid=False, error="it ended by itself")
+    head = dataclasses.replace(run, trials=(*run.trials[:2], broken, *run.trials[3:]))
+    judgement = judge(limit_rules(metric=metric, most=0), stored(run, head))
+    assert judgement.exit_code == 4
+    assert "of 6 trials of head, one or more broke off" in only(judgement).sentence
+    worse = with_trials(head, "onnx", wrong_answers=1, errors=1)
+    assert judge(limit_rules(metric=metric, most=0), stored(run, worse)).exit_code == 3
+
+
+def test_a_failed_request_breaks_a_limit_of_none_and_not_one_of_a_percent() -> None:
+    run = run_of({"onnx": EQUAL})
+    head = with_trials(run, "onnx", errors=1)
+    assert judge(limit_rules(metric="error_rate", most="0%"), stored(run, head)).verdict == "regression"
+    assert judge(limit_rules(metric="error_rate", most="1%"), stored(run, head)).verdict == "pass"
+
+
+def test_a_limit_for_all_is_for_what_head_lost_too() -> None:
+    base, head = run_of({"onnx": EQUAL, "torch": EQUAL}), run_of({"onnx": EQUAL})
+    found = judge(limit_rules(metric="wrong_answers", most=0), stored(base, head)).findings
+    assert [(one.strategy, one.verdict) for one in found] == [("onnx", "pass"), ("torch", "invalid")]

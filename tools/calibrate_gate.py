@@ -1,0 +1,162 @@
+"""How often does the gate cry wolf, and what does it find? Real gates, on what is planted in a clone.
+
+python tools/calibrate_gate.py [--equal 20] [--slower 10] [--strategy onnx] [--out FOLDER] [--fresh]
+
+In a clone of this repository a commit is gated against itself (`--equal` times), then a commit whose engine
+spins for 15% of a request's CPU time after each batch (`--slower` times), then one whose image is 5 MB larger
+(once, limits alone). Every gate's folder is kept in --out, and a line a gate is printed as it ends; at the end,
+one for what was planted. Gates that are in the folder already are kept, but with --fresh.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+SLOWER = 0.15
+MORE_BYTES = 5_000_000
+ENGINES = {"onnx": "onnx_serving", "torch": "torch_serving", "batched": "batched_serving"}
+SPIN = """
+
+def spin(rounds: int) -> None:
+    \"\"\"What calibrates the gate: time that is lost.\"\"\"
+    for _ in range(rounds):
+        pass
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the gates and print what they said; returns 1 where they fell short."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--equal", type=int, default=20, help="gates of a commit against itself")
+    parser.add_argument("--slower", type=int, default=10, help="gates of a commit that is 15%% slower")
+    parser.add_argument("--strategy", choices=ENGINES, default="onnx")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "gates", help="where folders go")
+    parser.add_argument("--fresh", action="store_true", help="make all anew")
+    options = parser.parse_args(arguments)
+    if options.fresh:
+        shutil.rmtree(options.out, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="gates-") as scratch:
+        clone = Path(scratch) / "clone"
+        run("git", "clone", "--quiet", str(ROOT), str(clone))
+        found = list(made(options, clone))
+    return told(found)
+
+
+def made(options: argparse.Namespace, clone: Path) -> Iterator[dict[str, Any]]:
+    """Each gate's judgement, with what was planted and how long it took."""
+    only = ("--strategies", options.strategy)
+    for number in range(options.equal):
+        yield gate(options.out / f"equal-{number + 1:02d}", clone, "HEAD", *only, build=number == 0)
+    if options.slower:
+        spin_rounds = spins(cpu_ms(options.out))
+        plant_spin(clone, ENGINES[options.strategy], spin_rounds)
+        for number in range(options.slower):
+            yield gate(options.out / f"slower-{number + 1:02d}", clone, "HEAD~1", *only, build=number == 0)
+        run("git", "reset", "--quiet", "--hard", "HEAD~1", cwd=clone)
+    plant_bytes(clone, ENGINES[options.strategy])
+    limits = (*only, "--deterministic", "--rounds", "1")
+    yield gate(options.out / "larger-01", clone, "HEAD~1", *limits, build=True)
+
+
+def gate(place: Path, clone: Path, ref: str, *more: str, build: bool) -> dict[str, Any]:
+    """Run one gate, unless its folder is there; raises SystemExit where it could not judge."""
+    begun = time.monotonic()
+    if not (place / "gate.json").is_file():
+        shutil.rmtree(place, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="gate-") as results:
+            command = [sys.executable, "-m", "bench", "gate", "--against", ref, "--root", str(clone), *more]
+            command += ["--results", results, "--quiet", "--build" if build else "--no-build"]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+            if done.returncode in (1, 2):
+                raise SystemExit(f"{place.name}: {done.stderr.strip()}")
+            (folder,) = Path(results).iterdir()
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(folder, place, ignore=shutil.ignore_patterns("samples"))
+    found: dict[str, Any] = json.loads((place / "gate.json").read_text(encoding="utf-8"))
+    seconds = time.monotonic() - begun
+    print(f"{place.name}: {found['verdict']}, {seconds:.0f} s: {found['sentence']}", flush=True)
+    return {**found, "planted": place.name.rpartition("-")[0], "seconds": seconds}
+
+
+def cpu_ms(out: Path) -> float:
+    """CPU milliseconds a request, the median over the trials of the gates of equal commits."""
+    trials = [
+        trial["cpu_ms_per_request"]
+        for file in sorted(out.glob("equal-*/run.json"))
+        for trial in json.loads(file.read_text(encoding="utf-8"))["trials"]
+        if trial["cpu_ms_per_request"]
+    ]
+    if not trials:
+        raise SystemExit("how much 15% is, gates of equal commits say: make one at least, --equal 1")
+    return float(statistics.median(trials))
+
+
+def spins(ms_a_request: float) -> int:
+    """How many rounds of the planted loop take 15% of a request's time on this machine now."""
+    namespace: dict[str, Any] = {}
+    exec(SPIN, namespace)  # noqa: S102 - the very code that is planted
+    rounds, taken_s = 1_000_000, []
+    for _ in range(20):
+        begun = time.process_time()
+        namespace["spin"](rounds)
+        taken_s.append(time.process_time() - begun)
+    return round(SLOWER * ms_a_request / 1e3 / (statistics.median(taken_s) / rounds))
+
+
+def plant_spin(clone: Path, package: str, rounds: int) -> None:
+    """Commit a predict that spins for each item, after it has computed."""
+    file = clone / package / "engine.py"
+    text = file.read_text(encoding="utf-8")
+    before, found, after = text.rpartition("        return logits\n")
+    if not found:
+        raise SystemExit(f"{package}/engine.py has no `return logits`: plant the loop elsewhere")
+    file.write_text(f"{before}        spin({rounds} * len(batch))\n{found}{after}{SPIN}", encoding="utf-8")
+    commit(clone, "Spin")
+
+
+def plant_bytes(clone: Path, package: str) -> None:
+    """Commit 5 MB that an image takes along."""
+    (clone / package / "more.bin").write_bytes(bytes(range(250)) * (MORE_BYTES // 250))
+    commit(clone, "Carry five megabytes")
+
+
+def commit(clone: Path, message: str) -> None:
+    """Commit everything under nobody's name."""
+    nobody = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org")
+    run("git", "add", "--all", cwd=clone)
+    run("git", *nobody, "commit", "--quiet", "--message", message, cwd=clone)
+
+
+def run(*command: str, cwd: Path = ROOT) -> None:
+    """Run a command that must succeed."""
+    subprocess.run(command, cwd=cwd, check=True)  # noqa: S603 - commands of our own
+
+
+def told(found: Sequence[dict[str, Any]]) -> int:
+    """Print a line for what was planted; returns 1 where a wolf was cried, or too few were seen."""
+    short = False
+    for planted in dict.fromkeys(one["planted"] for one in found):
+        of = [one for one in found if one["planted"] == planted]
+        verdicts = Counter(one["verdict"] for one in of)
+        ratios = [f["comparison"]["ratio"] for one in of for f in one["findings"] if f["comparison"]]
+        middle = f", median ratio {statistics.median(ratios):.3f}" if ratios else ""
+        seconds = statistics.median(one["seconds"] for one in of)
+        words = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        print(f"{planted}: {len(of)} gates: {words}{middle}, {seconds:.0f} s each")
+        regressions = verdicts["regression"]
+        short |= regressions > 0 if planted == "equal" else regressions < 0.9 * len(of)
+    return int(short)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
