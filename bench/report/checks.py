@@ -1,14 +1,12 @@
 """What was found beside the rounds: capacities, objectives, repeated payloads, and doubts by reason."""
 
-import re
 from collections import Counter
 
-from bench.model import NOT_KNOWN, REPEAT_ALLOWED, Probe, RepeatCheck, SloResult, Trial
+from bench.model import NOT_KNOWN, REPEAT_ALLOWED, Probe, RepeatCheck, SloResult
 from bench.report import text
+from bench.report.doubts import kind, reasons
 from bench.report.material import Material
 from bench.report.text import MISSING, number, table
-
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 REASONS = (
     "A trial that has several reasons counts under each. A reason that stands in invalid trials need not be "
@@ -125,14 +123,3 @@ def validity(material: Material) -> list[str]:
     if not rows:
         return [told]
     return [told, "", *table(("reason", "in invalid trials", "in valid trials"), rows), "", REASONS]
-
-
-def reasons(trial: Trial) -> list[str]:
-    """All that was held against a trial, as it was written down; an invalid one has at least one reason."""
-    found = [*([trial.error] if trial.error else []), *trial.warnings]
-    return found or ([] if trial.valid else ["no reason was recorded"])
-
-
-def kind(reason: str) -> str:
-    """The reason without its figures and its remedy: `the host stole …% of the service core's time`."""
-    return NUMBER.sub("…", reason.split(":", 1)[0]).replace("|", "\\|")

@@ -1,0 +1,82 @@
+"""The sentence on top of a comparison of two runs."""
+
+from collections.abc import Sequence
+
+from bench.report import text
+from bench.report.between.values import METRICS, Counted, Measured
+
+MOST_NAMED = 4
+
+
+def sentence(measured: Sequence[Measured], counted: Sequence[Counted], base_name: str, head_name: str) -> str:
+    """How many comparisons differ and the largest of them, or from what size one would have shown."""
+    judged = [one for one in measured if one.word]
+    parts = [_judged(judged, base_name, head_name) if judged else _nothing(measured)]
+    return " ".join([*parts, *_counted(counted)])
+
+
+def _nothing(measured: Sequence[Measured]) -> str:
+    if any(one.comparison for one in measured):
+        return "Nothing is judged: no figure has three valid rounds in both runs."
+    return "Nothing is compared: no figure was measured in both runs."
+
+
+def _judged(judged: Sequence[Measured], base_name: str, head_name: str) -> str:
+    found = sorted((one for one in judged if one.differs), key=_size, reverse=True)
+    of = text.plural(len(judged), "comparison")
+    if not found:
+        return f"{head_name} is not told apart from {base_name} in any of {of}{_smallest(judged)}."
+    named = [_clause(one) for one in found[:MOST_NAMED]]
+    more = len(found) - len(named)
+    named += [f"{more} more"] if more > 0 else []
+    return f"{head_name} differs from {base_name} in {len(found)} of {of}: {text.listing(named)}."
+
+
+def _size(one: Measured) -> float:
+    """How far the ratio is from 1, either way."""
+    ratio = one.comparison.ratio if one.comparison else 1.0
+    return max(ratio, 1 / ratio)
+
+
+def _clause(one: Measured) -> str:
+    what = f"{one.strategy} {METRICS[one.metric].label} {text.ratio(one.comparison)}"
+    return f"{what} {one.word} ({one.place})"
+
+
+def _smallest(judged: Sequence[Measured]) -> str:
+    """From what difference on most would have shown, by the first metric that was judged."""
+    metric = judged[0].metric
+    effects = [
+        effect
+        for one in judged
+        if one.metric == metric
+        and one.comparison
+        and (effect := one.comparison.minimal_detectable_effect) is not None
+    ]
+    label = METRICS[metric].label
+    return f"; in {label} a difference of {text.percent(max(effects))} would have shown" if effects else ""
+
+
+def _counted(counted: Sequence[Counted]) -> list[str]:
+    """Images that grew or shrank, and answers that are wrong in the head."""
+    images = [
+        f"{one.strategy} {_change(one.head - one.base)}"
+        for one in counted
+        if one.what == "compressed bytes"
+        and one.base is not None
+        and one.head is not None
+        and one.word != "same"
+    ]
+    wrong = sum(one.head or 0 for one in counted if one.what == "wrong answers")
+    before = sum(one.base or 0 for one in counted if one.what == "wrong answers")
+    found = [f"Images to pull changed: {text.listing(images)}."] if images else []
+    if wrong or before:
+        found.append(f"Wrong answers: {text.spaced(before)} before, {text.spaced(wrong)} now.")
+    return found
+
+
+def _change(size: int) -> str:
+    sign = "+" if size > 0 else "\N{MINUS SIGN}"
+    if abs(size) < text.MIB / 100:
+        return f"{sign}{text.plural(abs(size), 'byte')}"
+    return f"{sign}{text.mebibytes(abs(size))}"

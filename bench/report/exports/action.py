@@ -1,0 +1,42 @@
+"""The JSON that github-action-benchmark reads: customSmallerIsBetter and customBiggerIsBetter.
+
+A missing figure is left out. The action itself fails on an array of none, so that no data is no pass.
+"""
+
+import json
+from typing import Any
+
+from bench.report import text
+from bench.report.exports.figures import Better, Figure, figures
+from bench.report.material import Material
+from bench.statistics import Estimate
+
+
+def smaller(material: Material) -> str:
+    """Latencies, CPU time, memory, starts and images, as customSmallerIsBetter."""
+    return _render(material, "smaller")
+
+
+def bigger(material: Material) -> str:
+    """Throughput under closed loads, and the rates up to which objectives held, as customBiggerIsBetter."""
+    return _render(material, "bigger")
+
+
+def _render(material: Material, better: Better) -> str:
+    entries = [
+        _entry(one, one.estimate) for one in figures(material) if one.better == better and one.estimate
+    ]
+    return json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _entry(figure: Figure, estimate: Estimate) -> dict[str, Any]:
+    entry = {"name": figure.name, "unit": figure.unit, "value": _number(figure, estimate.centre)}
+    if estimate.low is not None and estimate.high is not None:
+        low, high = (_number(figure, end) for end in (estimate.low, estimate.high))
+        entry["range"] = f"95%: {low}{text.DASH}{high}"
+    return {**entry, "extra": f"{text.plural(estimate.n, figure.of.removesuffix('s'))}"}
+
+
+def _number(figure: Figure, value: float) -> float | int:
+    """Bytes as they are, all else to six digits."""
+    return round(value) if figure.unit == "bytes" else float(f"{value:.6g}")

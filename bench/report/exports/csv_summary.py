@@ -1,0 +1,19 @@
+"""One row a strategy, case and metric: its centre, interval and n."""
+
+from bench.report.exports.cells import Value, rendered
+from bench.report.exports.figures import Figure, figures
+from bench.report.material import Material
+
+HEADER = ("strategy", "payloads", "encoding", "load", "metric", "unit", "centre", "low", "high", "n", "n_of")
+
+
+def render(material: Material) -> str:
+    """The table as CSV; a figure that is missing has a row with empty cells."""
+    return rendered(HEADER, map(_row, figures(material)))
+
+
+def _row(figure: Figure) -> list[Value]:
+    case, found = figure.case, figure.estimate
+    where: list[Value] = [case.payload_class, case.encoding, case.load] if case else [None, None, None]
+    values: list[Value] = [found.centre, found.low, found.high, found.n] if found else [None] * 4
+    return [figure.strategy, *where, figure.metric, figure.unit, *values, figure.of]

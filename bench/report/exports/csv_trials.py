@@ -1,0 +1,129 @@
+"""One row a trial with every figure of it, units in the names of the columns."""
+
+from collections.abc import Callable
+
+from bench.model import (
+    BatchFigures,
+    DriverFigures,
+    GpuFigures,
+    LatencyMs,
+    ResourceFigures,
+    ServerFigures,
+    StageFigures,
+    Trial,
+)
+from bench.report.cases import load_label
+from bench.report.doubts import reasons
+from bench.report.exports.cells import Value, rendered
+from bench.report.material import Material
+
+Column = Callable[[Trial], Value]
+
+NO_LATENCY = LatencyMs(None, None, None)
+NO_DRIVER = DriverFigures(0, 0, None, None, None)
+NO_RESOURCES = ResourceFigures(None, None, None, None)
+NO_GPU = GpuFigures(None, None, None)
+
+QUANTILES: dict[str, Callable[[LatencyMs], float | None]] = {
+    "p50": lambda found: found.p50,
+    "p90": lambda found: found.p90,
+    "p95": lambda found: found.p95,
+    "p99": lambda found: found.p99,
+    "p99.9": lambda found: found.p999,
+}
+
+COLUMNS: dict[str, Column] = {
+    "strategy": lambda t: t.strategy,
+    "round": lambda t: t.round,
+    "payloads": lambda t: t.payload_class,
+    "encoding": lambda t: t.encoding,
+    "load": lambda t: load_label(t.load),
+    "clients": lambda t: t.load.get("clients"),
+    "offered_per_s": lambda t: t.load.get("rate_per_s"),
+    "share_of_capacity": lambda t: t.load.get("share"),
+    "arrivals": lambda t: t.load.get("arrivals"),
+    "warmup_s": lambda t: t.warmup_s,
+    "window_s": lambda t: t.window_s,
+    "overhead_s": lambda t: t.overhead_s,
+    "valid": lambda t: t.valid,
+    "requests": lambda t: t.requests,
+    "right_answers": lambda t: t.ok,
+    "failed_requests": lambda t: t.errors,
+    "wrong_answers": lambda t: t.wrong_answers,
+    "refused_requests": lambda t: t.refused,
+    "throughput_per_s": lambda t: t.throughput_rps,
+}
+AFTER: dict[str, Column] = {
+    "cpu_ms_per_request": lambda t: t.cpu_ms_per_request,
+    "peak_memory_bytes": lambda t: t.peak_memory_bytes,
+    "received_bytes": lambda t: (t.resources or NO_RESOURCES).received_bytes,
+    "sent_bytes": lambda t: (t.resources or NO_RESOURCES).sent_bytes,
+    "throttled_periods": lambda t: (t.resources or NO_RESOURCES).throttled_periods,
+    "stolen_share": lambda t: (t.resources or NO_RESOURCES).stolen,
+    "gpu_busy_share": lambda t: _gpu(t).utilisation,
+    "gpu_peak_memory_bytes": lambda t: _gpu(t).peak_memory_bytes,
+    "gpu_energy_j": lambda t: _gpu(t).energy_j,
+    "driver_cpu_ms_per_request": lambda t: t.driver_cpu_ms_per_request,
+    "driver_workers": lambda t: t.driver.workers if t.driver else None,
+    "driver_lost_workers": lambda t: t.driver.lost_workers if t.driver else None,
+    "driver_busiest_core_share": lambda t: (t.driver or NO_DRIVER).busiest_core,
+    "driver_late_sends_share": lambda t: (t.driver or NO_DRIVER).late_sends,
+    "driver_lag_p99_ms": lambda t: (t.driver or NO_DRIVER).lag_p99_ms,
+    "driver_clock_error_ms": lambda t: (t.driver or NO_DRIVER).clock_error_ms,
+    "batch_mean_images": lambda t: _batch_mean(t.server.batch if t.server else None),
+}
+TEXTS: dict[str, Column] = {
+    "samples": lambda t: t.samples,
+    "reasons": lambda t: "; ".join(reasons(t)),
+}
+
+
+def render(material: Material) -> str:
+    """The table as CSV, a row a trial in the order in which they were made; what is missing is empty."""
+    created = material.run.created
+    columns: dict[str, Column] = {
+        "run_created": lambda _: created,
+        **COLUMNS,
+        **{f"{name}_ms": _quantile(of) for name, of in QUANTILES.items()},
+        **{f"service_{name}_ms": _service_quantile(of) for name, of in QUANTILES.items()},
+        **AFTER,
+        **_stages(material),
+        **TEXTS,
+    }
+    rows = [[of(trial) for of in columns.values()] for trial in material.run.trials]
+    return rendered(list(columns), rows)
+
+
+def _quantile(of: Callable[[LatencyMs], float | None]) -> Column:
+    return lambda trial: of(trial.latency_ms)
+
+
+def _service_quantile(of: Callable[[LatencyMs], float | None]) -> Column:
+    return lambda trial: of(trial.service_ms or NO_LATENCY)
+
+
+def _stages(material: Material) -> dict[str, Column]:
+    """Two columns for each stage that any service timed: its mean time, and how often it was gone through."""
+    servers = [trial.server for trial in material.run.trials if trial.server]
+    columns: dict[str, Column] = {}
+    for name in dict.fromkeys(name for server in servers for name in server.stages):
+        columns[f"stage_{name}_mean_ms"] = _of_stage(name, lambda found: found.mean_ms)
+        columns[f"stage_{name}_count"] = _of_stage(name, lambda found: found.count)
+    return columns
+
+
+def _of_stage(name: str, of: Callable[[StageFigures], Value]) -> Column:
+    def column(trial: Trial) -> Value:
+        server: ServerFigures | None = trial.server
+        found = server.stages.get(name) if server else None
+        return of(found) if found else None
+
+    return column
+
+
+def _gpu(trial: Trial) -> GpuFigures:
+    return (trial.resources or NO_RESOURCES).gpu or NO_GPU
+
+
+def _batch_mean(batch: BatchFigures | None) -> float | None:
+    return batch.mean if batch else None

@@ -1,0 +1,103 @@
+"""Every figure of a run with its unit and the way in which it is better, missing ones too."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.model import StrategyResult
+from bench.report import text
+from bench.report.cases import Case
+from bench.report.material import Material
+from bench.report.summary import Row
+from bench.statistics import Estimate, median
+
+Better = Literal["smaller", "bigger", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: of a strategy, in a case or of the whole run (None).
+
+    `better` is empty where neither way is, as for the throughput of an open load. `of` says what the n of
+    the estimate counts.
+    """
+
+    strategy: str
+    case: Case | None
+    metric: str
+    unit: str
+    better: Better
+    estimate: Estimate | None
+    of: str
+
+    @property
+    def name(self) -> str:
+        """A name that says it all and stays the same from run to run."""
+        where = f" ({case_name(self.case)})" if self.case else ""
+        return f"{self.strategy}: {self.metric}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A metric of `summary.METRICS` in words, with its unit."""
+
+    label: str
+    unit: str
+    better: Better
+
+
+KNOWN: dict[str, Known] = {
+    "throughput": Known("throughput", "requests/s", "bigger"),
+    "p50": Known("p50 latency", "ms", "smaller"),
+    "p95": Known("p95 latency", "ms", "smaller"),
+    "p99": Known("p99 latency", "ms", "smaller"),
+    "service_p99": Known("p99 service time", "ms", "smaller"),
+    "cpu": Known("CPU time", "CPU-ms/request", "smaller"),
+    "memory": Known("peak memory", "bytes", "smaller"),
+}
+
+
+def case_name(case: Case) -> str:
+    """The whole case in words, whatever else its run had: `small, json, 50 clients`."""
+    return f"{case.payload_class}, {case.encoding}, {case.load}"
+
+
+def figures(material: Material) -> list[Figure]:
+    """All figures, in the order of cases, strategies and metrics; those beside the trials at the end."""
+    found = [one for row in material.summary.rows.values() for one in _of_row(row)]
+    for name, result in material.run.strategies.items():
+        found += _of_strategy(name, result)
+    return [*found, *_objectives(material)]
+
+
+def _of_row(row: Row) -> Iterator[Figure]:
+    for metric, known in KNOWN.items():
+        # it is the same as the latency where nobody comes due by a schedule
+        if metric == "service_p99" and not row.case.at_due_times:
+            continue
+        # in an open load each answers what it is offered
+        better = "" if metric == "throughput" and row.case.at_due_times else known.better
+        yield Figure(row.strategy, row.case, known.label, known.unit, better, row.estimates[metric], "rounds")
+
+
+def _of_strategy(name: str, result: StrategyResult) -> Iterator[Figure]:
+    for startup in (result.startup, result.warm_startup):
+        if startup is not None:
+            what = f"time to the first right answer, {startup.model_cache} model cache"
+            yield Figure(name, None, what, "s", "smaller", median(startup.first_correct_answer_s), "starts")
+    image = result.image
+    sizes = (
+        ("image, compressed", image.compressed_bytes if image else None),
+        ("image, unpacked", image.unpacked_bytes if image else None),
+    )
+    for what, size in sizes:
+        exact = None if size is None else Estimate(float(size), None, None, 1)
+        yield Figure(name, None, what, "bytes", "smaller", exact, "images")
+
+
+def _objectives(material: Material) -> Iterator[Figure]:
+    for one in material.run.objectives:
+        what = f"highest rate with {text.objective(one.quantile, one.bound_ms)}"
+        what += f" ({one.payload_class}, {one.encoding})"
+        held = None if one.rate_per_s is None else Estimate(one.rate_per_s, None, None, 1)
+        yield Figure(one.strategy, None, what, "requests/s", "bigger", held, "searches")
