@@ -1,38 +1,53 @@
-"""The end of a run on a terminal: the sentence and one aligned table in plain text."""
+"""The end of a run on a terminal: the sentence, one aligned table, and what speaks against its figures."""
 
+import os
+import re
+import shutil
+import sys
 import textwrap
 
 from bench.model import Run
 from bench.report import text
 from bench.report.cases import KIND_ORDER, Case
+from bench.report.doubts import Doubt, doubts
 from bench.report.sentence import sentence
-from bench.report.summary import Row, Summary, startup_s, summarise
+from bench.report.summary import Summary, startup_s, summarise
+from bench.report.terminal_table import Table, fitted
 
-WIDTH = 100
+LEAST_WIDTH, USUAL_WIDTH, MOST_WIDTH = 60, 100, 200
+# longer lines of prose are hard to read
+MOST_PROSE = 120
 MOST_ROWS = 18
-LEAST_LABEL = 12
-RATE = 2
-HEADER = ("payload", "strategy", "requests/s", "ratio", "p50 ms", "p99 ms", "CPU-ms", "MiB", "bad", "trials")
+MOST_DOUBTS = 5
+INVALID = "INVALID"
+COLOURS = {"31": f"{INVALID}|Invalid|slower|dearer", "32": "faster|cheaper", "33": "warning|not told apart"}
 
 
-def render(run: Run) -> str:
-    """The sentence, the table and what its columns mean, in 100 columns and on one screen."""
-    summary = summarise(run)
-    lines = textwrap.wrap(sentence(run, summary), WIDTH)
+def render(run: Run, width: int | None = None, *, colour: bool | None = None) -> str:
+    """The sentence, the table and what its columns mean, on one screen of 60 to 200 columns.
+
+    Without a `width` it is the terminal's, 100 off a terminal; without `colour`, there is some where stdout
+    is a terminal that shows it and NO_COLOR is not set. Colours only repeat what words say.
+    """
+    columns = width or shutil.get_terminal_size((USUAL_WIDTH, 24)).columns
+    columns = min(MOST_WIDTH, max(LEAST_WIDTH, columns))
+    shown = "\n".join(_lines(run, columns)) + "\n"
+    return _coloured(shown) if (_shows_colour() if colour is None else colour) else shown
+
+
+def _lines(run: Run, width: int) -> list[str]:
+    prose, summary = min(width, MOST_PROSE), summarise(run)
+    lines = textwrap.wrap(sentence(run, summary), prose)
     cases = _shown(summary)
-    rows = [
-        _cells(summary, summary.rows[name, case])
-        for case in cases
-        for name in summary.strategies
-        if (name, case) in summary.rows
-    ]
-    if rows:
-        lines += ["", *_aligned([HEADER, *rows]), "", *textwrap.wrap(_legend(summary, cases), WIDTH)]
+    table = fitted(summary, cases, width)
+    if table.lines:
+        lines += ["", *table.lines, "", *textwrap.wrap(_legend(summary, cases, table), prose)]
     if run.strategies:
-        lines += ["", *textwrap.wrap(_starts(run), WIDTH), *textwrap.wrap(_images(run), WIDTH)]
+        lines += ["", *textwrap.wrap(_starts(run), prose), *textwrap.wrap(_images(run), prose)]
     if run.objectives:
-        lines += textwrap.wrap(_objectives(run), WIDTH)
-    return "\n".join(lines) + "\n"
+        lines += textwrap.wrap(_objectives(run), prose)
+    told = _doubts(run, prose)
+    return [*lines, "", *told] if told else lines
 
 
 def _shown(summary: Summary) -> list[Case]:
@@ -52,65 +67,6 @@ def _shown(summary: Summary) -> list[Case]:
 
 def _has(summary: Summary, kind: str) -> bool:
     return any(case.kind == kind for case in summary.cases)
-
-
-def _cells(summary: Summary, row: Row) -> tuple[str, ...]:
-    estimates = row.estimates
-    memory = estimates["memory"]
-    return (
-        summary.case_label(row.case),
-        row.strategy,
-        text.estimate(estimates["throughput"]),
-        _ratio(summary, row),
-        text.number(estimates["p50"].centre if estimates["p50"] else None),
-        text.number(estimates["p99"].centre if estimates["p99"] else None),
-        text.number(estimates["cpu"].centre if estimates["cpu"] else None),
-        text.number(memory.centre / text.MIB if memory else None),
-        text.spaced(row.errors + row.wrong_answers),
-        f"{row.valid_trials}/{row.valid_trials + row.invalid_trials}",
-    )
-
-
-def _ratio(summary: Summary, row: Row) -> str:
-    if not row.case.same_for_all:
-        return "own rate"
-    return "baseline" if row.strategy == summary.baseline else text.ratio(row.to_baseline)
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """The rows in columns; where they are too wide, the rates' intervals go first, then ends of labels."""
-    if _width(rows) > WIDTH:
-        rows = [(*row[:RATE], row[RATE].split(" (")[0], *row[RATE + 1 :]) for row in rows]
-    beyond = _width(rows) - WIDTH
-    if beyond > 0:
-        most = max(LEAST_LABEL, max(len(row[0]) for row in rows) - beyond)
-        rows = [(_cut(row[0], most), *row[1:]) for row in rows]
-    beyond = _width(rows) - WIDTH
-    if beyond > 0:
-        most = max(LEAST_LABEL, max(len(row[1]) for row in rows) - beyond)
-        rows = [(row[0], _cut(row[1], most), *row[2:]) for row in rows]
-    widths = _widths(rows)
-    text_columns = 2
-    gap = "  " if sum(widths) + 2 * (len(HEADER) - 1) <= WIDTH else " "
-    return [
-        gap.join(
-            cell.ljust(width) if column < text_columns else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _widths(rows: list[tuple[str, ...]]) -> list[int]:
-    return [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-
-
-def _width(rows: list[tuple[str, ...]]) -> int:
-    return sum(_widths(rows)) + len(HEADER) - 1
-
-
-def _cut(label: str, most: int) -> str:
-    return label if len(label) <= most else label[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _starts(run: Run) -> str:
@@ -141,11 +97,49 @@ def _objectives(run: Run) -> str:
     return f"{text.objective(first.quantile, first.bound_ms)} held up to, requests/s: {', '.join(held)}"
 
 
-def _legend(summary: Summary, shown: list[Case]) -> str:
+def _legend(summary: Summary, shown: list[Case], table: Table) -> str:
     spread = "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds"
     left = len({case.load for case in summary.cases}) - len({case.load for case in shown})
-    more = f"; {text.plural(left, 'more load')} in report.md" if left else ""
-    return (
-        f"ratio: requests/s to {summary.baseline or text.MISSING}, paired by round; {spread}; "
-        f"bad: failed requests and wrong answers; trials: valid of made{more}."
-    )
+    parts = [
+        f"ratio: requests/s to {summary.baseline or text.MISSING}, paired by round",
+        spread,
+        "verdict: on requests/s unless it says p99" if "verdict" in table.headers else "",
+        "bad: failed requests and wrong answers" if "bad" in table.headers else "",
+        "trials: valid of made" if "trials" in table.headers else "",
+        f"{text.plural(left, 'more load')} in report.md" if left else "",
+        f"left out here for width: {', '.join(table.left_out)}" if table.left_out else "",
+    ]
+    return "; ".join(part for part in parts if part) + "."
+
+
+def _doubts(run: Run, width: int) -> list[str]:
+    """The gravest kinds of reasons not to believe the figures, each with its remedy."""
+    found = doubts(run)
+    lines = [
+        line
+        for one in found[:MOST_DOUBTS]
+        for line in textwrap.wrap(_doubt(one), width, subsequent_indent="  ")
+    ]
+    more = len(found) - MOST_DOUBTS
+    return [*lines, f"and {text.plural(more, 'more kind')} of warning in report.md"] if more > 0 else lines
+
+
+def _doubt(one: Doubt) -> str:
+    trials = one.invalid or one.valid
+    word = INVALID if one.invalid else "warning"
+    such = ", such as" if trials > 1 else ""
+    many = f", {text.plural(trials, 'trial')} of {text.listing(list(one.strategies))}{such}" if trials else ""
+    remedy = f"; remedy: {one.remedy}" if one.remedy else ""
+    return f"{word}{many}: {one.example}{remedy}"
+
+
+def _shows_colour() -> bool:
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") not in ("", "dumb")
+    return wanted and sys.stdout.isatty()
+
+
+def _coloured(shown: str) -> str:
+    """The words of verdicts in colours, which take no columns."""
+    for code, words in COLOURS.items():
+        shown = re.sub(rf"\b({words})\b", f"\x1b[1;{code}m\\1\x1b[0m", shown)
+    return shown

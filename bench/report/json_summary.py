@@ -1,0 +1,184 @@
+"""A run as one JSON document for programs: what the terminal shows and more, under the same names."""
+
+import math
+from collections.abc import Sequence
+
+from bench.model import ImageSize, Run, SloResult, StrategyResult
+from bench.report.cases import Case
+from bench.report.compare import Compared, compared
+from bench.report.doubts import doubts
+from bench.report.json_types import (
+    SCHEMA,
+    CaseJson,
+    ComparisonJson,
+    EstimateJson,
+    ImageJson,
+    ObjectiveJson,
+    RowJson,
+    RunJson,
+    StrategyJson,
+)
+from bench.report.machine import machine_line
+from bench.report.sentence import sentence
+from bench.report.summary import Row, Summary, startup_s, summarise
+from bench.statistics import Estimate, median
+
+# of each metric, by its name in bench.report.summary.METRICS
+UNITS = {
+    "throughput": "requests/s",
+    "p50": "ms",
+    "p95": "ms",
+    "p99": "ms",
+    "service_p99": "ms",
+    "cpu": "ms/request",
+    "memory": "bytes",
+    "driver_cpu": "ms/request",
+    "batch": "requests",
+    "queue": "ms",
+}
+
+
+def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ()) -> RunJson:
+    """The run as the document, with its folder's name and the report files in that folder."""
+    summary = summarise(run)
+    found = () if summary.one_round else compared(summary)
+    return {
+        "schema": SCHEMA,
+        "sentence": _plain(sentence(run, summary)),
+        "machine": _plain(machine_line(run)),
+        "created": run.created,
+        "command": run.command,
+        "runtime": run.runtime,
+        "quick": run.quick,
+        "baseline": summary.baseline,
+        "trials": {
+            "planned": run.planned_trials,
+            "valid": summary.valid_trials,
+            "invalid": summary.invalid_trials,
+            "missing": summary.missing_trials,
+        },
+        "requests": summary.requests,
+        "errors": summary.errors,
+        "wrong_answers": summary.wrong_answers,
+        "strategies": [_strategy(name, result) for name, result in run.strategies.items()],
+        "cases": [_case(case) for case in summary.cases],
+        "rows": [_row(row, found) for row in _rows(summary)],
+        "objectives": [_objective(one) for one in run.objectives],
+        "warnings": [
+            {
+                "kind": one.kind,
+                "invalid_trials": one.invalid,
+                "valid_trials": one.valid,
+                "strategies": list(one.strategies),
+                "example": one.example,
+                "remedy": one.remedy or None,
+            }
+            for one in doubts(run)
+        ],
+        "folder": folder,
+        "files": list(files),
+    }
+
+
+def _rows(summary: Summary) -> list[Row]:
+    names = [(name, case) for case in summary.cases for name in summary.strategies]
+    return [summary.rows[name] for name in names if name in summary.rows]
+
+
+def _row(row: Row, found: Sequence[Compared]) -> RowJson:
+    mine = [one for one in found if (one.strategy, one.case) == (row.strategy, row.case)]
+    return {
+        "strategy": row.strategy,
+        "case": _case_id(row.case),
+        "estimates": {name: _estimate(row.estimates[name], unit) for name, unit in UNITS.items()},
+        "to_baseline": {one.metric: _comparison(one) for one in mine},
+        "valid_trials": row.valid_trials,
+        "invalid_trials": row.invalid_trials,
+        "requests": row.requests,
+        "errors": row.errors,
+        "wrong_answers": row.wrong_answers,
+        "refused": row.refused,
+        "offered_per_s": _finite(row.offered_rps),
+    }
+
+
+def _case(case: Case) -> CaseJson:
+    return {
+        "id": _case_id(case),
+        "payload_class": case.payload_class,
+        "encoding": case.encoding,
+        "load": case.load,
+        "kind": case.kind,
+        "size": case.size,
+        "even": case.even,
+    }
+
+
+def _case_id(case: Case) -> str:
+    return f"{case.payload_class}, {case.encoding}, {case.load}"
+
+
+def _strategy(name: str, result: StrategyResult) -> StrategyJson:
+    warm = result.warm_startup
+    return {
+        "name": name,
+        "title": result.title,
+        "start_s": _estimate(startup_s(result), "s"),
+        "warm_start_s": _estimate(median(warm.first_correct_answer_s) if warm else None, "s"),
+        "image": _image(result.image) if result.image else None,
+    }
+
+
+def _image(image: ImageSize) -> ImageJson:
+    return {
+        "compressed_bytes": image.compressed_bytes,
+        "unpacked_bytes": image.unpacked_bytes,
+        "wasted_bytes": image.wasted_bytes,
+        "model_bytes": image.model_bytes,
+    }
+
+
+def _objective(one: SloResult) -> ObjectiveJson:
+    return {
+        "strategy": one.strategy,
+        "payload_class": one.payload_class,
+        "encoding": one.encoding,
+        "quantile": one.quantile,
+        "bound_ms": one.bound_ms,
+        "capacity_per_s": _finite(one.capacity_rps),
+        "rate_per_s": _finite(one.rate_per_s),
+        "goodput_per_s": _finite(one.goodput_rps),
+        "why_none": one.why_none or None,
+    }
+
+
+def _estimate(found: Estimate | None, unit: str) -> EstimateJson | None:
+    if found is None or not math.isfinite(found.centre):
+        return None
+    low, high = _finite(found.low), _finite(found.high)
+    return {"centre": found.centre, "low": low, "high": high, "n": found.n, "unit": unit}
+
+
+def _comparison(one: Compared) -> ComparisonJson:
+    found = one.comparison
+    return {
+        "ratio": found.ratio,
+        "low": _finite(found.low),
+        "high": _finite(found.high),
+        "n": found.n,
+        "p": found.p_value,
+        "adjusted_p": one.adjusted_p,
+        "minimal_detectable_effect": _finite(found.minimal_detectable_effect),
+        "differs": one.differs,
+        "verdict": one.word or None,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _plain(words: str) -> str:
+    """Without no-break spaces, which are for the eye."""
+    return words.replace("\N{NO-BREAK SPACE}", " ")

@@ -1,0 +1,145 @@
+"""The JSON document of a run, its schema in version 1: bench.report.json_summary writes it.
+
+Within a version nothing is renamed, removed or given another unit; new keys may come. A figure that is
+missing is null, never 0. Units are in a figure's name or beside it.
+"""
+
+from typing import TypedDict
+
+SCHEMA = 1
+
+
+class EstimateJson(TypedDict):
+    """A centre over `n` rounds or starts with its 95% interval, whose ends are null where n is too small."""
+
+    centre: float
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+
+
+class ComparisonJson(TypedDict):
+    """A ratio to the baseline, paired by round; `verdict` is in words, null where too few rounds have both.
+
+    `p` is the sign-flip test's, `adjusted_p` the paired t-test's after Holm's correction over the run, and
+    `minimal_detectable_effect` the least relative difference that so many rounds find in 80 of 100 runs.
+    """
+
+    ratio: float
+    low: float | None
+    high: float | None
+    n: int
+    p: float | None
+    adjusted_p: float | None
+    minimal_detectable_effect: float | None
+    differs: bool
+    verdict: str | None
+
+
+class CaseJson(TypedDict):
+    """What was offered: `size` is of clients, requests/s, or the share of capacity, by `kind`."""
+
+    id: str
+    payload_class: str
+    encoding: str
+    load: str
+    kind: str
+    size: float
+    even: bool
+
+
+class RowJson(TypedDict):
+    """One strategy in one case, by its id; counts are over all its trials, estimates over valid ones.
+
+    `estimates` has every metric; `to_baseline` those that were compared, and none for the baseline itself.
+    """
+
+    strategy: str
+    case: str
+    estimates: dict[str, EstimateJson | None]
+    to_baseline: dict[str, ComparisonJson]
+    valid_trials: int
+    invalid_trials: int
+    requests: int
+    errors: int
+    wrong_answers: int
+    refused: int | None
+    offered_per_s: float | None
+
+
+class ImageJson(TypedDict):
+    """An image's size in bytes; what the model adds lies in no layer."""
+
+    compressed_bytes: int | None
+    unpacked_bytes: int
+    wasted_bytes: int | None
+    model_bytes: int | None
+
+
+class StrategyJson(TypedDict):
+    """Beside its trials: from the create call to the first correct answer, cold and warm, and its image."""
+
+    name: str
+    title: str
+    start_s: EstimateJson | None
+    warm_start_s: EstimateJson | None
+    image: ImageJson | None
+
+
+class ObjectiveJson(TypedDict):
+    """The highest rate at which an objective held, null with the reason where it is none."""
+
+    strategy: str
+    payload_class: str
+    encoding: str
+    quantile: float
+    bound_ms: float
+    capacity_per_s: float | None
+    rate_per_s: float | None
+    goodput_per_s: float | None
+    why_none: str | None
+
+
+class WarningJson(TypedDict):
+    """One kind of reason to doubt: in how many invalid and valid trials; in none where it is of the run."""
+
+    kind: str
+    invalid_trials: int
+    valid_trials: int
+    strategies: list[str]
+    example: str
+    remedy: str | None
+
+
+class TrialsJson(TypedDict):
+    """How many trials were planned, may be believed, may not, and were not made."""
+
+    planned: int
+    valid: int
+    invalid: int
+    missing: int
+
+
+class RunJson(TypedDict):
+    """The document. `files` are the report's, relative to the run's `folder`, of which this is the name."""
+
+    schema: int
+    sentence: str
+    machine: str
+    created: str
+    command: str
+    runtime: str
+    quick: bool
+    baseline: str | None
+    trials: TrialsJson
+    requests: int
+    errors: int
+    wrong_answers: int
+    strategies: list[StrategyJson]
+    cases: list[CaseJson]
+    rows: list[RowJson]
+    objectives: list[ObjectiveJson]
+    warnings: list[WarningJson]
+    folder: str | None
+    files: list[str]

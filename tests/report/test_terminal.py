@@ -1,0 +1,323 @@
+"""The terminal's table at every width, what it says beside the figures, and the document for programs."""
+
+import dataclasses
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from bench.model import LatencyMs, Run
+from bench.report import terminal
+from bench.report.doubts import doubts
+from bench.report.json_summary import UNITS, summary_json
+from bench.report.json_types import ComparisonJson, EstimateJson, RowJson, RunJson, StrategyJson
+from bench.report.summary import METRICS, summarise
+from bench.report.terminal_table import fitted
+from bench.run_file import read_run
+from tests.report.full_run import full
+
+ROOT = Path(__file__).parents[2]
+Change = Callable[..., Run]
+EVERY_WIDTH = range(terminal.LEAST_WIDTH, terminal.MOST_WIDTH + 1)
+INTERVAL = re.compile(r"\(\d[^)]*\)")
+
+
+def long_names(run: Run) -> Run:
+    def named(name: str) -> str:
+        return f"{name}-as-the-team-in-charge-of-it-likes-to-call-it"
+
+    trials = tuple(
+        dataclasses.replace(t, strategy=named(t.strategy), encoding=t.strategy) for t in run.trials
+    )
+    return dataclasses.replace(
+        run, trials=trials, strategies={named(name): result for name, result in run.strategies.items()}
+    )
+
+
+def huge_figures(run: Run) -> Run:
+    trials = tuple(
+        dataclasses.replace(t, throughput_rps=(t.throughput_rps or 0) * 12345, errors=10**9)
+        for t in run.trials
+    )
+    return dataclasses.replace(run, trials=trials)
+
+
+def made(kind: str, run: Run) -> Run:
+    bare = {"throughput_rps": None, "latency_ms": LatencyMs(None, None, None), "valid": False}
+    changes: dict[str, Callable[[], Run]] = {
+        "two classes": lambda: run,
+        "everything": lambda: full(run),
+        "long names": lambda: long_names(full(run)),
+        "huge figures": lambda: huge_figures(run),
+        "no trials": lambda: dataclasses.replace(run, trials=(), planned_trials=0),
+        "one round": lambda: dataclasses.replace(run, trials=tuple(t for t in run.trials if t.round == 1)),
+        "all invalid": lambda: dataclasses.replace(
+            run,
+            trials=tuple(dataclasses.replace(t, **bare) for t in run.trials),  # type: ignore[arg-type]  # of many types
+        ),
+    }
+    return changes[kind]()
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        *(("two classes", 1), ("huge figures", 2), ("no trials", 10), ("one round", 5), ("all invalid", 5)),
+        *(("everything", 10), ("long names", 3)),
+    ],
+)
+def test_no_line_is_longer_than_the_terminal_is_wide(kind: str, step: int, run: Run) -> None:
+    shown = made(kind, run)
+    summary = summarise(shown)
+    for width in EVERY_WIDTH[::step]:
+        lines = fitted(summary, summary.cases, width).lines
+        assert max(map(len, lines), default=0) <= width
+    for width in EVERY_WIDTH[::35]:
+        assert max(map(len, terminal.render(shown, width).splitlines())) <= width
+
+
+def test_a_committed_run_fits_too() -> None:
+    found = read_run(ROOT / "results" / "20261124T210427Z-db782fb")
+    for width in EVERY_WIDTH[::9]:
+        assert max(map(len, terminal.render(found, width).splitlines())) <= width
+
+
+def test_a_width_beyond_the_bounds_is_brought_within_them(run: Run) -> None:
+    assert terminal.render(run, 20) == terminal.render(run, 60)
+    assert terminal.render(run, 999) == terminal.render(run, 200)
+
+
+def test_every_column_is_shown_or_said_to_be_left_out(run: Run) -> None:
+    summary = summarise(run)
+    all_headers = set(fitted(summary, summary.cases, 200).headers)
+    assert all_headers >= {"requests/s", "ratio", "verdict", "p95 ms", "p99 ms", "MiB", "trials"}
+    for width in EVERY_WIDTH[::8]:
+        table = fitted(summary, summary.cases, width)
+        assert {*table.headers, *table.left_out} == all_headers
+        assert not set(table.headers) & set(table.left_out)
+        legend = terminal.render(run, width).replace("\n", " ")
+        assert all(header in legend for header in table.left_out)
+        assert ("left out here for width" in legend) == bool(table.left_out)
+
+
+def test_a_wider_terminal_shows_no_fewer_intervals(run: Run) -> None:
+    summary = summarise(run)
+    shown = {width: fitted(summary, summary.cases, width) for width in (60, 80, 100, 140, 200)}
+    intervals = {width: len(INTERVAL.findall("".join(table.lines))) for width, table in shown.items()}
+    assert sorted(intervals.values()) == list(intervals.values())
+    assert intervals[60] == 4, "the ratios of two strategies with two classes of payloads"
+    # the rate, p50, p95, p99, CPU and memory of each of six rows
+    assert intervals[200] == 4 + 6 * 6
+    assert shown[200].left_out == ()
+
+
+def test_what_chooses_a_strategy_is_left_out_last(run: Run) -> None:
+    for one in (run, full(run)):
+        summary = summarise(one)
+        headers = fitted(summary, summary.cases, 60).headers
+        assert {"requests/s", "ratio", "p99 ms"} <= set(headers)
+
+
+def test_narrow_rows_stand_below_their_case(run: Run) -> None:
+    everything = full(run)
+    lines = terminal.render(everything, 60).splitlines()
+    place = next(place for place, line in enumerate(lines) if line == "small, 50 clients")
+    assert [line.split()[0] for line in lines[place + 1 : place + 4]] == ["torch", "onnx", "batched"]
+
+
+def test_verdicts_are_those_of_the_report(run: Run) -> None:
+    rows = [line for line in terminal.render(run, 200).splitlines() if line.startswith(("small ", "seed "))]
+    words = [re.split(r"  +", line)[4] for line in rows]
+    assert words == ["baseline", "faster", "faster"] * 2
+
+
+def test_without_a_width_columns_is_honoured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "73")
+    assert terminal.render(run) == terminal.render(run, 73)
+
+
+def test_colours_repeat_words_and_take_no_columns(with_trials: Change) -> None:
+    spoilt = with_trials(valid=False, warnings=("the host stole 7.5% of the service core's time",))
+    for run in (spoilt, with_trials()):
+        plain, coloured = terminal.render(run, 140), terminal.render(run, 140, colour=True)
+        assert "\x1b[" not in plain
+        assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+    assert "\x1b[1;32mfaster\x1b[0m" in terminal.render(with_trials(), 140, colour=True)
+    assert "\x1b[1;31mINVALID\x1b[0m, 36 trials of" in terminal.render(spoilt, 140, colour=True)
+
+
+CHILD = """
+import os, sys
+from pathlib import Path
+from bench.report import terminal
+from bench.run_file import read_run
+run = read_run(Path(sys.argv[1]))
+for changes in ({"NO_COLOR": ""}, {"NO_COLOR": "1"}, {"NO_COLOR": "", "TERM": "dumb"}):
+    os.environ.update({"TERM": "xterm", **changes})
+    print(terminal.render(run), end="~")
+"""
+
+
+def test_a_terminal_gets_colours_unless_it_wants_none() -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (30, 80))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [sys.executable, "-c", CHILD, str(ROOT / "results" / "20261124T210427Z-db782fb")]
+    with subprocess.Popen(command, stdout=theirs, env=environment, cwd=ROOT) as process:
+        os.close(theirs)
+        said = b"".join(iter(lambda: _read(ours), b"")).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    coloured, plain, dumb, _ = said.split("~")
+    assert "\x1b[1;31mINVALID\x1b[0m" in coloured
+    assert "\x1b" not in plain + dumb
+    assert 75 < max(map(len, plain.splitlines())) <= 80, "it is as wide as the terminal is"
+
+
+def _read(end: int) -> bytes:
+    """What was written, and nothing once the other end is closed, which Linux tells by an error."""
+    try:
+        return os.read(end, 65536)
+    except OSError:
+        return b""
+
+
+def test_warnings_are_grouped_with_counts_the_gravest_first(run: Run) -> None:
+    stolen = "the host stole {}% of the service core's time"
+    trials = list(run.trials)
+    for place in range(5):
+        trials[place] = dataclasses.replace(trials[place], warnings=(stolen.format(1.1 + place),))
+    late = "the driver was late: 3.0% of the requests were sent more than 10 ms after they were due"
+    trials[9] = dataclasses.replace(trials[9], valid=False, warnings=(late,))
+    found = doubts(dataclasses.replace(run, trials=tuple(trials)))
+    assert [(one.invalid, one.valid) for one in found] == [(1, 0), (0, 0), (0, 5)]
+    assert found[0].example == late
+    assert found[1].example == "the host's governor could not be read"
+    assert (found[2].example, found[2].remedy) == (stolen.format(1.1), "measure on a quieter host")
+    assert set(found[2].strategies) == {"torch", "onnx", "batched"}
+    shown = terminal.render(dataclasses.replace(run, trials=tuple(trials)), 200).replace("\n  ", " ")
+    assert f"\nINVALID, 1 trial of torch: {late}\n" in shown
+    assert f"\nwarning, 5 trials of torch, onnx and batched, such as: {stolen.format(1.1)}; remedy: " in shown
+
+
+def test_no_more_than_a_handful_of_warnings_is_shown(run: Run) -> None:
+    many = tuple(f"the {word} is odd" for word in "abcdefgh")
+    shown = terminal.render(dataclasses.replace(run, warnings=many))
+    assert shown.count("warning: ") == terminal.MOST_DOUBTS
+    assert "and 3 more kinds of warning in report.md" in shown
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "the host stole 1.3% of the service core's time",
+        "Little's law is off by 3.3%: throughput times mean response time gives 51.6 clients where 50 were "
+        "driven",
+        "the container's accounting could not be read: no CPU and memory figures",
+        "the driver itself reaches 900 requests/s at most: more than half of that was measured, so the "
+        "driver may be the limit",
+        "1 of 2 driver workers were lost: the load was smaller than it should have been",
+        "the workers' clocks may be 1.4 ms apart: when requests came due, and which of them the window "
+        "holds, is uncertain by that much",
+        "the container ran out of memory and was killed",
+        "the process exited with 3",
+        "one round proves nothing: it only shows that everything works",
+        "image size is not measurable without containers: the services ran as local processes",
+        "onnx answers repeated payloads 1.30 times as fast as varied ones: it seems to keep answers, and "
+        "figures of repeated images are of its cache",
+    ],
+)
+def test_a_reason_that_names_no_remedy_is_given_one(reason: str, run: Run) -> None:
+    shown = terminal.render(dataclasses.replace(run, warnings=(reason,)), 200).replace("\n  ", " ")
+    assert f"warning: {reason}; remedy: " in shown
+
+
+def test_a_reason_that_names_its_remedy_is_given_no_other(run: Run) -> None:
+    reason = "the host stole 7.5% of the service core's time: measure on a quieter one"
+    (found,) = doubts(dataclasses.replace(run, warnings=(reason,)))
+    assert found.remedy == ""
+
+
+# the document for programs
+
+
+def written(run: Run) -> dict[str, Any]:
+    """As a program reads it, which knows neither NaN nor infinity."""
+    document = summary_json(run, "20260102T030405Z-abc1234", ["report.md"])
+    found: dict[str, Any] = json.loads(json.dumps(document, allow_nan=False))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["two classes", "everything", "no trials", "one round", "all invalid"])
+def test_the_document_has_the_keys_of_its_schema_whatever_the_run(kind: str, run: Run) -> None:
+    found = written(made(kind, run))
+    assert found.keys() == get_type_hints(RunJson).keys()
+    assert found["schema"] == 1
+    assert (found["folder"], found["files"]) == ("20260102T030405Z-abc1234", ["report.md"])
+    assert all(one.keys() == get_type_hints(StrategyJson).keys() for one in found["strategies"])
+    ids = {case["id"] for case in found["cases"]}
+    for row in found["rows"]:
+        assert row.keys() == get_type_hints(RowJson).keys()
+        assert row["case"] in ids
+        assert row["estimates"].keys() == UNITS.keys()
+        for estimate in filter(None, row["estimates"].values()):
+            assert estimate.keys() == get_type_hints(EstimateJson).keys()
+        for comparison in row["to_baseline"].values():
+            assert comparison.keys() == get_type_hints(ComparisonJson).keys()
+
+
+def test_every_metric_has_a_unit_in_the_document() -> None:
+    assert UNITS.keys() == METRICS.keys()
+
+
+def test_the_document_says_what_the_summary_says(run: Run) -> None:
+    found, summary = written(full(run)), summarise(full(run))
+    assert found["trials"] == {
+        "planned": len(full(run).trials) + 1,
+        "valid": summary.valid_trials,
+        "invalid": 1,
+        "missing": 1,
+    }
+    row = next(r for r in found["rows"] if (r["strategy"], r["case"]) == ("onnx", "seed, json, 50 clients"))
+    (case,) = [case for case in summary.cases if (case.payload_class, case.load) == ("seed", "50 clients")]
+    estimate = summary.rows["onnx", case].estimates["throughput"]
+    assert estimate is not None
+    assert row["estimates"]["throughput"] == {
+        "centre": estimate.centre,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": 6,
+        "unit": "requests/s",
+    }
+    assert row["to_baseline"]["throughput"]["verdict"] == "faster"
+    assert row["to_baseline"]["throughput"]["n"] == 6
+    held = {one["strategy"]: one["rate_per_s"] for one in found["objectives"]}
+    assert held == {"torch": 60.0, "onnx": 180.0, "batched": None}
+    assert "\N{NO-BREAK SPACE}" not in found["sentence"]
+
+
+def test_what_is_missing_is_null_in_the_document_and_never_zero(with_trials: Change) -> None:
+    bare = with_trials(throughput_rps=None, latency_ms=LatencyMs(None, None, None), peak_memory_bytes=None)
+    strategies = {
+        name: dataclasses.replace(one, image=None, startup=None) for name, one in bare.strategies.items()
+    }
+    found = written(dataclasses.replace(bare, strategies=strategies))
+    for row in found["rows"]:
+        assert [row["estimates"][name] for name in ("throughput", "p50", "p99", "memory")] == [None] * 4
+        assert row["to_baseline"].keys() <= {"cpu"}
+        assert row["offered_per_s"] is None
+    assert [(one["start_s"], one["image"]) for one in found["strategies"]] == [(None, None)] * 3
+
+
+def test_one_round_has_neither_intervals_nor_verdicts_in_the_document(with_trials: Change) -> None:
+    for row in written(with_trials(lambda t: t.round == 1))["rows"]:
+        assert row["to_baseline"] == {}
+        assert (row["estimates"]["throughput"]["low"], row["estimates"]["throughput"]["n"]) == (None, 1)
