@@ -1,5 +1,6 @@
 """What a run says: the sentence, the tables, the plots and the README's part, computed from its folder."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.model import Run
@@ -7,31 +8,37 @@ from bench.model import Run
 __all__ = ["aa_verdict", "terminal_summary", "write_report"]
 
 
-def write_report(folder: Path) -> list[Path]:
-    """Write report.md and the plots into a run's folder and return the files that were written.
+def write_report(folder: Path, extra: Mapping[str, Sequence[str]] | None = None) -> list[Path]:
+    """Write report.md, report.html and the plots into a run's folder and return the files that were written.
 
-    Raises UsageError where the folder holds no run.
+    `extra` holds sections that go on top of report.html, as lines of Markdown by title. Raises UsageError
+    where the folder holds no run.
     """
     # matplotlib and pyarrow take a second to import, which `bench --help` must not pay
-    from bench.report import markdown, plots
+    from bench.report import plots
+    from bench.report.formats import FORMATS, Source
     from bench.report.material import gather
     from bench.run_file import read_run
 
-    found = gather(read_run(folder), folder)
-    pictures = plots.write_plots(found, folder)
+    material = gather(read_run(folder), folder)
+    pictures = plots.write_plots(material, folder)
+    source = Source(material, folder, [picture.relative_to(folder) for picture in pictures], extra or {})
     written = []
-    for name, render in markdown.FORMATS.items():
+    for name, render in FORMATS.items():
         path = folder / name
-        path.write_text(render(found, [p.relative_to(folder) for p in pictures]), encoding="utf-8")
+        path.write_text(render(source), encoding="utf-8")
         written.append(path)
     return written + pictures
 
 
-def terminal_summary(run: Run) -> str:
-    """The sentence and a table in plain text, at most 100 columns wide."""
+def terminal_summary(run: Run, width: int | None = None) -> str:
+    """The sentence, a table and the warnings that matter, in lines of at most `width` columns, 60 to 200.
+
+    Without a width it is the terminal's.
+    """
     from bench.report import terminal
 
-    return terminal.render(run)
+    return terminal.render(run, width)
 
 
 def aa_verdict(run: Run) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 from bench.model import Trial
 from bench.report import aa, text
 from bench.report.cases import load_label, load_size
-from bench.report.checks import capacities, objectives, reasons, repeats, validity
+from bench.report.checks import capacities, objectives, repeats, validity
 from bench.report.comparisons import comparisons, verdicts
 from bench.report.confirmations import tails
 from bench.report.costs import cost
+from bench.report.doubts import reasons
 from bench.report.driver import driver
 from bench.report.insides import loops, stages
 from bench.report.loads import loads
@@ -51,9 +52,6 @@ def render(material: Material, pictures: Sequence[Path] = ()) -> str:
             lines += ["", f"## {title}", "", *found]
     lines += ["", "## Plots", "", *_pictures(pictures)]
     return "\n".join(lines) + "\n"
-
-
-FORMATS: dict[str, Callable[[Material, Sequence[Path]], str]] = {"report.md": render}
 
 
 def _warnings(material: Material) -> list[str]:

@@ -1,0 +1,27 @@
+"""The formats that a run's report is written in: a function of what it is made from a file name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.report import markdown, page
+from bench.report.material import Material
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a report is made from: the run's material, its folder, its pictures as paths relative to that.
+
+    `extra` holds sections that go on top of the page, as lines of Markdown by title.
+    """
+
+    material: Material
+    folder: Path
+    pictures: Sequence[Path]
+    extra: Mapping[str, Sequence[str]]
+
+
+FORMATS: dict[str, Callable[[Source], str]] = {
+    "report.md": lambda one: markdown.render(one.material, one.pictures),
+    "report.html": lambda one: page.render(one.material, one.pictures, one.folder, one.extra),
+}

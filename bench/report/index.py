@@ -1,0 +1,184 @@
+"""index.html over a folder of runs: a row a run, and each strategy's trend over those that may be joined."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from bench.errors import BenchError, UsageError
+from bench.model import Run
+from bench.model.fingerprint import differing_facts
+from bench.report import text
+from bench.report.machine import machine_line
+from bench.report.page.charts import chart, letter, mark
+from bench.report.page.paper import fill
+from bench.report.page.prose import figure_html
+from bench.report.page.run_page import state
+from bench.report.page.sorting import sort_value
+from bench.report.page.trends import FOLLOWED, LEAST_RUNS, Entry, Trend, entries, fingerprint_key, trends
+from bench.report.sentence import sentence
+from bench.report.summary import Summary, summarise
+from bench.run_file import read_run
+
+FILE_NAME = "index.html"
+REPORTS = ("report.html", "report.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A folder that is not a run, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Runs that a line may join: name, mark, machine, and what sets them apart from the group before."""
+
+    name: str
+    mark: Markup
+    machine: str
+    runs: int
+    differs: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def write_index(results: Path) -> Path:
+    """Write index.html over the runs in a folder and return its path.
+
+    A folder in it that is no run is listed with the reason. Raises UsageError where there is no run at all.
+    """
+    found, unreadable = _read(results)
+    if not found:
+        first = f" ({unreadable[0].name}: {unreadable[0].why})" if unreadable else ""
+        raise UsageError(f"no run in {results.name or 'this folder'}/{first}: make one with `bench run`")
+    path = results / FILE_NAME
+    path.write_text(render(entries(found), unreadable, _links(results, found)), encoding="utf-8")
+    return path
+
+
+def render(
+    runs: Sequence[Entry], unreadable: Sequence[Unreadable], links: dict[str, list[tuple[str, str]]]
+) -> str:
+    """The page; `links` holds, by the name of a run's folder, the name and address of each of its reports."""
+    followed = trends(runs)
+    return fill(
+        "index.html",
+        rows=[
+            {
+                "entry": entry,
+                "letter": letter(entry.group),
+                "links": links.get(entry.name, []),
+                "state": state(entry.run, entry.summary),
+                "sentence": sentence(entry.run, entry.summary),
+            }
+            for entry in reversed(runs)
+        ],
+        groups=_groups(runs),
+        strategies={
+            name: [trend for trend in followed if trend.strategy == name]
+            for name in dict.fromkeys(trend.strategy for trend in followed)
+        },
+        metrics=FOLLOWED,
+        least=LEAST_RUNS,
+        draw=lambda trend, metric: _chart(trend, metric, len(runs)),
+        figures=_figures(runs, followed),
+        unreadable=unreadable,
+        plural=text.plural,
+    )
+
+
+def _read(results: Path) -> tuple[list[tuple[str, Run, Summary]], list[Unreadable]]:
+    """The runs in a folder with their summaries, and the folders that are none."""
+    if not results.is_dir():
+        raise UsageError(f"no folder {results.name}: name one that holds runs")
+    found, unreadable = [], []
+    for folder in sorted(path for path in results.iterdir() if path.is_dir() and path.name[0] != "."):
+        try:
+            run = read_run(folder)
+            found.append((folder.name, run, summarise(run)))
+        except BenchError as error:
+            unreadable.append(Unreadable(folder.name, str(error)))
+        except OSError as error:
+            unreadable.append(Unreadable(folder.name, error.strerror or "cannot be read"))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            # whatever lies in a foreign file, the other runs are still shown
+            unreadable.append(
+                Unreadable(folder.name, f"run.json holds values that are none of a run's: {error}")
+            )
+    return found, unreadable
+
+
+def _links(results: Path, found: Sequence[tuple[str, Run, Summary]]) -> dict[str, list[tuple[str, str]]]:
+    return {
+        name: [
+            (report, f"{quote(name)}/{report}") for report in REPORTS if (results / name / report).is_file()
+        ]
+        for name, _, _ in found
+    }
+
+
+def _groups(runs: Sequence[Entry]) -> list[Group]:
+    """The groups in order; each but the first says in what it differs from the one before."""
+    firsts = list({entry.group: entry for entry in reversed(runs)}.values())[::-1]
+    groups = []
+    for before, first in zip([None, *firsts], firsts, strict=False):
+        differs = [] if before is None else _differences(before, first)
+        groups.append(
+            Group(
+                letter(first.group),
+                mark(first.group),
+                machine_line(first.run),
+                sum(entry.group == first.group for entry in runs),
+                tuple(differs),
+                fingerprint_key(first.run),
+            )
+        )
+    return groups
+
+
+def _differences(before: Entry, first: Entry) -> list[str]:
+    facts = differing_facts(before.run.environment, first.run.environment)
+    found = [f"{one.name}: {one.base} before, {one.head} here" for one in facts]
+    if before.run.runtime != first.run.runtime:
+        found.insert(0, f"runtime: {before.run.runtime} before, {first.run.runtime} here")
+    return found
+
+
+def _chart(trend: Trend, metric: str, runs: int) -> Markup:
+    """The chart of one metric, or that there is none."""
+    points = trend.points[metric]
+    if not any(point.estimate.centre > 0 for point in points):
+        return Markup('<p class="missing">{}</p>').format(text.MISSING)
+    return chart(points, runs, f"{trend.strategy}, {_case_label(trend)}, {FOLLOWED[metric]}")
+
+
+def _case_label(trend: Trend) -> str:
+    """The case of a trend in words."""
+    return f"{trend.case.payload_class}, {trend.case.encoding}, {trend.case.load}"
+
+
+def _figures(runs: Sequence[Entry], followed: Sequence[Trend]) -> list[dict[str, object]]:
+    """Every figure of every trend as rows of a table, the newest run first."""
+    found = [
+        (trend, entry, entry.summary.rows.get((trend.strategy, trend.case)))
+        for trend in followed
+        for entry in reversed(runs)
+    ]
+    return [
+        {
+            "strategy": trend.strategy,
+            "case": _case_label(trend),
+            "run": entry.name,
+            "letter": letter(entry.group),
+            "cells": [
+                (figure_html(shown), sort_value(shown))
+                for shown in (text.estimate(row.estimates[metric]) for metric in FOLLOWED)
+            ],
+        }
+        for trend, entry, row in found
+        if row is not None
+    ]

@@ -1,0 +1,24 @@
+"""What a cell of a table is worth when its column is sorted."""
+
+import re
+
+from bench.report.text import MISSING, spaced
+
+THOUSANDS = spaced(1000)[1]
+FIGURE = re.compile(r"(<|over |±)?(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+# a bound sorts beside its figure, on the side that it is a bound of
+BESIDE = {"<": 1 - 1e-6, "over ": 1 + 1e-6}
+
+
+def sort_value(cell: str) -> float | None:
+    """The figure that a cell begins with, whatever unit or interval follows; None where it has none.
+
+    `1 116 MiB` is 1116, `151 (149-153)` is 151, `<0.001` a little less than 0.001; `n/a` is None.
+    """
+    found = FIGURE.match(cell.strip().replace(THOUSANDS, ""))
+    return None if found is None else float(found[2]) * BESIDE.get(found[1] or "", 1.0)
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says nothing: such cells stand last, however the column is sorted."""
+    return cell.strip() in ("", MISSING)

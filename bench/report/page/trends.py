@@ -1,0 +1,100 @@
+"""Figures of strategies over runs, and which may be joined: those of runs that differ in code alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.model import Run
+from bench.model.fingerprint import comparable_facts
+from bench.report.cases import Case, case_key
+from bench.report.summary import Summary
+from bench.statistics import Estimate
+
+Key = tuple[tuple[str, str], ...]
+# what is followed over runs, with its unit, by the name of its metric
+FOLLOWED = {"throughput": "requests/s", "p99": "p99, ms", "cpu": "CPU-ms a request"}
+LEAST_RUNS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run of a folder of runs: the name of its folder, its summary, and the group that it belongs to.
+
+    `group` counts from 0 in the order in which a fingerprint first appears.
+    """
+
+    name: str
+    run: Run
+    summary: Summary
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A metric's estimate in one run; `place` is the run's among all runs, from 0 for the oldest."""
+
+    place: int
+    entry: Entry
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """A strategy's points in one case, by metric; every one of FOLLOWED has a list, be it empty."""
+
+    strategy: str
+    case: Case
+    points: dict[str, list[Point]]
+
+    @property
+    def runs(self) -> int:
+        """How many runs have any of its figures."""
+        return len({point.place for points in self.points.values() for point in points})
+
+
+def fingerprint_key(run: Run) -> Key:
+    """What runs must share for a line between them to mean anything: runtime, machine, versions, settings.
+
+    The commit, the images and how often and in which order was measured are free: they are what a trend is
+    about, or change no figure. The load and the payloads are among the settings.
+    """
+    return (("runtime", run.runtime), *sorted(comparable_facts(run.environment).items()))
+
+
+def entries(found: Sequence[tuple[str, Run, Summary]]) -> list[Entry]:
+    """The runs, the oldest first, each with its group."""
+    groups: dict[Key, int] = {}
+    ordered = sorted(found, key=lambda one: (one[1].created, one[0]))
+    return [
+        Entry(name, run, summary, groups.setdefault(fingerprint_key(run), len(groups)))
+        for name, run, summary in ordered
+    ]
+
+
+def trends(runs: Sequence[Entry]) -> list[Trend]:
+    """Every strategy's trend in every case, in the order of strategies as runs name them and of cases."""
+    strategies = dict.fromkeys(name for entry in runs for name in entry.summary.strategies)
+    cases = sorted({case for entry in runs for case in entry.summary.cases}, key=case_key)
+    found = [
+        Trend(name, case, {metric: _points(runs, name, case, metric) for metric in FOLLOWED})
+        for name in strategies
+        for case in cases
+    ]
+    return [trend for trend in found if trend.runs]
+
+
+def _points(runs: Sequence[Entry], name: str, case: Case, metric: str) -> list[Point]:
+    points = []
+    for place, entry in enumerate(runs):
+        row = entry.summary.rows.get((name, case))
+        estimate = row.estimates[metric] if row else None
+        if estimate is not None:
+            points.append(Point(place, entry, estimate))
+    return points
+
+
+def joined(points: Sequence[Point]) -> list[list[Point]]:
+    """The points of each group, in order: what a line may join, and single points."""
+    groups: dict[int, list[Point]] = {}
+    for point in points:
+        groups.setdefault(point.entry.group, []).append(point)
+    return list(groups.values())

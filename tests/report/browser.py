@@ -1,0 +1,74 @@
+"""A real browser for the pages: Debian's Chromium, driven by Playwright."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser; skips where there is none, unless REQUIRE_ENGINE=1 says that there must be."""
+    path = shutil.which("chromium")
+    if path is None and os.environ.get("REQUIRE_ENGINE") == "1":
+        pytest.fail("no chromium: install Debian's package chromium")
+    if path is None:
+        pytest.skip("no chromium: install Debian's package chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Opened:
+    """A page that was opened from a file, what its console said, and what it asked for beside itself."""
+
+    page: Page
+    console: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+def open_file(browser: Browser, path: Path, width: int = 1280, **options: object) -> Opened:
+    """Open a file in a context of its own."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, **options)  # type: ignore[arg-type]
+    opened = Opened(context.new_page())
+    opened.page.on("console", lambda message: opened.console.append(message.text))
+    opened.page.on("pageerror", lambda error: opened.console.append(str(error)))
+    opened.page.on("request", lambda request: opened.requests.append(request.url))
+    opened.page.goto(path.as_uri())
+    opened.requests = [url for url in opened.requests if not url.startswith("data:") and url != path.as_uri()]
+    return opened
+
+
+LUMINANCE = """
+(selector) => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const linear = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = (text) => {
+    const [r, g, b] = rgb(text).map(linear);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (node) => {
+    for (let one = node; one; one = one.parentElement) {
+      const colour = getComputedStyle(one).backgroundColor;
+      if (rgb(colour).length === 3) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  return [...document.querySelectorAll(selector)].filter((node) => node.checkVisibility()).map((node) => {
+    const [a, b] = [light(getComputedStyle(node).color), light(behind(node))].sort((x, y) => y - x);
+    return [(a + 0.05) / (b + 0.05), node.tagName + "." + node.className];
+  });
+}
+"""
+
+
+def contrasts(page: Page, selector: str) -> list[tuple[float, str]]:
+    """The contrast ratio (WCAG 2) of every visible element's text with what is behind it, and which it is."""
+    return [(ratio, name) for ratio, name in page.evaluate(LUMINANCE, selector)]

@@ -1,0 +1,173 @@
+"""index.html over a folder of runs: what is joined, what is not, and what cannot be read."""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from bench.errors import UsageError
+from bench.model import Run
+from bench.report.index import write_index
+from bench.report.page.charts import letter
+from bench.report.page.trends import entries, fingerprint_key, joined, trends
+from bench.report.summary import summarise
+from bench.run_file import write_run
+from tests.report.browser import chromium, open_file
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+def _made(run: Run, day: int, **environment: Any) -> Run:
+    """The run as of another day, with facts of its environment changed."""
+    created = f"2026-01-{day:02}T03:04:05+00:00"
+    return dataclasses.replace(run, created=created, environment={**run.environment, **environment})
+
+
+def _write(results: Path, runs: dict[str, Run]) -> Path:
+    for name, run in runs.items():
+        (results / name).mkdir(parents=True)
+        write_run(run, results / name)
+    return results
+
+
+def test_the_commit_the_images_and_how_often_are_free(run: Run) -> None:
+    settings = {"window_s": 10.0, "rounds": 6, "clients": [50]}
+    one = _made(run, 1, commit="a", dirty=False, images={"onnx": "sha256:1"}, settings=settings)
+    other = _made(run, 2, commit="b", dirty=True, images={}, settings={**settings, "rounds": 12})
+    assert fingerprint_key(one) == fingerprint_key(other)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cpu_model": "Another"},
+        {"cores": 4},
+        {"service_cores": "0"},
+        {"memory_bytes": 16 * 1024**3},
+        {"kernel": "6.2"},
+        {"libraries": {"locust": "3"}},
+        {"settings": {"window_s": 9.0}},
+        {"settings": {"window_s": 10.0, "payloads": {"small": ["a.jpg"]}}},
+        {"settings": {"window_s": 10.0, "clients": [64]}},
+        {"governor": "performance"},
+    ],
+)
+def test_any_other_fact_sets_runs_apart(run: Run, changed: dict[str, Any]) -> None:
+    base = _made(run, 1, settings={"window_s": 10.0})
+    assert fingerprint_key(base) != fingerprint_key(_made(base, 2, **changed))
+
+
+def test_the_runtime_sets_runs_apart(run: Run) -> None:
+    assert fingerprint_key(run) != fingerprint_key(dataclasses.replace(run, runtime="process"))
+
+
+def test_only_runs_of_one_group_are_joined_and_in_the_order_of_time(run: Run) -> None:
+    runs = {"c": _made(run, 3), "a": _made(run, 1), "b": _made(run, 2, kernel="6.2"), "d": _made(run, 4)}
+    found = entries([(name, one, summarise(one)) for name, one in runs.items()])
+    assert [(entry.name, entry.group) for entry in found] == [("a", 0), ("b", 1), ("c", 0), ("d", 0)]
+    trend = trends(found)[0]
+    assert trend.runs == 4
+    groups = [[point.place for point in group] for group in joined(trend.points["throughput"])]
+    assert groups == [[0, 2, 3], [1]]
+
+
+def test_a_run_without_the_figure_is_no_point(run: Run) -> None:
+    bare = dataclasses.replace(
+        run, trials=tuple(dataclasses.replace(one, cpu_ms_per_request=None) for one in run.trials)
+    )
+    found = entries([("a", run, summarise(run)), ("b", _made(bare, 9), summarise(bare))])
+    trend = trends(found)[0]
+    assert [len(trend.points[metric]) for metric in ("throughput", "p99", "cpu")] == [2, 2, 1]
+
+
+def test_groups_have_as_many_letters_as_there_are_groups() -> None:
+    names = [letter(group) for group in range(26 * 27)]
+    assert names[:2] + names[25:28] + names[-1:] == ["A", "B", "Z", "AA", "AB", "ZZ"]
+    assert len(set(names)) == len(names)
+
+
+def test_the_page_draws_a_line_for_a_group_and_none_between_groups(
+    browser: Browser, run: Run, tmp_path: Path
+) -> None:
+    runs = {f"r{day}": _made(run, day, commit=f"c{day}") for day in (1, 2, 3)}
+    runs["other"] = _made(run, 4, kernel="6.2", commit="c4")
+    results = _write(tmp_path / "results", runs)
+    (results / "r2" / "report.html").write_text("<!DOCTYPE html>", encoding="utf-8")
+    opened = open_file(browser, write_index(results))
+    page = opened.page
+    assert (opened.console, opened.requests) == ([], [])
+    charts = page.locator("svg.chart")
+    assert charts.count() == 3 * 6
+    assert page.locator("svg.chart .line").count() == 3 * 6
+    for place in (0, charts.count() - 1):
+        assert charts.nth(place).locator(".shape").count() == 4
+        assert charts.nth(place).locator(".line").get_attribute("d").count("L") == 2  # type: ignore[union-attr]
+    label = charts.first.get_attribute("aria-label") or ""
+    assert "2026-01-03 c3 (A)" in label
+    assert "2026-01-04 c4 (B)" in label
+    assert "kernel: 6.1.0 before, 6.2 here" in (page.locator("#groups").text_content() or "")
+    dates = page.locator("#runs tbody th").evaluate_all("(all) => all.map((one) => one.dataset.text)")
+    assert dates == sorted(dates, reverse=True)
+    page.locator("#runs a", has_text="report.html").click()
+    assert page.url == (results / "r2" / "report.html").as_uri()
+
+
+def test_the_runs_sort_and_a_phone_never_scrolls_sideways(browser: Browser, tmp_path: Path) -> None:
+    committed = tmp_path / "results"
+    for path in (ROOT / "results").glob("*/run.json"):
+        (committed / path.parent.name).mkdir(parents=True)
+        shutil.copy(path, committed / path.parent.name)
+    page = open_file(browser, write_index(committed), 360).page
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.locator("#runs th", has_text="valid trials").get_by_role("button").click()
+    cells = page.locator("#runs td[data-value]").evaluate_all("(all) => all.map((one) => +one.dataset.value)")
+    assert len(cells) >= 5
+    assert cells == sorted(cells)
+
+
+def test_what_is_no_run_is_listed_with_the_reason(browser: Browser, run: Run, tmp_path: Path) -> None:
+    results = _write(tmp_path / "results", {"good": run})
+    foreign = {
+        "half": b'{"schema_version": 2, "created',
+        "binary": b"\xff\xfe\x00",
+        "list": b"[]",
+        "old": b'{"schema_version": 99}',
+        "wrong": b'{"schema_version": 2, "trials": 7}',
+        "<script>alert(1)</script>": b"{}",
+    }
+    for name, content in foreign.items():
+        (results / name.replace("/", "-")).mkdir()
+        (results / name.replace("/", "-") / "run.json").write_bytes(content)
+    (results / "empty").mkdir()
+    (results / ".hidden").mkdir()
+    opened = open_file(browser, write_index(results))
+    listed = opened.page.locator("#unreadable li").all_text_contents()
+    assert len(listed) == len(foreign) + 1
+    assert any(line.startswith("empty: no run.json") for line in listed)
+    assert all(len(line.split(": ", 1)[1]) > 10 for line in listed)
+    assert str(tmp_path) not in opened.page.content()
+    assert opened.page.locator("#runs tbody tr").count() == 1
+    assert opened.console == []
+
+
+def test_a_folder_without_a_run_is_a_usage_error_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="bench run") as empty:
+        write_index(tmp_path)
+    (tmp_path / "foreign").mkdir()
+    with pytest.raises(UsageError, match=r"foreign: no run\.json") as foreign:
+        write_index(tmp_path)
+    with pytest.raises(UsageError, match="no folder gone"):
+        write_index(tmp_path / "gone")
+    assert "\n" not in str(empty.value) + str(foreign.value)
+    assert not (tmp_path / "index.html").exists()
