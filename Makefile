@@ -1,8 +1,6 @@
 # make bench: install, build, compare. make test: everything that this machine can check.
 PYTHON ?= python3
 BENCH_ARGS ?=
-# the committed run that README.md's table comes from
-REFERENCE := results/20261120T123610Z-8fc212b
 BIN := .venv/bin
 
 # wheels at hand: WHEELS_DIR, else pip's own find-links where that is one folder
@@ -27,7 +25,8 @@ check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m bench.report.splice README.md $(REFERENCE) --check
+	$(BIN)/python -m bench.docs --check
+	$(BIN)/python tools/settings_table.py --check
 
 up:
 	docker compose up --build --detach --wait torch_serving onnx_serving batched_serving
@@ -40,9 +39,10 @@ lock: .venv/installed
 	$(BIN)/python -m pip install --quiet uv
 	tools/lock.sh
 
-# the tables of README.md from the committed reference run
+# what documents quote of committed runs, of --help and of the settings, written anew
 splice: .venv/installed
-	$(BIN)/python -m bench.report.splice README.md $(REFERENCE)
+	$(BIN)/python -m bench.docs
+	$(BIN)/python tools/settings_table.py
 
 .venv/installed: locks/dev.txt tools/install.sh
 	@echo "installing the packages of locks/dev.txt (a minute or two the first time)"

@@ -3,9 +3,10 @@
 python tools/report_speed.py [--samples 1000000] [--rounds 6] [--folder FOLDER]
 
 It makes a run of three strategies under a closed, two open and one share load (72 trials in six rounds), with
-samples as a driver writes them, then reports it in a process of its own. Seconds are from start to end, with
-the interpreter's imports, and beside them the CPU time, which a busy machine does not stretch as much; the
-peak is the resident memory that the process had at most. With --folder the run is kept there.
+samples as a driver writes them and all else of which there is a picture, then reports it in a process of its
+own. Seconds are from start to end, with the interpreter's imports, and beside them the CPU time of all its
+processes, which a busy machine does not stretch as much; the peak is the resident memory that the process had
+at most. With --folder the run is kept there.
 """
 
 import argparse
@@ -28,6 +29,8 @@ LOADS: tuple[dict[str, Any], ...] = (
     {"kind": "open", "share": 0.7, "arrivals": "poisson"},
 )
 WARMUP_S, WINDOW_S = 5.0, 30.0
+MIB = 1024**2
+STARTING = {"running": 0.1, "port_open": 0.4, "ready": 0.9}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,13 +66,13 @@ def report(folder: Path) -> tuple[float, float, float]:
     if child.returncode:
         raise SystemExit(f"bench report failed with exit code {child.returncode}")
     unit = 1024 if sys.platform != "darwin" else 1  # macOS counts bytes, Linux KiB
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1024**2
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / MIB
 
 
 def make_run(folder: Path, samples: int, rounds: int) -> None:
     """Write a run whose trials share so many samples evenly."""
     sys.path.insert(0, str(ROOT))  # run as a program, a folder's own files come first
-    from bench.model import SCHEMA_VERSION, Run, StrategyResult
+    from bench.model import SCHEMA_VERSION, Run
     from bench.run_file import write_run
 
     (folder / "samples").mkdir(parents=True)
@@ -84,11 +87,51 @@ def make_run(folder: Path, samples: int, rounds: int) -> None:
         planned_trials=len(trials),
         environment={"cpu_model": "synthetic", "cores": 2, "service_cores": "1", "driver_cores": "0"},
         ceilings=(),
-        strategies={name: StrategyResult(name.capitalize(), None, None) for name in CAPACITIES_RPS},
+        strategies={name: _result(name) for name in CAPACITIES_RPS},
         trials=trials,
+        objectives=tuple(_objective(name, capacity) for name, capacity in CAPACITIES_RPS.items()),
         price_per_core_hour=0.04,
     )
     write_run(run, folder)
+
+
+def _result(name: str) -> Any:
+    """An image and starts, so that there is a picture of them too."""
+    from bench.model import Directory, ImageSize, Layer, Startup, StrategyResult
+
+    layers = (
+        Layer("base", 120 * MIB, 45 * MIB, "sha256:base"),
+        Layer("COPY the environment", 600 * MIB, 200 * MIB, f"sha256:{name}"),
+    )
+    packages = tuple(Directory(f"site-packages/{each}", 60 * MIB) for each in ("numpy", "sympy", "PIL"))
+    image = ImageSize(720 * MIB, 245 * MIB, layers, packages, 0, 14 * MIB)
+    totals = tuple(3 + 0.1 * number for number in range(10))
+    ends = {f"{phase}_s": tuple(share * s for s in totals) for phase, share in STARTING.items()}
+    inside = {phase: tuple(0.2 * s for s in totals) for phase in ("imports", "pull", "load", "warm_up")}
+    cold, warm = (Startup(totals, ends, cache, inside) for cache in ("cold", "warm"))
+    return StrategyResult(name.capitalize(), image, cold, (), warm)
+
+
+def _objective(name: str, capacity: float) -> Any:
+    """A search for an objective of five rates in two rounds."""
+    from bench.model import Probe, SloResult
+
+    probes = tuple(
+        Probe(share * capacity, round_, 150 * share, share * capacity, share * capacity, share < 0.7)
+        for share in (0.3, 0.5, 0.6, 0.8, 0.9)
+        for round_ in (1, 2)
+    )
+    return SloResult(name, "small", "json", 0.99, 100.0, capacity, 0.6 * capacity, 0.6 * capacity, probes)
+
+
+def _server(capacity: float, load_rps: float) -> Any:
+    """What a service tells of its stages and its batches."""
+    from bench.model import BatchFigures, ServerFigures, StageFigures
+
+    fill = load_rps / capacity
+    stages = {"parse": 0.2, "decode": 0.7, "transform": 0.7, "queue": 20 * fill, "infer": 500 / capacity}
+    figures = {stage: StageFigures(ms, 700) for stage, ms in stages.items()}
+    return ServerFigures(figures, BatchFigures(1 + 5 * fill, {"8.0": 100}))
 
 
 def _trials(folder: Path, each: int, rounds: int) -> Iterator[Any]:
@@ -120,11 +163,12 @@ def _trials(folder: Path, each: int, rounds: int) -> Iterator[Any]:
                     throughput_rps=rate,
                     latency_ms=LatencyMs(p50, p95, p99),
                     cpu_ms_per_request=1000 / capacity,
-                    peak_memory_bytes=300 * 1024**2,
+                    peak_memory_bytes=300 * MIB,
                     driver_cpu_ms_per_request=0.3,
                     warnings=(),
                     valid=True,
                     samples=file,
+                    server=_server(capacity, rate),
                 )
 
 

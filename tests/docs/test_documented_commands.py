@@ -36,6 +36,8 @@ ELSEWHERE = {
     "python -m bench aa": ("tests/bench/test_searching_run.py", '"aa"'),
     "python -m bench doctor": ("tests/bench/test_doctor.py", '"doctor"'),
     "python -m bench ceiling": ("tests/bench/test_cli.py", '"ceiling"'),
+    "python -m bench gate": ("tests/bench/test_gate_run.py", 'gate("--against"'),
+    "python -m bench gate --baseline": ("tests/bench/test_gate_run.py", 'gate("--baseline"'),
     "python -m modelkit train": ("tests/docs/test_model_commands.py", '"train"'),
     "python -m modelkit evaluate": ("tests/docs/test_model_commands.py", '"evaluate"'),
     "python -m modelkit images": ("tests/docs/test_model_commands.py", '"images"'),
@@ -46,6 +48,8 @@ ELSEWHERE = {
         "tests/contract/test_compare_encodings.py",
         '"tools/compare_encodings.py", *words, "--rounds"',
     ),
+    "sh tools/install.sh": ("Makefile", "sh tools/install.sh"),
+    "tools/gate_verdict.sh": ("tests/docs/test_workflows.py", 'VERDICT = ROOT / "tools" / "gate_verdict.sh"'),
     "export ": ("tests/containers/test_compose.py", "CLOUDSDK_AUTH_ACCESS_TOKEN="),
     ". .venv/bin/activate": ("Makefile", "-m venv .venv"),
 }

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from bench.report import terminal_summary, write_report
-from bench.report.splice import main
 from bench.run_file import read_run
 
 ROOT = Path(__file__).parents[2]
@@ -28,11 +27,3 @@ def test_a_committed_run_is_reported_with_its_tables_and_pictures(folder: Path, 
     lines = terminal_summary(read_run(copy)).splitlines()
     assert max(map(len, lines)) <= 100
     assert len(lines) <= 40
-
-
-def test_the_readme_is_what_its_run_says() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    (reference,) = [
-        line.split(":=")[1].strip() for line in makefile.splitlines() if line.startswith("REFERENCE")
-    ]
-    assert main([str(ROOT / "README.md"), str(ROOT / reference), "--check"]) == 0

@@ -12,9 +12,10 @@ from PIL import Image
 from bench.model import RepeatCheck, ResourceFigures, Run, Trial
 from bench.report import markdown, terminal_summary, write_report
 from bench.report.cases import Case, load_label, load_size
-from bench.report.checks import kind
+from bench.report.doubts import kind
 from bench.report.costs import core_count
 from bench.report.material import gather
+from bench.report.plots import PLOTS
 from bench.report.sentence import sentence
 from bench.report.summary import summarise
 from bench.run_file import read_run
@@ -292,7 +293,9 @@ def test_sections_without_data_are_left_out(run: Run, write_folder: Write, tmp_p
 
 
 def test_every_picture_shows_something(folder: Path) -> None:
-    for name in ("throughput", "latency", "load", "resources", "startup", "image_size"):
+    pictures = {path.stem for path in (folder / "plots").glob("*.png")}
+    assert pictures == {*PLOTS} - {"batching", "stages"}, "no service tells of its stages here"
+    for name in pictures:
         with Image.open(folder / "plots" / f"{name}.png") as picture:
             pixels = np.asarray(picture.convert("L"))
         assert 0.02 < np.mean(pixels < 200) < 0.8, name

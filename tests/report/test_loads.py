@@ -135,12 +135,13 @@ def test_parts_of_the_loop_are_columns_where_they_were_run(
     assert read_run(folder).strategies["onnx"].loops[-1].batch_size == 16
 
 
-def test_the_picture_over_load_shows_something(folder: Path) -> None:
-    with Image.open(folder / "plots" / "load.png") as picture:
+@pytest.mark.parametrize("name", ["load", "batching", "stages"])
+def test_the_pictures_over_load_and_of_the_inside_show_something(name: str, folder: Path) -> None:
+    with Image.open(folder / "plots" / f"{name}.png") as picture:
         pixels = np.asarray(picture.convert("L"))
-    assert pixels.shape[1] >= 1500
+    assert pixels.shape[1] >= 1150, "two panels side by side"
     assert 0.02 < np.mean(pixels < 200) < 0.8
-    assert (folder / "plots" / "load.svg").is_file()
+    assert (folder / "plots" / f"{name}.svg").is_file()
 
 
 def test_bars_are_of_the_largest_closed_load_alone(folder: Path) -> None:
