@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.gate import junit, markdown, texts
+from bench.gate import junit, markdown, page, texts
 from bench.gate.values import Finding, Judgement
 from bench.statistics import Comparison
 
@@ -36,6 +36,7 @@ def as_json(judgement: Judgement) -> str:
 FORMATS: dict[str, Callable[[Judgement], str]] = {
     "gate.json": as_json,
     "gate.md": markdown.render,
+    "gate.html": page.render,
     "gate.junit.xml": junit.render,
 }
 

@@ -26,18 +26,28 @@ MEANING = (
 def render(judgement: Judgement) -> str:
     """The whole comment."""
     lines = [f"## Gate: {TITLES[judgement.verdict].lower()}", "", f"**{escaped(overall(judgement))}**", ""]
+    lines += [escaped(sides(judgement)), ""]
+    lines += findings(judgement)
+    for title, body in folded(judgement):
+        lines += ["", f"<details><summary>{title}</summary>", "", *body, "", "</details>"]
+    return "\n".join(lines) + "\n"
+
+
+def sides(judgement: Judgement) -> str:
+    """What was compared with what, and how."""
     how = (
         "measured side by side, in fresh containers every round"
         if judgement.paired
         else "a fresh run against a stored one, so rounds do not pair"
     )
-    lines += [f"{escaped(judgement.head_name)} against {escaped(judgement.base_name)}, {how}.", ""]
-    lines += table(HEADER, [_cells(finding) for finding in judgement.findings], 2)
+    return f"{judgement.head_name} against {judgement.base_name}, {how}."
+
+
+def findings(judgement: Judgement) -> list[str]:
+    """A table of all rules, and a line for each that is no pass."""
+    lines = table(HEADER, [_cells(finding) for finding in judgement.findings], 2)
     told = [finding for finding in judgement.findings if finding.verdict != "pass"]
-    lines += ["", *(_line(finding) for finding in told)] if told else []
-    for title, body in _folded(judgement):
-        lines += ["", f"<details><summary>{title}</summary>", "", *body, "", "</details>"]
-    return "\n".join(lines) + "\n"
+    return [*lines, "", *(_line(finding) for finding in told)] if told else lines
 
 
 def escaped(value: str) -> str:
@@ -63,7 +73,7 @@ def _line(finding: Finding) -> str:
     return f"- **{TITLES[finding.verdict]}**: {escaped(finding.sentence)}."
 
 
-def _folded(judgement: Judgement) -> list[tuple[str, Sequence[str]]]:
+def folded(judgement: Judgement) -> list[tuple[str, Sequence[str]]]:
     """What is not for the first look; parts without content are left out."""
     passed = [_line(finding) for finding in judgement.findings if finding.verdict == "pass"]
     notes = dict.fromkeys(

@@ -1,6 +1,7 @@
 """index.html over a folder of runs: a row a run, and each strategy's trend over those that may be joined."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -35,6 +36,16 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """A folder in which two commits were measured side by side: when, what the gate said, and its page."""
+
+    name: str
+    created: str
+    said: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Runs that a line may join: name, mark, machine, and what sets them apart from the group before."""
 
@@ -51,17 +62,24 @@ def write_index(results: Path) -> Path:
 
     A folder in it that is no run is listed with the reason. Raises UsageError where there is no run at all.
     """
-    found, unreadable = _read(results)
+    read, unreadable = _read(results)
+    # services that share a core have no figures of their own to follow
+    gates = [_gate(results / name, run) for name, run, _ in read if side_by_side(run)]
+    found = [one for one in read if not side_by_side(one[1])]
     if not found:
         first = f" ({unreadable[0].name}: {unreadable[0].why})" if unreadable else ""
         raise UsageError(f"no run in {results.name or 'this folder'}/{first}: make one with `bench run`")
     path = results / FILE_NAME
-    path.write_text(render(entries(found), unreadable, _links(results, found)), encoding="utf-8")
+    page = render(entries(found), unreadable, _links(results, found), gates)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
 def render(
-    runs: Sequence[Entry], unreadable: Sequence[Unreadable], links: dict[str, list[tuple[str, str]]]
+    runs: Sequence[Entry],
+    unreadable: Sequence[Unreadable],
+    links: dict[str, list[tuple[str, str]]],
+    gates: Sequence[Gate] = (),
 ) -> str:
     """The page; `links` holds, by the name of a run's folder, the name and address of each of its reports."""
     followed = trends(runs)
@@ -87,6 +105,7 @@ def render(
         draw=lambda trend, metric: _chart(trend, metric, len(runs)),
         figures=_figures(runs, followed),
         unreadable=unreadable,
+        gates=gates[::-1],
         plural=text.plural,
     )
 
@@ -110,6 +129,21 @@ def _read(results: Path) -> tuple[list[tuple[str, Run, Summary]], list[Unreadabl
                 Unreadable(folder.name, f"run.json holds values that are none of a run's: {error}")
             )
     return found, unreadable
+
+
+def side_by_side(run: Run) -> bool:
+    """Whether a run is a gate's, whose services shared their cores."""
+    settings = run.environment.get("settings")
+    return isinstance(settings, Mapping) and bool(settings.get("side_by_side"))
+
+
+def _gate(folder: Path, run: Run) -> Gate:
+    try:
+        said = str(json.loads((folder / "gate.json").read_text(encoding="utf-8"))["sentence"])
+    except (OSError, ValueError, KeyError, TypeError):
+        said = "not judged"
+    address = f"{quote(folder.name)}/gate.html" if (folder / "gate.html").is_file() else ""
+    return Gate(folder.name, run.created, said, address)
 
 
 def _links(results: Path, found: Sequence[tuple[str, Run, Summary]]) -> dict[str, list[tuple[str, str]]]:

@@ -1,20 +1,35 @@
-"""What every section and picture is made of: a run, its summary, and the response times from its samples."""
+"""What every section and picture is made of: a run, its summary, and what its samples tell."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench.errors import UsageError
 from bench.model import Run, Trial
 from bench.report.cases import Case, case_of
 from bench.report.summary import Row, Summary, summarise
+from bench.report.timelines import Timeline, timeline
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Latencies = Mapping[tuple[str, Case], tuple[Floats, ...]]
+Timelines = Mapping[tuple[str, Case], tuple[Timeline, ...]]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A trial's right answers: when each ended, in ns since the trial's start, and its response time."""
+
+    done_ns: Ints
+    latency_ms: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +37,14 @@ class Material:
     """A run with its summary.
 
     `latencies` holds sorted response times in ms, an array a valid trial, and `windows_s` how long their
-    windows were together.
+    windows were together. `timelines` holds how each trial of the cases in focus went, invalid ones too.
     """
 
     run: Run
     summary: Summary
     latencies: Latencies
     windows_s: Mapping[tuple[str, Case], float]
+    timelines: Timelines
 
     def trials(self, row: Row) -> list[Trial]:
         """The trials that a row sums up, invalid ones too."""
@@ -37,24 +53,48 @@ class Material:
 
 def gather(run: Run, folder: Path) -> Material:
     """Sum a run up and read its samples, each file once; files that are missing are left out."""
-    groups: dict[tuple[str, Case], list[Floats]] = {}
+    summary = summarise(run)
+    latencies: dict[tuple[str, Case], list[Floats]] = {}
+    timelines: dict[tuple[str, Case], list[Timeline]] = {}
     windows_s: dict[tuple[str, Case], float] = {}
     for trial in run.trials:
-        path = folder / trial.samples if trial.valid and trial.samples else None
-        if path is not None and path.is_file():
-            key = trial.strategy, case_of(trial)
-            groups.setdefault(key, []).append(read_latency_ms(path, trial))
+        key = trial.strategy, case_of(trial)
+        path = folder / trial.samples if trial.samples else None
+        if path is None or not path.is_file() or not (trial.valid or key[1] in summary.focus):
+            continue
+        answers = read_answers(path)
+        if trial.valid:
+            latencies.setdefault(key, []).append(within_window(answers, trial))
             windows_s[key] = windows_s.get(key, 0.0) + trial.window_s
-    return Material(run, summarise(run), {key: tuple(found) for key, found in groups.items()}, windows_s)
+        if key[1] in summary.focus:
+            timelines.setdefault(key, []).append(timeline(trial, answers.done_ns, answers.latency_ms))
+    return Material(run, summary, _frozen(latencies), windows_s, _frozen(timelines))
 
 
-def read_latency_ms(path: Path, trial: Trial) -> Floats:
-    """The response times in ms, due to done, of the requests rightly answered in the window, in order."""
+def read_answers(path: Path) -> Answers:
+    """The right answers in a trial's file of samples, in its order; response times run from due to done.
+
+    Raises UsageError where it cannot be read.
+    """
+    try:
+        samples = pq.read_table(path, columns=["due_ns", "done_ns", "outcome"])
+    except pa.ArrowException as error:
+        raise UsageError(
+            f"{path.name} in the run's samples cannot be read ({str(error).splitlines()[0]}): "
+            "fetch it again, or remove it, and the report goes on without it"
+        ) from None
+    kept = samples.filter(pc.equal(samples["outcome"], "ok"))
+    done_ns = kept["done_ns"].to_numpy()
+    return Answers(done_ns, (done_ns - kept["due_ns"].to_numpy()).astype(np.float64) / 1e6)
+
+
+def within_window(answers: Answers, trial: Trial) -> Floats:
+    """The response times in ms of the answers that ended in the window, in order of their size."""
     start_ns = int(trial.warmup_s * 1e9)
     end_ns = start_ns + int(trial.window_s * 1e9)
-    samples = pq.read_table(path, columns=["due_ns", "done_ns", "outcome"])
-    done = samples["done_ns"]
-    inside = pc.and_(pc.greater_equal(done, start_ns), pc.less(done, end_ns))
-    kept = samples.filter(pc.and_(inside, pc.equal(samples["outcome"], "ok")))
-    latency_ns = kept["done_ns"].to_numpy() - kept["due_ns"].to_numpy()
-    return np.sort(np.asarray(latency_ns, dtype=np.float64)) / 1e6
+    inside = (answers.done_ns >= start_ns) & (answers.done_ns < end_ns)
+    return np.sort(answers.latency_ms[inside])
+
+
+def _frozen(groups: Mapping[tuple[str, Case], list[Item]]) -> dict[tuple[str, Case], tuple[Item, ...]]:
+    return {key: tuple(found) for key, found in groups.items()}

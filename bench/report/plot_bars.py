@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from bench.report import style, text
 from bench.report.material import Material
+from bench.report.plot_words import counted
 from bench.report.summary import Summary
 
 GROUP_WIDTH = 0.8
@@ -84,7 +85,7 @@ def _grouped_bars(axes: Any, summary: Summary, metric: str, scale: float = 1.0) 
                 axes.errorbar(x + 0.28 * width, height, span, color=style.INK, capsize=4, linewidth=1.4)
             tops = [found.high or found.centre, *row.rounds[metric].values()]
             _points(axes, x, width, row.rounds[metric], scale, look.marker)
-            note = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+            note = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center", "fontsize": 9}
             axes.annotate(text.number(height), (x, max(tops) * scale), **note)
     axes.set_xticks(range(len(summary.focus)), [summary.case_label(case) for case in summary.focus])
     axes.set_xlabel("payloads")
@@ -118,8 +119,5 @@ def _panel_width(summary: Summary) -> float:
 
 
 def _facts(summary: Summary, marks: str) -> str:
-    counts = sorted({row.valid_trials for row in summary.rows.values() if row.case in summary.focus})
-    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    if summary.one_round:
-        return "one round: no intervals, a smoke test; points: rounds"
-    return f"{n} rounds; {marks}; points: rounds"
+    n = counted(summary, summary.focus)
+    return f"{n}; points: rounds" if summary.one_round else f"{n}; {marks}; points: rounds"

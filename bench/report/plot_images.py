@@ -1,4 +1,4 @@
-"""Stacked bars: the layers of an image."""
+"""Stacked bars: the layers of an image, and the packages that fill them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,42 +11,107 @@ from bench.report import images, style, text
 from bench.report.material import Material
 
 WIDTH = 8.0
+# what of the width is left for the bars, beside names and figures
+BARS_INCHES = 5.6
+NAME_INCHES = 0.068
+LAYER_CHARACTERS = 26
+MOST_PACKAGES = 6
+ELSE = "all else"
+EXACT = "n = 1 image a strategy, whose sizes are exact: no interval"
+NOTE: Any = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+REST = ("#DDDDDD", "")
+NAME: Any = {
+    "ha": "center",
+    "va": "center",
+    "fontsize": 7.5,
+    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.85},
+}
 
 
 def image_size(material: Material) -> Figure | None:
-    """Compressed beside unpacked, stacked by layer: what all images share, then each image's own layers."""
+    """Compressed beside unpacked by layer, what all images share first; below, unpacked by package."""
     run = material.run
-    known = {name: result.image for name, result in run.strategies.items() if result.image is not None}
+    found = {name: result.image for name, result in run.strategies.items()}
+    known = [image for image in found.values() if image is not None]
     if not known:
         return None
+    by_package = any(image.directories for image in known)
+    heights = [1.2 + 0.85 * len(found), *([1.5 + 0.5 * len(found)] if by_package else [])]
+    figure, axes = style.new_figure(WIDTH, 0.7 + sum(heights), len(heights), heights=heights)
+    # both panels on one scale, so that their bars are of one length
+    widest = 1.22 * max(max(image.unpacked_bytes, _in_packages(image)) for image in known) / text.MIB
+    _by_layer(axes[0], run, found, widest)
+    if by_package:
+        _by_package(axes[1], found, widest)
+    style.footer(figure, run, "; ".join([_layer_count(found), *_overlaps(run), EXACT]))
+    return figure
+
+
+def _by_layer(axes: Any, run: Run, found: Mapping[str, ImageSize | None], widest: float) -> None:
     shared = len(images.shared_layers(run))
     looks = style.looks(list(run.strategies))
-    figure, (axes,) = style.new_figure(WIDTH, 1.9 + 0.95 * len(known))
-    for place, (name, image) in enumerate(known.items()):
+    for place, (name, image) in enumerate(found.items()):
+        if image is None:
+            axes.annotate(text.MISSING, (0, place), **NOTE)
+            continue
         unpacked: list[int | None] = [layer.unpacked_bytes for layer in image.layers]
         compressed = [layer.compressed_bytes for layer in image.layers]
         _layers(axes, place - 0.2, unpacked, image.unpacked_bytes, shared, looks[name], "unpacked")
         _layers(axes, place + 0.2, compressed, image.compressed_bytes, shared, looks[name], "compressed")
-    axes.set_yticks(range(len(known)), list(known))
-    axes.invert_yaxis()
-    axes.set_xlabel("MiB")
-    widest = max(image.unpacked_bytes for image in known.values()) / text.MIB
-    axes.set_xlim(0, 1.02 * widest)
-    axes.grid(visible=False, axis="y")
-    own = [_own_patch(name, looks[name]) for name in known]
+        _layer_names(axes, place - 0.2, image, widest)
+    _finish(axes, found, widest)
+    own = [_own_patch(name, looks[name], shared) for name, image in found.items() if image is not None]
     base = [Patch(facecolor=style.SHARED, edgecolor=style.INK, label="base shared by all")]
-    style.head(axes, "Image size (less is better)", WIDTH - 1, [*(base if shared else []), *own])
-    facts = f"{_layer_count(known)}; each segment is a layer; sizes are exact, not sampled"
-    style.footer(figure, run, "; ".join([facts, *_overlaps(run, list(known))]))
-    return figure
+    title = "Image size by layer (less is better)"
+    style.head(axes, title, WIDTH - 1, [*(base if shared else []), *own])
 
 
-def _own_patch(name: str, look: style.Look) -> Patch:
-    return Patch(facecolor=look.colour, edgecolor=style.INK, hatch=look.hatch, label=f"{name}, the rest")
+def _by_package(axes: Any, found: Mapping[str, ImageSize | None], widest: float) -> None:
+    """The largest packages of all, in one order, and what is left."""
+    most: dict[str, int] = {}
+    for one in (one for image in found.values() if image for one in image.directories):
+        most[one.path] = max(most.get(one.path, 0), one.unpacked_bytes)
+    named = sorted(most, key=lambda path: (-most[path], path))[:MOST_PACKAGES]
+    looks = dict(zip(named, style.PARTS, strict=False))
+    for place, image in enumerate(found.values()):
+        if image is None or not image.directories:
+            axes.annotate(text.MISSING, (0, place), **NOTE)
+            continue
+        sizes = {one.path: one.unpacked_bytes / text.MIB for one in image.directories}
+        parts = [style.Part(_short(path), sizes[path], *looks[path]) for path in named if path in sizes]
+        rest = image.unpacked_bytes / text.MIB - sum(part.length for part in parts)
+        end = style.stack(axes, place, 0.6, [*parts, style.Part(ELSE, max(0.0, rest), *REST)])
+        axes.annotate(text.mebibytes(image.unpacked_bytes), (end, place), **NOTE)
+    _finish(axes, found, widest)
+    drawn = {handle.get_label(): handle for handle in axes.get_legend_handles_labels()[0]}
+    handles = [drawn[name] for name in [*map(_short, named), ELSE] if name in drawn]
+    style.head(axes, "What fills it, unpacked, by package (less is better)", WIDTH - 1, handles)
 
 
-def _overlaps(run: Run, names: list[str]) -> list[str]:
+def _in_packages(image: ImageSize) -> int:
+    return sum(found.unpacked_bytes for found in image.directories)
+
+
+def _finish(axes: Any, found: Mapping[str, ImageSize | None], widest: float) -> None:
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.45, -0.55)
+    axes.set_xlabel("MiB")
+    axes.set_xlim(0, widest)
+    axes.grid(visible=False, axis="y")
+
+
+def _short(path: str) -> str:
+    return path.removeprefix("site-packages/")
+
+
+def _own_patch(name: str, look: style.Look, shared: int) -> Patch:
+    label = f"{name}, the rest" if shared else name
+    return Patch(facecolor=look.colour, edgecolor=style.INK, hatch=look.hatch, label=label)
+
+
+def _overlaps(run: Run) -> list[str]:
     """One clause for each image that shares layers, beyond the base, with images named after it."""
+    names = [name for name, result in run.strategies.items() if result.image is not None]
     clauses = []
     for place, name in enumerate(names):
         found = images.overlap(run, name)
@@ -58,8 +123,9 @@ def _overlaps(run: Run, names: list[str]) -> list[str]:
     return clauses
 
 
-def _layer_count(known: Mapping[str, ImageSize]) -> str:
-    return "layers: " + ", ".join(f"{name} {len(image.layers)}" for name, image in known.items())
+def _layer_count(found: Mapping[str, ImageSize | None]) -> str:
+    counts = [f"{name} {len(image.layers)}" for name, image in found.items() if image is not None]
+    return "layers: " + ", ".join(counts)
 
 
 def _layers(
@@ -70,20 +136,28 @@ def _layers(
     segments: list[tuple[float, bool]] = [(total or 0, False)]
     if len(whole) == len(sizes) and whole:
         segments = [(size, place < shared) for place, size in enumerate(whole)]
-    left = 0.0
-    for size, is_shared in segments:
-        axes.barh(
-            y,
+    parts = [
+        style.Part(
+            "_",
             size / text.MIB,
-            0.36,
-            left=left,
-            color=style.SHARED if is_shared else look.colour,
-            hatch="" if is_shared else look.hatch,
-            edgecolor=style.INK,
-            linewidth=0.6,
+            style.SHARED if is_shared else look.colour,
+            "" if is_shared else look.hatch,
         )
-        left += size / text.MIB
+        for size, is_shared in segments
+    ]
+    end = style.stack(axes, y, 0.36, parts)
     note = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
     axes.annotate(
-        f"{text.mebibytes(total)} {kind}" if total is not None else f"{kind}: n/a", (left, y), **note
+        f"{text.mebibytes(total)} {kind}" if total is not None else f"{kind}: n/a", (end, y), **note
     )
+
+
+def _layer_names(axes: Any, y: float, image: ImageSize, widest: float) -> None:
+    """Write what made a layer on each that is wide enough for it."""
+    left = 0.0
+    for layer in image.layers:
+        length = layer.unpacked_bytes / text.MIB
+        words = layer.created_by[:LAYER_CHARACTERS].strip()
+        if words and NAME_INCHES * len(words) < BARS_INCHES * length / widest:
+            axes.text(left + length / 2, y, words, **NAME)
+        left += length

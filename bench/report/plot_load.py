@@ -1,55 +1,74 @@
-"""Against the load that was offered: throughput, latency, and how the service batched and queued it."""
+"""Against the load that was offered: throughput and goodput, and latency."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from bench.report import style
+from bench.model import SloResult
+from bench.report import style, text
 from bench.report.cases import Case
 from bench.report.material import Material
+from bench.report.plot_words import absent, counted
 from bench.report.summary import Row, Summary
 from bench.statistics import Estimate
 
 # An interval from two rounds is so wide that it hides what it is drawn around.
 LEAST_ROUNDS = 3
-PANEL_INCHES = (5.2, 4.2)
+PANEL_INCHES = (4.6, 3.9)
 Points = list[tuple[float, Estimate]]
 
 
 def load(material: Material) -> Figure | None:
     """A row of panels a class of payloads and kind of load, where there were two or more of that kind."""
     run, summary = material.run, material.summary
-    groups = _groups(summary)
+    groups = groups_of(summary)
     if not groups:
         return None
     width, height = PANEL_INCHES
-    columns = 3 if _tells_inside(summary, groups) else 2
-    figure, axes = style.new_figure(columns * width, height * len(groups), len(groups), columns)
-    for place, cases in enumerate(groups):
-        panels = axes[columns * place : columns * (place + 1)]
-        of = _of(summary, cases)
-        _throughput(panels[0], summary, cases, f"Requests answered, {of}")
-        _latency(panels[1], summary, cases, f"Latency, {of}")
-        if columns == 3:
-            _inside(panels[2], summary, cases, f"Batches and queue, {of}")
-        for panel in panels:
-            _load_axis(panel, cases)
-    means = (
-        "batch size and queue delay: mean, as the services themselves count them; " if columns == 3 else ""
+    figure, axes = style.new_figure(2 * width, height * len(groups), len(groups), 2)
+    objectives = [_objective(material, cases) for cases in groups]
+    for place, (cases, objective) in enumerate(zip(groups, objectives, strict=True)):
+        left, right = axes[2 * place : 2 * place + 2]
+        of = described(summary, cases)
+        what = "Requests answered" if objective is None else "Throughput and goodput"
+        answered = (left, f"{what}, {of}", _throughput(left, material, cases, objective))
+        waited = (right, f"Latency, {of}", _latency(right, summary, cases, objective))
+        style.heads([answered, waited], width - style.BESIDE_INCHES)
+        for panel in (left, right):
+            load_axis(panel, cases)
+    goodput = (
+        "; goodput: right answers within the objective's bound, rounds together" if any(objectives) else ""
     )
     style.footer(
         figure,
         run,
-        f"throughput: geometric mean of the rounds; latency: median; {means}shaded: 95% interval over "
-        "rounds, where there are rounds enough",
+        f"{counted(summary, *groups)}; throughput: geometric mean of rounds; latency: median{goodput}; "
+        "shaded: 95% interval over rounds, where there are three or more"
+        + absent(summary, having(summary, groups, "throughput", "p50", "p99")),
     )
     return figure
 
 
-def _groups(summary: Summary) -> list[list[Case]]:
+def having(summary: Summary, groups: Sequence[Sequence[Case]], *metrics: str) -> set[str]:
+    """The strategies that have any of these figures in these cases."""
+    rows = [row for row in summary.rows.values() if any(row.case in cases for cases in groups)]
+    return {row.strategy for row in rows if any(row.estimates[metric] for metric in metrics)}
+
+
+def _objective(material: Material, cases: Sequence[Case]) -> SloResult | None:
+    """The objective of these payloads; none in a closed loop, which keeps a service full, or of several."""
+    if not cases[0].at_due_times:
+        return None
+    wanted = cases[0].payload_class, cases[0].encoding
+    found = [one for one in material.run.objectives if (one.payload_class, one.encoding) == wanted]
+    return found[0] if len({(one.quantile, one.bound_ms) for one in found}) == 1 else None
+
+
+def groups_of(summary: Summary) -> list[list[Case]]:
     """Cases that differ in nothing but how much load there was, closed or by a schedule of one kind.
 
     A rate that was given and one that is a share of capacity are points of the same curve.
@@ -61,14 +80,7 @@ def _groups(summary: Summary) -> list[list[Case]]:
     return [cases for _, cases in sorted(groups.items(), key=lambda item: item[0][:2]) if len(cases) > 1]
 
 
-def _tells_inside(summary: Summary, groups: Sequence[Sequence[Case]]) -> bool:
-    """Whether any service told of its batches or its queue under these loads."""
-    shown = {case for cases in groups for case in cases}
-    rows = [row for row in summary.rows.values() if row.case in shown]
-    return any(row.estimates["batch"] or row.estimates["queue"] for row in rows)
-
-
-def _of(summary: Summary, cases: Sequence[Case]) -> str:
+def described(summary: Summary, cases: Sequence[Case]) -> str:
     """The payloads of a row of panels, and how their requests came where that differs in the run."""
     payloads = summary.payload_label(cases[0])
     if not any(case.at_due_times for case in summary.cases):
@@ -78,79 +90,89 @@ def _of(summary: Summary, cases: Sequence[Case]) -> str:
     return f"{payloads}, open, evenly" if cases[0].even else f"{payloads}, open"
 
 
-def _throughput(axes: Any, summary: Summary, cases: Sequence[Case], title: str) -> None:
-    _lines(axes, summary, cases, lambda row: row.estimates["throughput"])
+def _throughput(
+    axes: Any, material: Material, cases: Sequence[Case], objective: SloResult | None
+) -> list[Any]:
+    summary = material.summary
+    lines(axes, summary, cases, lambda row: row.estimates["throughput"])
+    handles = list(axes.get_legend_handles_labels()[0])
     if cases[0].at_due_times:
         most = max(size for name in summary.strategies for size, _ in _rows(summary, name, cases))
-        offered = {"color": style.INK, "linestyle": (0, (5, 3)), "linewidth": 1.2, "label": "offered"}
-        axes.plot([0, most], [0, most], **offered)
+        (offered,) = axes.plot([0, most], [0, most], color=style.PALE, linestyle=(0, (5, 3)), label="offered")
+        handles.append(offered)
+    if objective is not None:
+        _goodput(axes, material, cases, objective.bound_ms)
+        handles.append(_mark(f"goodput, within {objective.bound_ms:g} ms", hollow=True))
     axes.set_ylabel("requests/s")
     axes.set_ylim(bottom=0)
-    style.head(axes, title, PANEL_INCHES[0] - 1)
+    return handles
 
 
-def _latency(axes: Any, summary: Summary, cases: Sequence[Case], title: str) -> None:
-    _lines(axes, summary, cases, lambda row: row.estimates["p99"])
-    _lines(axes, summary, cases, lambda row: row.estimates["p50"], filled=False)
+def _goodput(axes: Any, material: Material, cases: Sequence[Case], bound_ms: float) -> None:
+    """Right answers within the bound a second, all valid rounds together."""
+    looks = style.looks(material.summary.strategies)
+    for name in material.summary.strategies:
+        points = []
+        for size, row in _rows(material.summary, name, cases):
+            rounds = material.latencies.get((name, row.case))
+            if rounds:
+                within = sum(int(np.searchsorted(one, bound_ms, side="right")) for one in rounds)
+                points.append((size, within / material.windows_s[name, row.case]))
+        if points:
+            axes.plot(*zip(*points, strict=True), **_pen(looks[name], hollow=True))
+
+
+def _latency(axes: Any, summary: Summary, cases: Sequence[Case], objective: SloResult | None) -> list[Any]:
+    lines(axes, summary, cases, lambda row: row.estimates["p99"])
+    lines(axes, summary, cases, lambda row: row.estimates["p50"], hollow=True)
+    handles = [_mark("p99"), _mark("p50", hollow=True)]
+    if objective is not None:
+        words = text.objective(objective.quantile, objective.bound_ms)
+        handles.append(axes.axhline(objective.bound_ms, **style.LIMIT, label=f"objective: {words}"))
     axes.set_ylabel("ms from due to done (log)")
     axes.set_yscale("log")
     style.plain_log_labels(axes)
-    _head(axes, title, ("p99", "p50"))
+    return handles
 
 
-def _inside(axes: Any, summary: Summary, cases: Sequence[Case], title: str) -> None:
-    """Batch size on the left scale and queue delay on the right one."""
-    right = axes.twinx()
-    right.spines["right"].set_visible(True)
-    right.grid(visible=False)
-    _lines(axes, summary, cases, lambda row: row.estimates["batch"])
-    _lines(right, summary, cases, lambda row: row.estimates["queue"], filled=False)
-    axes.set_ylabel("items a batch, mean")
-    right.set_ylabel("queue delay, ms, mean")
-    for one in (axes, right):
-        one.set_ylim(bottom=0)
-    if not axes.lines and not right.lines:
-        axes.text(0.5, 0.5, "n/a: no service tells of its batches", ha="center", transform=axes.transAxes)
-    _head(axes, title, ("batch size (left)", "queue delay (right)"))
+def _mark(label: str, *, hollow: bool = False) -> Line2D:
+    """What a filled and a hollow mark are, whatever the strategy."""
+    look = style.Look(style.INK, "", "o", "-")
+    return Line2D([], [], **_pen(look, hollow=hollow), label=label)
 
 
-def _head(axes: Any, title: str, kinds: tuple[str, str]) -> None:
-    """Say in the legend what a filled and a hollow mark are; the first panel's names the strategies."""
-    marks: Any = {"color": style.INK, "marker": "o", "markersize": 6, "linewidth": 1.6}
-    solid = Line2D([], [], label=kinds[0], **marks)
-    hollow = Line2D([], [], label=kinds[1], markerfacecolor="white", linestyle=":", **marks)
-    style.head(axes, title, PANEL_INCHES[0] - 1, [solid, hollow])
+def _pen(look: style.Look, *, hollow: bool) -> dict[str, Any]:
+    return {
+        "color": look.colour,
+        "linestyle": ":" if hollow else "-",
+        "linewidth": 1.4 if hollow else 1.8,
+        "marker": look.marker,
+        "markeredgecolor": look.colour if hollow else style.INK,
+        "markerfacecolor": "white" if hollow else look.colour,
+        "markersize": 6,
+    }
 
 
-def _lines(
+def lines(
     axes: Any,
     summary: Summary,
     cases: Sequence[Case],
     figure_of: Callable[[Row], Estimate | None],
     *,
-    filled: bool = True,
-) -> None:
-    """A line a strategy through those loads at which it has the figure."""
+    hollow: bool = False,
+) -> Points:
+    """A line a strategy through those loads at which it has the figure; returns all its points."""
     looks = style.looks(summary.strategies)
+    drawn: Points = []
     for name in summary.strategies:
         rows = _rows(summary, name, cases)
         points: Points = [(size, found) for size, row in rows if (found := figure_of(row)) is not None]
-        if not points:
-            continue
-        look = looks[name]
-        axes.plot(
-            [size for size, _ in points],
-            [found.centre for _, found in points],
-            color=look.colour,
-            linestyle="-" if filled else ":",
-            linewidth=1.8 if filled else 1.4,
-            marker=look.marker,
-            markeredgecolor=style.INK if filled else look.colour,
-            markerfacecolor=look.colour if filled else "white",
-            markersize=6,
-            label=name,
-        )
-        _band(axes, points, look.colour)
+        if points:
+            sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
+            axes.plot(sizes, centres, **_pen(looks[name], hollow=hollow), label=name)
+            _band(axes, points, looks[name].colour)
+        drawn += points
+    return drawn
 
 
 def _rows(summary: Summary, name: str, cases: Sequence[Case]) -> list[tuple[float, Row]]:
@@ -168,7 +190,7 @@ def _band(axes: Any, points: Points, colour: str) -> None:
         axes.fill_between(sizes, lows, highs, color=colour, alpha=0.2, linewidth=0)
 
 
-def _load_axis(axes: Any, cases: Sequence[Case]) -> None:
+def load_axis(axes: Any, cases: Sequence[Case]) -> None:
     """Numbers of clients double, so they stand evenly on a log scale; rates stand where they are."""
     axes.xaxis.set_minor_locator(NullLocator())
     if cases[0].at_due_times:

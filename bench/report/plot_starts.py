@@ -15,88 +15,96 @@ from bench.statistics import median
 
 WIDTH = 8.0
 BAR_INCHES = 0.75
+# where there are many bars they are thinner
+MANY_BARS, THIN_INCHES = 6, 0.5
+BAR = 0.56
+NOTE: Any = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
 LAST_PHASE = text.phase_name("first_correct_answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One strategy's starts with one state of the model cache."""
+    """One strategy's starts with one state of the model cache; None where none is known."""
 
     strategy: str
     label: str
-    found: Startup
+    found: Startup | None
 
 
 def startup(material: Material) -> Figure | None:
     """From the create call to the first correct answer: medians of the phases, each start a point."""
     run = material.run
     bars = _bars(run)
-    if not bars:
+    known = [bar.found for bar in bars if bar.found is not None]
+    if not known:
         return None
-    inside = [bar for bar in bars if any(bar.found.inside.values())]
-    panels = [1.3 + BAR_INCHES * len(group) for group in (bars, inside) if group]
+    inside = any(any(found.inside.values()) for found in known)
+    inches = BAR_INCHES if len(bars) < MANY_BARS else THIN_INCHES
+    panels = [1.3 + inches * len(bars)] * (2 if inside else 1)
     figure, axes = style.new_figure(WIDTH, 0.6 + sum(panels), len(panels), heights=panels)
     _outside_panel(axes[0], run, bars)
     if inside:
-        _inside_panel(axes[1], inside)
-    n = sorted({len(bar.found.first_correct_answer_s) for bar in bars})
+        _inside_panel(axes[1], bars)
+    n = sorted({len(found.first_correct_answer_s) for found in known})
     style.footer(
         figure,
         run,
         f"n = {' or '.join(map(str, n))} fresh starts; stacked: median ends of the phases; "
         "line: median total (95% interval by order statistics, from 6 starts); points: starts"
         + ("; inside: medians as the service times itself" if inside else "")
-        + ("; cold and warm: the model cache" if len({bar.found.model_cache for bar in bars}) > 1 else ""),
+        + ("; cold and warm: the model cache" if len({found.model_cache for found in known}) > 1 else ""),
     )
     return figure
 
 
 def _bars(run: Run) -> list[Bar]:
     """A bar a strategy and state of its model cache, which is named where the run has both."""
-    known = [(name, found) for name, found in every_start(run) if found and found.first_correct_answer_s]
-    several = len({found.model_cache for _, found in known}) > 1
-    return [Bar(name, f"{name}, {found.model_cache}" if several else name, found) for name, found in known]
+    known = [
+        (name, found if found and found.first_correct_answer_s else None) for name, found in every_start(run)
+    ]
+    several = len({found.model_cache for _, found in known if found}) > 1
+    return [
+        Bar(name, f"{name}, {found.model_cache}" if several and found else name, found)
+        for name, found in known
+    ]
 
 
 def _outside_panel(axes: Any, run: Run, bars: Sequence[Bar]) -> None:
-    stacks = [phase_lengths_s(bar.found) for bar in bars]
+    stacks = [phase_lengths_s(bar.found) if bar.found else {} for bar in bars]
     phases = list(dict.fromkeys(phase for stack in stacks for phase in stack))
     marks = style.looks(list(run.strategies))
     for place, (bar, stack) in enumerate(zip(bars, stacks, strict=True)):
-        _stack_of_phases(
-            axes, place, {f"to {phase}": s for phase, s in stack.items()}, _colours(phases, "to ")
-        )
-        _starts(axes, place, bar.found, marks[bar.strategy].marker)
+        style.stack(axes, place, BAR, _parts(stack, phases, "to "))
+        if bar.found is None:
+            axes.annotate(text.MISSING, (0, place), **NOTE)
+        else:
+            _starts(axes, place, bar.found, marks[bar.strategy].marker)
     _finish(axes, bars, "seconds since the create call")
     style.head(axes, "Start to the first correct answer (less is better)", WIDTH - 1)
 
 
 def _inside_panel(axes: Any, bars: Sequence[Bar]) -> None:
     """The phases that the services time themselves, one after the other."""
-    phases = list(dict.fromkeys(phase for bar in bars for phase in bar.found.inside))
+    inside = [bar.found.inside if bar.found else {} for bar in bars]
+    phases = list(dict.fromkeys(phase for found in inside for phase in found))
     names = [text.phase_name(phase) for phase in phases]
-    for place, bar in enumerate(bars):
-        medians = {text.phase_name(phase): middle(values) for phase, values in bar.found.inside.items()}
+    for place, found in enumerate(inside):
+        medians = {text.phase_name(phase): middle(values) for phase, values in found.items()}
         stack = {phase: length for phase, length in medians.items() if length is not None}
-        _stack_of_phases(axes, place, stack, _colours(names))
-        note = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
-        axes.annotate(f"{text.number(sum(stack.values()))} s", (sum(stack.values()), place), **note)
+        end = style.stack(axes, place, BAR, _parts(stack, names))
+        axes.annotate(f"{text.number(end)} s" if stack else text.MISSING, (end, place), **NOTE)
     _finish(axes, bars, "seconds inside the service")
     style.head(axes, "Where the service spends its start (less is better)", WIDTH - 1)
 
 
 def _finish(axes: Any, bars: Sequence[Bar], label: str) -> None:
     axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
-    axes.invert_yaxis()
+    axes.set_ylim(len(bars) - 0.5, -0.5)
     axes.set_xlabel(label)
     axes.margins(x=0.04)
     # the figures stand right of the bars
     axes.set_xlim(0, 1.18 * axes.get_xlim()[1])
     axes.grid(visible=False, axis="y")
-
-
-def _colours(phases: Sequence[str], before: str = "") -> dict[str, tuple[str, str]]:
-    return {f"{before}{phase}": style.PHASES[place % len(style.PHASES)] for place, phase in enumerate(phases)}
 
 
 def phase_lengths_s(found: Startup) -> dict[str, float]:
@@ -113,25 +121,10 @@ def phase_lengths_s(found: Startup) -> dict[str, float]:
     return lengths
 
 
-def _stack_of_phases(
-    axes: Any, place: int, stack: Mapping[str, float], colours: Mapping[str, tuple[str, str]]
-) -> None:
-    left = 0.0
-    known = axes.get_legend_handles_labels()[1]
-    for phase, length in stack.items():
-        colour, hatch = colours[phase]
-        axes.barh(
-            place,
-            length,
-            0.56,
-            left=left,
-            color=colour,
-            hatch=hatch,
-            edgecolor=style.INK,
-            linewidth=0.6,
-            label="" if phase in known else phase,
-        )
-        left += length
+def _parts(stack: Mapping[str, float], phases: Sequence[str], before: str = "") -> list[style.Part]:
+    """The parts of a bar; a phase has the same colour in each bar."""
+    looks = {phase: style.PARTS[place % len(style.PARTS)] for place, phase in enumerate(phases)}
+    return [style.Part(f"{before}{phase}", length, *looks[phase]) for phase, length in stack.items()]
 
 
 def _starts(axes: Any, place: int, found: Startup, marker: str) -> None:
@@ -150,5 +143,4 @@ def _starts(axes: Any, place: int, found: Startup, marker: str) -> None:
     )
     if total is not None:
         axes.plot([total.centre] * 2, [place - 0.34, place + 0.34], color=style.INK, linewidth=2.2)
-        note = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
-        axes.annotate(f"{text.estimate(total)} s", (totals[-1], place), **note)
+        axes.annotate(f"{text.estimate(total)} s", (totals[-1], place), **NOTE)

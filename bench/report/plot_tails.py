@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from bench.report import style, text
 from bench.report.material import Material
+from bench.report.plot_words import absent
 from bench.report.tails import READ_MOST, Curve, curves
 
 TICKS = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
@@ -19,7 +20,7 @@ def latency(material: Material) -> Figure | None:
     cases = [case for case in summary.focus if any((name, case) in found for name in summary.strategies)]
     if not cases:
         return None
-    figure, panels = style.new_figure(max(6.4, 4.9 * len(cases)), 4.4, columns=len(cases))
+    figure, panels = style.new_figure(max(6.4, 4.9 * len(cases)), 4.2, columns=len(cases))
     for axes, case in zip(panels, cases, strict=True):
         here = {name: found[name, case] for name in summary.strategies if (name, case) in found}
         _panel(axes, here, style.looks(summary.strategies))
@@ -31,7 +32,7 @@ def latency(material: Material) -> Figure | None:
         figure,
         run,
         f"n = {span} right answers a line, pooled over valid rounds; shaded: the span of the rounds; "
-        "a line ends where its n supports no 95% interval",
+        "a line ends where its n supports no 95% interval" + absent(summary, {name for name, _ in found}),
     )
     return figure
 

@@ -130,9 +130,7 @@ def _measure(
 
 def _finish(found: Run, folder: Path, *, as_json: bool) -> None:
     """Write the report of what was measured, and print the summary on stdout."""
-    from bench.report.index import write_index
     from bench.verbs.tools import tell_of
 
     if found.trials:
         tell_of(found, folder, as_json=as_json)
-        write_index(folder.parent)

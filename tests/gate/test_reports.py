@@ -9,6 +9,7 @@ import pytest
 
 from bench.gate import Judgement, judge
 from bench.gate.formats import FORMATS, as_json, write_judgement
+from bench.gate.markdown import folded
 from bench.gate.rules import rules_of
 from bench.gate.terminal import render as on_terminal
 from bench.model import BASE
@@ -161,8 +162,23 @@ def test_a_wider_terminal_shows_more_columns(judgement: Judgement) -> None:
 
 def test_every_format_is_written_into_the_folder(good: Judgement, tmp_path: Path) -> None:
     written = write_judgement(good, tmp_path)
-    assert sorted(path.name for path in written) == ["gate.json", "gate.junit.xml", "gate.md"]
+    assert sorted(path.name for path in written) == ["gate.html", "gate.json", "gate.junit.xml", "gate.md"]
     assert all(path.read_text(encoding="utf-8") == FORMATS[path.name](good) for path in written)
+
+
+def test_the_page_holds_the_verdict_and_every_rule_and_lets_no_text_become_a_tag() -> None:
+    slow = beside({"onnx": EQUAL}, {"onnx": times(0.86)})
+    hostile = dataclasses.replace(slow, base_name="<script>alert(1)</script>", head_name='"topic" & more')
+    judgement = judge(throughput_rules("onnx"), hostile, hostile)
+    page = FORMATS["gate.html"](judgement)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert '<p class="state invalid">' in page
+    assert "Regression" in page
+    assert "onnx throughput" in page
+    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+    for title, _ in folded(judgement):
+        assert f">{title}</h2>" in page
 
 
 def test_one_finding_is_told_in_the_sentence_on_top() -> None:

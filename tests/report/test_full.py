@@ -12,8 +12,8 @@ from PIL import Image
 from bench.model import RepeatCheck, ResourceFigures, Run, Trial
 from bench.report import markdown, terminal_summary, write_report
 from bench.report.cases import Case, load_label, load_size
-from bench.report.doubts import kind
 from bench.report.costs import core_count
+from bench.report.doubts import kind
 from bench.report.material import gather
 from bench.report.plots import PLOTS
 from bench.report.sentence import sentence

@@ -171,3 +171,18 @@ def test_a_folder_without_a_run_is_a_usage_error_in_one_line(tmp_path: Path) -> 
         write_index(tmp_path / "gone")
     assert "\n" not in str(empty.value) + str(foreign.value)
     assert not (tmp_path / "index.html").exists()
+
+
+def test_gates_are_listed_with_what_they_said_and_join_no_trend(run: Run, tmp_path: Path) -> None:
+    """Services that share a core have no figures of their own: a gate's folder is in no trend and no row."""
+    beside = _made(run, 2, settings={"side_by_side": True})
+    results = _write(tmp_path, {"a-run": _made(run, 1), "a-gate": beside, "b-gate": beside})
+    (results / "a-gate" / "gate.json").write_text('{"sentence": "Pass: all 4 rules hold"}', encoding="utf-8")
+    (results / "a-gate" / "gate.html").write_text("the page", encoding="utf-8")
+    (results / "b-gate" / "gate.json").write_text("half of", encoding="utf-8")
+    page = write_index(results).read_text(encoding="utf-8")
+    assert '<a href="a-gate/gate.html">a-gate</a>: Pass: all 4 rules hold' in page
+    assert "b-gate: not judged" in page
+    assert "1 run," in page
+    with pytest.raises(UsageError, match="no run in"):
+        write_index(_write(tmp_path / "gates-alone", {"a-gate": beside}))

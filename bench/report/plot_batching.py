@@ -1,0 +1,70 @@
+"""How the services batched and queued what was offered, as they themselves tell it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from bench.report import style
+from bench.report.cases import Case
+from bench.report.material import Material
+from bench.report.plot_load import PANEL_INCHES, described, groups_of, having, lines, load_axis
+from bench.report.plot_words import absent, counted
+from bench.report.summary import Summary
+
+LINEAR = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """One panel of what goes on in a service."""
+
+    metric: str
+    title: str
+    unit: str
+    may_be_log: bool
+
+
+INSIDE = (
+    Inside("batch", "Batch size", "items a batch, mean", may_be_log=False),
+    Inside("queue", "Queue delay", "ms, mean", may_be_log=True),
+)
+
+
+def batching(material: Material) -> Figure | None:
+    """Batch size and queue delay over the loads, of the services that tell of them."""
+    run, summary = material.run, material.summary
+    groups = [cases for cases in groups_of(summary) if having(summary, [cases], "batch", "queue")]
+    if not groups:
+        return None
+    width, height = PANEL_INCHES
+    figure, axes = style.new_figure(2 * width, height * len(groups), len(groups), 2)
+    for place, cases in enumerate(groups):
+        for panel, inside in zip(axes[2 * place : 2 * place + 2], INSIDE, strict=True):
+            _inside(panel, summary, cases, inside)
+    style.footer(
+        figure,
+        run,
+        f"{counted(summary, *groups)}; means of the rounds, as the services themselves count them; queue: an "
+        "item's wait for the model; shaded: 95% t-interval over rounds, where there are three or more"
+        + absent(summary, having(summary, groups, "batch", "queue")),
+    )
+    return figure
+
+
+def _inside(axes: Any, summary: Summary, cases: Sequence[Case], inside: Inside) -> None:
+    points = lines(axes, summary, cases, lambda row: row.estimates[inside.metric])
+    centres = [found.centre for _, found in points]
+    axes.set_ylabel(inside.unit)
+    if not points:
+        axes.text(0.5, 0.5, "n/a: no service tells of it", ha="center", transform=axes.transAxes)
+    if inside.may_be_log and centres and max(centres) > LINEAR * min(centres) > 0:
+        # a service beyond its capacity queues a thousand times as long as one below it
+        axes.set_yscale("log")
+        style.plain_log_labels(axes)
+        axes.set_ylabel(f"{inside.unit} (log)")
+    else:
+        axes.set_ylim(bottom=0)
+    load_axis(axes, cases)
+    style.head(axes, f"{inside.title}, {described(summary, cases)}", PANEL_INCHES[0] - style.BESIDE_INCHES)

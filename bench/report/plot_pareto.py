@@ -1,0 +1,176 @@
+"""Throughput against p99: which strategies are beaten in both, and which are a choice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bench.report import style
+from bench.report.cases import Case
+from bench.report.material import Material
+from bench.report.plot_labels import place_labels
+from bench.report.plot_words import absent, counted
+from bench.report.summary import Row, Summary
+from bench.statistics import Estimate
+
+PANEL_INCHES = (5.4, 4.4)
+LEAST_WIDTH = 6.4
+# An interval from two rounds is so wide that it hides the others.
+LEAST_ROUNDS = 3
+# more than this between the lowest and the highest latency is read on a log scale only
+LINEAR = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One strategy under one load: requests/s, and p99 in ms."""
+
+    strategy: str
+    label: str
+    throughput: Estimate
+    p99: Estimate
+
+
+def pareto(material: Material) -> Figure | None:
+    """A panel a class of payloads that has two points or more, each of them labelled."""
+    run, summary = material.run, material.summary
+    panels = {cases: found for cases in _panels(summary) if len(found := _points(summary, cases)) > 1}
+    if not panels:
+        return None
+    width, height = PANEL_INCHES
+    figure, axes = style.new_figure(max(LEAST_WIDTH, width * len(panels)), height, columns=len(panels))
+    for one, (cases, points) in zip(axes, panels.items(), strict=True):
+        _panel(one, points, style.looks(summary.strategies))
+        many = len(cases) > 1
+        what = f"{summary.payload_label(cases[0])} payloads" if many else summary.payloads_at(cases[0])
+        style.head(one, f"Throughput against p99, {what}", width - 1, _marks())
+    shown = [case for cases in panels for case in cases]
+    style.footer(
+        figure,
+        run,
+        f"{counted(summary, shown)}; throughput: geometric mean, 95% t-interval on the logs (from three); "
+        "p99: median, 95% order-statistic interval (from six). Beaten: another point has more throughput "
+        "and a lower p99, by the centres; where intervals overlap that is no proof"
+        + absent(summary, {point.strategy for points in panels.values() for point in points}),
+    )
+    # labels go where there is room, which is known once everything else has its place
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for one, points in zip(axes, panels.values(), strict=True):
+        best = frontier(points)
+        texts = [point.label if point in best else f"{point.label} (beaten)" for point in points]
+        place_labels(one, [(point.throughput.centre, point.p99.centre) for point in points], texts)
+    return figure
+
+
+def frontier(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats in both, from the least throughput to the most."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda one: (-one.throughput.centre, one.p99.centre)):
+        if not best or point.p99.centre < best[-1].p99.centre:
+            best.append(point)
+    return best[::-1]
+
+
+def _panels(summary: Summary) -> list[tuple[Case, ...]]:
+    """The closed load that stands for the run; without one, all rates of each class of payloads.
+
+    At one rate all that keep up answer alike, so only several rates tell.
+    """
+    if all(case.kind == "closed" for case in summary.focus):
+        return [(case,) for case in summary.focus]
+    kinds = {case.kind for case in summary.focus}
+    groups: dict[str, list[Case]] = {}
+    for case in summary.cases:
+        if case.kind in kinds and case.even == summary.focus[0].even:
+            groups.setdefault(summary.payload_label(case), []).append(case)
+    return [tuple(cases) for cases in groups.values()]
+
+
+def _points(summary: Summary, cases: Sequence[Case]) -> list[Point]:
+    rows = [
+        summary.rows[name, case]
+        for name in summary.strategies
+        for case in cases
+        if (name, case) in summary.rows
+    ]
+    several = len(cases) > 1
+    alone = len({row.strategy for row in rows}) == 1
+    return [
+        Point(row.strategy, _label(row, several=several, alone=alone), throughput, p99)
+        for row in rows
+        if (throughput := row.estimates["throughput"]) and (p99 := row.estimates["p99"])
+    ]
+
+
+def _label(row: Row, *, several: bool, alone: bool) -> str:
+    if not several:
+        return row.strategy
+    load = f"{row.case.size:g}/s" if row.case.same_for_all else f"{100 * row.case.size:g}%"
+    return load if alone else f"{row.strategy} {load}"
+
+
+def _panel(axes: Any, points: Sequence[Point], looks: dict[str, style.Look]) -> None:
+    best = frontier(points)
+    for point in points:
+        look = looks[point.strategy]
+        axes.errorbar(
+            point.throughput.centre,
+            point.p99.centre,
+            xerr=_span(point.throughput),
+            yerr=_span(point.p99),
+            color=look.colour,
+            marker=look.marker,
+            markersize=9,
+            markeredgecolor=style.INK if point in best else look.colour,
+            markerfacecolor=look.colour if point in best else "white",
+            markeredgewidth=1.0 if point in best else 1.6,
+            capsize=3,
+            linewidth=1.3,
+        )
+    latencies = [point.p99.centre for point in points]
+    log = max(latencies) > LINEAR * min(latencies)
+    axes.set_xlabel("requests answered per second (right is better)")
+    axes.set_ylabel(f"p99, ms{', log' if log else ''} (down is better)")
+    axes.set_xlim(0, 1.1 * max(_end(point.throughput) for point in points))
+    if log:
+        axes.set_yscale("log")
+        axes.set_ylim(0.8 * min(latencies), 1.4 * max(_end(point.p99) for point in points))
+        style.plain_log_labels(axes)
+    else:
+        axes.set_ylim(0, 1.1 * max(_end(point.p99) for point in points))
+    _beaten(axes, best)
+
+
+def _beaten(axes: Any, best: Sequence[Point]) -> None:
+    """Shade where a point would be beaten: left of and above the frontier."""
+    top = axes.get_ylim()[1]
+    rates = [0.0, *(point.throughput.centre for point in best), best[-1].throughput.centre]
+    latencies = [best[0].p99.centre, *(point.p99.centre for point in best), top]
+    axes.fill_between(rates, latencies, top, step="pre", color=style.OUTSIDE, linewidth=0, zorder=0)
+    axes.plot(rates, latencies, color=style.PALE, linewidth=1.2, drawstyle="steps-pre", zorder=1)
+    axes.set_ylim(top=top)
+
+
+def _end(found: Estimate) -> float:
+    """The upper end of what is drawn of a figure."""
+    return found.centre + (span[1][0] if (span := _span(found)) else 0.0)
+
+
+def _span(found: Estimate) -> list[list[float]] | None:
+    if found.low is None or found.high is None or found.n < LEAST_ROUNDS:
+        return None
+    return [[found.centre - found.low], [found.high - found.centre]]
+
+
+def _marks() -> list[Any]:
+    """What filled, hollow and the shade mean."""
+    dot: Any = {"color": style.INK, "marker": "o", "markersize": 7, "linestyle": "none"}
+    return [
+        Line2D([], [], label="unbeaten", **dot),
+        Line2D([], [], markerfacecolor="white", label="beaten", **dot),
+        Patch(facecolor=style.OUTSIDE, edgecolor=style.PALE, label="where points are beaten"),
+    ]

@@ -1,0 +1,124 @@
+"""A search for an objective: latency and goodput at each rate tried, and where the objective held."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.model import Probe, SloResult
+from bench.report import style, text
+from bench.report.material import Material
+
+PANEL_INCHES = (4.6, 3.9)
+Key = tuple[str, str, float, float]
+
+
+def objectives(material: Material) -> Figure | None:
+    """A row of two panels an objective and class of payloads; each mark is a trial."""
+    run = material.run
+    groups: dict[Key, list[SloResult]] = {}
+    for one in run.objectives:
+        if one.probes:
+            key = one.payload_class, one.encoding, one.quantile, one.bound_ms
+            groups.setdefault(key, []).append(one)
+    if not groups:
+        return None
+    width, height = PANEL_INCHES
+    figure, axes = style.new_figure(2 * width, height * len(groups), len(groups), 2)
+    looks = style.looks(material.summary.strategies)
+    several = len({key[1] for key in groups}) > 1
+    for place, (key, results) in enumerate(groups.items()):
+        of = f"{key[0]}, {key[1]}" if several else f"{key[0]} payloads"
+        left, right = axes[2 * place : 2 * place + 2]
+        named, states = _latency(left, results, looks), _goodput(right, results, looks)
+        titles = (f"p{100 * key[2]:g} at each rate tried, {of}", f"Goodput, {of}")
+        style.heads([(left, titles[0], named), (right, titles[1], states)], width - style.BESIDE_INCHES)
+        for panel in (left, right):
+            panel.set_xlim(left=0)
+            panel.set_xlabel("offered, requests/s")
+    trials = sum(len(one.probes) for results in groups.values() for one in results)
+    rounds = len({probe.round for one in run.objectives for probe in one.probes})
+    style.footer(
+        figure,
+        run,
+        f"n = {text.plural(trials, 'trial')} in {text.plural(rounds, 'round')}, a mark each, no interval; "
+        "the line is through their means. Goodput: right answers within the bound. Upright line: the highest "
+        "rate at which the objective held",
+    )
+    return figure
+
+
+def _latency(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Look]) -> list[Any]:
+    handles = []
+    for one in results:
+        known = [(probe, probe.quantile_ms) for probe in one.probes if probe.quantile_ms is not None]
+        handles.append(_draw(axes, one, looks[one.strategy], known))
+    bound = results[0].bound_ms
+    words = f"objective: {text.objective(results[0].quantile, bound)}"
+    limit = axes.axhline(bound, **style.LIMIT, label=words)
+    axes.set_yscale("log")
+    style.plain_log_labels(axes)
+    axes.set_ylabel("ms from due to done (log)")
+    return [*handles, limit]
+
+
+def _goodput(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Look]) -> list[Any]:
+    for one in results:
+        _draw(axes, one, looks[one.strategy], [(probe, probe.goodput_rps) for probe in one.probes])
+        if one.rate_per_s is not None:
+            axes.axvline(one.rate_per_s, color=looks[one.strategy].colour, linewidth=1.0, linestyle=":")
+            words = f"{one.strategy} {text.number(one.rate_per_s)}"
+            place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
+            axes.text(one.rate_per_s, 0.02, words, fontsize=8, **place)
+    most = max(probe.rate_per_s for one in results for probe in one.probes)
+    offered = {"color": style.PALE, "linestyle": (0, (5, 3)), "linewidth": 1.2, "label": "offered"}
+    (line,) = axes.plot([0, most], [0, most], **offered)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("goodput, requests/s")
+    return [*_states(results), line]
+
+
+def _draw(axes: Any, one: SloResult, look: style.Look, known: Sequence[tuple[Probe, float]]) -> Line2D:
+    """A mark a trial: filled where the objective held, hollow where not, a cross where nobody knows."""
+    rates = sorted({probe.rate_per_s for probe, _ in known})
+    means = [_mean([value for probe, value in known if probe.rate_per_s == rate]) for rate in rates]
+    axes.plot(rates, means, color=look.colour, linestyle=look.line, linewidth=1.5)
+    for probe, value in known:
+        axes.plot(probe.rate_per_s, value, **_pen(look, probe))
+    pen: Any = {
+        "color": look.colour,
+        "linestyle": look.line,
+        "marker": look.marker,
+        "markeredgecolor": style.INK,
+    }
+    return Line2D([], [], **pen, label=one.strategy)
+
+
+def _pen(look: style.Look, probe: Probe) -> dict[str, Any]:
+    if not probe.known:
+        return {"marker": "x", "color": look.colour, "markersize": 7, "linestyle": "none"}
+    return {
+        "marker": look.marker,
+        "markersize": 7,
+        "linestyle": "none",
+        "markerfacecolor": look.colour if probe.held else "white",
+        "markeredgecolor": style.INK if probe.held else look.colour,
+        "markeredgewidth": 0.9 if probe.held else 1.5,
+    }
+
+
+def _states(results: Sequence[SloResult]) -> list[Line2D]:
+    """What the marks mean, of those that there are."""
+    ink = style.Look(style.INK, "", "o", "-")
+    probes = [probe for one in results for probe in one.probes]
+    states = {
+        "held": next((p for p in probes if p.known and p.held), None),
+        "did not hold": next((p for p in probes if p.known and not p.held), None),
+        "not known": next((p for p in probes if not p.known), None),
+    }
+    return [Line2D([], [], **_pen(ink, probe), label=name) for name, probe in states.items() if probe]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

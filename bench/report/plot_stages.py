@@ -1,0 +1,102 @@
+"""Where the time goes inside a service: its own stages, stacked, and the work among them for each item."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from bench.report import style, text
+from bench.report.insides import ORDER
+from bench.report.material import Material
+from bench.report.plot_words import counted
+from bench.report.summary import Row, Summary
+
+BAR_INCHES, THIN_INCHES = 0.55, 0.38
+MANY_BARS = 8
+BAR = 0.62
+PANEL_INCHES = 4.8
+WAITING = ("wait", "queue")
+COMPUTED = "infer"
+# waiting is grey, so that what is coloured is work
+LOOKS = {
+    "wait": ("#E4E4E4", ""),
+    "queue": ("#BDBDBD", "//"),
+    "parse": ("#56B4E9", ".."),
+    "decode": ("#0072B2", "--"),
+    "transform": ("#009E73", "\\\\"),
+    "infer": ("#E69F00", ""),
+    "encode": ("#CC79A7", "xx"),
+}
+OTHER = ("#F0E442", "++")
+
+
+def stages(material: Material) -> Figure | None:
+    """Two panels at the load that stands for the run: all stages, and what of them is work."""
+    run, summary = material.run, material.summary
+    rows = [
+        summary.rows[name, case]
+        for case in summary.focus
+        for name in summary.strategies
+        if (name, case) in summary.rows
+    ]
+    if not any(row.stages for row in rows):
+        return None
+    inches = BAR_INCHES if len(rows) < MANY_BARS else THIN_INCHES
+    figure, (whole, work) = style.new_figure(2 * PANEL_INCHES, 2.1 + inches * len(rows), columns=2)
+    labels = [_label(summary, row) for row in rows]
+    seen = dict.fromkeys(stage for row in rows for stage in row.stages)
+    order = [stage for stage in ORDER if stage in seen] + [stage for stage in seen if stage not in ORDER]
+    _bars(whole, [_centres(row) for row in rows], order, labels)
+    whole.set_xlabel("ms, mean")
+    _bars(work, [_work(row) for row in rows], [stage for stage in order if stage not in WAITING], [])
+    work.set_xlabel("ms an item, mean")
+    known = {handle.get_label(): handle for handle in whole.get_legend_handles_labels()[0]}
+    handles = [known[stage] for stage in order if stage in known]
+    titles = ("Waiting and work in the service", "Work alone, an item (less is better)")
+    style.heads([(whole, titles[0], handles), (work, titles[1], [])], PANEL_INCHES - 0.6)
+    at = "" if not summary.several_loads else f" at {summary.focus[0].load}"
+    style.footer(
+        figure,
+        run,
+        f"{counted(summary, summary.focus)}{at}; means of the rounds, as the services time themselves, "
+        "no intervals. wait: for a thread; queue: for the model; left, infer is a whole batch's time, which "
+        "each of its items waits for; right, shared by the items of the batch. The left bars need not add up "
+        "to the response time",
+    )
+    return figure
+
+
+def _label(summary: Summary, row: Row) -> str:
+    return f"{row.strategy}, {summary.payload_label(row.case)}" if len(summary.focus) > 1 else row.strategy
+
+
+def _centres(row: Row) -> dict[str, float]:
+    return {stage: found.centre for stage, found in row.stages.items()}
+
+
+def _work(row: Row) -> dict[str, float]:
+    """The stages that are no waiting, an item: a batch's time is that of all its items."""
+    batch = row.estimates["batch"]
+    items = batch.centre if batch is not None and batch.centre > 0 else 1.0
+    return {
+        stage: ms / items if stage == COMPUTED else ms
+        for stage, ms in _centres(row).items()
+        if stage not in WAITING
+    }
+
+
+def _bars(
+    axes: Any, stacks: Sequence[Mapping[str, float]], order: Sequence[str], labels: Sequence[str]
+) -> None:
+    note = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+    for place, found in enumerate(stacks):
+        parts = [
+            style.Part(stage, found[stage], *LOOKS.get(stage, OTHER)) for stage in order if stage in found
+        ]
+        end = style.stack(axes, place, BAR, parts)
+        axes.annotate(f"{text.number(end)} ms" if parts else text.MISSING, (end, place), **note)
+    axes.set_yticks(range(len(stacks)), labels or [""] * len(stacks))
+    axes.set_ylim(len(stacks) - 0.5, -0.5)
+    # the figures stand right of the bars
+    axes.set_xlim(0, 1.2 * max(1e-3, *(sum(found.values()) for found in stacks)))
+    axes.grid(visible=False, axis="y")

@@ -1,0 +1,118 @@
+"""How each trial went over its time, so that one that was not steady is seen and not only told of."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bench.report import style
+from bench.report.cases import Case
+from bench.report.material import Material
+from bench.report.plot_words import absent
+from bench.report.timelines import Timeline
+
+WIDTH = 9.0
+ROW_INCHES = 1.35
+# where there are many rows they are lower
+MANY_ROWS, LOW_INCHES = 8, 0.95
+LEFT_INCHES, MIDDLE_INCHES, RIGHT_INCHES = 0.75, 0.75, 0.2
+HEAD_INCHES, GAP_INCHES, AXIS_INCHES = 0.85, 0.32, 0.6
+
+
+def timeline(material: Material) -> Figure | None:
+    """A row a strategy and case in focus: right answers a second beside their response time."""
+    run, summary = material.run, material.summary
+    rows = [
+        (name, case, found)
+        for case in summary.focus
+        for name in summary.strategies
+        if (found := material.timelines.get((name, case)))
+    ]
+    if not rows:
+        return None
+    trials = [one for _, _, found in rows for one in found]
+    figure, axes = style.fixed_figure(
+        WIDTH,
+        len(rows),
+        2,
+        style.Margins(LEFT_INCHES, RIGHT_INCHES, HEAD_INCHES, AXIS_INCHES, MIDDLE_INCHES, GAP_INCHES),
+        ROW_INCHES if len(rows) < MANY_ROWS else LOW_INCHES,
+        run,
+        f"{_count(trials)}, a line each, in bins of {_bins(trials)} s, no interval; response time: median "
+        "of the answers that ended in the bin. Each row has a scale of its own, from 0"
+        + absent(summary, {name for name, _, _ in rows}),
+    )
+    looks = style.looks(summary.strategies)
+    for place, (name, case, found) in enumerate(rows):
+        pair = axes[2 * place : 2 * place + 2]
+        for one in found:
+            _line(pair[0], one, one.answered_per_s, looks[name])
+            _line(pair[1], one, one.median_ms, looks[name])
+        for panel in pair:
+            _frame(panel, trials, last=place == len(rows) - 1)
+            panel.text(0.0, 1.03, _label(material, name, case), transform=panel.transAxes, fontsize=9.5)
+        pair[0].set_ylabel("answers/s")
+        pair[1].set_ylabel("ms")
+    at = f", {summary.focus[0].load}"
+    _head(figure, axes, at, any(not one.valid for one in trials))
+    return figure
+
+
+def _label(material: Material, name: str, case: Case) -> str:
+    several = len(material.summary.focus) > 1
+    return f"{name}, {material.summary.payload_label(case)}" if several else name
+
+
+def _count(trials: Sequence[Timeline]) -> str:
+    invalid = sum(not one.valid for one in trials)
+    rounds = len({one.round for one in trials})
+    said = f"n = {len(trials)} trials in {rounds} round{'s' if rounds != 1 else ''}"
+    return f"{said}, {invalid} of them invalid" if invalid else said
+
+
+def _bins(trials: Sequence[Timeline]) -> str:
+    widths = sorted({round(one.bin_s, 3) for one in trials})
+    return f"{widths[0]:g}" if len(widths) == 1 else f"{widths[0]:g} to {widths[-1]:g}"
+
+
+def _line(axes: Any, one: Timeline, values: Any, look: style.Look) -> None:
+    """A valid trial in its strategy's colour, an invalid one broken, with crosses and in ink."""
+    if one.valid:
+        axes.plot(one.middle_s, values, color=look.colour, linewidth=1.0, alpha=0.8)
+        return
+    axes.plot(
+        one.middle_s, values, color=style.INK, linewidth=1.0, linestyle="--", marker="x", markersize=3.5
+    )
+
+
+def _frame(axes: Any, trials: Sequence[Timeline], *, last: bool) -> None:
+    """Shade what is outside the window; the longest window, where trials differ."""
+    first = min(float(one.middle_s[0]) - one.bin_s / 2 for one in trials)
+    window = max(one.window_s for one in trials)
+    end = max(window, *(float(one.middle_s[-1]) + one.bin_s / 2 for one in trials))
+    axes.axvspan(first, 0, color=style.OUTSIDE, linewidth=0, zorder=0)
+    axes.axvspan(window, end, color=style.OUTSIDE, linewidth=0, zorder=0)
+    axes.set_xlim(first, end)
+    tops = [np.nanmax(line.get_ydata()) for line in axes.lines if np.isfinite(line.get_ydata()).any()]
+    axes.set_ylim(0, 1.08 * max([*tops, 1e-3]))
+    axes.locator_params(axis="y", nbins=4)
+    axes.tick_params(labelsize=8.5)
+    if last:
+        axes.set_xlabel("seconds since the window began")
+
+
+def _head(figure: Figure, axes: Sequence[Any], at: str, invalid: bool) -> None:
+    height = figure.get_figheight()
+    for panel, title in zip(axes[:2], (f"Right answers a second{at}", f"Response time{at}"), strict=True):
+        left = panel.get_position().x0
+        figure.text(left, 1 - 0.12 / height, title, fontsize=11, fontweight="bold", va="top")
+    trial: Any = {"color": style.INK, "linewidth": 1.0}
+    marks: list[Any] = [Line2D([], [], label="one trial", **trial)]
+    if invalid:
+        marks.append(Line2D([], [], label="invalid trial", linestyle="--", marker="x", markersize=4, **trial))
+    marks.append(Patch(color=style.OUTSIDE, label="warm-up and drain, not counted"))
+    where = (axes[0].get_position().x0, 1 - 0.36 / height)
+    figure.legend(handles=marks, loc="upper left", bbox_to_anchor=where, ncols=3, borderaxespad=0)

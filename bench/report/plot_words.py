@@ -1,0 +1,22 @@
+"""What the small print of several plots says alike."""
+
+from collections.abc import Collection, Sequence
+
+from bench.report.cases import Case
+from bench.report.summary import Summary
+from bench.report.text import MISSING
+
+
+def counted(summary: Summary, *groups: Sequence[Case]) -> str:
+    """How many rounds count in these cases: `n = 6 rounds`, `n = 5 to 6 rounds`."""
+    cases = {case for group in groups for case in group}
+    counts = sorted({row.valid_trials for row in summary.rows.values() if row.case in cases}) or [0]
+    if summary.one_round:
+        return "one round: no intervals, a smoke test"
+    return f"n = {counts[0]} rounds" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]} rounds"
+
+
+def absent(summary: Summary, shown: Collection[str]) -> str:
+    """A clause that names the strategies of which there is nothing to draw; empty where there are none."""
+    names = [name for name in summary.strategies if name not in shown]
+    return f"; {MISSING}: {', '.join(names)}" if names else ""

@@ -1,0 +1,66 @@
+"""How a trial went over its time: right answers a second and their response time, in short bins."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.model import Trial
+
+BIN_S = 0.5
+MOST_BINS = 60
+# of the drain, no more than this share of the window is kept
+DRAIN_SHARE = 0.15
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One trial in bins of `bin_s` seconds; the window begins at 0, what is before it is warm-up.
+
+    `middle_s` is where each bin has its middle, `answered_per_s` how many right answers ended in it a second,
+    and `median_ms` their median response time, NaN where there were none.
+    """
+
+    round: int
+    valid: bool
+    window_s: float
+    bin_s: float
+    middle_s: Floats
+    answered_per_s: Floats
+    median_ms: Floats
+
+
+def timeline(trial: Trial, done_ns: Ints, latency_ms: Floats) -> Timeline:
+    """Bin a trial's right answers, given when each ended, since the trial's start, and its response time."""
+    within = int(np.clip(round(trial.window_s / BIN_S), 1, MOST_BINS))
+    width = trial.window_s / within
+    since_s = done_ns.astype(np.float64) / 1e9 - trial.warmup_s
+    before = int(trial.warmup_s / width)
+    drained = max(0.0, float(since_s.max(initial=0.0)) - trial.window_s)
+    after = min(int(np.ceil(drained / width)), int(np.ceil(DRAIN_SHARE * within)))
+    places = np.floor(since_s / width).astype(np.int64) + before
+    bins = before + within + after
+    kept = (places >= 0) & (places < bins)
+    counts = np.bincount(places[kept], minlength=bins)
+    return Timeline(
+        round=trial.round,
+        valid=trial.valid,
+        window_s=trial.window_s,
+        bin_s=width,
+        middle_s=(np.arange(bins, dtype=np.float64) - before + 0.5) * width,
+        answered_per_s=counts / width,
+        median_ms=_medians(places[kept], latency_ms[kept], counts),
+    )
+
+
+def _medians(places: Ints, values: Floats, counts: Ints) -> Floats:
+    """The median of each bin's values by nearest rank, NaN where it has none."""
+    ordered = values[np.lexsort((values, places))]
+    middles = np.cumsum(counts) - counts + (counts - 1) // 2
+    found = np.full(len(counts), np.nan)
+    some = counts > 0
+    found[some] = ordered[middles[some]]
+    return found
