@@ -4,8 +4,8 @@ python tools/calibrate_gate.py [--equal 20] [--slower 10] [--strategy onnx] [--o
 
 In a clone of this repository a commit is gated against itself (`--equal` times), then a commit whose engine
 spins for 15% of a request's CPU time after each batch (`--slower` times), then one whose image is 5 MB larger
-(once, limits alone). Every gate's folder is kept in --out, and a line a gate is printed as it ends; at the end,
-one for what was planted. Gates that are in the folder already are kept, but with --fresh.
+(once, limits alone). Every gate's folder is kept in --out, a line is printed as each ends, and at the end one
+for what was planted. Gates that are in the folder already are kept, but with --fresh.
 """
 
 import argparse
