@@ -20,9 +20,9 @@ class GateRun:
     """How the gate measures: rounds of fresh containers, closed loops of `concurrency` clients, seconds."""
 
     rounds: int = 6
-    window_s: float = 3.0
+    window_s: float = 4.0
     warmup_s: float = 1.5
-    concurrency: int = 50
+    concurrency: int = 25
     payloads: tuple[str, ...] = ("small",)
     encoding: str = "json"
 

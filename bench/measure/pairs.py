@@ -35,11 +35,10 @@ class PairTakes(Takes):
         trials = self._both(step)
         for trial in trials:
             self._add(replace(step, strategy=trial.strategy), trial)
-        made = [t.round for t in self._record.trials if _is_of(t, step)]
-        most = self._plan.rounds + self._plan.rounds // ROUNDS_A_SPARE
-        if max(made) >= most or not any(map(_spoiled_by_host, trials)):
+        spoiled = {t.round for t in self._record.trials if _is_of(t, step) and _spoiled_by_host(t)}
+        if step.round not in spoiled or len(spoiled) > self._plan.rounds // ROUNDS_A_SPARE:
             return ()
-        return (replace(step, round=max(*made, self._plan.rounds) + 1),)
+        return (replace(step, round=self._plan.rounds + len(spoiled)),)
 
     def _both(self, step: Step) -> tuple[Trial, Trial]:
         """The trials of base and head at once; of both the reason where one did not start."""
@@ -97,8 +96,9 @@ def run_pair(sides: Sequence[tuple[TrialSpec, Instance]], folder: Path, progress
 
 
 def _is_of(trial: Trial, step: Step) -> bool:
+    """Whether it is of the step's strategy, on either side, and of its payloads."""
     wanted = (step.strategy, *step.payload_set)
-    return (trial.strategy, trial.payload_class, trial.encoding) == wanted
+    return (trial.strategy.removesuffix(BASE), trial.payload_class, trial.encoding) == wanted
 
 
 def _spoiled_by_host(trial: Trial) -> bool:

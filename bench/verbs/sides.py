@@ -20,6 +20,8 @@ from bench.model import BASE, Strategy
 from bench.verbs.measuring import choose_runtime
 from bench.verbs.settings import Asked
 
+ANY_CHANGE = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Sides:
@@ -54,6 +56,8 @@ def both_sides(args: argparse.Namespace, asked: Asked, cores: Cores, progress: P
             asked.plan,
             strategies=_twins(shared, registry, tree),
             base=_other_side(asked, registry, tree, args.images),
+            # a rate that wanders does so on both sides, and their ratio does not
+            bounds=replace(asked.plan.bounds, steady=ANY_CHANGE),
         )
         only_head = tuple(one.name for one in asked.plan.strategies if one not in shared)
         yield Sides(replace(asked, plan=plan), runtime, tree.commit, only_head)
