@@ -8,7 +8,7 @@ from bench.report.summary import Row, Summary, startup_s, summarise
 from bench.report.text import table
 
 PER_STRATEGY = ("strategy", "what it is", "first correct answer, s", "image, compressed", "image, unpacked")
-PICTURES = ("throughput", "latency")
+PICTURES = ("throughput", "latency", "pareto")
 
 
 def results_block(run: Run, link: str, command: str) -> str:
