@@ -147,9 +147,12 @@ def _add_gate(parser: argparse.ArgumentParser) -> None:
         "--baseline", type=Path, metavar="DIR", help="a stored run: this machine must be its own"
     )
     other.add_argument(
-        "--again", type=Path, metavar="FOLDER", help="judge an earlier gate's folder, measure nothing"
+        "--again",
+        type=Path,
+        metavar="FOLDER",
+        help="judge an earlier gate's folder, measure and write nothing",
     )
-    add("--head", type=Path, metavar="DIR", help="with --baseline: judge this run, measure nothing")
+    add("--head", type=Path, metavar="DIR", help="with --baseline: judge this run, measure and write nothing")
     add("--deterministic", action="store_true", help="only [[limit]] rules, which hang on no machine's speed")
     add("--rules", type=Path, metavar="FILE", help="the rules (gate.toml of the root)")
     add("--strategies", type=names, metavar="A,B", help="only these (default: all that rules name)")

@@ -30,14 +30,14 @@ def ratio(finding: Finding) -> str:
     if finding.kind == "primary":
         found = finding.comparison
         return MISSING if found is None else texts.within(found, finding.edge)
-    if not LIMITS[finding.metric].increases:
+    if finding.kind == "strategy" or not LIMITS[finding.metric].increases:
         return ""
     return f"{finding.head / finding.base:.3f}{text.TIMES}" if finding.base and finding.head else MISSING
 
 
 def detectable(finding: Finding) -> str:
     """The least difference that so many rounds tell apart; nothing for what chance does not move."""
-    if finding.kind == "limit":
+    if finding.kind != "primary":
         return ""
     found = finding.comparison
     effect = found.minimal_detectable_effect if found else None

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from bench import statistics
 from bench.gate.metrics import PRIMARY, PrimaryMetric
 from bench.gate.rules import Primary
+from bench.gate.unfinished import unfinished
 from bench.gate.values import Batch
-from bench.model import Run, Trial
+from bench.model import DRIVER_MAY_LIMIT, Run, Trial
 from bench.report.cases import load_size
 from bench.report.compare import LEAST_ROUNDS
+from bench.report.doubts import kind
 from bench.statistics import Comparison
 from bench.statistics.comparisons import unpaired_comparison
 
@@ -23,7 +25,8 @@ class Evidence:
 
     `edge` is the worst ratio let pass. `p` is of the test against it, two-sided as the interval's; 1 where
     the ratio lies on the good side. `beyond` and `within` say whether the interval lies wholly on the bad or
-    wholly on the good side of it.
+    wholly on the good side of it. `doubt` says that the driver may have limited both, which hides a change;
+    empty where it did not.
     """
 
     base: float | None
@@ -35,6 +38,7 @@ class Evidence:
     within: bool
     improved: bool
     problem: str
+    doubt: str
     notes: tuple[str, ...]
 
     def voided(self, problem: str) -> "Evidence":
@@ -64,7 +68,7 @@ def evidence(rule: Primary, batch: Batch) -> Evidence:
     edge = edge_of(rule)
     compare = _paired if batch.paired else _unpaired
     comparison = compare(base.rounds, head.rounds)
-    problem = _problem(metric, base, head, comparison, batch)
+    problem = _problem(metric, base, head, comparison, batch, unfinished(batch, rule.strategy))
     if problem or comparison is None or comparison.low is None or comparison.high is None:
         comparison = None
     return Evidence(
@@ -77,6 +81,7 @@ def evidence(rule: Primary, batch: Batch) -> Evidence:
         within=_lies(comparison, edge, -bad_side(metric)),
         improved=_lies(comparison, 1.0, -bad_side(metric)),
         problem=problem,
+        doubt=_doubt((base, head)),
         notes=_notes(batch, base, head),
     )
 
@@ -164,12 +169,15 @@ def _centre(rounds: Rounds) -> float | None:
 
 
 def _problem(
-    metric: PrimaryMetric, base: Side, head: Side, comparison: Comparison | None, batch: Batch
+    metric: PrimaryMetric, base: Side, head: Side, comparison: Comparison | None, batch: Batch, cut: str
 ) -> str:
     """Why the rule cannot be judged, empty where it can."""
     for side in (base, head):
         if not side.trials:
             return f"{side.who} has no closed-loop trial of it"
+    if cut:
+        return cut
+    for side in (base, head):
         if not any(trial.valid for trial in side.trials):
             return f"no trial of {side.who} is valid ({_reasons(side.trials[0])})"
         if not side.rounds:
@@ -184,13 +192,14 @@ def _problem(
 
 
 def _notes(batch: Batch, base: Side, head: Side) -> tuple[str, ...]:
-    """What was left out of the comparison."""
+    """What was left out of the comparison, and what was held against trials that are in it."""
     notes = [
         f"{side.who}, round {trial.round}: left out: {_reasons(trial)}"
         for side in (base, head)
         for trial in side.trials
         if not trial.valid
     ]
+    notes += [note for side in (base, head) for note in _warned(side)]
     runs: list[tuple[str, Run]] = [("head", batch.head)]
     if batch.base is not batch.head:
         runs.insert(0, ("base", batch.base))
@@ -199,6 +208,23 @@ def _notes(batch: Batch, base: Side, head: Side) -> tuple[str, ...]:
         if missing > 0:
             notes.append(f"{missing} planned trials of {who}'s run were not made")
     return tuple(notes)
+
+
+def _warned(side: Side) -> list[str]:
+    """Each kind of warning of the side's valid trials, with its first as an example."""
+    valid = [trial for trial in side.trials if trial.valid]
+    found: dict[str, list[str]] = {}
+    for trial in valid:
+        for name, warning in {kind(warning): warning for warning in trial.warnings}.items():
+            found.setdefault(name, []).append(warning)
+    return [f"{side.who}, {len(told)} of {len(valid)} valid trials: {told[0]}" for told in found.values()]
+
+
+def _doubt(sides: Sequence[Side]) -> str:
+    """That the driver may have been the limit, and in how many valid trials; empty where it was not."""
+    valid = [trial for side in sides for trial in side.trials if trial.valid]
+    limited = sum(any(DRIVER_MAY_LIMIT in warning for warning in trial.warnings) for trial in valid)
+    return f"{DRIVER_MAY_LIMIT} in {limited} of {len(valid)} valid trials" if limited else ""
 
 
 def _reasons(trial: Trial) -> str:

@@ -1,9 +1,10 @@
 """From measured batches to a judgement: pure, so that a verdict can be made again from what is on disk."""
 
+from bench.gate import texts
 from bench.gate.limits import judge_limits
 from bench.gate.primary import judge_primaries
 from bench.gate.rules import Rules
-from bench.gate.values import Batch, Judgement
+from bench.gate.values import Batch, Finding, Judgement
 from bench.model.fingerprint import Difference, differing_facts, differing_speed
 from bench.report.machine import machine_line
 
@@ -19,6 +20,7 @@ def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
         findings=(
             *judge_primaries(rules.primaries, first, second, differences),
             *judge_limits(rules, first, second),
+            *map(_new_strategy, first.only_head),
         ),
         base_name=first.base_name,
         head_name=first.head_name,
@@ -27,6 +29,19 @@ def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
         command=first.head.command,
         environment=first.head.environment,
         differences=differences,
+    )
+
+
+def _new_strategy(name: str) -> Finding:
+    """A strategy that only head has is neither passed nor failed."""
+    return Finding(
+        rule=f"strategy.{name}",
+        kind="strategy",
+        strategy=name,
+        metric="",
+        verdict="inconclusive",
+        sentence=texts.new_strategy(name),
+        bound="",
     )
 
 

@@ -14,7 +14,10 @@ SIZES = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes"))
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is known of a limit when its sentence is written; `checked` answers over so many `trials`."""
+    """What is known of a limit when its sentence is written; `checked` answers over so many `trials`.
+
+    `problem` says why it cannot be judged, where that is not what the figures themselves tell.
+    """
 
     rule: Limit
     metric: LimitMetric
@@ -24,6 +27,7 @@ class Told:
     base: float | None
     checked: int
     trials: int
+    problem: str = ""
 
 
 def sentence(told: Told) -> str:
@@ -51,6 +55,8 @@ def excluded_rate(checked: int) -> float:
 
 
 def _missing(told: Told) -> str:
+    if told.problem:
+        return told.problem
     if told.metric.unit == "bytes":
         whose = "head" if told.head is None else "base"
         return f"the size of {whose}'s image was not measured, which takes containers"

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from bench.gate import limit_texts
-from bench.gate.metrics import LIMITS, checked, complete
+from bench.gate.metrics import LIMITS, LimitMetric, checked, complete
 from bench.gate.rules import Limit, Rules
-from bench.gate.values import Batch, Finding, Verdict
+from bench.gate.unfinished import unfinished, unfinished_run
+from bench.gate.values import Batch, Finding, Sides, Verdict
 from bench.model import Run, Trial
+
+# what is counted in the trials, and not a property of the image
+COUNTED = ("wrong_answers", "error_rate")
 
 
 def judge_limits(rules: Rules, first: Batch, second: Batch | None) -> list[Finding]:
@@ -16,10 +20,9 @@ def judge_limits(rules: Rules, first: Batch, second: Batch | None) -> list[Findi
 
 
 def _names(rules: Rules, batch: Batch) -> list[str]:
-    """Every strategy that head or base has or a rule names; one that stands for all where there is none."""
+    """Every strategy that head has or a rule names; one that stands for all where there is none."""
     own = [name for name in _measured(batch.head) if not batch.base_suffix or not _is_base(name, batch)]
-    theirs = [name.removesuffix(batch.base_suffix) for name in _measured(batch.base) if _is_base(name, batch)]
-    return list(dict.fromkeys([*own, *theirs, *rules.strategies])) or ["every strategy"]
+    return list(dict.fromkeys([*own, *rules.strategies])) or ["every strategy"]
 
 
 def _measured(run: Run) -> list[str]:
@@ -37,13 +40,21 @@ def _trials(run: Run, name: str) -> list[Trial]:
 def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> Finding:
     metric, first = LIMITS[rule.metric], batches[0]
     trials = [trial for batch in batches for trial in _trials(batch.head, name)]
-    head = metric.of(first.head, name, trials)
-    base_name = name + first.base_suffix
-    base = metric.of(first.base, base_name, _trials(first.base, base_name))
-    most = _most(rule, base)
-    whole = metric.unit == "bytes" or complete(trials)
+    sides = _sides(rule, metric, first, name, trials)
+    most = _most(rule, sides.base)
+    cut = unfinished(first, name) if rule.kind == "increase" else unfinished_run("head", first.head, name)
+    shared = _shared_fault(rule, sides, most) if first.paired else ""
+    whole = not cut and (metric.unit == "bytes" or complete(trials))
     told = limit_texts.Told(
-        rule, metric, name, _verdict(head, most, whole=whole), head, base, checked(trials), len(trials)
+        rule=rule,
+        metric=metric,
+        strategy=name,
+        verdict=_verdict(sides.head, most, whole=whole, shared=bool(shared)),
+        head=sides.head,
+        base=sides.base,
+        checked=checked(trials),
+        trials=len(trials),
+        problem=_lacks(metric, sides, first, name) if sides.head is None or most is None else shared or cut,
     )
     return Finding(
         rule=f"limit.{name}.{rule.metric}.{rule.kind}",
@@ -54,14 +65,42 @@ def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> Finding:
         sentence=limit_texts.sentence(told),
         bound=limit_texts.bound(rule),
         edge=most,
-        base=base,
-        head=head,
+        base=sides.base,
+        head=sides.head,
     )
 
 
-def _verdict(head: float | None, most: float | None, *, whole: bool) -> Verdict:
-    """What is beyond the bound stays so, whatever is missing beside it."""
-    if head is None or most is None:
+def _sides(rule: Limit, metric: LimitMetric, batch: Batch, name: str, trials: Sequence[Trial]) -> Sides:
+    """The figures of both sides, head's over these trials."""
+    if rule.kind == "increase" and metric.against is not None:
+        return metric.against(batch, name)
+    base_name = name + batch.base_suffix
+    base = metric.of(batch.base, base_name, _trials(batch.base, base_name))
+    return Sides(base, metric.of(batch.head, name, trials))
+
+
+def _lacks(metric: LimitMetric, sides: Sides, batch: Batch, name: str) -> str:
+    """Why a side has no figure, where that is not that nothing was measured; empty else."""
+    who, run, its_name = "head", batch.head, name
+    if sides.head is not None:
+        who, run, its_name = "base", batch.base, name + batch.base_suffix
+    if its_name not in _measured(run):
+        return f"{who} does not have it"
+    result = run.strategies.get(its_name)
+    return metric.unknown.format(who=who) if result and result.image else ""
+
+
+def _shared_fault(rule: Limit, sides: Sides, most: float | None) -> str:
+    """Where base, measured in the same seconds, is beyond a bound of head's too, it is not head's doing."""
+    if rule.kind != "most" or rule.metric not in COUNTED or most is None:
+        return ""
+    both = sides.base is not None and sides.head is not None and min(sides.base, sides.head) > most
+    return "base is beyond the limit too: mend what ails both, and measure again" if both else ""
+
+
+def _verdict(head: float | None, most: float | None, *, whole: bool, shared: bool) -> Verdict:
+    """What is beyond the bound stays so, whatever is missing beside it; but for what base does too."""
+    if head is None or most is None or shared:
         return "invalid"
     if head > most:
         return "regression"

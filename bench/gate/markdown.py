@@ -6,6 +6,7 @@ from bench.gate import cells
 from bench.gate.texts import TITLES, overall
 from bench.gate.values import EXIT_CODES, Finding, Judgement
 from bench.report import text
+from bench.report.exports.plain import one_line, without_links
 from bench.report.text import table
 
 HEADER = ("verdict", "what", "base", "head", "head to base", "let pass", "told apart from")
@@ -51,9 +52,14 @@ def findings(judgement: Judgement) -> list[str]:
 
 
 def escaped(value: str) -> str:
-    """Text from a run or a machine, which may not become a cell's border, a tag or a new line."""
-    flat = " ".join(value.split())
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")
+    """Text from a run or a machine, which may become no cell's border, tag, link, call or new line.
+
+    Brackets get a backslash and no entity, which the tool that posts the comment takes for HTML.
+    """
+    # a backslash of the text's own would undo ours
+    flat = one_line(value).replace("\\", "\\\N{WORD JOINER}")
+    found = without_links(flat).replace("&#91;", "\\[")
+    return found.replace(">", "&gt;").replace("|", "\\|").replace("`", "\\`")
 
 
 def _cells(finding: Finding) -> list[str]:
@@ -88,7 +94,7 @@ def folded(judgement: Judgement) -> list[tuple[str, Sequence[str]]]:
     codes = ", ".join(f"{code} {verdict}" for verdict, code in EXIT_CODES.items())
     found: list[tuple[str, Sequence[str]]] = [
         ("What passed, in words", passed),
-        ("What was left out", list(notes)),
+        ("What was left out, and what is doubtful", list(notes)),
         (
             "Where base and head were measured under other conditions",
             _rows(("what", "base", "head"), differences),
@@ -96,11 +102,16 @@ def folded(judgement: Judgement) -> list[tuple[str, Sequence[str]]]:
         ("Environment", [f"Measured {escaped(judgement.made)}.", "", *_rows(("what", "value"), environment)]),
         (
             "How to reproduce",
-            ["```sh", " ".join(judgement.command.split()), "```", "", f"Exit codes: {codes}."],
+            ["```sh", _command(judgement), "```", "", f"Exit codes: {codes}."],
         ),
         ("What the verdicts mean", MEANING),
     ]
     return [(title, body) for title, body in found if body]
+
+
+def _command(judgement: Judgement) -> str:
+    """The command in one line; without backticks nothing leaves its fence."""
+    return one_line(judgement.command).replace("`", "'")
 
 
 def _rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.gate.own_bytes import own_against, own_alone
+from bench.gate.values import Batch, Sides
 from bench.model import Run, Trial
-from bench.report.images import shared_layers
 from bench.report.summary import METRICS
 
 Better = Literal["bigger", "smaller"]
@@ -27,7 +28,8 @@ class PrimaryMetric:
 class LimitMetric:
     """A figure of one strategy that is bounded as it is: `of(run, its name, its trials)`.
 
-    `increases` says whether it may be bounded against base.
+    `increases` says whether it may be bounded against base; `against(batch, its name)` gives the figures to
+    compare where it takes both sides to know them. `unknown` says why `{who}` may lack it beside an image.
     """
 
     name: str
@@ -35,6 +37,8 @@ class LimitMetric:
     unit: Unit
     increases: bool
     of: Callable[[Run, str, Sequence[Trial]], float | None]
+    unknown: str = ""
+    against: Callable[[Batch, str], Sides] | None = None
 
 
 def image_unpacked_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
@@ -44,18 +48,8 @@ def image_unpacked_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float
 
 
 def image_own_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
-    """The bytes of the image's layers beyond those with which every image of the run begins.
-
-    None where there is no image, or none beside it that would tell its own from the shared.
-    """
-    result = run.strategies.get(name)
-    if (
-        result is None
-        or result.image is None
-        or sum(one.image is not None for one in run.strategies.values()) < 2
-    ):
-        return None
-    return result.image.unpacked_bytes - sum(layer.unpacked_bytes for layer in shared_layers(run))
+    """The bytes of the image beyond its base, None where that is not known."""
+    return own_alone(run, name)
 
 
 def image_compressed_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
@@ -101,8 +95,23 @@ LIMITS: dict[str, LimitMetric] = {
     metric.name: metric
     for metric in (
         LimitMetric("image_unpacked_bytes", "unpacked image", "bytes", True, image_unpacked_bytes),
-        LimitMetric("image_own_bytes", "own part of the image", "bytes", True, image_own_bytes),
-        LimitMetric("image_compressed_bytes", "compressed image", "bytes", True, image_compressed_bytes),
+        LimitMetric(
+            "image_own_bytes",
+            "own part of the image",
+            "bytes",
+            True,
+            image_own_bytes,
+            "no other image of {who} begins with the same layer, which would tell what is its own",
+            own_against,
+        ),
+        LimitMetric(
+            "image_compressed_bytes",
+            "compressed image",
+            "bytes",
+            True,
+            image_compressed_bytes,
+            "what a pull of {who}'s image moves is not known",
+        ),
         LimitMetric("wrong_answers", "wrong answers", "count", False, wrong_answers),
         LimitMetric("error_rate", "failed requests", "share", False, error_rate),
     )

@@ -1,6 +1,10 @@
 """gate.html: the judgement as one page that needs no network, in the look of a run's."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from bench.gate import markdown
 from bench.gate.texts import TITLES, overall
@@ -17,6 +21,20 @@ STATES: dict[Verdict, str] = {
 }
 
 
+ENVIRONMENT = "Environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the page; what is `folded` is shown when its title is opened."""
+
+    anchor: str
+    title: str
+    html: Markup
+    folded_title: str = ""
+    folded: Markup | None = None
+
+
 def render(judgement: Judgement) -> str:
     """The page: the verdict on top, every rule, and what is folded away in the pull request's comment."""
     sections = [("Rules", markdown.findings(judgement)), *markdown.folded(judgement)]
@@ -27,8 +45,18 @@ def render(judgement: Judgement) -> str:
         sentence=overall(judgement),
         sides=markdown.sides(judgement),
         machine=judgement.made,
-        sections=[(_anchor(title), title, to_html(title, body)) for title, body in sections],
+        sections=[_section(title, body) for title, body in sections],
     )
+
+
+def _section(title: str, body: Sequence[str]) -> Section:
+    """A section; of the environment all but the line on top is folded, as in a run's report."""
+    if title != ENVIRONMENT or "" not in body:
+        return Section(_anchor(title), title, to_html(title, body))
+    end = body.index("")
+    facts = [line for line in body[end:] if line.startswith("|")][2:]
+    said = f"All {len(facts)} facts of the environment"
+    return Section(_anchor(title), title, to_html(title, body[:end]), said, to_html(title, body[end:]))
 
 
 def _anchor(title: str) -> str:

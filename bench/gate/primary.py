@@ -33,7 +33,7 @@ def _finding(
     suspect = found.beyond and adjusted <= ALPHA
     again = evidence(rule, second) if suspect and second else None
     verdict = _verdict(found, again, suspect=suspect)
-    rounds = _rounds(found) if verdict == "inconclusive" and not found.beyond else None
+    rounds = _rounds(found) if not (found.problem or found.beyond or found.within) else None
     metric = PRIMARY[rule.metric]
     return Finding(
         rule=f"primary.{rule.strategy}.{rule.metric}",
@@ -60,7 +60,8 @@ def _verdict(found: Evidence, again: Evidence | None, *, suspect: bool) -> Verdi
         return "invalid"
     if suspect and again and again.beyond:
         return "regression"
-    return "pass" if found.within else "inconclusive"
+    # a driver that limits both sides draws their ratio to 1
+    return "pass" if found.within and not found.doubt else "inconclusive"
 
 
 def _rounds(found: Evidence) -> int | None:

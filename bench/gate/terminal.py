@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from bench.gate import cells
 from bench.gate.texts import overall
 from bench.gate.values import Finding, Judgement
+from bench.report.exports.plain import one_line, printable
 
 LEAST_WIDTH, MOST_WIDTH = 60, 200
 LEAST_LABEL = 12
@@ -21,7 +22,8 @@ def render(judgement: Judgement, width: int = 100) -> str:
         blocks.append(_table([HEADER, *(_cells(finding) for finding in judgement.findings)], width))
     told = [_wrapped(finding, width) for finding in judgement.findings if finding.verdict != "pass"]
     blocks.append([line for lines in told for line in lines])
-    return "\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n"
+    # a run's own words may hold what moves a terminal's cursor
+    return printable("\n\n".join("\n".join(lines) for lines in blocks if lines)) + "\n"
 
 
 def _wrapped(finding: Finding, width: int) -> list[str]:
@@ -34,7 +36,7 @@ def _wrapped(finding: Finding, width: int) -> list[str]:
 def _cells(finding: Finding) -> tuple[str, ...]:
     return (
         finding.verdict,
-        cells.label(finding),
+        one_line(cells.label(finding)),
         cells.ratio(finding),
         finding.bound,
         cells.detectable(finding),

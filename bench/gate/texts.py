@@ -48,7 +48,14 @@ def overall(judgement: Judgement) -> str:
 
 def label(finding: Finding) -> str:
     """The metric of a finding as people call it."""
+    if finding.kind == "strategy":
+        return "comparison"
     return (PRIMARY if finding.kind == "primary" else LIMITS)[finding.metric].label
+
+
+def new_strategy(name: str) -> str:
+    """The finding of a strategy that base does not have."""
+    return f"{name} is not in base: nothing was compared"
 
 
 def _count(findings: Sequence[Finding], verdict: Verdict) -> int:
@@ -111,6 +118,8 @@ def _said(told: Told) -> str:
             f"beyond the {let} let pass, but not clearly enough among so many rules "
             "(Holm's correction), so nothing is said"
         )
+    if told.found.within and told.found.doubt:
+        return f"within the {let} let pass, but {told.found.doubt}, which hides a change: so it is no pass"
     if told.found.within:
         gain = ", an improvement" if told.found.improved else ""
         return f"a change for the worse beyond the {let} let pass is excluded{gain}"

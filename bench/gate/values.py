@@ -21,7 +21,8 @@ class Batch:
     Where both ran side by side, `base` and `head` are one run, in which the strategies of base have
     `base_suffix` after their name, and round k of one pairs with round k of the other (`paired`). A stored
     baseline is a run of its own, without a suffix, and its rounds pair with none. `base_name` and `head_name`
-    are what people call the two.
+    are what people call the two. `only_head` names the strategies that base does not have, and of which
+    nothing was measured.
     """
 
     base: Run
@@ -30,6 +31,15 @@ class Batch:
     paired: bool
     base_name: str = "base"
     head_name: str = "head"
+    only_head: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """One figure of base and of head, None where missing."""
+
+    base: float | None
+    head: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +51,12 @@ class Finding:
     figure that is missing. `base` and `head` are the figures of both sides, None where missing. A primary
     metric has a `comparison`, head over base, the p of its test against the edge after Holm's correction, and
     `rounds_to_decide`, where more rounds would. `suspect`: a regression that waits for a second batch;
-    `confirmation` is what that batch says. `notes` say what was left out.
+    `confirmation` is what that batch says. `notes` say what was left out or warned of. A finding of the kind
+    "strategy" is of one that base does not have: it has no metric and no figure.
     """
 
     rule: str
-    kind: Literal["primary", "limit"]
+    kind: Literal["primary", "limit", "strategy"]
     strategy: str
     metric: str
     verdict: Verdict

@@ -72,6 +72,10 @@ class Fleet:
         return self if self.remote else dataclasses.replace(self, listen="127.0.0.1", port=free_port())
 
 
+class LeftAloneError(BenchError):
+    """Others that were to begin together did not come: what stopped them is the fault to tell of."""
+
+
 class Rendezvous:
     """Lets drives of several threads begin at one instant, once the driver of each is ready."""
 
@@ -80,11 +84,11 @@ class Rendezvous:
         self._start_ns = 0
 
     def start_ns(self) -> int:
-        """Wait for the others; the instant for all (monotonic ns). Raises BenchError where one stays away."""
+        """Wait for the others; the instant for all (monotonic ns). LeftAloneError where one stays away."""
         try:
             self._barrier.wait(ASSEMBLE_S)
         except threading.BrokenBarrierError:
-            raise BenchError("the driver of the other side did not start") from None
+            raise LeftAloneError("the driver of the other side did not start") from None
         return self._start_ns
 
     def give_up(self) -> None:
@@ -146,8 +150,6 @@ class Drive:
                 self._start_workers(fleet)
             self.start_ns, self._follower = self._begin()
         except BaseException:
-            if together is not None:
-                together.give_up()
             self.close()
             raise
 

@@ -40,8 +40,11 @@ def base_tree(root: Path, ref: str) -> Iterator[BaseTree]:
         # with the folder's own path of the repository, which need not begin at its top
         place = _git(root, "rev-parse", "--show-prefix").decode().strip()
         archive = _git(root, "archive", "--format=tar", f"{commit}:{place}")
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                tar.extractall(folder, filter="data")
+        except tarfile.TarError as error:
+            raise UsageError(f"{ref} cannot be unpacked ({error}): take that file out of it") from None
         for name in CONFIGURED:
             if (root / name).is_file() and not (folder / name).exists():
                 shutil.copy(root / name, folder / name)
@@ -52,6 +55,7 @@ def base_tree(root: Path, ref: str) -> Iterator[BaseTree]:
 
 def resolve(root: Path, ref: str) -> str:
     """The whole name of a commit; raises UsageError where the repository has no such commit."""
+    _git(root, "rev-parse", "--git-dir")
     try:
         found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     except BenchError:
@@ -61,8 +65,10 @@ def resolve(root: Path, ref: str) -> str:
     return found.decode().strip()
 
 
-def rename_project(registry: Registry, *, wheels: str | None = None) -> Registry:
+def rename_project(registry: Registry, commit: str, *, wheels: str | None = None) -> Registry:
     """Give the tree's compose project a name, images and ports of its own, so that it runs beside this one.
+
+    Its images' tag is the commit, so that those of another one are never taken for its own.
 
     Its compose.yaml is replaced by what compose makes of it. Raises BenchError where compose refuses it.
     """
@@ -82,7 +88,7 @@ def rename_project(registry: Registry, *, wheels: str | None = None) -> Registry
     tree = json.loads(done.stdout)
     ports = iter(free_ports(sum(len(s.get("ports") or ()) for s in tree["services"].values())))
     for name, service in tree["services"].items():
-        _own_names(project, name, service, ports)
+        _own_names(f"{project}/{name}:{commit}", service, ports)
     for name in OVERRIDES:
         (registry.root / name).unlink(missing_ok=True)
     (registry.root / FILE_NAME).write_text(json.dumps({**tree, "name": project}), encoding="utf-8")
@@ -98,10 +104,20 @@ def move_ports(registry: Registry) -> Registry:
     return dataclasses.replace(registry, services=moved)
 
 
-def _own_names(project: str, name: str, service: dict[str, Any], ports: Iterator[int]) -> None:
+def drop_other_images(engine: Any, registry: Registry, commit: str) -> None:
+    """Remove the images of other commits that earlier gates left; those in use stay."""
+    import docker
+
+    for image in engine.images.list(filters={"reference": f"{registry.project}/*"}):
+        for tag in image.tags:
+            if tag.startswith(f"{registry.project}/") and not tag.endswith(f":{commit}"):
+                with contextlib.suppress(docker.errors.APIError):
+                    engine.images.remove(tag)
+
+
+def _own_names(image: str, service: dict[str, Any], ports: Iterator[int]) -> None:
     if "build" in service:
-        # else base's image would take its name from head's
-        service["image"] = f"{project}/{name}"
+        service["image"] = image
     if service.get("ports"):
         service["ports"] = [f"127.0.0.1:{next(ports)}:{one['target']}" for one in service["ports"]]
     service.pop("container_name", None)

@@ -21,6 +21,7 @@ from bench.measure.instance import StartError
 from bench.measure.model_cache import cache_of, empty_cache
 from bench.measure.ports import PortBusyError, require_free
 from bench.measure.progress import Progress
+from bench.measure.project_lock import ProjectLock
 from bench.measure.registry import Registry, Service
 from bench.model import Device, ImageSize, Strategy
 
@@ -46,7 +47,10 @@ def connect_engine() -> Any:
 
 
 class ComposeRuntime:
-    """Runs one strategy at a time in a fresh container of the user's own compose project."""
+    """Runs one strategy at a time in a fresh container of the user's own compose project.
+
+    A project that is `passing` is nobody's: whatever runs of it is taken down at the end.
+    """
 
     kind = "compose"
 
@@ -59,8 +63,10 @@ class ComposeRuntime:
         device: Device = "auto",
         reach: str | None = None,
         layer_cache: Path | None = None,
+        passing: bool = False,
     ) -> None:
         self.root = registry.root
+        self._passing = passing
         self._layer_cache = layer_cache or registry.root / ".cache" / "layers.json"
         self._registry, self._engine, self._progress = registry, engine, progress
         self._info: Mapping[str, Any] = engine.info()
@@ -75,16 +81,19 @@ class ComposeRuntime:
         self._peak_from: str | None = None
         self._address_kind = ""
         self._touched = False
+        self._lock = ProjectLock(registry.project)
 
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
         """Build the images, stop the strategies that run, and bring the support services up."""
+        self._lock.take()
         services = [*(s.name for s in self._registry.support()), *(s.service for s in strategies)]
         if build:
             self._progress.note("building the images")
             if self._cli.build(*services) != 0:
                 raise BenchError("the images could not be built: the lines above say why")
         self._compose_version = self._cli.run("version", "--short", own=True).strip()
-        self._ran = {c.labels[SERVICE_LABEL] for c in self._containers() if c.status == "running"}
+        if not self._passing:
+            self._ran = {c.labels[SERVICE_LABEL] for c in self._containers() if c.status == "running"}
         self._touched = True
         for strategy in self._registry.strategies.values():
             self._clear(strategy.service)
@@ -190,6 +199,7 @@ class ComposeRuntime:
 
         if not self._touched:
             self._cli.close()
+            self._lock.release()
             return
         try:
             for strategy in self._registry.strategies.values():
@@ -206,6 +216,7 @@ class ComposeRuntime:
             self._progress.note(f"could not restore the project ({error}): run `{remedy}`")
         finally:
             self._cli.close()
+            self._lock.release()
 
     def _bring_up(self, service: Service) -> None:
         self._progress.note(f"starting {service.name}")

@@ -14,7 +14,15 @@ from bench.load.window import WindowFigures, summarise, window_ns
 from bench.measure.instance import Usage
 from bench.measure.trial_spec import TrialSpec
 from bench.measure.usage import peak_memory_bytes, resource_figures
-from bench.model import ClosedLoad, DriverFigures, GpuFigures, LatencyMs, ServerFigures, Trial
+from bench.model import (
+    DRIVER_MAY_LIMIT,
+    ClosedLoad,
+    DriverFigures,
+    GpuFigures,
+    LatencyMs,
+    ServerFigures,
+    Trial,
+)
 
 STEAL_WARNS, STEAL_VOIDS = 0.01, 0.05
 CEILING_SHARE = 0.5
@@ -173,7 +181,7 @@ def _ceiling_doubts(spec: TrialSpec, figures: WindowFigures, driver: DriveSummar
     if spec.ceiling and figures.throughput_rps > CEILING_SHARE * spec.ceiling.throughput_rps:
         found.append(
             f"the driver itself reaches {spec.ceiling.throughput_rps:.0f} requests/s at most: "
-            "more than half of that was measured, so the driver may be the limit"
+            f"more than half of that was measured, so {DRIVER_MAY_LIMIT}"
         )
     if driver.busiest_core is not None and driver.busiest_core > BUSY_DRIVER:
         found.append(

@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from bench.load.launch import Rendezvous
+from bench.load.launch import LeftAloneError, Rendezvous
 from bench.measure.instance import Instance, StartError
-from bench.measure.judge import failed_trial
+from bench.measure.judge import BUSY_DRIVER, failed_trial
 from bench.measure.plan import Step
 from bench.measure.progress import Progress, Silent
 from bench.measure.startup import Start
 from bench.measure.takes import Takes
 from bench.measure.trial import Tried, run_trial
 from bench.measure.trial_spec import TrialSpec
-from bench.model import BASE, Strategy, Trial
+from bench.model import BASE, DRIVER_MAY_LIMIT, Load, Strategy, Trial
 
 # a pair that the host spoiled is made again, at most once for so many rounds of the plan
 ROUNDS_A_SPARE = 2
@@ -32,13 +32,34 @@ class PairTakes(Takes):
         """Do one step; a pair that the host spoiled asks for another one, as long as there are spare ones."""
         if step.kind != "pair":
             return super().take(step)
-        trials = self._both(step)
-        for trial in trials:
+        before = self._spoiled(step.strategy)
+        for trial in self._both(step):
             self._add(replace(step, strategy=trial.strategy), trial)
-        spoiled = {t.round for t in self._record.trials if _is_of(t, step) and _spoiled_by_host(t)}
-        if step.round not in spoiled or len(spoiled) > self._plan.rounds // ROUNDS_A_SPARE:
+        spoiled = self._spoiled(step.strategy)
+        if spoiled == before or len(spoiled) > self._plan.rounds // ROUNDS_A_SPARE:
             return ()
-        return (replace(step, round=self._plan.rounds + len(spoiled)),)
+        # a round counts where it has all payloads: so the spare one has them all
+        spare = self._plan.rounds + len(spoiled)
+        return [
+            replace(step, payload_class=chosen, encoding=encoding, round=spare)
+            for chosen, encoding in self._plan.payloads
+        ]
+
+    def _spoiled(self, strategy: str) -> set[int]:
+        """The rounds of a strategy in which the host or the driver spoiled a trial of either side."""
+        return {
+            trial.round
+            for trial in self._record.trials
+            if trial.strategy.removesuffix(BASE) == strategy and _spoiled_by_host(trial)
+        }
+
+    def _spec(self, strategy: Strategy, step: Step, load: Load, round_: int) -> TrialSpec:
+        """A trial's spec, for one of two that share the driver's cores: its ceiling is half of that."""
+        spec = super()._spec(strategy, step, load, round_)
+        ceiling = spec.ceiling
+        if ceiling is None:
+            return spec
+        return replace(spec, ceiling=replace(ceiling, throughput_rps=ceiling.throughput_rps / 2))
 
     def _both(self, step: Step) -> tuple[Trial, Trial]:
         """The trials of base and head at once; of both the reason where one did not start."""
@@ -60,7 +81,10 @@ class PairTakes(Takes):
         starts_s = max(start.reached_s["first_correct_answer"] for start in started.values())
         spent_s = starts_s + max(one.loaded_s for one in tried)
         overhead_s = round(time.monotonic() - begun - spent_s, 3)
-        first, second = (replace(one.trial, overhead_s=overhead_s) for one in tried)
+        busy = _busy_drivers([one.trial for one in tried], len(self._cores.driver))
+        first, second = (
+            replace(one.trial, overhead_s=overhead_s, warnings=(*one.trial.warnings, *busy)) for one in tried
+        )
         return first, second
 
     def _start_both(self, sides: Sequence[Strategy], started: dict[str, Start]) -> None:
@@ -83,22 +107,37 @@ class PairTakes(Takes):
 def run_pair(sides: Sequence[tuple[TrialSpec, Instance]], folder: Path, progress: Progress) -> list[Tried]:
     """Drive all sides from the same instant on, each by a driver of its own.
 
-    Ctrl-C takes effect once their windows have ended.
+    Ctrl-C takes effect once their windows have ended. Raises what stopped one of them, before what that did
+    to the others.
     """
     together = Rendezvous(len(sides))
     shown: list[Progress] = [Silent(), *[progress] * (len(sides) - 1)]
+
+    def drive(spec: TrialSpec, instance: Instance, tell: Progress) -> Tried:
+        try:
+            return run_trial(spec, instance, folder, tell, together)
+        except BaseException:
+            together.give_up()
+            raise
+
     with ThreadPoolExecutor(len(sides)) as aside:
         futures = [
-            aside.submit(run_trial, spec, instance, folder, tell, together)
+            aside.submit(drive, spec, instance, tell)
             for (spec, instance), tell in zip(sides, shown, strict=True)
         ]
-        return [future.result() for future in futures]
+    failed = [error for future in futures if (error := future.exception()) is not None]
+    if failed:
+        raise min(failed, key=lambda error: isinstance(error, LeftAloneError))
+    return [future.result() for future in futures]
 
 
-def _is_of(trial: Trial, step: Step) -> bool:
-    """Whether it is of the step's strategy, on either side, and of its payloads."""
-    wanted = (step.strategy, *step.payload_set)
-    return (trial.strategy.removesuffix(BASE), trial.payload_class, trial.encoding) == wanted
+def _busy_drivers(trials: Sequence[Trial], cores: int) -> list[str]:
+    """A doubt where the drivers of both sides together were near the end of what their cores can do."""
+    busiest = [trial.driver.busiest_core for trial in trials if trial.driver]
+    used = sum(share for share in busiest if share is not None)
+    if used <= BUSY_DRIVER * min(cores, len(trials)):
+        return []
+    return [f"both sides' drivers together used {used:.0%} of a core: {DRIVER_MAY_LIMIT}"]
 
 
 def _spoiled_by_host(trial: Trial) -> bool:

@@ -26,17 +26,27 @@ PayloadSet = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class OtherSide:
-    """What another commit says of the same images: the answers that its strategies must give."""
+    """Another commit: what it was called, and the answers that it must give to the same images.
 
+    `only_head` names the strategies that it does not have.
+    """
+
+    ref: str
+    commit: str
+    only_head: tuple[str, ...]
     images: tuple[PayloadImage, ...]
     payloads: Mapping[PayloadSet, tuple[Payload, ...]]
+
+    def described(self) -> dict[str, Any]:
+        """It as the fingerprint keeps it."""
+        return {"base": self.ref, "commit": self.commit, "only_head": list(self.only_head)}
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
     """The settings of a run; `payloads` holds the bodies of each payload class in each encoding.
 
-    With a `base`, each strategy x has a twin x-base, another commit's, and both are measured side by side.
+    With a `base`, each strategy x has a twin x@base, another commit's, and both are measured side by side.
     `checked` says that parity and sizes are known from an earlier plan of the same strategies.
     """
 
@@ -99,7 +109,7 @@ class SessionPlan:
         arrivals = {load.arrivals for load in self.loads if not isinstance(load, ClosedLoad)}
         return {
             "rounds": self.rounds,
-            **({"side_by_side": True} if self.base else {}),
+            **({"side_by_side": self.base.described()} if self.base else {}),
             **({"clients": clients} if clients else {}),
             **({"rates_per_s": rates} if rates else {}),
             **({"shares_of_capacity": shares} if shares else {}),

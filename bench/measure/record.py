@@ -10,6 +10,7 @@ from bench.measure.loops import LoopBook
 from bench.measure.plan import PayloadSet, SessionPlan
 from bench.measure.startup import StartBook
 from bench.model import (
+    INCOMPLETE,
     SCHEMA_VERSION,
     Capacity,
     Ceiling,
@@ -24,7 +25,6 @@ from bench.model import (
     Trial,
 )
 
-INCOMPLETE = "the run is not complete"
 # what must be as it was for a run to go on
 SAME = (
     *("commit", "cpu_model", "cores", "service_cores", "driver_cores"),

@@ -111,6 +111,11 @@ def load_registry(root: Path, environment: Mapping[str, str] | None = None) -> R
         services[name] = _service(name, role, stanza, labels, values, raw["services"][name])
         if role == "strategy":
             strategy = _strategy(name, labels)
+            if "@" in strategy.name:
+                raise UsageError(
+                    f"{FILE_NAME}: {name}'s label bench.strategy is {strategy.name}: choose a name without "
+                    "@, which stands for another commit's"
+                )
             strategies[strategy.name] = strategy
     if not strategies:
         raise UsageError(f"{FILE_NAME} registers no strategy: label a service with bench.strategy")

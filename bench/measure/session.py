@@ -14,10 +14,10 @@ from bench.measure.pairs import PairTakes
 from bench.measure.payloads import PayloadImage
 from bench.measure.plan import SessionPlan, Step, steps
 from bench.measure.progress import Doing, Progress, before
-from bench.measure.record import INCOMPLETE, Record, take_up
+from bench.measure.record import Record, take_up
 from bench.measure.scrub import make_scrubber
 from bench.measure.takes import Takes
-from bench.model import Run
+from bench.model import INCOMPLETE, Run
 from bench.run_file import write_run
 
 
@@ -100,7 +100,9 @@ class Session:
 
     def _say_what_is_missing(self, error: BaseException) -> None:
         why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else "it failed"
-        planned, made = self._plan.planned_trials, len(self._record.trials)
+        planned = self._plan.planned_trials
+        # spare rounds come on top
+        made = sum(trial.round <= self._plan.rounds for trial in self._record.trials)
         missing = f"{planned - made} of {planned} trials are missing" if planned else "its search did not end"
         go_on = f"go on with `python -m bench run --resume {self._folder.name}`"
         self._record.warnings.append(

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.errors import BenchError
-from bench.measure.instance import Instance, Runtime
+from bench.measure.instance import Instance, Runtime, StartError
 from bench.model import BASE, ImageSize, Strategy
 
 
 class TwoSides:
-    """Runs strategies named `x-base` by base's runtime under their own name `x`, all others by head's."""
+    """Runs strategies named `x@base` by base's runtime under their own name `x`, all others by head's."""
 
     def __init__(self, head: Runtime, base: Runtime) -> None:
         self.kind, self.root = head.kind, head.root
@@ -25,7 +25,10 @@ class TwoSides:
     def start(self, strategy: Strategy, *, warm: bool = False) -> Instance:
         """Start a fresh copy of its side; raises StartError."""
         side, own = self._side(strategy)
-        return side.start(own, warm=warm)
+        try:
+            return side.start(own, warm=warm)
+        except StartError as error:
+            raise StartError(f"base's {error}" if is_base(strategy) else str(error)) from None
 
     def model_bytes(self, strategy: Strategy) -> int | None:
         """What lies in the model cache of its side's warm starts."""

@@ -18,6 +18,7 @@ from bench.model.loads import (
     open_label,
 )
 from bench.model.runs import (
+    INCOMPLETE,
     NOT_KNOWN,
     READABLE_VERSIONS,
     REPEAT_ALLOWED,
@@ -42,6 +43,7 @@ from bench.model.subjects import (
     Strategy,
 )
 from bench.model.trials import (
+    DRIVER_MAY_LIMIT,
     BatchFigures,
     DriverFigures,
     GpuFigures,
@@ -55,6 +57,8 @@ from bench.model.trials import (
 __all__ = [
     "AGAIN",
     "BASE",
+    "DRIVER_MAY_LIMIT",
+    "INCOMPLETE",
     "NOT_KNOWN",
     "OUTCOMES",
     "READABLE_VERSIONS",

@@ -11,6 +11,8 @@ SCHEMA_VERSION = 2
 # what came since has defaults, so that older runs can be read
 READABLE_VERSIONS = (1, 2)
 NOT_KNOWN = "not known"
+# how the warning of a run begins that ended before its plan did
+INCOMPLETE = "the run is not complete"
 # as much faster may repeated payloads be answered as varied ones
 REPEAT_ALLOWED = 1.10
 

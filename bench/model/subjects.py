@@ -17,8 +17,9 @@ OUTCOMES: tuple[Outcome, ...] = (
 
 # what is added to the name of a strategy that is compared with itself
 AGAIN = "-again"
-# what is added to the name of a strategy as another commit has it, which is compared with this one's
-BASE = "-base"
+# what is added to the name of a strategy as another commit has it, which is compared with this one's; no
+# strategy's own name may have its sign
+BASE = "@base"
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# in a warning of a trial whose figures may be those of the driver, not of the service
+DRIVER_MAY_LIMIT = "the driver may be the limit"
+
 
 @dataclass(frozen=True, slots=True)
 class LatencyMs:

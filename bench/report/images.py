@@ -1,8 +1,9 @@
 """What the images have in common: a layer of the same digest is pulled and stored once by a host."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.model import Layer, Run
+from bench.model import ImageSize, Layer, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +16,14 @@ class Overlap:
 
 def shared_layers(run: Run) -> tuple[Layer, ...]:
     """The layers with which every strategy's image begins; empty where fewer than two images are known."""
-    stacks = [result.image.layers for result in run.strategies.values() if result.image is not None]
-    if len(stacks) < 2:
-        return ()
+    images = [result.image for result in run.strategies.values() if result.image is not None]
+    return leading_layers(images) if len(images) > 1 else ()
+
+
+def leading_layers(images: Sequence[ImageSize]) -> tuple[Layer, ...]:
+    """The layers with which all the images begin: all of the image where there is one."""
     shared = []
-    for layers in zip(*stacks, strict=False):
+    for layers in zip(*(image.layers for image in images), strict=False):
         if any(layer.digest != layers[0].digest for layer in layers):
             break
         shared.append(layers[0])

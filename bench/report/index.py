@@ -21,6 +21,7 @@ from bench.report.page.sorting import sort_value
 from bench.report.page.trends import FOLLOWED, LEAST_RUNS, Entry, Trend, entries, fingerprint_key, trends
 from bench.report.sentence import sentence
 from bench.report.summary import Summary, summarise
+from bench.run_file import FILE_NAME as RUN_FILE
 from bench.run_file import read_run
 
 FILE_NAME = "index.html"
@@ -58,15 +59,16 @@ class Group:
 
 
 def write_index(results: Path) -> Path:
-    """Write index.html over the runs in a folder and return its path.
+    """Write index.html over the runs and gates in a folder and return its path.
 
-    A folder in it that is no run is listed with the reason. Raises UsageError where there is no run at all.
+    A folder in it that is neither is listed with the reason. Raises UsageError where there is none, and
+    where the folder itself is a run.
     """
     read, unreadable = _read(results)
     # services that share a core have no figures of their own to follow
     gates = [_gate(results / name, run) for name, run, _ in read if side_by_side(run)]
     found = [one for one in read if not side_by_side(one[1])]
-    if not found:
+    if not found and not gates:
         first = f" ({unreadable[0].name}: {unreadable[0].why})" if unreadable else ""
         raise UsageError(f"no run in {results.name or 'this folder'}/{first}: make one with `bench run`")
     path = results / FILE_NAME
@@ -83,6 +85,7 @@ def render(
 ) -> str:
     """The page; `links` holds, by the name of a run's folder, the name and address of each of its reports."""
     followed = trends(runs)
+    groups = _groups(runs)
     return fill(
         "index.html",
         rows=[
@@ -95,7 +98,8 @@ def render(
             }
             for entry in reversed(runs)
         ],
-        groups=_groups(runs),
+        groups=groups,
+        joinable=_joinable(len(runs), len(groups)),
         strategies={
             name: [trend for trend in followed if trend.strategy == name]
             for name in dict.fromkeys(trend.strategy for trend in followed)
@@ -114,6 +118,8 @@ def _read(results: Path) -> tuple[list[tuple[str, Run, Summary]], list[Unreadabl
     """The runs in a folder with their summaries, and the folders that are none."""
     if not results.is_dir():
         raise UsageError(f"no folder {results.name}: name one that holds runs")
+    if (results / RUN_FILE).is_file():
+        raise UsageError(f"{results.name or 'this folder'} is a run: name the folder that holds it")
     found, unreadable = [], []
     for folder in sorted(path for path in results.iterdir() if path.is_dir() and path.name[0] != "."):
         try:
@@ -172,6 +178,17 @@ def _groups(runs: Sequence[Entry]) -> list[Group]:
             )
         )
     return groups
+
+
+def _joinable(runs: int, groups: int) -> str:
+    """How many runs may be compared over time, in a sentence."""
+    if runs == 0:
+        return "What a gate measured is in no trend."
+    if runs == 1:
+        return "A trend needs a second run."
+    if groups == runs:
+        return f"No two of these {runs} runs may be joined: what differs is below."
+    return f"{text.plural(groups, 'group')} of runs that may be compared over time."
 
 
 def _differences(before: Entry, first: Entry) -> list[str]:

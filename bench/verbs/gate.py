@@ -1,11 +1,11 @@
 """The verb gate: measure base and head, judge them by gate.toml, and say it in every format."""
 
 import argparse
-import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.cores import Cores, choose_cores, pin
 from bench.errors import InvalidRunError, UsageError
@@ -19,8 +19,7 @@ from bench.measure.registry import load_registry
 from bench.measure.session import Session, results_folder
 from bench.model import BASE, Run
 from bench.model.fingerprint import differing_facts
-from bench.options import build_parser
-from bench.run_file import read_run
+from bench.run_file import FILE_NAME, read_run
 from bench.terminal_progress import TerminalProgress, make_progress
 from bench.verbs.gate_plan import asked_as, asked_by_rules
 from bench.verbs.measuring import choose_runtime, put_back
@@ -36,27 +35,52 @@ LATER = ("address_kind", "peak_memory_from")
 
 def gate(args: argparse.Namespace, given: Sequence[str]) -> int:
     """Measure, judge, write the judgement, print it; returns the verdict's exit code."""
+    _require_use(args)
     rules = _rules(args)
+    folder = None
     if args.again is not None:
-        folder = args.again
-        judgement = judge_again(rules, folder)
+        judgement = judge_again(rules, args.again)
+    elif args.head is not None:
+        base = read_run(args.baseline)
+        judgement = judge(rules, _apart(args.baseline, base, read_run(args.head)), None)
     elif args.baseline is not None:
         folder, judgement = _with_baseline(args, given, rules)
     else:
         folder, judgement = _side_by_side(args, given, rules)
-    write_judgement(judgement, folder)
+    # a verdict under other rules must not take the place of the one that was given
+    written = [] if folder is None else write_judgement(judgement, folder)
     chosen = FILES["json" if args.json else args.format]
-    width = shutil.get_terminal_size((100, 24)).columns
-    print(render_text(judgement, width) if chosen is None else FORMATS[chosen](judgement), end="")
+    if chosen is not None:
+        print(FORMATS[chosen](judgement), end="")
+        return judgement.exit_code
+    print(render_text(judgement, shutil.get_terminal_size((100, 24)).columns), end="")
+    for path in written:
+        print(f"{'page' if path.suffix == '.html' else 'file'}    {path}")
     return judgement.exit_code
+
+
+def _require_use(args: argparse.Namespace) -> None:
+    """Raise UsageError for an option that would do nothing."""
+    if args.head is not None and args.baseline is None:
+        raise UsageError("--head is a run to judge against a stored one: name that with --baseline")
+    measured = args.against is not None or (args.baseline is not None and args.head is None)
+    how = {"--rounds": args.rounds, "--window-s": args.window_s, "--warmup-s": args.warmup_s}
+    how["--concurrency"] = args.concurrency
+    given = [name for name, value in how.items() if value is not None]
+    if given and not measured:
+        raise UsageError(f"nothing is measured here: leave out {', '.join(given)}")
+    if given and args.baseline is not None and not args.deterministic:
+        raise UsageError(
+            f"what is compared with a stored run is measured as that was: leave out {', '.join(given)}"
+        )
 
 
 def judge_again(rules: Rules, folder: Path) -> Judgement:
     """Judge what an earlier `gate --against` measured; raises UsageError where the folder holds none."""
     first = read_run(folder)
-    if not first.environment.get("settings", {}).get("side_by_side"):
+    if _base_of(first) is None:
         raise UsageError(f"{folder.name}/ was not measured by `gate --against`: compare it with --baseline")
-    second = read_run(folder / SECOND) if (folder / SECOND).is_dir() else None
+    second = read_run(folder / SECOND) if (folder / SECOND / FILE_NAME).is_file() else None
     measured = [name for name in first.strategies if not name.endswith(BASE)]
     return judge(rules.only(measured), _pairs(first), None if second is None else _pairs(second))
 
@@ -78,8 +102,6 @@ def _side_by_side(args: argparse.Namespace, given: Sequence[str], rules: Rules) 
     cores, progress = choose_cores(args.driver_cores, args.service_cores), make_progress(quiet=args.quiet)
     asked = asked_by_rules(args, given, rules)
     with both_sides(args, asked, cores, progress) as sides:
-        for name in sides.only_head:
-            progress.note(f"{name} is not judged: {args.against} does not have it")
         kept = rules.only([one.name for one in sides.asked.plan.strategies])
         try:
             sides.runtime.prepare(sides.asked.plan.strategies, build=args.build)
@@ -123,11 +145,18 @@ def _measure(measuring: Measuring, plan: SessionPlan, folder: Path) -> Run:
 
 def _pairs(run: Run) -> Batch:
     """One run that holds both sides."""
-    titles = [run.strategies[name].title for name in run.strategies if name.endswith(BASE)]
-    commit = titles[0].rpartition("(")[2].rstrip(")") if titles else "base"
-    ref = build_parser().parse_args(shlex.split(run.command)[3:]).against
-    base = commit if commit.startswith(ref) else f"{ref} ({commit})"
-    return Batch(run, run, BASE, paired=True, base_name=base, head_name=_head_name(run))
+    told = _base_of(run) or {}
+    ref, commit = str(told.get("base", "base")), str(told.get("commit", ""))
+    base = ref if not commit or ref.startswith(commit) or commit.startswith(ref) else f"{ref} ({commit})"
+    only_head = tuple(map(str, told.get("only_head") or ()))
+    return Batch(run, run, BASE, paired=True, base_name=base, head_name=_head_name(run), only_head=only_head)
+
+
+def _base_of(run: Run) -> Mapping[str, Any] | None:
+    """What the run says of the other commit, None in a run that had no other."""
+    settings = run.environment.get("settings")
+    told = settings.get("side_by_side") if isinstance(settings, Mapping) else None
+    return told if isinstance(told, Mapping) else None
 
 
 def _with_baseline(args: argparse.Namespace, given: Sequence[str], rules: Rules) -> tuple[Path, Judgement]:
@@ -143,6 +172,7 @@ def _with_baseline(args: argparse.Namespace, given: Sequence[str], rules: Rules)
     runtime = choose_runtime(args, asked.registry, cores, progress)
     try:
         runtime.prepare(asked.plan.strategies, build=args.build)
+        rules = rules.only([one.name for one in asked.plan.strategies])
         if rules.primaries:
             here = {**fingerprint(runtime.root, cores, asked.plan.settings()), **runtime.describe()}
             _require_same(args.baseline, base, here)
@@ -162,6 +192,11 @@ def _require_same(folder: Path, base: Run, here: dict[str, object]) -> None:
             f"{folder.name}/ was not measured like this: {told}{more}. Measure a baseline here with `bench "
             "run`, compare commits with --against, or judge by what hangs on no machine with --deterministic"
         )
+
+
+def _apart(folder: Path, base: Run, head: Run) -> Batch:
+    """A stored run and another one."""
+    return Batch(base, head, "", paired=False, base_name=folder.name, head_name=_head_name(head))
 
 
 def _head_name(run: Run) -> str:

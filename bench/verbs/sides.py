@@ -4,11 +4,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bench.cores import Cores
-from bench.errors import InvalidRunError
-from bench.measure.base_tree import BaseTree, base_tree, move_ports, rename_project
+from bench.errors import InvalidRunError, UsageError
+from bench.measure.base_tree import BaseTree, base_tree, drop_other_images, move_ports, rename_project
 from bench.measure.compose_cli import wheels_folder
 from bench.measure.instance import Runtime
 from bench.measure.payloads import common_model, payload_sets, read_images
@@ -25,42 +24,56 @@ ANY_CHANGE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What is measured side by side; `only_head` names the strategies that base does not have."""
+    """What is measured side by side, and with what."""
 
     asked: Asked
-    runtime: Runtime
-    base_commit: str
-    only_head: tuple[str, ...]
+    runtime: TwoSides
 
 
 @contextmanager
 def both_sides(args: argparse.Namespace, asked: Asked, cores: Cores, progress: Progress) -> Iterator[Sides]:
-    """Base beside head, while the block runs; base's files and images are gone after it.
+    """Base beside head, while the block runs. Base's files are gone after it, its images at the next gate.
 
-    Raises UsageError for a commit that is not here, InvalidRunError where base and head have no strategy in
-    common or are sent different images.
+    Raises UsageError for a commit that is not here or whose files are not usable, InvalidRunError where base
+    and head have no strategy in common or are sent different images.
     """
     with base_tree(asked.registry.root, args.against) as tree:
         head = choose_runtime(args, asked.registry, cores, progress)
+        runtimes = [head]
         try:
-            registry = load_registry(tree.root)
-            base = _base_runtime(args, registry, head, cores, progress)
+            with _named(args.against):
+                registry = load_registry(tree.root)
+                runtimes.append(_base_runtime(args, registry, tree, head, cores, progress))
+                plan = _plan_of_both(args, asked, registry, tree)
         except BaseException:
-            head.close()
+            for runtime in runtimes:
+                runtime.close()
             raise
-        runtime = TwoSides(head, base)
-        shared = [one for one in asked.plan.strategies if one.name in registry.strategies]
-        if not shared:
-            raise InvalidRunError(f"{args.against} has none of these strategies: nothing can be compared")
-        plan = replace(
-            asked.plan,
-            strategies=_twins(shared, registry, tree),
-            base=_other_side(asked, registry, tree, args.images),
-            # a rate that wanders does so on both sides, and their ratio does not
-            bounds=replace(asked.plan.bounds, steady=ANY_CHANGE),
-        )
-        only_head = tuple(one.name for one in asked.plan.strategies if one not in shared)
-        yield Sides(replace(asked, plan=plan), runtime, tree.commit, only_head)
+        yield Sides(replace(asked, plan=plan), TwoSides(*runtimes))
+
+
+def _plan_of_both(args: argparse.Namespace, asked: Asked, registry: Registry, tree: BaseTree) -> SessionPlan:
+    """The plan with base's twins, without the strategies that have none."""
+    shared = [one for one in asked.plan.strategies if one.name in registry.strategies]
+    if not shared:
+        raise InvalidRunError(f"{args.against} has none of these strategies: nothing can be compared")
+    only_head = tuple(one.name for one in asked.plan.strategies if one not in shared)
+    return replace(
+        asked.plan,
+        strategies=_twins(shared, registry, tree),
+        base=_other_side(asked, registry, tree, args, only_head),
+        # a rate that wanders does so on both sides, and their ratio does not
+        bounds=replace(asked.plan.bounds, steady=ANY_CHANGE),
+    )
+
+
+@contextmanager
+def _named(ref: str) -> Iterator[None]:
+    """Say of a mistake in base's files that it is in base's."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"in {ref}: {error}") from None
 
 
 def only(plan: SessionPlan, names: Sequence[str]) -> SessionPlan:
@@ -71,14 +84,21 @@ def only(plan: SessionPlan, names: Sequence[str]) -> SessionPlan:
 
 
 def _base_runtime(
-    args: argparse.Namespace, registry: Registry, head: Runtime, cores: Cores, progress: Progress
+    args: argparse.Namespace,
+    registry: Registry,
+    tree: BaseTree,
+    head: Runtime,
+    cores: Cores,
+    progress: Progress,
 ) -> Runtime:
     if head.kind == "compose":
         from bench.measure.compose_runtime import ComposeRuntime, connect_engine
 
-        renamed = rename_project(registry, wheels=wheels_folder())
+        engine = connect_engine()
+        renamed = rename_project(registry, tree.commit, wheels=wheels_folder())
+        drop_other_images(engine, renamed, tree.commit)
         layers = head.root / ".cache" / "layers.json"
-        return ComposeRuntime(renamed, cores, connect_engine(), progress, args.device, layer_cache=layers)
+        return ComposeRuntime(renamed, cores, engine, progress, args.device, layer_cache=layers, passing=True)
     from bench.measure.process_runtime import ProcessRuntime
 
     return ProcessRuntime(move_ports(registry), cores, args.device)
@@ -94,10 +114,16 @@ def _twins(shared: Sequence[Strategy], registry: Registry, tree: BaseTree) -> tu
     return tuple(twins)
 
 
-def _other_side(asked: Asked, registry: Registry, tree: BaseTree, images: Path | None) -> OtherSide:
+def _other_side(
+    asked: Asked,
+    registry: Registry,
+    tree: BaseTree,
+    args: argparse.Namespace,
+    only_head: tuple[str, ...],
+) -> OtherSide:
     """What base must answer to the images that both are sent."""
     folder = tree.root / "images"
-    theirs = asked.images if images or not folder.is_dir() else read_images(folder)
+    theirs = asked.images if args.images or not folder.is_dir() else read_images(folder)
     plan = asked.plan
     classes, encodings = zip(*plan.payloads, strict=True)
     model = common_model(registry.strategies.values(), encodings)
@@ -108,4 +134,4 @@ def _other_side(asked: Asked, registry: Registry, tree: BaseTree, images: Path |
                 f"base and head have different images of class {chosen[0]}, so they would not be asked the "
                 "same: name one set for both with --images"
             )
-    return OtherSide(theirs, payloads)
+    return OtherSide(args.against, tree.commit, only_head, theirs, payloads)

@@ -71,7 +71,8 @@ def index(folder: Path) -> int:
 
 def print_paths(folder: Path) -> None:
     """Say where report and pictures are."""
-    print(f"\nreport  {folder / 'report.md'}")
+    print(f"\npage    {folder / 'report.html'}")
+    print(f"report  {folder / 'report.md'}")
     for plot in sorted(folder.rglob("*.png")):
         print(f"plot    {plot}")
 

@@ -88,15 +88,15 @@ def test_a_commit_against_itself_is_no_regression(gate: Bench, tmp_path: Path) -
     # a host that is busy with other things may leave too few valid pairs, or too little certainty
     assert done.returncode in (0, 4, 5), done.stdout + done.stderr
     found = json.loads((folder / "run.json").read_text())
-    assert list(found["strategies"]) == ["fast-base", "fast"]
-    assert found["environment"]["settings"]["side_by_side"] is True
+    assert list(found["strategies"]) == ["fast@base", "fast"]
+    assert found["environment"]["settings"]["side_by_side"]["base"] == "before"
     rounds = {
         name: {t["round"] for t in found["trials"] if t["strategy"] == name} for name in found["strategies"]
     }
-    assert rounds["fast"] == rounds["fast-base"] >= {1, 2, 3}
+    assert rounds["fast"] == rounds["fast@base"] >= {1, 2, 3}
     # base and head are driven in the same seconds
     for first, second in zip(found["trials"][::2], found["trials"][1::2], strict=True):
-        assert (first["strategy"], second["strategy"]) == ("fast-base", "fast")
+        assert (first["strategy"], second["strategy"]) == ("fast@base", "fast")
         assert (
             (first["warmup_s"], first["window_s"]) == (second["warmup_s"], second["window_s"]) == (0.5, 1.0)
         )

@@ -1,16 +1,23 @@
-"""Pairs of base and head: what asks for a spare round, and how many there are."""
+"""Pairs of base and head: how they begin, what asks for a spare round, and how many there are."""
 
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bench.cores import Cores
-from bench.measure.pairs import PairTakes
+from bench.errors import BenchError
+from bench.load.launch import ASSEMBLE_S, Fleet, LeftAloneError, Rendezvous
+from bench.measure.pairs import PairTakes, run_pair
 from bench.measure.plan import OtherSide, SessionPlan, Step, steps
 from bench.measure.progress import Silent
 from bench.measure.record import Record
+from bench.measure.trial_spec import TrialSpec
 from bench.model import BASE, ClosedLoad, Trial
 from tests.bench.plans import plan, strategy, trial
 
@@ -30,7 +37,7 @@ def pair_plan(rounds: int = 4) -> SessionPlan:
         warm_startups=0,
         loop_s=0.0,
         check_repeats=False,
-        base=OtherSide((), sets),
+        base=OtherSide("main", "abc1234", (), (), sets),
     )
 
 
@@ -38,26 +45,34 @@ class MadeUp(PairTakes):
     """Pairs whose trials are told beforehand: by round, what head's trial is changed in."""
 
     found: dict[int, dict[str, Any]]
+    plan: SessionPlan
+    record: Record
 
     def _both(self, step: Step) -> tuple[Trial, Trial]:
         base = trial(replace(step, strategy=step.strategy + BASE))
         return base, replace(trial(step), **self.found.get(step.round, {}))
 
 
-def made(found: dict[int, dict[str, Any]], rounds: int = 4) -> list[int]:
-    """The rounds that were made, in order, where these are found."""
-    chosen = pair_plan(rounds)
-    record = Record(chosen, "2026-01-01T00:00:00Z", {}, str)
+def takes_of(chosen: SessionPlan) -> MadeUp:
     nothing: Any = None
+    record = Record(chosen, "2026-01-01T00:00:00Z", {}, str)
     takes = MadeUp(
         chosen, (), nothing, Cores((0,), (1,), (0, 1)), Path(), Silent(), record, None, lambda: None
     )
+    takes.plan, takes.record = chosen, record
+    return takes
+
+
+def made(found: dict[int, dict[str, Any]], rounds: int = 4) -> list[int]:
+    """The rounds that were made, in order, where these are found."""
+    takes = takes_of(pair_plan(rounds))
     takes.found = found
-    todo = [step for step in steps(chosen) if step.kind == "pair"]
+    todo = [step for step in steps(takes.plan) if step.kind == "pair"]
     while todo:
         todo += takes.take(todo.pop(0))
-    assert [t.strategy for t in record.trials] == ["fast" + BASE, "fast"] * (len(record.trials) // 2)
-    return [t.round for t in record.trials[::2]]
+    trials = takes.record.trials
+    assert [t.strategy for t in trials] == ["fast" + BASE, "fast"] * (len(trials) // 2)
+    return [t.round for t in trials[::2]]
 
 
 SPOILED = {"valid": False, "warnings": HOSTS}
@@ -78,6 +93,21 @@ def test_a_round_that_the_host_spoiled_is_made_again_as_another_one(
 ) -> None:
     """No number comes twice, and at most half as many rounds are added as were planned."""
     assert made(found) == rounds
+
+
+def test_a_spare_round_has_all_payloads_of_the_one_that_was_spoiled() -> None:
+    """A round counts where it has all of them: one class alone would be measured for nothing."""
+    chosen = pair_plan(2)
+    both = {one: plan().payloads[one] for one in (("small", "json"), ("seed", "json"))}
+    takes = takes_of(replace(chosen, payloads=both, base=OtherSide("main", "abc1234", (), (), both)))
+    takes.found = {1: SPOILED}
+    todo = [step for step in steps(takes.plan) if step.kind == "pair"]
+    order = [(step.payload_class, step.round) for step in todo]
+    while todo:
+        todo += takes.take(todo.pop(0))
+    made = [(t.payload_class, t.round) for t in takes.record.trials[::2]]
+    assert made[: len(order)] == order
+    assert sorted(made[len(order) :]) == [("seed", 3), ("small", 3)]
 
 
 @pytest.mark.parametrize(
@@ -105,3 +135,45 @@ def test_a_plan_of_pairs_checks_both_sides_and_makes_one_step_of_each_pair() -> 
 def test_a_second_batch_repeats_no_check() -> None:
     kinds = {step.kind for step in steps(replace(pair_plan(), checked=True))}
     assert kinds == {"ceiling", "pair"}
+
+
+def test_whoever_is_left_alone_is_told_so_at_once() -> None:
+    together, began = Rendezvous(2), time.monotonic()
+
+    def left() -> None:
+        with pytest.raises(LeftAloneError, match="other side"):
+            together.start_ns()
+
+    waiting = threading.Thread(target=left)
+    waiting.start()
+    together.give_up()
+    waiting.join(30)
+    assert not waiting.is_alive()
+    assert time.monotonic() - began < ASSEMBLE_S / 2
+
+
+def test_those_who_meet_begin_at_one_instant_that_lies_ahead() -> None:
+    together, found = Rendezvous(3), []
+    threads = [threading.Thread(target=lambda: found.append(together.start_ns())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == 3
+    assert len(set(found)) == 1
+
+
+def test_a_driver_that_cannot_start_is_told_of_by_its_own_words(
+    stub_server: Callable[..., int], tmp_path: Path
+) -> None:
+    """Head's payloads cannot be written: the line names that, and not that base was left alone."""
+    instance = SimpleNamespace(host="127.0.0.1", port=stub_server(delay_s=0.001))
+    spec = TrialSpec(
+        strategy("fast"), 1, plan().payloads["small", "json"], LOAD, 1, Cores((0,), (1,), (0, 1)), None
+    )
+    broken = replace(spec, fleet=Fleet(local=0))
+    sides: Any = [(spec, instance), (broken, instance)]
+    began = time.monotonic()
+    with pytest.raises(BenchError, match="a load needs one driver process at least"):
+        run_pair(sides, tmp_path, Silent())
+    assert time.monotonic() - began < ASSEMBLE_S / 2

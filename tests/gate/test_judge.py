@@ -261,3 +261,18 @@ def test_the_worst_finding_is_the_verdict(verdicts: tuple[Verdict, ...], worst: 
         judgement = dataclasses.replace(usual, findings=findings)
         assert (judgement.verdict, judgement.exit_code) == (worst, code)
     assert sorted(EXIT_CODES.values()) == [0, 3, 4, 5]
+
+
+@pytest.mark.parametrize("metric", ["wrong_answers", "error_rate"])
+def test_what_ails_both_sides_is_no_regression_of_heads(metric: str) -> None:
+    """Another program that ended both containers is nobody's change; but it is no pass either."""
+    field = {"wrong_answers": "wrong_answers", "error_rate": "errors"}[metric]
+    rules = rules_of({"limit": [{"metric": metric, "most": 0 if metric == "wrong_answers" else "0%"}]})
+    batch = beside({"onnx": EQUAL}, {"onnx": EQUAL})
+    head = with_trials(batch.head, "onnx", **{field: 3})
+    (alone,) = judge(rules, dataclasses.replace(batch, base=head, head=head)).findings
+    assert alone.verdict == "regression"
+    both = with_trials(head, "onnx" + BASE, **{field: 3})
+    (shared,) = judge(rules, dataclasses.replace(batch, base=both, head=both)).findings
+    assert shared.verdict == "invalid"
+    assert "base is beyond the limit too" in shared.sentence

@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from bench.gate import judge
+from bench.gate.formats import FORMATS
+from bench.gate.terminal import render as on_terminal
 from bench.model import BASE
 from tests.gate.runs import (
     EQUAL,
@@ -117,7 +119,30 @@ def test_a_failed_request_breaks_a_limit_of_none_and_not_one_of_a_percent() -> N
     assert judge(limit_rules(metric="error_rate", most="1%"), stored(run, head)).verdict == "pass"
 
 
-def test_a_limit_for_all_is_for_what_head_lost_too() -> None:
+def test_a_general_limit_is_for_what_head_has_and_one_with_a_name_for_what_it_lost_too() -> None:
     base, head = run_of({"onnx": EQUAL, "torch": EQUAL}), run_of({"onnx": EQUAL})
     found = judge(limit_rules(metric="wrong_answers", most=0), stored(base, head)).findings
-    assert [(one.strategy, one.verdict) for one in found] == [("onnx", "pass"), ("torch", "invalid")]
+    assert [(one.strategy, one.verdict) for one in found] == [("onnx", "pass")]
+    named = only(judge(limit_rules(metric="wrong_answers", most=0, strategy="torch"), stored(base, head)))
+    assert (named.strategy, named.verdict) == ("torch", "invalid")
+    assert "head does not have it" in named.sentence
+
+
+@pytest.mark.parametrize("metric", ["image_unpacked_bytes", "image_own_bytes"])
+def test_a_size_that_base_lacks_with_the_strategy_is_told_as_that(metric: str) -> None:
+    base, head = run_of({"torch": EQUAL}), run_of({"onnx": EQUAL})
+    finding = only(judge(limit_rules(metric=metric, increase="2 MB"), stored(base, head)))
+    assert (finding.verdict, "base does not have it" in finding.sentence) == ("invalid", True)
+
+
+def test_a_strategy_that_only_head_has_is_neither_passed_nor_failed() -> None:
+    batch = dataclasses.replace(SAME, only_head=("mosec",))
+    judgement = judge(limit_rules(metric="wrong_answers", most=0), batch)
+    assert [(one.kind, one.strategy, one.verdict) for one in judgement.findings] == [
+        ("limit", "onnx", "pass"),
+        ("strategy", "mosec", "inconclusive"),
+    ]
+    assert judgement.exit_code == 5
+    for told in (FORMATS["gate.md"](judgement), on_terminal(judgement), FORMATS["gate.junit.xml"](judgement)):
+        assert "mosec is not in base: nothing was compared" in told
+    assert '"rule": "strategy.mosec"' in FORMATS["gate.json"](judgement)

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import unicodedata
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from markdown_it import MarkdownIt
 
 from bench.gate import Judgement, judge
 from bench.gate.formats import FORMATS, as_json, write_judgement
@@ -71,10 +73,51 @@ def test_nothing_of_a_run_can_break_out_of_the_markdown(good: Judgement) -> None
         good, environment={"kernel": hostile}, base_name=hostile, command=f"x\n```\n{hostile}"
     )
     text = FORMATS["gate.md"](told)
-    assert "<img" not in text.replace(" ".join(told.command.split()), "")
+    assert "<img" not in text.replace(" ".join(told.command.split()).replace("`", "'"), "")
     assert "| kernel | a\\|b &lt;/details&gt;&lt;img src=x&gt; # heading |" in text
     assert "\n# heading" not in text
     assert text.count("\n```") == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "element"),
+    [
+        ("[all is well](/evil)", "<a "),
+        ("\\[all is well](/evil)", "<a "),
+        ("![](/evil.png)", "<img"),
+        ("`<b>` | \\| x", "<code>"),
+    ],
+)
+def test_no_word_of_a_run_becomes_a_link_or_a_picture(good: Judgement, said: str, element: str) -> None:
+    told = dataclasses.replace(good, environment={"kernel": said}, base_name=said)
+    text = FORMATS["gate.md"](told)
+    html = MarkdownIt("gfm-like", {"linkify": False}).render(text[: text.index("## Gate") + 2000])
+    assert element not in html
+    (row,) = [line for line in text.splitlines() if line.startswith("| kernel |")]
+    assert "<td" in MarkdownIt("gfm-like", {"linkify": False}).render(f"| a | b |\n| --- | --- |\n{row}")
+    assert said.count("|") == row.count("|") - 3
+
+
+def test_a_name_after_an_at_calls_nobody(good: Judgement) -> None:
+    text = FORMATS["gate.md"](dataclasses.replace(good, base_name="@someone o/n#12 https://evil.example"))
+    assert "@someone" not in text
+    assert "#12" not in text
+    assert "://" not in text
+
+
+def test_a_command_cannot_leave_its_fence(good: Judgement) -> None:
+    text = FORMATS["gate.md"](dataclasses.replace(good, command="```"))
+    assert text.count("```") == 2
+
+
+def test_no_control_character_of_a_run_reaches_the_terminal(good: Judgement) -> None:
+    said = "\x1b[2J\x07 \N{RIGHT-TO-LEFT OVERRIDE}"
+    finding = dataclasses.replace(
+        good.findings[0], strategy=f"on\nnx{said}", verdict="invalid", sentence=said, notes=(said,)
+    )
+    text = on_terminal(dataclasses.replace(good, findings=(finding,)))
+    assert not [sign for sign in text if sign != "\n" and unicodedata.category(sign) in ("Cc", "Cf")]
+    assert "\N{REPLACEMENT CHARACTER}[2J" in text
 
 
 def test_the_json_keeps_its_keys_and_says_null_for_what_is_missing(judgement: Judgement) -> None:

@@ -184,5 +184,30 @@ def test_gates_are_listed_with_what_they_said_and_join_no_trend(run: Run, tmp_pa
     assert '<a href="a-gate/gate.html">a-gate</a>: Pass: all 4 rules hold' in page
     assert "b-gate: not judged" in page
     assert "1 run," in page
-    with pytest.raises(UsageError, match="no run in"):
-        write_index(_write(tmp_path / "gates-alone", {"a-gate": beside}))
+
+
+def test_gates_alone_have_a_page_too(browser: Browser, run: Run, tmp_path: Path) -> None:
+    beside = _made(run, 2, settings={"side_by_side": True})
+    opened = open_file(browser, write_index(_write(tmp_path, {"a-gate": beside})))
+    assert (opened.console, opened.requests) == ([], [])
+    assert opened.page.locator("h1").text_content() == "1 gate, no run"
+    assert opened.page.locator("#gates li").all_text_contents() == ["2026-01-02 03:04, a-gate: not judged"]
+    assert opened.page.locator("section").count() == opened.page.locator("nav a").count() == 1
+
+
+def test_a_folder_that_is_a_run_is_a_usage_error_that_names_the_remedy(run: Run, tmp_path: Path) -> None:
+    results = _write(tmp_path, {"a-run": run})
+    with pytest.raises(UsageError, match=r"^a-run is a run: name the folder that holds it$"):
+        write_index(results / "a-run")
+
+
+def test_the_head_says_how_many_runs_may_be_joined(run: Run, tmp_path: Path) -> None:
+    results = _write(tmp_path, {"a": _made(run, 1)})
+    assert "A trend needs a second run." in write_index(results).read_text(encoding="utf-8")
+    _write(tmp_path, {"b": _made(run, 2, kernel="6.2")})
+    apart = "No two of these 2 runs may be joined: what differs is below."
+    assert apart in write_index(results).read_text(encoding="utf-8")
+    _write(tmp_path, {"c": _made(run, 3)})
+    joined_page = write_index(results).read_text(encoding="utf-8")
+    assert "2 groups of runs that may be compared over time." in joined_page
+    assert apart not in joined_page

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from bench.gate import page as gate_page
+from bench.gate.judge import judge
 from bench.model import Run
 from bench.report import markdown, write_report
 from bench.report.material import Material, gather
@@ -17,6 +19,7 @@ from bench.report.page.prose import to_html
 from bench.report.page.sorting import sort_value
 from bench.report.text import spaced
 from bench.run_file import read_run, write_run
+from tests.gate.runs import EQUAL, beside, throughput_rules, times
 from tests.report.browser import Opened, chromium, contrasts, open_file
 from tests.report.full_run import full
 
@@ -64,6 +67,21 @@ def plain(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plain")
     (folder / "report.html").write_text(render(gather(run, folder)), encoding="utf-8")
     return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a gate of many rules, whose command is longer than a line."""
+    names = ("onnx", "torch", "batched")
+    batch = beside(dict.fromkeys(names, EQUAL), dict.fromkeys(names, times(0.86)))
+    judged = judge(throughput_rules(*names), batch, batch)
+    facts = {f"fact_{place}": "a" * 90 for place in range(60)}
+    found = dataclasses.replace(
+        judged, command=f"python -m bench gate {'--against=main' * 12}", environment=facts
+    )
+    path = tmp_path_factory.mktemp("gate") / "gate.html"
+    path.write_text(gate_page.render(found), encoding="utf-8")
+    return path
 
 
 @pytest.fixture
@@ -190,14 +208,111 @@ def _nothing() -> Material:
     return gather(empty, Path())
 
 
-def test_a_phone_never_scrolls_the_page_sideways(browser: Browser, path: Path, everything: Path) -> None:
-    for one in (path, everything):
+def test_a_phone_never_scrolls_the_page_sideways(
+    browser: Browser, path: Path, everything: Path, gate: Path
+) -> None:
+    for one in (path, everything, gate):
         page = open_file(browser, one, 360).page
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         assert page.locator(".scroll").evaluate_all(
             "(all) => all.some((one) => one.scrollWidth > one.clientWidth)"
         )
+
+
+def test_a_gate_opens_without_a_word_or_a_request_and_folds_its_environment(
+    browser: Browser, gate: Path
+) -> None:
+    opened = open_file(browser, gate)
+    assert (opened.console, opened.requests) == ([], [])
+    assert opened.page.locator("#rules tbody tr").count() == 3
+    last = opened.page.locator("#environment td").last
+    assert not last.is_visible()
+    opened.page.locator("#environment summary", has_text="All 60 facts").click()
+    assert last.is_visible()
+
+
+IN_SIGHT = """(box) => {
+  box.scrollLeft = 1e4;
+  const left = box.getBoundingClientRect().left, names = [...box.querySelectorAll(".pin")];
+  const seen = (one) => {
+    const { x, y, width, height } = one.getBoundingClientRect();
+    scrollTo(0, scrollY + y - 100);
+    const at = one.getBoundingClientRect();
+    return one.contains(document.elementFromPoint(at.x + width / 2, at.y + height / 2));
+  };
+  const inside = names.filter((one) => one.getBoundingClientRect().x >= left);
+  return [box.scrollLeft, names.length, inside.filter(seen).length];
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 800])
+@pytest.mark.parametrize("section", ["throughput-and-latency", "comparisons"])
+def test_a_wide_table_that_is_scrolled_still_names_its_rows_and_its_first_column(
+    browser: Browser, everything: Path, width: int, section: str
+) -> None:
+    page = open_file(browser, everything, width).page
+    box = page.locator(f"#{section} .scroll").first
+    assert box.locator(".pin").all_text_contents()[0] == "strategy"
+    scrolled, names, seen = box.evaluate(IN_SIGHT)
+    assert scrolled > 0
+    assert seen == names > 3
+    case = box.locator("tbody .pin .under").last
+    assert case.is_visible() == (width == 360)
+    if section == "comparisons":
+        assert re.fullmatch(r".*, 50 clients, .*", case.text_content() or "")
+
+
+def test_a_phone_shows_a_picture_whole_and_the_keyboard_its_full_size(browser: Browser, path: Path) -> None:
+    page = open_file(browser, path, 360).page
+    card = page.locator("#picture-throughput")
+    image = card.locator("img")
+    natural = int(image.get_attribute("width") or 0)
+    width = "(one) => one.getBoundingClientRect().width"
+    assert image.evaluate(width) < 360 < natural
+    for link, expected in (("Full size", True), ("Fit to the screen", False)):
+        card.get_by_role("link", name=link).focus()
+        page.keyboard.press("Enter")
+        assert (abs(image.evaluate(width) - natural) < 1) == expected
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_a_wide_page_shows_pictures_in_their_own_size_and_those_of_two_panels_as_wide_as_it(
+    browser: Browser, path: Path
+) -> None:
+    page = open_file(browser, path).page
+    whole = page.locator("main").evaluate("(one) => one.clientWidth")
+    found = page.locator(".card").evaluate_all(
+        "(all) => all.map((one) => [+one.querySelector('img').getAttribute('width'),"
+        " one.querySelector('img').clientWidth, one.offsetWidth, one.matches('.wide')])"
+    )
+    assert {wide for *_, wide in found} == {True, False}
+    for natural, shown, card, wide in found:
+        assert card == whole if wide else shown == natural
+    assert page.locator(".enlarge:visible, .fit:visible").count() == 0
+
+
+def test_ranks_and_figures_amid_words_do_not_sort_and_bounds_sort_as_figures(
+    browser: Browser, tmp_path: Path
+) -> None:
+    bounds = ["| what | bound | phases |", "| --- | ---: | ---: |"]
+    bounds += [
+        f"| {what} | ≤ {size} ms | run 0.3, ready {size} |"
+        for what, size in zip("abc", ("366", spaced(2336), "9.5"), strict=True)
+    ]
+    ranks = [
+        "|  | torch | onnx |",
+        "| --- | --- | --- |",
+        "| 1 | a 7 MiB | b 8 MiB |",
+        "| 2 | c 6 MiB | d 7 MiB |",
+    ]
+    page_path = tmp_path / "page.html"
+    page_path.write_text(render(_nothing(), extra={"Bounds": bounds, "Ranks": ranks}), encoding="utf-8")
+    opened = open_file(browser, page_path)
+    assert opened.page.locator("#ranks button").count() == 0
+    assert opened.page.locator("#bounds button").all_text_contents() == ["what", "bound"]
+    opened.page.locator("#bounds button", has_text="bound").click()
+    assert _column(opened, "#bounds table", "what") == ["c", "a", "b"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -281,9 +396,11 @@ def test_a_cell_sorts_by_the_figure_that_it_begins_with() -> None:
         "-0.6 (-1.0-0.2)": -0.6,
         "1 (baseline)": 1.0,
         "1e-05": 1e-05,
+        f"≤ {spaced(2336)} ms": 2336.0,
+        "~40%": 40.0,
     }
     assert {cell: sort_value(cell) for cell in cells} == cells
-    assert [sort_value(cell) for cell in ("n/a", "", "never held", "yes")] == [None] * 4
+    assert [sort_value(cell) for cell in ("n/a", "", "never held", "yes", "at most 5%")] == [None] * 5
     assert (sort_value("<0.001") or 1) < 0.001 < 10_000 < (sort_value(f"over {spaced(10_000)}") or 0)
 
 

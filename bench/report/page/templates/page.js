@@ -35,7 +35,7 @@
   for (const table of document.querySelectorAll("table.sortable")) {
     if (table.tBodies[0].rows.length < 2) continue;
     for (const header of table.tHead.rows[0].cells) {
-      if (header.tagName !== "TH") continue;
+      if (header.tagName !== "TH" || "unsorted" in header.dataset) continue;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...header.childNodes);
@@ -44,6 +44,21 @@
       button.addEventListener("click", () => sort(table, header, header.cellIndex));
     }
   }
+
+  // which row it is stays in sight while its figures are scrolled: its name, and its case where there is room
+  const pin = (table) => {
+    const heads = [...table.tHead.rows[0].cells].filter((one) => one.matches(".pin, .case"));
+    const widths = heads.map((one) => one.offsetWidth);
+    const all = widths.reduce((sum, one) => sum + one, 0) <= table.parentElement.clientWidth / 2;
+    let left = 0;
+    heads.forEach((head, place) => {
+      const at = all ? `${left}px` : head.matches(".pin") ? "0px" : "auto";
+      for (const row of table.rows) row.cells[head.cellIndex].style.left = at;
+      left += widths[place];
+    });
+  };
+  const sizes = new ResizeObserver((found) => found.forEach(({ target }) => pin(target.querySelector("table"))));
+  for (const one of document.querySelectorAll(".scroll:has(> table)")) sizes.observe(one);
 
   // paper shows what is folded away
   const folded = new Set();
