@@ -34,6 +34,8 @@ def ratios(run: Run, strategy: str) -> str:
 def lateness(run: Run) -> str:
     """The p50 and p99 of each strategy in ms from the instant a request was due: a row an open load.
 
+    Where a load was too much for a strategy, its cells say so, and how many requests it refused.
+
     Raises UsageError where the run has no open load.
     """
     summary = summarise(run)
@@ -69,4 +71,9 @@ def _ratio(one: Compared | None, most: int) -> str:
 
 def _latency(summary: Summary, name: str, case: Case, quantile: str) -> str:
     row = summary.rows.get((name, case))
-    return text.estimate(row.estimates[quantile]) if row else MISSING
+    if row is None:
+        return MISSING
+    figure = text.estimate(row.estimates[quantile])
+    if not row.overloaded:
+        return figure
+    return f"{figure}, overloaded" + (f": {text.spaced(row.refused)} refused" if row.refused else "")

@@ -72,7 +72,7 @@ def section(material: Material) -> list[str]:
     ][1:]
     if not any(one.comparison.n > 1 for one in found):
         return lines
-    header = ["strategy", "payloads", "metric", "again to first", "1 is inside", "sign-flip p", "adjusted p"]
+    header = ["strategy", "case", "metric", "again to first", "1 is inside", "sign-flip p", "adjusted p"]
     header += ["rounds", "told apart from", *(f"rounds for {100 * effect:g}%" for effect in EFFECTS)]
     return [*lines, "", *table(header, [_cells(summary, one) for one in found], 3), "", NOTE]
 

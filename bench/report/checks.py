@@ -2,11 +2,13 @@
 
 from collections import Counter
 
-from bench.model import NOT_KNOWN, REPEAT_ALLOWED, Probe, RepeatCheck, SloResult
+from bench.model import NOT_KNOWN, REPEAT_ALLOWED, Capacity, Probe, RepeatCheck, SloResult
 from bench.report import text
 from bench.report.doubts import kind, reasons
 from bench.report.material import Material
+from bench.report.summary import Summary
 from bench.report.text import MISSING, number, table
+from bench.statistics import Estimate
 
 REASONS = (
     "A trial that has several reasons counts under each. A reason that stands in invalid trials need not be "
@@ -17,7 +19,11 @@ REPEATED = (
     f"more than {100 * (REPEAT_ALLOWED - 1):.0f}% faster, something caches answers and the figures are of "
     "the cache."
 )
-CAPACITY = "The most that each answered in a closed loop before the rounds; shares of it became its rates."
+CAPACITY = (
+    "The most that each answered in a closed loop before the rounds; shares of it became its rates. *In the "
+    "rounds* is what the same closed loop answered there, and *before to rounds* the first to the second: "
+    "above 1, a share of capacity was in truth a larger share."
+)
 SEARCHED = (
     "The highest rate tried at which the objective held; *goodput* counts right answers within the bound. "
     "Each probe was one trial; a rate that is not listed was not tried."
@@ -26,12 +32,35 @@ SEARCHED = (
 
 def capacities(material: Material) -> list[str]:
     """The capacities from which shares became rates."""
-    header = ("strategy", "payloads", "clients", "requests/s")
-    rows = [
-        [one.strategy, f"{one.payload_class}, {one.encoding}", str(one.clients), number(one.throughput_rps)]
-        for one in material.run.capacities
-    ]
+    header = ("strategy", "payloads", "clients", "requests/s", "in the rounds", "before to rounds")
+    rows = [_capacity_cells(one, in_rounds(material.summary, one)) for one in material.run.capacities]
     return [*table(header, rows, 2), "", CAPACITY] if rows else []
+
+
+def in_rounds(summary: Summary, capacity: Capacity) -> Estimate | None:
+    """Throughput in the rounds under the closed loop that found the capacity; None where they had none."""
+    for (name, case), row in summary.rows.items():
+        offered = name, case.payload_class, case.encoding, case.kind, case.size
+        if offered == (
+            capacity.strategy,
+            capacity.payload_class,
+            capacity.encoding,
+            "closed",
+            capacity.clients,
+        ):
+            return row.estimates["throughput"]
+    return None
+
+
+def _capacity_cells(one: Capacity, rate: Estimate | None) -> list[str]:
+    return [
+        one.strategy,
+        f"{one.payload_class}, {one.encoding}",
+        str(one.clients),
+        number(one.throughput_rps),
+        text.estimate(rate),
+        f"{one.throughput_rps / rate.centre:.2f}{text.TIMES}" if rate and rate.centre > 0 else MISSING,
+    ]
 
 
 def repeats(material: Material) -> list[str]:

@@ -64,8 +64,9 @@ class Compared:
             word = judged.above if found.ratio > 1 else judged.below
             return word if found.n >= ENOUGH_ROUNDS else f"{word} ({found.n} rounds)"
         if found.shows_difference:
-            return "not told apart: does not stand among so many comparisons"
-        return f"not told apart: would need a difference of {text.percent(found.minimal_detectable_effect)}"
+            return "not told apart: one of so many comparisons may look like this by chance"
+        least = text.percent(found.minimal_detectable_effect)
+        return f"not told apart: only a difference of {least} or more would reliably show"
 
 
 def compared(

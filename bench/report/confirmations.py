@@ -29,7 +29,7 @@ def tails(material: Material) -> list[str]:
     if not known:
         return []
     with_bound = any(_objective(material, row) is not None for row in known)
-    header = ["strategy", "payloads", "right answers", "p99 at 99% confidence"]
+    header = ["strategy", "case", "right answers", "p99 at 99% confidence"]
     header += ["objective", "holds at 99% confidence", "goodput, requests/s"] if with_bound else []
     rows = []
     for row in known:

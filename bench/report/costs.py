@@ -13,7 +13,7 @@ S_PER_HOUR = 3600.0
 COST = (
     "At the load that stands for the run. *CPU time* is CPU-ms a request times the price: of the service "
     "alone, as if every idle moment of its cores were sold to somebody else. *Whole core* is what the "
-    "service's cores cost while they answer at the rate measured. Both in the currency of the given price."
+    "service's cores cost while they answer at the rate measured. Both are in the currency of the price."
 )
 
 
@@ -35,7 +35,7 @@ def cost(material: Material) -> list[str]:
         if row.case in summary.focus
     ]
     what = "whole core" if cores == 1 else f"whole cores ({cores or MISSING})"
-    header = ("strategy", "payloads", "CPU time, a million requests", f"{what}, a million requests")
+    header = ("strategy", "case", "CPU time, a million requests", f"{what}, a million requests")
     return [f"At {price:g} a core-hour:", "", *table(header, rows, 2), "", COST]
 
 

@@ -27,7 +27,7 @@ def driver(material: Material) -> list[str]:
 
 def _ceilings(material: Material) -> list[str]:
     header = (
-        "payloads",
+        "case",
         "driver, requests/s",
         "driver CPU-ms",
         "ab, requests/s",
@@ -58,7 +58,7 @@ def _ceilings(material: Material) -> list[str]:
 
 def _figures(material: Material) -> list[str]:
     """A row a case, all strategies together: what the driver did at most."""
-    header = ["payloads", "workers", "lost", "busiest core", "late sends", "lag p99 ms", "CPU-ms a request"]
+    header = ["case", "workers", "lost", "busiest core", "late sends", "lag p99 ms", "CPU-ms a request"]
     header += ["clock error ms"]
     rows = []
     for case in material.summary.cases:

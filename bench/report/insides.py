@@ -10,7 +10,7 @@ ORDER = ("wait", "parse", "decode", "transform", "queue", "infer", "encode")
 
 
 def stages(material: Material) -> list[str]:
-    """The mean time of each stage as the services time them; nothing where none does."""
+    """The time of each stage as the services time them; nothing where none does."""
     summary = material.summary
     known = [row for row in summary.rows.values() if row.stages or row.estimates["batch"]]
     if not known:
@@ -27,10 +27,11 @@ def stages(material: Material) -> list[str]:
         for row in summary.rows.values()
     ]
     note = (
-        "Means over the window, as the services time themselves, waiting for the processor included. *wait* "
-        "is for a thread that prepares, *queue* for the model to be free, and *infer* is a whole batch's."
+        "Means over the window, as the services time themselves, waiting for the processor included; of the "
+        "rounds the median, in brackets its 95% interval by order statistics, which takes six. *wait* is for "
+        "a thread that prepares, *queue* for the model to be free, and *infer* is a whole batch's."
     )
-    header = ["strategy", "payloads", *(f"{name} ms" for name in names), "items a batch"]
+    header = ["strategy", "case", *(f"{name} ms" for name in names), "items a batch"]
     return [*table(header, rows, 2), "", note]
 
 
@@ -41,7 +42,7 @@ def loops(material: Material) -> list[str]:
     if not rows:
         return [EMPTY]
     parts = [part for part in PARTS if any(part in row.loop_parts for row in rows)]
-    header = ["strategy", "payloads", "service, requests/s", "bare loop, requests/s", "service to loop"]
+    header = ["strategy", "case", "service, requests/s", "bare loop, requests/s", "service to loop"]
     header += [f"{part} alone, images/s" for part in parts]
     note = "The bare loop runs the strategy's own pipeline, one request at a time and without HTTP."
     if parts:

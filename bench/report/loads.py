@@ -2,6 +2,7 @@
 
 from bench.report import text
 from bench.report.cases import Case
+from bench.report.checks import in_rounds
 from bench.report.material import Material
 from bench.report.summary import Row, Summary
 from bench.report.text import EMPTY, MISSING, table
@@ -9,11 +10,15 @@ from bench.report.text import EMPTY, MISSING, table
 INTERVALS = (
     "In brackets, 95% intervals over rounds: requests/s a geometric mean with t on the logs; the ratio "
     "paired by round; latency the median of the rounds by order statistics, which takes six of them. "
-    "*Detectable from*: the least difference that so many rounds find in 80 of 100 runs."
+    "*Detectable from*: the smallest detectable difference, which so many rounds find in 80 of 100 runs."
 )
 SHARES = (
     "At a share of capacity each strategy is offered its own rate, so there is no ratio of throughput: read "
     "how late the answers are when it is so full."
+)
+MEASURED_BEFORE = (
+    "Capacity was measured before the rounds, in requests/s, and in brackets what the rounds' own closed "
+    "loop answered"
 )
 SERVICE = "*Service p99* runs from sent to done, all others from due to done."
 
@@ -30,9 +35,22 @@ def loads(material: Material) -> list[str]:
     if not lines:
         return [EMPTY]
     notes = ["One round: no intervals." if summary.one_round else INTERVALS]
-    notes += [SHARES] if any(not case.same_for_all for case in summary.cases) else []
+    if any(not case.same_for_all for case in summary.cases):
+        notes += [SHARES, *_capacities(material)]
     notes += [SERVICE] if any(map(_has_service, summary.rows.values())) else []
     return [*lines[1:], "", " ".join(notes)]
+
+
+def _capacities(material: Material) -> list[str]:
+    """What the shares are of, beside what the same closed loop answered in the rounds."""
+    found = [(one, in_rounds(material.summary, one)) for one in material.run.capacities]
+    classes = len({(one.payload_class, one.encoding) for one, _ in found})
+    told = [
+        f"{one.strategy}{f' {one.payload_class}, {one.encoding}' if classes > 1 else ''} "
+        f"{text.number(one.throughput_rps)} ({text.number(rate.centre if rate else None)})"
+        for one, rate in found
+    ]
+    return [f"{MEASURED_BEFORE}: {', '.join(told)}."] if told else []
 
 
 def _groups(summary: Summary) -> list[list[Case]]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from bench.report import style, text
 from bench.report.material import Material
-from bench.report.plot_words import counted
+from bench.report.plot_words import counted, interval
 from bench.report.summary import Summary
 
 GROUP_WIDTH = 0.8
@@ -80,10 +80,11 @@ def _grouped_bars(axes: Any, summary: Summary, metric: str, scale: float = 1.0) 
             if row is None or found is None:
                 axes.text(x, 0, text.MISSING, ha="center", va="bottom", fontsize=8)
                 continue
-            if found.low is not None and found.high is not None:
-                span = [[height - found.low * scale], [found.high * scale - height]]
+            ends = interval(found) or (found.centre, found.centre)
+            if interval(found):
+                span = [[height - ends[0] * scale], [ends[1] * scale - height]]
                 axes.errorbar(x + 0.28 * width, height, span, color=style.INK, capsize=4, linewidth=1.4)
-            tops = [found.high or found.centre, *row.rounds[metric].values()]
+            tops = [*ends, *row.rounds[metric].values()]
             _points(axes, x, width, row.rounds[metric], scale, look.marker)
             note = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center", "fontsize": 9}
             axes.annotate(text.number(height), (x, max(tops) * scale), **note)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.report import style
 from bench.report.cases import Case
@@ -27,8 +28,8 @@ class Inside:
 
 
 INSIDE = (
-    Inside("batch", "Batch size", "items a batch, mean", may_be_log=False),
-    Inside("queue", "Queue delay", "ms, mean", may_be_log=True),
+    Inside("batch", "Batch size", "items a batch", may_be_log=False),
+    Inside("queue", "Queue delay", "ms", may_be_log=True),
 )
 
 
@@ -46,8 +47,8 @@ def batching(material: Material) -> Figure | None:
     style.footer(
         figure,
         run,
-        f"{counted(summary, *groups)}; means of the rounds, as the services themselves count them; queue: an "
-        "item's wait for the model; shaded: 95% t-interval over rounds, where there are three or more"
+        f"{counted(summary, *groups)}; as the services count; queue: an item's wait for the model; "
+        "marks: median of the rounds' means; whiskers: 95% order-statistic interval, from six rounds"
         + absent(summary, having(summary, groups, "batch", "queue")),
     )
     return figure
@@ -66,5 +67,6 @@ def _inside(axes: Any, summary: Summary, cases: Sequence[Case], inside: Inside) 
         axes.set_ylabel(f"{inside.unit} (log)")
     else:
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=not inside.may_be_log))
     load_axis(axes, cases)
     style.head(axes, f"{inside.title}, {described(summary, cases)}", PANEL_INCHES[0] - style.BESIDE_INCHES)

@@ -7,18 +7,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from bench.model import SloResult
 from bench.report import style, text
 from bench.report.cases import Case
 from bench.report.material import Material
-from bench.report.plot_words import absent, counted
+from bench.report.plot_words import absent, counted, interval
 from bench.report.summary import Row, Summary
 from bench.statistics import Estimate
 
-# An interval from two rounds is so wide that it hides what it is drawn around.
-LEAST_ROUNDS = 3
-PANEL_INCHES = (4.6, 3.9)
+PANEL_INCHES = (4.1, 3.7)
+# whiskers of two figures at one load stand side by side
+APART_POINTS = 2.0
 Points = list[tuple[float, Estimate]]
 
 
@@ -47,7 +48,7 @@ def load(material: Material) -> Figure | None:
         figure,
         run,
         f"{counted(summary, *groups)}; throughput: geometric mean of rounds; latency: median{goodput}; "
-        "shaded: 95% interval over rounds, where there are three or more"
+        "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six"
         + absent(summary, having(summary, groups, "throughput", "p50", "p99")),
     )
     return figure
@@ -125,7 +126,14 @@ def _goodput(axes: Any, material: Material, cases: Sequence[Case], bound_ms: flo
 def _latency(axes: Any, summary: Summary, cases: Sequence[Case], objective: SloResult | None) -> list[Any]:
     lines(axes, summary, cases, lambda row: row.estimates["p99"])
     lines(axes, summary, cases, lambda row: row.estimates["p50"], hollow=True)
-    handles = [_mark("p99"), _mark("p50", hollow=True)]
+    shown = having(summary, [cases], "p50", "p99")
+    looks = style.looks(summary.strategies)
+    handles = [
+        Line2D([], [], **_pen(looks[name], hollow=False), label=name)
+        for name in summary.strategies
+        if name in shown
+    ]
+    handles += [_mark("p99"), _mark("p50", hollow=True)]
     if objective is not None:
         words = text.objective(objective.quantile, objective.bound_ms)
         handles.append(axes.axhline(objective.bound_ms, **style.LIMIT, label=f"objective: {words}"))
@@ -170,7 +178,7 @@ def lines(
         if points:
             sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
             axes.plot(sizes, centres, **_pen(looks[name], hollow=hollow), label=name)
-            _band(axes, points, looks[name].colour)
+            _whiskers(axes, points, looks[name].colour, hollow=hollow)
         drawn += points
     return drawn
 
@@ -182,12 +190,16 @@ def _rows(summary: Summary, name: str, cases: Sequence[Case]) -> list[tuple[floa
     return sorted(((size, row) for size, row in sized if size is not None), key=lambda pair: pair[0])
 
 
-def _band(axes: Any, points: Points, colour: str) -> None:
-    spans = [(size, found.low, found.high) for size, found in points if found.n >= LEAST_ROUNDS]
-    known = [(size, low, high) for size, low, high in spans if low is not None and high is not None]
+def _whiskers(axes: Any, points: Points, colour: str, *, hollow: bool) -> None:
+    known = [(size, *ends) for size, found in points if (ends := interval(found))]
     if known:
         sizes, lows, highs = zip(*known, strict=True)
-        axes.fill_between(sizes, lows, highs, color=colour, alpha=0.2, linewidth=0)
+        aside = ScaledTranslation((1 if hollow else -1) * APART_POINTS / 72, 0, axes.figure.dpi_scale_trans)
+        pen: Any = {"colors": colour, "linewidth": 1.2 if hollow else 2.4, "alpha": 0.75}
+        axes.vlines(sizes, lows, highs, transform=axes.transData + aside, **pen)
+        # the axis ends beyond them too, which lines set aside are not seen to need
+        axes.update_datalim([*zip(sizes, lows, strict=True), *zip(sizes, highs, strict=True)])
+        axes.autoscale_view()
 
 
 def load_axis(axes: Any, cases: Sequence[Case]) -> None:

@@ -1,4 +1,4 @@
-"""Throughput against p99: which strategies are beaten in both, and which are a choice."""
+"""Throughput against p99: which points are dominated, and which are a choice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,64 +12,74 @@ from bench.report import style
 from bench.report.cases import Case
 from bench.report.material import Material
 from bench.report.plot_labels import place_labels
-from bench.report.plot_words import absent, counted
+from bench.report.plot_words import absent, counted, interval
 from bench.report.summary import Row, Summary
 from bench.statistics import Estimate
 
-PANEL_INCHES = (5.4, 4.4)
+PANEL_INCHES = (5.4, 4.8)
 LEAST_WIDTH = 6.4
-# An interval from two rounds is so wide that it hides the others.
-LEAST_ROUNDS = 3
+# how a service's own overload is told in a trial's warnings
+OVERLOADED = "overloaded"
 # more than this between the lowest and the highest latency is read on a log scale only
 LINEAR = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One strategy under one load: requests/s, and p99 in ms."""
+    """One strategy under one load: requests/s, and p99 in ms.
+
+    `set_aside` says why it is no choice, whatever its figures: the rate was more than the service could
+    answer, or a round of it is invalid. Empty where it may be chosen.
+    """
 
     strategy: str
     label: str
     throughput: Estimate
     p99: Estimate
+    set_aside: str = ""
 
 
 def pareto(material: Material) -> Figure | None:
     """A panel a class of payloads that has two points or more, each of them labelled."""
     run, summary = material.run, material.summary
-    panels = {cases: found for cases in _panels(summary) if len(found := _points(summary, cases)) > 1}
+    panels = {cases: found for cases in _panels(summary) if len(found := _points(material, cases)) > 1}
     if not panels:
         return None
     width, height = PANEL_INCHES
     figure, axes = style.new_figure(max(LEAST_WIDTH, width * len(panels)), height, columns=len(panels))
+    lines = []
     for one, (cases, points) in zip(axes, panels.items(), strict=True):
-        _panel(one, points, style.looks(summary.strategies))
+        lines.append(_panel(one, points, style.looks(summary.strategies)))
         many = len(cases) > 1
         what = f"{summary.payload_label(cases[0])} payloads" if many else summary.payloads_at(cases[0])
-        style.head(one, f"Throughput against p99, {what}", width - 1, _marks())
+        style.head(
+            one, f"Throughput against p99, {what}", max(LEAST_WIDTH / len(panels), width) - 1, _marks(points)
+        )
     shown = [case for cases in panels for case in cases]
     style.footer(
         figure,
         run,
         f"{counted(summary, shown)}; throughput: geometric mean, 95% t-interval on the logs (from three); "
-        "p99: median, 95% order-statistic interval (from six). Beaten: another point has more throughput "
+        "p99: median, 95% order-statistic interval (from six). Dominated: another point has more throughput "
         "and a lower p99, by the centres; where intervals overlap that is no proof"
+        + _why_aside([point for points in panels.values() for point in points])
         + absent(summary, {point.strategy for points in panels.values() for point in points}),
     )
     # labels go where there is room, which is known once everything else has its place
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    for one, points in zip(axes, panels.values(), strict=True):
+    for one, points, line in zip(axes, panels.values(), lines, strict=True):
         best = frontier(points)
-        texts = [point.label if point in best else f"{point.label} (beaten)" for point in points]
-        place_labels(one, [(point.throughput.centre, point.p99.centre) for point in points], texts)
+        places = [(point.throughput.centre, point.p99.centre) for point in points]
+        place_labels(one, places, [_told(point, best) for point in points], line)
     return figure
 
 
 def frontier(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats in both, from the least throughput to the most."""
+    """The points that no other dominates, from the least throughput to the most; none that is set aside."""
     best: list[Point] = []
-    for point in sorted(points, key=lambda one: (-one.throughput.centre, one.p99.centre)):
+    choices = [point for point in points if not point.set_aside]
+    for point in sorted(choices, key=lambda one: (-one.throughput.centre, one.p99.centre)):
         if not best or point.p99.centre < best[-1].p99.centre:
             best.append(point)
     return best[::-1]
@@ -90,7 +100,8 @@ def _panels(summary: Summary) -> list[tuple[Case, ...]]:
     return [tuple(cases) for cases in groups.values()]
 
 
-def _points(summary: Summary, cases: Sequence[Case]) -> list[Point]:
+def _points(material: Material, cases: Sequence[Case]) -> list[Point]:
+    summary = material.summary
     rows = [
         summary.rows[name, case]
         for name in summary.strategies
@@ -100,7 +111,7 @@ def _points(summary: Summary, cases: Sequence[Case]) -> list[Point]:
     several = len(cases) > 1
     alone = len({row.strategy for row in rows}) == 1
     return [
-        Point(row.strategy, _label(row, several=several, alone=alone), throughput, p99)
+        Point(row.strategy, _label(row, several=several, alone=alone), throughput, p99, _aside(material, row))
         for row in rows
         if (throughput := row.estimates["throughput"]) and (p99 := row.estimates["p99"])
     ]
@@ -113,7 +124,33 @@ def _label(row: Row, *, several: bool, alone: bool) -> str:
     return load if alone else f"{row.strategy} {load}"
 
 
-def _panel(axes: Any, points: Sequence[Point], looks: dict[str, style.Look]) -> None:
+def _aside(material: Material, row: Row) -> str:
+    """Why a rate is no choice; a closed loop, which waits for each answer, cannot overload a service."""
+    if not row.case.at_due_times:
+        return ""
+    warnings = [warning for trial in material.trials(row) for warning in trial.warnings]
+    if row.refused or any(warning.startswith(OVERLOADED) for warning in warnings):
+        return OVERLOADED
+    return (
+        f"{row.invalid_trials} of {row.invalid_trials + row.valid_trials} invalid"
+        if row.invalid_trials
+        else ""
+    )
+
+
+def _told(point: Point, best: Sequence[Point]) -> str:
+    state = point.set_aside or ("" if point in best else "dominated")
+    return f"{point.label} ({state})" if state else point.label
+
+
+def _why_aside(points: Sequence[Point]) -> str:
+    if not any(point.set_aside for point in points):
+        return ""
+    return "; no choice: a rate at which requests were refused, or a round is overloaded or invalid"
+
+
+def _panel(axes: Any, points: Sequence[Point], looks: dict[str, style.Look]) -> list[tuple[float, float]]:
+    """Draw the points and their frontier, whose corners are returned."""
     best = frontier(points)
     for point in points:
         look = looks[point.strategy]
@@ -131,28 +168,35 @@ def _panel(axes: Any, points: Sequence[Point], looks: dict[str, style.Look]) -> 
             capsize=3,
             linewidth=1.3,
         )
+        if point.set_aside:
+            cross: Any = {"color": look.colour, "marker": "x", "markersize": 6, "markeredgewidth": 1.4}
+            axes.plot(point.throughput.centre, point.p99.centre, **cross, zorder=4)
     latencies = [point.p99.centre for point in points]
     log = max(latencies) > LINEAR * min(latencies)
     axes.set_xlabel("requests answered per second (right is better)")
     axes.set_ylabel(f"p99, ms{', log' if log else ''} (down is better)")
-    axes.set_xlim(0, 1.1 * max(_end(point.throughput) for point in points))
+    axes.set_xlim(0, 1.15 * max(_end(point.throughput) for point in points))
     if log:
         axes.set_yscale("log")
-        axes.set_ylim(0.8 * min(latencies), 1.4 * max(_end(point.p99) for point in points))
+        axes.set_ylim(0.8 * min(latencies), 1.6 * max(_end(point.p99) for point in points))
         style.plain_log_labels(axes)
     else:
         axes.set_ylim(0, 1.1 * max(_end(point.p99) for point in points))
-    _beaten(axes, best)
+    return _dominated(axes, best) if best else []
 
 
-def _beaten(axes: Any, best: Sequence[Point]) -> None:
-    """Shade where a point would be beaten: left of and above the frontier."""
+def _dominated(axes: Any, best: Sequence[Point]) -> list[tuple[float, float]]:
+    """Shade where a point would be dominated, left of and above the frontier; returns its corners."""
     top = axes.get_ylim()[1]
     rates = [0.0, *(point.throughput.centre for point in best), best[-1].throughput.centre]
     latencies = [best[0].p99.centre, *(point.p99.centre for point in best), top]
     axes.fill_between(rates, latencies, top, step="pre", color=style.OUTSIDE, linewidth=0, zorder=0)
     axes.plot(rates, latencies, color=style.PALE, linewidth=1.2, drawstyle="steps-pre", zorder=1)
     axes.set_ylim(top=top)
+    corners = [(rates[0], latencies[0])]
+    for rate, latency in zip(rates[1:], latencies[1:], strict=True):
+        corners += [(corners[-1][0], latency), (rate, latency)]
+    return corners
 
 
 def _end(found: Estimate) -> float:
@@ -161,16 +205,19 @@ def _end(found: Estimate) -> float:
 
 
 def _span(found: Estimate) -> list[list[float]] | None:
-    if found.low is None or found.high is None or found.n < LEAST_ROUNDS:
-        return None
-    return [[found.centre - found.low], [found.high - found.centre]]
+    ends = interval(found)
+    return [[found.centre - ends[0]], [ends[1] - found.centre]] if ends else None
 
 
-def _marks() -> list[Any]:
-    """What filled, hollow and the shade mean."""
+def _marks(points: Sequence[Point]) -> list[Any]:
+    """What filled, hollow, crossed and the shade mean."""
     dot: Any = {"color": style.INK, "marker": "o", "markersize": 7, "linestyle": "none"}
-    return [
-        Line2D([], [], label="unbeaten", **dot),
-        Line2D([], [], markerfacecolor="white", label="beaten", **dot),
-        Patch(facecolor=style.OUTSIDE, edgecolor=style.PALE, label="where points are beaten"),
+    hollow: Any = {**dot, "markerfacecolor": "white"}
+    marks: list[Any] = [
+        Line2D([], [], label="not dominated", **dot),
+        Line2D([], [], label="dominated", **hollow),
     ]
+    if any(point.set_aside for point in points):
+        crossed: Any = {**dot, "marker": "$\\otimes$", "markersize": 9, "markeredgewidth": 0}
+        marks.append(Line2D([], [], label="overloaded or invalid", **crossed))
+    return [*marks, Patch(facecolor=style.OUTSIDE, edgecolor=style.PALE, label="where points are dominated")]

@@ -10,7 +10,7 @@ from bench.model import Probe, SloResult
 from bench.report import style, text
 from bench.report.material import Material
 
-PANEL_INCHES = (4.6, 3.9)
+PANEL_INCHES = (4.1, 3.7)
 Key = tuple[str, str, float, float]
 
 
@@ -32,7 +32,7 @@ def objectives(material: Material) -> Figure | None:
         of = f"{key[0]}, {key[1]}" if several else f"{key[0]} payloads"
         left, right = axes[2 * place : 2 * place + 2]
         named, states = _latency(left, results, looks), _goodput(right, results, looks)
-        titles = (f"p{100 * key[2]:g} at each rate tried, {of}", f"Goodput, {of}")
+        titles = (f"p{100 * key[2]:g} at each rate, {of}", f"Goodput, {of}")
         style.heads([(left, titles[0], named), (right, titles[1], states)], width - style.BESIDE_INCHES)
         for panel in (left, right):
             panel.set_xlim(left=0)

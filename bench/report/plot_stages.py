@@ -14,20 +14,26 @@ from bench.report.summary import Row, Summary
 BAR_INCHES, THIN_INCHES = 0.55, 0.38
 MANY_BARS = 8
 BAR = 0.62
-PANEL_INCHES = 4.8
+PANEL_INCHES = 4.2
 WAITING = ("wait", "queue")
 COMPUTED = "infer"
 # waiting is grey, so that what is coloured is work
 LOOKS = {
     "wait": ("#E4E4E4", ""),
     "queue": ("#BDBDBD", "//"),
-    "parse": ("#56B4E9", ".."),
-    "decode": ("#0072B2", "--"),
-    "transform": ("#009E73", "\\\\"),
-    "infer": ("#E69F00", ""),
-    "encode": ("#CC79A7", "xx"),
+    "parse": style.PARTS[4],
+    "decode": style.PARTS[3],
+    "transform": style.PARTS[5],
+    "infer": style.PARTS[2],
+    "encode": style.PARTS[1],
 }
-OTHER = ("#F0E442", "++")
+OTHER = style.PARTS[6]
+MEANINGS = {
+    "wait": "wait: for a thread",
+    "queue": "queue: for the model",
+    "infer": "left, infer is a whole batch's time, which each of its items waits for; right, shared by the "
+    "items of the batch",
+}
 
 
 def stages(material: Material) -> Figure | None:
@@ -47,9 +53,9 @@ def stages(material: Material) -> Figure | None:
     seen = dict.fromkeys(stage for row in rows for stage in row.stages)
     order = [stage for stage in ORDER if stage in seen] + [stage for stage in seen if stage not in ORDER]
     _bars(whole, [_centres(row) for row in rows], order, labels)
-    whole.set_xlabel("ms, mean")
+    whole.set_xlabel("ms")
     _bars(work, [_work(row) for row in rows], [stage for stage in order if stage not in WAITING], [])
-    work.set_xlabel("ms an item, mean")
+    work.set_xlabel("ms an item")
     known = {handle.get_label(): handle for handle in whole.get_legend_handles_labels()[0]}
     handles = [known[stage] for stage in order if stage in known]
     titles = ("Waiting and work in the service", "Work alone, an item (less is better)")
@@ -58,16 +64,20 @@ def stages(material: Material) -> Figure | None:
     style.footer(
         figure,
         run,
-        f"{counted(summary, summary.focus)}{at}; means of the rounds, as the services time themselves, "
-        "no intervals. wait: for a thread; queue: for the model; left, infer is a whole batch's time, which "
-        "each of its items waits for; right, shared by the items of the batch. The left bars need not add up "
-        "to the response time",
+        f"{counted(summary, summary.focus)}{at}; medians of the rounds' means, as the services time themselves, "
+        f"no intervals. {_meanings(order)}The left bars need not add up to the response time",
     )
     return figure
 
 
 def _label(summary: Summary, row: Row) -> str:
     return f"{row.strategy}, {summary.payload_label(row.case)}" if len(summary.focus) > 1 else row.strategy
+
+
+def _meanings(drawn: Sequence[str]) -> str:
+    """What those stages mean whose names do not say it, as far as they are drawn."""
+    found = "; ".join(MEANINGS[stage] for stage in drawn if stage in MEANINGS)
+    return f"{found[0].upper()}{found[1:]}. " if found else ""
 
 
 def _centres(row: Row) -> dict[str, float]:

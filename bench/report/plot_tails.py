@@ -10,7 +10,7 @@ from bench.report.material import Material
 from bench.report.plot_words import absent
 from bench.report.tails import READ_MOST, Curve, curves
 
-TICKS = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+TICKS = (0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
 
 
 def latency(material: Material) -> Figure | None:
@@ -31,7 +31,8 @@ def latency(material: Material) -> Figure | None:
     style.footer(
         figure,
         run,
-        f"n = {span} right answers a line, pooled over valid rounds; shaded: the span of the rounds; "
+        f"n = {span} right answers a line, pooled over valid rounds: above the tables' medians of "
+        "rounds where a slow round makes the tail; shaded: the span of the rounds; "
         "a line ends where its n supports no 95% interval" + absent(summary, {name for name, _ in found}),
     )
     return figure

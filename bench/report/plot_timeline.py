@@ -14,12 +14,12 @@ from bench.report.material import Material
 from bench.report.plot_words import absent
 from bench.report.timelines import Timeline
 
-WIDTH = 9.0
+WIDTH = 8.2
 ROW_INCHES = 1.35
 # where there are many rows they are lower
 MANY_ROWS, LOW_INCHES = 8, 0.95
 LEFT_INCHES, MIDDLE_INCHES, RIGHT_INCHES = 0.75, 0.75, 0.2
-HEAD_INCHES, GAP_INCHES, AXIS_INCHES = 0.85, 0.32, 0.6
+HEAD_INCHES, GAP_INCHES, AXIS_INCHES = 0.85, 0.34, 0.62
 
 
 def timeline(material: Material) -> Figure | None:

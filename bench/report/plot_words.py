@@ -5,6 +5,10 @@ from collections.abc import Collection, Sequence
 from bench.report.cases import Case
 from bench.report.summary import Summary
 from bench.report.text import MISSING
+from bench.statistics import Estimate
+
+# an interval from two rounds is so wide that it hides what it is drawn around
+LEAST_ROUNDS = 3
 
 
 def counted(summary: Summary, *groups: Sequence[Case]) -> str:
@@ -13,7 +17,15 @@ def counted(summary: Summary, *groups: Sequence[Case]) -> str:
     counts = sorted({row.valid_trials for row in summary.rows.values() if row.case in cases}) or [0]
     if summary.one_round:
         return "one round: no intervals, a smoke test"
-    return f"n = {counts[0]} rounds" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]} rounds"
+    said = f"n = {counts[0]} rounds" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]} rounds"
+    return said if counts[0] >= LEAST_ROUNDS else f"{said} (intervals take three)"
+
+
+def interval(found: Estimate) -> tuple[float, float] | None:
+    """The interval that is drawn around a centre; None where there is none, or of too few rounds."""
+    if found.low is None or found.high is None or found.n < LEAST_ROUNDS:
+        return None
+    return found.low, found.high
 
 
 def absent(summary: Summary, shown: Collection[str]) -> str:

@@ -15,6 +15,7 @@ from bench.report import style
 from bench.report.material import Material
 from bench.report.plot_bars import resources, throughput
 from bench.report.plot_batching import batching
+from bench.report.plot_files import SUFFIXES, save
 from bench.report.plot_images import image_size
 from bench.report.plot_load import load
 from bench.report.plot_pareto import pareto
@@ -54,7 +55,7 @@ def write_plots(material: Material, folder: Path, processes: int | None = None) 
     target.mkdir(exist_ok=True)
     drawn = _draw_all(material, target, processes or _processes())
     written = [path for name in PLOTS for path in drawn[name]]
-    for stale in {target / f"{name}{suffix}" for name in PLOTS for suffix in style.SUFFIXES} - {*written}:
+    for stale in {target / f"{name}{suffix}" for name in PLOTS for suffix in SUFFIXES} - {*written}:
         stale.unlink(missing_ok=True)
     return written
 
@@ -92,4 +93,4 @@ def _draw_kept(name: str) -> list[Path]:
 def _draw(material: Material, target: Path, name: str) -> list[Path]:
     with style.settings():
         figure = PLOTS[name](material)
-        return style.save(figure, target, name) if figure is not None else []
+        return save(figure, target, name) if figure is not None else []

@@ -18,7 +18,7 @@ ACCOUNTING = (
 def resources(material: Material) -> list[str]:
     """CPU-ms a request and peak memory; below, what else the accounting told."""
     summary = material.summary
-    header = ("strategy", "payloads", "CPU-ms a request", "peak memory, MiB", "driver CPU-ms a request")
+    header = ("strategy", "case", "CPU-ms a request", "peak memory, MiB", "driver CPU-ms a request")
     rows = [
         [
             row.strategy,
@@ -34,7 +34,7 @@ def resources(material: Material) -> list[str]:
 
 def _accounting(material: Material) -> list[str]:
     """A row a strategy and class of payloads, all loads together: neither figure hangs on the load."""
-    header = ["strategy", "payloads", "received bytes a request", "sent bytes a request"]
+    header = ["strategy", "case", "received bytes a request", "sent bytes a request"]
     header += ["throttled periods", "stolen, median", "stolen, most"]
     groups: dict[tuple[str, str], list[Trial]] = {}
     for row in material.summary.rows.values():
@@ -58,7 +58,7 @@ def _accounted(trials: Sequence[Trial]) -> list[str]:
 
 
 def _gpu(material: Material) -> list[str]:
-    header = ("strategy", "payloads", "GPU busy", "GPU memory, MiB", "joules a request")
+    header = ("strategy", "case", "GPU busy", "GPU memory, MiB", "joules a request")
     rows = []
     for row in material.summary.rows.values():
         trials = [trial for trial in material.trials(row) if trial.valid]

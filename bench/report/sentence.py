@@ -2,7 +2,7 @@
 
 from bench.model import Run
 from bench.report import text
-from bench.report.cases import Case
+from bench.report.cases import KIND_ORDER, Case
 from bench.report.compare import compared
 from bench.report.summary import Row, Summary
 
@@ -23,7 +23,7 @@ def sentence(run: Run, summary: Summary) -> str:
         )
     parts = [ONE_ROUND] if summary.one_round else []
     parts += [QUICK] if run.quick else []
-    parts += [_comparison(summary), _answers(summary), *_gaps(summary)]
+    parts += [_comparison(summary), _below_capacity(summary), _answers(summary), *_gaps(summary)]
     return " ".join(part for part in parts if part)
 
 
@@ -31,38 +31,84 @@ def _comparison(summary: Summary) -> str:
     """The strategy with the highest ratio in detail, then the ratios of the others."""
     compared = _compared(summary)
     if summary.focus and summary.focus[0].at_due_times:
-        return _open_comparison(summary)
+        return _highest_taken(summary)
     if not compared or summary.baseline is None:
         return "There is nothing to compare: fewer than two strategies have valid trials in one round."
     leader, *others = sorted(compared, key=lambda name: -_best_ratio(compared[name]))
     others = others if len(others) <= MOST_OTHERS else []
     at = f"At {summary.focus[0].load}, " if summary.several_loads else ""
-    clauses = [
-        f"{at}{leader} answers {_ratios(summary, compared[leader])} the requests of {summary.baseline} "
-        f"per core {_with_payloads(summary, compared[leader])}"
-    ]
-    tail = _tail_latency(summary, leader)
-    clauses += [tail] if tail else []
-    clauses += [f"{name} {_ratios_with_payloads(summary, compared[name])}" for name in others]
+    first, *rest = compared[leader]
+    told = [_ratio(summary, first, f" the requests of {summary.baseline} per core")]
+    told += [_ratio(summary, row) for row in rest]
+    clauses = [f"{at}{leader} answers {text.listing(told)}{_tail_latency(summary, leader)}"]
+    for name in others:
+        clauses.append(f"{name} answers {text.listing([_ratio(summary, row) for row in compared[name]])}")
     return "; ".join(clauses) + "."
 
 
-def _open_comparison(summary: Summary) -> str:
-    """Each strategy's p99 at the highest rate, in the first case, and the rate where each has its own."""
-    case = summary.focus[0]
-    rows = [summary.rows[name, case] for name in summary.strategies if (name, case) in summary.rows]
-    tails = [
-        f"{row.strategy} {text.number(p99.centre)} ms{_at_its_rate(row)}"
-        for row in rows
-        if (p99 := row.estimates["p99"]) is not None
+def _highest_taken(summary: Summary) -> str:
+    """The p99 of each strategy at the highest rate that nobody was overloaded by, else at the lowest."""
+    offered = [case for case in _open_cases(summary) if case.kind == summary.focus[0].kind]
+    case = max(_taken(summary, offered), key=_size, default=min(offered, key=_size))
+    told = _tails(summary, case) or f"At {case.load} there is no p99: too few right answers"
+    above = [row for one in offered if one.size > case.size for row in _rows(summary, one) if row.overloaded]
+    over = text.listing(list(dict.fromkeys(row.strategy for row in above))) if above else ""
+    return f"{told}; higher loads overloaded {over}." if over else f"{told}."
+
+
+def _below_capacity(summary: Summary) -> str:
+    """Beside a closed loop: the p99 of each at the middle one of the rates, or shares, that all took."""
+    if not summary.focus or summary.focus[0].at_due_times:
+        return ""
+    taken = _taken(summary, _open_cases(summary))
+    first = min(taken, key=_kind, default=None)
+    alike = sorted((case for case in taken if first and _kind(case) == _kind(first)), key=_size)
+    told = _tails(summary, alike[len(alike) // 2]) if alike else ""
+    return f"{told}." if told else ""
+
+
+def _open_cases(summary: Summary) -> list[Case]:
+    """The open loads of the payloads that the sentence is about first."""
+    first = summary.focus[0]
+    return [
+        case
+        for case in summary.cases
+        if case.at_due_times and (case.payload_class, case.encoding) == (first.payload_class, first.encoding)
     ]
-    if not tails:
-        return f"At {case.load} there is no p99: too few right answers."
-    return f"At {case.load} {_payloads(summary, case)}, p99 is {text.listing(tails)}."
+
+
+def _taken(summary: Summary, cases: list[Case]) -> list[Case]:
+    return [case for case in cases if not any(row.overloaded for row in _rows(summary, case))]
+
+
+def _size(case: Case) -> tuple[float, bool]:
+    return case.size, not case.even
+
+
+def _kind(case: Case) -> tuple[int, bool]:
+    return KIND_ORDER.index(case.kind), case.even
+
+
+def _rows(summary: Summary, case: Case) -> list[Row]:
+    return [summary.rows[name, case] for name in summary.strategies if (name, case) in summary.rows]
+
+
+def _tails(summary: Summary, case: Case) -> str:
+    """Each strategy's p99 at a load, the least first, with the rate where it had its own; empty without."""
+    known = [(p99.centre, row) for row in _rows(summary, case) if (p99 := row.estimates["p99"]) is not None]
+    tails = [
+        f"{row.strategy} {text.number(p99)} ms{_at_its_rate(row)}{_refused(row)}"
+        for p99, row in sorted(known, key=lambda one: one[0])
+    ]
+    return f"At {case.load} {_payloads(summary, case)}, p99: {', '.join(tails)}" if tails else ""
 
 
 def _at_its_rate(row: Row) -> str:
     return "" if row.case.same_for_all else f" at its {text.number(row.offered_rps)} requests/s"
+
+
+def _refused(row: Row) -> str:
+    return f" ({text.spaced(row.refused)} refused)" if row.refused else ""
 
 
 def _compared(summary: Summary) -> dict[str, list[Row]]:
@@ -80,12 +126,13 @@ def _best_ratio(rows: list[Row]) -> float:
     return max(row.to_baseline.ratio for row in rows if row.to_baseline is not None)
 
 
-def _claim(summary: Summary, row: Row) -> str:
-    figure = text.ratio(row.to_baseline)
+def _ratio(summary: Summary, row: Row, of: str = "") -> str:
+    """The ratio, of what, with which payloads, and whether it shows a difference."""
     comparison = row.to_baseline
+    told = f"{text.ratio(comparison)}{of} {_payloads(summary, row.case)}"
     if comparison is None or summary.one_round or _differs(summary, row):
-        return figure
-    return f"{figure}, {'one round only' if comparison.low is None else 'no difference shown'},"
+        return told
+    return f"{told} ({'one round only' if comparison.low is None else 'no difference shown'})"
 
 
 def _differs(summary: Summary, row: Row) -> bool:
@@ -98,21 +145,8 @@ def _payloads(summary: Summary, case: Case) -> str:
     return f"with {summary.payload_label(case)} payloads"
 
 
-def _ratios(summary: Summary, rows: list[Row]) -> str:
-    return _claim(summary, rows[0])
-
-
-def _with_payloads(summary: Summary, rows: list[Row]) -> str:
-    rest = [f"{_claim(summary, row)} {_payloads(summary, row.case)}" for row in rows[1:]]
-    return text.listing([_payloads(summary, rows[0].case), *rest])
-
-
-def _ratios_with_payloads(summary: Summary, rows: list[Row]) -> str:
-    return f"{_ratios(summary, rows)} {_with_payloads(summary, rows)}"
-
-
-def _tail_latency(summary: Summary, leader: str) -> str | None:
-    """The p99 of leader and baseline in the first case in which both have one."""
+def _tail_latency(summary: Summary, leader: str) -> str:
+    """The p99 of leader and baseline in the first case in which both have one; empty where there is none."""
     for case in summary.focus:
         ours = summary.rows.get((leader, case))
         theirs = summary.rows.get((summary.baseline or "", case))
@@ -120,15 +154,20 @@ def _tail_latency(summary: Summary, leader: str) -> str | None:
             continue
         left, right = ours.estimates["p99"], theirs.estimates["p99"]
         if left is not None and right is not None:
+            both = f"{text.number(left.centre)} ms against {text.number(right.centre)} ms"
             where = f" {_payloads(summary, case)}" if len(summary.focus) > 1 else ""
-            return f"p99 {text.number(left.centre)} ms against {text.number(right.centre)} ms{where}"
-    return None
+            return f", and its p99 is {both}{where}"
+    return ""
 
 
 def _answers(summary: Summary) -> str:
     checked = f"Every answer was checked: {text.spaced(summary.wrong_answers)} wrong"
     failed = f", {text.plural(summary.errors, 'request')} failed" if summary.errors else ""
-    return f"{checked} of {text.spaced(summary.requests)}{failed}."
+    refused = [row for row in summary.rows.values() if row.refused]
+    count = text.plural(sum(row.refused or 0 for row in refused), "request")
+    names = list(dict.fromkeys(row.strategy for row in refused))
+    turned_away = f", {count} refused by {text.listing(names)}" if names else ""
+    return f"{checked} of {text.spaced(summary.requests)}{failed}{turned_away}."
 
 
 def _gaps(summary: Summary) -> list[str]:

@@ -14,7 +14,7 @@ PICTURES = ("throughput", "latency", "pareto")
 def results_block(run: Run, link: str, command: str) -> str:
     """The sentence, a table, the machine, the pictures below `link` and the commands that made it all."""
     summary = summarise(run)
-    header = ["payloads", "strategy", "requests/s", f"ratio to {summary.baseline or text.MISSING}"]
+    header = ["case", "strategy", "requests/s", f"ratio to {summary.baseline or text.MISSING}"]
     header += ["p50 ms", "p99 ms", "CPU-ms a request", "peak memory", "wrong answers"]
     rows = [
         _cells(summary, summary.rows[name, case])

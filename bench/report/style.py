@@ -3,34 +3,29 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from PIL import Image
 
 from bench.model import Run
 from bench.report.machine import machine_line
 
 DPI = 130
-PALETTE = 255
-# every third pixel each way tells which colours are frequent
-SPARSE, FREQUENT = 3, 24
 PAD_INCHES = 0.1
-FOOTER_CHARACTERS_PER_INCH = 17
-LEGEND_MARK_INCHES = 0.55
-LEGEND_CHARACTER_INCHES = 0.07
-SUFFIXES = (".png", ".svg")
+FOOTER_POINTS, FOOTER_CHARACTERS_PER_INCH = 8.5, 15
+TITLE_CHARACTER_INCHES = 0.092
+LEGEND_MARK_INCHES, LEGEND_CHARACTER_INCHES = 0.46, 0.077
+# a panel has room for so many rows of legend; for each more the figure grows
+LEGEND_ROWS, LEGEND_ROW_INCHES = 2, 0.26
 INK = "#222222"
 PALE = "#777777"
 SHARED = "#BBBBBB"
 # warm-up and drain
 OUTSIDE = "#EFEFEF"
-LINE_INCHES = 0.14
+LINE_INCHES = 0.16
 # what the names and figures beside a panel take of its width
 BESIDE_INCHES = 0.75
 # a bound that was promised
@@ -42,7 +37,7 @@ SETTINGS: Any = {
     "svg.hashsalt": "bench",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
-    "font.size": 10,
+    "font.size": 11,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -54,7 +49,7 @@ SETTINGS: Any = {
     "grid.linewidth": 0.7,
     "hatch.linewidth": 0.6,
     "legend.frameon": False,
-    "legend.fontsize": 9,
+    "legend.fontsize": 10,
 }
 
 
@@ -103,21 +98,37 @@ LOOKS = (
     Look("#CC79A7", "--", "P", (0, (3, 1, 1, 1, 1, 1))),
     Look("#444444", "++", "X", (0, (8, 2, 2, 2))),
 )
-# parts of a stacked bar, in order
+# in every picture of every run these look alike, whichever of them a run has: the first of LOOKS, in order
+KNOWN = ("torch", "onnx", "batched", "unbatched", "mosec")
+# parts of a stacked bar, in order: none is a strategy's colour, and in grey each differs from the next
 PARTS = (
-    ("#56B4E9", ""),
-    ("#F0E442", "//"),
-    ("#009E73", ""),
-    ("#CC79A7", "xx"),
-    ("#E69F00", "\\\\"),
-    ("#0072B2", "--"),
-    ("#999999", "++"),
+    ("#EADFC3", ""),
+    ("#8F7F68", "//"),
+    ("#CDB65A", ""),
+    ("#62617F", "\\\\"),
+    ("#C3C2DC", "xx"),
+    ("#7F8F5E", "--"),
+    ("#F0E442", "++"),
 )
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each strategy, by its place in the run."""
-    return {name: LOOKS[place % len(LOOKS)] for place, name in enumerate(names)}
+    """A look for each strategy: those of KNOWN have their own, the others what is left, in their order."""
+    found = {name: LOOKS[KNOWN.index(name)] for name in names if name in KNOWN}
+    taken = {look.colour for look in found.values()}
+    # what no known strategy has comes first, so that it is seldom taken for one
+    free = [look for look in (*LOOKS[len(KNOWN) :], *LOOKS[: len(KNOWN)]) if look.colour not in taken]
+    others = [name for name in dict.fromkeys(names) if name not in found]
+    again = [_mixed(place) for place in range(max(0, len(others) - len(free)))]
+    found.update(zip(others, [*free, *again], strict=False))
+    return {name: found[name] for name in names}
+
+
+def _mixed(place: int) -> Look:
+    """The colours once more, each with another's hatch, marker and line."""
+    turn, colour = divmod(place, len(LOOKS))
+    other = LOOKS[(colour + turn + 1) % len(LOOKS)]
+    return Look(LOOKS[colour].colour, other.hatch, other.marker, other.line)
 
 
 def new_figure(
@@ -158,7 +169,7 @@ def footer(figure: Figure, run: Run, facts: str) -> float:
     """What the marks mean, n and the machine, in small print below the axes; returns its height in inches."""
     columns = int(figure.get_figwidth() * FOOTER_CHARACTERS_PER_INCH)
     lines = [*textwrap.wrap(facts, columns), *textwrap.wrap(machine_line(run), columns)]
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5, color="#555555")
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=FOOTER_POINTS, color="#555555")
     return LINE_INCHES * len(lines)
 
 
@@ -172,11 +183,15 @@ def heads(panels: Sequence[tuple[Any, str, Sequence[Any]]], width: float) -> Non
     """The same for panels side by side: their titles stand at one height."""
     columns = [_legend_columns([handle.get_label() for handle in shown], width) for _, _, shown in panels]
     rows = [-(-len(shown) // count) for (_, _, shown), count in zip(panels, columns, strict=True)]
+    figure = panels[0][0].figure
+    more = max(0, max(rows) - LEGEND_ROWS)
+    figure.set_figheight(figure.get_figheight() + more * LEGEND_ROW_INCHES)
     for (axes, title, shown), count in zip(panels, columns, strict=True):
         if shown:
             place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.2}
-            axes.legend(handles=list(shown), ncols=count, columnspacing=1.2, **place)
-        axes.set_title(title, pad=8 + 17 * max(rows))
+            axes.legend(handles=list(shown), ncols=count, columnspacing=0.9, handlelength=1.6, **place)
+        lines = textwrap.wrap(title, int(width / TITLE_CHARACTER_INCHES))
+        axes.set_title("\n".join(lines), pad=8 + 18.5 * max(rows))
 
 
 def _legend_columns(names: Sequence[str], width: float) -> int:
@@ -217,35 +232,6 @@ def stack(axes: Any, y: float, height: float, parts: Sequence[Part]) -> float:
         )
         left += part.length
     return left
-
-
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write the figure as PNG and SVG; the same figure gives the same bytes."""
-    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    figure.set_layout_engine("none")  # it has placed everything, which is half the time that a picture takes
-    _with_palette(np.asarray(canvas.buffer_rgba())[..., :3]).save(png, optimize=True)
-    figure.savefig(svg, metadata={"Date": None, "Creator": None})
-    return [png, svg]
-
-
-def _with_palette(pixels: Any) -> Image.Image:
-    """The picture, of height x width x RGB bytes, with a palette: of flat colours it is three times smaller.
-
-    Maximum coverage keeps the rare colours and shifts the frequent ones, which are then put right.
-    """
-    picture = Image.fromarray(np.ascontiguousarray(pixels)).quantize(
-        PALETTE, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-    )
-    sparse = pixels[::SPARSE, ::SPARSE].reshape(-1, 3)
-    _, first, counts = np.unique(sparse @ (65536, 256, 1), return_index=True, return_counts=True)
-    places = np.asarray(picture)[::SPARSE, ::SPARSE].ravel()
-    palette = np.array(picture.getpalette(), dtype=np.uint8).reshape(-1, 3)
-    for frequent in first[np.argsort(counts, kind="stable")[-FREQUENT:]]:
-        palette[places[frequent]] = sparse[frequent]
-    picture.putpalette(palette.tobytes())
-    return picture
 
 
 def settings() -> Any:

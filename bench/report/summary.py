@@ -14,6 +14,8 @@ from bench.statistics import Comparison, Estimate
 BASELINE = "torch"
 # the parts of a bare loop that are run alone
 PARTS = ("prepare", "infer")
+# how the warning begins of a trial whose response times grew over its window
+OVERLOADED = "overloaded: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,11 @@ METRICS: dict[str, Metric] = {
         Metric("service_p99", lambda t: t.service_ms.p99 if t.service_ms else None, statistics.median),
         Metric("cpu", lambda t: t.cpu_ms_per_request, statistics.geometric_mean),
         Metric("memory", lambda t: t.peak_memory_bytes, statistics.median),
+        Metric("driver_cpu", lambda t: t.driver_cpu_ms_per_request, statistics.geometric_mean),
         Metric(
-            "driver_cpu",
-            lambda t: t.driver_cpu_ms_per_request,
-            statistics.geometric_mean,
+            "batch", lambda t: t.server.batch.mean if t.server and t.server.batch else None, statistics.median
         ),
-        Metric(
-            "batch", lambda t: t.server.batch.mean if t.server and t.server.batch else None, statistics.mean
-        ),
-        Metric("queue", lambda t: stage_ms(t, "queue"), statistics.mean),
+        Metric("queue", lambda t: stage_ms(t, "queue"), statistics.median),
     )
 }
 
@@ -52,8 +50,9 @@ METRICS: dict[str, Metric] = {
 class Row:
     """One strategy in one case: its estimates by metric name, counts over all its trials, and ratios.
 
-    `stages` holds the mean ms of each stage that the service itself timed; `loop_parts` the images/s of its
-    loop's parts. `refused` is None where no load was open.
+    `stages` holds the ms of each stage that the service itself timed, the median over rounds of the window's
+    mean; `loop_parts` the images/s of its loop's parts. `refused` is None where no load was open;
+    `overloaded` says whether anything was refused or a trial told of a queue that only grew.
     `rounds` holds each metric's value by round; `to_baseline` is the ratio of throughput to the baseline
     strategy, None under a share of capacity, where each strategy has a rate of its own; `to_loop` that to the
     strategy's own in-process loop. `offered_rps` is None where the load was closed.
@@ -72,6 +71,7 @@ class Row:
     loop: Estimate | None
     to_loop: Estimate | None
     refused: int | None
+    overloaded: bool
     offered_rps: float | None
     stages: Mapping[str, Estimate]
     loop_parts: Mapping[str, Estimate]
@@ -207,6 +207,7 @@ def _row(run: Run, name: str, case: Case, trials: Sequence[Trial], baseline: Map
         loop=statistics.geometric_mean(loop),
         to_loop=statistics.unpaired_ratio(loop, list(rounds["throughput"].values())),
         refused=sum(refused) if refused else None,
+        overloaded=sum(refused) > 0 or any(w.startswith(OVERLOADED) for t in trials for w in t.warnings),
         offered_rps=_offered_rps(trials),
         stages=_stages(trials),
         loop_parts={
@@ -227,13 +228,13 @@ def _offered_rps(trials: Sequence[Trial]) -> float | None:
 
 
 def _stages(trials: Sequence[Trial]) -> dict[str, Estimate]:
-    """The mean time of each stage over rounds, in the order in which the service lists them."""
+    """The time of each stage, the median over rounds, in the order in which the service lists them."""
     valid = [trial for trial in trials if trial.valid]
     names = dict.fromkeys(stage for trial in valid if trial.server for stage in trial.server.stages)
     found = {}
     for name in names:
         times = [ms for trial in valid if (ms := stage_ms(trial, name)) is not None]
-        if (estimate := statistics.mean(times)) is not None:
+        if (estimate := statistics.median(times)) is not None:
             found[name] = estimate
     return found
 

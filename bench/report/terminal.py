@@ -29,10 +29,14 @@ def render(run: Run, width: int | None = None, *, colour: bool | None = None) ->
     Without a `width` it is the terminal's, 100 off a terminal; without `colour`, there is some where stdout
     is a terminal that shows it and NO_COLOR is not set. Colours only repeat what words say.
     """
-    columns = width or shutil.get_terminal_size((USUAL_WIDTH, 24)).columns
-    columns = min(MOST_WIDTH, max(LEAST_WIDTH, columns))
-    shown = "\n".join(_lines(run, columns)) + "\n"
+    shown = "\n".join(_lines(run, columns(width))) + "\n"
     return _coloured(shown) if (_shows_colour() if colour is None else colour) else shown
+
+
+def columns(width: int | None = None) -> int:
+    """How wide to write: `width`, else COLUMNS or the terminal's, else 100, and at all events 60 to 200."""
+    wanted = width or shutil.get_terminal_size((USUAL_WIDTH, 24)).columns
+    return min(MOST_WIDTH, max(LEAST_WIDTH, wanted))
 
 
 def _lines(run: Run, width: int) -> list[str]:
@@ -105,6 +109,7 @@ def _legend(summary: Summary, shown: list[Case], table: Table) -> str:
         spread,
         "verdict: on requests/s unless it says p99" if "verdict" in table.headers else "",
         "bad: failed requests and wrong answers" if "bad" in table.headers else "",
+        "refused: turned away with 429 or 503" if "refused" in table.headers else "",
         "trials: valid of made" if "trials" in table.headers else "",
         f"{text.plural(left, 'more load')} in report.md" if left else "",
         f"left out here for width: {', '.join(table.left_out)}" if table.left_out else "",

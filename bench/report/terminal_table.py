@@ -76,15 +76,16 @@ GIVING_UP: tuple[Change, ...] = (
     _to("cpu", "short"),
     _to("p95", None),
     _to("p99", "short"),
-    _to("verdict", None),
     lambda shape: replace(shape, gap=1),
-    _to("throughput", "short"),
     _to("memory", None),
+    _to("throughput", "short"),
     _to("p50", None),
     lambda shape: replace(shape, grouped=True),
     _to("cpu", None),
     _to("trials", None),
+    _to("verdict", None),
     _to("bad", None),
+    _to("refused", None),
     lambda shape: replace(shape, most=min(shape.most, LEAST_LABEL)),
     _to("ratio", "short"),
     _to("p99", None),
@@ -132,7 +133,7 @@ def _changed(shape: Shape, changes: Iterable[Change]) -> Shape:
 
 
 def _body(summary: Summary, rows: Sequence[Row]) -> Body:
-    """All that the rows have to show; no verdicts where nothing is compared."""
+    """All that the rows have to show; no verdicts where nothing is compared, no refusals in closed loops."""
     verdicts = _verdicts(summary)
     columns = {
         "throughput": _estimates("requests/s", rows, "throughput"),
@@ -144,12 +145,15 @@ def _body(summary: Summary, rows: Sequence[Row]) -> Body:
         "cpu": _estimates("CPU-ms", rows, "cpu"),
         "memory": _estimates("MiB", rows, "memory", 1 / text.MIB),
         "bad": _figures("bad", [text.spaced(row.errors + row.wrong_answers) for row in rows]),
+        "refused": _figures("refused", [_refused(row) for row in rows]),
         "trials": _figures(
             "trials", [f"{row.valid_trials}/{row.valid_trials + row.invalid_trials}" for row in rows]
         ),
     }
     if not verdicts:
         del columns["verdict"]
+    if all(row.refused is None for row in rows):
+        del columns["refused"]
     cases = tuple(summary.case_label(row.case) for row in rows)
     return Body(cases, tuple(row.strategy for row in rows), columns)
 
@@ -162,6 +166,10 @@ def _figures(header: str, cells: Sequence[str]) -> Column:
     """A column whose short form is without the intervals in brackets; a verdict's rounds stay."""
     keep = header == "verdict"
     return Column(header, tuple(cells), tuple(cell if keep else cell.split(" (")[0] for cell in cells))
+
+
+def _refused(row: Row) -> str:
+    return text.MISSING if row.refused is None else text.spaced(row.refused)
 
 
 def _ratio(summary: Summary, row: Row) -> str:
@@ -196,7 +204,7 @@ def _cells(body: Body, shape: Shape) -> list[list[str]]:
     if shape.grouped:
         labels = [[INDENT + name for name in strategies]]
     else:
-        labels = [["payload", *body.cases], strategies]
+        labels = [["case", *body.cases], strategies]
     return [list(row) for row in zip(*labels, *columns, strict=True)]
 
 

@@ -1,5 +1,6 @@
 """How figures are written: three digits, units, n/a for what is missing."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -48,8 +49,10 @@ def ratio(value: Comparison | Estimate | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share as a percentage with one decimal."""
-    return MISSING if value is None else f"{100 * value:.1f}%"
+    """A share as a percentage with one decimal, from 100% on with none."""
+    if value is None:
+        return MISSING
+    return f"{spaced(100 * value)}%" if value >= 1 else f"{100 * value:.1f}%"
 
 
 def span(value: tuple[float, float] | None) -> str:
@@ -70,12 +73,13 @@ def objective(quantile: float, bound_ms: float) -> str:
 
 
 def money(value: Estimate | None) -> str:
-    """A price to three digits, however small, and its interval where there is one."""
+    """A price to three digits, however small, and its interval, where there is one, to as many decimals."""
     if value is None:
         return MISSING
     ends = [] if value.low is None or value.high is None else [value.low, value.high]
+    decimals = max(0, 2 - math.floor(math.log10(value.centre))) if value.centre > 0 else 2
     centre, *written = (
-        f"{amount:.3g}" if amount < 100 else spaced(amount) for amount in (value.centre, *ends)
+        f"{amount:.{decimals}f}" if decimals else spaced(amount) for amount in (value.centre, *ends)
     )
     return f"{centre} ({DASH.join(written)})" if written else centre
 

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from bench.model import Trial
 
-BIN_S = 0.5
+# a batch of 16 that ends in one bin or in the next is no step that the eye takes for unsteadiness
+BIN_S = 1.0
 MOST_BINS = 60
 # of the drain, no more than this share of the window is kept
 DRAIN_SHARE = 0.15
@@ -40,7 +41,8 @@ def timeline(trial: Trial, done_ns: Ints, latency_ms: Floats) -> Timeline:
     since_s = done_ns.astype(np.float64) / 1e9 - trial.warmup_s
     before = int(trial.warmup_s / width)
     drained = max(0.0, float(since_s.max(initial=0.0)) - trial.window_s)
-    after = min(int(np.ceil(drained / width)), int(np.ceil(DRAIN_SHARE * within)))
+    # whole bins alone: one in which the last answer ended early looks like a fall
+    after = min(int(drained / width), int(np.ceil(DRAIN_SHARE * within)))
     places = np.floor(since_s / width).astype(np.int64) + before
     bins = before + within + after
     kept = (places >= 0) & (places < bins)

@@ -14,7 +14,6 @@ from bench.statistics.estimates import (
     geometric_mean,
     greatest_quantile,
     least_n,
-    mean,
     median,
     quantile,
 )
@@ -36,7 +35,6 @@ __all__ = [
     "growth",
     "holm",
     "least_n",
-    "mean",
     "median",
     "paired_ratio",
     "quantile",

@@ -27,14 +27,6 @@ class Estimate:
     confidence: float = CONFIDENCE
 
 
-def mean(values: Sequence[float]) -> Estimate | None:
-    """The arithmetic mean of one value a round with its t-interval; None unless all are finite."""
-    if not values or not np.isfinite(values).all():
-        return None
-    centre, half = centre_and_half_width(values)
-    return Estimate(centre, _minus(centre, half), _plus(centre, half), len(values))
-
-
 def geometric_mean(values: Sequence[float]) -> Estimate | None:
     """The geometric mean of one value a round, t-interval on the logs; None unless all are above 0."""
     if not positive(values):

@@ -16,6 +16,7 @@ from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Trial
 from bench.model.fingerprint import Difference, comparable_facts, differing_facts
 from bench.report.between import RENDERERS, Between, compare_runs
+from bench.report.between.prose import as_text
 from bench.report.between.values import Counted, Measured
 from bench.run_file import read_run
 from tests.report.full_run import full
@@ -343,15 +344,26 @@ class TestBadInput:
 
 
 class TestRenderings:
-    def test_text_keeps_to_100_columns(self, run: Run) -> None:
+    def test_text_is_no_wider_than_columns_say_and_never_below_60_or_above_200(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         slow = dataclasses.replace(
             noisy(run, 9), trials=tuple(_thousandfold(t) for t in noisy(run, 9).trials)
         )
-        for found in (
-            compare_runs(full(run), full(noisy(run, 9)), "a", "b"),
-            compare_runs(slow, slow, "a", "b"),
-        ):
-            assert max(map(len, RENDERERS["text"](found).splitlines())) <= 100
+        whole = compare_runs(full(run), full(noisy(run, 9)), "a", "b")
+        for found in (whole, compare_runs(slow, slow, "a", "b")):
+            for columns, most in ((20, 60), (60, 60), (83, 83), (100, 100), (200, 200), (999, 200)):
+                monkeypatch.setenv("COLUMNS", str(columns))
+                assert max(map(len, RENDERERS["text"](found).splitlines())) <= most
+        monkeypatch.setenv("COLUMNS", "60")
+        narrow = RENDERERS["text"](whole)
+        assert "\N{HORIZONTAL ELLIPSIS}" not in narrow
+        assert "not told apart" in narrow
+        assert "detectable  " not in narrow
+        monkeypatch.setenv("COLUMNS", "140")
+        assert "detectable  " in RENDERERS["text"](whole)
+        monkeypatch.delenv("COLUMNS")
+        assert as_text(whole, 100) == as_text(whole), "100 columns off a terminal"
 
     def test_markdown_has_a_table_and_folds_and_json_is_whole(self, run: Run) -> None:
         found = compare_runs(run, environment(noisy(run, 2, {"onnx": 0.8}), kernel="6.2"), "a", "b")
@@ -359,6 +371,7 @@ class TestRenderings:
         assert html.count("<table>") == 2
         assert html.count("<details>") == html.count("</details>") == 2
         written = json.loads(RENDERERS["json"](found))
+        assert written["schema"] == 1
         assert len(written["measured"]) == len(found.measured)
         assert {one["word"] for one in written["measured"] if one["differs"]} == {"slower", "dearer"}
         assert written["differing"] == [{"name": "kernel", "base": "6.1.0", "head": "6.2"}]

@@ -56,7 +56,9 @@ def test_no_difference_says_how_large_one_would_have_to_be(run: Run) -> None:
     found = only(rated(run, {1: 99.0, 2: 101.0, 3: 98.0, 4: 102.0, 5: 100.0, 6: 101.0}))
     effect = found.comparison.minimal_detectable_effect
     assert effect is not None
-    assert found.word == f"not told apart: would need a difference of {100 * effect:.1f}%"
+    assert (
+        found.word == f"not told apart: only a difference of {100 * effect:.1f}% or more would reliably show"
+    )
 
 
 def test_fewer_rounds_have_a_verdict_that_names_their_number_and_two_have_none(run: Run) -> None:
@@ -71,7 +73,7 @@ def test_a_difference_that_one_round_carries_against_the_signs_is_none(run: Run)
     assert found.comparison.shows_difference
     assert found.comparison.p_value is not None
     assert found.comparison.p_value > 0.05
-    assert found.word.startswith("not told apart: does not stand")
+    assert found.word.startswith("not told apart: one of so many")
 
 
 def test_many_comparisons_raise_the_bar(run: Run) -> None:
@@ -93,7 +95,7 @@ def test_many_comparisons_raise_the_bar(run: Run) -> None:
     first = next(one for one in many if one.case.load == "50 clients")
     assert len(many) == 41
     assert first.comparison.shows_difference
-    assert first.word == "not told apart: does not stand among so many comparisons"
+    assert first.word == "not told apart: one of so many comparisons may look like this by chance"
 
 
 def test_the_strategies_of_a_synthetic_run_with_no_difference_are_seldom_told_apart(run: Run) -> None:

@@ -18,7 +18,9 @@ from bench.report.material import gather
 from bench.report.plots import PLOTS
 from bench.report.sentence import sentence
 from bench.report.summary import summarise
+from bench.report.text import money
 from bench.run_file import read_run
+from bench.statistics import Estimate
 from tests.report.full_run import full
 
 GOLDEN = Path(__file__).parent / "golden" / "full.md"
@@ -133,20 +135,22 @@ def test_at_a_share_latency_is_compared_and_throughput_is_not(report: str) -> No
 def test_with_shares_alone_the_sentence_names_each_strategys_own_rate(everything: Run) -> None:
     only = without_samples(everything, lambda t: "share" in t.load)
     said = sentence(only, summarise(only))
-    assert said.startswith(
-        "At 90% of capacity with small payloads, p99 is torch 186 ms at its 90.2 requests/s,"
-    )
-    assert "onnx 80.9 ms at its 208 requests/s" in said
+    assert said.startswith("At 90% of capacity with small payloads, p99: onnx 80.9 ms at its 208 requests/s,")
+    assert ", torch 186 ms at its 90.2 requests/s." in said
 
 
-def test_verdicts_come_first_and_are_of_the_load_that_stands_for_the_run(report: str) -> None:
+def test_verdicts_come_first_those_of_the_load_that_stands_for_the_run_before_all_others(report: str) -> None:
     assert report.split("\n## ")[1].startswith("Verdicts")
     said = section(report, "Verdicts")
     assert "- **batched** against torch, small payloads, 50 clients: requests/s 1.38" in said
     assert "*faster*" in said
     assert "*cheaper*" in said
     assert "*faster (5 rounds)*" in said, "one of onnx's trials is invalid"
-    assert "1 client" not in said
+    lines = said.strip().splitlines()
+    assert all(", 50 clients: " in line for line in lines[:4])
+    assert not any(", 50 clients: " in line for line in lines[4:])
+    assert sum(", 1 client: " in line for line in lines) == 1
+    assert sum("% of capacity: " in line for line in lines) == 3
 
 
 def test_the_tail_is_bounded_or_says_how_many_more_it_needs(report: str) -> None:
@@ -182,6 +186,13 @@ def test_what_a_million_requests_cost_is_cpu_time_and_whole_cores(report: str) -
     assert row[2].startswith("0.111 (")
     assert row[3].startswith("0.111 (")
     assert "20 requests/s" not in section(report, "Cost")
+
+
+def test_a_price_and_its_interval_have_as_many_decimals() -> None:
+    assert money(Estimate(0.0604, 0.0561, 0.065, 6)) == "0.0604 (0.0561\N{EN DASH}0.0650)"
+    assert money(Estimate(12.34, 9.876, 101.5, 6)) == "12.3 (9.9\N{EN DASH}101.5)"
+    assert money(Estimate(1234.0, None, None, 1)) == "1\N{NO-BREAK SPACE}234"
+    assert money(Estimate(0.0, None, None, 1)) == "0.00"
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from bench.errors import UsageError
 from bench.model import BatchFigures, LatencyMs, Run, ServerFigures, StageFigures, Trial
@@ -119,15 +121,104 @@ def point(name: str, rate: float, p99: float) -> Point:
     return Point(name, name, Estimate(rate, None, None, 6), Estimate(p99, None, None, 6))
 
 
-def test_the_frontier_keeps_what_no_other_beats_in_both() -> None:
+def test_the_frontier_keeps_what_no_other_dominates() -> None:
     found = [point("a", 100, 50), point("b", 200, 80), point("c", 150, 90), point("d", 200, 70)]
     assert [one.strategy for one in frontier(found)] == ["a", "d"]
+    aside = dataclasses.replace(found[3], set_aside="overloaded")
+    assert [one.strategy for one in frontier([*found[:3], aside])] == ["a", "b"]
+    assert frontier([aside]) == []
 
 
-def test_beaten_strategies_are_hollow_and_say_so(figures: dict[str, Any]) -> None:
+def test_a_rate_that_was_refused_or_is_invalid_is_crossed_and_no_choice(everything: Material) -> None:
+    def at_a_rate(trial: Trial) -> bool:
+        return trial.load.get("arrivals") == "poisson" and "share" not in trial.load
+
+    kept = [t for t in everything.run.trials if t.strategy == "onnx" and at_a_rate(t)]
+    least, *_, most = sorted({t.load["rate_per_s"] for t in kept})
+    trials = tuple(
+        dataclasses.replace(
+            t,
+            refused=7 if t.load["rate_per_s"] == most and t.round == 1 else 0,
+            valid=not (t.load["rate_per_s"] == least and t.round == 2),
+            samples=None,
+        )
+        for t in kept
+    )
+    figure = drawn("pareto", gather(dataclasses.replace(everything.run, trials=trials), Path("nowhere")))
+    said = [one.get_text() for one in figure.axes[0].texts]
+    assert f"{most:g}/s (overloaded)" in said
+    assert f"{least:g}/s (1 of 6 invalid)" in said
+    crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    assert len(crosses) == 2
+    assert "no choice" in small_print(figure)
+    faces = {
+        line.get_xdata()[0]: line.get_markerfacecolor()
+        for line in figure.axes[0].lines
+        if line.get_marker() == "s"
+    }
+    assert all(to_hex(faces[line.get_xdata()[0]]) == "#ffffff" for line in crosses)
+
+
+def test_strategies_that_are_known_look_the_same_whatever_the_run() -> None:
+    together = style.looks(["torch", "onnx", "batched"])
+    assert style.looks(["batched"])["batched"] == together["batched"]
+    assert style.looks(["mosec", "other", "onnx"])["onnx"] == together["onnx"]
+
+
+def test_any_number_of_strategies_is_told_apart() -> None:
+    for names in (["a", "b", "onnx"], [f"s{number}" for number in range(9)], [*"abcdefgh", *style.KNOWN]):
+        found = style.looks(names)
+        assert list(found) == names
+        assert len({*found.values()}) == len(names)
+        assert len({(look.colour, look.marker) for look in found.values()}) == len(names)
+
+
+def test_parts_of_a_bar_are_no_strategy_and_differ_in_grey() -> None:
+    assert not {colour for colour, _ in style.PARTS} & {look.colour for look in style.LOOKS}
+    greys = [np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) for colour, _ in style.PARTS]
+    assert all(abs(one - other) > 0.08 for one, other in pairwise(greys))
+
+
+def test_two_rounds_have_no_whiskers_and_say_why(everything: Material) -> None:
+    figures = {}
+    for rounds in (2, 3):
+        some = without_samples(everything.run, lambda t, most=rounds: t.round <= most)
+        figures[rounds] = [drawn(name, some) for name in ("throughput", "resources", "load", "batching")]
+    for two, three in zip(figures[2], figures[3], strict=True):
+        assert not any(whiskers(axes) for axes in two.axes)
+        assert any(whiskers(axes) for axes in three.axes)
+        assert "(intervals take three)" in small_print(two)
+
+
+def whiskers(axes: Any) -> list[Any]:
+    """What stands for intervals: error bars, and upright lines through points."""
+    bars = [one for one in axes.containers if getattr(one, "has_yerr", False)]
+    return bars + [one for one in axes.collections if isinstance(one, LineCollection)]
+
+
+def test_an_interval_of_a_wait_is_above_nothing_and_whole_in_the_panel(everything: Material) -> None:
+    waits = (1.0, 2.0, 4.0, 900.0, 1.5, 2.5)
+    trials = []
+    for trial in everything.run.trials:
+        server = trial.server
+        if server is not None:
+            stages = {**server.stages, "queue": StageFigures(waits[trial.round - 1], 100)}
+            server = dataclasses.replace(server, stages=stages)
+        trials.append(dataclasses.replace(trial, server=server))
+    queue = drawn(
+        "batching", without_samples(dataclasses.replace(everything.run, trials=tuple(trials)))
+    ).axes[1]
+    ends = [y for bars in whiskers(queue) for line in bars.get_segments() for y in line[:, 1]]
+    low, high = queue.get_ylim()
+    assert ends
+    assert min(ends) > 0
+    assert low <= min(ends) < max(ends) <= high
+
+
+def test_dominated_strategies_are_hollow_and_say_so(figures: dict[str, Any]) -> None:
     figure = figures["pareto"]
     small = figure.axes[0]
-    assert {one.get_text() for one in small.texts} == {"torch (beaten)", "onnx", "batched (beaten)"}
+    assert {one.get_text() for one in small.texts} == {"torch (dominated)", "onnx", "batched (dominated)"}
     faces = [to_hex(line.get_markerfacecolor()) for line in small.lines if line.get_marker() in "os^"]
     assert sorted(face == "#ffffff" for face in faces) == [False, True, True]
     whiskers = [(bars.has_xerr, bars.has_yerr) for bars in small.containers]
@@ -157,7 +248,7 @@ def test_labels_of_points_side_by_side_do_not_cover_each_other() -> None:
     axes.set(xlim=(0, 2), ylim=(0, 2))
     place_labels(axes, near, ["onnx", "batched", "torch", "a rather long name"])
     figure.draw_without_rendering()
-    boxes = [one.get_window_extent() for one in axes.texts]
+    boxes = [Text.get_window_extent(one) for one in axes.texts]  # without the line that ties it to its point
     assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
     assert all(axes.bbox.contains(*corner) for box in boxes for corner in box.corners())
 
@@ -210,8 +301,8 @@ def test_work_of_a_batch_is_shared_by_its_items_and_waiting_left_out(figures: di
 def test_batches_and_queue_stand_over_the_loads_of_those_who_tell(figures: dict[str, Any]) -> None:
     figure = figures["batching"]
     assert {line.get_label() for line in figure.axes[0].lines} == {"onnx", "batched"}
-    assert set(figure.axes[0].lines[0].get_ydata()) == {BATCH}
-    assert set(figure.axes[1].lines[0].get_ydata()) == {STAGES["queue"]}
+    assert figure.axes[0].lines[0].get_ydata() == pytest.approx(BATCH)
+    assert figure.axes[1].lines[0].get_ydata() == pytest.approx(STAGES["queue"])
     assert "n/a: torch" in small_print(figure)
 
 
@@ -249,26 +340,28 @@ def test_a_missing_figure_is_no_bar_and_named_in_the_small_print(everything: Mat
 
 def test_a_timeline_counts_right_answers_in_bins_around_the_window(run: Run) -> None:
     trial = dataclasses.replace(run.trials[0], warmup_s=2.0, window_s=4.0)
-    # ten a second for seven seconds, of 100 ms, but 300 ms in the window's first half second
-    done = np.arange(0.05, 7.0, 0.1)
-    took = np.where((done >= 2.0) & (done < 2.5), 300.0, 100.0)
+    # ten a second for nine and a half seconds, of 100 ms, but 300 ms in the window's first second
+    done = np.arange(0.05, 9.5, 0.1)
+    took = np.where((done >= 2.0) & (done < 3.0), 300.0, 100.0)
     found = timeline(trial, (done * 1e9).astype(np.int64), took)
-    assert found.bin_s == 0.5
-    assert found.middle_s[0] == -1.75
+    assert found.bin_s == 1.0
+    assert found.middle_s[0] == -1.5
     inside = (found.middle_s > 0) & (found.middle_s < 4)
-    assert found.answered_per_s[inside].tolist() == [10.0] * 8
-    assert found.median_ms[inside].tolist() == [300.0, *[100.0] * 7]
-    assert found.middle_s[-1] == 4.75, "of the drain no more than a share of the window"
+    assert found.answered_per_s[inside].tolist() == [10.0] * 4
+    assert found.median_ms[inside].tolist() == [300.0, *[100.0] * 3]
+    assert found.middle_s[-1] == 4.5, "of the drain no more than a share of the window"
+    early = timeline(trial, (done[done < 6.5] * 1e9).astype(np.int64), took[done < 6.5])
+    assert early.middle_s[-1] == 3.5, "half a bin of answers is no fall in their rate"
 
 
 def test_a_bin_without_answers_has_none_and_no_response_time(run: Run) -> None:
     trial = dataclasses.replace(run.trials[0], warmup_s=0.0, window_s=2.0)
     found = timeline(trial, np.array([100_000_000], dtype=np.int64), np.array([50.0]))
-    assert found.answered_per_s.tolist() == [2.0, 0.0, 0.0, 0.0]
+    assert found.answered_per_s.tolist() == [1.0, 0.0]
     assert found.median_ms[0] == 50.0
     assert np.isnan(found.median_ms[1:]).all()
     none = timeline(trial, np.array([], dtype=np.int64), np.array([]))
-    assert none.answered_per_s.tolist() == [0.0] * 4
+    assert none.answered_per_s.tolist() == [0.0] * 2
 
 
 def test_an_invalid_trial_is_broken_and_its_number_told(figures: dict[str, Any]) -> None:

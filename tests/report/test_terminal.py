@@ -126,6 +126,27 @@ def test_what_chooses_a_strategy_is_left_out_last(run: Run) -> None:
         assert {"requests/s", "ratio", "p99 ms"} <= set(headers)
 
 
+@pytest.mark.parametrize("folder", ["20261124T210427Z-db782fb", "20261120T123610Z-8fc212b"])
+def test_verdicts_and_refusals_survive_at_eighty_columns(folder: str) -> None:
+    summary = summarise(read_run(ROOT / "results" / folder))
+    headers = fitted(summary, summary.cases, 80).headers
+    assert "verdict" in headers
+    assert ("refused" in headers) == any(row.refused is not None for row in summary.rows.values())
+
+
+def test_what_was_refused_has_a_column_where_a_load_was_open() -> None:
+    lines = terminal.render(read_run(ROOT / "results" / "20261124T210427Z-db782fb"), 140).splitlines()
+    (header,) = [line for line in lines if line.startswith("case ")]
+    cells = {
+        tuple(re.split(r"  +", line)[:2]): re.split(r"  +", line)[-2]
+        for line in lines
+        if line.startswith("small, ")
+    }
+    assert re.split(r"  +", header)[-2] == "refused"
+    assert cells["small, 90% of capacity", "batched"] == "1\N{NO-BREAK SPACE}598"
+    assert cells["small, 70% of capacity", "batched"] == "0"
+
+
 def test_narrow_rows_stand_below_their_case(run: Run) -> None:
     everything = full(run)
     lines = terminal.render(everything, 60).splitlines()

@@ -69,7 +69,7 @@ def test_a_million_samples_rank_like_the_normal_approximation() -> None:
 
 def test_one_round_has_a_centre_and_no_interval() -> None:
     one = {1: 3.0}
-    for found in (statistics.mean([3.0]), statistics.geometric_mean([3.0]), statistics.median([3.0])):
+    for found in (statistics.geometric_mean([3.0]), statistics.median([3.0])):
         assert found is not None
         assert (found.centre, found.low, found.high, found.n) == (pytest.approx(3.0), None, None, 1)
     ratio = statistics.paired_ratio(one, {1: 6.0})
@@ -83,7 +83,6 @@ def test_one_round_has_a_centre_and_no_interval() -> None:
 
 
 def test_without_values_there_is_no_figure() -> None:
-    assert statistics.mean([]) is None
     assert statistics.geometric_mean([]) is None
     assert statistics.median([]) is None
     assert statistics.unpaired_ratio([], [1.0]) is None
@@ -102,14 +101,6 @@ def test_the_median_has_an_interval_from_six_values_on() -> None:
     assert six is not None
     assert (five.centre, five.low, five.high) == (3, None, None)
     assert (six.centre, six.low, six.high) == (3.5, 1, 6)
-
-
-def test_a_mean_agrees_with_the_textbook() -> None:
-    values = [9.0, 10.0, 12.0, 11.0]
-    found = statistics.mean(values)
-    assert found is not None
-    low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
 
 
 def test_an_unpaired_ratio_agrees_with_welch() -> None:

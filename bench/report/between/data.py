@@ -11,7 +11,7 @@ SCHEMA = 1
 
 def as_json(found: Between) -> str:
     """All of it, with the verdicts' words, in one object."""
-    whole: dict[str, Any] = {"schema_version": SCHEMA, "judges": found.judges, **dataclasses.asdict(found)}
+    whole: dict[str, Any] = {"schema": SCHEMA, "judges": found.judges, **dataclasses.asdict(found)}
     whole["base_machine"], whole["head_machine"] = whole.pop("machines")
     for side in ("measured", "counted"):
         for entry, one in zip(whole[side], getattr(found, side), strict=True):

@@ -1,42 +1,46 @@
 """A comparison of two runs for a terminal and for a pull request."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from bench.report import text
 from bench.report.between.values import METRICS, Between, Counted, Measured
 from bench.report.exports.folds import within_comment
 from bench.report.exports.plain import printable, without_links
+from bench.report.terminal import MOST_PROSE, columns
+from bench.report.terminal_table import INDENT, cut
 from bench.report.text import MISSING, table
 
-WIDTH = 100
+GAP = "  "
 NOTE = (
     "Ratios are head to base with 95% intervals by Welch's t on logs: the rounds of two runs do not pair. "
     "What changed on the machine between the runs is in the ratios and not in their intervals: `bench gate` "
-    "alternates both. Detectable: the least difference that so many rounds find in 80 of 100 runs. Verdicts "
-    "are corrected over all comparisons (Holm); a star marks what differs on its own and does not stand "
-    "among so many. Counts and sizes are compared exactly. Base and head show medians, of requests/s and "
-    "CPU-ms geometric means; the ratios are of geometric means. n/a was not measured."
+    "alternates both. Detectable: the smallest detectable difference, which so many rounds find in 80 of "
+    "100 runs. Verdicts are corrected over all comparisons (Holm); a star marks what differs on its own and "
+    "does not stand among so many. Counts and sizes are compared exactly. Base and head show medians, of "
+    "requests/s and CPU-ms geometric means; the ratios are of geometric means. n/a was not measured."
 )
 OWN_RATES = "Under a share of capacity each run has a rate of its own."
 HEADER = ("metric", "base", "head", "ratio", "detectable", "verdict")
 
 
-def as_text(found: Between) -> str:
-    """Plain text in 100 columns; the first lines say what is doubtful."""
-    lines = _wrapped(f"DOUBTFUL: {'; '.join(found.doubts)}.") if found.doubts else []
-    lines += _wrapped(found.sentence)
-    lines += ["", *_wrapped(f"base  {found.base_name}: {found.machines[0]}", "      ")]
-    lines += _wrapped(f"head  {found.head_name}: {found.machines[1]}", "      ")
+def as_text(found: Between, width: int | None = None) -> str:
+    """Plain text as wide as the terminal, 60 to 200 columns; the first lines say what is doubtful."""
+    wide = columns(width)
+    prose = min(wide, MOST_PROSE)
+    lines = _wrapped(f"DOUBTFUL: {'; '.join(found.doubts)}.", prose) if found.doubts else []
+    lines += _wrapped(found.sentence, prose)
+    lines += ["", *_wrapped(f"base  {found.base_name}: {found.machines[0]}", prose, "      ")]
+    lines += _wrapped(f"head  {found.head_name}: {found.machines[1]}", prose, "      ")
     for title, rows in _groups(found):
-        lines += ["", title, *_aligned([HEADER, *rows])]
+        lines += ["", *_wrapped(title, prose), *_aligned([HEADER, *rows], wide)]
     for title, names in _lone(found):
-        lines += ["", *_wrapped(f"{title}: {'; '.join(names)}.", "  ")]
+        lines += ["", *_wrapped(f"{title}: {'; '.join(names)}.", prose, "  ")]
     if found.differing:
         facts = [(one.name, one.base, one.head) for one in found.differing]
-        lines += ["", "What is not alike:", *_facts(facts)]
-    lines += ["", *_wrapped(_note(found).replace("`", ""))]
+        lines += ["", "What is not alike:", *_facts(facts, prose)]
+    lines += ["", *_wrapped(_note(found).replace("`", ""), prose)]
     return printable("\n".join(lines)) + "\n"
 
 
@@ -106,32 +110,52 @@ def _exact_ratio(one: Counted) -> str:
     return f"{one.head / one.base:.4f}{text.TIMES}"
 
 
-def _wrapped(line: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_long_words=False)
+def _wrapped(line: str, width: int, indent: str = "") -> list[str]:
+    return textwrap.wrap(line, width, subsequent_indent=indent)
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows in columns, verdicts last; where they are too wide, the sides' own intervals go."""
-    widths = _widths(rows)
-    if sum(widths) + 2 * len(widths) > WIDTH:
-        rows = [(row[0], *(side.split(" (")[0] for side in row[1:3]), *row[3:]) for row in rows]
-        widths = _widths(rows)
+def _aligned(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
+    """Rows in columns, verdicts last; where they are too wide, they give up what is read least, in order."""
+    for change in GIVING_UP:
+        if _width(rows, GAP) <= width:
+            break
+        rows = [change(row) for row in rows]
+    widths, gap = _widths(rows), GAP if _width(rows, GAP) <= width else " "
     lines = []
     for row in rows:
         first, *figures, verdict = row
-        cells = [cell.rjust(width) for cell, width in zip(figures, widths[1:-1], strict=True)]
-        lines.append("  " + "  ".join([first.ljust(widths[0]), *cells, verdict]).rstrip())
+        cells = [cell.rjust(wide) for cell, wide in zip(figures, widths[1:-1], strict=True)]
+        lines.append(cut(INDENT + gap.join([first.ljust(widths[0]), *cells, verdict]).rstrip(), width))
     return lines
 
 
+def _short(row: tuple[str, ...], first: int, last: int, sign: str) -> tuple[str, ...]:
+    """The row whose cells from `first` to `last` end before the sign."""
+    return tuple(cell.split(sign)[0] if first <= place <= last else cell for place, cell in enumerate(row))
+
+
+# the sides' own intervals, what could be detected, of how many a count is, and the ratio's interval
+GIVING_UP: tuple[Callable[[tuple[str, ...]], tuple[str, ...]], ...] = (
+    lambda row: _short(row, 1, 2, " ("),
+    lambda row: (*row[:4], *row[5:]),
+    lambda row: _short(row, 1, 2, " of "),
+    lambda row: _short(row, 3, 3, " ("),
+)
+
+
 def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
-    return [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
-def _facts(facts: Sequence[tuple[str, str, str]]) -> list[str]:
+def _width(rows: Sequence[tuple[str, ...]], gap: str) -> int:
+    widths = _widths(rows)
+    return len(INDENT) + sum(widths) + len(gap) * (len(widths) - 1)
+
+
+def _facts(facts: Sequence[tuple[str, str, str]], width: int) -> list[str]:
     arrow = "\N{RIGHTWARDS ARROW}"
     return [
         line
         for name, base, head in facts
-        for line in textwrap.wrap(f"  {name}: {base} {arrow} {head}", WIDTH, subsequent_indent="    ")
+        for line in textwrap.wrap(f"{INDENT}{name}: {base} {arrow} {head}", width, subsequent_indent="    ")
     ]

@@ -57,7 +57,7 @@ def _cells(material: Material, row: Row, *, several: bool) -> Mapping[str, str]:
     estimates = row.estimates
     return {
         "strategy": row.strategy,
-        **({"payloads": summary.case_label(row.case)} if several else {}),
+        **({"case": summary.case_label(row.case)} if several else {}),
         "requests/s": text.estimate(estimates["throughput"]),
         f"ratio to {summary.baseline or text.MISSING}": _ratio(material, row),
         "p50 ms": _centre(estimates["p50"]),

@@ -98,7 +98,7 @@ def _stages(material: Material) -> str:
         for row in summary.rows.values()
         if row.case in summary.focus and row.stages
     ]
-    return f"mean time of each stage inside the service. {_listed(said)}"
+    return f"time of each stage inside the service. {_listed(said)}"
 
 
 def _startup(material: Material) -> str:
