@@ -64,7 +64,7 @@ def stages(material: Material) -> Figure | None:
     style.footer(
         figure,
         run,
-        f"{counted(summary, summary.focus)}{at}; medians of the rounds' means, as the services time themselves, "
+        f"{counted(summary, summary.focus)}{at}; medians of the rounds' means, as services time themselves, "
         f"no intervals. {_meanings(order)}The left bars need not add up to the response time",
     )
     return figure
