@@ -37,6 +37,8 @@ ELSEWHERE = {
     "python -m bench doctor": ("tests/bench/test_doctor.py", '"doctor"'),
     "python -m bench ceiling": ("tests/bench/test_cli.py", '"ceiling"'),
     "python -m bench gate": ("tests/bench/test_gate_run.py", 'gate("--against"'),
+    "python -m bench compare": ("tests/report/test_verbs.py", 'bench("compare"'),
+    "python -m bench index": ("tests/report/test_verbs.py", 'bench("index"'),
     "python -m bench gate --baseline": ("tests/bench/test_gate_run.py", 'gate("--baseline"'),
     "python -m modelkit train": ("tests/docs/test_model_commands.py", '"train"'),
     "python -m modelkit evaluate": ("tests/docs/test_model_commands.py", '"evaluate"'),
