@@ -111,7 +111,17 @@ def test_plan_says_what_a_run_does(command: str) -> None:
     assert "torch" in done.stdout
 
 
-@pytest.mark.parametrize("command", [c for c in documented() if c.startswith("python -m bench report")])
+REPORTS = [c for c in documented() if c.startswith("python -m bench report")]
+
+
+@pytest.mark.parametrize("command", [c for c in REPORTS if " --format " in c])
+def test_report_prints_a_format(command: str) -> None:
+    done = run_here(command, ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "onnx" in done.stdout
+
+
+@pytest.mark.parametrize("command", [c for c in REPORTS if " --format " not in c])
 def test_report_makes_a_run_s_pictures_again(command: str, tmp_path: Path) -> None:
     """On a copy: the committed reference run is not touched."""
     run = Path(shlex.split(command)[-1])
