@@ -134,5 +134,5 @@ def test_a_run_of_different_strategies_is_refused_with_the_remedy(run: Run) -> N
 def test_the_report_begins_with_the_verdict_and_its_table(run: Run, tmp_path: Path) -> None:
     report = markdown.render(gather(again(run), tmp_path))
     assert report.split("\n## ")[1].startswith("The same against itself\n")
-    assert "| strategy | payloads | metric | again to first | 1 is inside |" in report
+    assert "| strategy | case | metric | again to first | 1 is inside |" in report
     assert "rounds for 5% | rounds for 2% |" in report

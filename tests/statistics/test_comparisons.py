@@ -47,8 +47,12 @@ def test_a_median_of_what_is_no_number_is_no_figure() -> None:
     assert statistics.quantile([*range(100), math.nan], 0.5) is None
 
 
+# sums that differ by less than rounding count as equal, to each library by a bound of its own
+resolved = st.lists(st.floats(-2, 2).map(lambda value: round(value, 6)), min_size=2, max_size=10)
+
+
 @settings(deadline=None, max_examples=50)
-@given(logs)
+@given(resolved)
 def test_sign_flips_agree_with_scipys_permutation_test(differences: list[float]) -> None:
     values = np.array(differences)
     scipys = stats.permutation_test(
