@@ -3,6 +3,7 @@
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from bench.option_values import (
     WORKER_PORT,
@@ -29,9 +30,17 @@ RUN_FORMATS = ("markdown", "github", "junit", "csv", "csv-summary", "smaller", "
 QUANTILES = {"--p50": 0.50, "--p90": 0.90, "--p95": 0.95, "--p99": 0.99, "--p99.9": 0.999}
 
 
+class OneLine(argparse.ArgumentParser):
+    """A parser whose mistakes are one line: which, and where the help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(2, f"bench: {message}: see `{self.prog} --help`\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all verbs."""
-    parser = argparse.ArgumentParser(
+    parser = OneLine(
         prog="python -m bench",
         description="Compare model-serving strategies under identical conditions.",
         allow_abbrev=False,

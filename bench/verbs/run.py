@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import json
 import shlex
 import sys
@@ -55,9 +56,10 @@ def plan(args: argparse.Namespace) -> int:
         labels = [step.label() for step in todo]
         print(json.dumps({"schema": 1, "steps": labels, "minutes": round(minutes, 1)}, indent=1))
         return 0
-    for step in todo:
-        print(step.label())
-    print(f"{len(todo)} steps, about {minutes:.1f} minutes once the images are built")
+    print(f"{len(todo)} steps, about {minutes:.1f} minutes once the images are built:")
+    for label, same in itertools.groupby(step.label() for step in todo):
+        times = len(list(same))
+        print(label if times == 1 else f"{label}, {times} times")
     return 0
 
 
