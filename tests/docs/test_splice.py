@@ -178,7 +178,8 @@ def test_the_page_of_commands_has_every_verb_and_is_stale_without_one(folder: Pa
 def test_the_verbs_are_those_that_the_program_takes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         build_parser().parse_args(["no such verb"])
-    assert re.findall(r"[a-z-]+", capsys.readouterr().err.partition("choose from")[2]) == VERBS
+    told = capsys.readouterr().err.partition("choose from")[2].partition(")")[0]
+    assert re.findall(r"[a-z-]+", told) == VERBS
 
 
 @pytest.mark.parametrize("verb", [None, "slo", "run"])
