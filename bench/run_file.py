@@ -68,6 +68,8 @@ def _build(kind: Any, raw: Any, name: str) -> Any:
         hints = typing.get_type_hints(kind)
         values = _of_type(name, raw, dict, "an object").items()
         return kind(**{key: _build(hints[key], value, key) for key, value in values})  # type: ignore[operator]  # mypy sees an instance or a class here
+    if origin is typing.Literal:
+        return raw if raw in args else _refuse(name, raw, f"one of {', '.join(map(str, args))}")
     if origin is tuple:
         return tuple(_build(args[0], item, name) for item in _of_type(name, raw, list, "a list"))
     if origin in (Mapping, dict):

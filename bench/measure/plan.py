@@ -10,7 +10,18 @@ from bench.load.window import Bounds
 from bench.measure.loops import can_loop
 from bench.measure.objective import Objective
 from bench.measure.payloads import PayloadImage
-from bench.model import BASE, ClosedLoad, Device, OpenLoad, Payload, PlannedLoad, Run, ShareLoad, Strategy
+from bench.model import (
+    BASE,
+    ClosedLoad,
+    Device,
+    OpenLoad,
+    Payload,
+    PlannedLoad,
+    Run,
+    SessionOptions,
+    ShareLoad,
+    Strategy,
+)
 
 # the ceiling's and the capacity's clients where no closed load says how many
 USUAL_CLIENTS = 50
@@ -59,6 +70,7 @@ class SessionPlan:
     seed: int
     quick: bool
     command: str
+    options: SessionOptions | None = None
     device: Device = "auto"
     warm_startups: int = 0
     check_repeats: bool = False

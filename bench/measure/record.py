@@ -85,6 +85,7 @@ class Record:
             repeats=tuple(self.repeats),
             objectives=tuple(map(self._scrubbed_objective, self.objectives)),
             price_per_core_hour=plan.price_per_core_hour,
+            options=plan.options,
         )
 
     def _whole_environment(self, described: Mapping[str, Any]) -> dict[str, Any]:

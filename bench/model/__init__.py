@@ -17,6 +17,13 @@ from bench.model.loads import (
     ShareLoad,
     open_label,
 )
+from bench.model.options import (
+    ExtraOptions,
+    LoadOptions,
+    MachineOptions,
+    ObjectiveOptions,
+    SessionOptions,
+)
 from bench.model.runs import (
     INCOMPLETE,
     NOT_KNOWN,
@@ -72,12 +79,16 @@ __all__ = [
     "Device",
     "Directory",
     "DriverFigures",
+    "ExtraOptions",
     "GpuFigures",
     "ImageSize",
     "LatencyMs",
     "Layer",
     "Load",
+    "LoadOptions",
     "LoopResult",
+    "MachineOptions",
+    "ObjectiveOptions",
     "OpenLoad",
     "Outcome",
     "Payload",
@@ -87,6 +98,7 @@ __all__ = [
     "ResourceFigures",
     "Run",
     "ServerFigures",
+    "SessionOptions",
     "ShareLoad",
     "SloResult",
     "StageFigures",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.model.images import ImageSize
+from bench.model.options import SessionOptions
 from bench.model.trials import Trial
 
 SCHEMA_VERSION = 2
@@ -145,7 +146,10 @@ class SloResult:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything that one `bench run` found, as run.json holds it."""
+    """Everything that one `bench run` found, as run.json holds it.
+
+    `command` is for people; what was asked for is in `options`, which older runs do not have.
+    """
 
     schema_version: int
     created: str
@@ -162,3 +166,4 @@ class Run:
     repeats: tuple[RepeatCheck, ...] = ()
     objectives: tuple[SloResult, ...] = ()
     price_per_core_hour: float | None = None
+    options: SessionOptions | None = None

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.errors import UsageError
+from bench.model import LoadOptions, MachineOptions, ObjectiveOptions, SessionOptions
 from bench.run_file import FILE_NAME, read_run, write_run
 from tests.gate.runs import EQUAL, run_of
 
@@ -74,3 +76,26 @@ def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
     run = run_of({"onnx": EQUAL})
     write_run(run, tmp_path)
     assert read_run(tmp_path) == run
+
+
+def test_what_a_run_was_asked_for_is_read_as_it_was_written(tmp_path: Path) -> None:
+    asked = SessionOptions(
+        verb="slo",
+        load=LoadOptions(1.5, 6.0, 4.0, clients=(1, 50), rates_per_s=(12.5,)),
+        rounds=0,
+        strategies=("onnx",),
+        objective=ObjectiveOptions(0.99, 100.0),
+        machine=MachineOptions(device="cpu", driver_cores="0,2-3"),
+    )
+    write_run(replace(run_of({"onnx": EQUAL}), options=asked), tmp_path)
+    assert read_run(tmp_path).options == asked
+
+
+def test_an_option_that_there_is_not_is_refused_in_one_line(tmp_path: Path) -> None:
+    asked = SessionOptions("run", LoadOptions(1.5, 6.0, 4.0), 1)
+    write_run(replace(run_of({"onnx": EQUAL}), options=asked), tmp_path)
+    raw = json.loads((tmp_path / FILE_NAME).read_text(encoding="utf-8"))
+    raw["options"]["machine"]["device"] = "tpu"
+    (tmp_path / FILE_NAME).write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"tpu.*measure again"):
+        read_run(tmp_path)

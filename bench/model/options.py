@@ -1,0 +1,77 @@
+"""What a verb that measures was asked for: what, with what load and on what, but never where files lie."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.model.loads import Arrivals
+from bench.model.subjects import Device
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """The loads of every trial: closed ones by clients, open ones by rate or by share of the capacity.
+
+    A search for an objective has windows alone, and finds its rates by itself.
+    """
+
+    warmup_s: float
+    warmup_most_s: float
+    window_s: float
+    timeout_s: float = 30.0
+    arrivals: Arrivals = "poisson"
+    clients: tuple[int, ...] = ()
+    rates_per_s: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraOptions:
+    """What is measured beside the trials: fresh starts, the bare loop, and repeated payloads."""
+
+    startups: int = 0
+    warm_startups: int = 0
+    loop_s: float = 0.0
+    check_repeats: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MachineOptions:
+    """What runs the services and what drives them; cores are written as in `0,2-3`, None chooses."""
+
+    runtime: Literal["auto", "compose", "process"] = "auto"
+    device: Device = "auto"
+    service_cores: str | None = None
+    driver_cores: str | None = None
+    workers: int = 1
+    remote_workers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveOptions:
+    """The service-level objective that a search is for: this quantile within this bound."""
+
+    quantile: float
+    bound_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """All that decides what a session measures, except the repository's own files.
+
+    run.json keeps it, so that a run can go on, or be a baseline that the gate measures like. Without
+    `strategies` all that compose.yaml registers are measured.
+    """
+
+    verb: Literal["run", "slo", "aa", "gate"]
+    load: LoadOptions
+    rounds: int
+    strategies: tuple[str, ...] | None = None
+    payloads: tuple[str, ...] = ("seed", "small")
+    encodings: tuple[str, ...] = ("json",)
+    quick: bool = False
+    seed: int = 1
+    max_errors: float = 0.0
+    price_per_core_hour: float | None = None
+    objective: ObjectiveOptions | None = None
+    extras: ExtraOptions = field(default_factory=ExtraOptions)
+    machine: MachineOptions = field(default_factory=MachineOptions)
