@@ -8,8 +8,7 @@ from typing import Any
 
 from bench.cores import format_cores, parse_cores
 from bench.doctor.finding import Finding, Grade, finding, unread
-from bench.measure.container import remove
-from bench.measure.container_address import is_reachable
+from bench.measure.runtime.container import is_reachable, remove
 
 PROJECT_LABEL = "com.docker.compose.project"
 # what the services are built on, for a project whose images are not built yet

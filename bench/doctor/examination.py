@@ -19,7 +19,7 @@ from bench.doctor.limits import judge_limits, judge_network, read_limits, read_n
 from bench.doctor.memory import judge_memory, read_memory
 from bench.doctor.noise import judge_beside, judge_noise, read_noise
 from bench.errors import UsageError
-from bench.measure.registry import load_registry
+from bench.measure.runtime.registry import load_registry
 
 
 @dataclass(frozen=True, slots=True)

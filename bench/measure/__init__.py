@@ -1,1 +1,1 @@
-"""Running strategies and measuring them: registry, runtimes, resources, startup, trials, sessions."""
+"""Measuring: a session's plan and its steps, the runtimes that strategies run in, and the machine below."""

@@ -1,26 +1,29 @@
 """From what was recorded to a trial's figures, with every reason not to believe them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bench.load.launch import Driven
+from bench.cores import Cores
+from bench.load.launch import Driven, Fleet
 from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
 from bench.load.schedule import ARRIVALS
-from bench.load.window import WindowFigures, summarise, window_ns
-from bench.measure.instance import Usage
-from bench.measure.trial_spec import TrialSpec
-from bench.measure.usage import peak_memory_bytes, resource_figures
+from bench.load.window import Bounds, WindowFigures, summarise, window_ns
+from bench.measure.machine.usage import Usage, peak_memory_bytes, resource_figures
 from bench.model import (
     DRIVER_MAY_LIMIT,
+    Ceiling,
     ClosedLoad,
     DriverFigures,
     GpuFigures,
     LatencyMs,
+    Load,
+    Payload,
     ServerFigures,
+    Strategy,
     Trial,
 )
 
@@ -29,6 +32,36 @@ CEILING_SHARE = 0.5
 BUSY_DRIVER = 0.9
 CLOCKS_APART_MS = 1.0
 CUT = "it was interrupted before its window ended: its samples are kept, no figure is made of them"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """What one trial is to measure."""
+
+    strategy: Strategy
+    round: int
+    payloads: tuple[Payload, ...]
+    load: Load
+    seed: int
+    cores: Cores
+    ceiling: Ceiling | None
+    fleet: Fleet = field(default_factory=Fleet)
+    bounds: Bounds = field(default_factory=Bounds)
+
+    @property
+    def payload_class(self) -> str:
+        """The class that all payloads of the trial belong to."""
+        return self.payloads[0].payload_class
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of all payloads of the trial."""
+        return self.payloads[0].encoding
+
+    def name(self) -> str:
+        """A name that no other trial of the run has."""
+        what = f"{self.strategy.name}-{self.payload_class}-{self.encoding}"
+        return f"{what}-{self.load.name}-r{self.round:02d}"
 
 
 @dataclass(frozen=True, slots=True)

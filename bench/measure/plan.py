@@ -7,9 +7,9 @@ from typing import Any
 
 from bench.load.launch import Fleet
 from bench.load.window import Bounds
-from bench.measure.loops import can_loop
-from bench.measure.objective import Objective
 from bench.measure.payloads import PayloadImage
+from bench.measure.steps.loops import can_loop
+from bench.measure.steps.objective import Objective
 from bench.model import (
     BASE,
     ClosedLoad,

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.cores import Cores
-from bench.measure.environment import fingerprint
-from bench.measure.instance import Runtime
-from bench.measure.pace import Pace
-from bench.measure.pairs import PairTakes
+from bench.measure.machine.environment import fingerprint, make_redactor
 from bench.measure.payloads import PayloadImage
 from bench.measure.plan import SessionPlan, Step, steps
 from bench.measure.progress import Doing, Progress, before
-from bench.measure.record import Record, take_up
-from bench.measure.scrub import make_scrubber
-from bench.measure.takes import Takes
+from bench.measure.run_builder import RunBuilder, take_up
+from bench.measure.runtime.instance import Runtime
+from bench.measure.steps.pairs import PairTakes
+from bench.measure.steps.takes import Takes
+from bench.measure.time_estimate import TimeEstimate
 from bench.model import INCOMPLETE, Run
 from bench.run_file import write_run
 
@@ -43,8 +42,8 @@ class Session:
         environment = fingerprint(runtime.root, cores, plan.settings())
         whole = {**environment, **runtime.describe()}
         self._earlier = take_up(earlier, plan, runtime.kind, whole) if earlier else None
-        scrub = make_scrubber(runtime.root)
-        self._record = Record(plan, created, environment, scrub, self._earlier)
+        scrub = make_redactor(runtime.root)
+        self._record = RunBuilder(plan, created, environment, scrub, self._earlier)
         if earlier:
             self._record.warnings.append(f"resumed at {created}: the machine may have changed in between")
         kind = PairTakes if plan.base else Takes
@@ -55,7 +54,7 @@ class Session:
     def measure(self) -> Run:
         """Do every step; raises InvalidRunError where parity fails, BenchError where the harness does."""
         self._drop_strays()
-        todo, pace = list(steps(self._plan, self._earlier)), Pace(self._plan)
+        todo, pace = list(steps(self._plan, self._earlier)), TimeEstimate(self._plan)
         self._record.warnings += self._standing_warnings()
         self._progress.begin(pace.left_s(todo))
         total = len(todo)

@@ -11,13 +11,13 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.load.launch import Drive, Rendezvous, Target
 from bench.load.samples import Samples, write_parquet
-from bench.measure.environment import steal_ticks
-from bench.measure.gpu import GpuWatch
-from bench.measure.instance import Instance, Usage
-from bench.measure.judge import CUT, Readings, failed_trial, judge
+from bench.measure.judge import CUT, Readings, TrialSpec, failed_trial, judge
+from bench.measure.machine.environment import steal_ticks
+from bench.measure.machine.gpu import GpuWatch
+from bench.measure.machine.server_metrics import figures_between, scrape
+from bench.measure.machine.usage import Usage
 from bench.measure.progress import Now, Progress
-from bench.measure.server_metrics import figures_between, scrape
-from bench.measure.trial_spec import TrialSpec
+from bench.measure.runtime.instance import Instance
 from bench.model import Trial
 
 USAGE_EVERY_S = 0.75

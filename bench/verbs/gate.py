@@ -12,10 +12,10 @@ from bench.errors import InvalidRunError, UsageError
 from bench.gate import Batch, Judgement, Rules, check_strategies, judge, read_rules
 from bench.gate.formats import FORMATS, write_judgement
 from bench.gate.terminal import render as render_text
-from bench.measure.environment import fingerprint, git_state
-from bench.measure.instance import Runtime
+from bench.measure.machine.environment import fingerprint, git_state
 from bench.measure.plan import SessionPlan
-from bench.measure.registry import load_registry
+from bench.measure.runtime.instance import Runtime
+from bench.measure.runtime.registry import load_registry
 from bench.measure.session import Session, results_folder
 from bench.model import BASE, Run
 from bench.model.fingerprint import differing_facts

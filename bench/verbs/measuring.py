@@ -5,9 +5,9 @@ import argparse
 from bench.cores import Cores
 from bench.errors import BenchError
 from bench.interrupts import undisturbed
-from bench.measure.instance import Runtime
 from bench.measure.progress import Progress
-from bench.measure.registry import Registry
+from bench.measure.runtime.instance import Runtime
+from bench.measure.runtime.registry import Registry
 from bench.terminal_progress import TerminalProgress
 
 
@@ -20,13 +20,13 @@ def put_back(progress: TerminalProgress, runtime: Runtime) -> None:
 
 def choose_runtime(args: argparse.Namespace, registry: Registry, cores: Cores, progress: Progress) -> Runtime:
     """The runtime asked for; "auto" takes containers where an engine answers and says which it took."""
-    from bench.measure.process_runtime import ProcessRuntime
+    from bench.measure.runtime.process_runtime import ProcessRuntime
 
     asked = args.runtime
     # workers on other hosts reach the services where they reach this one
     reach = args.listen[0] if args.remote_workers else None
     if asked != "process":
-        from bench.measure.compose_runtime import ComposeRuntime, connect_engine
+        from bench.measure.runtime.compose_runtime import ComposeRuntime, connect_engine
 
         try:
             engine = connect_engine()

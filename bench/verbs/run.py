@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench.cores import choose_cores, pin
 from bench.errors import InvalidRunError, UsageError
-from bench.measure.pace import Pace
 from bench.measure.plan import steps
+from bench.measure.time_estimate import TimeEstimate
 from bench.model import Run
 from bench.options import build_parser
 from bench.terminal_progress import make_progress
@@ -50,7 +50,7 @@ def aa(args: argparse.Namespace, given: Sequence[str]) -> int:
 def plan(args: argparse.Namespace) -> int:
     """Print what a run with these options would do."""
     plan_ = read_plan(args, ()).plan
-    todo, pace = steps(plan_), Pace(plan_)
+    todo, pace = steps(plan_), TimeEstimate(plan_)
     minutes = pace.left_s(todo) / 60
     if args.json:
         labels = [step.label() for step in todo]
@@ -98,7 +98,7 @@ def _measure(
     folder: Path | None = None,
     earlier: Run | None = None,
 ) -> int:
-    from bench.measure.environment import git_state
+    from bench.measure.machine.environment import git_state
     from bench.measure.session import Session, results_folder
 
     registry, plan_ = asked.registry, asked.plan

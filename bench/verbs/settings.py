@@ -9,11 +9,10 @@ from typing import Any
 from bench.errors import UsageError
 from bench.load.launch import Fleet
 from bench.load.window import Bounds
-from bench.measure.devices import able_to
-from bench.measure.objective import Objective
 from bench.measure.payloads import PayloadImage, common_model, payload_sets, read_images
 from bench.measure.plan import USUAL_CLIENTS, SessionPlan
-from bench.measure.registry import Registry, load_registry
+from bench.measure.runtime.registry import Registry, able_to, load_registry
+from bench.measure.steps.objective import Objective
 from bench.model import AGAIN, ClosedLoad, OpenLoad, PlannedLoad, ShareLoad, Strategy
 
 PLACES = ("--results", "--root", "--images", "--resume", "--listen")

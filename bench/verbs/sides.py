@@ -7,14 +7,20 @@ from dataclasses import dataclass, replace
 
 from bench.cores import Cores
 from bench.errors import InvalidRunError, UsageError
-from bench.measure.base_tree import BaseTree, base_tree, drop_other_images, move_ports, rename_project
-from bench.measure.compose_cli import wheels_folder
-from bench.measure.instance import Runtime
 from bench.measure.payloads import common_model, payload_sets, read_images
 from bench.measure.plan import OtherSide, SessionPlan
 from bench.measure.progress import Progress
-from bench.measure.registry import Registry, load_registry
-from bench.measure.two_sides import TwoSides
+from bench.measure.runtime.base_commit import (
+    BaseTree,
+    TwoSides,
+    base_tree,
+    drop_other_images,
+    move_ports,
+    rename_project,
+)
+from bench.measure.runtime.compose_cli import wheels_folder
+from bench.measure.runtime.instance import Runtime
+from bench.measure.runtime.registry import Registry, load_registry
 from bench.model import BASE, Strategy
 from bench.verbs.measuring import choose_runtime
 from bench.verbs.settings import Asked
@@ -92,14 +98,14 @@ def _base_runtime(
     progress: Progress,
 ) -> Runtime:
     if head.kind == "compose":
-        from bench.measure.compose_runtime import ComposeRuntime, connect_engine
+        from bench.measure.runtime.compose_runtime import ComposeRuntime, connect_engine
 
         engine = connect_engine()
         renamed = rename_project(registry, tree.commit, wheels=wheels_folder())
         drop_other_images(engine, renamed, tree.commit)
         layers = head.root / ".cache" / "layers.json"
         return ComposeRuntime(renamed, cores, engine, progress, args.device, layer_cache=layers, passing=True)
-    from bench.measure.process_runtime import ProcessRuntime
+    from bench.measure.runtime.process_runtime import ProcessRuntime
 
     return ProcessRuntime(move_ports(registry), cores, args.device)
 

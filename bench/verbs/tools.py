@@ -10,7 +10,7 @@ from bench.cores import choose_cores, pin
 from bench.errors import InvalidRunError
 from bench.measure.payloads import common_model, payload_sets, read_images
 from bench.measure.plan import USUAL_CLIENTS
-from bench.measure.registry import load_registry
+from bench.measure.runtime.registry import load_registry
 from bench.model import Ceiling, ClosedLoad, Payload, Run
 
 CEILING_WARMUP_S, CEILING_WINDOW_S = 1.0, 5.0

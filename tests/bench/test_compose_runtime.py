@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 
 from bench.cores import Cores
-from bench.measure import container_address
-from bench.measure.compose_runtime import ONE_OFF_LABEL, SERVICE_LABEL, ComposeRuntime
-from bench.measure.container import remove
-from bench.measure.container_address import find_address
-from bench.measure.engine import engine_cores, image_store
-from bench.measure.instance import StartError
-from bench.measure.registry import load_registry
+from bench.measure.runtime import container as container_module
+from bench.measure.runtime.compose_runtime import ONE_OFF_LABEL, SERVICE_LABEL, ComposeRuntime
+from bench.measure.runtime.container import engine_cores, find_address, image_store, remove
+from bench.measure.runtime.instance import StartError
+from bench.measure.runtime.registry import load_registry
 from bench.terminal_progress import PlainProgress
 
 Make = Callable[..., ComposeRuntime]
@@ -86,7 +84,7 @@ def test_the_users_own_command_names_no_file(runtime: Make) -> None:
 
 
 def test_the_way_in_never_changes_within_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container_address, "is_reachable", lambda *_: False)
+    monkeypatch.setattr(container_module, "is_reachable", lambda *_: False)
     container = FakeContainer("fast-service")
     assert find_address(container, 8080, 18080, "") == ("127.0.0.1", 18080, "published")
     with pytest.raises(StartError, match="cannot be reached on port 8080"):

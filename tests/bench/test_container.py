@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.container import engine_instant, model_cache, peak_file, read_stats
+from bench.measure.runtime.container import engine_instant, model_cache, peak_file, read_stats
 
 V1 = {
     "cpu_stats": {"cpu_usage": {"total_usage": 5_000}, "throttling_data": {"throttled_periods": 3}},

@@ -9,11 +9,10 @@ import pytest
 
 from bench.cores import Cores
 from bench.errors import UsageError
-from bench.measure.compose_cli import override_of
-from bench.measure.devices import able_to
-from bench.measure.environment import gpu
-from bench.measure.process_runtime import ProcessRuntime
-from bench.measure.registry import Registry, load_registry
+from bench.measure.machine.environment import gpu
+from bench.measure.runtime.compose_cli import override_of
+from bench.measure.runtime.process_runtime import ProcessRuntime
+from bench.measure.runtime.registry import Registry, able_to, load_registry
 from bench.model import Device
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -14,23 +14,25 @@ from bench.cores import Cores
 from bench.errors import UsageError
 from bench.load.launch import Drive, Target
 from bench.load.replies import READERS
-from bench.measure.encodings import ENCODINGS, known, split_names
 from bench.measure.http_client import complaint
-from bench.measure.instance import StartError
-from bench.measure.loops import can_loop, run_loop
-from bench.measure.parity import offenders
 from bench.measure.payloads import (
+    ENCODINGS,
     MOST_COPY_BYTES,
     PayloadImage,
     by_class,
     common_model,
+    known,
     make_payload,
     payload_sets,
     read_images,
+    split_names,
     varied_copies,
 )
-from bench.measure.process_runtime import ProcessRuntime
-from bench.measure.registry import load_registry
+from bench.measure.runtime.instance import StartError
+from bench.measure.runtime.process_runtime import ProcessRuntime
+from bench.measure.runtime.registry import load_registry
+from bench.measure.steps.loops import can_loop, run_loop
+from bench.measure.steps.parity import offenders
 from bench.model import OUTCOMES, ClosedLoad, Strategy
 from tests.bench.conftest import REPOSITORY, write_images
 

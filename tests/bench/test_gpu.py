@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.gpu import GpuWatch, Reading, figures_of, read_line
+from bench.measure.machine.gpu import GpuWatch, Reading, figures_of, read_line
 from bench.model import GpuFigures
 
 MIB = 1024 * 1024

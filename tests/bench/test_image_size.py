@@ -11,10 +11,8 @@ from typing import Any, BinaryIO, cast
 
 import pytest
 
-from bench.measure.image_layers import gzip_size
-from bench.measure.image_size import Survey, measure_image, shorten, survey
-from bench.measure.image_stream import ChunkedFile
 from bench.measure.progress import Silent
+from bench.measure.runtime.image_size import ChunkedFile, Survey, gzip_size, measure_image, shorten, survey
 
 MIXED = b"".join(os.urandom(2000) + bytes(6000) for _ in range(1500))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.measure.pace import Pace
 from bench.measure.plan import SessionPlan, steps
+from bench.measure.time_estimate import TimeEstimate
 from bench.model import ClosedLoad, Load, OpenLoad, Payload, Strategy
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -61,7 +61,7 @@ def test_every_trial_counts_as_a_start_and_takes_its_time() -> None:
     assert not [step for step in steps(plan(startups=13)) if step.kind == "start"]
     assert len([step for step in steps(plan(startups=15)) if step.kind == "start"]) == 4
     few, many = plan(LOADS[:1]), plan()
-    assert Pace(many).left_s(steps(many)) > Pace(few).left_s(steps(few)) + 16 * 12
+    assert TimeEstimate(many).left_s(steps(many)) > TimeEstimate(few).left_s(steps(few)) + 16 * 12
 
 
 def test_the_settings_name_clients_and_rates() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.objective import CONFIRMATIONS, MOST_PROBES, RESOLUTION, STEP_DOWN, Found, search
+from bench.measure.steps.objective import CONFIRMATIONS, MOST_PROBES, RESOLUTION, STEP_DOWN, Found, search
 from bench.model import Probe
 
 

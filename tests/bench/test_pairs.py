@@ -13,11 +13,11 @@ import pytest
 from bench.cores import Cores
 from bench.errors import BenchError
 from bench.load.launch import ASSEMBLE_S, Fleet, LeftAloneError, Rendezvous
-from bench.measure.pairs import PairTakes, run_pair
+from bench.measure.judge import TrialSpec
 from bench.measure.plan import OtherSide, SessionPlan, Step, steps
 from bench.measure.progress import Silent
-from bench.measure.record import Record
-from bench.measure.trial_spec import TrialSpec
+from bench.measure.run_builder import RunBuilder
+from bench.measure.steps.pairs import PairTakes, run_pair
 from bench.model import BASE, ClosedLoad, Trial
 from tests.bench.plans import plan, strategy, trial
 
@@ -46,7 +46,7 @@ class MadeUp(PairTakes):
 
     found: dict[int, dict[str, Any]]
     plan: SessionPlan
-    record: Record
+    record: RunBuilder
 
     def _both(self, step: Step) -> tuple[Trial, Trial]:
         base = trial(replace(step, strategy=step.strategy + BASE))
@@ -55,7 +55,7 @@ class MadeUp(PairTakes):
 
 def takes_of(chosen: SessionPlan) -> MadeUp:
     nothing: Any = None
-    record = Record(chosen, "2026-01-01T00:00:00Z", {}, str)
+    record = RunBuilder(chosen, "2026-01-01T00:00:00Z", {}, str)
     takes = MadeUp(
         chosen, (), nothing, Cores((0,), (1,), (0, 1)), Path(), Silent(), record, None, lambda: None
     )

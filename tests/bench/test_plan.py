@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from bench.measure.objective import Objective
 from bench.measure.plan import SessionPlan, Step, steps
+from bench.measure.steps.objective import Objective
 from tests.bench.plans import LOADS, NAMES, SETS, payload, plan, run_of
 
 

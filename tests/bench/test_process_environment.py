@@ -9,10 +9,9 @@ import pytest
 
 from bench.cores import Cores, choose_cores, parse_cores
 from bench.errors import UsageError
-from bench.measure.environment import fingerprint
-from bench.measure.machine import chosen, cpu_caches, is_virtual, smt, turbo
-from bench.measure.process_runtime import ProcessRuntime
-from bench.measure.registry import load_registry
+from bench.measure.machine.environment import chosen, cpu_caches, fingerprint, is_virtual, smt, turbo
+from bench.measure.runtime.process_runtime import ProcessRuntime
+from bench.measure.runtime.registry import load_registry
 
 COMPOSE = """
 services:

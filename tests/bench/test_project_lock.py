@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from bench.errors import BenchError
-from bench.measure.project_lock import ProjectLock
+from bench.measure.runtime.conflicts import ProjectLock
 
 HOLD = """
 import sys
-from bench.measure.project_lock import ProjectLock
+from bench.measure.runtime.conflicts import ProjectLock
 lock = ProjectLock(sys.argv[1])
 lock.take()
 print("held", flush=True)

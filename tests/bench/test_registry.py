@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UsageError
-from bench.measure.interpolate import interpolate
-from bench.measure.registry import load_registry
+from bench.measure.runtime.registry import interpolate, load_registry
 
 ENVIRONMENT = {"SET": "value", "EMPTY": "", "OTHER": "else"}
 CASES = {

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
-from bench.measure.server_metrics import figures_between, read_metrics, scrape, startup_phases
+from bench.measure.machine.server_metrics import figures_between, read_metrics, scrape, startup_phases
 from bench.model import BatchFigures, StageFigures
 
 

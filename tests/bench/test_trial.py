@@ -11,7 +11,7 @@ from bench.load.launch import Driven
 from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
 from bench.load.schedule import constant_arrivals_ns
-from bench.measure.instance import Usage
+from bench.measure.machine.usage import Usage
 from bench.measure.trial import Readings, TrialSpec, failed_trial, judge
 from bench.model import OUTCOMES, Ceiling, ClosedLoad, OpenLoad, Payload, Strategy, Trial
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.measure.instance import Usage
-from bench.measure.usage import peak_memory_bytes, resource_figures
+from bench.measure.machine.usage import Usage, peak_memory_bytes, resource_figures
 from bench.model import GpuFigures, ResourceFigures
 
 FIRST = Usage(0, 0, 100, throttled=2, received_bytes=1_000, sent_bytes=50)

@@ -1,0 +1,1 @@
+"""Where strategies run: compose.yaml's services as containers or local processes, and their images."""

@@ -1,0 +1,187 @@
+"""The docker compose command line, with the harness's override beside the project's own file."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.cores import Cores, format_cores
+from bench.errors import BenchError
+from bench.measure.runtime.conflicts import PortBusyError, busy_message
+from bench.measure.runtime.registry import FILE_NAME, Registry
+from bench.model import Device
+
+BUSY = re.compile(
+    r"(?:Bind for [^\s]*?:(\d+) failed: port is already allocated"
+    r"|listen tcp[46]? [^\s]*?:(\d+): bind: address already in use"
+    r"|[^\s]*?:(\d+)[^\n]*address already in use)"
+)
+REAP_TIMEOUT_S = 60.0
+
+
+class ComposeCli:
+    """Runs docker compose for one project; output is kept for messages, or shown on stderr."""
+
+    def __init__(
+        self, registry: Registry, cores: Cores, device: Device = "auto", reach: str | None = None
+    ) -> None:
+        self._registry = registry
+        self._scratch = tempfile.TemporaryDirectory(prefix="bench-compose-")
+        override = self.override(override_of(registry, cores, device, reach))
+        # without -f compose finds the user's own files, an override and COMPOSE_FILE among them
+        self._own = ["docker", "compose"]
+        self._with_override = [*self._own, "-f", FILE_NAME, "-f", str(override)]
+        self._environment = compose_environment(registry.project)
+
+    def override(self, content: dict[str, object]) -> Path:
+        """A file for compose to read over the project's own; it is there until `close`."""
+        text = json.dumps(content)
+        file = Path(self._scratch.name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def close(self) -> None:
+        """Remove the overrides."""
+        self._scratch.cleanup()
+
+    def command(self, *args: str, own: bool = False) -> list[str]:
+        """The whole command line; `own` leaves the override out, as the user's own command would."""
+        return [*(self._own if own else self._with_override), *args]
+
+    def build(self, *services: str) -> int:
+        """Build the services' images with the output on stderr; returns the exit status."""
+        environment = compose_environment(self._registry.project, wheels_folder())
+        return subprocess.run(  # noqa: S603  # docker, with arguments of our own
+            self.command("build", *services, own=True),
+            cwd=self._registry.root,
+            env=environment,
+            stdout=sys.stderr,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        ).returncode
+
+    def run(self, *args: str, own: bool = False) -> str:
+        """Run and return stdout; raises BenchError with compose's last line, or PortBusyError."""
+        done = subprocess.run(  # noqa: S603  # docker, with arguments of our own
+            self.command(*args, own=own),
+            cwd=self._registry.root,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise explain(done.stderr, self._registry)
+        return done.stdout
+
+    def spawn(self, *args: str, stdin: bool = False, also: Sequence[Path] = ()) -> "subprocess.Popen[bytes]":
+        """Start compose and return its process, out of Ctrl-C's reach; `also` are overrides beside ours."""
+        more = [part for file in also for part in ("-f", str(file))]
+        return subprocess.Popen(  # noqa: S603  # docker, with arguments of our own
+            [*self._with_override, *more, *args],
+            cwd=self._registry.root,
+            env=self._environment,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+
+def explain(stderr: str, registry: Registry) -> BenchError:
+    """The error that compose's output means."""
+    found = BUSY.search(stderr)
+    if found:
+        port = int(next(group for group in found.groups() if group))
+        for service in registry.services.values():
+            if service.published == port:
+                return PortBusyError(busy_message(port, service))
+        return PortBusyError(f"port {port} is busy: stop what listens there")
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    last = lines[-1] if lines else "it said nothing"
+    if "No such image" in stderr or "pull access denied" in stderr:
+        return BenchError(f"an image is missing ({last}): run without --no-build")
+    return BenchError(f"docker compose failed: {last}")
+
+
+def override_of(
+    registry: Registry, cores: Cores, device: Device, reach: str | None = None
+) -> dict[str, object]:
+    """Pin the strategies to the service cores and keep the health check from using their time.
+
+    A device that was asked for is told to them, and a GPU is theirs. With `reach`, an address of this host,
+    their ports are published there too.
+    """
+    ours: dict[str, object] = {
+        "cpuset": format_cores(cores.service),
+        "healthcheck": {"disable": True},
+        "restart": "no",
+    }
+    if device != "auto":
+        ours["environment"] = {"DEVICE": device}
+    if device == "cuda":
+        gpus = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
+        ours["deploy"] = {"resources": {"reservations": {"devices": gpus}}}
+    services = {s.service: dict(ours) for s in registry.strategies.values()}
+    for name, service in services.items():
+        port, published = registry.services[name].port, registry.services[name].published
+        if reach and published and port:
+            service["ports"] = [f"{reach}:{published}:{port}"]
+    return {"services": services}
+
+
+def compose_environment(project: str, wheels: str | None = None) -> dict[str, str]:
+    """The environment of a compose command on this project; `wheels` is a folder where none is configured."""
+    ours = {
+        "COMPOSE_ANSI": "never",
+        "COMPOSE_PROGRESS": "plain",
+        **({"WHEELS_DIR": wheels} if wheels else {}),
+    }
+    return {**ours, **os.environ, "COMPOSE_PROJECT_NAME": project}
+
+
+def wheels_folder() -> str | None:
+    """pip's own find-links where it is an existing folder, so that images install from it too."""
+    asked = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "get", "global.find-links"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for candidate in (os.environ.get("PIP_FIND_LINKS", ""), asked.stdout.strip()):
+        if candidate and Path(candidate).is_dir():
+            return candidate
+    return None
+
+
+def reap(process: "subprocess.Popen[bytes]") -> None:
+    """Let a compose process that has nothing left to do end by itself, in the background."""
+
+    def wait() -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError, ValueError):
+            process.communicate(timeout=REAP_TIMEOUT_S)
+        stop_process(process)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def stop_process(process: "subprocess.Popen[bytes]") -> None:
+    """End a compose process that is still running and close its pipes."""
+    if process.poll() is None:
+        # compose is a child of the docker command: killed alone, that would leave it at work
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

@@ -1,0 +1,83 @@
+"""What else on this machine would disturb a run: a busy port, another bench on the same project."""
+
+import contextlib
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from bench.errors import BenchError
+from bench.measure.runtime.registry import Service
+
+
+class PortBusyError(BenchError):
+    """Something else listens where a service must."""
+
+
+def is_free(port: int) -> bool:
+    """Say whether the loopback port could be bound now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """So many loopback ports that are free now, no two alike."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def require_free(port: int, service: Service) -> None:
+    """Raise PortBusyError, naming port and remedy, where the port is taken."""
+    if not is_free(port):
+        raise PortBusyError(busy_message(port, service))
+
+
+def busy_message(port: int, service: Service) -> str:
+    """One line for a port that is taken."""
+    if service.port_variable:
+        remedy = f"stop what listens there, or choose another with {service.port_variable}={port + 1000}"
+    else:
+        remedy = "stop what listens there"
+    return f"port {port}, which {service.name} needs, is busy: {remedy}"
+
+
+class ProjectLock:
+    """Held from `take` to `release`, or until the process ends, however it does."""
+
+    def __init__(self, project: str) -> None:
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        self._project = project
+        self._path = Path(tempfile.gettempdir()) / f"bench-{user}-{project}.lock"
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Raise BenchError where another process holds it; does nothing where there are no such locks."""
+        try:
+            import fcntl
+        except ImportError:
+            return
+        file = self._path.open("w", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise BenchError(
+                f"another bench measures with the compose project {self._project}: wait until it has ended, "
+                "or set COMPOSE_PROJECT_NAME and the ports to others"
+            ) from None
+        self._file = file
+
+    def release(self) -> None:
+        """Let others have it; harmless where it is not held."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

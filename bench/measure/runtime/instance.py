@@ -1,0 +1,76 @@
+"""What a runtime must offer, and one running copy of a strategy as the trials see it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.errors import BenchError
+from bench.measure.machine.usage import Usage
+from bench.model import ImageSize, Strategy
+
+
+class StartError(BenchError):
+    """A strategy did not come up; the trial that wanted it records this and the run goes on."""
+
+
+class Instance(Protocol):
+    """One fresh copy of a strategy; times are ns on the monotonic clock.
+
+    `model_cache` is "cold" where it had to pull its model, "warm" where its cache outlives it.
+    """
+
+    created_ns: int
+    running_ns: int
+    host: str
+    port: int
+    address_kind: str
+    model_cache: str
+
+    def usage(self) -> Usage:
+        """Read the accounting now."""
+
+    def alive(self) -> bool:
+        """Say whether it still runs."""
+
+    def fate(self) -> tuple[str, ...]:
+        """What happened to it that spoils a trial: restarts, an OOM kill, an exit; one clause each."""
+
+    def log_tail(self) -> str:
+        """The last line that it wrote, to name the cause of a failure."""
+
+    def stop(self) -> None:
+        """Stop and remove it; harmless when it is gone already."""
+
+
+class Runtime(Protocol):
+    """Where strategies run: containers, or local processes."""
+
+    kind: str
+    root: Path
+
+    def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
+        """Build what is needed, stop what would disturb, and bring the support services up."""
+
+    def start(self, strategy: Strategy, *, warm: bool = False) -> Instance:
+        """Start a fresh copy and return as soon as it runs; raises StartError.
+
+        With `warm` its model cache is the one that all its warm starts share, whatever that holds by now.
+        """
+
+    def model_bytes(self, strategy: Strategy) -> int | None:
+        """What lies in the model cache of the strategy's warm starts, None until `measure_cache` looked."""
+
+    def measure_cache(self, strategy: Strategy) -> None:
+        """Look what a warm start that answered has left behind; raises StartError where it is nothing."""
+
+    def image_size(self, strategy: Strategy) -> ImageSize | None:
+        """The size of the strategy's image, None where it has none."""
+
+    def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
+        """Run the strategy's loop command with the request on stdin, return its stdout; raises StartError."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """The runtime's part of the environment fingerprint."""
+
+    def close(self) -> None:
+        """Stop what was started, and bring back what ran before."""

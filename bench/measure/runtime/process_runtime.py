@@ -1,0 +1,296 @@
+"""The process runtime: the services of compose.yaml as local processes with the same environment."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.cores import Cores, pinned
+from bench.errors import BenchError
+from bench.measure.http_client import get_status, port_answers, wait_until
+from bench.measure.machine.usage import Usage
+from bench.measure.runtime.conflicts import require_free
+from bench.measure.runtime.instance import StartError
+from bench.measure.runtime.model_cache import cache_of, empty_cache
+from bench.measure.runtime.registry import Registry, Service
+from bench.model import Device, ImageSize, Strategy
+
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
+STOP_S = 10.0
+SUPPORT_TIMEOUT_S = 60.0
+SETUP_TIMEOUT_S = 300.0
+LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # looked for, not listened on
+
+
+class ProcessInstance:
+    """A strategy as a local process tree."""
+
+    address_kind = "loopback"
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        port: int,
+        log: Path,
+        scratch: Path,
+        created_ns: int,
+        model_cache: str = "cold",
+        host: str = "127.0.0.1",
+    ) -> None:
+        import psutil
+
+        self.model_cache, self.host = model_cache, host
+        self.created_ns, self.running_ns, self.port = created_ns, time.monotonic_ns(), port
+        self._process, self._log, self._scratch = process, log, scratch
+        self._root = psutil.Process(process.pid)
+
+    def usage(self) -> Usage:
+        """CPU and resident memory summed over the process tree; ProcessLookupError where it is gone."""
+        import psutil
+
+        cpu_s, memory = 0.0, 0
+        try:
+            children = self._root.children(recursive=True)
+        except psutil.NoSuchProcess as error:
+            raise ProcessLookupError(str(error)) from None
+        for process in (self._root, *children):
+            try:
+                times = process.cpu_times()
+                memory += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+            cpu_s += times.user + times.system
+        return Usage(time.monotonic_ns(), int(cpu_s * 1e9), memory, None)
+
+    def alive(self) -> bool:
+        """Say whether the first process still runs."""
+        return self._process.poll() is None
+
+    def fate(self) -> tuple[str, ...]:
+        """An exit, where there was one."""
+        code = self._process.poll()
+        return () if code is None else (f"the process exited with {code}",)
+
+    def log_tail(self) -> str:
+        """The last line of its output."""
+        return last_line(self._log)
+
+    def stop(self) -> None:
+        """End the process tree, gently at first."""
+        end(self._process)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def last_line(log: Path) -> str:
+    """The last line that is not empty, for a message."""
+    try:
+        lines = log.read_bytes()[-8192:].decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its group: SIGTERM, then SIGKILL."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=STOP_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+class ProcessRuntime:
+    """Runs one strategy at a time as a local process, pinned to the service cores."""
+
+    kind = "process"
+
+    def __init__(
+        self, registry: Registry, cores: Cores, device: Device = "auto", reach: str | None = None
+    ) -> None:
+        self._reach = reach or LOOPBACK
+        self.root = registry.root
+        self._registry = registry
+        self._cores = cores
+        self._device = device
+        self._everywhere = cores.available
+        self._folder = Path(tempfile.mkdtemp(prefix="bench-process-"))
+        self._support: list[subprocess.Popen[bytes]] = []
+        self._cached_bytes: dict[str, int] = {}
+
+    def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
+        """Bring the support services up; there is nothing to build."""
+        del build
+        for strategy in strategies:
+            service = self._registry.services[strategy.service]
+            require_free(service.published or service.port or 0, service)
+        for service in self._registry.support():
+            if service.role == "setup":
+                self._run_setup(service)
+            else:
+                self._run_support(service)
+
+    def start(self, strategy: Strategy, *, warm: bool = False) -> ProcessInstance:
+        """Start a fresh process with an empty scratch folder, but for the model cache where that is kept."""
+        service = self._registry.services[strategy.service]
+        port = service.published or strategy.port
+        require_free(port, service)
+        scratch = Path(tempfile.mkdtemp(dir=self._folder))
+        if warm:
+            self._keep_cache(strategy, service, scratch)
+        log = self._folder / f"{service.name}.log"
+        created_ns = time.monotonic_ns()
+        process = self._spawn(service, service.command, scratch, log, self._cores.service)
+        cache = "warm" if warm else "cold"
+        return ProcessInstance(process, port, log, scratch, created_ns, cache, self._reach)
+
+    def model_bytes(self, strategy: Strategy) -> int | None:
+        """The bytes of the files in the strategy's model cache."""
+        return self._cached_bytes.get(strategy.name)
+
+    def measure_cache(self, strategy: Strategy) -> None:
+        """Sum the files in the strategy's folder."""
+        found = sum(file.stat().st_size for file in self._cache(strategy).rglob("*") if file.is_file())
+        if not found:
+            raise StartError(f"{strategy.name}: {empty_cache(cache_of(self._registry, strategy))}")
+        self._cached_bytes[strategy.name] = found
+
+    def _cache(self, strategy: Strategy) -> Path:
+        """The folder that warm starts of a strategy share."""
+        return self._folder / f"model-cache-{strategy.name}"
+
+    def _keep_cache(self, strategy: Strategy, service: Service, scratch: Path) -> None:
+        """Put a link to the shared folder where the scratch folder would have a model cache of its own."""
+        cache = cache_of(self._registry, strategy)
+        here = Path(self._local(cache, service, scratch))
+        if not here.is_relative_to(scratch) or here == scratch:
+            raise StartError(f"{strategy.name}: {cache} is below no tmpfs of its service, so it is not kept")
+        here.parent.mkdir(parents=True, exist_ok=True)
+        self._cache(strategy).mkdir(exist_ok=True)
+        here.symlink_to(self._cache(strategy))
+
+    def image_size(self, strategy: Strategy) -> ImageSize | None:
+        """A process has no image."""
+        del strategy
+        return None
+
+    def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
+        """Run the loop command on the service cores."""
+        service = self._registry.services[strategy.service]
+        scratch = Path(tempfile.mkdtemp(dir=self._folder))
+        log = self._folder / f"{service.name}.loop.log"
+        process = self._spawn(
+            service, strategy.loop_command or (), scratch, log, self._cores.service, stdin=True
+        )
+        try:
+            output, _ = process.communicate(request, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise StartError(f"{strategy.name}: its loop did not end within {timeout_s:.0f} s") from None
+        finally:
+            end(process)
+            shutil.rmtree(scratch, ignore_errors=True)
+        if process.returncode != 0:
+            raise StartError(f"{strategy.name}: its loop exited with {process.returncode}: {last_line(log)}")
+        return output
+
+    def describe(self) -> Mapping[str, Any]:
+        """Nothing beyond the kind is known of local processes."""
+        return {"address_kind": "loopback"}
+
+    def close(self) -> None:
+        """End the support services and remove what was written."""
+        for process in reversed(self._support):
+            end(process)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run_support(self, service: Service) -> None:
+        log = self._folder / f"{service.name}.log"
+        if service.port:
+            require_free(service.published or service.port, service)
+        process = self._spawn(service, service.command, self._folder, log, self._everywhere)
+        self._support.append(process)
+        if service.port is None:
+            return
+        port, path = service.published or service.port, service.ready_path
+
+        def up() -> bool:
+            return get_status("127.0.0.1", port, path) == 200 if path else port_answers("127.0.0.1", port)
+
+        if wait_until(up, SUPPORT_TIMEOUT_S, lambda: process.poll() is None) is None:
+            raise BenchError(f"{service.name} did not come up: {last_line(log) or 'it wrote nothing'}")
+
+    def _run_setup(self, service: Service) -> None:
+        log = self._folder / f"{service.name}.log"
+        process = self._spawn(service, service.command, self._folder, log, self._everywhere)
+        try:
+            code = process.wait(timeout=SETUP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"{service.name} did not end within {SETUP_TIMEOUT_S:.0f} s") from None
+        finally:
+            end(process)
+        if code != 0:
+            raise BenchError(f"{service.name} failed with {code}: {last_line(log) or 'it wrote nothing'}")
+
+    def _spawn(
+        self,
+        service: Service,
+        command: Sequence[str],
+        scratch: Path,
+        log: Path,
+        cores: tuple[int, ...],
+        *,
+        stdin: bool = False,
+    ) -> subprocess.Popen[bytes]:
+        if not command:
+            raise BenchError(f"{service.name} has no command in compose.yaml: the process runtime needs one")
+        program = [sys.executable if command[0] == "python" else command[0]]
+        # in its container a service listens on every interface; here loopback is as far as it should be heard
+        heard = self._reach if service.role == "strategy" else LOOPBACK
+        program += [heard if part == ANY_ADDRESS else part for part in command[1:]]
+        # a session of its own: Ctrl-C is the harness's to handle, and the whole tree can be ended at once
+        with log.open("wb") as output, pinned(cores):
+            return subprocess.Popen(  # noqa: S603  # compose.yaml's command
+                program,
+                cwd=self.root,
+                env=self.environment(service, scratch),
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if stdin else output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def environment(self, service: Service, scratch: Path) -> dict[str, str]:
+        """The service's environment as it must be on this machine instead of in its container."""
+        passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        ours = {name: self._local(value, service, scratch) for name, value in service.environment.items()}
+        if service.published and ours.get("PORT") == str(service.port):
+            ours["PORT"] = str(service.published)
+        if service.role == "strategy" and self._device != "auto":
+            ours["DEVICE"] = self._device
+        heard = self._reach if service.role == "strategy" else LOOPBACK
+        return {**passed, "HOST": heard, "PYTHONUNBUFFERED": "1", **ours}
+
+    def _local(self, value: str, service: Service, scratch: Path) -> str:
+        """Hostnames of services become loopback, container paths what they stand for here."""
+        for other in self._registry.services.values():
+            value = re.sub(rf"(?<=://){re.escape(other.name)}(?=[:/]|$)", "127.0.0.1", value)
+        for target in service.writable:
+            if value == target or value.startswith(target.rstrip("/") + "/"):
+                return str(scratch / value.removeprefix(target).lstrip("/"))
+        for target, source in service.mounts:
+            if target and (value == target or value.startswith(target.rstrip("/") + "/")):
+                return str(self.root / source) + value.removeprefix(target)
+        return value

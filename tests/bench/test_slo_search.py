@@ -1,0 +1,153 @@
+"""Trials that are no comparison: capacity, caches of answers, and whether an objective held."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.errors import InvalidRunError
+from bench.load.samples import Samples
+from bench.measure.plan import Step
+from bench.measure.steps.objective import Objective
+from bench.measure.steps.probes import (
+    capacity_of,
+    judge_probe,
+    objective_result,
+    repeat_check,
+    repeat_warning,
+)
+from bench.measure.trial import Tried
+from bench.model import OUTCOMES, OpenLoad, RepeatCheck, Trial
+from tests.bench.plans import trial
+
+STEP = Step("objective", "fast", "seed", "json")
+OBJECTIVE = Objective(0.99, 100.0, warmup_s=1.0, window_s=2.0)
+OPEN = trial(Step("trial", "fast", "seed", "json", 1, OpenLoad(100, 1, 2)))
+
+
+def samples(response_ms: list[float], outcomes: list[str] | None = None) -> Samples:
+    """Requests that come due evenly over the window of two seconds after a second of warm-up."""
+    n = len(response_ms)
+    due = 1e9 + np.arange(n) * (2e9 / n)
+    done = due + np.asarray(response_ms) * 1e6
+    codes = [OUTCOMES.index(name) for name in outcomes or ["ok"] * n]  # type: ignore[arg-type]
+    columns = [due, due, done, np.zeros(n), np.full(n, 200), np.zeros(n), codes]
+    return Samples(*(np.asarray(column).astype(np.int64) for column in columns))
+
+
+def tried(of: Samples, made: Trial = OPEN) -> Tried:
+    return Tried(made, of, 3.0)
+
+
+def test_an_objective_holds_where_no_more_than_its_share_is_late() -> None:
+    just = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([10.0] * 396 + [500.0] * 4)))
+    over = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([10.0] * 394 + [500.0] * 6)))
+    assert just is not None
+    assert over is not None
+    assert (just.held, just.why_not) == (True, "")
+    assert just.quantile_ms == 10.0
+    assert not over.held
+    assert "1.5% of the requests were not within 100 ms" in over.why_not
+    assert over.quantile_ms == 500.0
+
+
+def test_what_was_turned_away_or_wrong_is_within_no_bound() -> None:
+    found = judge_probe(
+        OBJECTIVE,
+        100.0,
+        1,
+        tried(samples([1.0] * 400, ["ok"] * 380 + ["refused"] * 12 + ["wrong_answer"] * 8)),
+    )
+    assert found is not None
+    assert not found.held
+    assert found.quantile_ms is None
+    assert found.goodput_rps == 380 / 2.0
+
+
+def test_goodput_counts_only_answers_within_the_bound() -> None:
+    found = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([10.0] * 200 + [150.0] * 200)))
+    assert found is not None
+    assert found.goodput_rps == pytest.approx(100.0)
+
+
+def test_a_trial_that_host_or_driver_spoiled_tells_nothing_and_one_that_the_service_did_tells_its_miss() -> (
+    None
+):
+    for words in ("the host stole 9.0% of the service core's time", "the driver was late: 3% of"):
+        spoiled = replace(OPEN, valid=False, warnings=(words,))
+        for response_ms in (10.0, 500.0):
+            assert judge_probe(OBJECTIVE, 100.0, 1, tried(samples([response_ms] * 400), spoiled)) is None
+    grown = replace(OPEN, valid=False, warnings=("overloaded: response times grow from 1 to 9 ms over the",))
+    missed = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([500.0] * 400), grown))
+    assert missed is not None
+    assert not missed.held
+    assert judge_probe(OBJECTIVE, 100.0, 1, tried(samples([10.0] * 400), grown)) is None
+
+
+def test_fewer_requests_than_the_quantile_takes_tell_nothing() -> None:
+    assert judge_probe(OBJECTIVE, 100.0, 1, tried(samples([10.0] * 367))) is None
+    assert judge_probe(OBJECTIVE, 100.0, 1, tried(samples([10.0] * 368))) is not None
+
+
+def test_a_slow_rate_is_tried_for_as_long_as_its_quantile_takes() -> None:
+    assert OBJECTIVE.at(1000.0).window_s == OBJECTIVE.window_s
+    assert OBJECTIVE.at(20.0).window_s * 20.0 > 368
+    assert OBJECTIVE.at(0.1).window_s == 120.0
+
+
+def test_a_search_repeats_a_spoiled_trial_once_and_says_when_it_knows_nothing() -> None:
+    spoiled = replace(OPEN, valid=False, warnings=("stolen",))
+    made: list[float] = []
+
+    def make(load: OpenLoad, number: int) -> Tried:
+        del number
+        made.append(load.rate_per_s)
+        return tried(samples([10.0] * 400), spoiled)
+
+    kept: list[Trial] = []
+    found = objective_result(STEP, OBJECTIVE, 100.0, make, kept.append)
+    assert made == [10.0, 10.0]
+    assert (found.rate_per_s, found.goodput_rps) == (None, None)
+    assert (found.probes[0].why_not, found.probes[0].known) == ("stolen", False)
+    assert (found.why_none, found.known) == ("not known: stolen", False)
+    assert kept == [spoiled]
+
+
+def test_a_search_finds_the_rate_that_a_service_holds_and_its_goodput() -> None:
+    def make(load: OpenLoad, number: int) -> Tried:
+        del number
+        slow = load.rate_per_s > 60
+        return tried(samples([500.0 if slow else 10.0] * 400))
+
+    kept: list[Trial] = []
+    found = objective_result(STEP, OBJECTIVE, 100.0, make, kept.append)
+    assert found.rate_per_s is not None
+    assert 57 <= found.rate_per_s <= 60
+    # the last two of the four hundred answers come after the window of two seconds
+    assert found.goodput_rps == 199.0
+    assert len(kept) == len(found.probes)
+
+
+def test_capacity_is_the_throughput_of_a_valid_trial_and_a_spoiled_one_is_made_again() -> None:
+    spoiled = replace(OPEN, valid=False, throughput_rps=9.0)
+    turns = iter([tried(samples([1.0]), spoiled), tried(samples([1.0]), replace(OPEN, throughput_rps=80.0))])
+    found = capacity_of(STEP, 50, lambda: next(turns))
+    assert (found.throughput_rps, found.clients) == (80.0, 50)
+
+
+def test_a_capacity_that_cannot_be_known_ends_the_run_with_its_reason() -> None:
+    failed = replace(OPEN, valid=False, error="it never became ready")
+    with pytest.raises(InvalidRunError, match=r"capacity of fast is not known.*never became ready.*--rate"):
+        capacity_of(STEP, 50, lambda: failed)
+
+
+def test_a_service_that_keeps_answers_is_flagged_and_one_that_does_not_is_not() -> None:
+    def rates(*values: float | None) -> list[Trial]:
+        return [replace(OPEN, throughput_rps=value) for value in values]
+
+    kept = repeat_check(STEP, rates(100.0, 102.0), rates(150.0, 152.0))
+    assert kept == RepeatCheck("fast", "seed", "json", 101.0, 151.0)
+    assert kept is not None
+    assert "1.50 times as fast" in (repeat_warning(kept) or "")
+    assert repeat_warning(RepeatCheck("fast", "seed", "json", 100.0, 109.0)) is None
+    assert repeat_check(STEP, rates(None, None), rates(1.0)) is None
