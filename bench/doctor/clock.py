@@ -72,7 +72,7 @@ def judge_sleep(facts: SleepFacts) -> Finding:
     """The finding `sleep`: an open loop cannot send nearer to its schedule than a sleep ends."""
     what = (
         f"a sleep of {SLEEP_MS:g} ms ends {facts.median_ms:.2f} ms late in the median, "
-        f"{facts.p99_ms:.2f} ms at p99: an open loop sends so late"
+        f"{facts.p99_ms:.2f} ms at p99: an open loop sends that much too late"
     )
     remedy = "let nothing else use the driver's core; in a virtual machine, give it cores of its own"
     return finding("sleep", graded(facts.p99_ms, *OVERSHOOT_P99_MS), what, remedy)
@@ -81,7 +81,7 @@ def judge_sleep(facts: SleepFacts) -> Finding:
 def _source(source: str | None) -> Finding:
     name, remedy = "clock source", "let the kernel take tsc: boot with clocksource=tsc"
     if not source:
-        return unread(name, "the kernel's clock source is not told")
+        return unread(name, "the kernel's clock source cannot be read here")
     if source in BAD_SOURCES:
         return Finding(name, "bad", f"{source}: coarse, or slow to read", remedy)
     if source not in GOOD_SOURCES:
@@ -90,7 +90,7 @@ def _source(source: str | None) -> Finding:
 
 
 def _readings(facts: ClockFacts) -> Finding:
-    remedy = "let the kernel take another clock source (see above); report it where the clock goes back"
+    remedy = "let the kernel take another clock source (see above); report it if the clock goes back"
     if facts.went_back:
         return Finding("clock", "bad", f"the monotonic clock went back {facts.went_back} times", remedy)
     grade = worst(graded(facts.step_ns / 1e3, *STEP_US), graded(facts.reading_ns, *READING_NS))

@@ -22,7 +22,7 @@ NAMES = ("container pinning", "addresses", "accounting")
 
 @dataclass(frozen=True, slots=True)
 class ContainerFacts:
-    """What a container that was to run on `asked` shows; None where that cannot be read.
+    """What a container that should run on the cores `asked` shows; None if it cannot be read.
 
     `missing` names the accounts that the engine does not keep: "CPU time", "memory", "throttling".
     """
@@ -34,7 +34,7 @@ class ContainerFacts:
 
 
 def image_at_hand(client: Any, project: str | None) -> str | None:
-    """The smallest image of the project, else a base image; None where there is none. Nothing is pulled."""
+    """The smallest image of the project, else a base image, else None. Pulls nothing."""
     wanted = [{"label": f"{PROJECT_LABEL}={project}"}] if project else []
     for filters in (*wanted, {"reference": BASE_IMAGES}):
         found = client.api.images(filters=filters)
@@ -44,7 +44,7 @@ def image_at_hand(client: Any, project: str | None) -> str | None:
 
 
 def read_container(client: Any, image: str, asked: tuple[int, ...]) -> ContainerFacts | None:
-    """Run the image's shell for as long as the reading takes; None where it has none."""
+    """Run the image's shell for as long as the reading takes; None if the image has no shell."""
     import docker
 
     container = client.containers.create(
@@ -116,11 +116,13 @@ def _addresses(reachable: bool | None) -> Finding:
 
 def _accounting(missing: tuple[str, ...]) -> Finding:
     if not missing:
-        return Finding(NAMES[2], "good", "CPU time, memory and throttling of containers are told")
+        return Finding(NAMES[2], "good", "the engine reports CPU time, memory and throttling of containers")
     # a metric that is missing is never a pass, but throttling needs a CPU limit, which is not the default
     grade: Grade = "doubtful" if missing == ("throttling",) else "bad"
     remedy = "turn on the engine's CPU and memory cgroup controllers"
-    return Finding(NAMES[2], grade, f"the engine does not tell {' and '.join(missing)} of containers", remedy)
+    return Finding(
+        NAMES[2], grade, f"the engine does not report {' and '.join(missing)} of containers", remedy
+    )
 
 
 def _said_cores(container: Any) -> tuple[int, ...] | None:

@@ -16,7 +16,7 @@ LAST_CORE_FIELD = 38
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Which cores are threads of one physical core, and each core's memory node; None where not told."""
+    """Which cores are threads of one physical core, and each core's memory node; None if unknown."""
 
     siblings: Mapping[int, tuple[int, ...]] | None
     nodes: Mapping[int, int] | None
@@ -24,7 +24,7 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class PinningFacts:
-    """Whether this system can pin, the cores asked for, those allowed after it, and the one that ran."""
+    """Whether this system can pin, the cores asked for, those allowed afterwards, and the core that ran."""
 
     possible: bool
     asked: tuple[int, ...]
@@ -33,12 +33,12 @@ class PinningFacts:
 
 
 def read_topology(kernel: Kernel, cores: tuple[int, ...]) -> Topology:
-    """Siblings and nodes of the cores, as the kernel tells them."""
+    """The siblings and memory nodes of the cores, as the kernel reports them."""
     siblings = {}
     for core in cores:
-        told = _list(kernel.text(f"sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list"))
-        if told:
-            siblings[core] = told
+        threads = _list(kernel.text(f"sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list"))
+        if threads:
+            siblings[core] = threads
     nodes = {}
     for folder in sorted((kernel.root / "sys/devices/system/node").glob("node[0-9]*")):
         for core in _list(kernel.text(f"sys/devices/system/node/{folder.name}/cpulist")) or ():
@@ -70,13 +70,13 @@ def read_pinning(kernel: Kernel, cores: tuple[int, ...]) -> PinningFacts:
 def judge_cores(cores: Cores, topology: Topology) -> tuple[Finding, ...]:
     """The findings `cores`, `siblings` and `NUMA`."""
     count = len(cores.available)
-    told = (
+    layout = (
         f"{count} available; driver on {format_cores(cores.driver)}, service on {format_cores(cores.service)}"
     )
     if cores.disjoint:
-        first = Finding("cores", "good", told)
+        first = Finding("cores", "good", layout)
     else:
-        what = f"{told}: they share a core, so absolute figures are too low"
+        what = f"{layout}: they share a core, so absolute figures are too low"
         more = "name cores apart with --driver-cores and --service-cores"
         first = Finding("cores", "bad", what, more if count > 1 else "use a machine with two cores or more")
     return first, _siblings(cores, topology.siblings), _nodes(cores, topology.nodes)
@@ -95,13 +95,13 @@ def judge_pinning(facts: PinningFacts) -> Finding:
             "pinning", "bad", what, "lift what overrides sched_setaffinity here (a cpuset, a daemon)"
         )
     if facts.ran_on is None:
-        return unread("pinning", f"a process may be kept to cores {asked}; where it runs is not told")
+        return unread("pinning", f"a process may be kept to cores {asked}; where it runs cannot be read")
     return Finding("pinning", "good", f"a process for cores {asked} keeps to them")
 
 
 def _siblings(cores: Cores, siblings: Mapping[int, tuple[int, ...]] | None) -> Finding:
     if siblings is None:
-        return unread("siblings", "which cores are threads of one physical core is not told")
+        return unread("siblings", "which cores are threads of one physical core cannot be read")
     service = set(cores.service) - set(cores.driver)
     shared = [core for core in cores.driver if service & (set(siblings.get(core, ())) - {core})]
     if shared:
@@ -114,7 +114,7 @@ def _siblings(cores: Cores, siblings: Mapping[int, tuple[int, ...]] | None) -> F
 
 def _nodes(cores: Cores, nodes: Mapping[int, int] | None) -> Finding:
     if nodes is None:
-        return unread("NUMA", "the cores' memory nodes are not told")
+        return unread("NUMA", "the cores' memory nodes cannot be read")
     used = sorted({nodes[core] for core in (*cores.driver, *cores.service)})
     if len(used) > 1:
         what = f"driver and service are on memory nodes {format_cores(used)}: memory is not equally near"

@@ -14,7 +14,7 @@ from bench.doctor.finding import Finding, finding, graded, graded_least, unread
 GIB = 1024**3
 RESULTS_GIB = (2.0, 0.2)
 ENGINE_GIB = (10.0, 1.0)
-# it comes between trials, so a slow one costs time and no figure
+# it comes between trials, so a slow fsync costs time but changes no figure
 FSYNC_S = (0.1, float("inf"))
 FSYNC_BYTES = 1024 * 1024
 FSYNCS = 5
@@ -22,9 +22,9 @@ FSYNCS = 5
 
 @dataclass(frozen=True, slots=True)
 class DiskFacts:
-    """Bytes free where results go and at the engine's root, and the median seconds of an fsync of 1 MiB.
+    """Free bytes of the results' disk and of the engine's disk, and the median seconds of an fsync of 1 MiB.
 
-    `fsync_s` is None where nothing can be written there, `engine_free_bytes` where it is not on this host.
+    `fsync_s` is None if nothing can be written there, `engine_free_bytes` if the engine is not on this host.
     """
 
     results_free_bytes: int
@@ -33,7 +33,7 @@ class DiskFacts:
 
 
 def read_disk(results: Path, engine_root: str | None) -> DiskFacts:
-    """The facts of the folder, or of the nearest one above it that exists; nothing is left behind."""
+    """The facts of the folder, or of its nearest parent that exists. Leaves nothing behind."""
     folder = next(place for place in (results, *results.absolute().parents) if place.is_dir())
     fsync_s = None
     with contextlib.suppress(OSError):
@@ -68,7 +68,7 @@ def _engine(free_bytes: int | None) -> Finding:
 def _fsync(seconds: float | None) -> Finding:
     if seconds is None:
         return Finding(
-            "fsync", "bad", "nothing can be written where results go", "name another with --results"
+            "fsync", "bad", "nothing can be written where results go", "name another folder with --results"
         )
     what = f"1 MiB is on disk after {1e3 * seconds:.1f} ms, which every trial waits for"
     return finding("fsync", graded(seconds, *FSYNC_S), what, "keep results on a local disk")

@@ -17,7 +17,7 @@ RATE = (1000.0, 200.0)
 
 @dataclass(frozen=True, slots=True)
 class DriverFacts:
-    """The ceiling in requests/s and the driver's CPU milliseconds a request; None where it failed."""
+    """The ceiling in requests/s and the driver's CPU milliseconds for a request; None if the drive failed."""
 
     rate_per_s: float | None
     cpu_ms: float | None

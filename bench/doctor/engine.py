@@ -13,7 +13,7 @@ ANSWER_TIMEOUT_S = 5
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """What the engine says of itself; None where it does not tell."""
+    """What the engine says about itself; None for what it does not say."""
 
     version: str | None
     storage: str | None
@@ -21,11 +21,11 @@ class EngineFacts:
     cores: int | None
     kernel: str | None
     root: str | None
-    """Where it keeps its images, on its own host. Not for show."""
+    """The folder on its host that holds its images. It is never shown, since a report must name no path."""
 
 
 def connect() -> Any | None:
-    """The engine's client, None where no engine answers."""
+    """The engine's client, None if no engine answers."""
     import docker
 
     try:
@@ -56,25 +56,25 @@ def engine_facts(info: Mapping[str, Any]) -> EngineFacts:
 def judge_engine(
     facts: EngineFacts | None, our_cores: int | None = None, our_kernel: str | None = None
 ) -> tuple[Finding, ...]:
-    """The findings `engine` and `engine host`; our cores and kernel are this machine's unless given."""
+    """The findings `engine` and `engine host`; by default our cores and kernel are this machine's."""
     if facts is None:
         remedy = "start it; or take local processes with --runtime process, without image sizes"
         return (
             Finding("engine", "doubtful", "no Docker engine answers: containers cannot be measured", remedy),
             unread("engine host", "no engine answers"),
         )
-    told = (
+    what = (
         f"Docker {facts.version or '?'}, {facts.storage or '?'} store, cgroup v{facts.cgroup_version or '?'}"
     )
     cores = os.cpu_count() if our_cores is None else our_cores
     kernel = platform.release() if our_kernel is None else our_kernel
-    return Finding("engine", "good", told), _host(facts, cores, kernel)
+    return Finding("engine", "good", what), _host(facts, cores, kernel)
 
 
 def _host(facts: EngineFacts, cores: int | None, kernel: str) -> Finding:
     name = "engine host"
     if facts.cores is None or facts.kernel is None:
-        return unread(name, "the engine tells neither its cores nor its kernel")
+        return unread(name, "the engine reports neither its cores nor its kernel")
     remedy = "measure on a Linux host whose engine runs beside the harness"
     if facts.kernel != kernel:
         what = f"the engine runs elsewhere or in a virtual machine of its own, with {facts.cores} cores"

@@ -38,9 +38,9 @@ FULL = Effort(sleeps=3000, noise_s=9.0, drive_s=1.0)
 def examine(
     registry_root: Path, cores: Cores, quick: bool, kernel: Kernel | None = None
 ) -> tuple[Finding, ...]:
-    """Check everything that may spoil a measurement, in about 20 s, or 5 s where it is to be quick.
+    """Check everything that may spoil a measurement, in about 20 s, or 5 s if `quick`.
 
-    Raises nothing: a check that fails is a finding of its own, with the grade "unknown".
+    Raises nothing: a check that fails becomes a finding with the grade "unknown".
     """
     files, effort = kernel or Kernel(), QUICK if quick else FULL
     client = _or_none(connect)
@@ -68,7 +68,7 @@ def examine(
 
 
 def _safely(name: str, check: Callable[[], Iterable[Finding]]) -> Iterable[Finding]:
-    """The check's findings; where it fails, one that says so."""
+    """The check's findings; if it fails, a finding that says so."""
     try:
         return tuple(check())
     except Exception as error:  # noqa: BLE001  # on an unknown system one check must not cost the others
@@ -92,7 +92,7 @@ def _sleep(cores: Cores, effort: Effort) -> Finding:
 
 def _noise(cores: Cores, effort: Effort) -> Iterable[Finding]:
     noise, beside = read_noise(cores, effort.noise_s)
-    # the cause before its effect: the first that is bad is what the verdict tells to do first
+    # the cause before its effect: the verdict names the remedy of the first bad finding
     return *judge_beside(beside), judge_noise(noise)
 
 

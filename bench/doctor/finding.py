@@ -13,7 +13,7 @@ GRADES: tuple[Grade, ...] = ("bad", "doubtful", "unknown", "good")
 class Finding:
     """One check of this machine: "bad" spoils a measurement, "doubtful" widens or shifts its figures.
 
-    "unknown" is a fact that could not be read here. `remedy` is empty where there is nothing to do.
+    "unknown" is a fact that could not be read here. `remedy` is empty if there is nothing to do.
     """
 
     name: str
@@ -23,27 +23,27 @@ class Finding:
 
 
 def spoils(findings: Iterable[Finding]) -> bool:
-    """Whether something was found that would spoil a measurement."""
+    """Whether any finding would spoil a measurement."""
     return any(finding.grade == "bad" for finding in findings)
 
 
 def graded(value: float, doubtful_above: float, bad_above: float) -> Grade:
-    """The grade of a figure of which less is better."""
+    """The grade of a figure that is better the smaller it is."""
     return "bad" if value > bad_above else "doubtful" if value > doubtful_above else "good"
 
 
 def graded_least(value: float, doubtful_below: float, bad_below: float) -> Grade:
-    """The grade of a figure of which more is better."""
+    """The grade of a figure that is better the larger it is."""
     return "bad" if value < bad_below else "doubtful" if value < doubtful_below else "good"
 
 
 def worst(*grades: Grade) -> Grade:
-    """The worst of some grades."""
+    """The worst of the grades."""
     return min(grades, key=GRADES.index)
 
 
 def finding(name: str, grade: Grade, what: str, remedy: str) -> Finding:
-    """A finding that has its remedy only where there is something to remedy."""
+    """A finding whose remedy is left out if its grade is good."""
     return Finding(name, grade, what, "" if grade == "good" else remedy)
 
 

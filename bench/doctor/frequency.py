@@ -14,7 +14,7 @@ THROTTLED = f"{CPU}/cpu[0-9]*/thermal_throttle/core_throttle_count"
 class FrequencyFacts:
     """The service core's governor, whether turbo is on, and how often cores were throttled for heat.
 
-    `throttled` counts since boot, `throttled_now` while the doctor worked; None where it is not told.
+    `throttled` counts since boot, `throttled_now` while the doctor worked; None if unknown.
     """
 
     governor: str | None
@@ -33,7 +33,7 @@ def read_frequency(kernel: Kernel, core: int, throttled_before: int | None) -> F
 
 
 def throttle_count(kernel: Kernel) -> int | None:
-    """How often the cores were throttled for heat since boot, None where it is not told."""
+    """How often the cores were throttled for heat since boot, None if the kernel does not count it."""
     counts = kernel.numbers(THROTTLED)
     return sum(counts) if counts else None
 
@@ -45,7 +45,7 @@ def judge_frequency(facts: FrequencyFacts) -> tuple[Finding, ...]:
 
 def _governor(governor: str | None) -> Finding:
     if not governor:
-        return unread("governor", "the frequency governor is not told, as in most virtual machines")
+        return unread("governor", "the frequency governor cannot be read, as in most virtual machines")
     if governor == "performance":
         return Finding("governor", "good", "performance")
     what = f"{governor}: a core's speed follows its load, so a lightly loaded service looks slower"
@@ -56,7 +56,7 @@ def _governor(governor: str | None) -> Finding:
 
 def _turbo(on: bool | None) -> Finding:
     if on is None:
-        return unread("turbo", "whether turbo is on is not told")
+        return unread("turbo", "whether turbo is on cannot be read")
     if not on:
         return Finding("turbo", "good", "off")
     what = "on: a core's speed depends on heat and on how many others work"
@@ -65,7 +65,7 @@ def _turbo(on: bool | None) -> Finding:
 
 def _heat(facts: FrequencyFacts) -> Finding:
     if facts.throttled is None:
-        return unread("heat", "throttling for heat is not told")
+        return unread("heat", "throttling for heat cannot be read")
     remedy = "cool the machine, or lower its clock speed"
     if facts.throttled_now:
         what = f"cores were throttled {facts.throttled_now} times while this was measured"

@@ -11,14 +11,14 @@ class Kernel:
     root: Path = Path("/")
 
     def text(self, path: str) -> str | None:
-        """The file's text without white space around it, None where it cannot be read."""
+        """The file's text without white space around it, None if it cannot be read."""
         try:
             return (self.root / path).read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return None
 
     def number(self, path: str) -> int | None:
-        """The whole number that the file holds, None where it holds none."""
+        """The whole number that the file holds, None if it holds anything else."""
         text = self.text(path)
         try:
             return None if text is None else int(text)

@@ -18,7 +18,7 @@ CONNTRACK = "proc/sys/net/netfilter/nf_conntrack_"
 
 @dataclass(frozen=True, slots=True)
 class LimitFacts:
-    """Open files allowed, local ports in all and in TIME_WAIT; None where not told."""
+    """Open files allowed, local ports in all and in TIME_WAIT; None if unknown."""
 
     open_files: int | None
     ports: int | None
@@ -64,12 +64,12 @@ def judge_limits(facts: LimitFacts) -> tuple[Finding, ...]:
 def judge_network(facts: NetworkFacts) -> tuple[Finding, ...]:
     """The findings `loopback`, `bridge` and `conntrack`."""
     remedy = "set it back with `ip link set dev NAME mtu SIZE`"
-    loopback = unread("loopback", "its MTU is not told")
+    loopback = unread("loopback", "its MTU cannot be read")
     if facts.loopback_mtu is not None:
         what = f"MTU {facts.loopback_mtu}"
         grade = graded_least(facts.loopback_mtu, LOOPBACK_MTU, 0)
         loopback = finding("loopback", grade, what, remedy)
-    bridge = unread("bridge", "the MTU of the engine's bridge is not told")
+    bridge = unread("bridge", "the MTU of the engine's bridge cannot be read")
     if facts.bridge_mtu is not None:
         what = f"MTU {facts.bridge_mtu}"
         bridge = finding("bridge", graded_least(facts.bridge_mtu, BRIDGE_MTU, 0), what, remedy)
@@ -78,23 +78,23 @@ def judge_network(facts: NetworkFacts) -> tuple[Finding, ...]:
 
 def _files(limit: int | None) -> Finding:
     if limit is None:
-        return unread("open files", "the limit is not told")
+        return unread("open files", "the limit cannot be read")
     what = f"{limit} may be open; a driver needs one for each client and each request in flight (512)"
     return finding("open files", graded_least(limit, *OPEN_FILES), what, "raise it: ulimit -n 4096")
 
 
 def _ports(facts: LimitFacts) -> Finding:
     if facts.ports is None:
-        return unread("ports", "the range of local ports is not told")
+        return unread("ports", "the range of local ports cannot be read")
     free = facts.ports - (facts.waiting or 0)
-    told = "" if facts.waiting is None else f", {facts.waiting} wait out their time (TIME_WAIT)"
+    waiting = "" if facts.waiting is None else f", {facts.waiting} wait out their time (TIME_WAIT)"
     remedy = "wait a minute, or widen net.ipv4.ip_local_port_range"
-    return finding("ports", graded_least(free, *FREE_PORTS), f"{facts.ports} local ports{told}", remedy)
+    return finding("ports", graded_least(free, *FREE_PORTS), f"{facts.ports} local ports{waiting}", remedy)
 
 
 def _conntrack(facts: NetworkFacts) -> Finding:
     if facts.tracked is None or not facts.most_tracked:
-        return unread("conntrack", "connection tracking is not told")
+        return unread("conntrack", "connection tracking cannot be read")
     share = facts.tracked / facts.most_tracked
     what = f"{facts.tracked} of {facts.most_tracked} connections are tracked"
     remedy = "raise net.netfilter.nf_conntrack_max: beyond it connections are dropped"

@@ -21,7 +21,7 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class MemoryFacts:
-    """Bytes that can be had without swapping, swap in use and in all, and the kernel's settings."""
+    """Bytes available without swapping, swap in use and in all, and the kernel's settings."""
 
     available_bytes: int
     swap_used_bytes: int | None
@@ -31,7 +31,7 @@ class MemoryFacts:
 
 
 def read_memory(kernel: Kernel) -> MemoryFacts:
-    """The facts now; a limit of our own control group counts as the machine's end."""
+    """The facts now; a limit of our own control group counts as the machine's."""
     available = psutil.virtual_memory().available
     for limit, used in LIMITS:
         most, now = kernel.number(limit), kernel.number(used)
@@ -53,7 +53,7 @@ def read_memory(kernel: Kernel) -> MemoryFacts:
 def judge_memory(facts: MemoryFacts) -> tuple[Finding, ...]:
     """The findings `memory`, `swap` and `OOM score`."""
     gib = facts.available_bytes / GIB
-    what = f"{gib:.1f} GiB can be had; a service and the driver take up to {NEEDED_GIB[0]:g}"
+    what = f"{gib:.1f} GiB are available; a service and the driver take up to {NEEDED_GIB[0]:g}"
     free = finding("memory", graded_least(gib, *NEEDED_GIB), what, "stop what uses memory")
     return free, _swap(facts), _oom(facts.oom_score_adj)
 
@@ -61,22 +61,22 @@ def judge_memory(facts: MemoryFacts) -> tuple[Finding, ...]:
 def _swap(facts: MemoryFacts) -> Finding:
     name, remedy = "swap", "turn it off while measuring (swapoff -a), or set vm.swappiness to 0"
     if facts.swap_bytes is None or facts.swap_used_bytes is None:
-        return unread(name, "swap is not told")
+        return unread(name, "swap cannot be read")
     if not facts.swap_bytes:
         return Finding(name, "good", "none")
     if facts.swap_used_bytes:
         what = f"{facts.swap_used_bytes / GIB:.2f} GiB of swap are in use: what comes back from disk is slow"
         return Finding(name, "doubtful", what, remedy)
     if facts.swappiness is None or facts.swappiness > LOW_SWAPPINESS:
-        what = f"none in use, but the kernel may begin (swappiness {facts.swappiness or 'not told'})"
+        what = f"none in use, but the kernel may begin (swappiness {facts.swappiness or 'unknown'})"
         return Finding(name, "doubtful", what, remedy)
     return Finding(name, "good", f"none in use, swappiness {facts.swappiness}")
 
 
 def _oom(score: int | None) -> Finding:
     if score is None:
-        return unread("OOM score", "whom the kernel ends first when memory runs out is not told")
+        return unread("OOM score", "which process the kernel ends first when memory runs out cannot be read")
     if score > 0:
-        what = f"{score}: where memory runs out the kernel ends the harness before others"
+        what = f"{score}: if memory runs out, the kernel ends the harness before others"
         return Finding("OOM score", "doubtful", what, "start it from a shell whose oom_score_adj is 0")
     return Finding("OOM score", "good", f"{score}: the harness is not ended before others")

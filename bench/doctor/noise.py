@@ -58,7 +58,7 @@ class BesideFacts:
     """What ran beside the work: shares of the service's cores that the host and that others took.
 
     `others_cores` is in cores of the whole machine, `busy` counts the processes above 5% of a core. Shares
-    are None where they are not told.
+    are None if unknown.
     """
 
     stolen: float | None
@@ -83,7 +83,7 @@ def read_noise(cores: Cores, seconds: float) -> tuple[NoiseFacts, BesideFacts]:
 
 
 class _Work:
-    """A piece of equal work: hashing a block as often as takes some milliseconds."""
+    """A piece of equal work: it hashes a block repeatedly, for some milliseconds."""
 
     def __init__(self) -> None:
         self._block = bytes(BLOCK_BYTES)
@@ -94,7 +94,7 @@ class _Work:
         self._times = max(1, round(PIECE_S / taken))
 
     def block(self, seconds: float) -> tuple[float, ...]:
-        """How long each piece took, for about so many seconds and two pieces at least."""
+        """How long each piece took, for about `seconds`, and at least two pieces."""
         end = time.perf_counter() + seconds
         taken = [self._once(), self._once()]
         while time.perf_counter() < end:
@@ -113,13 +113,13 @@ class _Snapshot:
 
     def __init__(self, core: tuple[int, ...]) -> None:
         self._core = core
-        # reading all processes takes time of its own, so the accounts of the cores are read after it
+        # reading all processes takes time, so the accounts of the cores are read after it
         self._processes = _process_times()
         self._steal, self._all = steal_ticks(core), psutil.cpu_times(percpu=True)
         self._own, self._begin = time.process_time(), time.monotonic()
 
     def until_now(self, thread_s: float) -> BesideFacts:
-        """What others did since, our thread having used so many CPU seconds on the core."""
+        """What others did since; our thread used `thread_s` CPU seconds on the core meanwhile."""
         passed = time.monotonic() - self._begin
         own = time.process_time() - self._own
         busy_s = [_busy(now) - _busy(then) for then, now in zip(self._all, _now(), strict=True)]
@@ -159,7 +159,7 @@ def judge_beside(facts: BesideFacts) -> tuple[Finding, ...]:
 
 def _stolen(stolen: float | None) -> Finding:
     if stolen is None:
-        return unread("stolen time", "how much time the host takes is not told")
+        return unread("stolen time", "how much time the host takes cannot be read")
     what = f"the host took {stolen:.1%} of the service core's time"
     remedy = "measure on a host with cores of your own; a trial with more than 5% is void"
     return finding("stolen time", graded(stolen, *STOLEN), what, remedy)

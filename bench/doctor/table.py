@@ -10,7 +10,7 @@ GAP = "  "
 
 
 def render(findings: Sequence[Finding]) -> str:
-    """One line a finding, more where it is long, its remedy below it; ends in the sentence."""
+    """A line for each finding, or more if it is long, with its remedy below; the verdict comes last."""
     ordered = worst_first(findings)
     grades = max(len(grade) for grade in GRADES)
     names = max((len(finding.name) for finding in ordered), default=0)
