@@ -1,11 +1,11 @@
 """The tables of a committed run that documents quote, beside the README's block."""
 
+from bench.analysis.cases import Case
+from bench.analysis.comparisons import JUDGED, Compared, compared
+from bench.analysis.summary import Summary, summarise
 from bench.errors import UsageError
 from bench.model import Run
 from bench.report import text
-from bench.report.cases import Case
-from bench.report.compare import JUDGED, Compared, compared
-from bench.report.summary import Summary, summarise
 from bench.report.text import MISSING, table
 
 

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench import statistics
+from bench.analysis.cases import load_size
+from bench.analysis.comparisons import LEAST_ROUNDS
+from bench.analysis.doubt_counts import kind
 from bench.gate.metrics import PRIMARY, PrimaryMetric
 from bench.gate.rules import Primary
 from bench.gate.unfinished import unfinished
 from bench.gate.values import Batch
 from bench.model import DRIVER_MAY_LIMIT, Run, Trial
-from bench.report.cases import load_size
-from bench.report.compare import LEAST_ROUNDS
-from bench.report.doubts import kind
 from bench.statistics import Comparison
-from bench.statistics.comparisons import unpaired_comparison
+from bench.statistics.ratios import unpaired_comparison
 
 Rounds = Mapping[int, float]
 

@@ -1,11 +1,11 @@
 """From measured batches to a judgement: pure, so that a verdict can be made again from what is on disk."""
 
+from bench.analysis.comparability import Difference, differing_facts, differing_speed
 from bench.gate import texts
 from bench.gate.limits import judge_limits
 from bench.gate.primary import judge_primaries
 from bench.gate.rules import Rules
 from bench.gate.values import Batch, Finding, Judgement
-from bench.model.fingerprint import Difference, differing_facts, differing_speed
 from bench.report.machine import machine_line
 
 

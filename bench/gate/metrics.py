@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.analysis.summary import METRICS
 from bench.gate.own_bytes import own_against, own_alone
 from bench.gate.values import Batch, Sides
 from bench.model import Run, Trial
-from bench.report.summary import METRICS
 
 Better = Literal["bigger", "smaller"]
 Unit = Literal["bytes", "count", "share"]

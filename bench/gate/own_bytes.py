@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from itertools import takewhile
 
+from bench.analysis.image_overlap import leading_layers
 from bench.gate.values import Batch, Sides
 from bench.model import BASE, ImageSize, Run
-from bench.report.images import leading_layers
 
 Images = Mapping[str, ImageSize]
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from bench import statistics
+from bench.analysis.comparability import Difference
+from bench.analysis.comparisons import ALPHA
 from bench.gate import texts
 from bench.gate.evidence import Evidence, evidence
 from bench.gate.metrics import PRIMARY
 from bench.gate.rules import Primary
 from bench.gate.values import Batch, Finding, Verdict
-from bench.model.fingerprint import Difference
-from bench.report.compare import ALPHA
-from bench.statistics.comparisons import MOST_ROUNDS
+from bench.statistics.ratios import MOST_ROUNDS
 
 
 def judge_primaries(

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analysis.comparability import Difference
 from bench.gate.evidence import Evidence
 from bench.gate.metrics import LIMITS, PRIMARY, PrimaryMetric
 from bench.gate.rules import Primary
 from bench.gate.values import EXIT_CODES, Finding, Judgement, Verdict
-from bench.model.fingerprint import Difference
 from bench.report import text
 from bench.report.text import DASH, TIMES
 from bench.statistics import Comparison
-from bench.statistics.comparisons import MOST_ROUNDS
+from bench.statistics.ratios import MOST_ROUNDS
 
 SHOWN_DIFFERENCES = 3
 TITLES: dict[Verdict, str] = {verdict: verdict.capitalize() for verdict in EXIT_CODES}

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.analysis.comparability import Difference
 from bench.model import Run
-from bench.model.fingerprint import Difference
 from bench.statistics import Comparison
 
 Verdict = Literal["pass", "regression", "inconclusive", "invalid"]

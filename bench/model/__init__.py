@@ -39,6 +39,7 @@ from bench.model.runs import (
     SloResult,
     Startup,
     StrategyResult,
+    objective_label,
 )
 from bench.model.subjects import (
     AGAIN,
@@ -106,5 +107,6 @@ __all__ = [
     "Strategy",
     "StrategyResult",
     "Trial",
+    "objective_label",
     "open_label",
 ]

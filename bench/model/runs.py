@@ -167,3 +167,8 @@ class Run:
     objectives: tuple[SloResult, ...] = ()
     price_per_core_hour: float | None = None
     options: SessionOptions | None = None
+
+
+def objective_label(quantile: float, bound_ms: float) -> str:
+    """A service objective: `p99 ≤ 100 ms`."""
+    return f"p{100 * quantile:g} \N{LESS-THAN OR EQUAL TO} {bound_ms:g} ms"

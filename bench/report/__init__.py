@@ -15,14 +15,14 @@ def write_report(folder: Path, extra: Mapping[str, Sequence[str]] | None = None)
     where the folder holds no run.
     """
     # matplotlib and pyarrow take a second to import, which `bench --help` must not pay
+    from bench.analysis.run_analysis import analyse
     from bench.report import plots
     from bench.report.formats import FORMATS, Source
-    from bench.report.material import gather
     from bench.run_file import read_run
 
-    material = gather(read_run(folder), folder)
-    pictures = plots.write_plots(material, folder)
-    source = Source(material, folder, [picture.relative_to(folder) for picture in pictures], extra or {})
+    analysis = analyse(read_run(folder), folder)
+    pictures = plots.write_plots(analysis, folder)
+    source = Source(analysis, folder, [picture.relative_to(folder) for picture in pictures], extra or {})
     written = []
     for name, render in FORMATS.items():
         path = folder / name

@@ -4,14 +4,14 @@ import textwrap
 from dataclasses import dataclass
 
 from bench import statistics
+from bench.analysis.comparisons import ALPHA, JUDGED, Compared, compared
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Summary, summarise
 from bench.errors import UsageError
 from bench.model import AGAIN, Run
 from bench.report import text
-from bench.report.compare import ALPHA, JUDGED, Compared, compared
-from bench.report.material import Material
-from bench.report.summary import Summary, summarise
 from bench.report.text import MISSING, table
-from bench.statistics.comparisons import MOST_ROUNDS
+from bench.statistics.ratios import MOST_ROUNDS
 
 WIDTH = 100
 EFFECTS = (0.05, 0.02)
@@ -61,9 +61,9 @@ def aa_verdict(run: Run) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def section(material: Material) -> list[str]:
+def section(analysis: RunAnalysis) -> list[str]:
     """The verdicts and a row a metric; nothing in a run that measured no strategy against itself."""
-    summary, pairs = material.summary, pairs_of(material.run)
+    summary, pairs = analysis.summary, pairs_of(analysis.run)
     found = _compared(summary, pairs)
     lines = [
         line

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from bench.model import NOT_KNOWN, REPEAT_ALLOWED, Capacity, Probe, RepeatCheck, SloResult
+from bench.analysis.capacities import in_rounds
+from bench.analysis.doubt_counts import kind, reasons
+from bench.analysis.run_analysis import RunAnalysis
+from bench.model import NOT_KNOWN, REPEAT_ALLOWED, Capacity, Probe, RepeatCheck, SloResult, objective_label
 from bench.report import text
-from bench.report.doubts import kind, reasons
-from bench.report.material import Material
-from bench.report.summary import Summary
 from bench.report.text import MISSING, number, table
 from bench.statistics import Estimate
 
@@ -30,26 +30,11 @@ SEARCHED = (
 )
 
 
-def capacities(material: Material) -> list[str]:
+def capacities(analysis: RunAnalysis) -> list[str]:
     """The capacities from which shares became rates."""
     header = ("strategy", "payloads", "clients", "requests/s", "in the rounds", "before to rounds")
-    rows = [_capacity_cells(one, in_rounds(material.summary, one)) for one in material.run.capacities]
+    rows = [_capacity_cells(one, in_rounds(analysis.summary, one)) for one in analysis.run.capacities]
     return [*table(header, rows, 2), "", CAPACITY] if rows else []
-
-
-def in_rounds(summary: Summary, capacity: Capacity) -> Estimate | None:
-    """Throughput in the rounds under the closed loop that found the capacity; None where they had none."""
-    for (name, case), row in summary.rows.items():
-        offered = name, case.payload_class, case.encoding, case.kind, case.size
-        if offered == (
-            capacity.strategy,
-            capacity.payload_class,
-            capacity.encoding,
-            "closed",
-            capacity.clients,
-        ):
-            return row.estimates["throughput"]
-    return None
 
 
 def _capacity_cells(one: Capacity, rate: Estimate | None) -> list[str]:
@@ -63,10 +48,10 @@ def _capacity_cells(one: Capacity, rate: Estimate | None) -> list[str]:
     ]
 
 
-def repeats(material: Material) -> list[str]:
+def repeats(analysis: RunAnalysis) -> list[str]:
     """Varied against repeated payloads, flagged where repeating pays."""
     header = ("strategy", "payloads", "varied, requests/s", "repeated, requests/s", "repeated to varied", "")
-    rows = [_repeat_cells(one) for one in material.run.repeats]
+    rows = [_repeat_cells(one) for one in analysis.run.repeats]
     return [*table(header, rows, 2), "", REPEATED] if rows else []
 
 
@@ -82,9 +67,9 @@ def _repeat_cells(one: RepeatCheck) -> list[str]:
     ]
 
 
-def objectives(material: Material) -> list[str]:
+def objectives(analysis: RunAnalysis) -> list[str]:
     """What each strategy holds of its objective; below, every rate that was tried."""
-    found = material.run.objectives
+    found = analysis.run.objectives
     if not found:
         return []
     header = ["strategy", "payloads", "objective", "capacity, requests/s", "held up to, requests/s"]
@@ -104,7 +89,7 @@ def _objective_cells(one: SloResult) -> list[str]:
     return [
         one.strategy,
         f"{one.payload_class}, {one.encoding}",
-        text.objective(one.quantile, one.bound_ms),
+        objective_label(one.quantile, one.bound_ms),
         number(capacity),
         (one.why_none or "never held") if held is None else number(held),
         text.percent(held / capacity if held is not None and capacity > 0 else None),
@@ -135,9 +120,9 @@ def _held(probe: Probe) -> str:
     return f"{word}: {probe.why_not}".replace("|", "\\|") if probe.why_not else word
 
 
-def validity(material: Material) -> list[str]:
+def validity(analysis: RunAnalysis) -> list[str]:
     """How many trials may be believed, and what was held against them, by reason, where anything was."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     invalid, valid = Counter[str](), Counter[str]()
     for trial in run.trials:
         (valid if trial.valid else invalid).update({kind(reason) for reason in reasons(trial)})

@@ -1,11 +1,12 @@
 """The sections that judge: verdicts at every load, and every comparison."""
 
+from bench.analysis.cases import Case
+from bench.analysis.comparisons import ENOUGH_ROUNDS, JUDGED, Compared, compared
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, Summary
 from bench.report import text
-from bench.report.cases import Case
-from bench.report.compare import ENOUGH_ROUNDS, JUDGED, Compared, compared
-from bench.report.material import Material
-from bench.report.summary import Row, Summary
 from bench.report.text import MISSING, table
+from bench.report.verdict_words import verdict_word
 
 NOTE = (
     "Ratios to the baseline, paired by round, with 95% intervals. *Bootstrap* cross-checks the interval's "
@@ -24,12 +25,12 @@ OWN_RATE = (
 )
 
 
-def verdicts(material: Material) -> list[str]:
+def verdicts(analysis: RunAnalysis) -> list[str]:
     """Every metric at the load that stands for the run, then a line a load; nothing for one round."""
-    summary = material.summary
+    summary = analysis.summary
     if summary.one_round:
         return []
-    judged = [one for one in compared(summary) if one.word]
+    judged = [one for one in compared(summary) if one.outcome]
     found = [one for one in judged if one.case in summary.focus]
     others = dict.fromkeys(one.case for one in judged if one.case not in summary.focus)
     return [*_at_focus(summary, found), *(_at_load(summary, case, judged) for case in others)]
@@ -65,12 +66,12 @@ def _overloaded(rows: list[Row]) -> list[str]:
 
 
 def _clause(one: Compared) -> str:
-    return f"{JUDGED[one.metric].label} {text.ratio(one.comparison)} *{one.word}*"
+    return f"{JUDGED[one.metric].label} {text.ratio(one.comparison)} *{verdict_word(one)}*"
 
 
-def comparisons(material: Material) -> list[str]:
+def comparisons(analysis: RunAnalysis) -> list[str]:
     """Every comparison of the run; nothing for one round or one strategy."""
-    summary = material.summary
+    summary = analysis.summary
     found = [] if summary.one_round else compared(summary, bootstrap=True)
     if not found:
         return []
@@ -87,7 +88,7 @@ def _cells(summary: Summary, one: Compared) -> list[str]:
         one.strategy,
         summary.case_label(one.case),
         JUDGED[one.metric].label,
-        one.word or MISSING,
+        verdict_word(one) or MISSING,
         text.ratio(found),
         text.span(found.bootstrap),
         text.p_value(found.p_value),

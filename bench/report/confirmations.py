@@ -3,10 +3,10 @@
 import numpy as np
 
 from bench import statistics
-from bench.model import SloResult
+from bench.analysis.run_analysis import Floats, RunAnalysis
+from bench.analysis.summary import Row
+from bench.model import SloResult, objective_label
 from bench.report import text
-from bench.report.material import Floats, Material
-from bench.report.summary import Row
 from bench.report.text import table
 
 QUANTILE = CONFIDENCE = 0.99
@@ -22,20 +22,20 @@ GOODPUT = (
 )
 
 
-def tails(material: Material) -> list[str]:
+def tails(analysis: RunAnalysis) -> list[str]:
     """A row a strategy and case that has samples, with goodput where the run knows an objective's bound."""
-    summary, latencies = material.summary, material.latencies
+    summary, latencies = analysis.summary, analysis.latencies
     known = [row for row in summary.rows.values() if (row.strategy, row.case) in latencies]
     if not known:
         return []
-    with_bound = any(_objective(material, row) is not None for row in known)
+    with_bound = any(_objective(analysis, row) is not None for row in known)
     header = ["strategy", "case", "right answers", "p99 at 99% confidence"]
     header += ["objective", "holds at 99% confidence", "goodput, requests/s"] if with_bound else []
     rows = []
     for row in known:
         pooled = np.sort(np.concatenate(latencies[row.strategy, row.case]))
         cells = [row.strategy, summary.case_label(row.case), text.spaced(len(pooled)), _bound(pooled)]
-        rows.append(cells + (_against(material, row, pooled) if with_bound else []))
+        rows.append(cells + (_against(analysis, row, pooled) if with_bound else []))
     lines = [*table(header, rows, 2), "", NOTE]
     return [*lines[:-1], f"{NOTE} {GOODPUT}"] if with_bound else lines
 
@@ -50,16 +50,16 @@ def _bound(pooled: Floats) -> str:
     )
 
 
-def _against(material: Material, row: Row, pooled: Floats) -> list[str]:
-    objective = _objective(material, row)
+def _against(analysis: RunAnalysis, row: Row, pooled: Floats) -> list[str]:
+    objective = _objective(analysis, row)
     if objective is None:
         return ["", "", ""]
     within = int(np.searchsorted(pooled, objective.bound_ms, side="right"))
-    goodput = within / material.windows_s[row.strategy, row.case]
+    goodput = within / analysis.windows_s[row.strategy, row.case]
     # what was refused or failed is within no bound
-    lost = sum((trial.refused or 0) + trial.errors for trial in material.trials(row) if trial.valid)
+    lost = sum((trial.refused or 0) + trial.errors for trial in analysis.trials(row) if trial.valid)
     held = _held(len(pooled) + lost, len(pooled) + lost - within, objective.quantile)
-    return [text.objective(objective.quantile, objective.bound_ms), held, text.number(goodput)]
+    return [objective_label(objective.quantile, objective.bound_ms), held, text.number(goodput)]
 
 
 def _held(n: int, over: int, quantile: float) -> str:
@@ -72,12 +72,12 @@ def _held(n: int, over: int, quantile: float) -> str:
     return f"needs {text.spaced(found.needs_more)} more, all within"
 
 
-def _objective(material: Material, row: Row) -> SloResult | None:
+def _objective(analysis: RunAnalysis, row: Row) -> SloResult | None:
     """The objective of the row's strategy and payloads; a closed loop, which keeps it full, has none."""
     if not row.case.at_due_times:
         return None
     wanted = (row.strategy, row.case.payload_class, row.case.encoding)
     found = (
-        one for one in material.run.objectives if (one.strategy, one.payload_class, one.encoding) == wanted
+        one for one in analysis.run.objectives if (one.strategy, one.payload_class, one.encoding) == wanted
     )
     return next(found, None)

@@ -1,8 +1,9 @@
 """What a million requests cost, from the price of a core-hour that the user gave."""
 
+from bench.analysis.costs import core_count
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row
 from bench.report import text
-from bench.report.material import Material
-from bench.report.summary import Row
 from bench.report.text import MISSING, table
 from bench.statistics import Estimate
 
@@ -17,9 +18,9 @@ COST = (
 )
 
 
-def cost(material: Material) -> list[str]:
+def cost(analysis: RunAnalysis) -> list[str]:
     """The price of a million requests, where the run knows a core-hour's."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     price = run.price_per_core_hour
     if price is None or not summary.rows:
         return []
@@ -37,19 +38,6 @@ def cost(material: Material) -> list[str]:
     what = "whole core" if cores == 1 else f"whole cores ({cores or MISSING})"
     header = ("strategy", "case", "CPU time, a million requests", f"{what}, a million requests")
     return [f"At {price:g} a core-hour:", "", *table(header, rows, 2), "", COST]
-
-
-def core_count(cores: object) -> int | None:
-    """How many cores a list such as `0,2-3` names; None where there is no such list."""
-    if not cores:
-        return None
-    count = 0
-    for part in str(cores).split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdigit() or (last and not last.isdigit()):
-            return None
-        count += int(last or first) - int(first) + 1
-    return count
 
 
 def _whole_core(row: Row, price: float, cores: int | None) -> str:

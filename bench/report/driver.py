@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from bench.analysis.cases import case_of
+from bench.analysis.run_analysis import RunAnalysis
 from bench.model import Trial
 from bench.report import text
-from bench.report.cases import case_of
-from bench.report.material import Material
 from bench.report.text import EMPTY, number, table
 from bench.statistics import median
 
@@ -20,12 +20,12 @@ WORST = (
 )
 
 
-def driver(material: Material) -> list[str]:
+def driver(analysis: RunAnalysis) -> list[str]:
     """The ceiling; below, what the driver did in the trials and what a trial cost beside its load."""
-    return [*_ceilings(material), *_figures(material), *_overhead(material)]
+    return [*_ceilings(analysis), *_figures(analysis), *_overhead(analysis)]
 
 
-def _ceilings(material: Material) -> list[str]:
+def _ceilings(analysis: RunAnalysis) -> list[str]:
     header = (
         "case",
         "driver, requests/s",
@@ -35,10 +35,10 @@ def _ceilings(material: Material) -> list[str]:
         "highest measured",
     )
     rows = []
-    for ceiling in material.run.ceilings:
+    for ceiling in analysis.run.ceilings:
         rates = [
             found.centre
-            for row in material.summary.rows.values()
+            for row in analysis.summary.rows.values()
             if (row.case.payload_class, row.case.encoding) == (ceiling.payload_class, ceiling.encoding)
             and (found := row.estimates["throughput"]) is not None
         ]
@@ -56,15 +56,15 @@ def _ceilings(material: Material) -> list[str]:
     return [*table(header, rows), "", CEILING] if rows else [EMPTY]
 
 
-def _figures(material: Material) -> list[str]:
+def _figures(analysis: RunAnalysis) -> list[str]:
     """A row a case, all strategies together: what the driver did at most."""
     header = ["case", "workers", "lost", "busiest core", "late sends", "lag p99 ms", "CPU-ms a request"]
     header += ["clock error ms"]
     rows = []
-    for case in material.summary.cases:
-        trials = [trial for trial in material.run.trials if case_of(trial) == case and trial.driver]
+    for case in analysis.summary.cases:
+        trials = [trial for trial in analysis.run.trials if case_of(trial) == case and trial.driver]
         if trials:
-            rows.append([material.summary.case_label(case), *_cells(trials)])
+            rows.append([analysis.summary.case_label(case), *_cells(trials)])
     return ["", *table(header, rows), "", WORST] if rows else []
 
 
@@ -85,8 +85,8 @@ def _most(values: Iterable[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _overhead(material: Material) -> list[str]:
-    found = [trial.overhead_s for trial in material.run.trials if trial.overhead_s is not None]
+def _overhead(analysis: RunAnalysis) -> list[str]:
+    found = [trial.overhead_s for trial in analysis.run.trials if trial.overhead_s is not None]
     middle = median(found)
     if middle is None:
         return []

@@ -4,24 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.analysis.run_analysis import RunAnalysis
 from bench.report import markdown, page
-from bench.report.material import Material
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a report is made from: the run's material, its folder, its pictures as paths relative to that.
+    """What a report is made from: the run's analysis, its folder, its pictures as paths relative to that.
 
     `extra` holds sections that go on top of the page, as lines of Markdown by title.
     """
 
-    material: Material
+    analysis: RunAnalysis
     folder: Path
     pictures: Sequence[Path]
     extra: Mapping[str, Sequence[str]]
 
 
 FORMATS: dict[str, Callable[[Source], str]] = {
-    "report.md": lambda one: markdown.render(one.material, one.pictures),
-    "report.html": lambda one: page.render(one.material, one.pictures, one.folder, one.extra),
+    "report.md": lambda one: markdown.render(one.analysis, one.pictures),
+    "report.html": lambda one: page.render(one.analysis, one.pictures, one.folder, one.extra),
 }

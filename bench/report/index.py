@@ -8,9 +8,11 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from bench.analysis.comparability import differing_facts
+from bench.analysis.summary import Summary, summarise
+from bench.analysis.trends import FOLLOWED, LEAST_RUNS, Entry, Trend, entries, fingerprint_key, trends
 from bench.errors import BenchError, UsageError
 from bench.model import Run
-from bench.model.fingerprint import differing_facts
 from bench.report import text
 from bench.report.machine import machine_line
 from bench.report.page.charts import chart, letter, mark
@@ -18,9 +20,7 @@ from bench.report.page.paper import fill
 from bench.report.page.prose import figure_html
 from bench.report.page.run_page import state
 from bench.report.page.sorting import sort_value
-from bench.report.page.trends import FOLLOWED, LEAST_RUNS, Entry, Trend, entries, fingerprint_key, trends
 from bench.report.sentence import sentence
-from bench.report.summary import Summary, summarise
 from bench.run_file import FILE_NAME as RUN_FILE
 from bench.run_file import read_run
 

@@ -1,17 +1,17 @@
 """Tables of what goes on inside a service: its own stages and batches, and its pipeline in a bare loop."""
 
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import PARTS, Row, Summary
 from bench.report import text
-from bench.report.material import Material
-from bench.report.summary import PARTS, Row, Summary
 from bench.report.text import EMPTY, table
 
 # what services are known to time, in the order in which an item passes it
 ORDER = ("wait", "parse", "decode", "transform", "queue", "infer", "encode")
 
 
-def stages(material: Material) -> list[str]:
+def stages(analysis: RunAnalysis) -> list[str]:
     """The time of each stage as the services time them; nothing where none does."""
-    summary = material.summary
+    summary = analysis.summary
     known = [row for row in summary.rows.values() if row.stages or row.estimates["batch"]]
     if not known:
         return []
@@ -35,9 +35,9 @@ def stages(material: Material) -> list[str]:
     return [*table(header, rows, 2), "", note]
 
 
-def loops(material: Material) -> list[str]:
+def loops(analysis: RunAnalysis) -> list[str]:
     """Service and bare loop side by side, at the load that fills the service most."""
-    summary = material.summary
+    summary = analysis.summary
     rows = [row for row in summary.rows.values() if row.case in summary.focus]
     if not rows:
         return [EMPTY]

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 
+from bench.analysis.cases import Case
+from bench.analysis.comparisons import Compared, compared
+from bench.analysis.doubt_counts import doubts
+from bench.analysis.summary import Row, Summary, startup_s, summarise
 from bench.model import ImageSize, Run, SloResult, StrategyResult
-from bench.report.cases import Case
-from bench.report.compare import Compared, compared
-from bench.report.doubts import doubts
 from bench.report.json_types import (
     SCHEMA,
     CaseJson,
@@ -20,10 +21,10 @@ from bench.report.json_types import (
 )
 from bench.report.machine import machine_line
 from bench.report.sentence import sentence
-from bench.report.summary import Row, Summary, startup_s, summarise
+from bench.report.verdict_words import verdict_word
 from bench.statistics import Estimate, median
 
-# of each metric, by its name in bench.report.summary.METRICS
+# of each metric, by its name in bench.analysis.summary.METRICS
 UNITS = {
     "throughput": "requests/s",
     "p50": "ms",
@@ -170,7 +171,7 @@ def _comparison(one: Compared) -> ComparisonJson:
         "adjusted_p": one.adjusted_p,
         "minimal_detectable_effect": _finite(found.minimal_detectable_effect),
         "differs": one.differs,
-        "verdict": one.word or None,
+        "verdict": verdict_word(one) or None,
     }
 
 

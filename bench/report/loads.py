@@ -1,10 +1,10 @@
 """The first table: throughput and latency, a row a strategy and load, one table a class of payloads."""
 
+from bench.analysis.capacities import in_rounds
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, Summary
 from bench.report import text
-from bench.report.cases import Case
-from bench.report.checks import in_rounds
-from bench.report.material import Material
-from bench.report.summary import Row, Summary
 from bench.report.text import EMPTY, MISSING, table
 
 INTERVALS = (
@@ -23,9 +23,9 @@ MEASURED_BEFORE = (
 SERVICE = "*Service p99* runs from sent to done, all others from due to done."
 
 
-def loads(material: Material) -> list[str]:
+def loads(analysis: RunAnalysis) -> list[str]:
     """One table a class of payloads: throughput, ratio to the baseline, latency, errors."""
-    summary = material.summary
+    summary = analysis.summary
     lines: list[str] = []
     for group in _groups(summary):
         names = list(dict.fromkeys(case.load for case in group))
@@ -36,14 +36,14 @@ def loads(material: Material) -> list[str]:
         return [EMPTY]
     notes = ["One round: no intervals." if summary.one_round else INTERVALS]
     if any(not case.same_for_all for case in summary.cases):
-        notes += [SHARES, *_capacities(material)]
+        notes += [SHARES, *_capacities(analysis)]
     notes += [SERVICE] if any(map(_has_service, summary.rows.values())) else []
     return [*lines[1:], "", " ".join(notes)]
 
 
-def _capacities(material: Material) -> list[str]:
+def _capacities(analysis: RunAnalysis) -> list[str]:
     """What the shares are of, beside what the same closed loop answered in the rounds."""
-    found = [(one, in_rounds(material.summary, one)) for one in material.run.capacities]
+    found = [(one, in_rounds(analysis.summary, one)) for one in analysis.run.capacities]
     classes = len({(one.payload_class, one.encoding) for one, _ in found})
     told = [
         f"{one.strategy}{f' {one.payload_class}, {one.encoding}' if classes > 1 else ''} "

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bench.analysis.cases import load_label, load_size
+from bench.analysis.doubt_counts import reasons
+from bench.analysis.run_analysis import RunAnalysis
 from bench.model import Trial
 from bench.report import aa, text
-from bench.report.cases import load_label, load_size
 from bench.report.checks import capacities, objectives, repeats, validity
 from bench.report.comparisons import comparisons, verdicts
 from bench.report.confirmations import tails
 from bench.report.costs import cost
-from bench.report.doubts import reasons
 from bench.report.driver import driver
 from bench.report.insides import loops, stages
 from bench.report.loads import loads
 from bench.report.machine import machine_line
-from bench.report.material import Material
 from bench.report.resources import resources
 from bench.report.sentence import sentence
 from bench.report.sizes import image_sizes
@@ -39,23 +39,23 @@ OPEN = (
     "answers."
 )
 
-Section = Callable[[Material], list[str]]
+Section = Callable[[RunAnalysis], list[str]]
 
 
-def render(material: Material, pictures: Sequence[Path] = ()) -> str:
+def render(analysis: RunAnalysis, pictures: Sequence[Path] = ()) -> str:
     """The whole report; pictures are paths relative to the report."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     lines = ["# Benchmark report", "", f"**{sentence(run, summary)}**", "", f"Measured {machine_line(run)}."]
     for title, section in SECTIONS.items():
-        found = section(material)
+        found = section(analysis)
         if found:
             lines += ["", f"## {title}", "", *found]
     lines += ["", "## Plots", "", *_pictures(pictures)]
     return "\n".join(lines) + "\n"
 
 
-def _warnings(material: Material) -> list[str]:
-    run, summary = material.run, material.summary
+def _warnings(analysis: RunAnalysis) -> list[str]:
+    run, summary = analysis.run, analysis.summary
     lines = [f"- {warning}" for warning in run.warnings]
     if summary.missing_trials:
         lines.append(f"- {text.plural(summary.missing_trials, 'planned trial')} not made")
@@ -73,13 +73,13 @@ def _place(trial: Trial) -> tuple[object, ...]:
     return trial.round, trial.strategy, trial.payload_class, trial.encoding, load_size(trial.load)
 
 
-def _meaning(material: Material) -> list[str]:
-    run, summary = material.run, material.summary
+def _meaning(analysis: RunAnalysis) -> list[str]:
+    run, summary = analysis.run, analysis.summary
     offers = sorted({(*load_size(trial.load), load_label(trial.load)) for trial in run.trials})
     loads = [label for _, _, label in offers]
     windows = sorted({trial.window_s for trial in run.trials})
     seconds = text.listing([f"{window:g} s" for window in windows]) if windows else MISSING
-    offered = f"- Offered: {'; '.join(loads)}; windows of {seconds}{_warmups(material)}."
+    offered = f"- Offered: {'; '.join(loads)}; windows of {seconds}{_warmups(analysis)}."
     offered = offered if loads else "- No load was offered."
     lines = [offered, *MEANING]
     if any(kind != "closed" for kind, _, _ in offers):
@@ -91,15 +91,15 @@ def _meaning(material: Material) -> list[str]:
     return lines
 
 
-def _warmups(material: Material) -> str:
+def _warmups(analysis: RunAnalysis) -> str:
     """How long the warm-ups were, which by evidence end when they are steady."""
-    lengths = [trial.warmup_s for trial in material.run.trials]
+    lengths = [trial.warmup_s for trial in analysis.run.trials]
     least, most = min(lengths, default=0.0), max(lengths, default=0.0)
     return f" after warm-ups of {least:g} s" + ("" if least == most else f" to {most:g} s")
 
 
-def _environment(material: Material) -> list[str]:
-    rows = text.flat(material.run.environment)
+def _environment(analysis: RunAnalysis) -> list[str]:
+    rows = text.flat(analysis.run.environment)
     return (
         table(("what", "value"), [[key, value.replace("|", "\\|")] for key, value in rows], 2)
         if rows
@@ -107,8 +107,8 @@ def _environment(material: Material) -> list[str]:
     )
 
 
-def _command(material: Material) -> list[str]:
-    return ["```sh", material.run.command, "```"]
+def _command(analysis: RunAnalysis) -> list[str]:
+    return ["```sh", analysis.run.command, "```"]
 
 
 def _pictures(pictures: Sequence[Path]) -> list[str]:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Summary
 from bench.report import style, text
-from bench.report.material import Material
 from bench.report.plot_words import counted, interval
-from bench.report.summary import Summary
 
 GROUP_WIDTH = 0.8
 WIDEST_BAR = 0.3
@@ -17,9 +17,9 @@ BAR_INCHES = 0.48
 WIDEST_BESIDE = 7.0
 
 
-def throughput(material: Material) -> Figure | None:
+def throughput(analysis: RunAnalysis) -> Figure | None:
     """Requests per second with 95% intervals and the value of each round."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     if not _has(summary, "throughput"):
         return None
     width = max(6.4, _panel_width(summary))
@@ -34,9 +34,9 @@ def throughput(material: Material) -> Figure | None:
     return figure
 
 
-def resources(material: Material) -> Figure | None:
+def resources(analysis: RunAnalysis) -> Figure | None:
     """CPU per request and peak memory, one panel each."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     panels = {
         "cpu": ("CPU per request (less is better)", "CPU-ms", 1.0),
         "memory": ("Peak memory (less is better)", "MiB", 1 / text.MIB),

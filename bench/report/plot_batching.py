@@ -7,12 +7,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Summary
 from bench.report import style
-from bench.report.cases import Case
-from bench.report.material import Material
 from bench.report.plot_load import PANEL_INCHES, described, groups_of, having, lines, load_axis
 from bench.report.plot_words import absent, counted
-from bench.report.summary import Summary
 
 LINEAR = 20
 
@@ -33,9 +33,9 @@ INSIDE = (
 )
 
 
-def batching(material: Material) -> Figure | None:
+def batching(analysis: RunAnalysis) -> Figure | None:
     """Batch size and queue delay over the loads, of the services that tell of them."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     groups = [cases for cases in groups_of(summary) if having(summary, [cases], "batch", "queue")]
     if not groups:
         return None

@@ -6,9 +6,10 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from bench.analysis import image_overlap as images
+from bench.analysis.run_analysis import RunAnalysis
 from bench.model import ImageSize, Run
-from bench.report import images, style, text
-from bench.report.material import Material
+from bench.report import style, text
 
 WIDTH = 8.0
 # what of the width is left for the bars, beside names and figures
@@ -28,9 +29,9 @@ NAME: Any = {
 }
 
 
-def image_size(material: Material) -> Figure | None:
+def image_size(analysis: RunAnalysis) -> Figure | None:
     """Compressed beside unpacked by layer, what all images share first; below, unpacked by package."""
-    run = material.run
+    run = analysis.run
     found = {name: result.image for name, result in run.strategies.items()}
     known = [image for image in found.values() if image is not None]
     if not known:

@@ -9,12 +9,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from bench.model import SloResult
-from bench.report import style, text
-from bench.report.cases import Case
-from bench.report.material import Material
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, Summary
+from bench.model import SloResult, objective_label
+from bench.report import style
 from bench.report.plot_words import absent, counted, interval
-from bench.report.summary import Row, Summary
 from bench.statistics import Estimate
 
 PANEL_INCHES = (4.1, 3.7)
@@ -23,20 +23,20 @@ APART_POINTS = 2.0
 Points = list[tuple[float, Estimate]]
 
 
-def load(material: Material) -> Figure | None:
+def load(analysis: RunAnalysis) -> Figure | None:
     """A row of panels a class of payloads and kind of load, where there were two or more of that kind."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     groups = groups_of(summary)
     if not groups:
         return None
     width, height = PANEL_INCHES
     figure, axes = style.new_figure(2 * width, height * len(groups), len(groups), 2)
-    objectives = [_objective(material, cases) for cases in groups]
+    objectives = [_objective(analysis, cases) for cases in groups]
     for place, (cases, objective) in enumerate(zip(groups, objectives, strict=True)):
         left, right = axes[2 * place : 2 * place + 2]
         of = described(summary, cases)
         what = "Requests answered" if objective is None else "Throughput and goodput"
-        answered = (left, f"{what}, {of}", _throughput(left, material, cases, objective))
+        answered = (left, f"{what}, {of}", _throughput(left, analysis, cases, objective))
         waited = (right, f"Latency, {of}", _latency(right, summary, cases, objective))
         style.heads([answered, waited], width - style.BESIDE_INCHES)
         for panel in (left, right):
@@ -60,12 +60,12 @@ def having(summary: Summary, groups: Sequence[Sequence[Case]], *metrics: str) ->
     return {row.strategy for row in rows if any(row.estimates[metric] for metric in metrics)}
 
 
-def _objective(material: Material, cases: Sequence[Case]) -> SloResult | None:
+def _objective(analysis: RunAnalysis, cases: Sequence[Case]) -> SloResult | None:
     """The objective of these payloads; none in a closed loop, which keeps a service full, or of several."""
     if not cases[0].at_due_times:
         return None
     wanted = cases[0].payload_class, cases[0].encoding
-    found = [one for one in material.run.objectives if (one.payload_class, one.encoding) == wanted]
+    found = [one for one in analysis.run.objectives if (one.payload_class, one.encoding) == wanted]
     return found[0] if len({(one.quantile, one.bound_ms) for one in found}) == 1 else None
 
 
@@ -92,9 +92,9 @@ def described(summary: Summary, cases: Sequence[Case]) -> str:
 
 
 def _throughput(
-    axes: Any, material: Material, cases: Sequence[Case], objective: SloResult | None
+    axes: Any, analysis: RunAnalysis, cases: Sequence[Case], objective: SloResult | None
 ) -> list[Any]:
-    summary = material.summary
+    summary = analysis.summary
     lines(axes, summary, cases, lambda row: row.estimates["throughput"])
     handles = list(axes.get_legend_handles_labels()[0])
     if cases[0].at_due_times:
@@ -102,23 +102,23 @@ def _throughput(
         (offered,) = axes.plot([0, most], [0, most], color=style.PALE, linestyle=(0, (5, 3)), label="offered")
         handles.append(offered)
     if objective is not None:
-        _goodput(axes, material, cases, objective.bound_ms)
+        _goodput(axes, analysis, cases, objective.bound_ms)
         handles.append(_mark(f"goodput, within {objective.bound_ms:g} ms", hollow=True))
     axes.set_ylabel("requests/s")
     axes.set_ylim(bottom=0)
     return handles
 
 
-def _goodput(axes: Any, material: Material, cases: Sequence[Case], bound_ms: float) -> None:
+def _goodput(axes: Any, analysis: RunAnalysis, cases: Sequence[Case], bound_ms: float) -> None:
     """Right answers within the bound a second, all valid rounds together."""
-    looks = style.looks(material.summary.strategies)
-    for name in material.summary.strategies:
+    looks = style.looks(analysis.summary.strategies)
+    for name in analysis.summary.strategies:
         points = []
-        for size, row in _rows(material.summary, name, cases):
-            rounds = material.latencies.get((name, row.case))
+        for size, row in _rows(analysis.summary, name, cases):
+            rounds = analysis.latencies.get((name, row.case))
             if rounds:
                 within = sum(int(np.searchsorted(one, bound_ms, side="right")) for one in rounds)
-                points.append((size, within / material.windows_s[name, row.case]))
+                points.append((size, within / analysis.windows_s[name, row.case]))
         if points:
             axes.plot(*zip(*points, strict=True), **_pen(looks[name], hollow=True))
 
@@ -135,7 +135,7 @@ def _latency(axes: Any, summary: Summary, cases: Sequence[Case], objective: SloR
     ]
     handles += [_mark("p99"), _mark("p50", hollow=True)]
     if objective is not None:
-        words = text.objective(objective.quantile, objective.bound_ms)
+        words = objective_label(objective.quantile, objective.bound_ms)
         handles.append(axes.axhline(objective.bound_ms, **style.LIMIT, label=f"objective: {words}"))
     axes.set_ylabel("ms from due to done (log)")
     axes.set_yscale("log")

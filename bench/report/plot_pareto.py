@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, Summary
 from bench.report import style
-from bench.report.cases import Case
-from bench.report.material import Material
 from bench.report.plot_labels import place_labels
 from bench.report.plot_words import absent, counted, interval
-from bench.report.summary import Row, Summary
 from bench.statistics import Estimate
 
 PANEL_INCHES = (5.4, 4.8)
@@ -39,10 +39,10 @@ class Point:
     set_aside: str = ""
 
 
-def pareto(material: Material) -> Figure | None:
+def pareto(analysis: RunAnalysis) -> Figure | None:
     """A panel a class of payloads that has two points or more, each of them labelled."""
-    run, summary = material.run, material.summary
-    panels = {cases: found for cases in _panels(summary) if len(found := _points(material, cases)) > 1}
+    run, summary = analysis.run, analysis.summary
+    panels = {cases: found for cases in _panels(summary) if len(found := _points(analysis, cases)) > 1}
     if not panels:
         return None
     width, height = PANEL_INCHES
@@ -100,8 +100,8 @@ def _panels(summary: Summary) -> list[tuple[Case, ...]]:
     return [tuple(cases) for cases in groups.values()]
 
 
-def _points(material: Material, cases: Sequence[Case]) -> list[Point]:
-    summary = material.summary
+def _points(analysis: RunAnalysis, cases: Sequence[Case]) -> list[Point]:
+    summary = analysis.summary
     rows = [
         summary.rows[name, case]
         for name in summary.strategies
@@ -111,7 +111,7 @@ def _points(material: Material, cases: Sequence[Case]) -> list[Point]:
     several = len(cases) > 1
     alone = len({row.strategy for row in rows}) == 1
     return [
-        Point(row.strategy, _label(row, several=several, alone=alone), throughput, p99, _aside(material, row))
+        Point(row.strategy, _label(row, several=several, alone=alone), throughput, p99, _aside(analysis, row))
         for row in rows
         if (throughput := row.estimates["throughput"]) and (p99 := row.estimates["p99"])
     ]
@@ -124,11 +124,11 @@ def _label(row: Row, *, several: bool, alone: bool) -> str:
     return load if alone else f"{row.strategy} {load}"
 
 
-def _aside(material: Material, row: Row) -> str:
+def _aside(analysis: RunAnalysis, row: Row) -> str:
     """Why a rate is no choice; a closed loop, which waits for each answer, cannot overload a service."""
     if not row.case.at_due_times:
         return ""
-    warnings = [warning for trial in material.trials(row) for warning in trial.warnings]
+    warnings = [warning for trial in analysis.trials(row) for warning in trial.warnings]
     if row.refused or any(warning.startswith(OVERLOADED) for warning in warnings):
         return OVERLOADED
     return (

@@ -6,17 +6,17 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.model import Probe, SloResult
+from bench.analysis.run_analysis import RunAnalysis
+from bench.model import Probe, SloResult, objective_label
 from bench.report import style, text
-from bench.report.material import Material
 
 PANEL_INCHES = (4.1, 3.7)
 Key = tuple[str, str, float, float]
 
 
-def objectives(material: Material) -> Figure | None:
+def objectives(analysis: RunAnalysis) -> Figure | None:
     """A row of two panels an objective and class of payloads; each mark is a trial."""
-    run = material.run
+    run = analysis.run
     groups: dict[Key, list[SloResult]] = {}
     for one in run.objectives:
         if one.probes:
@@ -26,7 +26,7 @@ def objectives(material: Material) -> Figure | None:
         return None
     width, height = PANEL_INCHES
     figure, axes = style.new_figure(2 * width, height * len(groups), len(groups), 2)
-    looks = style.looks(material.summary.strategies)
+    looks = style.looks(analysis.summary.strategies)
     several = len({key[1] for key in groups}) > 1
     for place, (key, results) in enumerate(groups.items()):
         of = f"{key[0]}, {key[1]}" if several else f"{key[0]} payloads"
@@ -55,7 +55,7 @@ def _latency(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Loo
         known = [(probe, probe.quantile_ms) for probe in one.probes if probe.quantile_ms is not None]
         handles.append(_draw(axes, one, looks[one.strategy], known))
     bound = results[0].bound_ms
-    words = f"objective: {text.objective(results[0].quantile, bound)}"
+    words = f"objective: {objective_label(results[0].quantile, bound)}"
     limit = axes.axhline(bound, **style.LIMIT, label=words)
     axes.set_yscale("log")
     style.plain_log_labels(axes)

@@ -5,11 +5,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, Summary
 from bench.report import style, text
 from bench.report.insides import ORDER
-from bench.report.material import Material
 from bench.report.plot_words import counted
-from bench.report.summary import Row, Summary
 
 BAR_INCHES, THIN_INCHES = 0.55, 0.38
 MANY_BARS = 8
@@ -36,9 +36,9 @@ MEANINGS = {
 }
 
 
-def stages(material: Material) -> Figure | None:
+def stages(analysis: RunAnalysis) -> Figure | None:
     """Two panels at the load that stands for the run: all stages, and what of them is work."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     rows = [
         summary.rows[name, case]
         for case in summary.focus

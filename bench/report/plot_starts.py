@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.starts import every_start, middle
 from bench.model import Run, Startup
 from bench.report import style, text
-from bench.report.material import Material
-from bench.report.starts import every_start, middle
 from bench.statistics import median
 
 WIDTH = 8.0
@@ -31,9 +31,9 @@ class Bar:
     found: Startup | None
 
 
-def startup(material: Material) -> Figure | None:
+def startup(analysis: RunAnalysis) -> Figure | None:
     """From the create call to the first correct answer: medians of the phases, each start a point."""
-    run = material.run
+    run = analysis.run
     bars = _bars(run)
     known = [bar.found for bar in bars if bar.found is not None]
     if not known:

@@ -5,18 +5,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.tail_curves import READ_MOST, Curve, curves
 from bench.report import style, text
-from bench.report.material import Material
 from bench.report.plot_words import absent
-from bench.report.tails import READ_MOST, Curve, curves
 
 TICKS = (0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
 
 
-def latency(material: Material) -> Figure | None:
+def latency(analysis: RunAnalysis) -> Figure | None:
     """The pooled samples of each strategy, as far as their number supports, with the span of the rounds."""
-    run, summary = material.run, material.summary
-    found = {key: curve for key, curve in curves(material.latencies).items() if key[1] in summary.focus}
+    run, summary = analysis.run, analysis.summary
+    found = {key: curve for key, curve in curves(analysis.latencies).items() if key[1] in summary.focus}
     cases = [case for case in summary.focus if any((name, case) in found for name in summary.strategies)]
     if not cases:
         return None

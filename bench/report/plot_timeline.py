@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.timelines import Timeline
 from bench.report import style
-from bench.report.cases import Case
-from bench.report.material import Material
 from bench.report.plot_words import absent
-from bench.report.timelines import Timeline
 
 WIDTH = 8.2
 ROW_INCHES = 1.35
@@ -22,14 +22,14 @@ LEFT_INCHES, MIDDLE_INCHES, RIGHT_INCHES = 0.75, 0.75, 0.2
 HEAD_INCHES, GAP_INCHES, AXIS_INCHES = 0.85, 0.34, 0.62
 
 
-def timeline(material: Material) -> Figure | None:
+def timeline(analysis: RunAnalysis) -> Figure | None:
     """A row a strategy and case in focus: right answers a second beside their response time."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     rows = [
         (name, case, found)
         for case in summary.focus
         for name in summary.strategies
-        if (found := material.timelines.get((name, case)))
+        if (found := analysis.timelines.get((name, case)))
     ]
     if not rows:
         return None
@@ -53,7 +53,7 @@ def timeline(material: Material) -> Figure | None:
             _line(pair[1], one, one.median_ms, looks[name])
         for panel in pair:
             _frame(panel, trials, last=place == len(rows) - 1)
-            panel.text(0.0, 1.03, _label(material, name, case), transform=panel.transAxes, fontsize=9.5)
+            panel.text(0.0, 1.03, _label(analysis, name, case), transform=panel.transAxes, fontsize=9.5)
         pair[0].set_ylabel("answers/s")
         pair[1].set_ylabel("ms")
     at = f", {summary.focus[0].load}"
@@ -61,9 +61,9 @@ def timeline(material: Material) -> Figure | None:
     return figure
 
 
-def _label(material: Material, name: str, case: Case) -> str:
-    several = len(material.summary.focus) > 1
-    return f"{name}, {material.summary.payload_label(case)}" if several else name
+def _label(analysis: RunAnalysis, name: str, case: Case) -> str:
+    several = len(analysis.summary.focus) > 1
+    return f"{name}, {analysis.summary.payload_label(case)}" if several else name
 
 
 def _count(trials: Sequence[Timeline]) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from bench.report.cases import Case
-from bench.report.summary import Summary
+from bench.analysis.cases import Case
+from bench.analysis.summary import Summary
 from bench.report.text import MISSING
 from bench.statistics import Estimate
 

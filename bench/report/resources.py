@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from bench.analysis.run_analysis import RunAnalysis
 from bench.model import ResourceFigures, Trial
 from bench.report import text
-from bench.report.material import Material
 from bench.report.text import EMPTY, table
 from bench.statistics import median
 
@@ -15,9 +15,9 @@ ACCOUNTING = (
 )
 
 
-def resources(material: Material) -> list[str]:
+def resources(analysis: RunAnalysis) -> list[str]:
     """CPU-ms a request and peak memory; below, what else the accounting told."""
-    summary = material.summary
+    summary = analysis.summary
     header = ("strategy", "case", "CPU-ms a request", "peak memory, MiB", "driver CPU-ms a request")
     rows = [
         [
@@ -29,17 +29,17 @@ def resources(material: Material) -> list[str]:
         ]
         for row in summary.rows.values()
     ]
-    return [*table(header, rows, 2), *_accounting(material), *_gpu(material)] if rows else [EMPTY]
+    return [*table(header, rows, 2), *_accounting(analysis), *_gpu(analysis)] if rows else [EMPTY]
 
 
-def _accounting(material: Material) -> list[str]:
+def _accounting(analysis: RunAnalysis) -> list[str]:
     """A row a strategy and class of payloads, all loads together: neither figure hangs on the load."""
     header = ["strategy", "case", "received bytes a request", "sent bytes a request"]
     header += ["throttled periods", "stolen, median", "stolen, most"]
     groups: dict[tuple[str, str], list[Trial]] = {}
-    for row in material.summary.rows.values():
-        trials = [trial for trial in material.trials(row) if trial.resources]
-        groups.setdefault((row.strategy, material.summary.payload_label(row.case)), []).extend(trials)
+    for row in analysis.summary.rows.values():
+        trials = [trial for trial in analysis.trials(row) if trial.resources]
+        groups.setdefault((row.strategy, analysis.summary.payload_label(row.case)), []).extend(trials)
     rows = [[*key, *_accounted(trials)] for key, trials in groups.items() if trials]
     return ["", *table(header, rows, 2), "", ACCOUNTING] if rows else []
 
@@ -57,18 +57,18 @@ def _accounted(trials: Sequence[Trial]) -> list[str]:
     ]
 
 
-def _gpu(material: Material) -> list[str]:
+def _gpu(analysis: RunAnalysis) -> list[str]:
     header = ("strategy", "case", "GPU busy", "GPU memory, MiB", "joules a request")
     rows = []
-    for row in material.summary.rows.values():
-        trials = [trial for trial in material.trials(row) if trial.valid]
+    for row in analysis.summary.rows.values():
+        trials = [trial for trial in analysis.trials(row) if trial.valid]
         told = [trial.resources.gpu for trial in trials if trial.resources and trial.resources.gpu]
         if told:
             memory = _median([gpu.peak_memory_bytes for gpu in told])
             rows.append(
                 [
                     row.strategy,
-                    material.summary.case_label(row.case),
+                    analysis.summary.case_label(row.case),
                     text.percent(_median([gpu.utilisation for gpu in told])),
                     text.number(None if memory is None else memory / text.MIB),
                     text.number(_a_request(trials, _energy_j)),

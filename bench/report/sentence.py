@@ -1,10 +1,10 @@
 """The sentence on top of a report: who answers more, by how much, how late, and whether it was right."""
 
+from bench.analysis.cases import KIND_ORDER, Case
+from bench.analysis.comparisons import compared
+from bench.analysis.summary import Row, Summary
 from bench.model import Run
 from bench.report import text
-from bench.report.cases import KIND_ORDER, Case
-from bench.report.compare import compared
-from bench.report.summary import Row, Summary
 
 ONE_ROUND = "One round: it proves nothing."
 QUICK = "A quick run: short windows."

@@ -1,8 +1,9 @@
 """How large the images are: what is shared, what is wasted, which packages weigh, and what the model adds."""
 
+from bench.analysis import image_overlap as images
+from bench.analysis.run_analysis import RunAnalysis
 from bench.model import ImageSize, Run
-from bench.report import images, text
-from bench.report.material import Material
+from bench.report import text
 from bench.report.text import EMPTY, MISSING, table
 
 LARGEST = 10
@@ -13,9 +14,9 @@ MORE = (
 )
 
 
-def image_sizes(material: Material) -> list[str]:
+def image_sizes(analysis: RunAnalysis) -> list[str]:
     """Sizes by image; below, waste and model, and the largest directories, where they are known."""
-    run = material.run
+    run = analysis.run
     header = ("strategy", "compressed", "unpacked", "base shared by all", "the rest", "of the rest, shared")
     shared = images.shared_layers(run)
     rows = []

@@ -1,10 +1,10 @@
 """The README's block of a committed run, which `bench.docs` splices in."""
 
+from bench.analysis.summary import Row, Summary, startup_s, summarise
 from bench.model import Run
 from bench.report import text
 from bench.report.machine import machine_line
 from bench.report.sentence import sentence
-from bench.report.summary import Row, Summary, startup_s, summarise
 from bench.report.text import table
 
 PER_STRATEGY = ("strategy", "what it is", "first correct answer, s", "image, compressed", "image, unpacked")

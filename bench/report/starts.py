@@ -1,10 +1,9 @@
 """How long a start takes to its first correct answer, with a cold and a warm model cache, and inside."""
 
-from collections.abc import Iterator
-
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.starts import every_start, middle
 from bench.model import Run, Startup
 from bench.report import text
-from bench.report.material import Material
 from bench.report.text import EMPTY, MISSING, number, table
 from bench.statistics import median
 
@@ -12,20 +11,12 @@ NOTE = "Seconds since the container's create call, medians over fresh starts; in
 INSIDE = "Inside the service, as it times its own phases: medians in seconds."
 
 
-def startup(material: Material) -> list[str]:
+def startup(analysis: RunAnalysis) -> list[str]:
     """A row a strategy and state of the model cache; below, the phases that the services time themselves."""
-    run = material.run
+    run = analysis.run
     header = ("strategy", "first correct answer, s", "starts", "model cache", "medians of the phases, s")
     rows = [_cells(name, found) for name, found in every_start(run)]
     return [*table(header, rows), "", NOTE, *_inside(run)] if rows else [EMPTY]
-
-
-def every_start(run: Run) -> Iterator[tuple[str, Startup | None]]:
-    """Each strategy's starts, those with a warm model cache after the others; None where there are none."""
-    for name, result in run.strategies.items():
-        yield name, result.startup
-        if result.warm_startup is not None:
-            yield name, result.warm_startup
 
 
 def _cells(name: str, startup: Startup | None) -> list[str]:
@@ -59,9 +50,3 @@ def _inside(run: Run) -> list[str]:
         cells = [number(lengths.get(phase)) for phase in phases]
         rows.append([name, found.model_cache, *cells, number(together)])
     return ["", *table(header, rows, 2), "", INSIDE]
-
-
-def middle(values: tuple[float, ...]) -> float | None:
-    """The median alone; None without values."""
-    found = median(values)
-    return found.centre if found else None

@@ -6,12 +6,12 @@ import shutil
 import sys
 import textwrap
 
-from bench.model import Run
+from bench.analysis.cases import KIND_ORDER, Case
+from bench.analysis.doubt_counts import Doubt, doubts
+from bench.analysis.summary import Summary, startup_s, summarise
+from bench.model import Run, objective_label
 from bench.report import text
-from bench.report.cases import KIND_ORDER, Case
-from bench.report.doubts import Doubt, doubts
 from bench.report.sentence import sentence
-from bench.report.summary import Summary, startup_s, summarise
 from bench.report.terminal_table import Table, fitted
 
 LEAST_WIDTH, USUAL_WIDTH, MOST_WIDTH = 60, 100, 200
@@ -98,7 +98,7 @@ def _objectives(run: Run) -> str:
         + (f" ({one.payload_class})" if len({o.payload_class for o in run.objectives}) > 1 else "")
         for one in run.objectives
     ]
-    return f"{text.objective(first.quantile, first.bound_ms)} held up to, requests/s: {', '.join(held)}"
+    return f"{objective_label(first.quantile, first.bound_ms)} held up to, requests/s: {', '.join(held)}"
 
 
 def _legend(summary: Summary, shown: list[Case], table: Table) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Literal
 
+from bench.analysis.cases import Case
+from bench.analysis.comparisons import compared
+from bench.analysis.summary import Row, Summary
 from bench.report import text
-from bench.report.cases import Case
-from bench.report.compare import compared
-from bench.report.summary import Row, Summary
+from bench.report.verdict_words import verdict_word
 
 Form = Literal["full", "short"]
 LEAST_LABEL = 12
@@ -183,8 +184,8 @@ def _verdicts(summary: Summary) -> dict[tuple[str, Case], str]:
     found = {}
     for one in () if summary.one_round else compared(summary):
         closed = one.case.kind == "closed"
-        if one.word and one.metric == ("throughput" if closed else "p99"):
-            word = one.word.split(":")[0]
+        if one.outcome and one.metric == ("throughput" if closed else "p99"):
+            word = verdict_word(one).split(":")[0]
             found[one.strategy, one.case] = word if closed else f"p99 {word}"
     return found
 

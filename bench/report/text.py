@@ -67,11 +67,6 @@ def p_value(value: float | None) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
-def objective(quantile: float, bound_ms: float) -> str:
-    """A service objective: `p99 ≤ 100 ms`."""
-    return f"p{100 * quantile:g} \N{LESS-THAN OR EQUAL TO} {bound_ms:g} ms"
-
-
 def money(value: Estimate | None) -> str:
     """A price to three digits, however small, and its interval, where there is one, to as many decimals."""
     if value is None:

@@ -1,13 +1,5 @@
 """Centres, intervals and comparisons: what figures may say of rounds and of raw samples, and no more."""
 
-from bench.statistics.comparisons import (
-    POWER,
-    Comparison,
-    holm,
-    paired_ratio,
-    rounds_needed,
-    unpaired_ratio,
-)
 from bench.statistics.estimates import (
     CONFIDENCE,
     Estimate,
@@ -17,8 +9,16 @@ from bench.statistics.estimates import (
     median,
     quantile,
 )
-from bench.statistics.tails import TailConfirmation, confirm_tail, tail_bound
-from bench.statistics.trends import Growth, Steadiness, Trend, growth, steadiness, theil_sen
+from bench.statistics.ratios import (
+    POWER,
+    Comparison,
+    holm,
+    paired_ratio,
+    rounds_needed,
+    unpaired_ratio,
+)
+from bench.statistics.steadiness import Growth, Steadiness, Trend, growth, steadiness, theil_sen
+from bench.statistics.tail_bounds import TailConfirmation, confirm_tail, tail_bound
 
 __all__ = [
     "CONFIDENCE",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.comparability import differing_facts
 from bench.cores import Cores, choose_cores, pin
 from bench.errors import InvalidRunError, UsageError
 from bench.gate import Batch, Judgement, Rules, check_strategies, judge, read_rules
@@ -18,7 +19,6 @@ from bench.measure.runtime.instance import Runtime
 from bench.measure.runtime.registry import load_registry
 from bench.measure.session import Session, results_folder
 from bench.model import BASE, Run
-from bench.model.fingerprint import differing_facts
 from bench.run_file import FILE_NAME, read_run
 from bench.terminal_progress import TerminalProgress, make_progress
 from bench.verbs.gate_plan import asked_as, asked_by_rules

@@ -28,10 +28,10 @@ def report(args: argparse.Namespace) -> int:
     if args.format is None:
         tell_of(found, args.folder, as_json=args.json)
         return 0
+    from bench.analysis.run_analysis import analyse
     from bench.report.exports import EXPORTS
-    from bench.report.material import gather
 
-    print(EXPORTS[args.format](gather(found, args.folder)), end="")
+    print(EXPORTS[args.format](analyse(found, args.folder)), end="")
     return 0
 
 

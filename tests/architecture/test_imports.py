@@ -48,9 +48,14 @@ ALLOWED: dict[str, set[str]] = {
     "bench.doctor": {
         f"bench.{name}" for name in ("model", "errors", "cores", "statistics", "load", "measure")
     },
-    "bench.docs": {f"bench.{name}" for name in ("model", "errors", "run_file", "options", "report")},
-    "bench.gate": {f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "report")},
-    "bench.report": {"bench.model", "bench.errors", "bench.run_file", "bench.statistics"},
+    "bench.docs": {
+        f"bench.{name}" for name in ("model", "errors", "run_file", "options", "analysis", "report")
+    },
+    "bench.analysis": {f"bench.{name}" for name in ("model", "errors", "statistics")},
+    "bench.gate": {
+        f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "analysis", "report")
+    },
+    "bench.report": {f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "analysis")},
 }
 WITHOUT_TORCH = ["modelkit/publish.py", "modelkit/check.py", "modelkit/optimise.py", "modelkit/decode.py"]
 

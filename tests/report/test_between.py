@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
+from bench.analysis.comparability import Difference, comparable_facts, differing_facts
+from bench.analysis.run_comparison import Counted, Measured
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Trial
-from bench.model.fingerprint import Difference, comparable_facts, differing_facts
-from bench.report.between import RENDERERS, Between, compare_runs
+from bench.report.between import RENDERERS, RunComparison, compare_runs
+from bench.report.between.doubts import doubts
 from bench.report.between.prose import as_text
-from bench.report.between.values import Counted, Measured
+from bench.report.between.sentence import sentence
+from bench.report.verdict_words import counted_word, measured_word
 from bench.run_file import read_run
 from tests.report.full_run import full
 
@@ -47,14 +50,16 @@ def noisy(run: Run, seed: int, factors: Mapping[str, float] | None = None, sprea
     return dataclasses.replace(run, trials=tuple(map(again, run.trials)), created=f"2026-02-0{seed % 9 + 1}")
 
 
-def only(found: Between, strategy: str, metric: str, place: str = "small, json, 50 clients") -> Measured:
+def only(
+    found: RunComparison, strategy: str, metric: str, place: str = "small, json, 50 clients"
+) -> Measured:
     (one,) = [
         one for one in found.measured if (one.strategy, one.metric, one.place) == (strategy, metric, place)
     ]
     return one
 
 
-def counted(found: Between, strategy: str, what: str) -> Counted:
+def counted(found: RunComparison, strategy: str, what: str) -> Counted:
     return next(one for one in found.counted if (one.strategy, one.what) == (strategy, what))
 
 
@@ -65,12 +70,15 @@ def environment(run: Run, **changes: Any) -> Run:
 class TestFigures:
     def test_a_slower_head_is_told_by_every_metric_and_nobody_else_is(self, run: Run) -> None:
         found = compare_runs(noisy(run, 1), noisy(run, 2, {"onnx": 0.8}), "before", "after")
-        words = {metric: only(found, "onnx", metric).word for metric in ("throughput", "p50", "p99", "cpu")}
+        words = {
+            metric: measured_word(only(found, "onnx", metric))
+            for metric in ("throughput", "p50", "p99", "cpu")
+        }
         assert words == {"throughput": "slower", "p50": "slower", "p99": "slower", "cpu": "dearer"}
         assert only(found, "onnx", "throughput").comparison is not None
         assert {one.strategy for one in found.measured if one.differs} == {"onnx"}
-        assert found.sentence.startswith("after differs from before in 8 of ")
-        assert found.doubts == ()
+        assert sentence(found).startswith("after differs from before in 8 of ")
+        assert doubts(found) == ()
 
     def test_two_runs_of_the_same_are_seldom_told_apart(self, run: Run) -> None:
         """A family errs at most 5 times in 100: of forty, more than six come less than once in 300."""
@@ -90,8 +98,8 @@ class TestFigures:
             for one in found.measured
             if one.metric == "throughput" and one.comparison
         ]
-        assert "after is not told apart from before in any of " in found.sentence
-        assert f"in requests/s a difference of {100 * max(effects):.1f}% would have shown" in found.sentence
+        assert "after is not told apart from before in any of " in sentence(found)
+        assert f"in requests/s a difference of {100 * max(effects):.1f}% would have shown" in sentence(found)
 
     def test_rounds_of_two_runs_do_not_pair(self, run: Run) -> None:
         """Shuffling one run's rounds changes nothing, as it would if they were paired."""
@@ -130,19 +138,19 @@ class TestFigures:
         image = dataclasses.replace(result.image, compressed_bytes=result.image.compressed_bytes + 1)
         larger = {**run.strategies, "onnx": dataclasses.replace(result, image=image)}
         found = compare_runs(run, dataclasses.replace(run, strategies=larger), "a", "b")
-        assert counted(found, "onnx", "compressed bytes").word == "larger"
-        assert counted(found, "torch", "compressed bytes").word == "same"
-        assert "Images to pull changed: onnx +1 byte." in found.sentence
+        assert counted_word(counted(found, "onnx", "compressed bytes")) == "larger"
+        assert counted_word(counted(found, "torch", "compressed bytes")) == "same"
+        assert "Images to pull changed: onnx +1 byte." in sentence(found)
 
     def test_one_wrong_answer_is_told(self, run: Run) -> None:
         trials = (dataclasses.replace(run.trials[0], wrong_answers=1), *run.trials[1:])
         found = compare_runs(run, dataclasses.replace(run, trials=trials), "a", "b")
-        assert counted(found, run.trials[0].strategy, "wrong answers").word == "more"
-        assert "Wrong answers: 0 before, 1 now." in found.sentence
+        assert counted_word(counted(found, run.trials[0].strategy, "wrong answers")) == "more"
+        assert "Wrong answers: 0 before, 1 now." in sentence(found)
 
     def test_the_same_share_of_wrong_answers_is_the_same(self) -> None:
-        assert Counted("a", "", "wrong answers", 1, 2, (100, 200)).word == "same"
-        assert Counted("a", "", "wrong answers", 2, 2, (100, 200)).word == "fewer"
+        assert counted_word(Counted("a", "", "wrong answers", 1, 2, (100, 200))) == "same"
+        assert counted_word(Counted("a", "", "wrong answers", 2, 2, (100, 200))) == "fewer"
 
 
 class TestDoubts:
@@ -153,7 +161,7 @@ class TestDoubts:
             Difference("cpu_model", "Example CPU @ 2.00GHz", "Other CPU"),
             Difference("kernel", "6.1.0", "6.2.0"),
         )
-        assert found.doubts == ("different circumstances (cpu_model, kernel)",)
+        assert doubts(found) == ("different circumstances (cpu_model, kernel)",)
         text, markdown = RENDERERS["text"](found), RENDERERS["markdown"](found)
         assert text.startswith("DOUBTFUL: different circumstances (cpu_model, kernel).\n")
         assert markdown.startswith("**Doubtful: different circumstances (cpu_model, kernel).**\n")
@@ -163,7 +171,7 @@ class TestDoubts:
         base = environment(run, settings={"payloads": {"small": ["a.jpg"]}}, smt=None)
         head = environment(run, settings={"payloads": {"small": ["b.jpg"]}}, smt=False)
         head = dataclasses.replace(head, runtime="process")
-        assert compare_runs(base, head, "a", "b").doubts == (
+        assert doubts(compare_runs(base, head, "a", "b")) == (
             "different payloads (settings.payloads.small)",
             "different circumstances (runtime)",
             "told by one run alone: smt",
@@ -175,7 +183,7 @@ class TestDoubts:
         base = dataclasses.replace(with_trials(lambda t: t.round == 1), quick=True)
         trials = (dataclasses.replace(run.trials[0], valid=False), *run.trials[1:-1])
         head = dataclasses.replace(run, trials=trials)
-        assert compare_runs(base, head, "a", "b").doubts == (
+        assert doubts(compare_runs(base, head, "a", "b")) == (
             "a: one round, which proves nothing",
             "a: a quick run of short windows",
             "b: 1 invalid trial of 35 left out",
@@ -191,13 +199,13 @@ class TestDoubts:
             )
             for one in run.ceilings
         )
-        (doubt,) = compare_runs(run, dataclasses.replace(run, ceilings=slower), "a", "b").doubts
+        (doubt,) = doubts(compare_runs(run, dataclasses.replace(run, ceilings=slower), "a", "b"))
         # ApacheBench's where both have it, else the driver's own
         assert "2472 in place of 4120, a stub's requests/s (small, json)" in doubt
         assert "605 in place of 1210, a stub's requests/s (seed, json)" in doubt
 
     def test_a_run_against_itself_says_so(self, run: Run) -> None:
-        assert compare_runs(run, run, "a", "b").doubts == ("both are the same run",)
+        assert doubts(compare_runs(run, run, "a", "b")) == ("both are the same run",)
 
 
 class TestFingerprint:
@@ -298,15 +306,22 @@ class TestBadInput:
         found = compare_runs(run, one, "a", "b")
         rate = only(found, "torch", "throughput")
         assert rate.comparison is not None
-        assert (rate.comparison.low, rate.adjusted_p, rate.word, rate.differs) == (None, None, "", False)
+        assert (rate.comparison.low, rate.adjusted_p, measured_word(rate), rate.differs) == (
+            None,
+            None,
+            "",
+            False,
+        )
 
     def test_only_invalid_trials_show_no_figure_and_no_pass(self, run: Run) -> None:
         trials = tuple(dataclasses.replace(t, valid=False) for t in run.trials)
         found = compare_runs(run, dataclasses.replace(run, trials=trials, strategies={}), "a", "b")
         assert not found.judges
-        assert found.sentence.startswith("Nothing is compared: no figure was measured in both runs.")
-        assert {(one.head, one.comparison, one.word) for one in found.measured} == {(None, None, "")}
-        assert "b: no valid trial of 36" in found.doubts
+        assert sentence(found).startswith("Nothing is compared: no figure was measured in both runs.")
+        assert {(one.head, one.comparison, measured_word(one)) for one in found.measured} == {
+            (None, None, "")
+        }
+        assert "b: no valid trial of 36" in doubts(found)
         line = next(line for line in RENDERERS["text"](found).splitlines() if "requests/s  " in line)
         assert line.split()[-4:] == ["n/a"] * 4
 
@@ -315,7 +330,7 @@ class TestBadInput:
     ) -> None:
         found = compare_runs(noisy(run, 8), with_trials(cpu_ms_per_request=None), "a", "b")
         assert only(found, "torch", "cpu").comparison is None
-        assert only(found, "torch", "throughput").word
+        assert measured_word(only(found, "torch", "throughput"))
         written = json.loads(RENDERERS["json"](found))
         (cpu,) = [
             one
@@ -393,7 +408,7 @@ class TestRenderings:
         base, head = (read_run(tmp_path / name) for name in names)
         found = compare_runs(base, head, *names)
         # the same code on a machine that ran at less than half its speed: the ceilings tell
-        assert any(doubt.startswith("the machine itself was another") for doubt in found.doubts)
+        assert any(doubt.startswith("the machine itself was another") for doubt in doubts(found))
         assert [one.name for one in found.differing][:2] == ["kernel", "settings.warmup_s"]
         assert found.only_base == ("onnx",)
         assert found.only_head == ("mosec",)

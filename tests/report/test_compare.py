@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from bench.analysis.comparisons import Compared, compared
+from bench.analysis.summary import summarise
 from bench.model import Run
-from bench.report.compare import Compared, compared
-from bench.report.summary import summarise
+from bench.report.verdict_words import verdict_word
 
 
 def rated(run: Run, onnx: Mapping[int, float]) -> Run:
@@ -34,13 +35,13 @@ def only(run: Run) -> Compared:
 def test_six_rounds_on_one_side_are_a_difference(run: Run) -> None:
     found = only(rated(run, {1: 110.0, 2: 111.0, 3: 109.0, 4: 110.5, 5: 112.0, 6: 110.0}))
     assert found.comparison.p_value == pytest.approx(2 / 64)
-    assert found.word == "faster"
+    assert verdict_word(found) == "faster"
 
 
 def test_less_is_slower_and_of_cpu_it_is_cheaper(run: Run) -> None:
     rounds = {1: 90.0, 2: 91.0, 3: 89.0, 4: 90.5, 5: 92.0, 6: 90.0}
     slower = rated(run, rounds)
-    assert only(slower).word == "slower"
+    assert verdict_word(only(slower)) == "slower"
     cpu = tuple(
         dataclasses.replace(
             t, cpu_ms_per_request=rounds[t.round] if t.strategy == "onnx" else 100.0, throughput_rps=None
@@ -49,7 +50,7 @@ def test_less_is_slower_and_of_cpu_it_is_cheaper(run: Run) -> None:
     )
     # no throughput, no baseline: it has to be named
     (found,) = compared(summarise(dataclasses.replace(slower, trials=cpu)), {"onnx": "torch"})
-    assert (found.metric, found.word) == ("cpu", "cheaper")
+    assert (found.metric, verdict_word(found)) == ("cpu", "cheaper")
 
 
 def test_no_difference_says_how_large_one_would_have_to_be(run: Run) -> None:
@@ -57,15 +58,16 @@ def test_no_difference_says_how_large_one_would_have_to_be(run: Run) -> None:
     effect = found.comparison.minimal_detectable_effect
     assert effect is not None
     assert (
-        found.word == f"not told apart: only a difference of {100 * effect:.1f}% or more would reliably show"
+        verdict_word(found)
+        == f"not told apart: only a difference of {100 * effect:.1f}% or more would reliably show"
     )
 
 
 def test_fewer_rounds_have_a_verdict_that_names_their_number_and_two_have_none(run: Run) -> None:
     rounds = {1: 110.0, 2: 111.0, 3: 109.0, 4: 110.5, 5: 110.0}
-    assert only(rated(run, rounds)).word == "faster (5 rounds)"
-    assert only(rated(run, {1: 110.0, 2: 110.1})).word == ""
-    assert only(rated(run, {1: 110.0})).word == ""
+    assert verdict_word(only(rated(run, rounds))) == "faster (5 rounds)"
+    assert verdict_word(only(rated(run, {1: 110.0, 2: 110.1}))) == ""
+    assert verdict_word(only(rated(run, {1: 110.0}))) == ""
 
 
 def test_a_difference_that_one_round_carries_against_the_signs_is_none(run: Run) -> None:
@@ -73,7 +75,7 @@ def test_a_difference_that_one_round_carries_against_the_signs_is_none(run: Run)
     assert found.comparison.shows_difference
     assert found.comparison.p_value is not None
     assert found.comparison.p_value > 0.05
-    assert found.word.startswith("not told apart: one of so many")
+    assert verdict_word(found).startswith("not told apart: one of so many")
 
 
 def test_many_comparisons_raise_the_bar(run: Run) -> None:
@@ -81,7 +83,7 @@ def test_many_comparisons_raise_the_bar(run: Run) -> None:
     rng = np.random.default_rng(5)
     near = {1: 101.0, 2: 103.0, 3: 101.5, 4: 102.5, 5: 100.4, 6: 103.0}
     alone = rated(run, near)
-    assert only(alone).word == "faster"
+    assert verdict_word(only(alone)) == "faster"
     others = [
         dataclasses.replace(
             t,
@@ -95,7 +97,7 @@ def test_many_comparisons_raise_the_bar(run: Run) -> None:
     first = next(one for one in many if one.case.load == "50 clients")
     assert len(many) == 41
     assert first.comparison.shows_difference
-    assert first.word == "not told apart: one of so many comparisons may look like this by chance"
+    assert verdict_word(first) == "not told apart: one of so many comparisons may look like this by chance"
 
 
 def test_the_strategies_of_a_synthetic_run_with_no_difference_are_seldom_told_apart(run: Run) -> None:

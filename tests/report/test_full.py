@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.analysis.cases import Case, load_label, load_size
+from bench.analysis.costs import core_count
+from bench.analysis.doubt_counts import kind
+from bench.analysis.run_analysis import analyse
+from bench.analysis.summary import summarise
 from bench.model import RepeatCheck, ResourceFigures, Run, Trial
 from bench.report import markdown, terminal_summary, write_report
-from bench.report.cases import Case, load_label, load_size
-from bench.report.costs import core_count
-from bench.report.doubts import kind
-from bench.report.material import gather
 from bench.report.plots import PLOTS
 from bench.report.sentence import sentence
-from bench.report.summary import summarise
 from bench.report.text import money
 from bench.run_file import read_run
 from bench.statistics import Estimate
@@ -56,7 +56,7 @@ def cells(text: str, *first: str) -> list[str]:
 
 def reported(run: Run, write_folder: Write, path: Path) -> str:
     """The report without its pictures."""
-    found = gather(run, write_folder(run, path))
+    found = analyse(run, write_folder(run, path))
     return markdown.render(found).replace("\N{NO-BREAK SPACE}", " ")
 
 

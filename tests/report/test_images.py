@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from bench.analysis.image_overlap import Overlap, overlap, shared_layers
 from bench.model import ImageSize, Layer, Run
-from bench.report.images import Overlap, overlap, shared_layers
 
 BASE = Layer("base", 100, 40, "sha256:base")
 PACKAGES = Layer("COPY packages", 900, 300, "sha256:packages")

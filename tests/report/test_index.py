@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from bench.analysis.summary import summarise
+from bench.analysis.trends import entries, fingerprint_key, joined, trends
 from bench.errors import UsageError
 from bench.model import Run
 from bench.report.index import write_index
 from bench.report.page.charts import letter
-from bench.report.page.trends import entries, fingerprint_key, joined, trends
-from bench.report.summary import summarise
 from bench.run_file import write_run
 from tests.report.browser import chromium, open_file
 

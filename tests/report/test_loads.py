@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import analyse
+from bench.analysis.summary import summarise
 from bench.model import (
     BatchFigures,
     Capacity,
@@ -22,13 +25,10 @@ from bench.model import (
     Trial,
 )
 from bench.report import markdown, terminal_summary, text, write_report
-from bench.report.cases import Case
 from bench.report.checks import capacities
 from bench.report.insides import stages
-from bench.report.material import gather
 from bench.report.sentence import sentence
 from bench.report.splice import results_block
-from bench.report.summary import summarise
 from bench.run_file import read_run, write_run
 
 CLIENTS = (1, 8, 64)
@@ -145,7 +145,7 @@ def test_the_time_of_a_stage_is_never_below_zero(many: Run, write_folder: Write,
         dataclasses.replace(t, server=ServerFigures({"queue": StageFigures(queues[t.round], 9)}, None))
         for t in many.trials
     )
-    found = gather(
+    found = analyse(
         changed := dataclasses.replace(many, trials=trials), write_folder(changed, tmp_path / "run")
     )
     row = next(line for line in stages(found) if line.startswith("| torch | small, 64 clients |"))
@@ -159,7 +159,7 @@ def test_capacities_stand_beside_what_the_rounds_answered(
         Capacity(name, "small", "json", clients, 100.0) for name, clients in [("torch", 64), ("onnx", 5)]
     )
     changed = dataclasses.replace(many, capacities=known)
-    found = gather(changed, write_folder(changed, tmp_path / "run"))
+    found = analyse(changed, write_folder(changed, tmp_path / "run"))
     rate = summarise(many).rows["torch", Case("small", "json", "64 clients")].estimates["throughput"]
     assert rate is not None
     torch, onnx = capacities(found)[2:4]
@@ -197,7 +197,7 @@ def test_parts_of_the_loop_are_columns_where_they_were_run(
     strategies = {**many.strategies, "onnx": dataclasses.replace(onnx, loops=(*onnx.loops, *parts))}
     changed = dataclasses.replace(many, strategies=strategies)
     folder = write_folder(changed, tmp_path / "run")
-    report = markdown.render(gather(changed, folder))
+    report = markdown.render(analyse(changed, folder))
     assert "| prepare alone, images/s | infer alone, images/s |" in report
     assert "| 400 (400\N{EN DASH}400) | 2\N{NO-BREAK SPACE}500 (" in report
     assert read_run(folder).strategies["onnx"].loops[-1].batch_size == 16

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from bench.analysis.run_analysis import RunAnalysis, analyse
 from bench.gate import page as gate_page
 from bench.gate.judge import judge
 from bench.model import Run
 from bench.report import markdown, write_report
-from bench.report.material import Material, gather
 from bench.report.page import pictures, render, run_page
 from bench.report.page.prose import to_html
 from bench.report.page.sorting import sort_value
@@ -57,7 +57,7 @@ def path(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def everything(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with every section, and the longest tables, but without pictures."""
     folder = tmp_path_factory.mktemp("everything")
-    (folder / "report.html").write_text(render(gather(full(run), folder)), encoding="utf-8")
+    (folder / "report.html").write_text(render(analyse(full(run), folder)), encoding="utf-8")
     return folder / "report.html"
 
 
@@ -65,7 +65,7 @@ def everything(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of two payload classes and one load, without pictures."""
     folder = tmp_path_factory.mktemp("plain")
-    (folder / "report.html").write_text(render(gather(run, folder)), encoding="utf-8")
+    (folder / "report.html").write_text(render(analyse(run, folder)), encoding="utf-8")
     return folder / "report.html"
 
 
@@ -202,10 +202,10 @@ def test_what_is_missing_stands_last_either_way(browser: Browser, tmp_path: Path
     assert found[4:] == ["n/a", "", "never held"]
 
 
-def _nothing() -> Material:
-    """The material of a run in which nothing was measured."""
+def _nothing() -> RunAnalysis:
+    """The analysis of a run in which nothing was measured."""
     empty = Run(2, "2026-01-02T03:04:05Z", "bench run", "compose", False, 0, {}, (), {}, ())
-    return gather(empty, Path())
+    return analyse(empty, Path())
 
 
 def test_a_phone_never_scrolls_the_page_sideways(
@@ -366,7 +366,7 @@ def test_what_a_container_or_a_label_says_is_shown_as_text(
         environment={**run.environment, "gpu": HOSTILE, "images": {"torch": HOSTILE}},
         warnings=(HOSTILE,),
     )
-    (tmp_path / "page.html").write_text(render(gather(hostile, tmp_path)), encoding="utf-8")
+    (tmp_path / "page.html").write_text(render(analyse(hostile, tmp_path)), encoding="utf-8")
     opened = open_file(browser, tmp_path / "page.html")
     page = opened.page
     assert opened.console == []
@@ -436,13 +436,13 @@ def test_the_state_says_how_far_a_run_may_be_believed(
     run: Run, trials: int, changes: dict[str, object], words: str
 ) -> None:
     kept = tuple(dataclasses.replace(one, **changes, samples=None) for one in run.trials[:trials])  # type: ignore[arg-type]
-    page = render(gather(dataclasses.replace(run, trials=kept, planned_trials=trials), Path()))
+    page = render(analyse(dataclasses.replace(run, trials=kept, planned_trials=trials), Path()))
     assert f"</span>{words}</p>" in page
 
 
 def test_a_committed_run_with_all_its_pictures_stays_below_3_mb() -> None:
     *_, folder = sorted(one.parent for one in (ROOT / "results").glob("*/run.json"))
     found = sorted(one.relative_to(folder) for one in (folder / "plots").iterdir())
-    page = render(gather(read_run(folder), folder), found, folder)
+    page = render(analyse(read_run(folder), folder), found, folder)
     assert page.count('<img src="data:image/') == len([one for one in found if one.suffix == ".png"]) > 4
     assert len(page.encode()) < 3_000_000

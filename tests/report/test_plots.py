@@ -15,14 +15,14 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from bench.analysis.run_analysis import RunAnalysis, analyse
+from bench.analysis.timelines import timeline
 from bench.errors import UsageError
 from bench.model import BatchFigures, LatencyMs, Run, ServerFigures, StageFigures, Trial
 from bench.report import plots, style
-from bench.report.material import Material, gather
 from bench.report.plot_bars import throughput
 from bench.report.plot_labels import place_labels
 from bench.report.plot_pareto import Point, frontier
-from bench.report.timelines import timeline
 from bench.statistics import Estimate
 from tests.report.full_run import BOUND_MS, full
 
@@ -43,25 +43,25 @@ def told(run: Run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def everything(run: Run, write_folder: Write, tmp_path_factory: pytest.TempPathFactory) -> Material:
+def everything(run: Run, write_folder: Write, tmp_path_factory: pytest.TempPathFactory) -> RunAnalysis:
     whole = told(full(run))
-    return gather(whole, write_folder(whole, tmp_path_factory.mktemp("results") / "everything"))
+    return analyse(whole, write_folder(whole, tmp_path_factory.mktemp("results") / "everything"))
 
 
-def without_samples(run: Run, keep: Callable[[Trial], bool] = lambda _: True) -> Material:
-    """The material of some of a run's trials, from whose samples nothing is read."""
+def without_samples(run: Run, keep: Callable[[Trial], bool] = lambda _: True) -> RunAnalysis:
+    """The analysis of some of a run's trials, from whose samples nothing is read."""
     trials = tuple(trial for trial in run.trials if keep(trial))
-    return gather(dataclasses.replace(run, trials=trials), Path("nowhere"))
+    return analyse(dataclasses.replace(run, trials=trials), Path("nowhere"))
 
 
 @pytest.fixture(scope="module")
-def figures(everything: Material) -> dict[str, Any]:
+def figures(everything: RunAnalysis) -> dict[str, Any]:
     return {name: drawn(name, everything) for name in plots.PLOTS}
 
 
-def drawn(name: str, material: Material) -> Any:
+def drawn(name: str, analysis: RunAnalysis) -> Any:
     with style.settings():
-        figure = plots.PLOTS[name](material)
+        figure = plots.PLOTS[name](analysis)
     assert figure is not None
     return figure
 
@@ -129,7 +129,7 @@ def test_the_frontier_keeps_what_no_other_dominates() -> None:
     assert frontier([aside]) == []
 
 
-def test_a_rate_that_was_refused_or_is_invalid_is_crossed_and_no_choice(everything: Material) -> None:
+def test_a_rate_that_was_refused_or_is_invalid_is_crossed_and_no_choice(everything: RunAnalysis) -> None:
     def at_a_rate(trial: Trial) -> bool:
         return trial.load.get("arrivals") == "poisson" and "share" not in trial.load
 
@@ -144,7 +144,7 @@ def test_a_rate_that_was_refused_or_is_invalid_is_crossed_and_no_choice(everythi
         )
         for t in kept
     )
-    figure = drawn("pareto", gather(dataclasses.replace(everything.run, trials=trials), Path("nowhere")))
+    figure = drawn("pareto", analyse(dataclasses.replace(everything.run, trials=trials), Path("nowhere")))
     said = [one.get_text() for one in figure.axes[0].texts]
     assert f"{most:g}/s (overloaded)" in said
     assert f"{least:g}/s (1 of 6 invalid)" in said
@@ -179,7 +179,7 @@ def test_parts_of_a_bar_are_no_strategy_and_differ_in_grey() -> None:
     assert all(abs(one - other) > 0.08 for one, other in pairwise(greys))
 
 
-def test_two_rounds_have_no_whiskers_and_say_why(everything: Material) -> None:
+def test_two_rounds_have_no_whiskers_and_say_why(everything: RunAnalysis) -> None:
     figures = {}
     for rounds in (2, 3, 6):
         some = without_samples(everything.run, lambda t, most=rounds: t.round <= most)
@@ -199,7 +199,7 @@ def whiskers(axes: Any) -> list[Any]:
     return bars + [one for one in axes.collections if isinstance(one, LineCollection)]
 
 
-def test_an_interval_of_a_wait_is_above_nothing_and_whole_in_the_panel(everything: Material) -> None:
+def test_an_interval_of_a_wait_is_above_nothing_and_whole_in_the_panel(everything: RunAnalysis) -> None:
     waits = (1.0, 2.0, 4.0, 900.0, 1.5, 2.5)
     trials = []
     for trial in everything.run.trials:
@@ -228,12 +228,12 @@ def test_dominated_strategies_are_hollow_and_say_so(figures: dict[str, Any]) -> 
     assert whiskers == [(True, True), (True, False), (True, True)], "onnx has five rounds: too few for p99"
 
 
-def test_one_strategy_under_one_load_is_no_choice_to_draw(everything: Material) -> None:
+def test_one_strategy_under_one_load_is_no_choice_to_draw(everything: RunAnalysis) -> None:
     alone = without_samples(everything.run, lambda t: t.strategy == "onnx" and t.load.get("clients") == 50)
     assert plots.PLOTS["pareto"](alone) is None
 
 
-def test_with_rates_alone_each_point_is_named_by_its_rate(everything: Material) -> None:
+def test_with_rates_alone_each_point_is_named_by_its_rate(everything: RunAnalysis) -> None:
     def at_a_rate(trial: Trial) -> bool:
         load = trial.load
         return trial.strategy == "onnx" and load.get("arrivals") == "poisson" and "share" not in load
@@ -276,14 +276,14 @@ def test_goodput_falls_below_throughput_where_answers_are_late(figures: dict[str
     assert good.get_ydata()[0] == pytest.approx(answered.get_ydata()[0], rel=0.05)
 
 
-def test_a_run_without_objectives_has_the_curve_without_a_mark(everything: Material) -> None:
+def test_a_run_without_objectives_has_the_curve_without_a_mark(everything: RunAnalysis) -> None:
     plain = without_samples(dataclasses.replace(everything.run, objectives=()))
     assert "objective" not in words(drawn("load", plain))
     assert plots.PLOTS["objectives"](plain) is None
 
 
 def test_rates_at_which_an_objective_did_not_hold_are_hollow(
-    everything: Material, figures: dict[str, Any]
+    everything: RunAnalysis, figures: dict[str, Any]
 ) -> None:
     left, right = figures["objectives"].axes
     marks = [line for line in right.lines if len(line.get_xdata()) == 1 and line.get_marker() == "s"]
@@ -309,14 +309,14 @@ def test_batches_and_queue_stand_over_the_loads_of_those_who_tell(figures: dict[
     assert "n/a: torch" in small_print(figure)
 
 
-def test_packages_add_up_to_the_image(everything: Material, figures: dict[str, Any]) -> None:
+def test_packages_add_up_to_the_image(everything: RunAnalysis, figures: dict[str, Any]) -> None:
     torch = everything.run.strategies["torch"].image
     assert torch is not None
     lengths = [bar.get_width() for bar in figures["image_size"].axes[1].patches if round(bar.get_y()) == 0]
     assert sum(lengths) == pytest.approx(torch.unpacked_bytes / 1024**2)
 
 
-def test_a_strategy_without_image_or_starts_keeps_its_row(everything: Material) -> None:
+def test_a_strategy_without_image_or_starts_keeps_its_row(everything: RunAnalysis) -> None:
     strategies = dict(everything.run.strategies)
     strategies["onnx"] = dataclasses.replace(strategies["onnx"], image=None, startup=None, warm_startup=None)
     changed = without_samples(
@@ -328,7 +328,7 @@ def test_a_strategy_without_image_or_starts_keeps_its_row(everything: Material) 
             assert [one.get_text() for one in axes.texts].count("n/a") == 1
 
 
-def test_a_missing_figure_is_no_bar_and_named_in_the_small_print(everything: Material) -> None:
+def test_a_missing_figure_is_no_bar_and_named_in_the_small_print(everything: RunAnalysis) -> None:
     trials = tuple(
         dataclasses.replace(t, latency_ms=LatencyMs(None, None, None), throughput_rps=None, samples=None)
         if t.strategy == "torch"
@@ -374,7 +374,7 @@ def test_an_invalid_trial_is_broken_and_its_number_told(figures: dict[str, Any])
     assert "n = 36 trials in 6 rounds, 1 of them invalid" in small_print(figure)
 
 
-def test_processes_draw_the_same_bytes_as_one_does(everything: Material, tmp_path: Path) -> None:
+def test_processes_draw_the_same_bytes_as_one_does(everything: RunAnalysis, tmp_path: Path) -> None:
     one_round = without_samples(everything.run, lambda t: t.round == 1 and t.payload_class == "seed")
     alone = {path: path.read_bytes() for path in plots.write_plots(one_round, tmp_path, 1)}
     together = {path: path.read_bytes() for path in plots.write_plots(one_round, tmp_path, 2)}
@@ -384,14 +384,14 @@ def test_processes_draw_the_same_bytes_as_one_does(everything: Material, tmp_pat
 
 
 def test_a_killed_process_costs_time_and_no_picture(
-    everything: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    everything: RunAnalysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = os.getpid()
 
-    def dies(material: Material) -> Figure | None:
+    def dies(analysis: RunAnalysis) -> Figure | None:
         if os.getpid() != ours:
             os._exit(9)
-        return throughput(material)
+        return throughput(analysis)
 
     monkeypatch.setattr(plots, "PLOTS", {"throughput": dies})
     assert [path.name for path in plots.write_plots(everything, tmp_path, 2)] == [
@@ -408,4 +408,4 @@ def test_samples_that_cannot_be_read_are_named_with_a_remedy(
     file = folder / str(run.trials[0].samples)
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(UsageError, match=rf"{file.name} .* cannot be read .*remove it"):
-        gather(one, folder)
+        analyse(one, folder)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.analysis.cases import Case
+from bench.analysis.summary import summarise
 from bench.model import LatencyMs, Run
 from bench.report import terminal_summary
-from bench.report.cases import Case
 from bench.report.sentence import sentence
-from bench.report.summary import summarise
 
 Change = Callable[..., Run]
 SMALL, SEED = Case("small", "json", "50 clients"), Case("seed", "json", "50 clients")

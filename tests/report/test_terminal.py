@@ -14,12 +14,12 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from bench.analysis.doubt_counts import doubts
+from bench.analysis.summary import METRICS, summarise
 from bench.model import LatencyMs, Run
 from bench.report import terminal
-from bench.report.doubts import doubts
 from bench.report.json_summary import UNITS, summary_json
 from bench.report.json_types import ComparisonJson, EstimateJson, RowJson, RunJson, StrategyJson
-from bench.report.summary import METRICS, summarise
 from bench.report.terminal_table import fitted
 from bench.run_file import read_run
 from tests.report.full_run import full

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from bench.analysis.run_analysis import analyse, read_answers, within_window
+from bench.analysis.tail_curves import curves
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Startup
 from bench.report import markdown, write_report
-from bench.report.material import gather, read_answers, within_window
 from bench.report.plot_starts import phase_lengths_s
-from bench.report.tails import curves
 from bench.run_file import write_run
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
@@ -124,7 +124,7 @@ def test_a_failed_trial_is_a_line_with_its_error(run: Run, write_folder: Write, 
         first, valid=False, samples=None, throughput_rps=None, error="never ready: exit 1"
     )
     spoilt = dataclasses.replace(run, trials=(failed, *rest))
-    report = markdown.render(gather(spoilt, write_folder(spoilt, tmp_path / "run")))
+    report = markdown.render(analyse(spoilt, write_folder(spoilt, tmp_path / "run")))
     assert "- round 1, torch, small (INVALID, left out): never ready: exit 1" in report
     assert "| 5 of 6 |" in report
 
@@ -167,7 +167,7 @@ def test_latency_takes_right_answers_within_the_window_only(run: Run, tmp_path: 
 
 
 def test_a_curve_ends_where_its_samples_support_no_interval(run: Run, folder: Path) -> None:
-    for curve in curves(gather(run, folder).latencies).values():
+    for curve in curves(analyse(run, folder).latencies).values():
         assert curve.n * np.log(curve.quantiles[-1]) <= np.log(0.025) + 1e-6
         assert np.all(np.diff(curve.latency_ms) >= 0)
         assert not np.isnan(curve.latency_ms).any()

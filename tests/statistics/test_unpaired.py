@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from bench.statistics import unpaired_ratio
-from bench.statistics.comparisons import unpaired_comparison
+from bench.statistics.ratios import unpaired_comparison
 
 
 def rounds(seed: int, n: int, centre: float = 100.0, spread: float = 0.03) -> list[float]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 
-from bench.report.between.compare import compare_runs
+from bench.analysis.run_comparison import RunComparison, compare_runs
 from bench.report.between.data import as_json
 from bench.report.between.prose import as_markdown, as_text
-from bench.report.between.values import Between
 
-__all__ = ["RENDERERS", "Between", "compare_runs"]
+__all__ = ["RENDERERS", "RunComparison", "compare_runs"]
 
-RENDERERS: dict[str, Callable[[Between], str]] = {
+RENDERERS: dict[str, Callable[[RunComparison], str]] = {
     "text": as_text,
     "markdown": as_markdown,
     "json": as_json,

@@ -4,18 +4,39 @@ import dataclasses
 import json
 from typing import Any
 
-from bench.report.between.values import Between
+from bench.analysis.run_comparison import Counted, Measured, RunComparison
+from bench.report.between.doubts import doubts
+from bench.report.between.sentence import sentence
+from bench.report.machine import machine_line
+from bench.report.verdict_words import counted_word, measured_word
 
 SCHEMA = 1
 
 
-def as_json(found: Between) -> str:
+def as_json(found: RunComparison) -> str:
     """All of it, with the verdicts' words, in one object."""
-    whole: dict[str, Any] = {"schema": SCHEMA, "judges": found.judges, **dataclasses.asdict(found)}
-    whole["base_machine"], whole["head_machine"] = whole.pop("machines")
-    for side in ("measured", "counted"):
-        for entry, one in zip(whole[side], getattr(found, side), strict=True):
-            entry["word"] = one.word or None
-    for entry, measured in zip(whole["measured"], found.measured, strict=True):
-        entry["differs"] = measured.differs
+    whole = {
+        "schema": SCHEMA,
+        "judges": found.judges,
+        "base_name": found.base_name,
+        "head_name": found.head_name,
+        "sentence": sentence(found),
+        "doubts": doubts(found),
+        "differing": [dataclasses.asdict(one) for one in found.differing],
+        "measured": [_measured(one) for one in found.measured],
+        "counted": [_counted(one) for one in found.counted],
+        "only_base": found.only_base,
+        "only_head": found.only_head,
+        "own_rates": found.own_rates,
+        "base_machine": machine_line(found.base),
+        "head_machine": machine_line(found.head),
+    }
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _measured(one: Measured) -> dict[str, Any]:
+    return {**dataclasses.asdict(one), "word": measured_word(one) or None, "differs": one.differs}
+
+
+def _counted(one: Counted) -> dict[str, Any]:
+    return {**dataclasses.asdict(one), "word": counted_word(one) or None}

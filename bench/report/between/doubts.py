@@ -2,24 +2,20 @@
 
 from collections.abc import Sequence
 
+from bench.analysis.comparability import UNKNOWN, Difference
+from bench.analysis.run_comparison import RunComparison
+from bench.analysis.summary import Summary
 from bench.model import Run
-from bench.model.fingerprint import UNKNOWN, Difference, differing_speed
 from bench.report import text
-from bench.report.summary import Summary
 
 PAYLOADS = ("settings.payloads", "settings.encodings")
 MOST_NAMES = 12
 
 
-def doubts(
-    runs: tuple[Run, Run],
-    summaries: tuple[Summary, Summary],
-    names: tuple[str, str],
-    differing: Sequence[Difference],
-) -> tuple[str, ...]:
+def doubts(compared: RunComparison) -> tuple[str, ...]:
     """One clause each, the gravest first; nothing where the two runs may be compared as they are."""
-    base, head = runs
-    found = ["both are the same run"] if base == head else []
+    differing = compared.differing
+    found = ["both are the same run"] if compared.base == compared.head else []
     if payloads := [one.name for one in differing if one.name.startswith(PAYLOADS)]:
         found.append(f"different payloads ({text.listing(payloads)})")
     others = [one for one in differing if not one.name.startswith(PAYLOADS)]
@@ -27,15 +23,17 @@ def doubts(
         found.append(f"different circumstances ({_some(unlike)})")
     if untold := [one.name for one in others if UNKNOWN in (one.base, one.head)]:
         found.append(f"told by one run alone: {_some(untold)}")
-    found += _drift(base, head)
-    for run, summary, name in zip(runs, summaries, names, strict=True):
+    found += _drift(compared.speeds)
+    for name, run, summary in (
+        (compared.base_name, compared.base, compared.base_summary),
+        (compared.head_name, compared.head, compared.head_summary),
+    ):
         found += [f"{name}: {clause}" for clause in _of_run(run, summary)]
     return tuple(found)
 
 
-def _drift(base: Run, head: Run) -> list[str]:
+def _drift(speeds: Sequence[Difference]) -> list[str]:
     """Whether the machine itself changed speed."""
-    speeds = differing_speed(base.ceilings, head.ceilings)
     found = [f"{one.head} in place of {one.base}, {one.name}" for one in speeds]
     told = "the machine itself was another, as its speed against a target that answers at once changed"
     return [f"{told}: {text.listing(found)}"] if found else []

@@ -4,13 +4,17 @@ import textwrap
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
+from bench.analysis.run_comparison import METRICS, Counted, Measured, RunComparison
 from bench.report import text
-from bench.report.between.values import METRICS, Between, Counted, Measured
+from bench.report.between.doubts import doubts
+from bench.report.between.sentence import sentence
 from bench.report.exports.folds import within_comment
 from bench.report.exports.plain import printable, without_links
+from bench.report.machine import machine_line
 from bench.report.terminal import MOST_PROSE, columns
 from bench.report.terminal_table import INDENT, cut
 from bench.report.text import MISSING, table
+from bench.report.verdict_words import counted_word, measured_word
 
 GAP = "  "
 NOTE = (
@@ -25,14 +29,15 @@ OWN_RATES = "Under a share of capacity each run has a rate of its own."
 HEADER = ("metric", "base", "head", "ratio", "detectable", "verdict")
 
 
-def as_text(found: Between, width: int | None = None) -> str:
+def as_text(found: RunComparison, width: int | None = None) -> str:
     """Plain text as wide as the terminal, 60 to 200 columns; the first lines say what is doubtful."""
     wide = columns(width)
     prose = min(wide, MOST_PROSE)
-    lines = _wrapped(f"DOUBTFUL: {'; '.join(found.doubts)}.", prose) if found.doubts else []
-    lines += _wrapped(found.sentence, prose)
-    lines += ["", *_wrapped(f"base  {found.base_name}: {found.machines[0]}", prose, "      ")]
-    lines += _wrapped(f"head  {found.head_name}: {found.machines[1]}", prose, "      ")
+    doubtful = doubts(found)
+    lines = _wrapped(f"DOUBTFUL: {'; '.join(doubtful)}.", prose) if doubtful else []
+    lines += _wrapped(sentence(found), prose)
+    lines += ["", *_wrapped(f"base  {found.base_name}: {machine_line(found.base)}", prose, "      ")]
+    lines += _wrapped(f"head  {found.head_name}: {machine_line(found.head)}", prose, "      ")
     for title, rows in _groups(found):
         lines += ["", *_wrapped(title, prose), *_aligned([HEADER, *rows], wide)]
     for title, names in _lone(found):
@@ -44,11 +49,12 @@ def as_text(found: Between, width: int | None = None) -> str:
     return printable("\n".join(lines)) + "\n"
 
 
-def as_markdown(found: Between) -> str:
+def as_markdown(found: RunComparison) -> str:
     """For a pull request, without links or HTML of the runs' own; the first line says what is doubtful."""
-    top = [f"**Doubtful: {'; '.join(found.doubts)}.**", ""] if found.doubts else []
-    top += [found.sentence, "", f"- base: {found.base_name}, measured {found.machines[0]}"]
-    top += [f"- head: {found.head_name}, measured {found.machines[1]}", ""]
+    doubtful = doubts(found)
+    top = [f"**Doubtful: {'; '.join(doubtful)}.**", ""] if doubtful else []
+    top += [sentence(found), "", f"- base: {found.base_name}, measured {machine_line(found.base)}"]
+    top += [f"- head: {found.head_name}, measured {machine_line(found.head)}", ""]
     rows = [[title, *cells] for title, group in _groups(found) for cells in group]
     body = table(("strategy", *HEADER), rows, 2) if rows else ["Nothing is in both runs."]
     for title, names in _lone(found):
@@ -59,16 +65,16 @@ def as_markdown(found: Between) -> str:
     return within_comment("\n".join(map(without_links, [*top, *body])) + "\n", folds)
 
 
-def _note(found: Between) -> str:
+def _note(found: RunComparison) -> str:
     return f"{NOTE} {OWN_RATES}" if found.own_rates else NOTE
 
 
-def _lone(found: Between) -> list[tuple[str, Sequence[str]]]:
+def _lone(found: RunComparison) -> list[tuple[str, Sequence[str]]]:
     sides = ("Only in base", found.only_base), ("Only in head", found.only_head)
     return [(title, names) for title, names in sides if names]
 
 
-def _groups(found: Between) -> list[tuple[str, list[tuple[str, ...]]]]:
+def _groups(found: RunComparison) -> list[tuple[str, list[tuple[str, ...]]]]:
     """Rows under the strategy and the case that they are of."""
     everything: list[Measured | Counted] = [*found.measured, *filter(_is_shown, found.counted)]
     # a group's measured and counted rows stand together, where its first one stood
@@ -88,12 +94,18 @@ def _is_shown(one: Counted) -> bool:
 
 def _cells(one: Measured | Counted) -> tuple[str, ...]:
     if isinstance(one, Counted):
-        return one.what, _count(one, 0), _count(one, 1), _exact_ratio(one), "", one.word or MISSING
+        return one.what, _count(one, 0), _count(one, 1), _exact_ratio(one), "", counted_word(one) or MISSING
     scale = 1 / text.MIB if one.metric == "memory" else 1.0
     sides = text.estimate(one.base, scale), text.estimate(one.head, scale)
     effect = one.comparison.minimal_detectable_effect if one.comparison else None
     detectable = MISSING if effect is None else f"±{text.percent(effect)}"
-    return METRICS[one.metric].label, *sides, text.ratio(one.comparison), detectable, one.word or MISSING
+    return (
+        METRICS[one.metric].label,
+        *sides,
+        text.ratio(one.comparison),
+        detectable,
+        measured_word(one) or MISSING,
+    )
 
 
 def _count(one: Counted, side: int) -> str:

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 
+from bench.analysis.run_comparison import METRICS, Counted, Measured, RunComparison
 from bench.report import text
-from bench.report.between.values import METRICS, Counted, Measured
+from bench.report.verdict_words import measured_word
 
 MOST_NAMED = 4
 
 
-def sentence(measured: Sequence[Measured], counted: Sequence[Counted], base_name: str, head_name: str) -> str:
+def sentence(found: RunComparison) -> str:
     """How many comparisons differ and the largest of them, or from what size one would have shown."""
-    judged = [one for one in measured if one.word]
-    parts = [_judged(judged, base_name, head_name) if judged else _nothing(measured)]
-    return " ".join([*parts, *_counted(counted)])
+    judged = [one for one in found.measured if one.outcome]
+    first = _judged(judged, found.base_name, found.head_name) if judged else _nothing(found.measured)
+    return " ".join([first, *_counted(found.counted)])
 
 
 def _nothing(measured: Sequence[Measured]) -> str:
@@ -40,7 +41,7 @@ def _size(one: Measured) -> float:
 
 def _clause(one: Measured) -> str:
     what = f"{one.strategy} {METRICS[one.metric].label} {text.ratio(one.comparison)}"
-    return f"{what} {one.word} ({one.place})"
+    return f"{what} {measured_word(one)} ({one.place})"
 
 
 def _smallest(judged: Sequence[Measured]) -> str:
@@ -65,7 +66,7 @@ def _counted(counted: Sequence[Counted]) -> list[str]:
         if one.what == "compressed bytes"
         and one.base is not None
         and one.head is not None
-        and one.word != "same"
+        and one.outcome != "same"
     ]
     wrong = sum(one.head or 0 for one in counted if one.what == "wrong answers")
     before = sum(one.base or 0 for one in counted if one.what == "wrong answers")

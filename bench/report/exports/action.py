@@ -6,25 +6,25 @@ A missing figure is left out. The action itself fails on an array of none, so th
 import json
 from typing import Any
 
+from bench.analysis.figures import Better, Figure, figures
+from bench.analysis.run_analysis import RunAnalysis
 from bench.report import text
-from bench.report.exports.figures import Better, Figure, figures
-from bench.report.material import Material
 from bench.statistics import Estimate
 
 
-def smaller(material: Material) -> str:
+def smaller(analysis: RunAnalysis) -> str:
     """Latencies, CPU time, memory, starts and images, as customSmallerIsBetter."""
-    return _render(material, "smaller")
+    return _render(analysis, "smaller")
 
 
-def bigger(material: Material) -> str:
+def bigger(analysis: RunAnalysis) -> str:
     """Throughput under closed loads, and the rates up to which objectives held, as customBiggerIsBetter."""
-    return _render(material, "bigger")
+    return _render(analysis, "bigger")
 
 
-def _render(material: Material, better: Better) -> str:
+def _render(analysis: RunAnalysis, better: Better) -> str:
     entries = [
-        _entry(one, one.estimate) for one in figures(material) if one.better == better and one.estimate
+        _entry(one, one.estimate) for one in figures(analysis) if one.better == better and one.estimate
     ]
     return json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -1,15 +1,15 @@
 """One row a strategy, case and metric: its centre, interval and n."""
 
+from bench.analysis.figures import Figure, figures
+from bench.analysis.run_analysis import RunAnalysis
 from bench.report.exports.cells import Value, rendered
-from bench.report.exports.figures import Figure, figures
-from bench.report.material import Material
 
 HEADER = ("strategy", "payloads", "encoding", "load", "metric", "unit", "centre", "low", "high", "n", "n_of")
 
 
-def render(material: Material) -> str:
+def render(analysis: RunAnalysis) -> str:
     """The table as CSV; a figure that is missing has a row with empty cells."""
-    return rendered(HEADER, map(_row, figures(material)))
+    return rendered(HEADER, map(_row, figures(analysis)))
 
 
 def _row(figure: Figure) -> list[Value]:

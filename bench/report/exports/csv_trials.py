@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+from bench.analysis.cases import load_label
+from bench.analysis.doubt_counts import reasons
+from bench.analysis.run_analysis import RunAnalysis
 from bench.model import (
     BatchFigures,
     DriverFigures,
@@ -12,10 +15,7 @@ from bench.model import (
     StageFigures,
     Trial,
 )
-from bench.report.cases import load_label
-from bench.report.doubts import reasons
 from bench.report.exports.cells import Value, rendered
-from bench.report.material import Material
 
 Column = Callable[[Trial], Value]
 
@@ -78,19 +78,19 @@ TEXTS: dict[str, Column] = {
 }
 
 
-def render(material: Material) -> str:
+def render(analysis: RunAnalysis) -> str:
     """The table as CSV, a row a trial in the order in which they were made; what is missing is empty."""
-    created = material.run.created
+    created = analysis.run.created
     columns: dict[str, Column] = {
         "run_created": lambda _: created,
         **COLUMNS,
         **{f"{name}_ms": _quantile(of) for name, of in QUANTILES.items()},
         **{f"service_{name}_ms": _service_quantile(of) for name, of in QUANTILES.items()},
         **AFTER,
-        **_stages(material),
+        **_stages(analysis),
         **TEXTS,
     }
-    rows = [[of(trial) for of in columns.values()] for trial in material.run.trials]
+    rows = [[of(trial) for of in columns.values()] for trial in analysis.run.trials]
     return rendered(list(columns), rows)
 
 
@@ -102,9 +102,9 @@ def _service_quantile(of: Callable[[LatencyMs], float | None]) -> Column:
     return lambda trial: of(trial.service_ms or NO_LATENCY)
 
 
-def _stages(material: Material) -> dict[str, Column]:
+def _stages(analysis: RunAnalysis) -> dict[str, Column]:
     """Two columns for each stage that any service timed: its mean time, and how often it was gone through."""
-    servers = [trial.server for trial in material.run.trials if trial.server]
+    servers = [trial.server for trial in analysis.run.trials if trial.server]
     columns: dict[str, Column] = {}
     for name in dict.fromkeys(name for server in servers for name in server.stages):
         columns[f"stage_{name}_mean_ms"] = _of_stage(name, lambda found: found.mean_ms)

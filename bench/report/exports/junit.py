@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+from bench.analysis.cases import Case, case_name
+from bench.analysis.doubt_counts import reasons
+from bench.analysis.figures import figures
+from bench.analysis.run_analysis import RunAnalysis
 from bench.model import Trial
 from bench.report import text
-from bench.report.cases import Case
-from bench.report.doubts import reasons
-from bench.report.exports.figures import case_name, figures
 from bench.report.exports.plain import one_line, printable
-from bench.report.material import Material
 from bench.report.sentence import sentence
 
 MOST_REASONS = 3
@@ -33,34 +33,34 @@ class _Test:
     details: str = ""
 
 
-def render(material: Material) -> str:
+def render(analysis: RunAnalysis) -> str:
     """The document: failures where all trials are invalid or answers were wrong, skips where none was made.
 
     A run without any trial has one failed case, as no data is no pass.
     """
-    tests = _tests(material)
+    tests = _tests(analysis)
     suites = ElementTree.Element("testsuites")
-    suite = ElementTree.SubElement(suites, "testsuite", _suite_attributes(material, tests))
+    suite = ElementTree.SubElement(suites, "testsuite", _suite_attributes(analysis, tests))
     properties = ElementTree.SubElement(suite, "properties")
-    for name, value in _properties(material):
+    for name, value in _properties(analysis):
         ElementTree.SubElement(properties, "property", name=one_line(name), value=one_line(value))
     for test in tests:
         suite.append(_element(test))
-    ElementTree.SubElement(suite, "system-out").text = printable(sentence(material.run, material.summary))
-    ElementTree.SubElement(suite, "system-err").text = printable("\n".join(material.run.warnings))
+    ElementTree.SubElement(suite, "system-out").text = printable(sentence(analysis.run, analysis.summary))
+    ElementTree.SubElement(suite, "system-err").text = printable("\n".join(analysis.run.warnings))
     ElementTree.indent(suites, " ")
     # its own declaration would name the encoding of this machine's locale
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, "unicode")}\n'
 
 
-def _suite_attributes(material: Material, tests: Sequence[_Test]) -> dict[str, str]:
+def _suite_attributes(analysis: RunAnalysis, tests: Sequence[_Test]) -> dict[str, str]:
     failed = sum(test.kind not in ("", "skipped") for test in tests)
     return {
         "name": "bench",
         "package": "bench",
         "id": "0",
         "hostname": "localhost",
-        **_timestamp(material.run.created),
+        **_timestamp(analysis.run.created),
         "tests": str(len(tests)),
         "failures": str(failed),
         "errors": "0",
@@ -79,17 +79,17 @@ def _timestamp(created: str) -> dict[str, str]:
     return {"timestamp": moment.strftime("%Y-%m-%dT%H:%M:%S")}
 
 
-def _tests(material: Material) -> list[_Test]:
-    summary = material.summary
-    found = [_test(material, name, case) for case in summary.cases for name in summary.strategies]
+def _tests(analysis: RunAnalysis) -> list[_Test]:
+    summary = analysis.summary
+    found = [_test(analysis, name, case) for case in summary.cases for name in summary.strategies]
     return found or [_Test("bench", "any trial", 0.0, "invalid", "no trial was made")]
 
 
-def _test(material: Material, name: str, case: Case) -> _Test:
-    row = material.summary.rows.get((name, case))
+def _test(analysis: RunAnalysis, name: str, case: Case) -> _Test:
+    row = analysis.summary.rows.get((name, case))
     if row is None:
         return _Test(name, case_name(case), 0.0, "skipped", "not measured in this run")
-    trials = material.trials(row)
+    trials = analysis.trials(row)
     seconds = sum(trial.warmup_s + trial.window_s + (trial.overhead_s or 0.0) for trial in trials)
     kind, message = "", ""
     if row.wrong_answers:
@@ -112,13 +112,13 @@ def _details(trials: Sequence[Trial]) -> str:
     return "\n".join(told)
 
 
-def _properties(material: Material) -> list[tuple[str, str]]:
+def _properties(analysis: RunAnalysis) -> list[tuple[str, str]]:
     """What the figures were measured on and with, and each that there is, in its unit."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     valid = f"{summary.valid_trials} of {run.planned_trials} planned"
     found = [("command", run.command), ("runtime", run.runtime), ("valid trials", valid)]
     found += [(name, value) for name, value in text.flat(run.environment) if value != text.MISSING]
-    for one in figures(material):
+    for one in figures(analysis):
         if one.estimate is not None:
             found.append((f"{one.name}, {one.unit}", f"{one.estimate.centre:.6g}"))
     return found

@@ -6,14 +6,14 @@ It has no links, pictures or HTML of the run's own, as a workflow may post what 
 from collections import Counter
 from collections.abc import Mapping
 
+from bench.analysis.doubt_counts import kind, reasons
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, startup_s
 from bench.report import text
-from bench.report.doubts import kind, reasons
 from bench.report.exports.folds import folded, within_comment
 from bench.report.exports.plain import printable, without_links
 from bench.report.markdown import SECTIONS
-from bench.report.material import Material
 from bench.report.sentence import sentence
-from bench.report.summary import Row, startup_s
 from bench.report.text import table
 from bench.statistics import Estimate
 
@@ -21,11 +21,11 @@ MOST_WARNINGS = 8
 COMMAND = "Made by"
 
 
-def render(material: Material) -> str:
+def render(analysis: RunAnalysis) -> str:
     """The Markdown, at most 60 000 characters: sections that would go beyond are named and left out."""
-    run, summary = material.run, material.summary
-    top = [f"**{sentence(run, summary)}**", "", *_table(material), *_warnings(material)]
-    found = {title: section(material) for title, section in SECTIONS.items() if title != COMMAND}
+    run, summary = analysis.run, analysis.summary
+    top = [f"**{sentence(run, summary)}**", "", *_table(analysis), *_warnings(analysis)]
+    found = {title: section(analysis) for title, section in SECTIONS.items() if title != COMMAND}
     # in a fence nothing is a link, and without backticks nothing leaves it
     command = printable(run.command).replace("`", "'")
     return within_comment(
@@ -35,9 +35,9 @@ def render(material: Material) -> str:
     )
 
 
-def _table(material: Material) -> list[str]:
+def _table(analysis: RunAnalysis) -> list[str]:
     """A row a strategy and case at the load that stands for the run, as wide as a comment is."""
-    summary = material.summary
+    summary = analysis.summary
     rows = [
         summary.rows[name, case]
         for case in summary.focus
@@ -47,19 +47,19 @@ def _table(material: Material) -> list[str]:
     if not rows:
         return []
     several = len(summary.focus) > 1
-    cells = [_cells(material, row, several=several) for row in rows]
+    cells = [_cells(analysis, row, several=several) for row in rows]
     return [*table(list(cells[0]), [list(one.values()) for one in cells], 1 + several), ""]
 
 
-def _cells(material: Material, row: Row, *, several: bool) -> Mapping[str, str]:
-    summary, result = material.summary, material.run.strategies.get(row.strategy)
+def _cells(analysis: RunAnalysis, row: Row, *, several: bool) -> Mapping[str, str]:
+    summary, result = analysis.summary, analysis.run.strategies.get(row.strategy)
     image = result.image if result else None
     estimates = row.estimates
     return {
         "strategy": row.strategy,
         **({"case": summary.case_label(row.case)} if several else {}),
         "requests/s": text.estimate(estimates["throughput"]),
-        f"ratio to {summary.baseline or text.MISSING}": _ratio(material, row),
+        f"ratio to {summary.baseline or text.MISSING}": _ratio(analysis, row),
         "p50 ms": _centre(estimates["p50"]),
         "p99 ms": _centre(estimates["p99"]),
         "CPU-ms a request": _centre(estimates["cpu"]),
@@ -76,15 +76,15 @@ def _centre(found: Estimate | None, scale: float = 1.0) -> str:
     return text.number(found.centre * scale if found else None)
 
 
-def _ratio(material: Material, row: Row) -> str:
+def _ratio(analysis: RunAnalysis, row: Row) -> str:
     if not row.case.same_for_all:
         return "own rate"
-    return "baseline" if row.strategy == material.summary.baseline else text.ratio(row.to_baseline)
+    return "baseline" if row.strategy == analysis.summary.baseline else text.ratio(row.to_baseline)
 
 
-def _warnings(material: Material) -> list[str]:
+def _warnings(analysis: RunAnalysis) -> list[str]:
     """The run's own warnings and what voids trials, by reason; the whole list is among what is folded."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     lines = list(run.warnings)
     if summary.missing_trials:
         lines.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")

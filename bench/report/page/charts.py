@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from bench.analysis.trends import Point, joined
 from bench.report import text
-from bench.report.page.trends import Point, joined
 from bench.statistics import Estimate
 
 WIDTH, HEIGHT = 300, 120

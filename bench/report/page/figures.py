@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from bench.analysis.comparisons import compared
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, Summary, startup_s
 from bench.model import Run
 from bench.report import style, text
-from bench.report.compare import compared
-from bench.report.material import Material
 from bench.report.page.prose import figure_html, verdict_class
 from bench.report.page.sorting import is_missing, sort_value
-from bench.report.summary import Row, Summary, startup_s
+from bench.report.verdict_words import verdict_word
 from bench.statistics import Estimate
 
 BAR_WIDTH, BAR_HEIGHT = 84, 9
@@ -66,9 +67,9 @@ COLUMNS = (
 )
 
 
-def figure_table(material: Material) -> FigureTable | None:
+def figure_table(analysis: RunAnalysis) -> FigureTable | None:
     """The key figures at the load that stands for the run; None where no trial was made."""
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     rows = [
         summary.rows[name, case]
         for case in summary.focus
@@ -153,7 +154,9 @@ def _ratio_cell(summary: Summary, row: Row) -> Cell:
         return Cell(Markup("1 (baseline)"), 1.0, Markup(""), "")
     shown = text.ratio(row.to_baseline)
     key = (row.strategy, row.case, "throughput")
-    word = next((one.word for one in compared(summary) if (one.strategy, one.case, one.metric) == key), "")
+    word = next(
+        (verdict_word(one) for one in compared(summary) if (one.strategy, one.case, one.metric) == key), ""
+    )
     html = figure_html(shown)
     if word:
         html += Markup('<span class="word {}">{}</span>').format(verdict_class(word) or "", word)

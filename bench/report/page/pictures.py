@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from bench.analysis.run_analysis import RunAnalysis
 from bench.report import style
-from bench.report.material import Material
 from bench.report.page.alts import alt_text
 
 # of a page that must stay below 3 MB
@@ -47,7 +47,7 @@ class Picture:
     alt: str
 
 
-def embedded(material: Material, folder: Path, paths: Sequence[Path]) -> list[Picture]:
+def embedded(analysis: RunAnalysis, folder: Path, paths: Sequence[Path]) -> list[Picture]:
     """The pictures at these paths in the run's folder, in their order, together within the budget.
 
     All are counted as PNG first; then the ones whose SVG costs least more are taken as SVG, while there is
@@ -68,7 +68,7 @@ def embedded(material: Material, folder: Path, paths: Sequence[Path]) -> list[Pi
             room -= extra[base]
             vectors.add(base)
     return [
-        _picture(material, folder / base.with_suffix(".svg" if base in vectors else ".png")) for base in found
+        _picture(analysis, folder / base.with_suffix(".svg" if base in vectors else ".png")) for base in found
     ]
 
 
@@ -76,12 +76,12 @@ def _encoded_size(path: Path) -> int:
     return path.stat().st_size * 4 // 3
 
 
-def _picture(material: Material, path: Path) -> Picture:
+def _picture(analysis: RunAnalysis, path: Path) -> Picture:
     content = path.read_bytes()
     kind = "svg+xml" if path.suffix == ".svg" else "png"
     width, height = _svg_size(content) if path.suffix == ".svg" else _png_size(content)
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
-    return Picture(path.stem, source, width, height, alt_text(path.stem, material))
+    return Picture(path.stem, source, width, height, alt_text(path.stem, analysis))
 
 
 def _svg_size(content: bytes) -> tuple[int, int]:

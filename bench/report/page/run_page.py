@@ -9,16 +9,16 @@ from typing import Any
 
 from markupsafe import Markup
 
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Summary
 from bench.model import Run
 from bench.report import markdown, text
 from bench.report.machine import machine_line
-from bench.report.material import Material
 from bench.report.page.figures import figure_table
 from bench.report.page.paper import fill
 from bench.report.page.pictures import REST, SECTION_OF, Picture, embedded
 from bench.report.page.prose import to_html
 from bench.report.sentence import sentence
-from bench.report.summary import Summary
 
 # sections of the report that the page shows in a way of its own
 VALIDITY = "Which trials count"
@@ -41,7 +41,7 @@ class Section:
 
 
 def render(
-    material: Material,
+    analysis: RunAnalysis,
     pictures: Sequence[Path] = (),
     folder: Path = Path(),
     extra: Mapping[str, Sequence[str]] = MappingProxyType({}),
@@ -50,7 +50,7 @@ def render(
 
     `extra` holds sections that go on top, as lines of Markdown by title.
     """
-    run, summary = material.run, material.summary
+    run, summary = analysis.run, analysis.summary
     top = [_section(title, lines) for title, lines in extra.items()]
     return fill(
         "run.html",
@@ -59,13 +59,13 @@ def render(
         state=state(run, summary),
         machine=machine_line(run),
         extra=top,
-        figures=figure_table(material),
+        figures=figure_table(analysis),
         one_round=summary.one_round,
-        warnings=_warnings(material),
+        warnings=_warnings(analysis),
         short=SHORT,
-        validity=to_html(VALIDITY, markdown.SECTIONS[VALIDITY](material)),
-        sections=_sections(material, embedded(material, folder, pictures)),
-        meaning=to_html(MEANING, markdown.SECTIONS[MEANING](material)),
+        validity=to_html(VALIDITY, markdown.SECTIONS[VALIDITY](analysis)),
+        sections=_sections(analysis, embedded(analysis, folder, pictures)),
+        meaning=to_html(MEANING, markdown.SECTIONS[MEANING](analysis)),
         environment=text.flat(run.environment),
         run=run,
         reproduce=_reproduce(run),
@@ -84,14 +84,14 @@ def state(run: Run, summary: Summary) -> tuple[str, str]:
     return "valid", f"All {text.plural(summary.valid_trials, 'trial')} valid"
 
 
-def _sections(material: Material, pictures: Sequence[Picture]) -> list[Section]:
+def _sections(analysis: RunAnalysis, pictures: Sequence[Picture]) -> list[Section]:
     """The sections of report.md that have content, each with its pictures; then those of pictures alone."""
     groups: dict[str, list[Picture]] = {}
     for picture in pictures:
         groups.setdefault(SECTION_OF.get(picture.name, REST), []).append(picture)
     found = []
     for title, section in markdown.SECTIONS.items():
-        lines = [] if title in OWN else section(material)
+        lines = [] if title in OWN else section(analysis)
         if lines:
             found.append(_section(title, lines, groups.pop(title, ())))
     return found + [_section(title, (), left) for title, left in groups.items()]
@@ -106,9 +106,9 @@ def anchor(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
-def _warnings(material: Material) -> list[str]:
+def _warnings(analysis: RunAnalysis) -> list[str]:
     """The warnings of the report, a line each, as plain text; none where there is nothing to warn of."""
-    lines = markdown.SECTIONS[WARNINGS](material)
+    lines = markdown.SECTIONS[WARNINGS](analysis)
     return [line.removeprefix("- ") for line in lines if line.startswith("- ")]
 
 

@@ -1,25 +1,117 @@
-"""Base and head compared: every strategy and case that both have, as one family."""
+"""Two runs side by side: every strategy and case that both have, compared as one family."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from bench import statistics
+from bench.analysis.cases import Case, case_name
+from bench.analysis.comparability import Difference, differing_facts, differing_speed
+from bench.analysis.comparisons import ALPHA, JUDGED, LEAST_ROUNDS, Judged, Outcome
+from bench.analysis.summary import Row, Summary, summarise
 from bench.errors import UsageError
 from bench.model import Run, Startup
-from bench.model.fingerprint import differing_facts
-from bench.report.between.doubts import doubts
-from bench.report.between.sentence import sentence
-from bench.report.between.values import METRICS, Between, Counted, Measured
-from bench.report.cases import Case
-from bench.report.exports.figures import case_name
-from bench.report.machine import machine_line
-from bench.report.summary import Row, Summary, summarise
 from bench.statistics import Comparison, Estimate
-from bench.statistics.comparisons import unpaired_comparison
+from bench.statistics.ratios import unpaired_comparison
 
+METRICS: dict[str, Judged] = {
+    **JUDGED,
+    "memory": Judged("peak MiB", "smaller", "larger"),
+    "startup": Judged("first answer, s", "faster", "slower"),
+}
 Unjudged = tuple[str, str, str, Estimate | None, Estimate | None, Comparison | None]
 
 
-def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> Between:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One metric of one strategy in both runs: base, head, and head over base.
+
+    `place` is the case in words, or the state of the model cache for a start; `metric` is a name in
+    `METRICS`. `comparison` is Welch's, None where a side has no value; `adjusted_p` is its p after Holm's
+    correction over all that the two runs share. Memory is in bytes.
+    """
+
+    strategy: str
+    place: str
+    metric: str
+    base: Estimate | None
+    head: Estimate | None
+    comparison: Comparison | None
+    adjusted_p: float | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether a difference is shown, among all comparisons, by at least three values on each side."""
+        enough = self.comparison is not None and self.comparison.n >= LEAST_ROUNDS
+        return enough and self.adjusted_p is not None and self.adjusted_p <= ALPHA
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The verdict; None if there are too few values for one."""
+        found = self.comparison
+        if found is None or self.adjusted_p is None or found.n < LEAST_ROUNDS:
+            return None
+        if self.differs:
+            return "more" if found.ratio > 1 else "less"
+        return "open among many" if found.shows_difference else "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A count that has no noise, compared exactly; None where it is not known.
+
+    `of` is what it is a part of on each side (wrong answers of requests), None for a size.
+    """
+
+    strategy: str
+    place: str
+    what: str
+    base: int | None
+    head: int | None
+    of: tuple[int, int] | None = None
+
+    @property
+    def outcome(self) -> Literal["less", "same", "more"] | None:
+        """How the head's compares, by share if it is a part; None if a side is not known."""
+        if self.base is None or self.head is None:
+            return None
+        of_base, of_head = self.of or (1, 1)
+        ours, theirs = self.head * of_base, self.base * of_head
+        if ours == theirs:
+            return "same"
+        return "more" if ours > theirs else "less"
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison:
+    """Two runs compared.
+
+    `differing` says which facts of the environments are not alike, `speeds` where the machine itself answers
+    faster or slower than before. `only_base` and `only_head` list what one run alone has.
+    """
+
+    base_name: str
+    head_name: str
+    base: Run
+    head: Run
+    base_summary: Summary
+    head_summary: Summary
+    differing: tuple[Difference, ...]
+    speeds: tuple[Difference, ...]
+    measured: tuple[Measured, ...]
+    counted: tuple[Counted, ...]
+    only_base: tuple[str, ...]
+    only_head: tuple[str, ...]
+    own_rates: bool
+    """Whether some latencies are at a share of each strategy's own capacity in its own run."""
+
+    @property
+    def judges(self) -> bool:
+        """Whether anything measured has a verdict: if not, the comparison shows nothing."""
+        return any(one.outcome for one in self.measured)
+
+
+def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunComparison:
     """Head over base, by throughput (closed loads), latency, CPU time, memory, starts and sizes.
 
     Rounds of two runs were not interleaved and do not pair, so the intervals are Welch's on logs, and the
@@ -42,14 +134,15 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> Betwee
         *(one for key in keys for one in _of_counts(ours.rows[key], theirs.rows[key])),
         *(one for name in shared for one in _of_images(name, base, head)),
     )
-    differing = differing_facts(_environment(base), _environment(head))
-    return Between(
+    return RunComparison(
         base_name,
         head_name,
-        (machine_line(base), machine_line(head)),
-        sentence(measured, counted, base_name, head_name),
-        doubts((base, head), (ours, theirs), (base_name, head_name), differing),
-        differing,
+        base,
+        head,
+        ours,
+        theirs,
+        differing_facts(_environment(base), _environment(head)),
+        differing_speed(base.ceilings, head.ceilings),
         measured,
         counted,
         _only(ours, theirs, keys),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench import statistics
-from bench.report.cases import Case
-from bench.report.material import Floats, Latencies
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import Floats, Latencies
 
 POINTS = 80
 FIRST = 0.1

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.model import StrategyResult
-from bench.report import text
-from bench.report.cases import Case
-from bench.report.material import Material
-from bench.report.summary import Row
+from bench.analysis.cases import Case, case_name
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row
+from bench.model import StrategyResult, objective_label
 from bench.statistics import Estimate, median
 
 Better = Literal["smaller", "bigger", ""]
@@ -57,17 +56,12 @@ KNOWN: dict[str, Known] = {
 }
 
 
-def case_name(case: Case) -> str:
-    """The whole case in words, whatever else its run had: `small, json, 50 clients`."""
-    return f"{case.payload_class}, {case.encoding}, {case.load}"
-
-
-def figures(material: Material) -> list[Figure]:
+def figures(analysis: RunAnalysis) -> list[Figure]:
     """All figures, in the order of cases, strategies and metrics; those beside the trials at the end."""
-    found = [one for row in material.summary.rows.values() for one in _of_row(row)]
-    for name, result in material.run.strategies.items():
+    found = [one for row in analysis.summary.rows.values() for one in _of_row(row)]
+    for name, result in analysis.run.strategies.items():
         found += _of_strategy(name, result)
-    return [*found, *_objectives(material)]
+    return [*found, *_objectives(analysis)]
 
 
 def _of_row(row: Row) -> Iterator[Figure]:
@@ -95,9 +89,9 @@ def _of_strategy(name: str, result: StrategyResult) -> Iterator[Figure]:
         yield Figure(name, None, what, "bytes", "smaller", exact, "images")
 
 
-def _objectives(material: Material) -> Iterator[Figure]:
-    for one in material.run.objectives:
-        what = f"highest rate with {text.objective(one.quantile, one.bound_ms)}"
+def _objectives(analysis: RunAnalysis) -> Iterator[Figure]:
+    for one in analysis.run.objectives:
+        what = f"highest rate with {objective_label(one.quantile, one.bound_ms)}"
         what += f" ({one.payload_class}, {one.encoding})"
         held = None if one.rate_per_s is None else Estimate(one.rate_per_s, None, None, 1)
         yield Figure(one.strategy, None, what, "requests/s", "bigger", held, "searches")

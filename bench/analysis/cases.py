@@ -44,6 +44,11 @@ def case_of(trial: Trial) -> Case:
     return Case(trial.payload_class, trial.encoding, load_label(trial.load), kind, size, even)
 
 
+def case_name(case: Case) -> str:
+    """The whole case in words, whatever else its run had: `small, json, 50 clients`."""
+    return f"{case.payload_class}, {case.encoding}, {case.load}"
+
+
 def load_size(load: Mapping[str, Any]) -> tuple[str, float]:
     """The kind of a load, and its clients, its share of capacity, or its requests/s."""
     if load.get("clients") is not None:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analysis.cases import Case, case_key
+from bench.analysis.comparability import comparable_facts
+from bench.analysis.summary import Summary
 from bench.model import Run
-from bench.model.fingerprint import comparable_facts
-from bench.report.cases import Case, case_key
-from bench.report.summary import Summary
 from bench.statistics import Estimate
 
 Key = tuple[tuple[str, str], ...]

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from bench import statistics
-from bench.report import text
-from bench.report.cases import Case
-from bench.report.summary import Summary
+from bench.analysis.cases import Case
+from bench.analysis.summary import Summary
 from bench.statistics import CONFIDENCE, Comparison
 
 ALPHA = 1 - CONFIDENCE
@@ -32,6 +32,13 @@ JUDGED: dict[str, Judged] = {
 }
 
 
+Outcome = Literal["less", "more", "open", "open among many"]
+"""What a comparison says of the ratio: it is below or above 1, or neither is shown.
+
+*Open among many*: its own interval excludes 1, but among so many comparisons one may do so by chance.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One strategy against the baseline in one case by one metric.
@@ -55,18 +62,14 @@ class Compared:
         return sign_p <= max(ALPHA, 2.0 ** (1 - self.comparison.n))
 
     @property
-    def word(self) -> str:
-        """The verdict in a word, or why there is none; empty where fewer than three rounds have both."""
-        found, judged = self.comparison, JUDGED[self.metric]
+    def outcome(self) -> Outcome | None:
+        """The verdict; None if fewer than three rounds have both."""
+        found = self.comparison
         if self.adjusted_p is None or found.n < LEAST_ROUNDS:
-            return ""
+            return None
         if self.differs:
-            word = judged.above if found.ratio > 1 else judged.below
-            return word if found.n >= ENOUGH_ROUNDS else f"{word} ({found.n} rounds)"
-        if found.shows_difference:
-            return "not told apart: one of so many comparisons may look like this by chance"
-        least = text.percent(found.minimal_detectable_effect)
-        return f"not told apart: only a difference of {least} or more would reliably show"
+            return "more" if found.ratio > 1 else "less"
+        return "open among many" if found.shows_difference else "open"
 
 
 def compared(

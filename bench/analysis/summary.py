@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import statistics
+from bench.analysis.cases import KIND_ORDER, Case, case_key, case_of
 from bench.model import Run, StrategyResult, Trial
-from bench.report.cases import KIND_ORDER, Case, case_key, case_of
 from bench.statistics import Comparison, Estimate
 
 BASELINE = "torch"

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench.analysis.cases import Case, case_of
+from bench.analysis.summary import Row, Summary, summarise
+from bench.analysis.timelines import Timeline, timeline
 from bench.errors import UsageError
 from bench.model import Run, Trial
-from bench.report.cases import Case, case_of
-from bench.report.summary import Row, Summary, summarise
-from bench.report.timelines import Timeline, timeline
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class RunAnalysis:
     """A run with its summary.
 
     `latencies` holds sorted response times in ms, an array a valid trial, and `windows_s` how long their
@@ -51,7 +51,7 @@ class Material:
         return [t for t in self.run.trials if t.strategy == row.strategy and case_of(t) == row.case]
 
 
-def gather(run: Run, folder: Path) -> Material:
+def analyse(run: Run, folder: Path) -> RunAnalysis:
     """Sum a run up and read its samples, each file once; files that are missing are left out."""
     summary = summarise(run)
     latencies: dict[tuple[str, Case], list[Floats]] = {}
@@ -68,7 +68,7 @@ def gather(run: Run, folder: Path) -> Material:
             windows_s[key] = windows_s.get(key, 0.0) + trial.window_s
         if key[1] in summary.focus:
             timelines.setdefault(key, []).append(timeline(trial, answers.done_ns, answers.latency_ms))
-    return Material(run, summary, _frozen(latencies), windows_s, _frozen(timelines))
+    return RunAnalysis(run, summary, _frozen(latencies), windows_s, _frozen(timelines))
 
 
 def read_answers(path: Path) -> Answers:

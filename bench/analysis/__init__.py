@@ -1,0 +1,1 @@
+"""Figures from a run: summaries, comparisons, verdicts and trends, as values without any sentence."""

@@ -1,0 +1,46 @@
+"""The verdicts of comparisons in words."""
+
+from bench.analysis.comparisons import ENOUGH_ROUNDS, JUDGED, Compared
+from bench.analysis.run_comparison import METRICS, Counted, Measured
+from bench.report import text
+
+NOT_TOLD_APART = "not told apart"
+STAR = "*"
+"""Marks what is not told apart although its own interval excludes 1: it does not stand among so many."""
+
+
+def verdict_word(one: Compared) -> str:
+    """The verdict in a word, or why there is none; empty if fewer than three rounds have both."""
+    if one.outcome is None:
+        return ""
+    if one.outcome in ("less", "more"):
+        words = JUDGED[one.metric]
+        return _with_number(words.above if one.outcome == "more" else words.below, one.comparison.n, "rounds")
+    if one.outcome == "open among many":
+        return f"{NOT_TOLD_APART}: one of so many comparisons may look like this by chance"
+    least = text.percent(one.comparison.minimal_detectable_effect)
+    return f"{NOT_TOLD_APART}: only a difference of {least} or more would reliably show"
+
+
+def measured_word(one: Measured) -> str:
+    """The verdict on two runs in a word; empty if there are too few values for one."""
+    if one.outcome is None or one.comparison is None:
+        return ""
+    if one.outcome in ("less", "more"):
+        words = METRICS[one.metric]
+        values = "starts" if one.metric == "startup" else "rounds"
+        return _with_number(words.above if one.outcome == "more" else words.below, one.comparison.n, values)
+    return f"{NOT_TOLD_APART}{STAR}" if one.outcome == "open among many" else NOT_TOLD_APART
+
+
+def counted_word(one: Counted) -> str:
+    """Whether a count is the same in two runs; empty if one of them does not know it."""
+    if one.outcome is None or one.outcome == "same":
+        return one.outcome or ""
+    below, above = ("fewer", "more") if one.of else ("smaller", "larger")
+    return above if one.outcome == "more" else below
+
+
+def _with_number(word: str, n: int, values: str) -> str:
+    """The word, with the number of values it rests on if these are few."""
+    return word if n >= ENOUGH_ROUNDS else f"{word} ({n} {values})"
