@@ -3,13 +3,25 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 # an empty default, so that a plain `docker build` needs no --build-context
 FROM scratch AS wheels
 
-# the export needs PyTorch; what it makes does not, so PyTorch stays behind in this stage
-FROM ${BASE_IMAGE} AS export
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# The layer of PyTorch: these lines are the same in every Dockerfile that needs it, so it is built and stored once.
+FROM scratch AS install
+COPY tools/install.sh locks/torch.txt locks/torch-cuda.txt /
+
+FROM ${BASE_IMAGE} AS torch
+ARG TORCH_INDEX
 ARG PIP_INDEX_URL
-COPY tools/install.sh locks/modelkit.txt /build/
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
-    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh /build/modelkit.txt /opt/venv /wheels
+    --mount=type=bind,from=install,target=/build \
+    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh --torch-only /build/torch.txt /opt/venv /wheels
+
+# the export needs PyTorch; what it makes does not, so PyTorch stays behind in this stage
+FROM torch AS export
+ARG PIP_INDEX_URL
+RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
+    --mount=type=bind,from=install,target=/build \
+    --mount=type=bind,source=locks/modelkit.txt,target=/locks/modelkit.txt \
+    --mount=type=bind,source=locks/torch-cuda.txt,target=/locks/torch-cuda.txt \
+    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh /locks/modelkit.txt /opt/venv /wheels
 WORKDIR /app
 COPY modelkit modelkit
 COPY model model

@@ -1,33 +1,72 @@
 #!/bin/sh
-# install.sh LOCK VENV [WHEELS]: put the packages pinned in LOCK into the virtual environment VENV, made where missing.
+# install.sh [--torch-only] LOCK VENV [WHEELS]: put the packages that LOCK pins into the virtual environment VENV,
+# which is made if it is missing. With --torch-only PyTorch alone: images keep it in a layer of its own.
 #
-# The folder WHEELS is asked first, so that a machine without an index can install. PyTorch comes from there or from
-# TORCH_INDEX (CPU builds) and never from the general index, whose Linux build carries gigabytes of CUDA, unless that is
-# asked for: TORCH_INDEX=general.
+# The folder WHEELS is asked first, so that a machine without an index can install. For PyTorch its own index comes
+# next, whose builds for CPUs are small, and if that does not answer soon, the general index, whose build for Linux
+# needs CUDA's packages and computes without a GPU too. TORCH_INDEX, if set, is asked instead of both and nothing comes
+# after it; TORCH_INDEX=general is the general index.
 set -eu
+# Python itself would leave bytecode of its own library in an image's layer
+export PYTHONDONTWRITEBYTECODE=1
+only=
+[ "$1" = --torch-only ] && only=yes && shift
 lock=$1 venv=$2 wheels=${3:-}
-torch_index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
+cpu_index=https://download.pytorch.org/whl/cpu
+answers_within_s=10
+of_cuda='^(nvidia-|cuda-|triton)'
 
 [ -x "$venv/bin/python" ] || python -m venv --without-pip "$venv"
 install() {
   python -m pip --disable-pip-version-check --python "$venv/bin/python" \
     install --quiet --root-user-action ignore --no-deps --retries 1 --timeout 30 "$@"
 }
+from_wheels() { [ -n "$wheels" ] && install --no-index --find-links "$wheels" "$@" 2>/dev/null; }
 have_wheel() { [ -n "$wheels" ] && ls "$wheels"/$1 >/dev/null 2>&1; }
 fail() { echo "$*" >&2; exit 1; }
 
+# an alarm outlives exec, and ends whatever is waited for: a name, a connection, an answer
+cpu_index_answers() {
+  python -c 'import os, signal, sys; signal.alarm(int(sys.argv[1])); os.execvp(sys.argv[2], sys.argv[2:])' \
+    "$answers_within_s" python -m pip --disable-pip-version-check index versions \
+    --index-url "$cpu_index" --retries 0 --timeout "$answers_within_s" torch >/dev/null 2>&1
+}
+from_cpu_index() {
+  cpu_index_answers && install --index-url "$cpu_index" --retries 0 --timeout "$answers_within_s" "$torch" 2>/dev/null
+}
+from_general_index() {
+  echo "install.sh: no build of $torch for CPUs, neither in a folder of wheels nor at $cpu_index:" \
+    "fetching the general index's build, with CUDA 2.7 GB to fetch and 4.8 GB on disk;" \
+    "to avoid it set WHEELS_DIR to a folder that holds the wheel for CPUs, or TORCH_INDEX to an index that has it" >&2
+  install "$torch"
+}
+in_venv() { "$venv/bin/python" -c "import importlib.metadata as m; $1" 2>/dev/null; }
+
 torch=$(grep '^torch==' "$lock" || true)
-if [ -n "$torch" ]; then
-  version=${torch#torch==}
+version=${torch#torch==}
+if [ -n "$torch" ] && [ "$(in_venv 'print(m.version("torch").partition("+")[0])')" != "$version" ]; then
   # a wheel may be there and yet be another Python's or another platform's
-  { have_wheel "torch-$version*.whl" && install --no-index --find-links "$wheels" "$torch" 2>/dev/null; } ||
-    if [ "$torch_index" = general ]; then install "$torch"; else install --index-url "$torch_index" "$torch"; fi ||
+  { have_wheel "torch-$version*.whl" && from_wheels "$torch"; } ||
+    case ${TORCH_INDEX:-} in
+      '') from_cpu_index || from_general_index ;;
+      general) install "$torch" ;;
+      *) install --index-url "$TORCH_INDEX" "$torch" ;;
+    esac ||
     fail "no build of $torch: set WHEELS_DIR to a folder that holds its wheel, or TORCH_INDEX to an index that has it"
 fi
 
-rest=$(mktemp)
-trap 'rm -f "$rest"' EXIT
-grep -vE '^(torch==|#)' "$lock" >"$rest"
-have_wheel '*.whl' && install --no-index --find-links "$wheels" -r "$rest" 2>/dev/null && exit 0
-install -r "$rest" ||
-  fail "could not install the packages of $lock: set PIP_INDEX_URL to an index that answers, or WHEELS_DIR to a folder of wheels"
+pins=$(mktemp)
+trap 'rm -f "$pins"' EXIT
+install_pins() {
+  { have_wheel '*.whl' && from_wheels -r "$pins"; } || install -r "$pins" ||
+    fail "could not install the packages of $1: set PIP_INDEX_URL to an index that answers, or WHEELS_DIR to a folder of wheels"
+}
+# a build says itself whether it needs CUDA's packages, wherever it came from
+if [ -n "$torch" ] && in_venv 'print(*(m.requires("torch") or []), sep="\n")' | grep -qE "$of_cuda"; then
+  cuda_lock=$(dirname "$lock")/torch-cuda.txt
+  grep -E "$of_cuda" "$cuda_lock" >"$pins"
+  install_pins "$cuda_lock"
+fi
+[ -n "$only" ] && exit 0
+grep -vE "^(torch==|#)|$of_cuda" "$lock" >"$pins"
+install_pins "$lock"

@@ -42,15 +42,13 @@ def test_batched_serving_gets_one_gpu_and_is_told_to_use_it(with_gpu: dict[str, 
     assert service["environment"]["DEVICE"] == "cuda"
 
 
-def test_its_image_is_another_one_with_the_lock_for_cuda(
+def test_its_image_is_another_one_with_the_build_for_cuda(
     plain: dict[str, Any], with_gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert with_gpu["batched_serving"]["image"] != plain["batched_serving"]["image"]
     build = with_gpu["batched_serving"]["build"]
-    lock = f"locks/{build['args']['TORCH_LOCK']}.txt"
-    assert (ROOT / lock).is_file()
-    assert lock in (ROOT / build["dockerfile"]).read_text(encoding="utf-8")
-    assert "whl/cpu" not in build["args"]["TORCH_INDEX"]
+    assert build["args"]["TORCH_INDEX"] == "general"
+    assert "locks/torch-cuda.txt" in (ROOT / build["dockerfile"]).read_text(encoding="utf-8")
     # wheels for the processor must not be found first
     monkeypatch.setenv("WHEELS_DIR", str(tmp_path / "cpu-wheels"))
     again = configured(tmp_path, "compose.yaml", "compose.gpu.yaml")["batched_serving"]["build"]

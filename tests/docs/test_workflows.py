@@ -179,7 +179,6 @@ def test_the_gate_s_step_hands_its_code_on_and_never_fails_itself(code: int, tmp
     assert (tmp_path / "results" / "ci-comment" / "gate.md").read_text(encoding="utf-8") == "## Gate\n"
 
 
-@pytest.mark.engine
 def test_wheels_are_fetched_for_what_a_lock_pins(tmp_path: Path) -> None:
     """One small package, from a folder of wheels that is made here, with PyTorch's index out of reach."""
     (tmp_path / "index").mkdir()

@@ -1,0 +1,52 @@
+"""What the Dockerfiles must have in common, for images to share what is large."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WITH_TORCH = [
+    "torch_serving/Dockerfile",
+    "batched_serving/Dockerfile",
+    "peers/mosec_serving/Dockerfile",
+    "docker/publisher.Dockerfile",
+]
+STAGE = re.compile(r"^FROM (\S+)(?: AS (\S+))?\n(.*?)(?=^FROM |\Z)", re.MULTILINE | re.DOTALL)
+
+
+def stages(dockerfile: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Each stage by its name ("" is the last): the image that it begins with, and its instructions."""
+    text = (ROOT / dockerfile).read_text(encoding="utf-8")
+    return {
+        name: (base, tuple(line for line in body.splitlines() if line and not line.startswith("#")))
+        for base, name, body in STAGE.findall(text)
+    }
+
+
+@pytest.mark.parametrize("dockerfile", WITH_TORCH[1:])
+def test_pytorch_is_installed_by_the_same_instructions_everywhere(dockerfile: str) -> None:
+    """The same instructions on the same files make one layer, which is built once and stored once."""
+    first, other = stages(WITH_TORCH[0]), stages(dockerfile)
+    for name in ("wheels", "install", "torch"):
+        assert other[name] == first[name], f"{dockerfile}: {name}"
+
+
+@pytest.mark.parametrize("dockerfile", WITH_TORCH[:3])
+def test_a_service_with_pytorch_begins_with_the_shared_layers(dockerfile: str) -> None:
+    found = stages(dockerfile)
+    assert found["packages"] == stages(WITH_TORCH[0])["packages"]
+    assert found[""][0] == "packages"
+    assert found["packages"][0] == "torch"
+
+
+def test_no_other_image_holds_pytorch() -> None:
+    dockerfiles = {
+        str(path.relative_to(ROOT))
+        for pattern in ("*/Dockerfile", "peers/*/Dockerfile", "docker/*.Dockerfile")
+        for path in ROOT.glob(pattern)
+    }
+    assert {file for file in dockerfiles if "torch.txt" in (ROOT / file).read_text(encoding="utf-8")} == set(
+        WITH_TORCH
+    )
+    assert stages("docker/publisher.Dockerfile")[""][0] == "${BASE_IMAGE}"
