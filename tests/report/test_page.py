@@ -17,6 +17,7 @@ from bench.report import markdown, write_report
 from bench.report.page import pictures, render, run_page
 from bench.report.page.prose import to_html
 from bench.report.page.sorting import sort_value
+from bench.report.plots import PLOTS
 from bench.report.text import spaced
 from bench.run_file import read_run, write_run
 from tests.gate.runs import EQUAL, beside, throughput_rules, times
@@ -421,7 +422,8 @@ def test_pictures_are_vectors_while_there_is_room(path: Path, monkeypatch: pytes
 
 def test_the_sections_that_the_page_shows_its_own_way_are_sections_of_the_report() -> None:
     assert set(run_page.OWN) <= set(markdown.SECTIONS)
-    assert set(pictures.SECTION_OF.values()) - set(markdown.SECTIONS) == {"Over the time of each trial"}
+    sections = {plot.section for plot in PLOTS.values()}
+    assert sections - set(markdown.SECTIONS) == {"Over the time of each trial"}
 
 
 @pytest.mark.parametrize(

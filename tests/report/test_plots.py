@@ -19,10 +19,10 @@ from bench.analysis.run_analysis import RunAnalysis, analyse
 from bench.analysis.timelines import timeline
 from bench.errors import UsageError
 from bench.model import BatchFigures, LatencyMs, Run, ServerFigures, StageFigures, Trial
-from bench.report import plots, style
-from bench.report.plot_bars import throughput
-from bench.report.plot_labels import place_labels
-from bench.report.plot_pareto import Point, frontier
+from bench.report import plots
+from bench.report.plots import style, throughput
+from bench.report.plots.labels import place_labels
+from bench.report.plots.pareto import Point, frontier
 from bench.statistics import Estimate
 from tests.report.full_run import BOUND_MS, full
 
@@ -61,7 +61,7 @@ def figures(everything: RunAnalysis) -> dict[str, Any]:
 
 def drawn(name: str, analysis: RunAnalysis) -> Any:
     with style.settings():
-        figure = plots.PLOTS[name](analysis)
+        figure = plots.PLOTS[name].draw(analysis)
     assert figure is not None
     return figure
 
@@ -230,7 +230,7 @@ def test_dominated_strategies_are_hollow_and_say_so(figures: dict[str, Any]) -> 
 
 def test_one_strategy_under_one_load_is_no_choice_to_draw(everything: RunAnalysis) -> None:
     alone = without_samples(everything.run, lambda t: t.strategy == "onnx" and t.load.get("clients") == 50)
-    assert plots.PLOTS["pareto"](alone) is None
+    assert plots.PLOTS["pareto"].draw(alone) is None
 
 
 def test_with_rates_alone_each_point_is_named_by_its_rate(everything: RunAnalysis) -> None:
@@ -279,7 +279,7 @@ def test_goodput_falls_below_throughput_where_answers_are_late(figures: dict[str
 def test_a_run_without_objectives_has_the_curve_without_a_mark(everything: RunAnalysis) -> None:
     plain = without_samples(dataclasses.replace(everything.run, objectives=()))
     assert "objective" not in words(drawn("load", plain))
-    assert plots.PLOTS["objectives"](plain) is None
+    assert plots.PLOTS["objectives"].draw(plain) is None
 
 
 def test_rates_at_which_an_objective_did_not_hold_are_hollow(
@@ -391,9 +391,10 @@ def test_a_killed_process_costs_time_and_no_picture(
     def dies(analysis: RunAnalysis) -> Figure | None:
         if os.getpid() != ours:
             os._exit(9)
-        return throughput(analysis)
+        return throughput.draw(analysis)
 
-    monkeypatch.setattr(plots, "PLOTS", {"throughput": dies})
+    fatal = dataclasses.replace(throughput.PLOT, draw=dies)
+    monkeypatch.setattr(plots, "PLOTS", {"throughput": fatal})
     assert [path.name for path in plots.write_plots(everything, tmp_path, 2)] == [
         "throughput.png",
         "throughput.svg",

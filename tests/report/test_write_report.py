@@ -17,7 +17,7 @@ from bench.analysis.tail_curves import curves
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Startup
 from bench.report import markdown, write_report
-from bench.report.plot_starts import phase_lengths_s
+from bench.report.plots.startup import phase_lengths_s
 from bench.run_file import write_run
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"

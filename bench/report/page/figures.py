@@ -9,9 +9,10 @@ from bench.analysis.comparisons import compared
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, startup_s
 from bench.model import Run
-from bench.report import style, text
+from bench.report import text
 from bench.report.page.prose import figure_html, verdict_class
 from bench.report.page.sorting import is_missing, sort_value
+from bench.report.plots import style
 from bench.report.verdict_words import verdict_word
 from bench.statistics import Estimate
 

@@ -1,4 +1,4 @@
-"""The run's pictures for the page: each inside it, as a vector where there is room, beside its section."""
+"""The run's pictures inside the page, as vectors while there is room."""
 
 import base64
 import io
@@ -10,8 +10,9 @@ from pathlib import Path
 from PIL import Image
 
 from bench.analysis.run_analysis import RunAnalysis
-from bench.report import style
-from bench.report.page.alts import alt_text
+from bench.report import plots
+from bench.report.plots.plot import alternative_text
+from bench.report.plots.style import DPI
 
 # of a page that must stay below 3 MB
 BUDGET_BYTES = 2_000_000
@@ -19,28 +20,13 @@ POINTS_PER_PIXEL = 0.75
 PIXELS_PER_INCH = 96
 SVG_SIZE = re.compile(rb'<svg[^>]* viewBox="0 0 ([\d.]+) ([\d.]+)"')
 
-# where each belongs; what is not named here stands in a section of its own, at the end
-REST = "More pictures"
-SECTION_OF = {
-    "throughput": "Throughput and latency",
-    "latency": "Throughput and latency",
-    "load": "Throughput and latency",
-    "pareto": "Throughput and latency",
-    "objectives": "Service objectives",
-    "resources": "Resources",
-    "stages": "Where the time goes",
-    "batching": "Where the time goes",
-    "startup": "Startup",
-    "image_size": "Image size",
-    "timeline": "Over the time of each trial",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture inside the page: its data address, its size in CSS pixels, and what it shows in words."""
+    """A picture inside the page: its section, its data address, its size in CSS pixels, and its text."""
 
     name: str
+    section: str
     source: str
     width: int
     height: int
@@ -81,7 +67,8 @@ def _picture(analysis: RunAnalysis, path: Path) -> Picture:
     kind = "svg+xml" if path.suffix == ".svg" else "png"
     width, height = _svg_size(content) if path.suffix == ".svg" else _png_size(content)
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
-    return Picture(path.stem, source, width, height, alt_text(path.stem, analysis))
+    plot = plots.PLOTS[path.stem]
+    return Picture(plot.name, plot.section, source, width, height, alternative_text(plot, analysis))
 
 
 def _svg_size(content: bytes) -> tuple[int, int]:
@@ -93,4 +80,4 @@ def _svg_size(content: bytes) -> tuple[int, int]:
 def _png_size(content: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
-    return round(width * PIXELS_PER_INCH / style.DPI), round(height * PIXELS_PER_INCH / style.DPI)
+    return round(width * PIXELS_PER_INCH / DPI), round(height * PIXELS_PER_INCH / DPI)

@@ -16,7 +16,7 @@ from bench.report import markdown, text
 from bench.report.machine import machine_line
 from bench.report.page.figures import figure_table
 from bench.report.page.paper import fill
-from bench.report.page.pictures import REST, SECTION_OF, Picture, embedded
+from bench.report.page.pictures import Picture, embedded
 from bench.report.page.prose import to_html
 from bench.report.sentence import sentence
 
@@ -88,7 +88,7 @@ def _sections(analysis: RunAnalysis, pictures: Sequence[Picture]) -> list[Sectio
     """The sections of report.md that have content, each with its pictures; then those of pictures alone."""
     groups: dict[str, list[Picture]] = {}
     for picture in pictures:
-        groups.setdefault(SECTION_OF.get(picture.name, REST), []).append(picture)
+        groups.setdefault(picture.section, []).append(picture)
     found = []
     for title, section in markdown.SECTIONS.items():
         lines = [] if title in OWN else section(analysis)

@@ -1,4 +1,4 @@
-"""Latency by percentile on an axis that gives the tail its room, one panel a case."""
+"""Latency by percentile on an axis that gives the tail room, a panel for each case."""
 
 from typing import Any
 
@@ -7,13 +7,14 @@ from matplotlib.figure import Figure
 
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.tail_curves import READ_MOST, Curve, curves
-from bench.report import style, text
-from bench.report.plot_words import absent
+from bench.report import text
+from bench.report.plots import style
+from bench.report.plots.plot import Plot, absent, figures_in_focus
 
 TICKS = (0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
 
 
-def latency(analysis: RunAnalysis) -> Figure | None:
+def draw(analysis: RunAnalysis) -> Figure | None:
     """The pooled samples of each strategy, as far as their number supports, with the span of the rounds."""
     run, summary = analysis.run, analysis.summary
     found = {key: curve for key, curve in curves(analysis.latencies).items() if key[1] in summary.focus}
@@ -36,6 +37,15 @@ def latency(analysis: RunAnalysis) -> Figure | None:
         "a line ends where its n supports no 95% interval" + absent(summary, {name for name, _ in found}),
     )
     return figure
+
+
+def describe(analysis: RunAnalysis) -> str:
+    """The p99 of each strategy."""
+    what = "response time by percentile, one line a strategy, on a log scale"
+    return f"{what}. The p99 in ms: {figures_in_focus(analysis, 'p99')}"
+
+
+PLOT = Plot("latency", "Throughput and latency", draw, describe)
 
 
 def _panel(axes: Any, here: dict[str, Curve], looks: dict[str, style.Look]) -> None:

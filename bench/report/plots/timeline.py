@@ -1,4 +1,4 @@
-"""How each trial went over its time, so that one that was not steady is seen and not only told of."""
+"""How each trial went over its time: a trial that was not steady is seen at once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,19 +11,20 @@ from matplotlib.patches import Patch
 from bench.analysis.cases import Case
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.timelines import Timeline
-from bench.report import style
-from bench.report.plot_words import absent
+from bench.report import text
+from bench.report.plots import style
+from bench.report.plots.plot import Plot, absent
 
 WIDTH = 8.2
 ROW_INCHES = 1.35
-# where there are many rows they are lower
+# if there are many rows, they are lower
 MANY_ROWS, LOW_INCHES = 8, 0.95
 LEFT_INCHES, MIDDLE_INCHES, RIGHT_INCHES = 0.75, 0.75, 0.2
 HEAD_INCHES, GAP_INCHES, AXIS_INCHES = 0.85, 0.34, 0.62
 
 
-def timeline(analysis: RunAnalysis) -> Figure | None:
-    """A row a strategy and case in focus: right answers a second beside their response time."""
+def draw(analysis: RunAnalysis) -> Figure | None:
+    """A row for each strategy and case in focus: right answers a second beside their response time."""
     run, summary = analysis.run, analysis.summary
     rows = [
         (name, case, found)
@@ -61,6 +62,20 @@ def timeline(analysis: RunAnalysis) -> Figure | None:
     return figure
 
 
+def describe(analysis: RunAnalysis) -> str:
+    """How many trials are drawn, and how many of them are invalid."""
+    summary = analysis.summary
+    trials = [
+        trial for row in summary.rows.values() if row.case in summary.focus for trial in analysis.trials(row)
+    ]
+    invalid = text.plural(sum(not trial.valid for trial in trials), "invalid trial")
+    shown = text.plural(len(trials), "trial")
+    return f"answers per second and response time over the time of each of {shown}, {invalid} among them."
+
+
+PLOT = Plot("timeline", "Over the time of each trial", draw, describe, cost=6)
+
+
 def _label(analysis: RunAnalysis, name: str, case: Case) -> str:
     several = len(analysis.summary.focus) > 1
     return f"{name}, {analysis.summary.payload_label(case)}" if several else name
@@ -79,7 +94,7 @@ def _bins(trials: Sequence[Timeline]) -> str:
 
 
 def _line(axes: Any, one: Timeline, values: Any, look: style.Look) -> None:
-    """A valid trial in its strategy's colour, an invalid one broken, with crosses and in ink."""
+    """A valid trial in its strategy's colour, an invalid trial as a broken black line with crosses."""
     if one.valid:
         axes.plot(one.middle_s, values, color=look.colour, linewidth=1.0, alpha=0.8)
         return
@@ -89,7 +104,7 @@ def _line(axes: Any, one: Timeline, values: Any, look: style.Look) -> None:
 
 
 def _frame(axes: Any, trials: Sequence[Timeline], *, last: bool) -> None:
-    """Shade what is outside the window; the longest window, where trials differ."""
+    """Shade what is outside the window: outside the longest window if trials differ."""
     first = min(float(one.middle_s[0]) - one.bin_s / 2 for one in trials)
     window = max(one.window_s for one in trials)
     end = max(window, *(float(one.middle_s[-1]) + one.bin_s / 2 for one in trials))

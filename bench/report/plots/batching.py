@@ -1,4 +1,4 @@
-"""How the services batched and queued what was offered, as they themselves tell it."""
+"""How the services batched and queued the load that was offered, by their own metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from matplotlib.ticker import MaxNLocator
 from bench.analysis.cases import Case
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Summary
-from bench.report import style
-from bench.report.plot_load import PANEL_INCHES, described, groups_of, having, lines, load_axis
-from bench.report.plot_words import absent, counted
+from bench.report import text
+from bench.report.plots import style
+from bench.report.plots.over_load import PANEL_INCHES, described, groups_of, having, lines, load_axis
+from bench.report.plots.plot import Plot, absent, counted, listed
 
 LINEAR = 20
 
@@ -33,8 +34,8 @@ INSIDE = (
 )
 
 
-def batching(analysis: RunAnalysis) -> Figure | None:
-    """Batch size and queue delay over the loads, of the services that tell of them."""
+def draw(analysis: RunAnalysis) -> Figure | None:
+    """Batch size and queue delay over the loads, of the services that report them."""
     run, summary = analysis.run, analysis.summary
     groups = [cases for cases in groups_of(summary) if having(summary, [cases], "batch", "queue")]
     if not groups:
@@ -52,6 +53,20 @@ def batching(analysis: RunAnalysis) -> Figure | None:
         + absent(summary, having(summary, groups, "batch", "queue")),
     )
     return figure
+
+
+def describe(analysis: RunAnalysis) -> str:
+    """The mean batch of each strategy in each case."""
+    summary = analysis.summary
+    clauses = [
+        f"{row.strategy}, {summary.case_label(row.case)}: {text.number(batch.centre)} items"
+        for row in summary.rows.values()
+        if (batch := row.estimates["batch"]) is not None
+    ]
+    return f"batch size and queue delay over the load that was offered. Mean batch: {listed(clauses)}"
+
+
+PLOT = Plot("batching", "Where the time goes", draw, describe, cost=5)
 
 
 def _inside(axes: Any, summary: Summary, cases: Sequence[Case], inside: Inside) -> None:

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary
-from bench.report import style, text
+from bench.report import text
 from bench.report.insides import ORDER
-from bench.report.plot_words import counted
+from bench.report.plots import style
+from bench.report.plots.plot import Plot, counted, listed, who
 
 BAR_INCHES, THIN_INCHES = 0.55, 0.38
 MANY_BARS = 8
@@ -36,7 +37,7 @@ MEANINGS = {
 }
 
 
-def stages(analysis: RunAnalysis) -> Figure | None:
+def draw(analysis: RunAnalysis) -> Figure | None:
     """Two panels at the load that stands for the run: all stages, and what of them is work."""
     run, summary = analysis.run, analysis.summary
     rows = [
@@ -70,12 +71,27 @@ def stages(analysis: RunAnalysis) -> Figure | None:
     return figure
 
 
+def describe(analysis: RunAnalysis) -> str:
+    """The time of each stage of each strategy."""
+    summary = analysis.summary
+    clauses = [
+        f"{who(summary, row.strategy, row.case)} "
+        + ", ".join(f"{stage} {text.number(estimate.centre)} ms" for stage, estimate in row.stages.items())
+        for row in summary.rows.values()
+        if row.case in summary.focus and row.stages
+    ]
+    return f"time of each stage inside the service. {listed(clauses)}"
+
+
+PLOT = Plot("stages", "Where the time goes", draw, describe)
+
+
 def _label(summary: Summary, row: Row) -> str:
     return f"{row.strategy}, {summary.payload_label(row.case)}" if len(summary.focus) > 1 else row.strategy
 
 
 def _meanings(drawn: Sequence[str]) -> str:
-    """What those stages mean whose names do not say it, as far as they are drawn."""
+    """What the drawn stages mean whose names do not say it."""
     found = "; ".join(MEANINGS[stage] for stage in drawn if stage in MEANINGS)
     return f"{found[0].upper()}{found[1:]}. " if found else ""
 
@@ -85,7 +101,7 @@ def _centres(row: Row) -> dict[str, float]:
 
 
 def _work(row: Row) -> dict[str, float]:
-    """The stages that are no waiting, an item: a batch's time is that of all its items."""
+    """The work on one item, by stage, without waiting: the items of a batch share its time."""
     batch = row.estimates["batch"]
     items = batch.centre if batch is not None and batch.centre > 0 else 1.0
     return {

@@ -1,4 +1,4 @@
-"""Labels beside their points, where they cover neither each other nor a point nor a line."""
+"""Labels beside their points, placed so that they cover neither each other nor a point nor a line."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,7 +22,7 @@ CLEAR_POINTS = 6
 LINE_POINTS = 1.5
 # a label that is cut off cannot be read at all
 CUT_OFF = 4
-# a label that is not clearly nearer to its own point is read as another's: as bad as one that is covered
+# a label that is not clearly nearer to its own point seems to be another's: as bad as a covered label
 NEARER, MISREAD = 1.5, 500.0
 # a label that is farther away than this is tied to its point
 TIED_POINTS = 13

@@ -9,10 +9,12 @@ from matplotlib.patches import Patch
 from bench.analysis import image_overlap as images
 from bench.analysis.run_analysis import RunAnalysis
 from bench.model import ImageSize, Run
-from bench.report import style, text
+from bench.report import text
+from bench.report.plots import style
+from bench.report.plots.plot import Plot, listed
 
 WIDTH = 8.0
-# what of the width is left for the bars, beside names and figures
+# the part of the width that the bars have, beside names and figures
 BARS_INCHES = 5.6
 NAME_INCHES = 0.068
 LAYER_CHARACTERS = 26
@@ -29,8 +31,8 @@ NAME: Any = {
 }
 
 
-def image_size(analysis: RunAnalysis) -> Figure | None:
-    """Compressed beside unpacked by layer, what all images share first; below, unpacked by package."""
+def draw(analysis: RunAnalysis) -> Figure | None:
+    """Compressed beside unpacked size by layer, shared layers first; below, unpacked size by package."""
     run = analysis.run
     found = {name: result.image for name, result in run.strategies.items()}
     known = [image for image in found.values() if image is not None]
@@ -46,6 +48,20 @@ def image_size(analysis: RunAnalysis) -> Figure | None:
         _by_package(axes[1], found, widest)
     style.footer(figure, run, "; ".join([_layer_count(found), *_overlaps(run), EXACT]))
     return figure
+
+
+def describe(analysis: RunAnalysis) -> str:
+    """The size of each strategy's image, unpacked and compressed."""
+    clauses = [
+        f"{name} {text.mebibytes(result.image.unpacked_bytes)} unpacked, "
+        f"{text.mebibytes(result.image.compressed_bytes)} compressed"
+        for name, result in analysis.run.strategies.items()
+        if result.image is not None
+    ]
+    return f"image sizes, stacked. {listed(clauses)}"
+
+
+PLOT = Plot("image_size", "Image size", draw, describe)
 
 
 def _by_layer(axes: Any, run: Run, found: Mapping[str, ImageSize | None], widest: float) -> None:
@@ -68,7 +84,7 @@ def _by_layer(axes: Any, run: Run, found: Mapping[str, ImageSize | None], widest
 
 
 def _by_package(axes: Any, found: Mapping[str, ImageSize | None], widest: float) -> None:
-    """The largest packages of all, in one order, and what is left."""
+    """The largest packages of all images, in one order, and the rest of each image."""
     most: dict[str, int] = {}
     for one in (one for image in found.values() if image for one in image.directories):
         most[one.path] = max(most.get(one.path, 0), one.unpacked_bytes)
@@ -132,7 +148,7 @@ def _layer_count(found: Mapping[str, ImageSize | None]) -> str:
 def _layers(
     axes: Any, y: float, sizes: list[int | None], total: int | None, shared: int, look: style.Look, kind: str
 ) -> None:
-    """One bar: its layers where each one's size is known, else its total in one piece."""
+    """One bar: its layers if the size of each is known, otherwise its total in one piece."""
     whole = [size for size in sizes if size is not None]
     segments: list[tuple[float, bool]] = [(total or 0, False)]
     if len(whole) == len(sizes) and whole:
@@ -154,7 +170,7 @@ def _layers(
 
 
 def _layer_names(axes: Any, y: float, image: ImageSize, widest: float) -> None:
-    """Write what made a layer on each that is wide enough for it."""
+    """Write on each layer that is wide enough what made it."""
     left = 0.0
     for layer in image.layers:
         length = layer.unpacked_bytes / text.MIB

@@ -8,14 +8,16 @@ from matplotlib.lines import Line2D
 
 from bench.analysis.run_analysis import RunAnalysis
 from bench.model import Probe, SloResult, objective_label
-from bench.report import style, text
+from bench.report import text
+from bench.report.plots import style
+from bench.report.plots.plot import Plot, listed
 
 PANEL_INCHES = (4.1, 3.7)
 Key = tuple[str, str, float, float]
 
 
-def objectives(analysis: RunAnalysis) -> Figure | None:
-    """A row of two panels an objective and class of payloads; each mark is a trial."""
+def draw(analysis: RunAnalysis) -> Figure | None:
+    """A row of two panels for each objective and class of payloads; each mark is a trial."""
     run = analysis.run
     groups: dict[Key, list[SloResult]] = {}
     for one in run.objectives:
@@ -49,6 +51,19 @@ def objectives(analysis: RunAnalysis) -> Figure | None:
     return figure
 
 
+def describe(analysis: RunAnalysis) -> str:
+    """Up to which rate each strategy held its objective."""
+    clauses = [
+        f"{one.strategy}, {one.payload_class}, {objective_label(one.quantile, one.bound_ms)} "
+        + ("not held" if one.rate_per_s is None else f"held up to {text.number(one.rate_per_s)} requests/s")
+        for one in analysis.run.objectives
+    ]
+    return f"latency and goodput at each rate that was tried. {listed(clauses)}"
+
+
+PLOT = Plot("objectives", "Service objectives", draw, describe)
+
+
 def _latency(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Look]) -> list[Any]:
     handles = []
     for one in results:
@@ -80,7 +95,7 @@ def _goodput(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Loo
 
 
 def _draw(axes: Any, one: SloResult, look: style.Look, known: Sequence[tuple[Probe, float]]) -> Line2D:
-    """A mark a trial: filled where the objective held, hollow where not, a cross where nobody knows."""
+    """A mark for each trial: filled if the objective held, hollow if not, a cross if that is not known."""
     rates = sorted({probe.rate_per_s for probe, _ in known})
     means = [_mean([value for probe, value in known if probe.rate_per_s == rate]) for rate in rates]
     axes.plot(rates, means, color=look.colour, linestyle=look.line, linewidth=1.5)
@@ -109,7 +124,7 @@ def _pen(look: style.Look, probe: Probe) -> dict[str, Any]:
 
 
 def _states(results: Sequence[SloResult]) -> list[Line2D]:
-    """What the marks mean, of those that there are."""
+    """The legend of the marks, as far as they are drawn."""
     ink = style.Look(style.INK, "", "o", "-")
     probes = [probe for one in results for probe in one.probes]
     states = {

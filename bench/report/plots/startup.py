@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import every_start, middle
 from bench.model import Run, Startup
-from bench.report import style, text
+from bench.report import text
+from bench.report.plots import style
+from bench.report.plots.plot import Plot, listed
 from bench.statistics import median
 
 WIDTH = 8.0
 BAR_INCHES = 0.75
-# where there are many bars they are thinner
+# if there are many bars, they are thinner
 MANY_BARS, THIN_INCHES = 6, 0.5
 BAR = 0.56
 NOTE: Any = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
@@ -24,14 +26,14 @@ LAST_PHASE = text.phase_name("first_correct_answer")
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One strategy's starts with one state of the model cache; None where none is known."""
+    """One strategy's starts with one state of the model cache; None if no start is known."""
 
     strategy: str
     label: str
     found: Startup | None
 
 
-def startup(analysis: RunAnalysis) -> Figure | None:
+def draw(analysis: RunAnalysis) -> Figure | None:
     """From the create call to the first correct answer: medians of the phases, each start a point."""
     run = analysis.run
     bars = _bars(run)
@@ -57,8 +59,21 @@ def startup(analysis: RunAnalysis) -> Figure | None:
     return figure
 
 
+def describe(analysis: RunAnalysis) -> str:
+    """How long each strategy takes to start, by the state of its model cache."""
+    clauses = []
+    for name, starts in every_start(analysis.run):
+        total = median(starts.first_correct_answer_s) if starts else None
+        if starts is not None and total is not None:
+            clauses.append(f"{name} {text.number(total.centre)} s with a {starts.model_cache} model cache")
+    return f"phases of a start, stacked, up to the first correct answer. {listed(clauses)}"
+
+
+PLOT = Plot("startup", "Startup", draw, describe, cost=5)
+
+
 def _bars(run: Run) -> list[Bar]:
-    """A bar a strategy and state of its model cache, which is named where the run has both."""
+    """A bar for each strategy and state of its model cache; labels name the state if the run has both."""
     known = [
         (name, found if found and found.first_correct_answer_s else None) for name, found in every_start(run)
     ]

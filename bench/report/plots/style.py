@@ -1,4 +1,4 @@
-"""One look for every plot: colours that colour-blind readers can tell apart, hatches and markers for grey."""
+"""The look of every plot: colours that colour-blind readers can tell apart, hatches and markers for grey."""
 
 import textwrap
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ PAD_INCHES = 0.1
 FOOTER_POINTS, FOOTER_CHARACTERS_PER_INCH = 8.5, 15
 TITLE_CHARACTER_INCHES = 0.092
 LEGEND_MARK_INCHES, LEGEND_CHARACTER_INCHES = 0.46, 0.077
-# a panel has room for so many rows of legend; for each more the figure grows
+# a panel has room for this many rows of legend; each further row makes the figure higher
 LEGEND_ROWS, LEGEND_ROW_INCHES = 2, 0.26
 INK = "#222222"
 PALE = "#777777"
@@ -26,9 +26,9 @@ SHARED = "#BBBBBB"
 # warm-up and drain
 OUTSIDE = "#EFEFEF"
 LINE_INCHES = 0.16
-# what the names and figures beside a panel take of its width
+# the part of a panel's width that the names and figures beside it take
 BESIDE_INCHES = 0.75
-# a bound that was promised
+# a promised bound
 LIMIT: Any = {"color": "#A00000", "linestyle": (0, (7, 3)), "linewidth": 1.5}
 # an axis from 200 to 900 needs a label more than these two
 FEW_LABELS = 8
@@ -88,7 +88,7 @@ class Part:
     hatch: str
 
 
-# Okabe and Ito's colours, ordered so that neighbours differ in lightness; their yellow is no line on white
+# Okabe and Ito's colours without yellow, which is hard to see on white; neighbours differ in lightness
 LOOKS = (
     Look("#0072B2", "", "o", "-"),
     Look("#E69F00", "//", "s", "--"),
@@ -98,9 +98,9 @@ LOOKS = (
     Look("#CC79A7", "--", "P", (0, (3, 1, 1, 1, 1, 1))),
     Look("#444444", "++", "X", (0, (8, 2, 2, 2))),
 )
-# in every picture of every run these look alike, whichever of them a run has: the first of LOOKS, in order
+# these strategies look the same in every picture of every run: they have the first of LOOKS, in order
 KNOWN = ("torch", "onnx", "batched", "unbatched", "mosec")
-# parts of a stacked bar, in order: none is a strategy's colour, and in grey each differs from the next
+# parts of a stacked bar, in order: no strategy has these colours, and in grey each differs from the next
 PARTS = (
     ("#EADFC3", ""),
     ("#8F7F68", "//"),
@@ -113,10 +113,10 @@ PARTS = (
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each strategy: those of KNOWN have their own, the others what is left, in their order."""
+    """A look for each strategy: those of KNOWN have looks of their own, the others get the rest in order."""
     found = {name: LOOKS[KNOWN.index(name)] for name in names if name in KNOWN}
     taken = {look.colour for look in found.values()}
-    # what no known strategy has comes first, so that it is seldom taken for one
+    # looks that no known strategy has come first, so that the others are seldom mistaken for one
     free = [look for look in (*LOOKS[len(KNOWN) :], *LOOKS[: len(KNOWN)]) if look.colour not in taken]
     others = [name for name in dict.fromkeys(names) if name not in found]
     again = [_mixed(place) for place in range(max(0, len(others) - len(free)))]
@@ -125,7 +125,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def _mixed(place: int) -> Look:
-    """The colours once more, each with another's hatch, marker and line."""
+    """A look in a colour of LOOKS with the hatch, marker and line of another."""
     turn, colour = divmod(place, len(LOOKS))
     other = LOOKS[(colour + turn + 1) % len(LOOKS)]
     return Look(LOOKS[colour].colour, other.hatch, other.marker, other.line)
@@ -144,9 +144,9 @@ def new_figure(
 def fixed_figure(
     width: float, rows: int, columns: int, margins: Margins, row_inches: float, run: Run, facts: str
 ) -> tuple[Figure, list[Any]]:
-    """The same for many like panels, placed by their margins: to look where there is room takes seconds.
+    """A figure of many like panels, placed by their margins: a layout engine would take seconds.
 
-    Each row is `row_inches` high, and the footer is written.
+    Each row is `row_inches` high. The footer is written.
     """
     figure = Figure(figsize=(width, 1.0), dpi=DPI)
     below = margins.bottom + footer(figure, run, facts) + PAD_INCHES
@@ -166,7 +166,7 @@ def fixed_figure(
 
 
 def footer(figure: Figure, run: Run, facts: str) -> float:
-    """What the marks mean, n and the machine, in small print below the axes; returns its height in inches."""
+    """Write what the marks mean, n and the machine in small print below; return its height in inches."""
     columns = int(figure.get_figwidth() * FOOTER_CHARACTERS_PER_INCH)
     lines = [*textwrap.wrap(facts, columns), *textwrap.wrap(machine_line(run), columns)]
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=FOOTER_POINTS, color="#555555")
@@ -174,13 +174,13 @@ def footer(figure: Figure, run: Run, facts: str) -> float:
 
 
 def head(axes: Any, title: str, width: float, handles: Sequence[Any] | None = None) -> None:
-    """The title, and below it a legend in as many rows as fit a panel that is so many inches wide."""
+    """Write the title, and below it a legend in rows that fit a panel of this width in inches."""
     shown = axes.get_legend_handles_labels()[0] if handles is None else handles
     heads([(axes, title, shown)], width)
 
 
 def heads(panels: Sequence[tuple[Any, str, Sequence[Any]]], width: float) -> None:
-    """The same for panels side by side: their titles stand at one height."""
+    """Write titles and legends of panels side by side; the titles stand at one height."""
     columns = [_legend_columns([handle.get_label() for handle in shown], width) for _, _, shown in panels]
     rows = [-(-len(shown) // count) for (_, _, shown), count in zip(panels, columns, strict=True)]
     figure = panels[0][0].figure
@@ -206,7 +206,7 @@ def _legend_columns(names: Sequence[str], width: float) -> int:
 
 
 def plain_log_labels(axes: Any) -> None:
-    """Label 1, 2 and 5 of each decade, as 20 and not as a power of ten; more where the axis is short."""
+    """Label 1, 2 and 5 of each decade, as 20 and not as a power of ten; a short axis gets more labels."""
     low, high = axes.get_ylim()
     steps = (1.0, 2.0, 5.0) if high > FEW_LABELS * low else tuple(map(float, range(1, 10)))
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=steps, numticks=99))
@@ -215,7 +215,10 @@ def plain_log_labels(axes: Any) -> None:
 
 
 def stack(axes: Any, y: float, height: float, parts: Sequence[Part]) -> float:
-    """A lying bar of parts, one after the other; each name enters the legend once. Returns where it ends."""
+    """Draw a horizontal bar of parts, one after the other, and return where it ends.
+
+    Each name enters the legend once.
+    """
     left = 0.0
     known = axes.get_legend_handles_labels()[1]
     for part in parts:

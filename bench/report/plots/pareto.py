@@ -1,4 +1,4 @@
-"""Throughput against p99: which points are dominated, and which are a choice."""
+"""Throughput against p99: dominated points, and points among which to choose."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from matplotlib.patches import Patch
 from bench.analysis.cases import Case
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary
-from bench.report import style
-from bench.report.plot_labels import place_labels
-from bench.report.plot_words import absent, counted, interval
+from bench.report.plots import style
+from bench.report.plots.labels import place_labels
+from bench.report.plots.plot import Plot, absent, counted, figures_in_focus, interval
 from bench.statistics import Estimate
 
 PANEL_INCHES = (5.4, 4.8)
@@ -28,8 +28,8 @@ LINEAR = 6
 class Point:
     """One strategy under one load: requests/s, and p99 in ms.
 
-    `set_aside` says why it is no choice, whatever its figures: the rate was more than the service could
-    answer, or a round of it is invalid. Empty where it may be chosen.
+    `set_aside` says why it is not a choice, whatever its figures: the rate was more than the service could
+    answer, or a round of it is invalid. It is empty if the point may be chosen.
     """
 
     strategy: str
@@ -39,8 +39,8 @@ class Point:
     set_aside: str = ""
 
 
-def pareto(analysis: RunAnalysis) -> Figure | None:
-    """A panel a class of payloads that has two points or more, each of them labelled."""
+def draw(analysis: RunAnalysis) -> Figure | None:
+    """A panel for each class of payloads that has two points or more; each point is labelled."""
     run, summary = analysis.run, analysis.summary
     panels = {cases: found for cases in _panels(summary) if len(found := _points(analysis, cases)) > 1}
     if not panels:
@@ -71,12 +71,22 @@ def pareto(analysis: RunAnalysis) -> Figure | None:
     for one, points, line in zip(axes, panels.values(), lines, strict=True):
         best = frontier(points)
         places = [(point.throughput.centre, point.p99.centre) for point in points]
-        place_labels(one, places, [_told(point, best) for point in points], line)
+        place_labels(one, places, [_text(point, best) for point in points], line)
     return figure
 
 
+def describe(analysis: RunAnalysis) -> str:
+    """Throughput and p99 of each strategy."""
+    rates, tails = figures_in_focus(analysis, "throughput"), figures_in_focus(analysis, "p99")
+    what = "throughput against p99: right and low is better"
+    return f"{what}. Requests per second: {rates} The p99 in ms: {tails}"
+
+
+PLOT = Plot("pareto", "Throughput and latency", draw, describe, cost=5)
+
+
 def frontier(points: Sequence[Point]) -> list[Point]:
-    """The points that no other dominates, from the least throughput to the most; none that is set aside."""
+    """The points that no other point dominates, by throughput; points that are set aside do not count."""
     best: list[Point] = []
     choices = [point for point in points if not point.set_aside]
     for point in sorted(choices, key=lambda one: (-one.throughput.centre, one.p99.centre)):
@@ -86,9 +96,9 @@ def frontier(points: Sequence[Point]) -> list[Point]:
 
 
 def _panels(summary: Summary) -> list[tuple[Case, ...]]:
-    """The closed load that stands for the run; without one, all rates of each class of payloads.
+    """The closed load that stands for the run; without a closed load, all rates of each class of payloads.
 
-    At one rate all that keep up answer alike, so only several rates tell.
+    At one rate all services that keep up answer alike, so only several rates show a difference.
     """
     if all(case.kind == "closed" for case in summary.focus):
         return [(case,) for case in summary.focus]
@@ -125,7 +135,7 @@ def _label(row: Row, *, several: bool, alone: bool) -> str:
 
 
 def _aside(analysis: RunAnalysis, row: Row) -> str:
-    """Why a rate is no choice; a closed loop, which waits for each answer, cannot overload a service."""
+    """Why a rate is not a choice; a closed loop, which waits for each answer, cannot overload a service."""
     if not row.case.at_due_times:
         return ""
     warnings = [warning for trial in analysis.trials(row) for warning in trial.warnings]
@@ -138,7 +148,7 @@ def _aside(analysis: RunAnalysis, row: Row) -> str:
     )
 
 
-def _told(point: Point, best: Sequence[Point]) -> str:
+def _text(point: Point, best: Sequence[Point]) -> str:
     state = point.set_aside or ("" if point in best else "dominated")
     return f"{point.label} ({state})" if state else point.label
 
@@ -200,7 +210,7 @@ def _dominated(axes: Any, best: Sequence[Point]) -> list[tuple[float, float]]:
 
 
 def _end(found: Estimate) -> float:
-    """The upper end of what is drawn of a figure."""
+    """The upper end of a figure as it is drawn, with its interval."""
     return found.centre + (span[1][0] if (span := _span(found)) else 0.0)
 
 
@@ -210,7 +220,7 @@ def _span(found: Estimate) -> list[list[float]] | None:
 
 
 def _marks(points: Sequence[Point]) -> list[Any]:
-    """What filled, hollow, crossed and the shade mean."""
+    """The legend: filled, hollow and crossed points, and the shade."""
     dot: Any = {"color": style.INK, "marker": "o", "markersize": 7, "linestyle": "none"}
     hollow: Any = {**dot, "markerfacecolor": "white"}
     marks: list[Any] = [

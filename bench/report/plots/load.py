@@ -1,0 +1,149 @@
+"""Against the load that was offered: throughput and goodput, and latency."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, Summary
+from bench.model import SloResult, objective_label
+from bench.report import text
+from bench.report.plots import style
+from bench.report.plots.over_load import (
+    PANEL_INCHES,
+    described,
+    groups_of,
+    having,
+    lines,
+    load_axis,
+    pen,
+    rows_of,
+)
+from bench.report.plots.plot import Plot, absent, counted, listed
+from bench.report.text import MISSING
+
+
+def draw(analysis: RunAnalysis) -> Figure | None:
+    """A row of panels for each class of payloads and kind of load that had two loads or more."""
+    run, summary = analysis.run, analysis.summary
+    groups = groups_of(summary)
+    if not groups:
+        return None
+    width, height = PANEL_INCHES
+    figure, axes = style.new_figure(2 * width, height * len(groups), len(groups), 2)
+    objectives = [_objective(analysis, cases) for cases in groups]
+    for place, (cases, objective) in enumerate(zip(groups, objectives, strict=True)):
+        left, right = axes[2 * place : 2 * place + 2]
+        of = described(summary, cases)
+        what = "Requests answered" if objective is None else "Throughput and goodput"
+        answered = (left, f"{what}, {of}", _throughput(left, analysis, cases, objective))
+        waited = (right, f"Latency, {of}", _latency(right, summary, cases, objective))
+        style.heads([answered, waited], width - style.BESIDE_INCHES)
+        for panel in (left, right):
+            load_axis(panel, cases)
+    goodput = (
+        "; goodput: right answers within the objective's bound, rounds together" if any(objectives) else ""
+    )
+    style.footer(
+        figure,
+        run,
+        f"{counted(summary, *groups)}; throughput: geometric mean of rounds; latency: median{goodput}; "
+        "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six"
+        + absent(summary, having(summary, groups, "throughput", "p50", "p99")),
+    )
+    return figure
+
+
+def describe(analysis: RunAnalysis) -> str:
+    """The p99 of each strategy at the least and at the greatest load."""
+    summary = analysis.summary
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for (name, case), row in summary.rows.items():
+        kind = "closed" if case.kind == "closed" else "open"
+        groups.setdefault((name, summary.payload_label(case), kind), []).append(row)
+    clauses = [
+        f"{name}, {payloads}: p99 {_p99(rows[0])} at {rows[0].case.load}, {_p99(rows[-1])} at "
+        f"{rows[-1].case.load}"
+        for (name, payloads, _), rows in groups.items()
+        if len(rows) > 1
+    ]
+    return f"requests answered and latency over the load that was offered. {listed(clauses)}"
+
+
+def _p99(row: Row) -> str:
+    p99 = row.estimates["p99"]
+    return MISSING if p99 is None else f"{text.number(p99.centre)} ms"
+
+
+PLOT = Plot("load", "Throughput and latency", draw, describe, cost=8)
+
+
+def _objective(analysis: RunAnalysis, cases: Sequence[Case]) -> SloResult | None:
+    """The one objective of these payloads; None in a closed loop, which keeps a service full."""
+    if not cases[0].at_due_times:
+        return None
+    wanted = cases[0].payload_class, cases[0].encoding
+    found = [one for one in analysis.run.objectives if (one.payload_class, one.encoding) == wanted]
+    return found[0] if len({(one.quantile, one.bound_ms) for one in found}) == 1 else None
+
+
+def _throughput(
+    axes: Any, analysis: RunAnalysis, cases: Sequence[Case], objective: SloResult | None
+) -> list[Any]:
+    summary = analysis.summary
+    lines(axes, summary, cases, lambda row: row.estimates["throughput"])
+    handles = list(axes.get_legend_handles_labels()[0])
+    if cases[0].at_due_times:
+        most = max(size for name in summary.strategies for size, _ in rows_of(summary, name, cases))
+        (offered,) = axes.plot([0, most], [0, most], color=style.PALE, linestyle=(0, (5, 3)), label="offered")
+        handles.append(offered)
+    if objective is not None:
+        _goodput(axes, analysis, cases, objective.bound_ms)
+        handles.append(_mark(f"goodput, within {objective.bound_ms:g} ms", hollow=True))
+    axes.set_ylabel("requests/s")
+    axes.set_ylim(bottom=0)
+    return handles
+
+
+def _goodput(axes: Any, analysis: RunAnalysis, cases: Sequence[Case], bound_ms: float) -> None:
+    """Draw the right answers within the bound a second, all valid rounds together."""
+    looks = style.looks(analysis.summary.strategies)
+    for name in analysis.summary.strategies:
+        points = []
+        for size, row in rows_of(analysis.summary, name, cases):
+            rounds = analysis.latencies.get((name, row.case))
+            if rounds:
+                within = sum(int(np.searchsorted(one, bound_ms, side="right")) for one in rounds)
+                points.append((size, within / analysis.windows_s[name, row.case]))
+        if points:
+            axes.plot(*zip(*points, strict=True), **pen(looks[name], hollow=True))
+
+
+def _latency(axes: Any, summary: Summary, cases: Sequence[Case], objective: SloResult | None) -> list[Any]:
+    lines(axes, summary, cases, lambda row: row.estimates["p99"])
+    lines(axes, summary, cases, lambda row: row.estimates["p50"], hollow=True)
+    shown = having(summary, [cases], "p50", "p99")
+    looks = style.looks(summary.strategies)
+    handles = [
+        Line2D([], [], **pen(looks[name], hollow=False), label=name)
+        for name in summary.strategies
+        if name in shown
+    ]
+    handles += [_mark("p99"), _mark("p50", hollow=True)]
+    if objective is not None:
+        words = objective_label(objective.quantile, objective.bound_ms)
+        handles.append(axes.axhline(objective.bound_ms, **style.LIMIT, label=f"objective: {words}"))
+    axes.set_ylabel("ms from due to done (log)")
+    axes.set_yscale("log")
+    style.plain_log_labels(axes)
+    return handles
+
+
+def _mark(label: str, *, hollow: bool = False) -> Line2D:
+    """The legend of a filled or a hollow mark, for any strategy."""
+    look = style.Look(style.INK, "", "o", "-")
+    return Line2D([], [], **pen(look, hollow=hollow), label=label)

@@ -1,0 +1,116 @@
+"""Curves over the load that was offered: a line for each strategy, for the plots that draw such curves."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from matplotlib.ticker import NullLocator
+from matplotlib.transforms import ScaledTranslation
+
+from bench.analysis.cases import Case
+from bench.analysis.summary import Row, Summary
+from bench.report.plots import style
+from bench.report.plots.plot import interval
+from bench.statistics import Estimate
+
+PANEL_INCHES = (4.1, 3.7)
+# whiskers of two figures at one load stand side by side
+APART_POINTS = 2.0
+Points = list[tuple[float, Estimate]]
+
+
+def groups_of(summary: Summary) -> list[list[Case]]:
+    """Groups of cases that differ only in how much load there was, closed or by a schedule of one kind.
+
+    A rate in requests/s and a rate as a share of capacity are points of the same curve.
+    """
+    groups: dict[tuple[bool, bool, str, str], list[Case]] = {}
+    for case in summary.cases:
+        key = case.at_due_times, case.even, case.payload_class, case.encoding
+        groups.setdefault(key, []).append(case)
+    return [cases for _, cases in sorted(groups.items(), key=lambda item: item[0][:2]) if len(cases) > 1]
+
+
+def described(summary: Summary, cases: Sequence[Case]) -> str:
+    """The payloads of a row of panels, and how their requests came if that differs in the run."""
+    payloads = summary.payload_label(cases[0])
+    if not any(case.at_due_times for case in summary.cases):
+        return f"{payloads} payloads"
+    if not cases[0].at_due_times:
+        return f"{payloads}, closed"
+    return f"{payloads}, open, evenly" if cases[0].even else f"{payloads}, open"
+
+
+def having(summary: Summary, groups: Sequence[Sequence[Case]], *metrics: str) -> set[str]:
+    """The strategies that have any of these figures in these cases."""
+    rows = [row for row in summary.rows.values() if any(row.case in cases for cases in groups)]
+    return {row.strategy for row in rows if any(row.estimates[metric] for metric in metrics)}
+
+
+def lines(
+    axes: Any,
+    summary: Summary,
+    cases: Sequence[Case],
+    figure_of: Callable[[Row], Estimate | None],
+    *,
+    hollow: bool = False,
+) -> Points:
+    """Draw a line for each strategy through the loads at which it has the figure; return all points."""
+    looks = style.looks(summary.strategies)
+    drawn: Points = []
+    for name in summary.strategies:
+        rows = rows_of(summary, name, cases)
+        points: Points = [(size, found) for size, row in rows if (found := figure_of(row)) is not None]
+        if points:
+            sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
+            axes.plot(sizes, centres, **pen(looks[name], hollow=hollow), label=name)
+            _whiskers(axes, points, looks[name].colour, hollow=hollow)
+        drawn += points
+    return drawn
+
+
+def rows_of(summary: Summary, name: str, cases: Sequence[Case]) -> list[tuple[float, Row]]:
+    """A strategy's rows with its load, clients or its own rate in requests/s, the least load first."""
+    rows = [summary.rows[name, case] for case in cases if (name, case) in summary.rows]
+    sized = [(row.offered_rps if row.case.at_due_times else row.case.size, row) for row in rows]
+    return sorted(((size, row) for size, row in sized if size is not None), key=lambda pair: pair[0])
+
+
+def pen(look: style.Look, *, hollow: bool) -> dict[str, Any]:
+    """How a line and its marks are drawn: a hollow line is dotted."""
+    return {
+        "color": look.colour,
+        "linestyle": ":" if hollow else "-",
+        "linewidth": 1.4 if hollow else 1.8,
+        "marker": look.marker,
+        "markeredgecolor": look.colour if hollow else style.INK,
+        "markerfacecolor": "white" if hollow else look.colour,
+        "markersize": 6,
+    }
+
+
+def _whiskers(axes: Any, points: Points, colour: str, *, hollow: bool) -> None:
+    known = [(size, *ends) for size, found in points if (ends := interval(found))]
+    if known:
+        sizes, lows, highs = zip(*known, strict=True)
+        aside = ScaledTranslation((1 if hollow else -1) * APART_POINTS / 72, 0, axes.figure.dpi_scale_trans)
+        pen: Any = {"colors": colour, "linewidth": 1.2 if hollow else 2.4, "alpha": 0.75}
+        axes.vlines(sizes, lows, highs, transform=axes.transData + aside, **pen)
+        # the axis ends beyond them too, which lines set aside are not seen to need
+        axes.update_datalim([*zip(sizes, lows, strict=True), *zip(sizes, highs, strict=True)])
+        axes.autoscale_view()
+
+
+def load_axis(axes: Any, cases: Sequence[Case]) -> None:
+    """Label the axis of the load: clients, whose numbers double, on a log scale; rates on a linear one."""
+    axes.xaxis.set_minor_locator(NullLocator())
+    if cases[0].at_due_times:
+        axes.set_xlim(left=0)
+        axes.set_xlabel("offered, requests/s")
+        if any(not case.same_for_all for case in cases):
+            return  # each strategy has rates of its own
+    else:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("clients, each waiting for its answer (log)")
+    sizes = sorted({case.size for case in cases})
+    axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
