@@ -1,15 +1,15 @@
-"""The command line: parse, validate, call, and turn every error into one line and an exit code."""
+"""The command line: parse, call the verb, and turn every error into one line and an exit code."""
 
-import argparse
 import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bench.errors import BenchError
-from bench.interrupts import end_as_by_ctrl_c
-from bench.options import build_parser
+from bench.verbs import VERBS
+from bench.verbs.interrupts import end_as_by_ctrl_c
+from bench.verbs.parser import build_parser, find_verb
 
 INTERRUPTED = 1
 
@@ -20,14 +20,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 fine, 1 the harness failed, 2 usage, 3 a regression, 4 nothing to believe, 5 inconclusive.
     """
     given = list(sys.argv[1:] if argv is None else argv)
-    args = build_parser().parse_args(given)
+    # the verb is the first word that names one: the other files need not be imported
+    args = build_parser([word for word in given if word in VERBS][:1]).parse_args(given)
     for stream in (sys.stdout, sys.stderr):
         # a terminal without a dash is no reason to lose what was measured
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     end_as_by_ctrl_c()
     try:
-        code = _call(args, given)
+        verb = find_verb(args.verb)
+        code = verb.do(verb.read(args, given))
         sys.stdout.flush()
         return code
     except BenchError as error:
@@ -37,38 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             "interrupted: what was measured until now is kept, everything else is as before", INTERRUPTED
         )
     except BrokenPipeError:
-        return _no_reader()
+        return _end_without_reader()
     except Exception as error:
         message = _known_fault(error)
         if message is None:
             raise
         return _fail(message, 1)
-
-
-def _call(args: argparse.Namespace, given: Sequence[str]) -> int:
-    """Import and call the verb, so that --help imports none of it."""
-    from bench.verbs import run, tools
-
-    verbs: dict[str, Callable[[], int]] = {
-        "run": lambda: run.run(args, given),
-        "plan": lambda: run.plan(args),
-        "slo": lambda: run.slo(args, given),
-        "aa": lambda: run.aa(args, given),
-        "gate": lambda: _gate(args, given),
-        "compare": lambda: tools.compare(args),
-        "report": lambda: tools.report(args),
-        "index": lambda: tools.index(args.folder),
-        "ceiling": lambda: tools.ceiling(args),
-        "doctor": lambda: tools.doctor(args),
-        "worker": lambda: tools.worker(args),
-    }
-    return verbs[args.verb]()
-
-
-def _gate(args: argparse.Namespace, given: Sequence[str]) -> int:
-    from bench.verbs.gate import gate
-
-    return gate(args, given)
 
 
 def _known_fault(error: Exception) -> str | None:
@@ -82,8 +58,8 @@ def _known_fault(error: Exception) -> str | None:
     return None
 
 
-def _no_reader() -> int:
-    """End quietly where stdout is a pipe that nobody reads any more, as with `| head`."""
+def _end_without_reader() -> int:
+    """End quietly if stdout is a pipe that nobody reads any more, as with `| head`."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 

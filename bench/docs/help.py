@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from bench.errors import UsageError
-from bench.options import build_parser
+from bench.verbs.parser import build_parser
 
 # what argparse makes of a terminal of 80 columns
 WIDTH = 78

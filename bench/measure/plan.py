@@ -12,6 +12,7 @@ from bench.measure.steps.loops import can_loop
 from bench.measure.steps.objective import Objective
 from bench.model import (
     BASE,
+    USUAL_CLIENTS,
     ClosedLoad,
     Device,
     OpenLoad,
@@ -23,8 +24,6 @@ from bench.model import (
     Strategy,
 )
 
-# the ceiling's and the capacity's clients where no closed load says how many
-USUAL_CLIENTS = 50
 # two windows of varied payloads, two of repeated ones
 REPEAT_CLIENTS, REPEAT_WINDOWS, REPEAT_WINDOW_S, REPEAT_WARMUP_S = 8, 4, 2.0, 1.0
 REPEAT_COPIES = 2000

@@ -18,6 +18,7 @@ from bench.model.loads import (
     open_label,
 )
 from bench.model.options import (
+    USUAL_CLIENTS,
     ExtraOptions,
     LoadOptions,
     MachineOptions,
@@ -72,6 +73,7 @@ __all__ = [
     "READABLE_VERSIONS",
     "REPEAT_ALLOWED",
     "SCHEMA_VERSION",
+    "USUAL_CLIENTS",
     "Arrivals",
     "BatchFigures",
     "Capacity",

@@ -6,6 +6,9 @@ from typing import Literal
 from bench.model.loads import Arrivals
 from bench.model.subjects import Device
 
+# the clients of ceiling and capacity too, if no closed load says how many
+USUAL_CLIENTS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:

@@ -1,1 +1,27 @@
-"""What each verb of the command line does."""
+"""The verbs of the command line, a file each.
+
+A verb's file has three functions: `declare` adds its arguments to a parser, `read` makes one options value of
+what was parsed, and `do` does what the options say and returns the exit code. Files of verbs import what is
+heavy inside functions, so that --help stays quick.
+"""
+
+# name -> the module with the three functions, and the verb's line in --help
+VERBS: dict[str, tuple[str, str]] = {
+    "run": ("bench.verbs.run", "measure the strategies of compose.yaml and write a report"),
+    "plan": ("bench.verbs.plan", "say what `run` would do with the same options, and how long it takes"),
+    "slo": ("bench.verbs.slo", "find the highest rate at which each strategy holds an objective"),
+    "aa": (
+        "bench.verbs.aa",
+        "compare each strategy with itself: what this machine can and cannot tell apart",
+    ),
+    "gate": ("bench.verbs.gate", "judge this commit by gate.toml against another one, or a stored run"),
+    "compare": ("bench.verbs.compare", "compare two runs that were made apart"),
+    "report": ("bench.verbs.report", "write the report, page and plots of a run's folder again"),
+    "index": ("bench.verbs.index", "write a page over all runs of a folder, with each strategy's trend"),
+    "ceiling": (
+        "bench.verbs.ceiling",
+        "what the driver itself can do, against a target that answers at once",
+    ),
+    "doctor": ("bench.verbs.doctor", "say what will spoil a measurement on this machine, and the remedy"),
+    "worker": ("bench.verbs.worker", "drive load from this host for a run on another one, until Ctrl-C"),
+}

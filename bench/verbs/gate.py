@@ -1,210 +1,266 @@
-"""The verb gate: measure base and head, judge them by gate.toml, and say it in every format."""
+"""`bench gate`: judge this commit by gate.toml, against another commit or a stored run."""
 
 import argparse
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bench.analysis.comparability import differing_facts
-from bench.cores import Cores, choose_cores, pin
-from bench.errors import InvalidRunError, UsageError
-from bench.gate import Batch, Judgement, Rules, check_strategies, judge, read_rules
-from bench.gate.formats import FORMATS, write_judgement
-from bench.gate.terminal import render as render_text
-from bench.measure.machine.environment import fingerprint, git_state
-from bench.measure.plan import SessionPlan
-from bench.measure.runtime.instance import Runtime
-from bench.measure.runtime.registry import load_registry
-from bench.measure.session import Session, results_folder
-from bench.model import BASE, Run
-from bench.run_file import FILE_NAME, read_run
-from bench.terminal_progress import TerminalProgress, make_progress
-from bench.verbs.gate_plan import asked_as, asked_by_rules
-from bench.verbs.measuring import choose_runtime, put_back
-from bench.verbs.settings import Asked
-from bench.verbs.sides import both_sides, only
+from bench.errors import UsageError
+from bench.model import ExtraOptions, LoadOptions, MachineOptions, Run, SessionOptions
+from bench.verbs.argument_types import names, positive, seconds
+from bench.verbs.arguments import (
+    Places,
+    Voice,
+    add_cores_and_root,
+    add_results,
+    add_runtime,
+    add_voice,
+    public_command,
+    read_machine,
+    read_places,
+    read_voice,
+)
 
-SECOND = "confirmation"
+if TYPE_CHECKING:  # the rules' package is heavy, and --help needs none of it
+    from bench.gate import Judgement, Rules
+
 # what --format prints, by the file that holds the same
 FILES = {"text": None, "markdown": "gate.md", "json": "gate.json", "junit": "gate.junit.xml"}
-# not known before a first container has run
-LATER = ("address_kind", "peak_memory_from")
 
 
-def gate(args: argparse.Namespace, given: Sequence[str]) -> int:
-    """Measure, judge, write the judgement, print it; returns the verdict's exit code."""
-    _require_use(args)
-    rules = _rules(args)
-    folder = None
-    if args.again is not None:
-        judgement = judge_again(rules, args.again)
-    elif args.head is not None:
-        base = read_run(args.baseline)
-        judgement = judge(rules, _apart(args.baseline, base, read_run(args.head)), None)
-    elif args.baseline is not None:
-        folder, judgement = _with_baseline(args, given, rules)
-    else:
-        folder, judgement = _side_by_side(args, given, rules)
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Another commit, which is measured beside this one."""
+
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A stored run; it is compared with `head`, another one, or with what is measured now."""
+
+    folder: Path
+    head: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierGate:
+    """The folder of an earlier gate, which is judged again."""
+
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """What this commit is compared with, by which rules, and how it is measured.
+
+    `rounds`, `window_s`, `warmup_s` and `clients` are None if the rules decide.
+    """
+
+    base: Commit | StoredRun | EarlierGate
+    deterministic: bool
+    rules: Path | None
+    strategies: tuple[str, ...] | None
+    rounds: int | None
+    window_s: float | None
+    warmup_s: float | None
+    clients: int | None
+    seed: int
+    machine: MachineOptions
+    places: Places
+    build: bool
+    voice: Voice
+    format: str
+    command: str
+
+    @property
+    def measures(self) -> bool:
+        """Whether anything is measured."""
+        return isinstance(self.base, Commit) or (isinstance(self.base, StoredRun) and self.base.head is None)
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `gate`."""
+    add = parser.add_argument
+    other = parser.add_mutually_exclusive_group(required=True)
+    other.add_argument("--against", metavar="REF", help="a commit: both are built and measured side by side")
+    other.add_argument(
+        "--baseline", type=Path, metavar="DIR", help="a stored run: this machine must be its own"
+    )
+    other.add_argument(
+        "--again",
+        type=Path,
+        metavar="FOLDER",
+        help="judge an earlier gate's folder, measure and write nothing",
+    )
+    add("--head", type=Path, metavar="DIR", help="with --baseline: judge this run, measure and write nothing")
+    add("--deterministic", action="store_true", help="only [[limit]] rules, which hang on no machine's speed")
+    add("--rules", type=Path, metavar="FILE", help="the rules (gate.toml of the root)")
+    add("--strategies", type=names, metavar="A,B", help="only these (default: all that rules name)")
+    add(
+        "--rounds", type=positive, metavar="N", help="pairs of fresh containers a strategy (as the rules say)"
+    )
+    add("--window-s", type=seconds, metavar="S", help="length of the measured window (as the rules say)")
+    add("--warmup-s", type=seconds, metavar="S", help="load before the window (as the rules say)")
+    add("--concurrency", type=positive, metavar="N", help="clients of each side (as the rules say)")
+    add("--seed", type=int, default=1, metavar="N", help="seed of every order that is shuffled (1)")
+    add("--format", choices=FILES, default="text", help="what is printed (text)")
+    add("--images", type=Path, metavar="DIR", help="the image set (images/ of the root)")
+    add_runtime(parser)
+    add_results(parser)
+    add_cores_and_root(parser)
+    add_voice(parser)
+
+
+def read(args: argparse.Namespace, given: Sequence[str]) -> GateOptions:
+    """The options of `gate`; raises UsageError for an option that would do nothing."""
+    options = GateOptions(
+        base=_read_base(args),
+        deterministic=args.deterministic,
+        rules=args.rules,
+        strategies=args.strategies,
+        rounds=args.rounds,
+        window_s=args.window_s,
+        warmup_s=args.warmup_s,
+        clients=args.concurrency,
+        seed=args.seed,
+        machine=read_machine(args),
+        places=read_places(args),
+        build=args.build,
+        voice=read_voice(args),
+        format="json" if args.json else args.format,
+        command=public_command(given),
+    )
+    _require_use(options)
+    return options
+
+
+def _read_base(args: argparse.Namespace) -> Commit | StoredRun | EarlierGate:
+    if args.baseline is not None:
+        return StoredRun(args.baseline, args.head)
+    if args.head is not None:
+        raise UsageError("--head is a run to judge against a stored one: name that with --baseline")
+    return Commit(args.against) if args.against is not None else EarlierGate(args.again)
+
+
+def _require_use(options: GateOptions) -> None:
+    how = {
+        "--rounds": options.rounds,
+        "--window-s": options.window_s,
+        "--warmup-s": options.warmup_s,
+        "--concurrency": options.clients,
+    }
+    useless = ", ".join(name for name, value in how.items() if value is not None)
+    if useless and not options.measures:
+        raise UsageError(f"nothing is measured here: leave out {useless}")
+    if useless and isinstance(options.base, StoredRun) and not options.deterministic:
+        raise UsageError(f"what is compared with a stored run is measured as that was: leave out {useless}")
+
+
+def do(options: GateOptions) -> int:
+    """Measure, judge, write the judgement, print it, and return the verdict's exit code."""
+    from bench.gate.formats import FORMATS, write_judgement
+    from bench.gate.terminal import render
+
+    judgement, folder = _judge(options, _rules(options))
     # a verdict under other rules must not take the place of the one that was given
     written = [] if folder is None else write_judgement(judgement, folder)
-    chosen = FILES["json" if args.json else args.format]
-    if chosen is not None:
-        print(FORMATS[chosen](judgement), end="")
+    file = FILES[options.format]
+    if file is not None:
+        print(FORMATS[file](judgement), end="")
         return judgement.exit_code
-    print(render_text(judgement, shutil.get_terminal_size((100, 24)).columns), end="")
+    print(render(judgement, shutil.get_terminal_size((100, 24)).columns), end="")
     for path in written:
         print(f"{'page' if path.suffix == '.html' else 'file'}    {path}")
     return judgement.exit_code
 
 
-def _require_use(args: argparse.Namespace) -> None:
-    """Raise UsageError for an option that would do nothing."""
-    if args.head is not None and args.baseline is None:
-        raise UsageError("--head is a run to judge against a stored one: name that with --baseline")
-    measured = args.against is not None or (args.baseline is not None and args.head is None)
-    how = {"--rounds": args.rounds, "--window-s": args.window_s, "--warmup-s": args.warmup_s}
-    how["--concurrency"] = args.concurrency
-    given = [name for name, value in how.items() if value is not None]
-    if given and not measured:
-        raise UsageError(f"nothing is measured here: leave out {', '.join(given)}")
-    if given and args.baseline is not None and not args.deterministic:
-        raise UsageError(
-            f"what is compared with a stored run is measured as that was: leave out {', '.join(given)}"
-        )
+def _rules(options: GateOptions) -> "Rules":
+    """The rules of gate.toml that the options leave."""
+    from bench.gate import check_strategies, read_rules
+    from bench.measure.runtime.registry import load_registry
 
-
-def judge_again(rules: Rules, folder: Path) -> Judgement:
-    """Judge what an earlier `gate --against` measured; raises UsageError where the folder holds none."""
-    first = read_run(folder)
-    if _base_of(first) is None:
-        raise UsageError(f"{folder.name}/ was not measured by `gate --against`: compare it with --baseline")
-    second = read_run(folder / SECOND) if (folder / SECOND / FILE_NAME).is_file() else None
-    measured = [name for name in first.strategies if not name.endswith(BASE)]
-    return judge(rules.only(measured), _pairs(first), None if second is None else _pairs(second))
-
-
-def _rules(args: argparse.Namespace) -> Rules:
-    registry = load_registry(args.root)
-    rules = read_rules(args.rules or registry.root / "gate.toml")
+    registry = load_registry(options.places.root)
+    rules = read_rules(options.rules or registry.root / "gate.toml")
     check_strategies(rules, registry.strategies)
-    if args.strategies is not None:
-        registry.select(args.strategies)
-        rules = rules.only(args.strategies)
-    rules = rules.deterministic() if args.deterministic else rules
+    if options.strategies is not None:
+        registry.select(options.strategies)
+        rules = rules.only(options.strategies)
+    rules = rules.deterministic() if options.deterministic else rules
     if not rules.primaries and not rules.limits:
         raise UsageError("no rule of gate.toml is left to judge by: name other --strategies")
     return rules
 
 
-def _side_by_side(args: argparse.Namespace, given: Sequence[str], rules: Rules) -> tuple[Path, Judgement]:
-    cores, progress = choose_cores(args.driver_cores, args.service_cores), make_progress(quiet=args.quiet)
-    asked = asked_by_rules(args, given, rules)
-    with both_sides(args, asked, cores, progress) as sides:
-        kept = rules.only([one.name for one in sides.asked.plan.strategies])
-        try:
-            sides.runtime.prepare(sides.asked.plan.strategies, build=args.build)
-            measuring = Measuring(sides.asked, sides.runtime, cores, progress, _folder(args, asked))
-            return measuring.folder, _in_batches(measuring, kept, _pairs)
-        finally:
-            put_back(progress, sides.runtime)
+def _judge(options: GateOptions, rules: "Rules") -> "tuple[Judgement, Path | None]":
+    """The judgement, and the folder of what was measured for it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Measuring:
-    """What a batch is measured with, and where it goes."""
-
-    asked: Asked
-    runtime: Runtime
-    cores: Cores
-    progress: TerminalProgress
-    folder: Path
-
-
-def _in_batches(measuring: Measuring, rules: Rules, batch_of: Callable[[Run], Batch]) -> Judgement:
-    """Measure and judge; where that finds a regression, measure what is suspected once more."""
-    first = batch_of(_measure(measuring, measuring.asked.plan, measuring.folder))
-    judgement = judge(rules, first, None)
-    if not judgement.suspects:
-        return judgement
-    measuring.progress.note(f"{', '.join(judgement.suspects)}: a regression, if a second batch agrees")
-    plan = only(measuring.asked.plan, judgement.suspects)
-    second = batch_of(_measure(measuring, plan, measuring.folder / SECOND))
-    return judge(rules, first, second)
-
-
-def _measure(measuring: Measuring, plan: SessionPlan, folder: Path) -> Run:
-    folder.mkdir(exist_ok=True)
-    pin(measuring.cores.driver)
-    session = Session(
-        plan, measuring.asked.images, measuring.runtime, measuring.cores, folder, measuring.progress
+    from bench.run_file import read_run
+    from bench.verbs.gate_session import (
+        judge_again,
+        judge_stored,
+        make_gate_job,
+        measure_after,
+        measure_beside,
     )
-    return session.measure()
+
+    base = options.base
+    if isinstance(base, EarlierGate):
+        return judge_again(rules, base.folder), None
+    if isinstance(base, Commit):
+        job = make_gate_job(session_by_rules(options, rules), options.places, options.command)
+        return measure_beside(job, base.ref, rules, build=options.build, quiet=options.voice.quiet)
+    run, name = read_run(base.folder), base.folder.name
+    if base.head is not None:
+        return judge_stored(rules, run, name, read_run(base.head)), None
+    job = make_gate_job(session_like(run, name, options, rules), options.places, options.command)
+    return measure_after(job, run, name, rules, build=options.build, quiet=options.voice.quiet)
 
 
-def _pairs(run: Run) -> Batch:
-    """One run that holds both sides."""
-    told = _base_of(run) or {}
-    ref, commit = str(told.get("base", "base")), str(told.get("commit", ""))
-    base = ref if not commit or ref.startswith(commit) or commit.startswith(ref) else f"{ref} ({commit})"
-    only_head = tuple(map(str, told.get("only_head") or ()))
-    return Batch(run, run, BASE, paired=True, base_name=base, head_name=_head_name(run), only_head=only_head)
+def session_by_rules(options: GateOptions, rules: "Rules") -> SessionOptions:
+    """What the rules measure, and how, except for what the options say."""
+    how = rules.run
+    warmup_s = options.warmup_s or how.warmup_s
+    return SessionOptions(
+        verb="gate",
+        load=LoadOptions(
+            warmup_s,
+            warmup_s,
+            options.window_s or how.window_s,
+            clients=(options.clients or how.concurrency,),
+        ),
+        rounds=options.rounds or how.rounds,
+        strategies=_strategies(options, rules),
+        payloads=how.payloads,
+        encodings=(how.encoding,),
+        seed=options.seed,
+        machine=options.machine,
+    )
 
 
-def _base_of(run: Run) -> Mapping[str, Any] | None:
-    """What the run says of the other commit, None in a run that had no other."""
-    settings = run.environment.get("settings")
-    told = settings.get("side_by_side") if isinstance(settings, Mapping) else None
-    return told if isinstance(told, Mapping) else None
+def session_like(run: Run, name: str, options: GateOptions, rules: "Rules") -> SessionOptions:
+    """What the stored run measured, for the rules' strategies; a short session if nothing is timed."""
+    from bench.verbs.stored import session_of
+
+    session = session_of(run)
+    if session is None or session.verb != "run":
+        raise UsageError(f"{name}/ was not made by `bench run`: no baseline is measured like it")
+    if not rules.primaries:
+        return session_by_rules(replace(options, rounds=options.rounds or 1), rules)
+    workers, remote = session.machine.workers, session.machine.remote_workers
+    return replace(
+        session,
+        verb="gate",
+        strategies=_strategies(options, rules),
+        seed=options.seed,
+        extras=ExtraOptions(),
+        machine=replace(options.machine, workers=workers, remote_workers=remote),
+    )
 
 
-def _with_baseline(args: argparse.Namespace, given: Sequence[str], rules: Rules) -> tuple[Path, Judgement]:
-    base = read_run(args.baseline)
-
-    def apart(head: Run) -> Batch:
-        return Batch(base, head, "", paired=False, base_name=args.baseline.name, head_name=_head_name(head))
-
-    if args.head is not None:
-        return args.head, judge(rules, apart(read_run(args.head)), None)
-    asked = asked_as(args, given, rules, base)
-    cores, progress = choose_cores(args.driver_cores, args.service_cores), make_progress(quiet=args.quiet)
-    runtime = choose_runtime(args, asked.registry, cores, progress)
-    try:
-        runtime.prepare(asked.plan.strategies, build=args.build)
-        rules = rules.only([one.name for one in asked.plan.strategies])
-        if rules.primaries:
-            here = {**fingerprint(runtime.root, cores, asked.plan.settings()), **runtime.describe()}
-            _require_same(args.baseline, base, here)
-        measuring = Measuring(asked, runtime, cores, progress, _folder(args, asked))
-        return measuring.folder, _in_batches(measuring, rules, apart)
-    finally:
-        put_back(progress, runtime)
-
-
-def _require_same(folder: Path, base: Run, here: dict[str, object]) -> None:
-    """Refuse before an hour is spent; raises InvalidRunError that says what differs."""
-    found = [one for one in differing_facts(base.environment, here) if one.name not in LATER]
-    if found:
-        told = "; ".join(f"{one.name} {one.base}, here {one.head}" for one in found[:5])
-        more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
-        raise InvalidRunError(
-            f"{folder.name}/ was not measured like this: {told}{more}. Measure a baseline here with `bench "
-            "run`, compare commits with --against, or judge by what hangs on no machine with --deterministic"
-        )
-
-
-def _apart(folder: Path, base: Run, head: Run) -> Batch:
-    """A stored run and another one."""
-    return Batch(base, head, "", paired=False, base_name=folder.name, head_name=_head_name(head))
-
-
-def _head_name(run: Run) -> str:
-    commit, dirty = run.environment.get("commit"), run.environment.get("dirty")
-    return f"{commit or 'head'}{' with changes' if dirty else ''}"
-
-
-def _folder(args: argparse.Namespace, asked: Asked) -> Path:
-    commit, dirty = git_state(asked.registry.root)
-    name = "gate" if commit is None else f"gate-{commit}"
-    return results_folder(args.results or asked.registry.root / "results", name, dirty)
+def _strategies(options: GateOptions, rules: "Rules") -> tuple[str, ...] | None:
+    """Those that the options or the rules name; None, for all, if only general limits are left."""
+    named = rules.strategies if rules.primaries else ()
+    return options.strategies or named or None

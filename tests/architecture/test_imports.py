@@ -49,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         f"bench.{name}" for name in ("model", "errors", "cores", "statistics", "load", "measure")
     },
     "bench.docs": {
-        f"bench.{name}" for name in ("model", "errors", "run_file", "options", "analysis", "report")
+        f"bench.{name}" for name in ("model", "errors", "run_file", "verbs", "analysis", "report")
     },
     "bench.analysis": {f"bench.{name}" for name in ("model", "errors", "statistics")},
     "bench.gate": {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.verbs.settings import public_command
+from bench.verbs.arguments import public_command
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 HEAVY = (
@@ -29,7 +29,8 @@ HEAVY = (
 
 
 @pytest.mark.parametrize(
-    "statement", ["import bench", "import bench.cli; bench.cli.build_parser().format_help()"]
+    "statement",
+    ["import bench", "import bench.verbs.parser; bench.verbs.parser.build_parser().format_help()"],
 )
 def test_the_package_and_its_help_import_nothing_heavy(statement: str) -> None:
     code = f"{statement}; import sys; print(*[name for name in {HEAVY!r} if name in sys.modules])"
@@ -147,7 +148,7 @@ def test_a_full_disk_is_one_line_and_code_1(
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("bench.verbs.run.run", full)
+    monkeypatch.setattr("bench.verbs.run.do", full)
     assert main(["run"]) == 1
     assert "the disk is full: free some space" in capsys.readouterr().err
 

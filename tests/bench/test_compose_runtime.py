@@ -13,7 +13,7 @@ from bench.measure.runtime.compose_runtime import ONE_OFF_LABEL, SERVICE_LABEL, 
 from bench.measure.runtime.container import engine_cores, find_address, image_store, remove
 from bench.measure.runtime.instance import StartError
 from bench.measure.runtime.registry import load_registry
-from bench.terminal_progress import PlainProgress
+from bench.verbs.terminal_progress import PlainProgress
 
 Make = Callable[..., ComposeRuntime]
 CORES = Cores((0,), (7,), tuple(range(8)))

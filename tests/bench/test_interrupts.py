@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.interrupts import ENDING, undisturbed
+from bench.verbs.interrupts import ENDING, undisturbed
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -21,7 +21,7 @@ def test_no_signal_ends_the_block(number: int) -> None:
 def test_a_hang_up_is_ctrl_c_unless_it_is_ignored(before: str, said: str) -> None:
     code = f"""
 import signal
-from bench.interrupts import end_as_by_ctrl_c
+from bench.verbs.interrupts import end_as_by_ctrl_c
 signal.signal(signal.SIGHUP, signal.{before})
 end_as_by_ctrl_c()
 try:

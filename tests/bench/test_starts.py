@@ -15,7 +15,7 @@ from bench.measure.runtime.registry import load_registry
 from bench.measure.steps import starts
 from bench.measure.steps.starts import Start, StartBook, start_fresh
 from bench.model import Payload, Strategy
-from bench.terminal_progress import PlainProgress
+from bench.verbs.terminal_progress import PlainProgress
 from tests.running.processes import free_port
 
 MODEL_BYTES = 4321

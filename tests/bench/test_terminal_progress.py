@@ -15,7 +15,7 @@ from bench.measure.plan import Step
 from bench.measure.progress import Doing, Now, SoFar, before, so_far
 from bench.model import BASE, ClosedLoad, LatencyMs, OpenLoad, Trial
 from bench.statistics import Estimate
-from bench.terminal_progress import PlainProgress, QuietProgress, make_progress, running
+from bench.verbs.terminal_progress import PlainProgress, QuietProgress, make_progress, running
 
 ROOT = Path(__file__).parents[2]
 CLOSED, OPEN = ClosedLoad(50, 1.0, 2.0), OpenLoad(90.0, 1.0, 2.0)
@@ -176,7 +176,7 @@ def test_quiet_says_only_what_voids_results(capsys: pytest.CaptureFixture[str]) 
 CHILD = """
 import os, sys, termios, time
 from bench.measure.progress import Doing, Now
-from bench.terminal_progress import make_progress
+from bench.verbs.terminal_progress import make_progress
 from tests.bench.test_terminal_progress import KNOWN, STEP, trial
 
 def shown(columns, later, **changes):

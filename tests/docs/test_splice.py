@@ -13,7 +13,7 @@ import pytest
 from bench.docs.help import WIDTH, all_help, verb_help
 from bench.docs.marks import END
 from bench.docs.splice import main
-from bench.options import build_parser
+from bench.verbs.parser import build_parser
 
 ROOT = Path(__file__).parents[2]
 CLOSED = "results/20261124T175723Z-e214b0c"

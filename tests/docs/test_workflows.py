@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.options import build_parser
+from bench.verbs.parser import build_parser
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.options import COMPARE_FORMATS, RUN_FORMATS
 from bench.report.between import RENDERERS
 from bench.report.exports import EXPORTS
+from bench.verbs import compare, report
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = "results/20261120T123610Z-8fc212b"
@@ -26,11 +26,11 @@ def bench(*args: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_every_format_that_the_options_name_is_there() -> None:
-    assert set(RUN_FORMATS) == set(EXPORTS)
-    assert set(COMPARE_FORMATS) == set(RENDERERS)
+    assert set(report.FORMATS) == set(EXPORTS)
+    assert set(compare.FORMATS) == set(RENDERERS)
 
 
-@pytest.mark.parametrize("name", RUN_FORMATS)
+@pytest.mark.parametrize("name", report.FORMATS)
 def test_report_prints_a_format_and_writes_nothing(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(ROOT / REFERENCE, folder)
@@ -63,7 +63,7 @@ def test_report_as_json_is_one_document_that_names_the_files_it_wrote(tmp_path: 
     assert all((folder / name).is_file() for name in told["files"])
 
 
-@pytest.mark.parametrize("name", COMPARE_FORMATS)
+@pytest.mark.parametrize("name", compare.FORMATS)
 def test_compare_says_that_two_machines_or_settings_differ(name: str) -> None:
     done = bench("compare", REFERENCE, ANOTHER, "--format", name)
     assert done.returncode == 0, done.stderr

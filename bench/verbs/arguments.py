@@ -1,0 +1,313 @@
+"""Arguments that several verbs have: functions that add them to a parser, and functions that read them.
+
+Only these readers and the `read` of each verb know the namespace that argparse fills.
+"""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from bench.model.options import (
+    USUAL_CLIENTS,
+    ExtraOptions,
+    LoadOptions,
+    MachineOptions,
+    ObjectiveOptions,
+    SessionOptions,
+)
+from bench.verbs.argument_types import (
+    address,
+    count,
+    count_s,
+    names,
+    positive,
+    positives,
+    price,
+    rates,
+    remote_workers,
+    seconds,
+    share,
+    shares,
+    workers,
+)
+
+# options whose values name places of this machine
+PLACES = ("--results", "--root", "--images", "--resume", "--listen")
+ROUNDS = 6
+# the most warm-up, if it is not given, as a multiple of the least
+PATIENCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie on this machine, which no run.json says; None stands for the usual folder."""
+
+    root: Path
+    images: Path | None
+    results: Path | None
+    listen: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How much is said while a session goes on, and whether its result is printed as JSON."""
+
+    quiet: bool
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureOptions:
+    """The options of a verb that measures and reports: run, slo and aa."""
+
+    session: SessionOptions
+    places: Places
+    voice: Voice
+    build: bool
+    command: str
+    """The command line for people to read, without places of this machine."""
+
+
+def add_session(parser: argparse.ArgumentParser) -> None:
+    """What every verb that measures takes, whatever its loads are."""
+    add_payloads(parser)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="one short round: shows that it works, proves nothing")
+    add_runtime(parser)
+    add("--strategies", type=names, metavar="A,B", help="only these (default: all of compose.yaml)")
+    add("--warmup-s", type=seconds, metavar="S", help="least load before the window (4; quick 1.5)")
+    add(
+        "--warmup-most-s",
+        type=seconds,
+        metavar="S",
+        help="most load before the window, until it is steady (four times the least)",
+    )
+    add("--timeout-s", type=seconds, default=30.0, metavar="S", help="how long an answer may take (30)")
+    add("--max-errors", type=share, default=0.0, metavar="X%", help="failed requests a trial may have (0%%)")
+    add("--workers", type=workers, default=1, metavar="N", help="driver processes on this host (1)")
+    add(
+        "--remote-workers",
+        type=remote_workers,
+        default=0,
+        metavar="N",
+        help="driver processes on other hosts, each `bench worker --master HOST`; needs --listen",
+    )
+    add("--listen", type=address, metavar="HOST[:P]", help="this host's address for workers and their load")
+    add("--price", type=price, metavar="X", help="price of a core-hour, for the cost of a million requests")
+    add_results(parser)
+
+
+def add_payloads(parser: argparse.ArgumentParser) -> None:
+    """What is sent, for how long and from where."""
+    add = parser.add_argument
+    add("--payloads", type=names, default=("seed", "small"), metavar="A,B", help="classes of images")
+    add(
+        "--encoding",
+        type=names,
+        default=("json",),
+        metavar="A,B",
+        help="how an image is sent: json, raw, multipart, msgpack, oip-json, oip-binary, oip-raw (json)",
+    )
+    add("--window-s", type=seconds, metavar="S", help="length of the measured window (10; quick 4)")
+    add("--seed", type=int, default=1, metavar="N", help="seed of every order that is shuffled (1)")
+    add("--images", type=Path, metavar="DIR", help="the image set (images/ of the root)")
+    add_cores_and_root(parser)
+
+
+def add_cores_and_root(parser: argparse.ArgumentParser) -> None:
+    """Which cores are used, and where compose.yaml is."""
+    add = parser.add_argument
+    add("--service-cores", metavar="LIST", help="cores of the service under test (the last one)")
+    add("--driver-cores", metavar="LIST", help="cores of driver and harness (the first one)")
+    add("--root", type=Path, default=Path(), metavar="DIR", help="where compose.yaml is (.)")
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """What runs the services, and where they compute."""
+    add = parser.add_argument
+    add(
+        "--runtime",
+        choices=("auto", "compose", "process"),
+        default="auto",
+        help="containers, local processes, or containers where an engine answers (default)",
+    )
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where services compute, and so which are run (auto: all, each as it is configured)",
+    )
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Where the run goes, and whether images are built."""
+    add = parser.add_argument
+    add("--results", type=Path, metavar="DIR", help="where the run's folder goes (results/)")
+    add(
+        "--build",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="build the images first (default)",
+    )
+
+
+def add_loads(parser: argparse.ArgumentParser) -> None:
+    """The loads of each trial."""
+    add = parser.add_argument
+    add("--concurrency", type=positives, metavar="N,...", help="closed loads: numbers of clients (50)")
+    add(
+        "--rate",
+        type=rates,
+        metavar="R,...",
+        help="open loads: requests/s that come due by a schedule; without --concurrency, no closed load",
+    )
+    add(
+        "--load",
+        type=shares,
+        metavar="X%,...",
+        help="open loads: shares of the capacity that each strategy shows before the rounds",
+    )
+    add_arrivals(parser)
+
+
+def add_arrivals(parser: argparse.ArgumentParser) -> None:
+    """When the requests of an open load come due."""
+    parser.add_argument(
+        "--arrivals",
+        choices=("poisson", "constant"),
+        default="poisson",
+        help="instants of an open load: at random (default) or evenly spaced",
+    )
+
+
+def add_rounds(parser: argparse.ArgumentParser) -> None:
+    """How often everything is measured."""
+    parser.add_argument(
+        "--rounds", type=positive, metavar="N", help="rounds; every round runs each strategy once (6)"
+    )
+
+
+def add_extras(parser: argparse.ArgumentParser) -> None:
+    """What is measured beside the trials."""
+    add = parser.add_argument
+    add("--startups", type=count, metavar="K", help="least fresh starts a strategy (10; quick 3)")
+    add(
+        "--warm-startups",
+        type=count,
+        metavar="K",
+        help="fresh starts with a model cache that was filled before (as --startups; quick 1)",
+    )
+    add("--loop-seconds", type=count_s, metavar="S", help="in-process loop a round, 0 for none (3)")
+
+
+def add_voice(parser: argparse.ArgumentParser) -> None:
+    """How much is said, and in which form."""
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress: only the result, and what voids it"
+    )
+    add_json(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The result for programs."""
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
+
+
+def read_measure(args: argparse.Namespace, given: Sequence[str], session: SessionOptions) -> MeasureOptions:
+    """The options of a verb that measures and reports."""
+    return MeasureOptions(session, read_places(args), read_voice(args), args.build, public_command(given))
+
+
+def read_session(
+    args: argparse.Namespace,
+    verb: Literal["run", "slo", "aa"],
+    load: LoadOptions,
+    rounds: int,
+    *,
+    extras: ExtraOptions | None = None,
+    objective: ObjectiveOptions | None = None,
+) -> SessionOptions:
+    """What `add_session` added, with what the verb read of its own arguments."""
+    return SessionOptions(
+        verb=verb,
+        load=load,
+        rounds=rounds,
+        strategies=args.strategies,
+        payloads=args.payloads,
+        encodings=args.encoding,
+        quick=args.quick,
+        seed=args.seed,
+        max_errors=args.max_errors,
+        price_per_core_hour=args.price,
+        objective=objective,
+        extras=extras or ExtraOptions(),
+        machine=replace(read_machine(args), workers=args.workers, remote_workers=args.remote_workers),
+    )
+
+
+def read_run_session(args: argparse.Namespace) -> SessionOptions:
+    """What `run` measures, and what `plan` says of it."""
+    return read_session(args, "run", read_loads(args), read_rounds(args), extras=_read_extras(args))
+
+
+def read_machine(args: argparse.Namespace) -> MachineOptions:
+    """What runs the services, without the workers that drive them."""
+    return MachineOptions(args.runtime, args.device, args.service_cores, args.driver_cores)
+
+
+def read_places(args: argparse.Namespace) -> Places:
+    """Where things lie; a verb without --listen waits for nobody."""
+    return Places(args.root, args.images, args.results, getattr(args, "listen", None))
+
+
+def read_voice(args: argparse.Namespace) -> Voice:
+    """How much is said, and in which form."""
+    return Voice(args.quiet, args.json)
+
+
+def read_windows(args: argparse.Namespace) -> LoadOptions:
+    """How long each trial is, without any load yet."""
+    # a quick run of three strategies must end within two minutes, parity and image sizes included
+    warmup_s = args.warmup_s or (1.5 if args.quick else 4.0)
+    window_s = args.window_s or (4.0 if args.quick else 10.0)
+    most_s = max(warmup_s, args.warmup_most_s or PATIENCE * warmup_s)
+    return LoadOptions(warmup_s, most_s, window_s, args.timeout_s, args.arrivals)
+
+
+def read_loads(args: argparse.Namespace) -> LoadOptions:
+    """The loads of each trial; if none is given, the usual clients."""
+    return replace(
+        read_windows(args),
+        clients=args.concurrency or (() if args.rate or args.load else (USUAL_CLIENTS,)),
+        rates_per_s=args.rate or (),
+        shares=args.load or (),
+    )
+
+
+def read_rounds(args: argparse.Namespace) -> int:
+    """How often everything is measured."""
+    rounds: int | None = args.rounds
+    return rounds or (1 if args.quick else ROUNDS)
+
+
+def _read_extras(args: argparse.Namespace) -> ExtraOptions:
+    quick, startups, warm, loop_s = args.quick, args.startups, args.warm_startups, args.loop_seconds
+    startups = (3 if quick else 10) if startups is None else startups
+    warm = (min(1, startups) if quick else startups) if warm is None else warm
+    loop_s = (1.0 if quick else 3.0) if loop_s is None else loop_s
+    return ExtraOptions(startups, warm, loop_s, check_repeats=not quick)
+
+
+def public_command(given: Sequence[str]) -> str:
+    """The command line without the options that name places of this machine."""
+    words, skip = ["python", "-m", "bench"], False
+    for word in given:
+        name, sign, _ = word.partition("=")
+        if skip or name in PLACES:
+            skip = not skip and not sign
+            continue
+        words.append(word)
+    return shlex.join(words)

@@ -1,0 +1,47 @@
+"""`bench compare`: two runs that were made apart, beside each other."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import InvalidRunError
+from bench.verbs.arguments import add_json
+
+FORMATS = ("text", "markdown", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class CompareOptions:
+    """The folders of both runs, and the format that is printed."""
+
+    base: Path
+    head: Path
+    format: str
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `compare`."""
+    add = parser.add_argument
+    add("base", type=Path, metavar="BASE", help="the folder of a run")
+    add("head", type=Path, metavar="HEAD", help="the folder of another")
+    add("--format", choices=FORMATS, default="text", help="what is printed (text)")
+    add_json(parser)
+
+
+def read(args: argparse.Namespace, _: Sequence[str]) -> CompareOptions:
+    """The options of `compare`."""
+    return CompareOptions(args.base, args.head, "json" if args.json else args.format)
+
+
+def do(options: CompareOptions) -> int:
+    """Print the comparison; raises InvalidRunError if nothing can be compared."""
+    from bench.report.between import RENDERERS, compare_runs
+    from bench.run_file import read_run
+
+    base, head = options.base, options.head
+    found = compare_runs(read_run(base), read_run(head), base.name, head.name)
+    print(RENDERERS[options.format](found), end="", flush=True)
+    if not found.judges:
+        raise InvalidRunError("nothing of the two runs can be compared: the lines above say why")
+    return 0

@@ -1,0 +1,38 @@
+"""`bench index`: a page over all runs of a folder."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """The folder that holds the runs."""
+
+    folder: Path
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `index`."""
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path("results"),
+        metavar="FOLDER",
+        help="where runs are (results/)",
+    )
+
+
+def read(args: argparse.Namespace, _: Sequence[str]) -> IndexOptions:
+    """The options of `index`."""
+    return IndexOptions(args.folder)
+
+
+def do(options: IndexOptions) -> int:
+    """Write the page and say where it is."""
+    from bench.report.index import write_index
+
+    print(f"index   {write_index(options.folder)}")
+    return 0
