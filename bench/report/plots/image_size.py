@@ -21,8 +21,9 @@ LAYER_CHARACTERS = 26
 MOST_PACKAGES = 6
 ELSE = "all else"
 EXACT = "n = 1 image a strategy, whose sizes are exact: no interval"
-NOTE: Any = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
 REST = ("#DDDDDD", "")
+# above the first bar and below the last
+ROOM = 0.55
 NAME: Any = {
     "ha": "center",
     "va": "center",
@@ -69,14 +70,14 @@ def _by_layer(axes: Any, run: Run, found: Mapping[str, ImageSize | None], widest
     looks = style.looks(list(run.strategies))
     for place, (name, image) in enumerate(found.items()):
         if image is None:
-            axes.annotate(text.MISSING, (0, place), **NOTE)
+            axes.annotate(text.MISSING, (0, place), **style.BESIDE)
             continue
         unpacked: list[int | None] = [layer.unpacked_bytes for layer in image.layers]
         compressed = [layer.compressed_bytes for layer in image.layers]
         _layers(axes, place - 0.2, unpacked, image.unpacked_bytes, shared, looks[name], "unpacked")
         _layers(axes, place + 0.2, compressed, image.compressed_bytes, shared, looks[name], "compressed")
         _layer_names(axes, place - 0.2, image, widest)
-    _finish(axes, found, widest)
+    style.name_bars(axes, list(found), "MiB", widest, ROOM)
     own = [_own_patch(name, looks[name], shared) for name, image in found.items() if image is not None]
     base = [Patch(facecolor=style.SHARED, edgecolor=style.INK, label="base shared by all")]
     title = "Image size by layer (less is better)"
@@ -92,29 +93,20 @@ def _by_package(axes: Any, found: Mapping[str, ImageSize | None], widest: float)
     looks = dict(zip(named, style.PARTS, strict=False))
     for place, image in enumerate(found.values()):
         if image is None or not image.directories:
-            axes.annotate(text.MISSING, (0, place), **NOTE)
+            axes.annotate(text.MISSING, (0, place), **style.BESIDE)
             continue
         sizes = {one.path: one.unpacked_bytes / text.MIB for one in image.directories}
         parts = [style.Part(_short(path), sizes[path], *looks[path]) for path in named if path in sizes]
         rest = image.unpacked_bytes / text.MIB - sum(part.length for part in parts)
         end = style.stack(axes, place, 0.6, [*parts, style.Part(ELSE, max(0.0, rest), *REST)])
-        axes.annotate(text.mebibytes(image.unpacked_bytes), (end, place), **NOTE)
-    _finish(axes, found, widest)
-    drawn = {handle.get_label(): handle for handle in axes.get_legend_handles_labels()[0]}
-    handles = [drawn[name] for name in [*map(_short, named), ELSE] if name in drawn]
+        axes.annotate(text.mebibytes(image.unpacked_bytes), (end, place), **style.BESIDE)
+    style.name_bars(axes, list(found), "MiB", widest, ROOM)
+    handles = style.legend_handles(axes, [*map(_short, named), ELSE])
     style.head(axes, "What fills it, unpacked, by package (less is better)", WIDTH - 1, handles)
 
 
 def _in_packages(image: ImageSize) -> int:
     return sum(found.unpacked_bytes for found in image.directories)
-
-
-def _finish(axes: Any, found: Mapping[str, ImageSize | None], widest: float) -> None:
-    axes.set_yticks(range(len(found)), list(found))
-    axes.set_ylim(len(found) - 0.45, -0.55)
-    axes.set_xlabel("MiB")
-    axes.set_xlim(0, widest)
-    axes.grid(visible=False, axis="y")
 
 
 def _short(path: str) -> str:
@@ -149,24 +141,17 @@ def _layers(
     axes: Any, y: float, sizes: list[int | None], total: int | None, shared: int, look: style.Look, kind: str
 ) -> None:
     """One bar: its layers if the size of each is known, otherwise its total in one piece."""
-    whole = [size for size in sizes if size is not None]
-    segments: list[tuple[float, bool]] = [(total or 0, False)]
-    if len(whole) == len(sizes) and whole:
-        segments = [(size, place < shared) for place, size in enumerate(whole)]
+    own, base = (look.colour, look.hatch), (style.SHARED, "")
     parts = [
-        style.Part(
-            "_",
-            size / text.MIB,
-            style.SHARED if is_shared else look.colour,
-            "" if is_shared else look.hatch,
-        )
-        for size, is_shared in segments
+        style.Part("_", size / text.MIB, *(base if place < shared else own))
+        for place, size in enumerate(sizes)
+        if size is not None
     ]
+    if not parts or len(parts) < len(sizes):
+        parts = [style.Part("_", (total or 0) / text.MIB, *own)]
     end = style.stack(axes, y, 0.36, parts)
-    note = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
-    axes.annotate(
-        f"{text.mebibytes(total)} {kind}" if total is not None else f"{kind}: n/a", (end, y), **note
-    )
+    said = f"{kind}: {text.MISSING}" if total is None else f"{text.mebibytes(total)} {kind}"
+    axes.annotate(said, (end, y), **style.BESIDE)
 
 
 def _layer_names(axes: Any, y: float, image: ImageSize, widest: float) -> None:

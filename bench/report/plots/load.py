@@ -99,7 +99,7 @@ def _throughput(
     handles = list(axes.get_legend_handles_labels()[0])
     if cases[0].at_due_times:
         most = max(size for name in summary.strategies for size, _ in rows_of(summary, name, cases))
-        (offered,) = axes.plot([0, most], [0, most], color=style.PALE, linestyle=(0, (5, 3)), label="offered")
+        (offered,) = axes.plot([0, most], [0, most], **style.OFFERED)
         handles.append(offered)
     if objective is not None:
         _goodput(axes, analysis, cases, objective.bound_ms)

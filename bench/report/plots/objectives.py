@@ -87,8 +87,7 @@ def _goodput(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Loo
             place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
             axes.text(one.rate_per_s, 0.02, words, fontsize=8, **place)
     most = max(probe.rate_per_s for one in results for probe in one.probes)
-    offered = {"color": style.PALE, "linestyle": (0, (5, 3)), "linewidth": 1.2, "label": "offered"}
-    (line,) = axes.plot([0, most], [0, most], **offered)
+    (line,) = axes.plot([0, most], [0, most], linewidth=1.2, **style.OFFERED)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("goodput, requests/s")
     return [*_states(results), line]

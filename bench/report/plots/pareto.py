@@ -18,8 +18,6 @@ from bench.statistics import Estimate
 
 PANEL_INCHES = (5.4, 4.8)
 LEAST_WIDTH = 6.4
-# how a service's own overload is told in a trial's warnings
-OVERLOADED = "overloaded"
 # more than this between the lowest and the highest latency is read on a log scale only
 LINEAR = 6
 
@@ -42,7 +40,7 @@ class Point:
 def draw(analysis: RunAnalysis) -> Figure | None:
     """A panel for each class of payloads that has two points or more; each point is labelled."""
     run, summary = analysis.run, analysis.summary
-    panels = {cases: found for cases in _panels(summary) if len(found := _points(analysis, cases)) > 1}
+    panels = {cases: found for cases in _panels(summary) if len(found := _points(summary, cases)) > 1}
     if not panels:
         return None
     width, height = PANEL_INCHES
@@ -110,8 +108,7 @@ def _panels(summary: Summary) -> list[tuple[Case, ...]]:
     return [tuple(cases) for cases in groups.values()]
 
 
-def _points(analysis: RunAnalysis, cases: Sequence[Case]) -> list[Point]:
-    summary = analysis.summary
+def _points(summary: Summary, cases: Sequence[Case]) -> list[Point]:
     rows = [
         summary.rows[name, case]
         for name in summary.strategies
@@ -121,7 +118,7 @@ def _points(analysis: RunAnalysis, cases: Sequence[Case]) -> list[Point]:
     several = len(cases) > 1
     alone = len({row.strategy for row in rows}) == 1
     return [
-        Point(row.strategy, _label(row, several=several, alone=alone), throughput, p99, _aside(analysis, row))
+        Point(row.strategy, _label(row, several=several, alone=alone), throughput, p99, _aside(row))
         for row in rows
         if (throughput := row.estimates["throughput"]) and (p99 := row.estimates["p99"])
     ]
@@ -134,18 +131,14 @@ def _label(row: Row, *, several: bool, alone: bool) -> str:
     return load if alone else f"{row.strategy} {load}"
 
 
-def _aside(analysis: RunAnalysis, row: Row) -> str:
+def _aside(row: Row) -> str:
     """Why a rate is not a choice; a closed loop, which waits for each answer, cannot overload a service."""
     if not row.case.at_due_times:
         return ""
-    warnings = [warning for trial in analysis.trials(row) for warning in trial.warnings]
-    if row.refused or any(warning.startswith(OVERLOADED) for warning in warnings):
-        return OVERLOADED
-    return (
-        f"{row.invalid_trials} of {row.invalid_trials + row.valid_trials} invalid"
-        if row.invalid_trials
-        else ""
-    )
+    if row.overloaded:
+        return "overloaded"
+    trials = row.invalid_trials + row.valid_trials
+    return f"{row.invalid_trials} of {trials} invalid" if row.invalid_trials else ""
 
 
 def _text(point: Point, best: Sequence[Point]) -> str:

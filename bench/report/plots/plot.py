@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.cases import Case
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Summary
+from bench.analysis.summary import Row, Summary
 from bench.report import text
 from bench.report.text import MISSING
 from bench.statistics import Estimate
@@ -65,11 +65,24 @@ def figures_in_focus(analysis: RunAnalysis, metric: str, scale: float = 1.0) -> 
     """Each strategy's figure in the cases that stand for the run, as a sentence of an alternative text."""
     summary = analysis.summary
     return listed(
-        f"{who(summary, name, case)} {text.estimate(summary.rows[name, case].estimates[metric], scale)}"
+        f"{who(summary, row.strategy, row.case)} {text.estimate(row.estimates[metric], scale)}"
+        for row in rows_in_focus(summary)
+    )
+
+
+def rows_in_focus(summary: Summary) -> list[Row]:
+    """The rows of the cases that stand for the run, case by case."""
+    return [
+        summary.rows[name, case]
         for case in summary.focus
         for name in summary.strategies
         if (name, case) in summary.rows
-    )
+    ]
+
+
+def label(summary: Summary, name: str, case: Case) -> str:
+    """The name of a strategy, with the payloads if several cases stand for the run."""
+    return f"{name}, {summary.payload_label(case)}" if len(summary.focus) > 1 else name
 
 
 def who(summary: Summary, name: str, case: Case) -> str:

@@ -6,11 +6,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Row, Summary
+from bench.analysis.summary import Row
 from bench.report import text
 from bench.report.insides import ORDER
 from bench.report.plots import style
-from bench.report.plots.plot import Plot, counted, listed, who
+from bench.report.plots.plot import Plot, counted, label, listed, rows_in_focus, who
 
 BAR_INCHES, THIN_INCHES = 0.55, 0.38
 MANY_BARS = 8
@@ -40,27 +40,18 @@ MEANINGS = {
 def draw(analysis: RunAnalysis) -> Figure | None:
     """Two panels at the load that stands for the run: all stages, and what of them is work."""
     run, summary = analysis.run, analysis.summary
-    rows = [
-        summary.rows[name, case]
-        for case in summary.focus
-        for name in summary.strategies
-        if (name, case) in summary.rows
-    ]
+    rows = rows_in_focus(summary)
     if not any(row.stages for row in rows):
         return None
     inches = BAR_INCHES if len(rows) < MANY_BARS else THIN_INCHES
     figure, (whole, work) = style.new_figure(2 * PANEL_INCHES, 2.1 + inches * len(rows), columns=2)
-    labels = [_label(summary, row) for row in rows]
+    names = [label(summary, row.strategy, row.case) for row in rows]
     seen = dict.fromkeys(stage for row in rows for stage in row.stages)
     order = [stage for stage in ORDER if stage in seen] + [stage for stage in seen if stage not in ORDER]
-    _bars(whole, [_centres(row) for row in rows], order, labels)
-    whole.set_xlabel("ms")
-    _bars(work, [_work(row) for row in rows], [stage for stage in order if stage not in WAITING], [])
-    work.set_xlabel("ms an item")
-    known = {handle.get_label(): handle for handle in whole.get_legend_handles_labels()[0]}
-    handles = [known[stage] for stage in order if stage in known]
-    titles = ("Waiting and work in the service", "Work alone, an item (less is better)")
-    style.heads([(whole, titles[0], handles), (work, titles[1], [])], PANEL_INCHES - 0.6)
+    _bars(whole, [_centres(row) for row in rows], order, names, "ms")
+    _bars(work, [_work(row) for row in rows], order, [""] * len(rows), "ms an item")
+    left = (whole, "Waiting and work in the service", style.legend_handles(whole, order))
+    style.heads([left, (work, "Work alone, an item (less is better)", [])], PANEL_INCHES - 0.6)
     at = "" if not summary.several_loads else f" at {summary.focus[0].load}"
     style.footer(
         figure,
@@ -86,10 +77,6 @@ def describe(analysis: RunAnalysis) -> str:
 PLOT = Plot("stages", "Where the time goes", draw, describe)
 
 
-def _label(summary: Summary, row: Row) -> str:
-    return f"{row.strategy}, {summary.payload_label(row.case)}" if len(summary.focus) > 1 else row.strategy
-
-
 def _meanings(drawn: Sequence[str]) -> str:
     """What the drawn stages mean whose names do not say it."""
     found = "; ".join(MEANINGS[stage] for stage in drawn if stage in MEANINGS)
@@ -112,17 +99,13 @@ def _work(row: Row) -> dict[str, float]:
 
 
 def _bars(
-    axes: Any, stacks: Sequence[Mapping[str, float]], order: Sequence[str], labels: Sequence[str]
+    axes: Any, stacks: Sequence[Mapping[str, float]], order: Sequence[str], names: Sequence[str], unit: str
 ) -> None:
-    note = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
     for place, found in enumerate(stacks):
         parts = [
             style.Part(stage, found[stage], *LOOKS.get(stage, OTHER)) for stage in order if stage in found
         ]
         end = style.stack(axes, place, BAR, parts)
-        axes.annotate(f"{text.number(end)} ms" if parts else text.MISSING, (end, place), **note)
-    axes.set_yticks(range(len(stacks)), labels or [""] * len(stacks))
-    axes.set_ylim(len(stacks) - 0.5, -0.5)
+        axes.annotate(f"{text.number(end)} ms" if parts else text.MISSING, (end, place), **style.BESIDE)
     # the figures stand right of the bars
-    axes.set_xlim(0, 1.2 * max(1e-3, *(sum(found.values()) for found in stacks)))
-    axes.grid(visible=False, axis="y")
+    style.name_bars(axes, names, unit, 1.2 * max(1e-3, *(sum(found.values()) for found in stacks)))

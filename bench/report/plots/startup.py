@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from bench.analysis.run_analysis import RunAnalysis
@@ -20,7 +19,7 @@ BAR_INCHES = 0.75
 # if there are many bars, they are thinner
 MANY_BARS, THIN_INCHES = 6, 0.5
 BAR = 0.56
-NOTE: Any = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+NOTE: Any = {**style.BESIDE, "xytext": (8, 0)}
 LAST_PHASE = text.phase_name("first_correct_answer")
 
 
@@ -94,7 +93,7 @@ def _outside_panel(axes: Any, run: Run, bars: Sequence[Bar]) -> None:
             axes.annotate(text.MISSING, (0, place), **NOTE)
         else:
             _starts(axes, place, bar.found, marks[bar.strategy].marker)
-    _finish(axes, bars, "seconds since the create call")
+    _name(axes, bars, "seconds since the create call")
     style.head(axes, "Start to the first correct answer (less is better)", WIDTH - 1)
 
 
@@ -108,18 +107,14 @@ def _inside_panel(axes: Any, bars: Sequence[Bar]) -> None:
         stack = {phase: length for phase, length in medians.items() if length is not None}
         end = style.stack(axes, place, BAR, _parts(stack, names))
         axes.annotate(f"{text.number(end)} s" if stack else text.MISSING, (end, place), **NOTE)
-    _finish(axes, bars, "seconds inside the service")
+    _name(axes, bars, "seconds inside the service")
     style.head(axes, "Where the service spends its start (less is better)", WIDTH - 1)
 
 
-def _finish(axes: Any, bars: Sequence[Bar], label: str) -> None:
-    axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
-    axes.set_ylim(len(bars) - 0.5, -0.5)
-    axes.set_xlabel(label)
+def _name(axes: Any, bars: Sequence[Bar], unit: str) -> None:
     axes.margins(x=0.04)
     # the figures stand right of the bars
-    axes.set_xlim(0, 1.18 * axes.get_xlim()[1])
-    axes.grid(visible=False, axis="y")
+    style.name_bars(axes, [bar.label for bar in bars], unit, 1.18 * axes.get_xlim()[1])
 
 
 def phase_lengths_s(found: Startup) -> dict[str, float]:
@@ -145,17 +140,7 @@ def _parts(stack: Mapping[str, float], phases: Sequence[str], before: str = "") 
 def _starts(axes: Any, place: int, found: Startup, marker: str) -> None:
     totals = sorted(found.first_correct_answer_s)
     total = median(totals)
-    offsets = np.linspace(-0.2, 0.2, len(totals)) if len(totals) > 1 else np.zeros(1)
-    axes.scatter(
-        totals,
-        place + offsets,
-        s=16,
-        marker=marker,
-        facecolor="white",
-        edgecolor=style.INK,
-        linewidth=0.8,
-        zorder=3,
-    )
+    style.dots(axes, totals, place + style.spread(len(totals), -0.2, 0.2), marker)
     if total is not None:
         axes.plot([total.centre] * 2, [place - 0.34, place + 0.34], color=style.INK, linewidth=2.2)
         axes.annotate(f"{text.estimate(total)} s", (totals[-1], place), **NOTE)

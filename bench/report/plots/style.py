@@ -1,7 +1,7 @@
 """The look of every plot: colours that colour-blind readers can tell apart, hatches and markers for grey."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,10 @@ LINE_INCHES = 0.16
 BESIDE_INCHES = 0.75
 # a promised bound
 LIMIT: Any = {"color": "#A00000", "linestyle": (0, (7, 3)), "linewidth": 1.5}
+# what is written right of the end of a horizontal bar
+BESIDE: Any = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+# the line through what was offered
+OFFERED: Any = {"color": PALE, "linestyle": (0, (5, 3)), "label": "offered"}
 # an axis from 200 to 900 needs a label more than these two
 FEW_LABELS = 8
 
@@ -64,18 +68,6 @@ class Look:
     hatch: str
     marker: str
     line: Line
-
-
-@dataclass(frozen=True, slots=True)
-class Margins:
-    """The room around and between panels, in inches."""
-
-    left: float
-    right: float
-    top: float
-    bottom: float
-    between_columns: float
-    between_rows: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,30 +130,6 @@ def new_figure(
     figure = Figure(figsize=(width, height), dpi=DPI)
     figure.set_layout_engine("constrained", w_pad=PAD_INCHES, h_pad=PAD_INCHES)
     axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
-    return figure, list(axes.flat)
-
-
-def fixed_figure(
-    width: float, rows: int, columns: int, margins: Margins, row_inches: float, run: Run, facts: str
-) -> tuple[Figure, list[Any]]:
-    """A figure of many like panels, placed by their margins: a layout engine would take seconds.
-
-    Each row is `row_inches` high. The footer is written.
-    """
-    figure = Figure(figsize=(width, 1.0), dpi=DPI)
-    below = margins.bottom + footer(figure, run, facts) + PAD_INCHES
-    height = margins.top + rows * row_inches + (rows - 1) * margins.between_rows + below
-    figure.set_figheight(height)
-    axes = figure.subplots(rows, columns, squeeze=False, sharex="col")
-    panel = (width - margins.left - margins.right - (columns - 1) * margins.between_columns) / columns
-    figure.subplots_adjust(
-        left=margins.left / width,
-        right=1 - margins.right / width,
-        top=1 - margins.top / height,
-        bottom=below / height,
-        wspace=margins.between_columns / panel,
-        hspace=margins.between_rows / row_inches,
-    )
     return figure, list(axes.flat)
 
 
@@ -235,6 +203,31 @@ def stack(axes: Any, y: float, height: float, parts: Sequence[Part]) -> float:
         )
         left += part.length
     return left
+
+
+def name_bars(axes: Any, names: Sequence[str], unit: str, most: float, room: float = 0.5) -> None:
+    """Name horizontal bars, the first on top, above an axis in this unit from 0 to `most`."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 1 + room, -room)
+    axes.set_xlabel(unit)
+    axes.set_xlim(0, most)
+    axes.grid(visible=False, axis="y")
+
+
+def legend_handles(axes: Any, names: Iterable[str]) -> list[Any]:
+    """What was drawn under these names, in their order."""
+    drawn = {handle.get_label(): handle for handle in axes.get_legend_handles_labels()[0]}
+    return [drawn[name] for name in names if name in drawn]
+
+
+def dots(axes: Any, x: Any, y: Any, marker: str) -> None:
+    """Small white marks, one for each round or start."""
+    axes.scatter(x, y, s=16, marker=marker, facecolor="white", edgecolor=INK, linewidth=0.8, zorder=3)
+
+
+def spread(count: int, low: float, high: float) -> Any:
+    """Offsets that set this many marks apart; a single mark stays in its place."""
+    return np.linspace(low, high, count) if count > 1 else np.zeros(count)
 
 
 def settings() -> Any:

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.analysis.cases import Case
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.timelines import Timeline
+from bench.model import Run
 from bench.report import text
 from bench.report.plots import style
-from bench.report.plots.plot import Plot, absent
+from bench.report.plots.plot import Plot, absent, label
 
 WIDTH = 8.2
 ROW_INCHES = 1.35
@@ -35,12 +35,8 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     if not rows:
         return None
     trials = [one for _, _, found in rows for one in found]
-    figure, axes = style.fixed_figure(
-        WIDTH,
+    figure, axes = _panels(
         len(rows),
-        2,
-        style.Margins(LEFT_INCHES, RIGHT_INCHES, HEAD_INCHES, AXIS_INCHES, MIDDLE_INCHES, GAP_INCHES),
-        ROW_INCHES if len(rows) < MANY_ROWS else LOW_INCHES,
         run,
         f"{_count(trials)}, a line each, in bins of {_bins(trials)} s, no interval; response time: median "
         "of the answers that ended in the bin. Each row has a scale of its own, from 0"
@@ -54,7 +50,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
             _line(pair[1], one, one.median_ms, looks[name])
         for panel in pair:
             _frame(panel, trials, last=place == len(rows) - 1)
-            panel.text(0.0, 1.03, _label(analysis, name, case), transform=panel.transAxes, fontsize=9.5)
+            panel.text(0.0, 1.03, label(summary, name, case), transform=panel.transAxes, fontsize=9.5)
         pair[0].set_ylabel("answers/s")
         pair[1].set_ylabel("ms")
     at = f", {summary.focus[0].load}"
@@ -76,15 +72,29 @@ def describe(analysis: RunAnalysis) -> str:
 PLOT = Plot("timeline", "Over the time of each trial", draw, describe, cost=6)
 
 
-def _label(analysis: RunAnalysis, name: str, case: Case) -> str:
-    several = len(analysis.summary.focus) > 1
-    return f"{name}, {analysis.summary.payload_label(case)}" if several else name
+def _panels(rows: int, run: Run, facts: str) -> tuple[Figure, list[Any]]:
+    """Rows of two panels above the small print, placed by margins: a layout engine would take seconds."""
+    row_inches = ROW_INCHES if rows < MANY_ROWS else LOW_INCHES
+    figure = Figure(figsize=(WIDTH, 1.0), dpi=style.DPI)
+    below = AXIS_INCHES + style.footer(figure, run, facts) + style.PAD_INCHES
+    height = HEAD_INCHES + rows * row_inches + (rows - 1) * GAP_INCHES + below
+    figure.set_figheight(height)
+    axes = figure.subplots(rows, 2, squeeze=False, sharex="col")
+    figure.subplots_adjust(
+        left=LEFT_INCHES / WIDTH,
+        right=1 - RIGHT_INCHES / WIDTH,
+        top=1 - HEAD_INCHES / height,
+        bottom=below / height,
+        wspace=MIDDLE_INCHES / ((WIDTH - LEFT_INCHES - RIGHT_INCHES - MIDDLE_INCHES) / 2),
+        hspace=GAP_INCHES / row_inches,
+    )
+    return figure, list(axes.flat)
 
 
 def _count(trials: Sequence[Timeline]) -> str:
     invalid = sum(not one.valid for one in trials)
-    rounds = len({one.round for one in trials})
-    said = f"n = {len(trials)} trials in {rounds} round{'s' if rounds != 1 else ''}"
+    rounds = text.plural(len({one.round for one in trials}), "round")
+    said = f"n = {text.plural(len(trials), 'trial')} in {rounds}"
     return f"{said}, {invalid} of them invalid" if invalid else said
 
 
