@@ -6,7 +6,7 @@ from bench.gate import cells
 from bench.gate.texts import TITLES, overall
 from bench.gate.values import EXIT_CODES, Finding, Judgement
 from bench.report import text
-from bench.report.exports.plain import one_line, without_links
+from bench.report.plain import one_line, without_links
 from bench.report.text import table
 
 HEADER = ("verdict", "what", "base", "head", "head to base", "let pass", "told apart from")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bench.gate import cells
 from bench.gate.texts import overall
 from bench.gate.values import Finding, Judgement
-from bench.report.exports.plain import one_line, printable
+from bench.report.plain import one_line, printable
 
 LEAST_WIDTH, MOST_WIDTH = 60, 200
 LEAST_LABEL = 12

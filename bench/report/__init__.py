@@ -1,32 +1,33 @@
 """What a run says: the sentence, the tables, the plots and the README's part, computed from its folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.model import Run
+from bench.report.document import Section
 
 __all__ = ["aa_verdict", "terminal_summary", "write_report"]
 
 
-def write_report(folder: Path, extra: Mapping[str, Sequence[str]] | None = None) -> list[Path]:
+def write_report(folder: Path, extra: Sequence[Section] = ()) -> list[Path]:
     """Write report.md, report.html and the plots into a run's folder and return the files that were written.
 
-    `extra` holds sections that go on top of report.html, as lines of Markdown by title. Raises UsageError
-    where the folder holds no run.
+    `extra` holds sections that go on top of report.html. Raises UsageError if the folder holds no run.
     """
     # matplotlib and pyarrow take a second to import, which `bench --help` must not pay
     from bench.analysis.run_analysis import analyse
     from bench.report import plots
-    from bench.report.formats import FORMATS, Source
+    from bench.report.formats import FORMATS
+    from bench.report.report import report_of
     from bench.run_file import read_run
 
     analysis = analyse(read_run(folder), folder)
     pictures = plots.write_plots(analysis, folder)
-    source = Source(analysis, folder, [picture.relative_to(folder) for picture in pictures], extra or {})
+    report = report_of(analysis, folder, [picture.relative_to(folder) for picture in pictures], extra)
     written = []
     for name, render in FORMATS.items():
         path = folder / name
-        path.write_text(render(source), encoding="utf-8")
+        path.write_text(render(report), encoding="utf-8")
         written.append(path)
     return written + pictures
 
@@ -44,8 +45,8 @@ def terminal_summary(run: Run, width: int | None = None) -> str:
 def aa_verdict(run: Run) -> str:
     """What a strategy measured against itself says of this machine, at most 100 columns wide.
 
-    Raises UsageError where the run measured no strategy against itself.
+    Raises UsageError if the run measured no strategy against itself.
     """
-    from bench.report import aa
+    from bench.report.sections.against_itself import aa_verdict
 
-    return aa.aa_verdict(run)
+    return aa_verdict(run)

@@ -3,12 +3,13 @@
 Nothing here is Markdown or HTML, and no writer's output is read back.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 Tone = Literal["better", "worse"]
 Role = Literal["name", "case", "text", "figure"]
-"""What a column holds: the name of a row, what tells rows of one name apart, other words, or figures."""
+"""What a column holds: the names of the rows, what tells rows of a name apart, other words, or figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ Text = tuple[Span, ...]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a table: its figure or words, its interval and what follows that.
+    """A cell of a table: a figure or words, then its interval in brackets, then what else is said of it.
 
-    `value` is the number that the cell sorts by; None sorts last in a column of figures and by its words in
-    any other. A `missing` figure is shown as `n/a`.
+    `value` is the number by which the cell sorts: a cell of a figure column that has none sorts last.
+    A `missing` figure is shown as `n/a`.
     """
 
     text: str
@@ -59,23 +60,29 @@ class Cell:
     value: float | None = None
     tone: Tone | None = None
     missing: bool = False
+    strong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its header and what it holds."""
+    """A column: its header and what it holds. It is not `sortable` if a cell holds several figures."""
 
     header: str
-    role: Role
+    role: Role = "figure"
+    sortable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; each row has a cell a column. `sortable` says whether rows may change places."""
+    """A table: each row has a cell for each column.
 
-    caption: str
+    Without a caption it has its section's title. Rows that are ranks may not change places: they are not
+    `sortable`.
+    """
+
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
     sortable: bool = True
 
 
@@ -113,7 +120,48 @@ Block = Paragraph | Bullets | Table | CodeBlock | Heading
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A titled part of a report; one without blocks is not shown."""
+    """A part of a report with a title; a section without blocks is not shown."""
 
     title: str
     blocks: tuple[Block, ...]
+
+
+Item = TypeVar("Item")
+Field = tuple[Column, Callable[[Item], Cell]]
+NOT_MEASURED = Paragraph(("Not measured.",))
+
+
+def paragraph(*spans: Span) -> Paragraph:
+    """A paragraph of these spans."""
+    return Paragraph(spans)
+
+
+def joined(*texts: Text) -> Paragraph:
+    """A paragraph of several texts with a space between two of them."""
+    return Paragraph(tuple(span for text in texts for span in (" ", *text))[1:])
+
+
+def table(columns: Iterable[Column], rows: Iterable[Iterable[Cell]], caption: str = "") -> Table:
+    """A table of these columns and rows, whose rows may be sorted."""
+    return Table(tuple(columns), tuple(tuple(row) for row in rows), caption)
+
+
+def tabulated(items: Iterable[Item], fields: Iterable[Field[Item]], caption: str = "") -> Table:
+    """A table with a row for each item; a field is a column and what an item's cell in it is."""
+    columns, cells = zip(*fields, strict=True)
+    return table(columns, ([cell(item) for cell in cells] for item in items), caption)
+
+
+def name_column(header: str) -> Column:
+    """The column that names the rows: it stays in sight when a wide table is scrolled."""
+    return Column(header, "name")
+
+
+def case_column(header: str) -> Column:
+    """A column that tells rows of the same name apart: which load, which metric."""
+    return Column(header, "case")
+
+
+def figures(*headers: str) -> tuple[Column, ...]:
+    """Columns of figures."""
+    return tuple(Column(header) for header in headers)

@@ -28,14 +28,22 @@ def spaced(value: float) -> str:
 
 
 def estimate(value: Estimate | None, scale: float = 1.0) -> str:
-    """The centre and, where there is one, its interval: `151 (149-153)`."""
+    """The centre and, if it is known, its interval: `151 (149-153)`."""
     if value is None:
         return MISSING
-    centre = value.centre * scale
+    return _with_interval(number(value.centre * scale), interval(value, scale))
+
+
+def interval(value: Estimate, scale: float = 1.0) -> str:
+    """The interval to as many decimals as the centre has: `149-153`; empty if it is not known."""
     if value.low is None or value.high is None:
-        return number(centre)
-    low, high = number(value.low * scale, centre), number(value.high * scale, centre)
-    return f"{number(centre)} ({low}{DASH}{high})"
+        return ""
+    centre = value.centre * scale
+    return f"{number(value.low * scale, centre)}{DASH}{number(value.high * scale, centre)}"
+
+
+def _with_interval(centre: str, ends: str) -> str:
+    return f"{centre} ({ends})" if ends else centre
 
 
 def ratio(value: Comparison | Estimate | None) -> str:
@@ -68,15 +76,18 @@ def p_value(value: float | None) -> str:
 
 
 def money(value: Estimate | None) -> str:
-    """A price to three digits, however small, and its interval, where there is one, to as many decimals."""
-    if value is None:
-        return MISSING
+    """A price to three digits, however small, and its interval, if it is known, to as many decimals."""
+    return MISSING if value is None else _with_interval(*money_parts(value))
+
+
+def money_parts(value: Estimate) -> tuple[str, str]:
+    """A price and its interval, which is empty if it is not known."""
     ends = [] if value.low is None or value.high is None else [value.low, value.high]
     decimals = max(0, 2 - math.floor(math.log10(value.centre))) if value.centre > 0 else 2
     centre, *written = (
         f"{amount:.{decimals}f}" if decimals else spaced(amount) for amount in (value.centre, *ends)
     )
-    return f"{centre} ({DASH.join(written)})" if written else centre
+    return centre, DASH.join(written)
 
 
 def mebibytes(value: float | None) -> str:

@@ -11,7 +11,7 @@ from bench.measure.progress import Progress
 from bench.measure.runtime.instance import Runtime
 from bench.measure.session import Session, results_folder
 from bench.model import MachineOptions, Run
-from bench.report.aa import aa_verdict
+from bench.report import aa_verdict
 from bench.verbs.arguments import MeasureOptions
 from bench.verbs.interrupts import undisturbed
 from bench.verbs.jobs import Job, make_job

@@ -17,6 +17,7 @@ from bench.analysis.summary import summarise
 from bench.model import RepeatCheck, ResourceFigures, Run, Trial
 from bench.report import markdown, terminal_summary, write_report
 from bench.report.plots import PLOTS
+from bench.report.report import report_of
 from bench.report.sentence import sentence
 from bench.report.text import money
 from bench.run_file import read_run
@@ -57,7 +58,7 @@ def cells(text: str, *first: str) -> list[str]:
 def reported(run: Run, write_folder: Write, path: Path) -> str:
     """The report without its pictures."""
     found = analyse(run, write_folder(run, path))
-    return markdown.render(found).replace("\N{NO-BREAK SPACE}", " ")
+    return markdown.render(report_of(found)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def without_samples(run: Run, keep: Callable[[Trial], bool] = lambda _: True) -> Run:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ from bench.model import (
     Trial,
 )
 from bench.report import markdown, terminal_summary, text, write_report
-from bench.report.checks import capacities
-from bench.report.insides import stages
+from bench.report.document import Block, Table
+from bench.report.report import report_of
+from bench.report.sections.insides import stages
+from bench.report.sections.objectives import capacities
 from bench.report.sentence import sentence
 from bench.report.splice import results_block
 from bench.run_file import read_run, write_run
@@ -67,6 +69,15 @@ def at_load(trial: Trial, load: dict[str, Any], rate: float, p50: float, fill: f
         samples=None,
         server=None if trial.strategy == "torch" else ServerFigures(stages, batch),
     )
+
+
+def rows(blocks: Sequence[Block]) -> list[tuple[str, ...]]:
+    """The rows of a section's only table, as they are written."""
+    (table,) = [block for block in blocks if isinstance(block, Table)]
+    return [
+        tuple(cell.text + (f" ({cell.interval})" if cell.interval else "") for cell in row)
+        for row in table.rows
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +159,8 @@ def test_the_time_of_a_stage_is_never_below_zero(many: Run, write_folder: Write,
     found = analyse(
         changed := dataclasses.replace(many, trials=trials), write_folder(changed, tmp_path / "run")
     )
-    row = next(line for line in stages(found) if line.startswith("| torch | small, 64 clients |"))
-    assert row.split("|")[3].strip() == "1.75 (0.00\N{EN DASH}300.00)"
+    (row,) = [row for row in rows(stages(found)) if row[:2] == ("torch", "small, 64 clients")]
+    assert row[2] == "1.75 (0.00\N{EN DASH}300.00)"
 
 
 def test_capacities_stand_beside_what_the_rounds_answered(
@@ -162,9 +173,9 @@ def test_capacities_stand_beside_what_the_rounds_answered(
     found = analyse(changed, write_folder(changed, tmp_path / "run"))
     rate = summarise(many).rows["torch", Case("small", "json", "64 clients")].estimates["throughput"]
     assert rate is not None
-    torch, onnx = capacities(found)[2:4]
-    assert torch.endswith(f"| 100 | {text.estimate(rate)} | {100 / rate.centre:.2f}\N{MULTIPLICATION SIGN} |")
-    assert onnx.endswith("| 100 | n/a | n/a |"), "no closed loop of the rounds had five clients"
+    torch, onnx = rows(capacities(found))
+    assert torch[3:] == ("100", text.estimate(rate), f"{100 / rate.centre:.2f}\N{MULTIPLICATION SIGN}")
+    assert onnx[3:] == ("100", "n/a", "n/a"), "no closed loop of the rounds had five clients"
 
 
 def test_the_report_has_a_row_a_load_and_the_stages(folder: Path) -> None:
@@ -197,7 +208,7 @@ def test_parts_of_the_loop_are_columns_where_they_were_run(
     strategies = {**many.strategies, "onnx": dataclasses.replace(onnx, loops=(*onnx.loops, *parts))}
     changed = dataclasses.replace(many, strategies=strategies)
     folder = write_folder(changed, tmp_path / "run")
-    report = markdown.render(analyse(changed, folder))
+    report = markdown.render(report_of(analyse(changed, folder)))
     assert "| prepare alone, images/s | infer alone, images/s |" in report
     assert "| 400 (400\N{EN DASH}400) | 2\N{NO-BREAK SPACE}500 (" in report
     assert read_run(folder).strategies["onnx"].loops[-1].batch_size == 16

@@ -13,13 +13,27 @@ from bench.analysis.run_analysis import RunAnalysis, analyse
 from bench.gate import page as gate_page
 from bench.gate.judge import judge
 from bench.model import Run
-from bench.report import markdown, write_report
+from bench.report import cells, write_report
+from bench.report.document import (
+    Bullets,
+    Cell,
+    Column,
+    Heading,
+    Section,
+    Strong,
+    Table,
+    name_column,
+    paragraph,
+    table,
+)
 from bench.report.page import pictures, render, run_page
-from bench.report.page.prose import to_html
-from bench.report.page.sorting import sort_value
 from bench.report.plots import PLOTS
-from bench.report.text import spaced
+from bench.report.report import report_of
+from bench.report.sections import SECTIONS
+from bench.report.text import MIB, spaced
+from bench.report.writers.html import blocks
 from bench.run_file import read_run, write_run
+from bench.statistics import Comparison, Estimate
 from tests.gate.runs import EQUAL, beside, throughput_rules, times
 from tests.report.browser import Opened, chromium, contrasts, open_file
 from tests.report.full_run import full
@@ -58,7 +72,7 @@ def path(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def everything(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page with every section, and the longest tables, but without pictures."""
     folder = tmp_path_factory.mktemp("everything")
-    (folder / "report.html").write_text(render(analyse(full(run), folder)), encoding="utf-8")
+    (folder / "report.html").write_text(render(report_of(analyse(full(run), folder))), encoding="utf-8")
     return folder / "report.html"
 
 
@@ -66,7 +80,7 @@ def everything(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of two payload classes and one load, without pictures."""
     folder = tmp_path_factory.mktemp("plain")
-    (folder / "report.html").write_text(render(analyse(run, folder)), encoding="utf-8")
+    (folder / "report.html").write_text(render(report_of(analyse(run, folder))), encoding="utf-8")
     return folder / "report.html"
 
 
@@ -149,16 +163,21 @@ def _column(opened: Opened, table: str, header: str) -> list[str]:
     )
 
 
+def shown(cell: str) -> float:
+    """The figure that a cell of the page begins with."""
+    return float(cell.split(" ")[0].replace("\N{NO-BREAK SPACE}", ""))
+
+
 def test_a_click_sorts_by_value_and_a_second_one_the_other_way(opened: Opened) -> None:
     page, table = opened.page, "#key-figures table"
     header = page.locator(f"{table} th", has_text="requests/s")
     header.get_by_role("button").click()
-    values = [sort_value(cell) for cell in _column(opened, table, "requests/s")]
+    values = [shown(cell) for cell in _column(opened, table, "requests/s")]
     assert values == sorted(values, key=lambda value: value or 0)
     assert header.get_attribute("aria-sort") == "ascending"
     assert page.locator("[role=status]").text_content() == "Sorted by requests/s, ascending."
     header.get_by_role("button").click()
-    assert [sort_value(cell) for cell in _column(opened, table, "requests/s")] == values[::-1]
+    assert [shown(cell) for cell in _column(opened, table, "requests/s")] == values[::-1]
     assert header.get_attribute("aria-sort") == "descending"
     assert page.locator(f"{table} th[aria-sort=none]").count() > 3
 
@@ -186,18 +205,24 @@ def test_the_first_tab_leads_past_the_navigation(opened: Opened) -> None:
 
 @pytest.mark.parametrize("clicks", [1, 2])
 def test_what_is_missing_stands_last_either_way(browser: Browser, tmp_path: Path, clicks: int) -> None:
-    sizes = [f"{spaced(1116)} MiB", "n/a", "98.5 MiB", "", f"2.33{TIMES} (1.98)", "<0.001", "never held"]
-    lines = [
-        "| what | size |",
-        "| --- | ---: |",
-        *(f"| {place} | {size} |" for place, size in enumerate(sizes)),
+    sizes = [
+        cells.mebibytes(1116 * MIB),
+        cells.MISSING,
+        cells.mebibytes(98.5 * MIB),
+        cells.BLANK,
+        cells.ratio(Estimate(2.33, 1.98, 2.74, 6)),
+        cells.p_value(0.0004),
+        cells.words("never held"),
     ]
+    rows = [[cells.count(place), size] for place, size in enumerate(sizes)]
+    section = Section("Sizes", (table([name_column("what"), Column("size")], rows),))
     page_path = tmp_path / "page.html"
-    page_path.write_text(render(_nothing(), extra={"Sizes": lines}), encoding="utf-8")
+    page_path.write_text(render(report_of(_nothing(), extra=[section])), encoding="utf-8")
     opened = open_file(browser, page_path)
     for _ in range(clicks):
         opened.page.locator("#sizes th", has_text="size").get_by_role("button").click()
-    known = ["<0.001", f"2.33{TIMES} (1.98)", "98.5 MiB", f"{spaced(1116)} MiB"]
+    ratio = f"2.33{TIMES} (1.98\N{EN DASH}2.74)"
+    known = ["<0.001", ratio, "98.5 MiB", f"{spaced(1116)} MiB"]
     found = _column(opened, "#sizes table", "size")
     assert found[:4] == (known if clicks == 1 else known[::-1])
     assert found[4:] == ["n/a", "", "never held"]
@@ -296,19 +321,19 @@ def test_a_wide_page_shows_pictures_in_their_own_size_and_those_of_two_panels_as
 def test_ranks_and_figures_amid_words_do_not_sort_and_bounds_sort_as_figures(
     browser: Browser, tmp_path: Path
 ) -> None:
-    bounds = ["| what | bound | phases |", "| --- | ---: | ---: |"]
-    bounds += [
-        f"| {what} | ≤ {size} ms | run 0.3, ready {size} |"
-        for what, size in zip("abc", ("366", spaced(2336), "9.5"), strict=True)
+    columns = [name_column("what"), Column("bound"), Column("phases", sortable=False)]
+    bounds = [
+        [Cell(what), Cell(f"≤ {spaced(size)} ms", value=size), Cell(f"run 0.3, ready {size}")]
+        for what, size in zip("abc", (366, 2336, 9), strict=True)
     ]
-    ranks = [
-        "|  | torch | onnx |",
-        "| --- | --- | --- |",
-        "| 1 | a 7 MiB | b 8 MiB |",
-        "| 2 | c 6 MiB | d 7 MiB |",
+    places = (name_column(""), Column("torch", "text"), Column("onnx", "text"))
+    ranks = ((Cell("1"), Cell("a 7 MiB"), Cell("b 8 MiB")), (Cell("2"), Cell("c 6 MiB"), Cell("d 7 MiB")))
+    extra = [
+        Section("Bounds", (table(columns, bounds),)),
+        Section("Ranks", (Table(places, ranks, sortable=False),)),
     ]
     page_path = tmp_path / "page.html"
-    page_path.write_text(render(_nothing(), extra={"Bounds": bounds, "Ranks": ranks}), encoding="utf-8")
+    page_path.write_text(render(report_of(_nothing(), extra=extra)), encoding="utf-8")
     opened = open_file(browser, page_path)
     assert opened.page.locator("#ranks button").count() == 0
     assert opened.page.locator("#bounds button").all_text_contents() == ["what", "bound"]
@@ -367,7 +392,7 @@ def test_what_a_container_or_a_label_says_is_shown_as_text(
         environment={**run.environment, "gpu": HOSTILE, "images": {"torch": HOSTILE}},
         warnings=(HOSTILE,),
     )
-    (tmp_path / "page.html").write_text(render(analyse(hostile, tmp_path)), encoding="utf-8")
+    (tmp_path / "page.html").write_text(render(report_of(analyse(hostile, tmp_path))), encoding="utf-8")
     opened = open_file(browser, tmp_path / "page.html")
     page = opened.page
     assert opened.console == []
@@ -381,28 +406,28 @@ def test_what_a_container_or_a_label_says_is_shown_as_text(
     assert page.locator("h1").count() == 1
 
 
-def test_markdown_of_a_section_becomes_no_link_picture_or_higher_heading() -> None:
-    html = to_html("Title", ["# high", "", "<b>raw</b> [a](b) ![c](d) <http://e.f>"])
-    assert "<h3>high</h3>" in html
-    assert "&lt;b&gt;raw&lt;/b&gt;" in html
-    assert not re.search("<(a|img|b|h1)\\b", html)
+def test_text_of_a_section_becomes_no_link_picture_or_higher_heading() -> None:
+    hostile = "<b>raw</b> [a](b) ![c](d) <http://e.f>"
+    found = blocks([Heading("# high"), paragraph(hostile), Bullets(((Strong(hostile),),))], "Title")
+    assert "<h3># high</h3>" in found
+    assert "<p>&lt;b&gt;raw&lt;/b&gt; [a](b)" in found
+    assert not re.search("<(a|img|b|h1)\\b", found)
 
 
-def test_a_cell_sorts_by_the_figure_that_it_begins_with() -> None:
-    cells = {
-        f"{spaced(1234567)} MiB": 1234567.0,
-        f"2.33{TIMES} (1.98-2.74)": 2.33,
-        "\N{PLUS-MINUS SIGN}12.6%": 12.6,
-        "6 of 6": 6.0,
-        "-0.6 (-1.0-0.2)": -0.6,
-        "1 (baseline)": 1.0,
-        "1e-05": 1e-05,
-        f"≤ {spaced(2336)} ms": 2336.0,
-        "~40%": 40.0,
+def test_a_cell_sorts_by_its_value_whatever_its_words() -> None:
+    comparison = Comparison(2.3312345, 1.98, 2.74, 6, None)
+    values = {
+        cells.mebibytes(1234567 * MIB): 1234567.0,
+        cells.ratio(comparison): 2.3312345,
+        cells.effect(0.126): 12.6,
+        cells.of(6, 6): 6.0,
+        cells.BASELINE: 1.0,
+        cells.p_value(1e-05): 1e-05,
+        cells.estimate(Estimate(1234.5, None, None, 1)): 1234.5,
+        cells.percent(0.4): 40.0,
     }
-    assert {cell: sort_value(cell) for cell in cells} == cells
-    assert [sort_value(cell) for cell in ("n/a", "", "never held", "yes", "at most 5%")] == [None] * 5
-    assert (sort_value("<0.001") or 1) < 0.001 < 10_000 < (sort_value(f"over {spaced(10_000)}") or 0)
+    assert {cell: cell.value for cell in values} == pytest.approx(values)
+    assert [cell.value for cell in (cells.MISSING, cells.BLANK, cells.words("at most 5%"))] == [None] * 3
 
 
 def test_pictures_are_vectors_while_there_is_room(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,9 +446,9 @@ def test_pictures_are_vectors_while_there_is_room(path: Path, monkeypatch: pytes
 
 
 def test_the_sections_that_the_page_shows_its_own_way_are_sections_of_the_report() -> None:
-    assert set(run_page.OWN) <= set(markdown.SECTIONS)
+    assert set(run_page.OWN) <= set(SECTIONS)
     sections = {plot.section for plot in PLOTS.values()}
-    assert sections - set(markdown.SECTIONS) == {"Over the time of each trial"}
+    assert sections - set(SECTIONS) == {"Over the time of each trial"}
 
 
 @pytest.mark.parametrize(
@@ -438,13 +463,13 @@ def test_the_state_says_how_far_a_run_may_be_believed(
     run: Run, trials: int, changes: dict[str, object], words: str
 ) -> None:
     kept = tuple(dataclasses.replace(one, **changes, samples=None) for one in run.trials[:trials])  # type: ignore[arg-type]
-    page = render(analyse(dataclasses.replace(run, trials=kept, planned_trials=trials), Path()))
+    page = render(report_of(analyse(dataclasses.replace(run, trials=kept, planned_trials=trials), Path())))
     assert f"</span>{words}</p>" in page
 
 
 def test_a_committed_run_with_all_its_pictures_stays_below_3_mb() -> None:
     *_, folder = sorted(one.parent for one in (ROOT / "results").glob("*/run.json"))
     found = sorted(one.relative_to(folder) for one in (folder / "plots").iterdir())
-    page = render(analyse(read_run(folder), folder), found, folder)
+    page = render(report_of(analyse(read_run(folder), folder), folder, found))
     assert page.count('<img src="data:image/') == len([one for one in found if one.suffix == ".png"]) > 4
     assert len(page.encode()) < 3_000_000

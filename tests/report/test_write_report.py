@@ -18,6 +18,7 @@ from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Startup
 from bench.report import markdown, write_report
 from bench.report.plots.startup import phase_lengths_s
+from bench.report.report import report_of
 from bench.run_file import write_run
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
@@ -124,7 +125,7 @@ def test_a_failed_trial_is_a_line_with_its_error(run: Run, write_folder: Write, 
         first, valid=False, samples=None, throughput_rps=None, error="never ready: exit 1"
     )
     spoilt = dataclasses.replace(run, trials=(failed, *rest))
-    report = markdown.render(analyse(spoilt, write_folder(spoilt, tmp_path / "run")))
+    report = markdown.render(report_of(analyse(spoilt, write_folder(spoilt, tmp_path / "run"))))
     assert "- round 1, torch, small (INVALID, left out): never ready: exit 1" in report
     assert "| 5 of 6 |" in report
 

@@ -9,8 +9,8 @@ from bench.report import text
 from bench.report.between.doubts import doubts
 from bench.report.between.sentence import sentence
 from bench.report.exports.folds import within_comment
-from bench.report.exports.plain import printable, without_links
 from bench.report.machine import machine_line
+from bench.report.plain import printable, without_links
 from bench.report.terminal import MOST_PROSE, columns
 from bench.report.terminal_table import INDENT, cut
 from bench.report.text import MISSING, table

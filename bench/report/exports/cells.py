@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from bench.report.exports.plain import one_line
+from bench.report.plain import one_line
 
 Value = str | float | int | bool | None
 # what spreadsheets take for the begin of a formula

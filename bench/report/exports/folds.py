@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bench.report.exports.plain import without_links
+from bench.report.plain import without_links
 
 # GitHub takes 65 536 characters a comment; the rest is for a workflow's own words
 MOST_CHARACTERS = 60_000

@@ -2,8 +2,8 @@
 
 from bench.analysis.run_analysis import RunAnalysis
 from bench.report.exports import markdown
-from bench.report.exports.plain import one_line, without_links
 from bench.report.machine import machine_line
+from bench.report.plain import one_line, without_links
 
 
 def render(analysis: RunAnalysis) -> str:

@@ -15,7 +15,7 @@ from bench.analysis.figures import figures
 from bench.analysis.run_analysis import RunAnalysis
 from bench.model import Trial
 from bench.report import text
-from bench.report.exports.plain import one_line, printable
+from bench.report.plain import one_line, printable
 from bench.report.sentence import sentence
 
 MOST_REASONS = 3

@@ -11,26 +11,25 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, startup_s
 from bench.report import text
 from bench.report.exports.folds import folded, within_comment
-from bench.report.exports.plain import printable, without_links
-from bench.report.markdown import SECTIONS
+from bench.report.plain import printable, without_links
+from bench.report.sections import COMMAND, sections
 from bench.report.sentence import sentence
 from bench.report.text import table
+from bench.report.writers.markdown import blocks
 from bench.statistics import Estimate
 
 MOST_WARNINGS = 8
-COMMAND = "Made by"
 
 
 def render(analysis: RunAnalysis) -> str:
     """The Markdown, at most 60 000 characters: sections that would go beyond are named and left out."""
     run, summary = analysis.run, analysis.summary
     top = [f"**{sentence(run, summary)}**", "", *_table(analysis), *_warnings(analysis)]
-    found = {title: section(analysis) for title, section in SECTIONS.items() if title != COMMAND}
     # in a fence nothing is a link, and without backticks nothing leaves it
     command = printable(run.command).replace("`", "'")
     return within_comment(
         "\n".join(map(without_links, top)) + "\n",
-        {title: lines for title, lines in found.items() if lines},
+        {one.title: blocks(one.blocks) for one in sections(analysis) if one.title != COMMAND},
         folded(COMMAND, f"```sh\n{command}\n```"),
     )
 

@@ -3,36 +3,28 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Summary
 from bench.model import Run
-from bench.report import markdown, text
-from bench.report.machine import machine_line
+from bench.report import sections, text
+from bench.report.document import Block, Bullets, Section, Table
 from bench.report.page.figures import figure_table
 from bench.report.page.paper import fill
 from bench.report.page.pictures import Picture, embedded
-from bench.report.page.prose import to_html
-from bench.report.sentence import sentence
+from bench.report.report import Report
+from bench.report.writers import html
 
 # sections of the report that the page shows in a way of its own
-VALIDITY = "Which trials count"
-WARNINGS = "Warnings"
-MEANING = "What these figures say, and what not"
-ENVIRONMENT = "Environment"
-COMMAND = "Made by"
-OWN = (VALIDITY, WARNINGS, MEANING, ENVIRONMENT, COMMAND)
+OWN = (sections.VALIDITY, sections.WARNINGS, sections.MEANING, sections.ENVIRONMENT, sections.COMMAND)
 SHORT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """One section of the page: its anchor, its heading, its content and the pictures below it."""
+class Part:
+    """A part of the page: its anchor, its heading, its content and the pictures below it."""
 
     anchor: str
     title: str
@@ -40,33 +32,28 @@ class Section:
     pictures: tuple[Picture, ...] = field(default=())
 
 
-def render(
-    analysis: RunAnalysis,
-    pictures: Sequence[Path] = (),
-    folder: Path = Path(),
-    extra: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> str:
-    """The page of a run; pictures are paths relative to its folder.
-
-    `extra` holds sections that go on top, as lines of Markdown by title.
-    """
-    run, summary = analysis.run, analysis.summary
-    top = [_section(title, lines) for title, lines in extra.items()]
+def render(report: Report) -> str:
+    """The page of a run."""
+    run, summary = report.analysis.run, report.analysis.summary
+    found = {section.title: section.blocks for section in report.sections}
+    environment = found.get(sections.ENVIRONMENT, ())
     return fill(
         "run.html",
         title=f"{text.listing(list(summary.strategies) or ['no strategy'])}, {run.created[:10]}",
-        sentence=sentence(run, summary),
+        sentence=report.sentence,
         state=state(run, summary),
-        machine=machine_line(run),
-        extra=top,
-        figures=figure_table(analysis),
+        machine=report.machine,
+        extra=[_part(section) for section in report.extra],
+        figures=figure_table(report.analysis),
         one_round=summary.one_round,
-        warnings=_warnings(analysis),
+        warnings=html.blocks(found.get(sections.WARNINGS, ()), sections.WARNINGS),
+        warning_count=_items(found.get(sections.WARNINGS, ())),
         short=SHORT,
-        validity=to_html(VALIDITY, markdown.SECTIONS[VALIDITY](analysis)),
-        sections=_sections(analysis, embedded(analysis, folder, pictures)),
-        meaning=to_html(MEANING, markdown.SECTIONS[MEANING](analysis)),
-        environment=text.flat(run.environment),
+        validity=html.blocks(found.get(sections.VALIDITY, ()), sections.VALIDITY),
+        sections=_parts(report),
+        meaning=html.blocks(found.get(sections.MEANING, ()), sections.MEANING),
+        environment=html.blocks(environment, sections.ENVIRONMENT),
+        environment_count=sum(len(one.rows) for one in environment if isinstance(one, Table)),
         run=run,
         reproduce=_reproduce(run),
     )
@@ -84,32 +71,31 @@ def state(run: Run, summary: Summary) -> tuple[str, str]:
     return "valid", f"All {text.plural(summary.valid_trials, 'trial')} valid"
 
 
-def _sections(analysis: RunAnalysis, pictures: Sequence[Picture]) -> list[Section]:
-    """The sections of report.md that have content, each with its pictures; then those of pictures alone."""
+def _items(found: Sequence[Block]) -> int:
+    return sum(len(one.items) for one in found if isinstance(one, Bullets))
+
+
+def _parts(report: Report) -> list[Part]:
+    """The sections of the report, each with its pictures; then those of pictures alone."""
     groups: dict[str, list[Picture]] = {}
-    for picture in pictures:
+    for picture in embedded(report.analysis, report.folder, report.pictures):
         groups.setdefault(picture.section, []).append(picture)
-    found = []
-    for title, section in markdown.SECTIONS.items():
-        lines = [] if title in OWN else section(analysis)
-        if lines:
-            found.append(_section(title, lines, groups.pop(title, ())))
-    return found + [_section(title, (), left) for title, left in groups.items()]
+    found = [
+        _part(section, groups.pop(section.title, ()))
+        for section in report.sections
+        if section.title not in OWN
+    ]
+    return found + [_part(Section(title, ()), left) for title, left in groups.items()]
 
 
-def _section(title: str, lines: Sequence[str], pictures: Sequence[Picture] = ()) -> Section:
-    return Section(anchor(title), title, to_html(title, lines), tuple(pictures))
+def _part(section: Section, pictures: Sequence[Picture] = ()) -> Part:
+    content = html.blocks(section.blocks, section.title)
+    return Part(anchor(section.title), section.title, content, tuple(pictures))
 
 
 def anchor(title: str) -> str:
     """A title as the name of a place in the page."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-
-
-def _warnings(analysis: RunAnalysis) -> list[str]:
-    """The warnings of the report, a line each, as plain text; none where there is nothing to warn of."""
-    lines = markdown.SECTIONS[WARNINGS](analysis)
-    return [line.removeprefix("- ") for line in lines if line.startswith("- ")]
 
 
 def _reproduce(run: Run) -> list[tuple[str, str]]:

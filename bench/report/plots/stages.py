@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row
 from bench.report import text
-from bench.report.insides import ORDER
 from bench.report.plots import style
 from bench.report.plots.plot import Plot, counted, label, listed, rows_in_focus, who
+from bench.report.sections.insides import ORDER
 
 BAR_INCHES, THIN_INCHES = 0.55, 0.38
 MANY_BARS = 8

@@ -9,17 +9,20 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Summary, summarise
 from bench.errors import UsageError
 from bench.model import AGAIN, Run
-from bench.report import text
-from bench.report.text import MISSING, table
+from bench.report import cells, text
+from bench.report.document import Block, Cell, Emphasis, case_column, figures, name_column, paragraph, table
 from bench.statistics.ratios import MOST_ROUNDS
 
 WIDTH = 100
 EFFECTS = (0.05, 0.02)
 
-NOTE = (
+NOTE = paragraph(
     "Both names are the same strategy, so every ratio should be 1 but for noise: of 95% intervals, five in "
-    "100 miss it by chance. *Told apart from*: the least difference that so many rounds find in 80 of 100 "
-    "runs. *Rounds for*: how many would find so small a one, with this noise."
+    "100 miss it by chance. ",
+    Emphasis("Told apart from"),
+    ": the least difference that so many rounds find in 80 of 100 runs. ",
+    Emphasis("Rounds for"),
+    ": how many would find so small a one, with this noise.",
 )
 
 
@@ -61,20 +64,25 @@ def aa_verdict(run: Run) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def section(analysis: RunAnalysis) -> list[str]:
-    """The verdicts and a row a metric; nothing in a run that measured no strategy against itself."""
+def against_itself(analysis: RunAnalysis) -> list[Block]:
+    """The verdicts and a row for each metric; nothing if the run measured no strategy against itself."""
     summary, pairs = analysis.summary, pairs_of(analysis.run)
     found = _compared(summary, pairs)
-    lines = [
-        line
+    said = [
+        paragraph(_said(summary, pair, [one for one in found if one.strategy == pair.second]))
         for pair in pairs
-        for line in ("", _said(summary, pair, [one for one in found if one.strategy == pair.second]))
-    ][1:]
+    ]
     if not any(one.comparison.n > 1 for one in found):
-        return lines
-    header = ["strategy", "case", "metric", "again to first", "1 is inside", "sign-flip p", "adjusted p"]
-    header += ["rounds", "told apart from", *(f"rounds for {100 * effect:g}%" for effect in EFFECTS)]
-    return [*lines, "", *table(header, [_cells(summary, one) for one in found], 3), "", NOTE]
+        return [*said]
+    columns = [
+        name_column("strategy"),
+        case_column("case"),
+        case_column("metric"),
+        *figures("again to first", "1 is inside"),
+    ]
+    columns += figures("sign-flip p", "adjusted p", "rounds", "told apart from")
+    columns += figures(*(f"rounds for {100 * effect:g}%" for effect in EFFECTS))
+    return [*said, table(columns, [_cells(summary, one) for one in found]), NOTE]
 
 
 def _compared(summary: Summary, pairs: list[Pair]) -> tuple[Compared, ...]:
@@ -124,7 +132,7 @@ def _plain(summary: Summary, one: Compared) -> list[str]:
     if found.n < 2:
         return textwrap.wrap(f"{head}, from one round: no interval.", WIDTH)
     inside = "misses 1" if found.shows_difference else "holds 1"
-    needs = " and ".join(f"{_rounds(one, effect)} for {100 * effect:g}%" for effect in EFFECTS)
+    needs = " and ".join(f"{_rounds_cell(one, effect).text} for {100 * effect:g}%" for effect in EFFECTS)
     told = (
         f"{head} {inside}, p {text.p_value(found.p_value)}; tells apart differences from "
         f"{text.percent(found.minimal_detectable_effect)} on with {text.plural(found.n, 'round')}; "
@@ -133,27 +141,31 @@ def _plain(summary: Summary, one: Compared) -> list[str]:
     return textwrap.wrap(told, WIDTH, subsequent_indent="  ")
 
 
-def _cells(summary: Summary, one: Compared) -> list[str]:
+def _cells(summary: Summary, one: Compared) -> list[Cell]:
     found = one.comparison
-    effect = found.minimal_detectable_effect
     return [
-        one.strategy.removesuffix(AGAIN),
-        summary.case_label(one.case),
-        JUDGED[one.metric].label,
-        text.ratio(found),
-        MISSING if found.low is None else "no" if found.shows_difference else "yes",
-        text.p_value(found.p_value),
-        text.p_value(one.adjusted_p),
-        str(found.n),
-        MISSING if effect is None else f"±{text.percent(effect)}",
-        *(_rounds(one, effect) for effect in EFFECTS),
+        cells.words(one.strategy.removesuffix(AGAIN)),
+        cells.words(summary.case_label(one.case)),
+        cells.words(JUDGED[one.metric].label),
+        cells.ratio(found),
+        cells.MISSING if found.low is None else cells.words("no" if found.shows_difference else "yes"),
+        cells.p_value(found.p_value),
+        cells.p_value(one.adjusted_p),
+        cells.count(found.n),
+        cells.effect(found.minimal_detectable_effect),
+        *(_rounds_cell(one, effect) for effect in EFFECTS),
     ]
 
 
-def _rounds(one: Compared, effect: float) -> str:
+def _rounds(one: Compared, effect: float) -> int | None:
     """How many rounds find so small a difference with this spread."""
     spread = one.comparison.spread
-    if spread is None:
-        return MISSING
-    rounds = statistics.rounds_needed(spread, effect)
-    return f"over {text.spaced(rounds)}" if rounds >= MOST_ROUNDS else text.spaced(rounds)
+    return None if spread is None else statistics.rounds_needed(spread, effect)
+
+
+def _rounds_cell(one: Compared, effect: float) -> Cell:
+    rounds = _rounds(one, effect)
+    if rounds is None:
+        return cells.MISSING
+    over = "over " if rounds >= MOST_ROUNDS else ""
+    return Cell(f"{over}{text.spaced(rounds)}", value=rounds)

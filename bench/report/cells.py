@@ -1,0 +1,101 @@
+"""Cells made from values: each has its text, its interval, and the number by which it sorts."""
+
+from bench.analysis.comparisons import JUDGED, Compared
+from bench.report import text
+from bench.report.document import Cell, Tone
+from bench.report.verdict_words import verdict_word
+from bench.statistics import Comparison, Estimate
+
+BLANK = Cell("", missing=True)
+MISSING = Cell(text.MISSING, missing=True)
+BASELINE = Cell("1 (baseline)", value=1.0)
+# the words of verdicts, by what they mean for the strategy that is judged
+TONES: dict[str, Tone] = {"faster": "better", "cheaper": "better", "slower": "worse", "dearer": "worse"}
+
+
+def words(shown: str) -> Cell:
+    """Words, or nothing."""
+    return Cell(shown) if shown else BLANK
+
+
+def count(value: int | None) -> Cell:
+    """A whole number with its thousands set apart."""
+    return MISSING if value is None else Cell(text.spaced(value), value=value)
+
+
+def of(part: int, whole: int) -> Cell:
+    """A count among others: `5 of 6`."""
+    return Cell(f"{part} of {whole}", value=part)
+
+
+def number(value: float | None) -> Cell:
+    """A figure to three digits."""
+    return MISSING if value is None else Cell(text.number(value), value=value)
+
+
+def estimate(value: Estimate | None, scale: float = 1.0, after: str = "") -> Cell:
+    """The centre and, if it is known, the interval."""
+    if value is None:
+        return MISSING
+    centre = value.centre * scale
+    return Cell(text.number(centre), text.interval(value, scale), after, centre)
+
+
+def money(value: Estimate | None) -> Cell:
+    """A price to three digits, however small, and its interval."""
+    if value is None:
+        return MISSING
+    shown, interval = text.money_parts(value)
+    return Cell(shown, interval, value=value.centre)
+
+
+def ratio(value: Comparison | Estimate | None, after: str = "") -> Cell:
+    """A ratio and, if it is known, its interval, to two decimals."""
+    if value is None:
+        return MISSING
+    centre = value.ratio if isinstance(value, Comparison) else value.centre
+    interval = "" if value.low is None or value.high is None else text.span((value.low, value.high))
+    return Cell(f"{centre:.2f}{text.TIMES}", interval, after, centre)
+
+
+def plain_ratio(value: float | None) -> Cell:
+    """A ratio without an interval."""
+    return MISSING if value is None else Cell(f"{value:.2f}{text.TIMES}", value=value)
+
+
+def span(value: tuple[float, float] | None) -> Cell:
+    """An interval of a ratio on its own; it sorts by its lower end."""
+    return MISSING if value is None else Cell(text.span(value), value=value[0])
+
+
+def percent(value: float | None) -> Cell:
+    """A share as a percentage."""
+    return MISSING if value is None else Cell(text.percent(value), value=100 * value)
+
+
+def effect(value: float | None) -> Cell:
+    """The smallest difference that shows: `±1.8%`."""
+    return MISSING if value is None else Cell(f"±{text.percent(value)}", value=100 * value)
+
+
+def p_value(value: float | None) -> Cell:
+    """A p to two digits."""
+    return MISSING if value is None else Cell(text.p_value(value), value=value)
+
+
+def mebibytes(value: float | None, after: str = "") -> Cell:
+    """A size in MiB with its unit."""
+    return MISSING if value is None else Cell(text.mebibytes(value), "", after, value / text.MIB)
+
+
+def verdict(one: Compared) -> Cell:
+    """The word of a comparison with its tone; `n/a` if there are too few rounds for a verdict."""
+    return Cell(word, tone=tone(one)) if (word := verdict_word(one)) else MISSING
+
+
+def tone(one: Compared) -> Tone | None:
+    """What the difference means for the strategy that is compared; None if no difference is shown."""
+    if one.outcome not in ("less", "more"):
+        return None
+    judged = JUDGED[one.metric]
+    return TONES[judged.above if one.outcome == "more" else judged.below]

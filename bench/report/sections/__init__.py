@@ -1,0 +1,49 @@
+"""The sections of a run's report, in their order: each is a function of the run's analysis."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bench.analysis.run_analysis import RunAnalysis
+from bench.report.document import Block, Section
+from bench.report.sections.against_itself import against_itself
+from bench.report.sections.comparisons import comparisons, verdicts
+from bench.report.sections.deployment import image_sizes, startup
+from bench.report.sections.insides import driver, loops, stages
+from bench.report.sections.loads import loads
+from bench.report.sections.objectives import capacities, objectives, repeats, tails
+from bench.report.sections.resources import cost, resources
+from bench.report.sections.validity import command, environment, meaning, validity, warnings
+
+VALIDITY = "Which trials count"
+WARNINGS = "Warnings"
+MEANING = "What these figures say, and what not"
+ENVIRONMENT = "Environment"
+COMMAND = "Made by"
+
+SECTIONS: Mapping[str, Callable[[RunAnalysis], Sequence[Block]]] = {
+    "The same against itself": against_itself,
+    "Verdicts": verdicts,
+    "Throughput and latency": loads,
+    "Service objectives": objectives,
+    "Cost": cost,
+    "Comparisons": comparisons,
+    "The tail": tails,
+    "Resources": resources,
+    "Startup": startup,
+    "Image size": image_sizes,
+    "Where the time goes": stages,
+    "Service against its own bare loop": loops,
+    "The driver's ceiling": driver,
+    "Capacities": capacities,
+    "Repeated payloads": repeats,
+    VALIDITY: validity,
+    WARNINGS: warnings,
+    MEANING: meaning,
+    ENVIRONMENT: environment,
+    COMMAND: command,
+}
+
+
+def sections(analysis: RunAnalysis) -> tuple[Section, ...]:
+    """The sections that have something to say of a run."""
+    found = (Section(title, tuple(blocks(analysis))) for title, blocks in SECTIONS.items())
+    return tuple(section for section in found if section.blocks)

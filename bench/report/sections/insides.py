@@ -1,0 +1,174 @@
+"""What goes on inside: the stages of a service, its pipeline in a bare loop, and the driver that loads it."""
+
+from collections.abc import Iterable, Sequence
+
+from bench.analysis.cases import case_of
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import PARTS
+from bench.model import Ceiling, Trial
+from bench.report import cells, text
+from bench.report.document import (
+    NOT_MEASURED,
+    Block,
+    Cell,
+    Column,
+    Emphasis,
+    Span,
+    figures,
+    name_column,
+    paragraph,
+    table,
+)
+from bench.report.sections.resources import LABELS, labels
+from bench.statistics import median
+
+# what services are known to time, in the order in which an item passes it
+ORDER = ("wait", "parse", "decode", "transform", "queue", "infer", "encode")
+STAGES = paragraph(
+    "Means over the window, as the services time themselves, waiting for the processor included; of the "
+    "rounds the median, in brackets its 95% interval by order statistics, which takes six. ",
+    Emphasis("wait"),
+    " is for a thread that prepares, ",
+    Emphasis("queue"),
+    " for the model to be free, and ",
+    Emphasis("infer"),
+    " is a whole batch's.",
+)
+LOOP = "The bare loop runs the strategy's own pipeline, one request at a time and without HTTP."
+LOOP_PARTS: tuple[Span, ...] = (
+    " ",
+    Emphasis("prepare"),
+    " is its parse, decode and transform alone; ",
+    Emphasis("infer"),
+    " its model alone, on prepared images in the batches that suit its engine.",
+)
+CEILING = paragraph(
+    "The driver against a target that answers at once. Highest measured: the fastest strategy as a share "
+    "of that ceiling; above 50% the driver is in the way."
+)
+WORST = paragraph(
+    "The worst of all strategies' trials, invalid ones too; lost workers their sum. ",
+    Emphasis("Late sends"),
+    " left more than 10 ms after they were due, ",
+    Emphasis("lag"),
+    " is that delay, and ",
+    Emphasis("clock error"),
+    " bounds how far the workers' clocks differ.",
+)
+
+
+def stages(analysis: RunAnalysis) -> list[Block]:
+    """The time of each stage as the services time them; nothing if no service does."""
+    rows = analysis.summary.rows.values()
+    known = [row for row in rows if row.stages or row.estimates["batch"]]
+    if not known:
+        return []
+    found = dict.fromkeys(stage for row in known for stage in row.stages)
+    names = [stage for stage in ORDER if stage in found] + [stage for stage in found if stage not in ORDER]
+    timed = [
+        [
+            *labels(analysis, row),
+            *(cells.estimate(row.stages.get(stage)) for stage in names),
+            cells.estimate(row.estimates["batch"]),
+        ]
+        for row in rows
+    ]
+    return [table([*LABELS, *figures(*(f"{one} ms" for one in names), "items a batch")], timed), STAGES]
+
+
+def loops(analysis: RunAnalysis) -> list[Block]:
+    """Service and bare loop side by side, at the load that fills the service most."""
+    rows = [row for row in analysis.summary.rows.values() if row.case in analysis.summary.focus]
+    if not rows:
+        return [NOT_MEASURED]
+    parts = [part for part in PARTS if any(part in row.loop_parts for row in rows)]
+    columns = figures("service, requests/s", "bare loop, requests/s", "service to loop")
+    columns += figures(*(f"{part} alone, images/s" for part in parts))
+    compared = [
+        [
+            *labels(analysis, row),
+            cells.estimate(row.estimates["throughput"]),
+            cells.estimate(row.loop),
+            cells.ratio(row.to_loop),
+            *(cells.estimate(row.loop_parts.get(part)) for part in parts),
+        ]
+        for row in rows
+    ]
+    return [table([*LABELS, *columns], compared), paragraph(LOOP, *(LOOP_PARTS if parts else ()))]
+
+
+def driver(analysis: RunAnalysis) -> list[Block]:
+    """The driver's ceiling, its figures in the trials, and what a trial cost beside its load."""
+    return [*_ceilings(analysis), *_driver_figures(analysis), *_overhead(analysis)]
+
+
+def _ceilings(analysis: RunAnalysis) -> list[Block]:
+    columns = figures(
+        "driver, requests/s", "driver CPU-ms", "ab, requests/s", "ab CPU-ms", "highest measured"
+    )
+    rows = [
+        [
+            cells.words(f"{ceiling.payload_class}, {ceiling.encoding}, {ceiling.clients} clients"),
+            cells.number(ceiling.throughput_rps),
+            cells.number(ceiling.driver_cpu_ms_per_request),
+            cells.number(ceiling.ab_throughput_rps),
+            cells.number(ceiling.ab_cpu_ms_per_request),
+            cells.percent(_highest_share(analysis, ceiling)),
+        ]
+        for ceiling in analysis.run.ceilings
+    ]
+    return [table([name_column("case"), *columns], rows), CEILING] if rows else [NOT_MEASURED]
+
+
+def _highest_share(analysis: RunAnalysis, ceiling: Ceiling) -> float | None:
+    """The throughput of the fastest strategy as a share of the ceiling for the same payloads."""
+    rates = [
+        found.centre
+        for row in analysis.summary.rows.values()
+        if (row.case.payload_class, row.case.encoding) == (ceiling.payload_class, ceiling.encoding)
+        and (found := row.estimates["throughput"]) is not None
+    ]
+    return max(rates) / ceiling.throughput_rps if rates and ceiling.throughput_rps else None
+
+
+def _driver_figures(analysis: RunAnalysis) -> list[Block]:
+    """A row for each case, all strategies together: the most that the driver did."""
+    columns: list[Column] = [name_column("case"), *figures("workers", "lost", "busiest core", "late sends")]
+    columns += figures("lag p99 ms", "CPU-ms a request", "clock error ms")
+    rows = []
+    for case in analysis.summary.cases:
+        trials = [trial for trial in analysis.run.trials if case_of(trial) == case and trial.driver]
+        if trials:
+            rows.append([cells.words(analysis.summary.case_label(case)), *_driver_cells(trials)])
+    return [table(columns, rows), WORST] if rows else []
+
+
+def _driver_cells(trials: Sequence[Trial]) -> list[Cell]:
+    known = [trial.driver for trial in trials if trial.driver]
+    return [
+        cells.count(max(one.workers for one in known)),
+        cells.count(sum(one.lost_workers for one in known)),
+        cells.percent(_most(one.busiest_core for one in known)),
+        cells.percent(_most(one.late_sends for one in known)),
+        cells.number(_most(one.lag_p99_ms for one in known)),
+        cells.number(_most(trial.driver_cpu_ms_per_request for trial in trials)),
+        cells.number(_most(one.clock_error_ms for one in known)),
+    ]
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _overhead(analysis: RunAnalysis) -> list[Block]:
+    found = [trial.overhead_s for trial in analysis.run.trials if trial.overhead_s is not None]
+    middle = median(found)
+    if middle is None:
+        return []
+    return [
+        paragraph(
+            f"Between trials the harness itself took {text.number(middle.centre)} s (median) and "
+            f"{text.number(max(found))} s at most, over {text.plural(len(found), 'trial')}: beside start, "
+            "warm-up, window and drain."
+        )
+    ]

@@ -1,0 +1,139 @@
+"""Throughput and latency: a row for each strategy and load, a table for each class of payloads."""
+
+from collections.abc import Callable
+
+from bench.analysis.capacities import in_rounds
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, Summary
+from bench.report import cells, text
+from bench.report.document import (
+    NOT_MEASURED,
+    Block,
+    Cell,
+    Column,
+    Emphasis,
+    Heading,
+    Table,
+    Text,
+    case_column,
+    joined,
+    name_column,
+    tabulated,
+)
+
+INTERVALS: Text = (
+    "In brackets, 95% intervals over rounds: requests/s a geometric mean with t on the logs; the ratio "
+    "paired by round; latency the median of the rounds by order statistics, which takes six of them. ",
+    Emphasis("Detectable from"),
+    ": the smallest detectable difference, which so many rounds find in 80 of 100 runs.",
+)
+ONE_ROUND: Text = ("One round: no intervals.",)
+SHARES: Text = (
+    "At a share of capacity each strategy is offered its own rate, so there is no ratio of throughput: read "
+    "how late the answers are when it is so full.",
+)
+MEASURED_BEFORE = (
+    "Capacity was measured before the rounds, in requests/s, and in brackets what the rounds' own closed "
+    "loop answered"
+)
+SERVICE: Text = (Emphasis("Service p99"), " runs from sent to done, all others from due to done.")
+
+
+def loads(analysis: RunAnalysis) -> list[Block]:
+    """A table for each class of payloads: throughput, ratio to the baseline, latency, errors."""
+    summary = analysis.summary
+    if not summary.cases:
+        return [NOT_MEASURED]
+    blocks: list[Block] = []
+    for group in _groups(summary):
+        names = list(dict.fromkeys(case.load for case in group))
+        what = f"{group[0].encoding}, {names[0]}" if len(names) == 1 else group[0].encoding
+        title = f"{summary.payload_label(group[0]).capitalize()} payloads ({what})"
+        blocks += [Heading(title), _table(summary, group, title, several=len(names) > 1)]
+    notes = [ONE_ROUND if summary.one_round else INTERVALS]
+    if any(not case.same_for_all for case in summary.cases):
+        notes += [SHARES, *_capacities(analysis)]
+    notes += [SERVICE] if any(map(_has_service, summary.rows.values())) else []
+    return [*blocks, joined(*notes)]
+
+
+def _capacities(analysis: RunAnalysis) -> list[Text]:
+    """The capacities that the shares are of, beside what the same closed loop answered in the rounds."""
+    found = [(one, in_rounds(analysis.summary, one)) for one in analysis.run.capacities]
+    classes = len({(one.payload_class, one.encoding) for one, _ in found})
+    told = [
+        f"{one.strategy}{f' {one.payload_class}, {one.encoding}' if classes > 1 else ''} "
+        f"{text.number(one.throughput_rps)} ({text.number(rate.centre if rate else None)})"
+        for one, rate in found
+    ]
+    return [(f"{MEASURED_BEFORE}: {', '.join(told)}.",)] if told else []
+
+
+def _groups(summary: Summary) -> list[list[Case]]:
+    """The cases by class of payloads and encoding."""
+    groups: dict[tuple[str, str], list[Case]] = {}
+    for one in summary.cases:
+        groups.setdefault((one.payload_class, one.encoding), []).append(one)
+    return list(groups.values())
+
+
+def _table(summary: Summary, group: list[Case], title: str, *, several: bool) -> Table:
+    rows = [summary.rows[n, case] for case in group for n in summary.strategies if (n, case) in summary.rows]
+    at_due_times = any(case.at_due_times for case in group)
+    fields: dict[Column, Callable[[Row], Cell]] = {
+        **({case_column("load"): lambda row: cells.words(row.case.load)} if several else {}),
+        name_column("strategy"): lambda row: cells.words(row.strategy),
+        **({Column("offered/s"): _offered} if at_due_times else {}),
+        Column("requests/s"): lambda row: cells.estimate(row.estimates["throughput"]),
+        Column(f"ratio to {summary.baseline}" if summary.baseline else "ratio"): lambda row: ratio(
+            summary, row
+        ),
+        Column("detectable from"): lambda row: _effect(summary, row),
+        **{Column(f"{quantile} ms"): _latency(quantile) for quantile in ("p50", "p95", "p99")},
+        **({Column("service p99 ms"): _service} if any(map(_has_service, rows)) else {}),
+        Column("errors"): lambda row: cells.count(row.errors),
+        **({Column("refused"): lambda row: cells.count(row.refused)} if at_due_times else {}),
+        Column("wrong"): lambda row: cells.count(row.wrong_answers),
+        Column("valid trials"): lambda row: cells.of(row.valid_trials, row.valid_trials + row.invalid_trials),
+    }
+    return tabulated(rows, fields.items(), title)
+
+
+def ratio(summary: Summary, row: Row) -> Cell:
+    """The ratio of throughput to the baseline; nothing if each strategy has a rate of its own."""
+    if not row.case.same_for_all:
+        return cells.BLANK
+    if row.strategy == summary.baseline:
+        return cells.BASELINE
+    return cells.ratio(row.to_baseline)
+
+
+def _effect(summary: Summary, row: Row) -> Cell:
+    if row.strategy == summary.baseline or not row.case.same_for_all:
+        return cells.BLANK
+    return cells.effect(row.to_baseline.minimal_detectable_effect if row.to_baseline else None)
+
+
+def _latency(quantile: str) -> Callable[[Row], Cell]:
+    """A quantile, with the number of its rounds if other rounds had too few answers for it."""
+
+    def cell(row: Row) -> Cell:
+        found = row.estimates[quantile]
+        few = found is not None and found.n < row.valid_trials
+        return cells.estimate(found, after=f" in {text.plural(found.n, 'round')}" if found and few else "")
+
+    return cell
+
+
+def _has_service(row: Row) -> bool:
+    """Whether service time tells more than response time: it is the same in a closed loop."""
+    return row.case.at_due_times and row.estimates["service_p99"] is not None
+
+
+def _service(row: Row) -> Cell:
+    return cells.estimate(row.estimates["service_p99"]) if row.case.at_due_times else cells.BLANK
+
+
+def _offered(row: Row) -> Cell:
+    return cells.number(row.offered_rps) if row.case.at_due_times else cells.BLANK

@@ -1,0 +1,127 @@
+"""What may be believed: which trials count, what is held against the run, and what the figures say."""
+
+from collections import Counter
+
+from bench.analysis.cases import load_label, load_size
+from bench.analysis.doubt_counts import kind, reasons
+from bench.analysis.run_analysis import RunAnalysis
+from bench.model import Trial
+from bench.report import cells, text
+from bench.report.document import (
+    NOT_MEASURED,
+    Block,
+    Bullets,
+    Code,
+    CodeBlock,
+    Column,
+    Emphasis,
+    Text,
+    figures,
+    name_column,
+    paragraph,
+    table,
+)
+
+REASONS = paragraph(
+    "A trial that has several reasons counts under each. A reason that stands in invalid trials need not be "
+    "what voids them; one that stands in valid trials only warns."
+)
+ONE_ROUND: Text = ("One round proves nothing: it shows that everything runs.",)
+OPEN: Text = (
+    "An open loop (requests that come due by a schedule, whoever still waits) shows latency at a rate. Its "
+    "latencies run from due, not from sent. ",
+    Emphasis("Refused"),
+    " requests (429, 503) are neither errors nor answers.",
+)
+MEANING: tuple[Text, ...] = (
+    (
+        "A closed loop (clients that each wait for their answer) shows capacity. Its latencies are those of "
+        "a service kept full, not those that users of a quieter one would see.",
+    ),
+    (
+        "A trial is one sample: the intervals come from the spread between rounds, on this machine, in one "
+        "run. Other machines, cores and days are outside them; ratios travel better than absolute figures.",
+    ),
+    ("Latency counts right answers, from due to done. Failed requests and wrong answers are counted apart.",),
+    (
+        "A trial called INVALID is left out of every figure. ",
+        Emphasis("Not steady"),
+        " (a window's thirds differ by more than a tenth, and than chance explains) only warns: such a trial "
+        "counts.",
+    ),
+    (Code("n/a"), " is a figure that was not measured or that has too few samples; it is never 0."),
+)
+PROCESSES: Text = ("The services ran as local processes, not in containers: there is no image to size.",)
+
+
+def validity(analysis: RunAnalysis) -> list[Block]:
+    """How many trials may be believed, and what is held against them; nothing if nothing is."""
+    run, summary = analysis.run, analysis.summary
+    invalid, valid = Counter[str](), Counter[str]()
+    for trial in run.trials:
+        (valid if trial.valid else invalid).update({kind(reason) for reason in reasons(trial)})
+    if not invalid and not valid and not summary.missing_trials:
+        return []
+    counted = paragraph(
+        f"{summary.valid_trials} of {text.plural(run.planned_trials, 'planned trial')} valid, "
+        f"{summary.invalid_trials} invalid and left out, {summary.missing_trials} not made."
+    )
+    rows = [
+        [cells.words(reason), cells.count(invalid[reason]), cells.count(valid[reason])]
+        for reason in sorted({*invalid, *valid}, key=lambda one: (-invalid[one], -valid[one], one))
+    ]
+    columns = [name_column("reason"), *figures("in invalid trials", "in valid trials")]
+    return [counted, table(columns, rows), REASONS] if rows else [counted]
+
+
+def warnings(analysis: RunAnalysis) -> list[Block]:
+    """Everything that is held against the run and each of its trials."""
+    run, summary = analysis.run, analysis.summary
+    items = list(run.warnings)
+    if summary.missing_trials:
+        items.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
+    for trial in sorted(run.trials, key=_place):
+        place = f"round {trial.round}, {trial.strategy}, {trial.payload_class}"
+        place += f", {load_label(trial.load)}" if summary.several_loads else ""
+        state = "" if trial.valid else " (INVALID, left out)"
+        if found := reasons(trial):
+            items.append(f"{place}{state}: {'; '.join(found)}")
+    return [Bullets(tuple((item,) for item in items))] if items else [paragraph("None.")]
+
+
+def _place(trial: Trial) -> tuple[object, ...]:
+    return trial.round, trial.strategy, trial.payload_class, trial.encoding, load_size(trial.load)
+
+
+def meaning(analysis: RunAnalysis) -> list[Block]:
+    """What was offered, and what the figures say and do not say."""
+    offers = sorted({(*load_size(trial.load), load_label(trial.load)) for trial in analysis.run.trials})
+    items: list[Text] = [ONE_ROUND] if analysis.summary.one_round else []
+    items += [_offered(analysis, [label for _, _, label in offers])]
+    items += [OPEN] if any(kind != "closed" for kind, _, _ in offers) else []
+    items += MEANING
+    items += [PROCESSES] if analysis.run.runtime == "process" else []
+    return [Bullets(tuple(items))]
+
+
+def _offered(analysis: RunAnalysis, loads: list[str]) -> Text:
+    if not loads:
+        return ("No load was offered.",)
+    windows = sorted({trial.window_s for trial in analysis.run.trials})
+    seconds = text.listing([f"{window:g} s" for window in windows])
+    # warm-ups end when they are steady, by evidence
+    warmups = [trial.warmup_s for trial in analysis.run.trials]
+    least, most = min(warmups), max(warmups)
+    warmed = f"{least:g} s" + ("" if least == most else f" to {most:g} s")
+    return (f"Offered: {'; '.join(loads)}; windows of {seconds} after warm-ups of {warmed}.",)
+
+
+def environment(analysis: RunAnalysis) -> list[Block]:
+    """Every fact of the environment."""
+    rows = [[cells.words(key), cells.words(value)] for key, value in text.flat(analysis.run.environment)]
+    return [table([name_column("what"), Column("value", "text")], rows)] if rows else [NOT_MEASURED]
+
+
+def command(analysis: RunAnalysis) -> list[Block]:
+    """The command that made the run."""
+    return [CodeBlock(analysis.run.command, "sh")]
