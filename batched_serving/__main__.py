@@ -1,8 +1,7 @@
 """python -m batched_serving"""
 
-from serving_core.dispatch import Direct, Dispatcher
+from serving_core.dispatch import Direct, Dispatcher, Pipeline
 from serving_core.engine import Engine
-from serving_core.pipeline import Pipeline
 from serving_core.process.serve import run
 from serving_core.settings import Settings
 from serving_core.workers import Workers

@@ -10,10 +10,9 @@ from batched_serving.batching import Batcher, Died, Expired, Full, Late, Policy,
 from batched_serving.stages import Ask, Ended, Stages
 from serving_core.admission import too_late
 from serving_core.calls import Answer, Call, Item, Outcome
-from serving_core.dispatch import Dropped, Work, each, expired
+from serving_core.dispatch import Dropped, Pipeline, Work, each, expired
 from serving_core.engine import Batching
 from serving_core.errors import RequestError, fault
-from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
 from serving_core.workers import Workers, patience_s
 

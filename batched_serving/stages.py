@@ -7,9 +7,8 @@ from time import monotonic
 from typing import Any
 
 from serving_core.calls import Answer, Call, Item, Outcome
-from serving_core.dispatch import Dropped, Work, check_wanted, settled
+from serving_core.dispatch import Dropped, Pipeline, Work, check_wanted, settled
 from serving_core.errors import RequestError
-from serving_core.pipeline import Pipeline
 
 # What an item has become once it needs no stage any more: its request's answer, the items that its request
 # turned out to hold, or, for one of several items, its outcome. An error stands for either; Dropped says that

@@ -14,10 +14,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from serving_core.calls import Parse
 from serving_core.codecs import encodings
+from serving_core.dispatch import Pipeline
 from serving_core.errors import RequestError, StartError
 from serving_core.loading import load_models, signature_of
 from serving_core.metrics import Metrics
-from serving_core.pipeline import Pipeline
 from serving_core.service import MakeEngine
 from serving_core.settings import Settings
 

@@ -1,4 +1,4 @@
-"""One service at run time: what the HTTP routes stand on, made anew for every app."""
+"""One process's service: its models, their dispatchers, its admission and its life."""
 
 import asyncio
 import gc
@@ -12,16 +12,36 @@ from dataclasses import dataclass
 
 from serving_core.admission import Admission
 from serving_core.calls import Signature
-from serving_core.dispatch import Dispatcher, MakeDispatcher
+from serving_core.dispatch import Dispatcher, MakeDispatcher, Pipeline
 from serving_core.engine import Engine
 from serving_core.errors import RequestError, StartError
-from serving_core.lifecycle import Lifecycle
 from serving_core.loading import Loaded, load_models, signature_of
 from serving_core.metrics import Metrics
 from serving_core.models.addresses import shown
-from serving_core.pipeline import Pipeline
 from serving_core.settings import NAMED_MODEL, Settings, model_addresses
 from serving_core.workers import Workers, patience_s
+
+
+class Lifecycle:
+    """Where the service stands; flags that any thread may read and that only ever go one way."""
+
+    __slots__ = ("draining", "failure", "ready")
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.draining = False
+        self.failure: str | None = None
+
+    @property
+    def accepting(self) -> bool:
+        """Tell whether a request that arrives now is served, if its model is ready."""
+        return not self.draining and self.failure is None
+
+    def fail(self, message: str) -> None:
+        """Note, once, why the service must end."""
+        if self.failure is None:
+            self.failure = message
+
 
 log = logging.getLogger("serving_core.service")
 

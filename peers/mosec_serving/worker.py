@@ -29,10 +29,10 @@ class ImageWorker(Worker):
 
     def __init__(self) -> None:
         from serving_core.codecs import encodings
+        from serving_core.dispatch import Pipeline
         from serving_core.loading import load_models, signature_of
         from serving_core.metrics import Metrics
-        from serving_core.pipeline import Pipeline
-        from serving_core.process.memory import keep_freed_memory
+        from serving_core.process.serve import keep_freed_memory
         from serving_core.settings import load_settings
 
         super().__init__()  # type: ignore[no-untyped-call]  # Mosec's own has no types

@@ -1,20 +1,29 @@
-"""The encodings of /predict/ and /{model}/predict: which one a request has, told before its body is read."""
+"""The encodings of /predict/ and /{model}/predict: which one a request has, and how its body is parsed."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qsl
 
-from serving_core.calls import JSON_TYPE, Headers, Parse, Signature
-from serving_core.codecs import encodings_body
+import msgpack
+import orjson
+import pybase64
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from serving_core.calls import JSON_TYPE, Answer, Call, Headers, Item, Outcome, Parse, Signature
+from serving_core.codecs import oip_tensors
 from serving_core.codecs.encodings_answer import write_json, write_msgpack
-from serving_core.codecs.encodings_form import boundary_of
+from serving_core.codecs.size_limits import Limits, check_json, limits_of
 from serving_core.errors import RequestError
-from serving_core.tensors import BYTES
+from serving_core.tensors import BYTES, TensorSpec
 
 MSGPACK_TYPE = "application/msgpack"
 FORM_TYPE = "multipart/form-data"
 TEXT_TYPE = "text/plain"
 RAW_TYPES = ("application/octet-stream", "image/jpeg", "image/png", "image/webp")
 MOST_DIGITS = 9
+LONGEST_BOUNDARY = 70  # RFC 2046
 
 
 def served_types(signature: Signature) -> tuple[str, ...]:
@@ -43,16 +52,16 @@ def choose(headers: Headers, query: bytes, signature: Signature) -> Parse:
     sent = headers.get(b"content-type", b"")
     kind = sent.decode("latin-1").partition(";")[0].strip().lower()
     if kind == JSON_TYPE:
-        return partial(encodings_body.parse_json, signature, partial(write_json, signature, top_k))
+        return partial(parse_json, signature, partial(write_json, signature, top_k))
     if kind == MSGPACK_TYPE:
-        return partial(encodings_body.parse_msgpack, signature, partial(write_msgpack, signature, top_k))
+        return partial(parse_msgpack, signature, partial(write_msgpack, signature, top_k))
     if kind not in _only_input_types(signature):
         named = f"content type {kind[:80]!r} is not served" if kind else "the content type is missing"
         raise RequestError(415, f"{named}: send one of {', '.join(served_types(signature))}")
     if kind == FORM_TYPE:
         boundary = boundary_of(sent)
-        return partial(encodings_body.parse_form, signature, boundary, partial(write_json, signature, top_k))
-    return partial(encodings_body.parse_raw, signature, partial(write_json, signature, top_k))
+        return partial(parse_form, signature, boundary, partial(write_json, signature, top_k))
+    return partial(parse_raw, signature, partial(write_json, signature, top_k))
 
 
 def _top_k(query: bytes) -> int | None:
@@ -71,3 +80,303 @@ def _top_k(query: bytes) -> int | None:
     if not (value.isascii() and value.isdigit()) or value.startswith("0"):
         raise RequestError(400, "top_k is wrong: send a whole number from 1")
     return int(value[:MOST_DIGITS])  # beyond all classes either way
+
+
+# Writes outcomes, as a list where its first argument says that the request has several items.
+Write = Callable[[bool, Sequence[Outcome]], Answer]
+# Returns a value as an item holds it; raises RequestError 400.
+Read = Callable[[TensorSpec, Any], Any]
+
+
+def parse_json(signature: Signature, write: Write, body: bytes) -> Call:
+    """Take apart one item, or a list of items; raises RequestError 400."""
+    _check_not_empty(signature, body)
+    check_json(signature, body, len(body))
+    try:
+        sent = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(400, f"the body is not JSON ({error}): send {hint(signature)}") from None
+    return _call(signature, write, from_json, sent)
+
+
+def parse_msgpack(signature: Signature, write: Write, body: bytes) -> Call:
+    """Take apart one item, or a list of items; raises RequestError 400."""
+    _check_not_empty(signature, body)
+    try:
+        sent = _unpack(body, limits_of(signature))
+    except (ValueError, msgpack.UnpackException) as error:
+        wrong = (
+            "it ends too early"
+            if isinstance(error, msgpack.OutOfData)
+            else str(error) or "no such type, or nested too deep"
+        )
+        if "max_array_len" in wrong:
+            count = wrong.partition(" ")[0]
+            raise RequestError(
+                400, f"the msgpack has a list of {count} items: send 1 to {signature.max_items}"
+            ) from None
+        raise RequestError(
+            400, f"the body is not msgpack ({wrong}): send {hint(signature, packed=True)}"
+        ) from None
+    return _call(signature, write, from_msgpack, sent)
+
+
+def parse_raw(signature: Signature, write: Write, body: bytes) -> Call:
+    """Take the body as the only input of one item; raises RequestError 400."""
+    _check_not_empty(signature, body)
+    return Call([_only(signature, body)], partial(write, False))
+
+
+def parse_form(signature: Signature, boundary: bytes, write: Write, body: bytes) -> Call:
+    """Take each file of a form as the only input of an item; raises RequestError 400."""
+    _check_not_empty(signature, body)
+    files = files_of(boundary, body, signature.max_items)
+    if len(files) == 1:
+        return Call([_only(signature, files[0])], partial(write, False))
+    return Call([placed(partial(_only, signature), content) for content in files], partial(write, True))
+
+
+def plural_of(signature: Signature) -> str:
+    """Return the name under which several items are sent: that of the only input with an s, else `items`."""
+    return f"{signature.inputs[0].name}s" if len(signature.inputs) == 1 else "items"
+
+
+def _check_not_empty(signature: Signature, body: bytes) -> None:
+    if not body:
+        raise RequestError(400, f"the body is empty: send {hint(signature)}")
+
+
+def _only(signature: Signature, content: bytes) -> Item:
+    (spec,) = signature.inputs
+    return {spec.name: from_bytes(spec, content)}
+
+
+def _call(signature: Signature, write: Write, read: Read, sent: Any) -> Call:
+    """Take apart what JSON and msgpack have in common."""
+    plural = plural_of(signature)
+    if type(sent) is not dict or sent.keys() != {plural}:
+        return Call([read_item(signature, read, sent)], partial(write, False))
+    several = sent[plural]
+    if type(several) is not list:
+        raise RequestError(400, f"{plural} is no list: send 1 to {signature.max_items} in one")
+    if not 1 <= len(several) <= signature.max_items:
+        raise RequestError(400, f"{plural} has {len(several)} items: send 1 to {signature.max_items}")
+    if len(signature.inputs) == 1:
+        several = [{signature.inputs[0].name: value} for value in several]
+    take = partial(read_item, signature, read)
+    return Call([placed(take, one) for one in several], partial(write, True))
+
+
+def _unpack(body: bytes, limits: Limits) -> Any:
+    """Return what the body holds; raises ValueError or msgpack.UnpackException."""
+    # Room is made for as many elements as a list declares: first see that they are there.
+    skipper = msgpack.Unpacker(max_buffer_size=len(body))
+    skipper.feed(body)
+    skipper.skip()
+    if skipper.tell() != len(body):
+        raise ValueError("something follows its end")
+    containers = elements = 0
+
+    def counted(container: Any) -> Any:
+        nonlocal containers, elements
+        containers += 1
+        elements += len(container)
+        if containers > limits.containers:
+            raise ValueError(f"it has more than {limits.containers} lists and maps")
+        if limits.elements is not None and elements > limits.elements:
+            raise ValueError(f"it has more than {limits.elements} elements")
+        return container
+
+    return msgpack.unpackb(
+        body,
+        list_hook=counted,
+        object_hook=counted,
+        ext_hook=_no_extension,
+        # a list is counted when it is whole: these hold for those that never are
+        max_array_len=-1 if limits.longest_list is None else limits.longest_list,
+        max_map_len=limits.longest_map,
+        max_ext_len=0,  # a timestamp never reaches the hook
+    )
+
+
+def _no_extension(_code: int, _data: bytes) -> Any:
+    raise ValueError("it has an extension type")
+
+
+def read_item(signature: Signature, read: Read, sent: Any) -> Item:
+    """Return one item of the object that was sent, its values taken with `read`; raises RequestError 400."""
+    specs = signature.inputs
+    if type(sent) is not dict or sent.keys() != {spec.name for spec in specs}:
+        packed = read is from_msgpack
+        raise RequestError(
+            400,
+            f"the {'msgpack' if packed else 'JSON'} has the wrong fields: "
+            f"send {hint(signature, packed=packed)} and nothing else",
+        )
+    return {spec.name: read(spec, sent[spec.name]) for spec in specs}
+
+
+def placed(read: Callable[[Any], Item], sent: Any) -> Item | RequestError:
+    """Return one item of several, or the error that stands in its place."""
+    try:
+        return read(sent)
+    except RequestError as error:
+        return error
+
+
+def from_json(spec: TensorSpec, sent: Any) -> Any:
+    """Return a value sent in JSON: numbers, text as it is, other bytes in base64; raises RequestError 400."""
+    if spec.datatype != BYTES:
+        return _numbers(spec, sent)
+    if type(sent) is not str:
+        form = "text" if spec.text else "base64"
+        raise RequestError(400, f"the {spec.name} is no string: send {form}")
+    if spec.text:
+        return sent.encode()
+    try:
+        content = pybase64.b64decode(sent, validate=True)
+    except ValueError as error:
+        raise RequestError(
+            400, f"the {spec.name} is not base64 ({error}): encode its bytes with padding"
+        ) from None
+    if not content:
+        raise RequestError(400, f"the {spec.name} is empty: send the base64 of its bytes")
+    return content
+
+
+def from_msgpack(spec: TensorSpec, sent: Any) -> Any:
+    """Return a value sent in msgpack: numbers, text as a string, other bytes; raises RequestError 400."""
+    if spec.datatype != BYTES:
+        return _numbers(spec, sent)
+    if spec.text:
+        if type(sent) is not str:
+            raise RequestError(400, f"the {spec.name} is no string: send text")
+        return sent.encode()
+    if type(sent) is not bytes:
+        raise RequestError(400, f"the {spec.name} is no binary: send its bytes as msgpack's bin")
+    return from_bytes(spec, sent)
+
+
+def from_bytes(spec: TensorSpec, content: bytes) -> bytes:
+    """Return a value of BYTES sent as it is; raises RequestError 400."""
+    if spec.text:
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            raise RequestError(400, f"the {spec.name} is not UTF-8 ({error.reason}): send text") from None
+    elif not content:
+        raise RequestError(400, f"the {spec.name} is empty: send its bytes")
+    return content
+
+
+def hint(signature: Signature, *, packed: bool = False) -> str:
+    """Return what an object with one item looks like."""
+    fields = [f'"{spec.name}": {_form(spec, packed)}' for spec in signature.inputs]
+    return "{" + ", ".join(fields) + "}"
+
+
+def _form(spec: TensorSpec, packed: bool) -> str:
+    if spec.datatype == BYTES:
+        if spec.text:
+            return '"<text>"'
+        return "<bytes>" if packed else '"<base64>"'
+    sizes = ", ".join("any" if size == -1 else str(size) for size in spec.shape)
+    return f"<{spec.datatype} [{sizes}]>" if spec.shape else f"<{spec.datatype}>"
+
+
+def _numbers(spec: TensorSpec, sent: Any) -> Any:
+    """Return the array that nested lists hold."""
+    shape: list[int] = []
+    inner = sent
+    while type(inner) is list and len(shape) <= len(spec.shape):
+        shape.append(len(inner))
+        inner = inner[0] if inner else None
+    fits = len(shape) == len(spec.shape) and all(
+        known in {-1, size} for known, size in zip(spec.shape, shape, strict=True)
+    )
+    if not fits:
+        raise RequestError(400, f"the {spec.name} has the wrong shape: send {_form(spec, packed=False)}")
+    (value,) = oip_tensors.read_json(spec, [1, *shape], [sent], None, or_binary=False)
+    return value
+
+
+def boundary_of(content_type: bytes) -> bytes:
+    """Return the boundary between a form's parts; raises RequestError 400."""
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    if not 1 <= len(boundary) <= LONGEST_BOUNDARY:
+        raise RequestError(
+            400, f"the form's boundary is missing or wrong: name one of 1 to {LONGEST_BOUNDARY} characters"
+        )
+    return boundary
+
+
+def files_of(boundary: bytes, body: bytes, max_files: int) -> list[bytes]:
+    """Return the contents of a form's files in order; raises RequestError 400."""
+    files = _Files(max_files)
+    parser = MultipartParser(
+        boundary,
+        {
+            "on_part_begin": files.begin,
+            "on_header_field": files.on_field,
+            "on_header_value": files.on_value,
+            "on_header_end": files.end_header,
+            "on_headers_finished": files.check,
+            "on_part_data": files.on_data,
+            "on_part_end": files.end,
+            "on_end": files.finish,
+        },
+    )
+    try:
+        parser.write(body)
+    except FormParserError as error:
+        raise RequestError(400, f"the body is no multipart form ({error}): send a form of files") from None
+    if not files.finished:
+        raise RequestError(400, "the form is truncated: send it whole, its last boundary included")
+    if not files.contents:
+        raise RequestError(400, "the form has no file: send at least one")
+    return files.contents
+
+
+class _Files:
+    """What the parser reports, put together."""
+
+    def __init__(self, max_files: int) -> None:
+        self.contents: list[bytes] = []
+        self.finished = False
+        self._max_files = max_files
+        self._headers: dict[bytes, bytes] = {}
+        self._field = b""
+        self._value = b""
+        self._pieces: list[bytes] = []
+
+    def begin(self) -> None:
+        if len(self.contents) == self._max_files:
+            raise RequestError(400, f"the form has too many files: send at most {self._max_files}")
+        self._headers = {}
+        self._pieces = []
+
+    def on_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def on_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def end_header(self) -> None:
+        self._headers[self._field.lower()] = self._value
+        self._field = self._value = b""
+
+    def check(self) -> None:
+        """Refuse a part that is no file: it names none and has no type."""
+        options = parse_options_header(self._headers.get(b"content-disposition"))[1]
+        if b"filename" not in options and b"content-type" not in self._headers:
+            name = options.get(b"name", b"").decode("latin-1")
+            raise RequestError(400, f"the form's field {name[:80]!r} is no file: send files only")
+
+    def on_data(self, data: bytes, start: int, end: int) -> None:
+        self._pieces.append(data[start:end])
+
+    def end(self) -> None:
+        self.contents.append(b"".join(self._pieces))
+
+    def finish(self) -> None:
+        self.finished = True

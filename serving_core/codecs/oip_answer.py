@@ -9,7 +9,7 @@ import orjson
 from numpy.typing import NDArray
 
 from serving_core.calls import Answer, Outcome, Outputs, Signature
-from serving_core.codecs import oip_binary, oip_json
+from serving_core.codecs import oip_tensors
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, NUMERIC, TensorSpec
 
@@ -74,18 +74,18 @@ def _output(want: Wanted, results: Sequence[Outputs], parts: list[bytes]) -> dic
         values = [_as_bytes(result[spec.name]) for result in results]
         output["shape"] = [len(values)]
         if want.binary:
-            parts.append(oip_binary.write_bytes(values))
+            parts.append(oip_tensors.bytes_to_binary(values))
         else:
             if not spec.text:
-                output["parameters"] = {"content_type": oip_json.BASE64}
-            output["data"] = oip_json.write_bytes(spec, values)
+                output["parameters"] = {"content_type": oip_tensors.BASE64}
+            output["data"] = oip_tensors.bytes_to_json(spec, values)
     else:
         array = _together(spec, [result[spec.name] for result in results])
         output["shape"] = array.shape
         if want.binary:
-            parts.append(oip_binary.write_numbers(array))
+            parts.append(oip_tensors.numbers_to_binary(array))
         else:
-            output["data"] = oip_json.write_numbers(spec, array)
+            output["data"] = oip_tensors.numbers_to_json(spec, array)
     if want.binary:
         output["parameters"] = {"binary_data_size": len(parts[-1])}
     return output

@@ -20,8 +20,7 @@ from serving_core.codecs.oip import model_metadata, server_metadata
 from serving_core.dispatch import Direct, MakeDispatcher
 from serving_core.errors import RequestError, fault
 from serving_core.http.description import describe
-from serving_core.http.predict import Predict, log_request
-from serving_core.http.routes import TEMPLATES, match
+from serving_core.http.predict import TEMPLATES, Predict, log_request, match
 from serving_core.service import MakeEngine, Service
 from serving_core.settings import Settings
 

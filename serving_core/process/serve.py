@@ -1,21 +1,86 @@
-"""The command line of a service: its first signals, what it is asked to do, and the right exit status.
+"""The command line of a service: its first signals, its log, what it is asked to do, and its exit status.
 
-What serves is imported only where it is needed: a supervisor of several workers stays small without it.
+What serves is imported only if it is needed: a supervisor of several workers stays small without it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
+import orjson
+
 from serving_core.errors import StartError
-from serving_core.process.logs import configure_logs
-from serving_core.process.memory import keep_freed_memory
-from serving_core.process.seat import Seat, take_seat
+from serving_core.process.sockets import Seat, take_seat
 from serving_core.settings import Settings, load_settings
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record, its `extra` fields and its traceback as one JSON object."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "message": record.getMessage(),
+        }
+        line.update((key, value) for key, value in record.__dict__.items() if key not in _STANDARD)
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def configure_logs(service: str, level: str) -> None:
+    """Send every log record of this process to standard error, `level` and above."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(service))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    for chatty in ("urllib3", "google", "PIL", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # They warn of every request that is malformed: whoever sends those shall not fill the log.
+    for provocable in ("uvicorn", "python_multipart"):
+        logging.getLogger(provocable).setLevel(logging.ERROR)
+
+
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+MIB = 1024 * 1024
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc not to hand image-sized buffers back after each request; does nothing elsewhere.
+
+    By default each such buffer is mapped, zeroed page by page, and unmapped again: 1 300 page faults and a
+    third of eager PyTorch's time for a small image. Every service does it, so no strategy is favoured.
+    """
+    if any(name.startswith("MALLOC_") for name in os.environ) or "GLIBC_TUNABLES" in os.environ:
+        return  # whoever runs the service has decided
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    mallopt(M_MMAP_THRESHOLD, 32 * MIB)  # the most that glibc accepts
+    mallopt(M_TRIM_THRESHOLD, 256 * MIB)
+
 
 if TYPE_CHECKING:
     from serving_core.dispatch import MakeDispatcher
@@ -68,7 +133,7 @@ def _loop(make_engine: MakeEngine, settings: Settings) -> int:
 
 
 def _validate(make_engine: MakeEngine, settings: Settings) -> int:
-    from serving_core.validation.validate import validate
+    from serving_core.validation import validate
 
     return validate(make_engine, settings, sys.stdout)
 

@@ -14,9 +14,8 @@ from starlette.types import ASGIApp
 from serving_core.dispatch import Direct, MakeDispatcher
 from serving_core.http.app import create_app
 from serving_core.http.protocol import Limits, limited
-from serving_core.process.listener import BACKLOG, allow_connections, listen, stop_admitting
 from serving_core.process.push import pusher_of
-from serving_core.process.seat import Seat
+from serving_core.process.sockets import BACKLOG, Seat, allow_connections, listen, stop_admitting
 from serving_core.service import MakeEngine, Service
 from serving_core.settings import Settings
 

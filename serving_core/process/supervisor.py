@@ -17,9 +17,8 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from serving_core.errors import StartError
 from serving_core.metrics import shared_registry
-from serving_core.process.listener import listen
 from serving_core.process.push import Nothing, Pusher, pusher_of
-from serving_core.process.seat import READY, Seat
+from serving_core.process.sockets import READY, Seat, listen
 from serving_core.settings import Settings
 
 # Beyond the grace period: closing the port, the last words, the interpreter's end.

@@ -14,7 +14,7 @@ from batched_serving import cuda, precision
 from batched_serving.network import load_folded
 from serving_core.engine import Batching, Compute
 from serving_core.errors import StartError
-from serving_core.process.logs import JsonLines
+from serving_core.process.serve import JsonLines
 from tests.batched_serving.pretended_cuda import PretendedTorch
 from tests.batched_serving.weather import WEIGHTS, classifier, pictures, plain_logits
 

@@ -13,7 +13,7 @@ from batched_serving import cpu
 from batched_serving.engine import BatchedEngine
 from serving_core.engine import Batching, Compute, Device
 from serving_core.errors import StartError
-from serving_core.process.logs import JsonLines
+from serving_core.process.serve import JsonLines
 from tests.batched_serving.weather import classifier, loaded, pictures, plain_logits
 
 # What folding and another order of additions may change: far below the manifest's tolerance of 0.2.

@@ -14,7 +14,7 @@ import pytest
 from serving_core.errors import StartError
 from serving_core.models.sources import Object
 from serving_core.models.store import pull
-from serving_core.process.listener import listen
+from serving_core.process.sockets import listen
 from serving_core.settings import Settings, load_settings, model_addresses
 
 

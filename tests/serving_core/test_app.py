@@ -17,12 +17,11 @@ import requests
 import uvicorn
 from PIL import Image
 
-from serving_core.dispatch import Direct
+from serving_core.dispatch import Direct, Pipeline
 from serving_core.engine import Batching, Compute, Logits, Pixels
 from serving_core.http.app import create_app
-from serving_core.http.bodies import BodyReader
+from serving_core.http.predict import BodyReader
 from serving_core.models.manifest import Classifier
-from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
 from serving_core.workers import Workers
 

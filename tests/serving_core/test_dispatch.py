@@ -15,13 +15,12 @@ import pytest
 
 from batched_serving.dispatch import Batched
 from serving_core.calls import Answer, Call, Item, Outcome
-from serving_core.dispatch import Direct, Dispatcher, Dropped, Work
+from serving_core.dispatch import Direct, Dispatcher, Dropped, Pipeline, Work
 from serving_core.engine import Batching
 from serving_core.errors import RequestError
 from serving_core.handler import Context, Handler
 from serving_core.metrics import Metrics
 from serving_core.models.store import Model
-from serving_core.pipeline import Pipeline
 from serving_core.settings import Settings
 from serving_core.workers import Workers
 

@@ -12,7 +12,7 @@ import pytest
 
 from serving_core.calls import Call, Signature
 from serving_core.codecs import encodings, oip
-from serving_core.codecs.growth import LONG_BYTES
+from serving_core.codecs.size_limits import LONG_BYTES
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec
 

@@ -7,7 +7,7 @@ import pytest
 from examples.windchill.handler import WindChill
 from serving_core.classifier import ImageClassifier
 from serving_core.errors import StartError
-from serving_core.handler_loading import load_handler
+from serving_core.loading import load_handler
 
 FAULTY = "tests.serving_core.faulty_handlers"
 

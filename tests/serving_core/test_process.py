@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from serving_core.errors import StartError
-from serving_core.process import listener as listener_module
-from serving_core.process.listener import listen
-from serving_core.process.logs import JsonLines
+from serving_core.process import sockets
+from serving_core.process.serve import JsonLines
+from serving_core.process.sockets import listen
 
 
 def test_a_log_line_is_one_json_object_with_its_extras_and_trace() -> None:
@@ -52,7 +52,7 @@ serve.run("test", None, "TORCH_MODEL_URI")
 def test_a_warning_is_a_line_of_json_too() -> None:
     program = """
 import warnings
-from serving_core.process.logs import configure_logs
+from serving_core.process.serve import configure_logs
 configure_logs("torch", "info")
 warnings.warn("careful")
 """
@@ -89,7 +89,7 @@ def test_a_port_that_is_not_ours_to_have_is_told_with_those_that_are(monkeypatch
         def bind(self, address: object, /) -> None:
             raise PermissionError(errno.EACCES, f"Permission denied: {address}")
 
-    monkeypatch.setattr(listener_module.socket, "socket", Forbidden)
+    monkeypatch.setattr(sockets.socket, "socket", Forbidden)
     with pytest.raises(StartError, match="set a PORT from 1024 on"):
         listen("127.0.0.1", 80)
 

@@ -11,7 +11,7 @@ import pytest
 from serving_core.admission import Admission
 from serving_core.cores import usable_cores
 from serving_core.errors import RequestError, StartError
-from serving_core.http.bodies import BodyReader, Disconnected
+from serving_core.http.predict import BodyReader, Disconnected
 from serving_core.metrics import Metrics
 from serving_core.models.manifest import read_classifier, read_manifest
 from serving_core.settings import load_settings

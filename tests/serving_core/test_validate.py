@@ -15,7 +15,7 @@ from serving_core.errors import StartError
 from serving_core.loading import load_models
 from serving_core.metrics import Metrics
 from serving_core.settings import Settings
-from serving_core.validation.validate import validate
+from serving_core.validation import validate
 
 FAULTY = "tests.serving_core.faulty_handlers"
 ROOT = Path(__file__).parents[2]

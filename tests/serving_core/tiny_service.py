@@ -11,10 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from serving_core.admission import Admission
-from serving_core.lifecycle import Lifecycle
 from serving_core.metrics import Metrics
 from serving_core.process import server, supervisor
 from serving_core.process.serve import run
+from serving_core.service import Lifecycle
 from serving_core.settings import Settings
 
 ORDERS = Path(os.environ["ORDERS"])  # a folder in which a test leaves what is to happen

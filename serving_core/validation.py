@@ -1,21 +1,27 @@
-"""What a handler must keep to: each check raises Wrong, in words that end in what would be right."""
+"""Trying each configured model and its handler before they serve: python -m onnx_serving validate.
+
+Each check raises Wrong, in words that end in what would be right.
+"""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
+from serving_core import sample_requests
 from serving_core.calls import Item, Outputs, Parse, Signature
 from serving_core.codecs import encodings, oip
-from serving_core.errors import RequestError
+from serving_core.engine import Engine
+from serving_core.errors import RequestError, StartError
 from serving_core.handler import Handler
-from serving_core.handler_loading import told
+from serving_core.loading import Loaded, load_models, signature_of, told
+from serving_core.metrics import Metrics
+from serving_core.settings import Settings
 from serving_core.tensors import BYTES, NUMERIC, TensorSpec
-from serving_core.validation import specimens
 
 THREADS = 4
 ROUNDS = 8
@@ -45,7 +51,7 @@ class Trial:
     @cached_property
     def items(self) -> list[Item]:
         """The example and what differs from it, as far as the handler takes it."""
-        varied = specimens.variants(self.handler.example(), self.handler.inputs, self.max_pixels)
+        varied = sample_requests.variants(self.handler.example(), self.handler.inputs, self.max_pixels)
         return [varied[0], *(item for item in varied[1:] if self._takes(item))]
 
     @cached_property
@@ -214,7 +220,7 @@ def check_at_once(trial: Trial) -> None:
 def check_answer(trial: Trial) -> None:
     """Raise Wrong unless /predict/ can be asked in JSON and msgpack, and `top_k` is served or refused."""
     inputs, signature = trial.handler.inputs, trial.signature
-    for make in (specimens.json_request, specimens.msgpack_request):
+    for make in (sample_requests.json_request, sample_requests.msgpack_request):
         headers, body = make(trial.items[0], inputs)
         _round_trip(trial, partial(encodings.choose, headers, b"", signature), body)
     try:
@@ -226,7 +232,7 @@ def check_answer(trial: Trial) -> None:
 
 def check_inference(trial: Trial) -> None:
     """Raise Wrong unless both forms of an inference request carry the item, and their answers its outputs."""
-    for make in (specimens.inference_request, specimens.binary_request):
+    for make in (sample_requests.inference_request, sample_requests.binary_request):
         headers, body = make(trial.items[0], trial.handler.inputs)
         _round_trip(trial, partial(oip.choose, headers, trial.signature), body)
 
@@ -241,3 +247,58 @@ def _round_trip(trial: Trial, choose: Callable[[], Parse], body: bytes) -> None:
         raise Wrong(f"the example cannot be sent ({item.message}): give one as inputs declare")
     check_same("once it was sent", trial.items[0], item)
     call.encode([trial.alone[0]])
+
+
+# Where one of these is wrong, what follows would only repeat it.
+FIRST: dict[str, Callable[[Trial], None]] = {
+    "the example is what the inputs declare": check_example,
+    "an item alone gives the outputs declared": check_alone,
+}
+THEN: dict[str, Callable[[Trial], None]] = {
+    "a full batch gives each item what it gets alone": check_together,
+    "several threads at once give each item what it gets alone": check_at_once,
+    "/predict/ answers in JSON and msgpack": check_answer,
+    "the Open Inference Protocol carries inputs and outputs, in JSON and binary": check_inference,
+}
+
+
+def validate(make_engine: Callable[[], Engine], settings: Settings, sink: TextIO) -> int:
+    """Write a line for each check of each model to `sink`; return 1 where one is wrong, else 0."""
+    good = True
+    try:
+        for loaded in load_models(make_engine, settings, Metrics()):
+            print(f"ok {loaded.name}: loads, declares inputs and outputs, and warms up", file=sink)
+            good &= _try(loaded, settings, sink)
+    except StartError as error:
+        print(f"wrong: {error}", file=sink)
+        good = False
+    return 0 if good else 1
+
+
+def _try(loaded: Loaded, settings: Settings, sink: TextIO) -> bool:
+    """Make all checks that still make sense; tell whether all are ok."""
+    signature = signature_of(loaded, settings.max_items)
+    trial = Trial(signature, loaded.handler, settings.max_batch, settings.max_pixels)
+    if not all(_one(title, partial(check, trial), loaded, sink) for title, check in FIRST.items()):
+        return False
+    found = [_one(title, partial(check, trial), loaded, sink) for title, check in THEN.items()]
+    return all(found)
+
+
+def _one(title: str, check: Callable[[], object], loaded: Loaded, sink: TextIO) -> bool:
+    try:
+        check()
+    except Wrong as wrong:
+        fault = str(wrong)
+    except RequestError as refusal:
+        fault = f"the example is refused ({refusal.status}: {refusal.message}): take it, or give another"
+    except Unknown as unknown:
+        print(f"unknown: {loaded.name}: {title}: {unknown}", file=sink)
+        return True
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is what is to be told
+        fault = f"it {told(error)}: see that place"
+    else:
+        print(f"ok {loaded.name}: {title}", file=sink)
+        return True
+    print(f"wrong: {loaded.name}: {title}: no, {fault}", file=sink)
+    return False

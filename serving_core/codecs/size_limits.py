@@ -1,4 +1,4 @@
-"""What a body may grow into as Python's objects: judged before it is parsed, by what its model can take.
+"""How much a body may grow when it is parsed: judged before that, by what its model can take.
 
 An empty list is three bytes of JSON and 64 of memory. Base64 and text, however long, are one object each.
 """

@@ -1,4 +1,4 @@
-"""Tensor data of the Open Inference Protocol as JSON: lists, nested or flat."""
+"""Tensor data of the Open Inference Protocol: lists in JSON, nested or flat, or little-endian binary."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -13,11 +13,13 @@ from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, NUMERIC, TensorSpec
 
 BASE64 = "base64"
+# of the length in front of each binary BYTES element
+LENGTH_BYTES = 4
 # Content types of MLServer's codecs under which BYTES in JSON are text.
 TEXT_TYPES = frozenset({None, "str", "np", "pd"})
 
 
-def read(
+def read_json(
     spec: TensorSpec, shape: Sequence[int], data: Any, content_type: str | None, *, or_binary: bool = True
 ) -> Sequence[Any]:
     """Return one value for each item of a tensor [n, ...] sent as `data`; raises RequestError 400.
@@ -105,7 +107,7 @@ def _from_base64(name: str, text: str) -> bytes:
         ) from None
 
 
-def write_numbers(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
+def numbers_to_json(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
     """Return a tensor's elements in a row for orjson; raises RequestError 400 for NaN and infinity."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise RequestError(
@@ -116,8 +118,73 @@ def write_numbers(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(-1)
 
 
-def write_bytes(spec: TensorSpec, values: Sequence[bytes]) -> list[str]:
+def bytes_to_json(spec: TensorSpec, values: Sequence[bytes]) -> list[str]:
     """Return the strings that stand for `values`: themselves where they are text, else their base64."""
     if spec.text:
         return [value.decode() for value in values]
     return [pybase64.b64encode_as_string(value) for value in values]
+
+
+def read_binary(spec: TensorSpec, shape: Sequence[int], body: bytes, start: int, end: int) -> Sequence[Any]:
+    """Return one value for each item of a tensor [n, ...] at body[start:end]; raises RequestError 400."""
+    if spec.datatype == BYTES:
+        return _elements(spec.name, shape[0], body, start, end)
+    dtype = NUMERIC[spec.datatype]
+    size_bytes = prod(shape) * dtype.itemsize
+    if size_bytes != end - start:
+        raise RequestError(
+            400,
+            f"input {spec.name!r} has {end - start} bytes: "
+            f"{spec.datatype} of shape {[*shape]} needs {size_bytes}",
+        )
+    part = memoryview(body)[start:end]
+    if spec.datatype == "BOOL" and size_bytes and np.frombuffer(part, np.uint8).max() > 1:
+        raise RequestError(400, f"input {spec.name!r} has a BOOL that is neither 0 nor 1: send one of them")
+    # A copy, so that it is aligned and a handler may write to it.
+    array = np.frombuffer(part, dtype).reshape(shape if spec.shape else shape[:1]).copy()
+    return [array[index, ...] for index in range(shape[0])]
+
+
+def _elements(name: str, count: int, body: bytes, start: int, end: int) -> list[bytes]:
+    elements = []
+    for _ in range(count):
+        begin = start + LENGTH_BYTES
+        start = begin + int.from_bytes(body[start:begin], "little")
+        if start > end:
+            raise RequestError(
+                400,
+                f"the bytes of input {name!r} end within its {count} elements: "
+                "send for each its length as a little-endian u32, then its bytes",
+            )
+        elements.append(body[begin:start])
+    if start != end:
+        raise RequestError(
+            400,
+            f"input {name!r} has {end - start} bytes after its {count} elements: "
+            "send as many as its shape says",
+        )
+    return elements
+
+
+def raw_shape(spec: TensorSpec, size_bytes: int) -> Sequence[int]:
+    """Return the shape [1, ...] of the one numeric item that a body is; raises RequestError 400."""
+    known = prod(size for size in spec.shape if size >= 0) * NUMERIC[spec.datatype].itemsize
+    if -1 not in spec.shape:
+        if size_bytes != known:
+            raise RequestError(400, f"the body has {size_bytes} bytes: one item of {spec.name!r} has {known}")
+        return [1, *spec.shape]
+    if not known or size_bytes % known:
+        raise RequestError(
+            400, f"the body has {size_bytes} bytes: one item of {spec.name!r} has a multiple of {known}"
+        )
+    return [1, *(size_bytes // known if size == -1 else size for size in spec.shape)]
+
+
+def numbers_to_binary(array: NDArray[Any]) -> bytes:
+    """Return a tensor's bytes in row-major order."""
+    return array.tobytes()
+
+
+def bytes_to_binary(values: Sequence[bytes]) -> bytes:
+    """Return each of `values` after its length."""
+    return b"".join(part for value in values for part in (len(value).to_bytes(LENGTH_BYTES, "little"), value))

@@ -1,1 +1,0 @@
-"""Trying a handler before it serves."""
