@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from batched_serving.batch_sizes import doubling_sizes, saturating_size, time_sizes
 from batched_serving.network import Normalise
-from batched_serving.sizes import doubling_sizes, saturating_size, time_sizes
 from serving_core.engine import Batching, Compute, Logits, Pixels
 from serving_core.models.manifest import Classifier
 

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from batched_serving.network import Normalise
-from batched_serving.precision import judge, probe_pictures
-from batched_serving.sizes import doubling_sizes
-from batched_serving.staging import Staged
+from batched_serving.batch_sizes import doubling_sizes
+from batched_serving.network import Normalise, judge, probe_pictures
+from batched_serving.pinned_buffers import Staged
 from serving_core.engine import Batching, Compute, Logits, Pixels
 from serving_core.errors import StartError
 from serving_core.models.manifest import Classifier

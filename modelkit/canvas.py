@@ -1,6 +1,6 @@
-"""Drawing on float arrays: noise, gradients, masks, balls. Colours and pixels run from 0 to 1."""
+"""Drawing on float arrays, and the backdrops of scenes. Colours and pixels run from 0 to 1."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,3 +118,153 @@ def branches(
             turn = angle + side * rng.uniform(0.2, 0.7) + rng.normal(0, 0.12)
             pending.append((end_x, end_y, turn, reach * rng.uniform(0.62, 0.86), width * 0.68, left - 1))
     return segments
+
+
+_SKIES: tuple[tuple[Colour, Colour], ...] = (
+    ((0.25, 0.48, 0.82), (0.72, 0.84, 0.95)),
+    ((0.45, 0.6, 0.78), (0.85, 0.86, 0.85)),
+    ((0.55, 0.58, 0.62), (0.75, 0.76, 0.78)),
+    ((0.32, 0.35, 0.4), (0.6, 0.62, 0.65)),
+    ((0.35, 0.3, 0.5), (0.95, 0.62, 0.4)),
+    ((0.05, 0.07, 0.16), (0.18, 0.2, 0.32)),
+)
+_GROUNDS: tuple[Colour, ...] = (
+    (0.25, 0.38, 0.14),
+    (0.4, 0.45, 0.2),
+    (0.42, 0.34, 0.22),
+    (0.3, 0.3, 0.27),
+    (0.55, 0.5, 0.36),
+    (0.16, 0.26, 0.14),
+)
+
+
+def sky(rng: np.random.Generator, height: int, width: int) -> Pixels:
+    """A sky of any hour, with clouds or without."""
+    top, bottom = _SKIES[rng.integers(len(_SKIES))]
+    pixels = vertical(height, width, top, bottom, rng.uniform(0.6, 1.5))
+    pixels *= np.float32(rng.uniform(0.75, 1.1))
+    clouds = np.clip(fractal(rng, height, width, width / rng.uniform(2, 6)) * 2 - rng.uniform(0.6, 1.4), 0, 1)
+    blend(pixels, [rng.uniform(0.55, 1.0)] * 3, clouds * np.float32(rng.uniform(0.2, 0.9)))
+    return pixels
+
+
+def ridge(rng: np.random.Generator, width: int, base: float, relief: float, cell: float) -> Pixels:
+    """The height in pixels from the top of a skyline at each column [width]."""
+    line: Pixels = base - relief * fractal(rng, 2, width, cell, 4)[0]
+    return line
+
+
+def landscape(rng: np.random.Generator, height: int, width: int) -> Pixels:
+    """Sky, two or three ridges, and ground with a texture."""
+    pixels = sky(rng, height, width)
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    ground = np.asarray(_GROUNDS[rng.integers(len(_GROUNDS))], np.float32)
+    horizon = rng.uniform(0.4, 0.8) * height
+    layers = int(rng.integers(2, 4))
+    for layer in range(layers):
+        near = (layer + 1) / layers
+        base = horizon + (layer - layers + 1) * height * 0.06
+        line = ridge(rng, width, base, height * rng.uniform(0.05, 0.3) * (1.2 - near), width * 0.4)
+        mask = np.clip(rows - line[None, :], 0, 1)
+        tint = ground * near + pixels[: max(1, height // 3)].mean((0, 1)) * (1 - near)
+        grain = 0.7 + 0.6 * fractal(rng, height, width, max(3.0, width * 0.04 * near))
+        blend(pixels, tint * grain[..., None], mask)
+    if rng.random() < 0.5:
+        _trees(rng, pixels, horizon)
+    return pixels
+
+
+def _trees(rng: np.random.Generator, pixels: Pixels, horizon: float) -> None:
+    height, width = pixels.shape[:2]
+    shapes = []
+    for _ in range(int(rng.integers(2, 14))):
+        x, tall = rng.uniform(0, width), height * rng.uniform(0.06, 0.3)
+        foot = horizon + rng.uniform(-0.02, 0.15) * height
+        wide = tall * rng.uniform(0.15, 0.4)
+        shapes.append([(x - wide, foot), (x, foot - tall), (x + wide, foot)])
+    grain = noise(rng, height, width, 3)[..., None] * 0.12
+    blend(pixels, np.asarray((0.08, 0.16, 0.08), np.float32) + grain, polygons(height, width, shapes))
+
+
+def street(rng: np.random.Generator, height: int, width: int) -> Pixels:
+    """Blocks of houses with windows along a road."""
+    pixels = sky(rng, height, width)
+    horizon = int(rng.uniform(0.5, 0.75) * height)
+    road = np.float32(rng.uniform(0.2, 0.45))
+    texture = road * (0.85 + 0.3 * fractal(rng, height, width, max(3.0, width * 0.05)))
+    pixels[horizon:] = texture[horizon:, :, None] * np.asarray((1, 1, 1.03), np.float32)
+    x = -int(rng.uniform(0, 0.1) * width)
+    lit = pixels[:horizon].mean() < 0.35
+    while x < width:
+        wide = max(1, int(rng.uniform(0.1, 0.3) * width))
+        _house(rng, pixels, (x, wide), int(horizon * rng.uniform(0.15, 0.75)), horizon, bool(lit))
+        x += wide + int(rng.uniform(0, 0.08) * width)
+    middle, lane = rng.uniform(0.3, 0.7) * width, rng.uniform(0.005, 0.02) * width
+    shape = [(middle, horizon), (middle - 3 * lane, height), (middle + 3 * lane, height)]
+    blend(pixels, (0.8, 0.8, 0.7), polygons(height, width, [shape]) * np.float32(rng.uniform(0, 0.8)))
+    return pixels
+
+
+def _house(
+    rng: np.random.Generator, pixels: Pixels, span: tuple[int, int], top: int, bottom: int, lit: bool
+) -> None:
+    left, right = max(0, span[0]), max(0, span[0] + span[1])
+    wall = rng.uniform(0.2, 0.7) * np.asarray(rng.uniform(0.7, 1.1, 3), np.float32)
+    pixels[top:bottom, left:right] = wall * (0.35 if lit else 1.0)
+    step = max(4, int(span[1] / rng.integers(3, 6)))
+    for y in range(top + step // 2, bottom - step // 2, step):
+        for x in range(left + step // 3, right - step // 3, step):
+            glow = lit and rng.random() < 0.5
+            pane = (0.95, 0.8, 0.45) if glow else (0.18, 0.22, 0.28)
+            pixels[y : y + step // 2, x : x + step // 2] = pane
+
+
+def foliage(rng: np.random.Generator, height: int, width: int) -> Pixels:
+    """Grass blades or leaves, close up, sharp in front and blurred behind."""
+    hue = np.asarray(rng.choice(((0.2, 0.42, 0.1), (0.3, 0.45, 0.18), (0.45, 0.36, 0.12), (0.14, 0.3, 0.16))))
+    pixels = (hue * rng.uniform(0.4, 1.0)).astype(np.float32) * (
+        0.5 + fractal(rng, height, width, width * 0.15)[..., None]
+    )
+    size = min(height, width)
+    broad = rng.uniform(0.01, 0.09)
+    lean = rng.normal(0, 0.5)
+    for layer in range(3):
+        shapes = []
+        for _ in range(int(rng.integers(8, 22))):
+            x, y = rng.uniform(-0.1, 1.1) * width, rng.uniform(0.2, 1.2) * height
+            angle = np.pi / 2 + lean + rng.normal(0, 0.5)
+            long, wide = size * rng.uniform(0.3, 0.9), size * broad * rng.uniform(0.5, 1.5)
+            shapes.append(leaf(x, y, angle, long, wide))
+        tone = (hue * rng.uniform(0.6, 1.7)).astype(np.float32)
+        shade = 0.75 + 0.5 * noise(rng, height, width, max(3.0, size * 0.05))
+        blend(
+            pixels, tone * shade[..., None], polygons(height, width, shapes, size * 0.012 * (2 - layer) + 0.5)
+        )
+    return pixels
+
+
+def leaf(x: float, y: float, angle: float, long: float, wide: float) -> list[tuple[float, float]]:
+    """The outline of a leaf that grows from (x, y) along `angle` radians."""
+    along = np.asarray((0, 0.25, 0.55, 0.85, 1, 0.85, 0.55, 0.25)) * long
+    across = np.asarray((0.3, 0.85, 1, 0.45, 0, -0.45, -1, -0.85)) * wide
+    xs = x + along * np.cos(angle) - across * np.sin(angle)
+    ys = y - along * np.sin(angle) - across * np.cos(angle)
+    return list(zip(xs.tolist(), ys.tolist(), strict=True))
+
+
+def blurred(rng: np.random.Generator, height: int, width: int) -> Pixels:
+    """A close-up's background: something out of focus."""
+    of = OUTDOORS[rng.integers(len(OUTDOORS))](rng, height, width)
+    return blur_pixels(of, min(height, width) * rng.uniform(0.02, 0.07))
+
+
+def surface(rng: np.random.Generator, height: int, width: int) -> Pixels:
+    """A plain surface seen from above or near: glass, stone, a car's bonnet, soil."""
+    tone = rng.uniform(0.08, 0.55) * np.asarray(rng.uniform(0.7, 1.25, 3), np.float32)
+    pixels = vertical(height, width, tone, tone * rng.uniform(0.6, 1.5), 1.0)
+    pixels *= 0.75 + 0.5 * fractal(rng, height, width, width * rng.uniform(0.02, 0.4))[..., None]
+    return pixels
+
+
+Backdrop = Callable[[np.random.Generator, int, int], Pixels]
+OUTDOORS: tuple[Backdrop, ...] = (landscape, street)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from modelkit.decode import decode, reference_pixels
 from modelkit.errors import UsageError
+from modelkit.images import decode, reference_pixels
 from modelkit.manifest import LABELS, Transform
 from modelkit.scenes import scene
 

@@ -9,12 +9,11 @@ import onnx
 import torch
 from onnx import compose
 
-from modelkit.check import check_graph, compare, graph_logits, read_expected, read_tolerance
-from modelkit.graph_builder import IR_VERSION, OPSET
+from modelkit.graph import check_graph, compare, graph_logits, read_expected, read_tolerance
 from modelkit.manifest import GRAPH_WEIGHTS_KEY, WEIGHTS_FILE, Transform, file_entry, read_transform
 from modelkit.network import MobileNetV3Small
 from modelkit.reference import Reference, load_network
-from modelkit.transform_graph import transform_model
+from modelkit.transform_graph import IR_VERSION, OPSET, transform_model
 
 
 def export(model_dir: Path, images: Path, output: Path) -> None:

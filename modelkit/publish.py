@@ -19,8 +19,8 @@ from google.api_core.retry import Retry
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from modelkit.check import check_graph
 from modelkit.errors import ModelkitError, UsageError
+from modelkit.graph import check_graph, open_graph, optimise
 from modelkit.manifest import (
     GRAPH_FILE,
     GRAPH_WEIGHTS_KEY,
@@ -30,7 +30,6 @@ from modelkit.manifest import (
     read_json,
     write_json,
 )
-from modelkit.optimise import open_graph, optimise
 
 _RETRY_FOR_S = 60.0
 _REQUEST_TIMEOUT_S = 20.0

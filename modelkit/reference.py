@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelkit.decode import decode, reference_pixels
 from modelkit.errors import ModelkitError
+from modelkit.images import decode, reference_pixels
 from modelkit.manifest import LABELS, WEIGHTS_FILE, Transform, read_transform
 from modelkit.network import MobileNetV3Small
 from modelkit.weights import WeightsError, fill, load_weights, read_state

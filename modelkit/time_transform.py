@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from PIL import Image
 
-from modelkit.decode import crop_offset, reference_pixels, resized_size
-from modelkit.graph_builder import GraphBuilder
+from modelkit.images import crop_offset, reference_pixels, resized_size
 from modelkit.manifest import Transform
 from modelkit.scenes import scene
-from modelkit.transform_graph import DEFAULT_BLOCK, transform_model
+from modelkit.transform_graph import DEFAULT_BLOCK, GraphBuilder, transform_model
 
 _SIZES = ((1200, 727), (320, 240))
 _SCENE = ("rime", 1)

@@ -6,10 +6,18 @@
 `run` is given a list of items and returns as many results, in order. docs/batching.md explains the policy.
 """
 
-from batched_serving.batching.batcher import Batcher
+from batched_serving.batching.batcher import (
+    Batcher,
+    Died,
+    Draining,
+    Expired,
+    Full,
+    Late,
+    Policy,
+    Refused,
+    Unwanted,
+)
 from batched_serving.batching.clock import Clock, LoopClock
-from batched_serving.batching.outcomes import Died, Draining, Expired, Full, Late, Refused, Unwanted
-from batched_serving.batching.policy import Policy
 from batched_serving.batching.service_time import ServiceTime
 
 __all__ = [

@@ -1,17 +1,78 @@
-"""Items that wait while a batch is computed make up the next one."""
+"""Gathering items into batches: the rules, what can become of an item, and the batcher itself."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from math import ceil, inf
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from batched_serving.batching.clock import Clock, LoopClock, Timer
-from batched_serving.batching.outcomes import Died, Draining, Expired, Full, Late, Unwanted
-from batched_serving.batching.policy import Policy
 from batched_serving.batching.queue import Entry, Queue
 from batched_serving.batching.service_time import ServiceTime
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How items are gathered, and how many may wait.
+
+    At most `max_batch` items are computed together, and `in_flight` batches at once. `max_items` and
+    `max_bytes` bound what waits; one item is let in whatever its size where nothing waits.
+
+    An engine with nothing to do takes what is there at once, unless a batch that is not full may wait:
+    `max_wait_s` from the arrival of the oldest item that waits, and never so long that it costs a deadline.
+    With `spread`, what waits is shared out among the batches that could be computed now, as befits cores;
+    without, or where batches may wait to fill, each takes all it may, as befits one device.
+
+    Raises ValueError where a number makes no sense.
+    """
+
+    max_batch: int = 16
+    in_flight: int = 1
+    max_items: int = 256
+    max_bytes: float = inf
+    max_wait_s: float = 0.0
+    spread: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.max_batch, self.in_flight, self.max_items) < 1:
+            raise ValueError("max_batch, in_flight and max_items must be 1 or more")
+        if not (self.max_bytes > 0 and self.max_wait_s >= 0):
+            raise ValueError("max_bytes must be above 0, max_wait_s must be 0 or more")
+
+
+class Refused(Exception):  # noqa: N818 - an outcome, not an error
+    """The item was not taken; after `retry_after_s` the same one would be, if nothing else came."""
+
+    def __init__(self, reason: str, retry_after_s: float) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+class Full(Refused):
+    """As many items or bytes wait as may."""
+
+
+class Late(Refused):
+    """By what batches have taken lately, the item's result would come after its deadline."""
+
+
+class Draining(Exception):  # noqa: N818 - an outcome, not an error
+    """The batcher takes nothing new, because it is about to end."""
+
+
+class Expired(Exception):  # noqa: N818 - an outcome, not an error
+    """The item's deadline passed before its result was there."""
+
+
+class Unwanted(Exception):  # noqa: N818 - an outcome, not an error
+    """Nobody wanted the item's result any more when its turn came, so it was not computed."""
+
+
+class Died(Exception):  # noqa: N818 - an outcome, not an error
+    """What computes batches has ended although it should not: nothing more will be computed."""
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "bench.report": {f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "analysis")},
 }
-WITHOUT_TORCH = ["modelkit/publish.py", "modelkit/check.py", "modelkit/optimise.py", "modelkit/decode.py"]
+WITHOUT_TORCH = ["modelkit/publish.py", "modelkit/graph.py", "modelkit/graph.py", "modelkit/images.py"]
 
 
 def imported(path: Path) -> Iterator[str]:

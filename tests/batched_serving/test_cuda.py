@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from batched_serving.batch_sizes import doubling_sizes
 from batched_serving.engine import BatchedEngine
-from batched_serving.sizes import doubling_sizes
 from serving_core.engine import Batching, Compute
 from tests.batched_serving.weather import classifier, loaded, pictures, plain_logits
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 import torch
 
-from batched_serving import cuda, precision
+from batched_serving import cuda, network
 from batched_serving.network import load_folded
 from serving_core.engine import Batching, Compute
 from serving_core.errors import StartError
@@ -71,7 +71,7 @@ def test_single_precision_where_half_does_not_answer_alike(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(precision, "SHARE", 0.0)
+    monkeypatch.setattr(network, "SHARE", 0.0)
     backend = made(monkeypatch, PretendedTorch())
     backend.warm()
     assert precision_line(caplog)["precision"] == "single"

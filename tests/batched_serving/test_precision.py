@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from batched_serving.network import Normalise, load_folded
-from batched_serving.precision import SHARE, judge, probe_pictures
+from batched_serving.network import SHARE, Normalise, judge, load_folded, probe_pictures
 from tests.batched_serving.weather import WEIGHTS, classifier
 
 EXACT = np.array([[1.0, 2.0, 0.5], [0.1, 0.0, -1.0]], np.float32)

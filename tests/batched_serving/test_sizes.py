@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from batched_serving.sizes import FEWEST_PASSES, bucket_for, doubling_sizes, saturating_size, time_sizes
+from batched_serving.batch_sizes import FEWEST_PASSES, bucket_for, doubling_sizes, saturating_size, time_sizes
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from batched_serving.sizes import doubling_sizes
-from batched_serving.staging import Staged
+from batched_serving.batch_sizes import doubling_sizes
+from batched_serving.pinned_buffers import Staged
 from serving_core.engine import Logits, Pixels
 from tests.batched_serving.fake_device import FakeEvent, FakeSlot, FakeStaging, FakeStream, Machine, answers
 

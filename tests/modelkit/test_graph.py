@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
 
-from modelkit.check import ParityError, check_graph
-from modelkit.decode import reference_pixels
 from modelkit.errors import ModelkitError
 from modelkit.export import export
+from modelkit.graph import ParityError, check_graph, open_graph, optimise
+from modelkit.images import reference_pixels
 from modelkit.manifest import Transform
-from modelkit.optimise import open_graph, optimise
 from modelkit.transform_graph import transform_model
 
 _TRANSFORM = Transform()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from modelkit.decode import decode, reference_pixels
+from modelkit.images import decode, reference_pixels
 from modelkit.manifest import Transform
 from serving_core import images
 from serving_core.models.manifest import Transform as ServedTransform

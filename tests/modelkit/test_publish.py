@@ -12,8 +12,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from modelkit.check import check_graph
 from modelkit.errors import ModelkitError, UsageError
+from modelkit.graph import check_graph
 from modelkit.manifest import GRAPH_WEIGHTS_KEY, file_entry, read_json
 from modelkit.publish import Destination, publish
 

@@ -2,8 +2,7 @@
 
 Two streams do in order what they are given: one copies pixels to the device, one computes and copies the
 answers back. Events tie them together. Each call of `predict` takes a slot, which has buffers on both sides,
-so that as many calls as there are slots are under way at once.
-"""
+so that as many calls as there are slots are under way at once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from batched_serving.sizes import bucket_for
+from batched_serving.batch_sizes import bucket_for
 from serving_core.engine import Logits, Pixels
 
 
