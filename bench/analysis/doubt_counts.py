@@ -80,4 +80,4 @@ def reasons(trial: Trial) -> list[str]:
 
 def kind(reason: str) -> str:
     """The reason without its figures and its remedy: `the host stole …% of the service core's time`."""
-    return NUMBER.sub("…", reason.split(":", 1)[0]).replace("|", "\\|")
+    return NUMBER.sub("…", reason.split(":", 1)[0])

@@ -94,8 +94,9 @@ def verdict(one: Compared) -> Cell:
 
 
 def tone(one: Compared) -> Tone | None:
-    """What the difference means for the strategy that is compared; None if no difference is shown."""
-    if one.outcome not in ("less", "more"):
+    """What a verdict means for the strategy that is compared; None if there is no verdict."""
+    if one.outcome is None:
         return None
     judged = JUDGED[one.metric]
-    return TONES[judged.above if one.outcome == "more" else judged.below]
+    words = {"more": judged.above, "less": judged.below}
+    return TONES[words[one.outcome]] if one.outcome in words else "open"

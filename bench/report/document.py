@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-Tone = Literal["better", "worse"]
+Tone = Literal["better", "worse", "open"]
+"""What a verdict means for the strategy that is judged; open if it is not told apart."""
 Role = Literal["name", "case", "text", "figure"]
 """What a column holds: the names of the rows, what tells rows of a name apart, other words, or figures."""
 
@@ -85,6 +86,11 @@ class Table:
     caption: str = ""
     sortable: bool = True
 
+    @property
+    def figure_headers(self) -> tuple[str, ...]:
+        """The headers of the columns of figures."""
+        return tuple(column.header for column in self.columns if column.role == "figure")
+
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
@@ -129,6 +135,12 @@ class Section:
 Item = TypeVar("Item")
 Field = tuple[Column, Callable[[Item], Cell]]
 NOT_MEASURED = Paragraph(("Not measured.",))
+
+
+def cell_text(cell: Cell) -> str:
+    """Everything that a cell says."""
+    interval = f" ({cell.interval})" if cell.interval else ""
+    return f"{cell.text}{interval}{cell.after}"
 
 
 def paragraph(*spans: Span) -> Paragraph:

@@ -1,18 +1,24 @@
 """The end of a run on a terminal: the sentence, one aligned table, and what speaks against its figures."""
 
 import os
-import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Mapping, Sequence
+
+from rich.text import Text
 
 from bench.analysis.cases import KIND_ORDER, Case
+from bench.analysis.comparisons import Compared, compared
 from bench.analysis.doubt_counts import Doubt, doubts
-from bench.analysis.summary import Summary, startup_s, summarise
+from bench.analysis.summary import Row, Summary, startup_s, summarise
 from bench.model import Run, objective_label
-from bench.report import text
+from bench.report import cells, text
+from bench.report.document import Cell, Column, Table, case_column, name_column, tabulated
 from bench.report.sentence import sentence
-from bench.report.terminal_table import Table, fitted
+from bench.report.verdict_words import short_verdict_word
+from bench.report.writers import terminal as writer
+from bench.report.writers.terminal import CASES, GAP, NAMES, Loss, Shape, fitted, shown
 
 LEAST_WIDTH, USUAL_WIDTH, MOST_WIDTH = 60, 100, 200
 # longer lines of prose are hard to read
@@ -20,17 +26,38 @@ MOST_PROSE = 120
 MOST_ROWS = 18
 MOST_DOUBTS = 5
 INVALID = "INVALID"
-COLOURS = {"31": f"{INVALID}|Invalid|slower|dearer", "32": "faster|cheaper", "33": "warning|not told apart"}
+# what is given up first stands first: intervals of figures that are read less, then figures
+GIVING_UP: tuple[Loss, ...] = (
+    ("intervals", "MiB"),
+    ("intervals", "p95 ms"),
+    ("intervals", "p50 ms"),
+    ("intervals", "CPU-ms"),
+    ("column", "p95 ms"),
+    ("intervals", "p99 ms"),
+    GAP,
+    ("column", "MiB"),
+    ("intervals", "requests/s"),
+    ("column", "p50 ms"),
+    CASES,
+    ("column", "CPU-ms"),
+    ("column", "trials"),
+    ("column", "verdict"),
+    ("column", "bad"),
+    ("column", "refused"),
+    NAMES,
+    ("intervals", "ratio"),
+    ("column", "p99 ms"),
+)
 
 
 def render(run: Run, width: int | None = None, *, colour: bool | None = None) -> str:
     """The sentence, the table and what its columns mean, on one screen of 60 to 200 columns.
 
-    Without a `width` it is the terminal's, 100 off a terminal; without `colour`, there is some where stdout
-    is a terminal that shows it and NO_COLOR is not set. Colours only repeat what words say.
+    Without a `width` it is the terminal's, 100 off a terminal; without `colour`, there is some if stdout is
+    a terminal that shows it and NO_COLOR is not set. Colours only repeat what words say.
     """
-    shown = "\n".join(_lines(run, columns(width))) + "\n"
-    return _coloured(shown) if (_shows_colour() if colour is None else colour) else shown
+    lines = _lines(run, columns(width))
+    return writer.written(lines, colour=_shows_colour() if colour is None else colour)
 
 
 def columns(width: int | None = None) -> int:
@@ -39,29 +66,40 @@ def columns(width: int | None = None) -> int:
     return min(MOST_WIDTH, max(LEAST_WIDTH, wanted))
 
 
-def _lines(run: Run, width: int) -> list[str]:
+def _lines(run: Run, width: int) -> list[Text]:
     prose, summary = min(width, MOST_PROSE), summarise(run)
-    lines = textwrap.wrap(sentence(run, summary), prose)
-    cases = _shown(summary)
-    table = fitted(summary, cases, width)
-    if table.lines:
-        lines += ["", *table.lines, "", *textwrap.wrap(_legend(summary, cases, table), prose)]
+    invalid = run.trials and not summary.valid_trials
+    lines = _wrapped(sentence(run, summary), prose, marked="Invalid" if invalid else "")
+    cases_shown = _shown_cases(summary)
+    if table := table_of(summary, cases_shown):
+        shape = fitted(table, width, GIVING_UP)
+        legend = _legend(summary, cases_shown, table, shape)
+        lines += [Text(), *writer.lines(shape, width), Text(), *_wrapped(legend, prose)]
     if run.strategies:
-        lines += ["", *textwrap.wrap(_starts(run), prose), *textwrap.wrap(_images(run), prose)]
+        lines += [Text(), *_wrapped(_starts(run), prose), *_wrapped(_images(run), prose)]
     if run.objectives:
-        lines += textwrap.wrap(_objectives(run), prose)
+        lines += _wrapped(_objectives(run), prose)
     told = _doubts(run, prose)
-    return [*lines, "", *told] if told else lines
+    return [*lines, Text(), *told] if told else lines
 
 
-def _shown(summary: Summary) -> list[Case]:
-    """All cases where they fit one screen, else those of each kind's largest load, the run's own first."""
+def _wrapped(
+    prose: str, width: int, indent: str = "", marked: str = "", style: str = writer.WORSE
+) -> list[Text]:
+    """Lines of at most this width; `marked` is the word at the begin that has a style."""
+    lines = [Text(line) for line in textwrap.wrap(prose, width, subsequent_indent=indent)]
+    if lines:
+        lines[0].stylize(style, 0, len(marked))
+    return lines
+
+
+def _shown_cases(summary: Summary) -> list[Case]:
+    """All cases if they fit one screen, else those of each kind's largest load, the run's own first."""
     if len(summary.rows) <= MOST_ROWS:
         return list(summary.cases)
     largest = {
-        kind: max(c.size for c in summary.cases if c.kind == kind)
+        kind: max((case.size for case in summary.cases if case.kind == kind), default=0.0)
         for kind in KIND_ORDER
-        if _has(summary, kind)
     }
     wanted = [case for case in summary.cases if case in summary.focus]
     wanted += [case for case in summary.cases if case not in wanted and case.size == largest[case.kind]]
@@ -69,8 +107,62 @@ def _shown(summary: Summary) -> list[Case]:
     return [case for case in summary.cases if case in wanted[:most]]
 
 
-def _has(summary: Summary, kind: str) -> bool:
-    return any(case.kind == kind for case in summary.cases)
+def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
+    """The rows of these cases; no verdicts if nothing is compared, no refusals in closed loops."""
+    rows = [
+        summary.rows[key]
+        for case in cases
+        for name in summary.strategies
+        if (key := (name, case)) in summary.rows
+    ]
+    if not rows:
+        return None
+    verdicts = _verdicts(summary)
+    fields = {
+        case_column("case"): lambda row: cells.words(summary.case_label(row.case)),
+        name_column("strategy"): lambda row: cells.words(row.strategy),
+        Column("requests/s"): lambda row: cells.estimate(row.estimates["throughput"]),
+        Column("ratio"): lambda row: _ratio(summary, row),
+        **({Column("verdict"): lambda row: _verdict(summary, row, verdicts)} if verdicts else {}),
+        Column("p50 ms"): lambda row: cells.estimate(row.estimates["p50"]),
+        Column("p95 ms"): lambda row: cells.estimate(row.estimates["p95"]),
+        Column("p99 ms"): lambda row: cells.estimate(row.estimates["p99"]),
+        Column("CPU-ms"): lambda row: cells.estimate(row.estimates["cpu"]),
+        Column("MiB"): lambda row: cells.estimate(row.estimates["memory"], 1 / text.MIB),
+        Column("bad"): lambda row: cells.count(row.errors + row.wrong_answers),
+        **(
+            {Column("refused"): lambda row: cells.count(row.refused)}
+            if any(row.refused is not None for row in rows)
+            else {}
+        ),
+        Column("trials"): lambda row: Cell(f"{row.valid_trials}/{row.valid_trials + row.invalid_trials}"),
+    }
+    return tabulated(rows, fields.items())
+
+
+def _ratio(summary: Summary, row: Row) -> Cell:
+    if not row.case.same_for_all:
+        return Cell("own rate")
+    return Cell("baseline") if row.strategy == summary.baseline else cells.ratio(row.to_baseline)
+
+
+def _verdicts(summary: Summary) -> dict[tuple[str, Case], Compared]:
+    """The verdict for each strategy and case: on throughput if clients wait, else on p99."""
+    return {
+        (one.strategy, one.case): one
+        for one in (() if summary.one_round else compared(summary))
+        if one.outcome is not None and one.metric == ("throughput" if one.case.kind == "closed" else "p99")
+    }
+
+
+def _verdict(summary: Summary, row: Row, verdicts: Mapping[tuple[str, Case], Compared]) -> Cell:
+    if row.strategy == summary.baseline:
+        return Cell("baseline")
+    one = verdicts.get((row.strategy, row.case))
+    if one is None:
+        return cells.MISSING
+    prefix = "" if row.case.kind == "closed" else "p99 "
+    return Cell(prefix + short_verdict_word(one), tone=cells.tone(one))
 
 
 def _starts(run: Run) -> str:
@@ -93,58 +185,51 @@ def _images(run: Run) -> str:
 def _objectives(run: Run) -> str:
     """The rate up to which each strategy's objective held."""
     first = run.objectives[0]
+    several = len({one.payload_class for one in run.objectives}) > 1
     held = [
-        f"{one.strategy} {text.number(one.rate_per_s) if one.rate_per_s is not None else 'never'}"
-        + (f" ({one.payload_class})" if len({o.payload_class for o in run.objectives}) > 1 else "")
+        f"{one.strategy} {'never' if one.rate_per_s is None else text.number(one.rate_per_s)}"
+        + (f" ({one.payload_class})" if several else "")
         for one in run.objectives
     ]
     return f"{objective_label(first.quantile, first.bound_ms)} held up to, requests/s: {', '.join(held)}"
 
 
-def _legend(summary: Summary, shown: list[Case], table: Table) -> str:
-    spread = "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds"
-    left = len({case.load for case in summary.cases}) - len({case.load for case in shown})
+def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape) -> str:
+    shown_headers = shown(shape).figure_headers
+    left_out = [header for header in table.figure_headers if header not in shown_headers]
+    more = len({case.load for case in summary.cases}) - len({case.load for case in cases})
     parts = [
         f"ratio: requests/s to {summary.baseline or text.MISSING}, paired by round",
-        spread,
-        "verdict: on requests/s unless it says p99" if "verdict" in table.headers else "",
-        "bad: failed requests and wrong answers" if "bad" in table.headers else "",
-        "refused: turned away with 429 or 503" if "refused" in table.headers else "",
-        "trials: valid of made" if "trials" in table.headers else "",
-        f"{text.plural(left, 'more load')} in report.md" if left else "",
-        f"left out here for width: {', '.join(table.left_out)}" if table.left_out else "",
+        "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
+        "verdict: on requests/s unless it says p99" if "verdict" in shown_headers else "",
+        "bad: failed requests and wrong answers" if "bad" in shown_headers else "",
+        "refused: turned away with 429 or 503" if "refused" in shown_headers else "",
+        "trials: valid of made" if "trials" in shown_headers else "",
+        f"{text.plural(more, 'more load')} in report.md" if more else "",
+        f"left out here for width: {', '.join(left_out)}" if left_out else "",
     ]
     return "; ".join(part for part in parts if part) + "."
 
 
-def _doubts(run: Run, width: int) -> list[str]:
+def _doubts(run: Run, width: int) -> list[Text]:
     """The gravest kinds of reasons not to believe the figures, each with its remedy."""
     found = doubts(run)
-    lines = [
-        line
-        for one in found[:MOST_DOUBTS]
-        for line in textwrap.wrap(_doubt(one), width, subsequent_indent="  ")
-    ]
+    lines = [line for one in found[:MOST_DOUBTS] for line in _doubt(one, width)]
     more = len(found) - MOST_DOUBTS
-    return [*lines, f"and {text.plural(more, 'more kind')} of warning in report.md"] if more > 0 else lines
+    return (
+        [*lines, Text(f"and {text.plural(more, 'more kind')} of warning in report.md")] if more > 0 else lines
+    )
 
 
-def _doubt(one: Doubt) -> str:
+def _doubt(one: Doubt, width: int) -> list[Text]:
     trials = one.invalid or one.valid
-    word = INVALID if one.invalid else "warning"
+    word, style = (INVALID, writer.WORSE) if one.invalid else ("warning", writer.DOUBTFUL)
     such = ", such as" if trials > 1 else ""
     many = f", {text.plural(trials, 'trial')} of {text.listing(list(one.strategies))}{such}" if trials else ""
     remedy = f"; remedy: {one.remedy}" if one.remedy else ""
-    return f"{word}{many}: {one.example}{remedy}"
+    return _wrapped(f"{word}{many}: {one.example}{remedy}", width, "  ", word, style)
 
 
 def _shows_colour() -> bool:
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") not in ("", "dumb")
     return wanted and sys.stdout.isatty()
-
-
-def _coloured(shown: str) -> str:
-    """The words of verdicts in colours, which take no columns."""
-    for code, words in COLOURS.items():
-        shown = re.sub(rf"\b({words})\b", f"\x1b[1;{code}m\\1\x1b[0m", shown)
-    return shown

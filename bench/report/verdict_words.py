@@ -11,15 +11,21 @@ STAR = "*"
 
 def verdict_word(one: Compared) -> str:
     """The verdict in a word, or why there is none; empty if fewer than three rounds have both."""
-    if one.outcome is None:
-        return ""
+    short = short_verdict_word(one)
+    if one.outcome == "open among many":
+        return f"{short}: one of so many comparisons may look like this by chance"
+    if one.outcome == "open":
+        least = text.percent(one.comparison.minimal_detectable_effect)
+        return f"{short}: only a difference of {least} or more would reliably show"
+    return short
+
+
+def short_verdict_word(one: Compared) -> str:
+    """The verdict in a word without any reason."""
     if one.outcome in ("less", "more"):
         words = JUDGED[one.metric]
         return _with_number(words.above if one.outcome == "more" else words.below, one.comparison.n, "rounds")
-    if one.outcome == "open among many":
-        return f"{NOT_TOLD_APART}: one of so many comparisons may look like this by chance"
-    least = text.percent(one.comparison.minimal_detectable_effect)
-    return f"{NOT_TOLD_APART}: only a difference of {least} or more would reliably show"
+    return "" if one.outcome is None else NOT_TOLD_APART
 
 
 def measured_word(one: Measured) -> str:

@@ -15,12 +15,12 @@ from typing import Any, get_type_hints
 import pytest
 
 from bench.analysis.doubt_counts import doubts
-from bench.analysis.summary import METRICS, summarise
+from bench.analysis.summary import METRICS, Summary, summarise
 from bench.model import LatencyMs, Run
 from bench.report import terminal
 from bench.report.json_summary import UNITS, summary_json
 from bench.report.json_types import ComparisonJson, EstimateJson, RowJson, RunJson, StrategyJson
-from bench.report.terminal_table import fitted
+from bench.report.writers.terminal import Shape, fitted, lines, shown
 from bench.run_file import read_run
 from tests.report.full_run import full
 
@@ -48,6 +48,13 @@ def huge_figures(run: Run) -> Run:
         for t in run.trials
     )
     return dataclasses.replace(run, trials=trials)
+
+
+def shaped(summary: Summary, width: int) -> Shape:
+    """The table of all cases in the shape that fits the width."""
+    table = terminal.table_of(summary, summary.cases)
+    assert table is not None
+    return fitted(table, width, terminal.GIVING_UP)
 
 
 def made(kind: str, run: Run) -> Run:
@@ -78,8 +85,8 @@ def test_no_line_is_longer_than_the_terminal_is_wide(kind: str, step: int, run: 
     shown = made(kind, run)
     summary = summarise(shown)
     for width in EVERY_WIDTH[::step]:
-        lines = fitted(summary, summary.cases, width).lines
-        assert max(map(len, lines), default=0) <= width
+        if summary.rows:
+            assert max(map(len, lines(shaped(summary, width), width))) <= width
     for width in EVERY_WIDTH[::35]:
         assert max(map(len, terminal.render(shown, width).splitlines())) <= width
 
@@ -97,39 +104,40 @@ def test_a_width_beyond_the_bounds_is_brought_within_them(run: Run) -> None:
 
 def test_every_column_is_shown_or_said_to_be_left_out(run: Run) -> None:
     summary = summarise(run)
-    all_headers = set(fitted(summary, summary.cases, 200).headers)
+    all_headers = set(shown(shaped(summary, 200)).figure_headers)
     assert all_headers >= {"requests/s", "ratio", "verdict", "p95 ms", "p99 ms", "MiB", "trials"}
     for width in EVERY_WIDTH[::8]:
-        table = fitted(summary, summary.cases, width)
-        assert {*table.headers, *table.left_out} == all_headers
-        assert not set(table.headers) & set(table.left_out)
-        legend = terminal.render(run, width).replace("\n", " ")
-        assert all(header in legend for header in table.left_out)
-        assert ("left out here for width" in legend) == bool(table.left_out)
+        headers = set(shown(shaped(summary, width)).figure_headers)
+        assert headers <= all_headers
+        legend = terminal.render(run, width).replace("\n", " ").partition("left out here for width: ")[2]
+        assert set(legend.partition(".")[0].split(", ")) - {""} == all_headers - headers
 
 
 def test_a_wider_terminal_shows_no_fewer_intervals(run: Run) -> None:
     summary = summarise(run)
-    shown = {width: fitted(summary, summary.cases, width) for width in (60, 80, 100, 140, 200)}
-    intervals = {width: len(INTERVAL.findall("".join(table.lines))) for width, table in shown.items()}
+    shapes = {width: shaped(summary, width) for width in (60, 80, 100, 140, 200)}
+    intervals = {
+        width: len(INTERVAL.findall("".join(map(str, lines(shape, width)))))
+        for width, shape in shapes.items()
+    }
     assert sorted(intervals.values()) == list(intervals.values())
     assert intervals[60] == 4, "the ratios of two strategies with two classes of payloads"
     # the rate, p50, p95, p99, CPU and memory of each of six rows
     assert intervals[200] == 4 + 6 * 6
-    assert shown[200].left_out == ()
+    assert len(shown(shapes[200]).figure_headers) == 10
 
 
 def test_what_chooses_a_strategy_is_left_out_last(run: Run) -> None:
     for one in (run, full(run)):
         summary = summarise(one)
-        headers = fitted(summary, summary.cases, 60).headers
+        headers = shown(shaped(summary, 60)).figure_headers
         assert {"requests/s", "ratio", "p99 ms"} <= set(headers)
 
 
 @pytest.mark.parametrize("folder", ["20261124T210427Z-db782fb", "20261120T123610Z-8fc212b"])
 def test_verdicts_and_refusals_survive_at_eighty_columns(folder: str) -> None:
     summary = summarise(read_run(ROOT / "results" / folder))
-    headers = fitted(summary, summary.cases, 80).headers
+    headers = shown(shaped(summary, 80)).figure_headers
     assert "verdict" in headers
     assert ("refused" in headers) == any(row.refused is not None for row in summary.rows.values())
 

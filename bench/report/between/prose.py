@@ -12,9 +12,9 @@ from bench.report.exports.folds import within_comment
 from bench.report.machine import machine_line
 from bench.report.plain import printable, without_links
 from bench.report.terminal import MOST_PROSE, columns
-from bench.report.terminal_table import INDENT, cut
 from bench.report.text import MISSING, table
 from bench.report.verdict_words import counted_word, measured_word
+from bench.report.writers.terminal import INDENT, cut
 
 GAP = "  "
 NOTE = (

@@ -17,6 +17,7 @@ from bench.report.document import (
     Strong,
     Table,
     Text,
+    cell_text,
 )
 
 Escape = Callable[[str], str]
@@ -84,8 +85,7 @@ def _span(span: Span, escape: Escape) -> str:
 
 
 def _cell(cell: Cell, escape: Escape) -> str:
-    interval = f" ({cell.interval})" if cell.interval else ""
-    text = _in_cell(f"{cell.text}{interval}{cell.after}", escape)
+    text = _in_cell(cell_text(cell), escape)
     return f"**{text}**" if cell.strong else text
 
 
