@@ -164,8 +164,8 @@ def test_an_encoding_that_a_strategy_does_not_take_is_a_usage_error(bench: Bench
     ("options", "told"),
     [
         ((), "one of the arguments"),
-        (("--p99", "100"), "100 is no time"),
-        (("--p99", "0ms"), "0ms is no time"),
+        (("--p99", "100"), "100 is not a time"),
+        (("--p99", "0ms"), "0ms is not a time"),
         (("--p99", "1s", "--p95", "1s"), "not allowed with"),
     ],
 )

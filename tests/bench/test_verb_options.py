@@ -1,0 +1,150 @@
+"""Options are values: made once of the command line, kept by a run, and changed by the gate with replace."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UsageError
+from bench.gate.rules import rules_of
+from bench.model import ExtraOptions, LoadOptions, MachineOptions, ObjectiveOptions, SessionOptions
+from bench.run_file import read_run
+from bench.verbs import aa, gate, run, slo
+from bench.verbs.parser import build_parser
+from bench.verbs.stored import session_of
+from tests.gate.runs import EQUAL, run_of
+
+ROOT = Path(__file__).parents[2]
+RULES = {
+    "run": {"rounds": 8, "window_s": 3.0, "warmup_s": 1.0, "concurrency": 9, "encoding": "raw"},
+    "primary": [{"strategy": "onnx", "metric": "throughput", "tolerance": "5%"}],
+    "limit": [{"metric": "wrong_answers", "most": 0}],
+}
+MEASURED = SessionOptions(
+    verb="run",
+    load=LoadOptions(2.0, 8.0, 7.0, clients=(4,), shares=(0.5,)),
+    rounds=5,
+    strategies=("onnx", "torch"),
+    encodings=("json",),
+    price_per_core_hour=0.04,
+    extras=ExtraOptions(startups=10, loop_s=3.0, check_repeats=True),
+    machine=MachineOptions("process", workers=2, driver_cores="0"),
+)
+
+
+def session(line: str) -> SessionOptions:
+    words = shlex.split(line)
+    args = build_parser(words[:1]).parse_args(words)
+    if args.verb == "run":
+        return run.read(args, words).measure.session
+    return (slo if args.verb == "slo" else aa).read(args, words).session
+
+
+def gate_options(line: str) -> gate.GateOptions:
+    words = ["gate", *shlex.split(line)]
+    return gate.read(build_parser(["gate"]).parse_args(words), words)
+
+
+def test_a_run_without_options_has_the_usual_ones() -> None:
+    assert session("run") == SessionOptions(
+        verb="run",
+        load=LoadOptions(4.0, 16.0, 10.0, clients=(50,)),
+        rounds=6,
+        extras=ExtraOptions(10, 10, 3.0, check_repeats=True),
+    )
+
+
+def test_a_quick_run_is_short_and_checks_no_repeats() -> None:
+    quick = session("run --quick --rate 10,20 --arrivals constant")
+    assert quick.load == LoadOptions(1.5, 6.0, 4.0, arrivals="constant", rates_per_s=(10.0, 20.0))
+    assert quick.extras == ExtraOptions(3, 1, 1.0)
+    assert (quick.rounds, quick.quick) == (1, True)
+
+
+def test_a_search_and_a_comparison_with_itself_measure_nothing_beside() -> None:
+    search = session("slo --p99 100ms")
+    assert (search.objective, search.rounds) == (ObjectiveOptions(0.99, 100.0), 0)
+    assert search.load.clients == ()
+    assert search.extras == session("aa").extras == ExtraOptions()
+
+
+def test_the_session_of_a_run_is_what_it_keeps_and_not_what_its_command_says() -> None:
+    kept = replace(run_of({"onnx": EQUAL}), command="python -m bench run --rounds 99", options=MEASURED)
+    assert session_of(kept) == MEASURED
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "results").glob("2*")), ids=lambda folder: folder.name)
+def test_the_session_of_an_older_run_is_what_its_command_says(folder: Path) -> None:
+    stored = read_run(folder)
+    assert stored.options is None
+    found = session_of(stored)
+    assert found is not None
+    load = found.load
+    assert {trial.window_s for trial in stored.trials} == {load.window_s}
+    cases = len(found.payloads) * len([*load.clients, *load.rates_per_s, *load.shares])
+    assert stored.planned_trials == found.rounds * len(stored.strategies) * cases
+
+
+def test_a_gate_does_not_go_on_and_is_no_baseline() -> None:
+    older = run_of({"onnx": EQUAL})
+    assert session_of(older) is None
+    options, rules = gate_options("--baseline before"), rules_of(RULES)
+    newer = replace(older, options=replace(MEASURED, verb="gate"))
+    for stored in (older, newer):
+        with pytest.raises(UsageError, match=r"before/ was not made by `bench run`"):
+            gate.session_like(stored, "before", options, rules)
+
+
+def test_the_rules_say_how_the_gate_measures() -> None:
+    found = gate.session_by_rules(gate_options("--against main --device cpu"), rules_of(RULES))
+    assert found == SessionOptions(
+        verb="gate",
+        load=LoadOptions(1.0, 1.0, 3.0, clients=(9,)),
+        rounds=8,
+        strategies=("onnx",),
+        payloads=("small",),
+        encodings=("raw",),
+        machine=MachineOptions(device="cpu"),
+    )
+
+
+def test_options_come_before_the_rules() -> None:
+    line = "--against main --rounds 3 --window-s 2 --warmup-s 0.5 --concurrency 2 --strategies torch --seed 7"
+    found = gate.session_by_rules(gate_options(line), rules_of(RULES))
+    assert found.load == LoadOptions(0.5, 0.5, 2.0, clients=(2,))
+    assert (found.rounds, found.strategies, found.seed) == (3, ("torch",), 7)
+
+
+def test_the_gate_measures_like_its_baseline_but_for_what_is_measured_beside() -> None:
+    stored = replace(run_of({"onnx": EQUAL}), options=MEASURED)
+    options = gate_options("--baseline before --device cpu --service-cores 1 --seed 3")
+    assert gate.session_like(stored, "before", options, rules_of(RULES)) == replace(
+        MEASURED,
+        verb="gate",
+        strategies=("onnx",),
+        seed=3,
+        extras=ExtraOptions(),
+        machine=MachineOptions("auto", "cpu", service_cores="1", workers=2),
+    )
+
+
+def test_a_gate_that_times_nothing_makes_one_round_of_everything() -> None:
+    stored = replace(run_of({"onnx": EQUAL}), options=MEASURED)
+    rules = rules_of(RULES).deterministic()
+    found = gate.session_like(stored, "before", gate_options("--baseline before --deterministic"), rules)
+    assert (found.rounds, found.strategies, found.load.clients) == (1, None, (9,))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("--against main --head run", "--head is a run to judge against a stored one"),
+        ("--again run --rounds 3", "nothing is measured here: leave out --rounds"),
+        ("--baseline run --head run --window-s 1 --warmup-s 1", "leave out --window-s, --warmup-s"),
+        ("--baseline run --concurrency 3", "is measured as that was: leave out --concurrency"),
+    ],
+)
+def test_an_option_of_the_gate_that_would_do_nothing_is_refused(line: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        gate_options(line)
