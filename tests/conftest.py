@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ import pytest
 import requests
 
 from tests.running.compose import Project, engine_answers, running_project
-from tests.running.processes import ROOT, SERVICES, Running, free_port, model_environment, start
+from tests.running.ports import free_port
+from tests.running.processes import ROOT, SERVICES, Running, model_environment, start
+from tests.running.workers import made_once, the_machine
+
+CONTAINERS = "containers"
+CONTAINERS_FIXTURES = {"project", "services"}
+# threads that wait for each other on busy cores take many times as long as a thread alone
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def pytest_configure() -> None:
@@ -24,8 +32,18 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs an engine where none answers, unless REQUIRE_ENGINE=1 makes that a failure."""
+    """Say which tests one process runs, and skip what needs an engine where none answers.
+
+    REQUIRE_ENGINE=1 makes that a failure. A file's tests stay in one process, which so makes what they share
+    once, and so do all tests of the project's containers. These take longest and begin; those that have the
+    machine alone come last.
+    """
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    items.sort(key=lambda item: (item.get_closest_marker("alone") is not None, group_of(item) != CONTAINERS))
     for item in items:
         if "services" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(1200))  # the first of them may have to build the images
@@ -36,6 +54,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.skip(reason="no Docker engine answers"))
 
 
+def group_of(item: pytest.Item) -> str:
+    """Return the name of the tests that one process runs one after the other."""
+    if item.get_closest_marker("alone"):
+        return "alone"
+    needed = CONTAINERS_FIXTURES & set(getattr(item, "fixturenames", ()))
+    if needed or any(marker.args == (CONTAINERS,) for marker in item.iter_markers("xdist_group")):
+        return CONTAINERS
+    return item.nodeid.partition("::")[0].replace("/", ".")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test that is marked `alone` run when no other does; its timeout begins when it does."""
+    with the_machine(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
 @pytest.fixture(scope="session")
 def project() -> Iterator[Project]:
     """The compose project, built and started once for all tests."""
@@ -43,13 +78,13 @@ def project() -> Iterator[Project]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def model_store() -> Iterator[str]:
-    """The emulator's address, with an empty bucket `models`."""
+@contextmanager
+def model_store(folder: Path) -> Iterator[str]:
+    """Start an emulator of Google Cloud Storage with a bucket `models` upon a folder; give its address."""
     port = free_port()
-    options = ["start", "--host", "127.0.0.1", "--port", str(port), "--in-memory", "--quiet"]
+    options = ["start", "--host", "127.0.0.1", "--port", str(port), "--quiet"]
     command = [sys.executable, "-m", "gcp_storage_emulator", *options, "--default-bucket", "models"]
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command, env={**os.environ, "STORAGE_BASE": str(folder)}) as process:
         url = f"http://127.0.0.1:{port}"
         for _ in range(200):
             try:
@@ -64,26 +99,34 @@ def model_store() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exported graph's file."""
-    path = tmp_path_factory.mktemp("graph") / "exported.onnx"
-    command = [sys.executable, "-m", "modelkit", "export", "--output", str(path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=300)
-    return path
+
+    def export(path: Path) -> None:
+        command = [sys.executable, "-m", "modelkit", "export", "--output", str(path)]
+        subprocess.run(command, cwd=ROOT, check=True, env=ONE_THREAD, capture_output=True, timeout=600)
+
+    return made_once(tmp_path_factory, "exported.onnx", export)
 
 
 @pytest.fixture(scope="session")
-def published(model_store: str, graph: Path) -> str:
+def published(graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The emulator's address, with weights, graph and manifest in gs://models/weather."""
-    command = [sys.executable, "-m", "modelkit", "publish", "--graph", str(graph)]
-    environment = {**os.environ, "STORAGE_EMULATOR_HOST": model_store}
-    subprocess.run(
-        [*command, "--to", "gs://models/weather"],
-        cwd=ROOT,
-        check=True,
-        env=environment,
-        capture_output=True,
-        timeout=300,
-    )
-    return model_store
+
+    def publish(folder: Path) -> None:
+        with model_store(folder) as address:
+            command = [sys.executable, "-m", "modelkit", "publish", "--graph", str(graph)]
+            subprocess.run(
+                [*command, "--to", "gs://models/weather"],
+                cwd=ROOT,
+                check=True,
+                env={**ONE_THREAD, "STORAGE_EMULATOR_HOST": address},
+                capture_output=True,
+                timeout=600,
+            )
+
+    own = tmp_path_factory.mktemp("store") / "copy"
+    shutil.copytree(made_once(tmp_path_factory, "published", publish), own)
+    with model_store(own) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

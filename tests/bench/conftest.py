@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.bench.other_hosts import OtherHosts
+from tests.running.ports import free_port
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -50,12 +51,6 @@ services:
     init: true
     labels: {{bench.role: support}}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def write_images(folder: Path) -> None:

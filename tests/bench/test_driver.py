@@ -18,9 +18,9 @@ import pytest
 
 from bench.errors import BenchError
 from bench.load.launch import Drive, Driven, Target
-from bench.load.ports import free_port
 from bench.measure.payloads import by_class, read_images
 from bench.model import OUTCOMES, ClosedLoad, Payload
+from tests.running.ports import free_port
 
 CLIENTS = 6
 

@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 from bench.model import READABLE_VERSIONS, SCHEMA_VERSION
-from tests.bench.conftest import free_port, write_images
+from tests.bench.conftest import write_images
+from tests.running.ports import free_port
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 HERE = Path(__file__).parent

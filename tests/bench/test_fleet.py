@@ -26,11 +26,11 @@ from bench.errors import BenchError
 from bench.load import launch
 from bench.load.launch import Drive, Driven, Fleet, Target
 from bench.load.messages import CHUNK_BYTES, Inbound, RoundTrip, best_trip, chunks
-from bench.load.ports import free_port
 from bench.load.schedule import constant_arrivals_ns, poisson_arrivals_ns
 from bench.measure.payloads import by_class, read_images
 from bench.model import OUTCOMES, ClosedLoad, Load, OpenLoad, Payload
 from tests.bench.other_hosts import OtherHosts, end, ip
+from tests.running.ports import free_port
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

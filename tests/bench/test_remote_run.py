@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.load.ports import free_port
 from tests.bench.other_hosts import OtherHosts, end
+from tests.running.ports import free_port
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 SHORT = (

@@ -16,7 +16,7 @@ from bench.measure.steps import starts
 from bench.measure.steps.starts import Start, StartBook, start_fresh
 from bench.model import Payload, Strategy
 from bench.verbs.terminal_progress import PlainProgress
-from tests.running.processes import free_port
+from tests.running.ports import free_port
 
 MODEL_BYTES = 4321
 # its pull takes 1 s by its own account where the cache is empty, else a quarter

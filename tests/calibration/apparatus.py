@@ -20,11 +20,11 @@ import numpy as np
 from bench.cores import Cores, choose_cores, pinned
 from bench.load import launch
 from bench.load.launch import Drive, Driven, Target
-from bench.load.ports import free_port
 from bench.load.window import OK, summarise
 from bench.model import ClosedLoad, Payload
 from tests.calibration.disturbance import Disturbance, Usage, await_calm, late_share
 from tests.calibration.trials import Driving, Requests, Setting, Trial
+from tests.running.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 # ids of one driver's requests on a server that several drive

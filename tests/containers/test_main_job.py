@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.running.compose import PORT_SETTINGS, Project
-from tests.running.processes import free_port
+from tests.running.ports import free_port
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1500)]
 

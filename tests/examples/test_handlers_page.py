@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from tests.running.compose import PROJECT, Project
-from tests.running.processes import ROOT, Running, free_port
+from tests.running.ports import free_port
+from tests.running.processes import ROOT, Running
 
 PAGE = (ROOT / "docs/handlers.md").read_text(encoding="utf-8")
 SERVE, VALIDATE = " python -m onnx_serving", " python -m onnx_serving validate"

@@ -16,20 +16,15 @@ from modelkit.errors import ModelkitError, UsageError
 from modelkit.graph import check_graph
 from modelkit.manifest import GRAPH_WEIGHTS_KEY, file_entry, read_json
 from modelkit.publish import Destination, publish
+from tests.running.ports import free_port
 
 TO = "gs://models/weather"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
     """An emulator of its own for this module; its URL."""
-    port = _free_port()
+    port = free_port()
     program = Path(sys.executable).parent / "gcp-storage-emulator"
     command = [program, "start", "--host", "127.0.0.1", "--port", str(port), "--in-memory"]
     url = f"http://127.0.0.1:{port}"
@@ -116,7 +111,7 @@ def test_the_manifest_is_uploaded_last(
 def test_a_store_that_is_down_is_named_with_the_remedy(
     graph: Path, images: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{_free_port()}")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(ModelkitError, match=r"gs://models/weather/.* STORAGE_EMULATOR_HOST is right"):
         publish(model_dir, images, graph, TO, retry_for_s=1)
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from requests import ConnectionError
 
-from tests.running.processes import ROOT, Running, free_port
+from tests.running.ports import free_port
+from tests.running.processes import ROOT, Running
 
 CLIENTS = 50
 

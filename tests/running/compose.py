@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from tests.running.processes import free_port
+from tests.running.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 # one of its own for each run of the tests, so that two at once do not take each other's containers down

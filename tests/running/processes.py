@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import requests
 
+from tests.running.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 # a service -> the file of its model
 SERVICES = {"torch": "weights.safetensors", "onnx": "model.onnx", "batched": "weights.safetensors"}
@@ -22,12 +23,6 @@ START_S = 60
 STOP_S = 8.0 + 0.5 + 4.0
 # until one that does not end is killed
 END_S = 120
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

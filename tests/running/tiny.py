@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
+from tests.running.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "serving_core" / "tiny_service.py"
 
@@ -86,9 +88,7 @@ def starter(tmp_path: Path) -> Iterator[Callable[..., Tiny]]:
     def start(*orders: str, **environment: str) -> Tiny:
         for order in orders:
             (tmp_path / order).touch()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         settings = {"TORCH_MODEL_URI": "file:///x", "HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "2"}
         settings |= {"ORDERS": str(tmp_path), "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
         with (tmp_path / "log").open("w") as log:

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.running.ports import free_port
 from tests.running.tiny import Tiny, starter
 
 
@@ -45,12 +45,6 @@ class FaultyStore:
 
     def downloads(self) -> list[str]:
         return [line for line in self.seen if "alt=media" in line]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -21,14 +21,9 @@ from prometheus_client import CollectorRegistry, Counter
 
 from serving_core.metrics import Metrics
 from serving_core.process.push import Pusher
+from tests.running.ports import free_port
 
 PROGRAM = shutil.which("prometheus-pushgateway")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], bool]) -> None:

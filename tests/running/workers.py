@@ -1,0 +1,36 @@
+"""What the processes of one run of the tests (pytest-xdist) share: the machine, and files made once."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+
+
+@contextmanager
+def the_machine(alone: bool) -> Iterator[None]:
+    """Share the machine with the tests of the other processes, or have it alone."""
+    if RUN is None:  # there are no other processes
+        yield
+        return
+    with (Path(tempfile.gettempdir()) / f"pytest-machine-{RUN}").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a path at which the first process that asks makes something; the others wait and use it."""
+    folder = factory.getbasetemp()
+    path = (folder if RUN is None else folder.parent) / name
+    with path.with_name(f"{name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = path.with_name(f"{name}.made")
+        if not done.exists():
+            make(path)
+            done.touch()
+    return path
