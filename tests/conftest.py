@@ -86,7 +86,7 @@ def model_store(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "gcp_storage_emulator", *options, "--default-bucket", "models"]
     with subprocess.Popen(command, env={**os.environ, "STORAGE_BASE": str(folder)}) as process:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(200):
+        for _ in range(2000):
             try:
                 requests.get(url, timeout=1)
                 break

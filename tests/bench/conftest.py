@@ -105,7 +105,7 @@ def bench() -> Callable[..., "subprocess.CompletedProcess[str]"]:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
             check=False,
         )
 
@@ -122,7 +122,7 @@ def stub_server() -> Iterator[Callable[..., int]]:
         environment = {**os.environ, "PORT": str(port), "HOST": host}
         environment |= {f"STUB_{name.upper()}": str(value) for name, value in settings.items()}
         running.append(subprocess.Popen([sys.executable, HERE / "stub_strategy.py"], env=environment))
-        for _ in range(500):
+        for _ in range(3000):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return port

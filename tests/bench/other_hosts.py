@@ -66,5 +66,5 @@ def end(worker: "subprocess.Popen[str]") -> str:
     """Ctrl-C, and what it had said on stderr."""
     if worker.poll() is None:
         worker.send_signal(signal.SIGINT)
-    said = worker.communicate(timeout=10)[1] if worker.stderr and not worker.stderr.closed else ""
+    said = worker.communicate(timeout=120)[1] if worker.stderr and not worker.stderr.closed else ""
     return said or ""

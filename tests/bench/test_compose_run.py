@@ -102,7 +102,7 @@ def test_an_interrupted_run_takes_its_containers_down(containers: Path, tmp_path
         if "requests/s, p99" in line:
             break
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "bench: interrupted" in err
     assert "Traceback" not in err

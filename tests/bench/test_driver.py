@@ -213,8 +213,8 @@ def test_a_drive_whose_harness_is_killed_ends_soon(
         assert process.stdin is not None
         time.sleep(running.instant(0.5))
         process.stdin.close()
-        assert process.wait(timeout=20) == 0
-        assert running.instant(60.2) > 20
+        assert process.wait(timeout=40) == 0
+        assert running.instant(60.2) > 10
     finally:
         running.close()
 

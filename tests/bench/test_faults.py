@@ -224,7 +224,7 @@ def test_ctrl_c_reaches_the_whole_group_and_what_was_measured_can_be_read(
     told = until_a_trial_ended(process)
     time.sleep(0.7)
     os.killpg(process.pid, signal.SIGINT)
-    out, rest = process.communicate(timeout=60)
+    out, rest = process.communicate(timeout=120)
     assert process.returncode == 1, told + rest
     assert the_one_line(rest).startswith("bench: interrupted: what was measured until now is kept")
     assert "report.md" in out
@@ -239,7 +239,7 @@ def test_ctrl_c_reaches_the_whole_group_and_what_was_measured_can_be_read(
 def test_a_service_that_hangs_is_waited_for_no_longer_than_a_request_may_take(
     hanging: "subprocess.Popen[str]", faulty: Path, bench: Bench
 ) -> None:
-    _, told = hanging.communicate(timeout=90)
+    _, told = hanging.communicate(timeout=120)
     assert hanging.returncode == 4, told
     assert the_one_line(told).startswith("bench: no trial of this run may be believed")
     folder = only_folder(faulty / "hanging")
@@ -288,7 +288,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_one_line_and_finished_trials_are
     while not run_json(only_folder(small_disk / "results"))["trials"]:
         time.sleep(0.01)
     ballast = fill(small_disk)
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=120)
     assert process.returncode == 1, told + rest
     assert the_one_line(rest) == (
         "bench: the disk is full: free some space and run again; finished trials are kept"
@@ -303,7 +303,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_one_line_and_finished_trials_are
 def test_a_disk_that_is_full_from_the_start_ends_with_one_line(project: Path, small_disk: Path) -> None:
     fill(small_disk)
     process = start(project, small_disk / "results", *PROCESS)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=120)
     assert process.returncode == 1, told
     assert "the disk is full" in the_one_line(told)
 

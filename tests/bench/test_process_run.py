@@ -195,7 +195,7 @@ def test_an_interrupted_run_keeps_its_trials_and_leaves_nothing_running(
             break
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 1, "".join(told) + err
     assert "bench: interrupted" in err
     assert "Traceback" not in err

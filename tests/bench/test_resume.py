@@ -73,7 +73,7 @@ def test_a_run_whose_harness_was_killed_goes_on_where_it_was_cut(bench: Bench, p
     wait_for_trials(project, 2)
     time.sleep(0.7)  # somewhere in the next trial
     first.kill()
-    first.wait(timeout=60)
+    first.wait(timeout=120)
     end_helpers(project)
     before = found(project)
     (folder,) = (project / "results").iterdir()

@@ -60,7 +60,7 @@ class TruthServer:
 
     def get(self, path: str) -> bytes:
         """What a GET is answered."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=120) as answer:
             content: bytes = answer.read()
             return content
 

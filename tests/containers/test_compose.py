@@ -41,7 +41,7 @@ def seed_body() -> bytes:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("encoding", ["json", "raw"])
 def test_every_image_gets_the_reference_answer(project: Project, strategy: str, encoding: str) -> None:
-    with httpx.Client(base_url=project.addresses[strategy], timeout=60) as client:
+    with httpx.Client(base_url=project.addresses[strategy], timeout=120) as client:
         for image in MANIFEST["images"]:
             content = (ROOT / "images" / image["file"]).read_bytes()
             if encoding == "json":

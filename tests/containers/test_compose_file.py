@@ -25,7 +25,7 @@ def configured(folder: Path) -> dict[str, Any]:
     """Return the services of compose.yaml, with what lies in `folder` beside it."""
     shutil.copy(ROOT / "compose.yaml", folder)
     command = ["docker", "compose", "config", "--format", "json"]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
     services: dict[str, Any] = json.loads(made.stdout)["services"]
     return {name: services[name] for name in SERVICES}
 
@@ -57,7 +57,7 @@ def test_a_stop_is_given_the_time_that_it_may_take(tmp_path: Path) -> None:
 
 def test_the_control_without_batching_is_batched_serving_in_all_else() -> None:
     command = ["docker", "compose", "config", "--format", "json", "batched_serving", "unbatched_serving"]
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     services = json.loads(made.stdout)["services"]
     batched, unbatched = services["batched_serving"], services["unbatched_serving"]
     assert unbatched["environment"] == {**batched["environment"], "MAX_BATCH": "1"}
@@ -70,6 +70,6 @@ def test_the_control_without_batching_is_batched_serving_in_all_else() -> None:
 def test_what_has_a_profile_comes_up_only_when_it_is_named(tmp_path: Path) -> None:
     shutil.copy(ROOT / "compose.yaml", tmp_path)
     listed = ["docker", "compose", "config", "--services"]
-    made = subprocess.run(listed, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    made = subprocess.run(listed, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
     assert not {"unbatched_serving", "mosec_serving"} & set(made.stdout.split())
     assert set(SERVICES) <= set(made.stdout.split())

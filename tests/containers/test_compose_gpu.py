@@ -20,7 +20,7 @@ def configured(folder: Path, *files: str) -> dict[str, Any]:
         shutil.copy(ROOT / file, folder)
     options = [option for file in files for option in ("-f", file)]
     command = ["docker", "compose", *options, "config", "--format", "json"]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
     services: dict[str, Any] = json.loads(made.stdout)["services"]
     return services
 

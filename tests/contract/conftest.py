@@ -38,11 +38,11 @@ class Service:
         """POST what an encoding made."""
         sent = {**request.headers, **{key.replace("_", "-"): value for key, value in headers.items()}}
         return requests.post(
-            self.url + request.path, request.body, headers=sent, timeout=60, allow_redirects=False
+            self.url + request.path, request.body, headers=sent, timeout=120, allow_redirects=False
         )
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(self.url + path, timeout=30, allow_redirects=False)
+        return requests.get(self.url + path, timeout=120, allow_redirects=False)
 
 
 @pytest.fixture(scope="session")

@@ -128,7 +128,7 @@ def test_what_mlserver_s_codecs_write_is_understood_and_what_they_read_is_sent(
     request: dict[str, Any] = {"id": "seven", "inputs": [given]}
     if where == "request":
         request["parameters"] = given.pop("parameters")
-    answer = requests.post(service.url + INFER, json=request, timeout=60)
+    answer = requests.post(service.url + INFER, json=request, timeout=120)
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert found["id"] == "seven"
@@ -150,7 +150,7 @@ def test_curl_sends_every_encoding_from_a_file(
         headers += ["--header", "Content-Type: application/octet-stream"]  # else curl says it is a form
     words = ["curl", "--silent", "--fail-with-body", *headers, "--data-binary", "@body"]
     words += ["--dump-header", "head", "--output", "answer", service.url + request.path]
-    subprocess.run(words, cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(words, cwd=tmp_path, check=True, timeout=120)
     answer = requests.Response()
     answer.status_code = 200
     answer._content = (tmp_path / "answer").read_bytes()
@@ -164,7 +164,7 @@ def test_curl_sends_every_encoding_from_a_file(
 def test_requests_uploads_files(service: Any, image_set: dict[str, Any]) -> None:
     files = [image for image in image_set["images"] if image["kind"] == "small"][:3]
     form = [("file", (image["file"], image["content"], "image/jpeg")) for image in files]
-    answer = requests.post(f"{service.url}/predict/", files=form, timeout=60)
+    answer = requests.post(f"{service.url}/predict/", files=form, timeout=120)
     assert [place["prediction"] for place in answer.json()] == [image["expected"]["label"] for image in files]
-    one = requests.post(f"{service.url}/predict/", files={"any": files[0]["content"]}, timeout=60)
+    one = requests.post(f"{service.url}/predict/", files={"any": files[0]["content"]}, timeout=120)
     assert one.json()["prediction"] == files[0]["expected"]["label"]

@@ -229,7 +229,7 @@ def test_the_metrics_count_what_happened(service: Any, jpeg: bytes) -> None:
 
 def test_the_metrics_come_as_openmetrics_where_that_is_asked_for(service: Any) -> None:
     kind = "application/openmetrics-text"
-    answer = requests.get(f"{service.url}/metrics", headers={"Accept": kind}, timeout=30)
+    answer = requests.get(f"{service.url}/metrics", headers={"Accept": kind}, timeout=120)
     assert answer.headers["content-type"].startswith(kind)
     assert answer.text.endswith("# EOF\n")
 

@@ -169,7 +169,7 @@ def test_what_is_not_there_is_answered_with_404(service: Any, method: str, path:
     prepared = requests.Request(method, service.url, data=jpeg, headers={"Content-Type": "image/jpeg"})
     sent = session.prepare_request(prepared)
     sent.url = service.url + path  # as it stands
-    message = check_refusal(session.send(sent, timeout=30), 404)
+    message = check_refusal(session.send(sent, timeout=120), 404)
     if path == "/nowhere":
         assert "/predict/" in message, "the route that there is"
     if "nobody" in path:
@@ -179,7 +179,7 @@ def test_what_is_not_there_is_answered_with_404(service: Any, method: str, path:
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", POSTS)
 def test_a_route_that_predicts_takes_only_post(service: Any, method: str, path: str) -> None:
-    answer = requests.request(method, service.url + path, timeout=30)
+    answer = requests.request(method, service.url + path, timeout=120)
     assert "POST" in check_refusal(answer, 405)
     assert answer.headers["allow"] == "POST"
 
@@ -187,7 +187,7 @@ def test_a_route_that_predicts_takes_only_post(service: Any, method: str, path: 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", GETS)
 def test_a_route_that_tells_takes_no_body(service: Any, method: str, path: str) -> None:
-    answer = requests.request(method, service.url + path, data=b"x", timeout=30)
+    answer = requests.request(method, service.url + path, data=b"x", timeout=120)
     check_refusal(answer, 405)
     assert "GET" in answer.headers["allow"]
 
@@ -195,11 +195,11 @@ def test_a_route_that_tells_takes_no_body(service: Any, method: str, path: str) 
 @pytest.mark.parametrize("path", [*POSTS, *GETS, "/nowhere"])
 def test_head_is_answered_as_get_without_a_body_and_the_connection_lives_on(service: Any, path: str) -> None:
     with requests.Session() as session:
-        answer = session.head(service.url + path, timeout=30)
-        assert answer.status_code == session.get(service.url + path, timeout=30).status_code
+        answer = session.head(service.url + path, timeout=120)
+        assert answer.status_code == session.get(service.url + path, timeout=120).status_code
         assert (answer.status_code == 200) == (path in GETS)
         assert answer.content == b""
-        assert session.get(f"{service.url}/ping", timeout=30).status_code == 200
+        assert session.get(f"{service.url}/ping", timeout=120).status_code == 200
 
 
 SENDERS: dict[str, Callable[[Encoding, bytes], Request]] = {

@@ -28,7 +28,7 @@ def until_closed(client: socket.socket) -> bytes:
 def test_a_sender_that_waits_to_be_asked_is_refused_before_it_sends(
     service: Any, path: str, kind: str
 ) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as client:
         client.sendall(head(path, kind, 20_000_000, "Expect: 100-continue"))
         answer = until_closed(client)  # what follows would be taken for the body
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -36,7 +36,7 @@ def test_a_sender_that_waits_to_be_asked_is_refused_before_it_sends(
 
 
 def test_a_sender_that_waits_to_be_asked_is_asked(service: Any, jpeg: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as client:
         client.sendall(head("/predict/", "image/jpeg", len(jpeg), "Expect: 100-continue"))
         assert client.recv(4096).startswith(b"HTTP/1.1 100 ")
         client.sendall(jpeg)
@@ -46,7 +46,7 @@ def test_a_sender_that_waits_to_be_asked_is_asked(service: Any, jpeg: bytes) -> 
 def test_requests_in_a_row_on_one_connection_are_answered_in_order(service: Any, jpeg: bytes) -> None:
     request = head("/predict/", "image/jpeg", len(jpeg), "X-Request-Id: %s") + jpeg
     last = head(f"/{MODEL}/predict", "image/jpeg", len(jpeg), "X-Request-Id: 2", "Connection: close") + jpeg
-    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as client:
         client.sendall(request.replace(b"%s", b"0") + request.replace(b"%s", b"1") + last)
         answers = until_closed(client)
     assert answers.count(b"HTTP/1.1 200 ") == 3
@@ -55,7 +55,7 @@ def test_requests_in_a_row_on_one_connection_are_answered_in_order(service: Any,
 
 
 def test_what_is_not_http_is_refused_in_json(service: Any) -> None:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as client:
         client.sendall(b"\x00\x01\x02 nonsense\r\n\r\n")
         start, _, body = until_closed(client).partition(b"\r\n\r\n")
     assert start.startswith(b"HTTP/1.1 400 ")
@@ -71,7 +71,7 @@ def test_an_offer_of_http_2_is_declined_and_the_request_answered(service: Any, j
         "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
     )
     last = head("/predict/", "image/jpeg", len(jpeg), "Connection: close")
-    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as client:
         client.sendall(head("/predict/", "image/jpeg", len(jpeg), *offer) + jpeg + last + jpeg)
         answers = until_closed(client)
     assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 200 ") == 2
@@ -112,7 +112,7 @@ def test_abandoned_requests_are_not_computed(service: Any, jpeg: bytes, name: st
     kind = named.pop("Content-Type")
     start = head(request.path, kind, len(jpeg), *(f"{key}: {value}" for key, value in named.items()))
     before = dropped(service)
-    clients = [socket.create_connection(("127.0.0.1", service.port), timeout=10) for _ in range(60)]
+    clients = [socket.create_connection(("127.0.0.1", service.port), timeout=120) for _ in range(60)]
     for client in clients:
         client.sendall(start + jpeg)
     for client in clients:
@@ -132,7 +132,7 @@ def test_a_body_may_come_in_chunks(service: Any, jpeg: bytes, name: str) -> None
     encoding = ENCODINGS[name]
     request = encoding.request([jpeg])
     pieces = (request.body[at : at + 5000] for at in range(0, len(request.body), 5000))
-    answer = requests.post(service.url + request.path, pieces, headers=dict(request.headers), timeout=30)
+    answer = requests.post(service.url + request.path, pieces, headers=dict(request.headers), timeout=120)
     assert answer.status_code == 200, answer.text
     assert encoding.readings(answer) == encoding.readings(service.send(request))
 
@@ -161,5 +161,5 @@ def test_answers_are_compressed_only_where_that_pays(service: Any, jpeg: bytes) 
 @pytest.mark.parametrize("sent", ["x" * 300, "a b", "é", "a\tb"])
 def test_a_request_id_comes_back_as_one_bounded_header(service: Any, jpeg: bytes, sent: str) -> None:
     named = {"Content-Type": b"image/jpeg", "X-Request-Id": sent.encode("latin-1")}
-    answer = requests.post(f"{service.url}/predict/", jpeg, headers=named, timeout=30)
+    answer = requests.post(f"{service.url}/predict/", jpeg, headers=named, timeout=120)
     assert answer.headers["x-request-id"] == sent[:128]

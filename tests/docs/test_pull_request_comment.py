@@ -123,7 +123,7 @@ def tool(repository_id: str = "77") -> subprocess.CompletedProcess[str]:
         "HEAD_REPOSITORY_ID": repository_id,
     }
     command = [sys.executable, "-S", "-E", str(TOOL)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_first_verdict_is_posted_and_the_token_goes_to_no_other_host(hub: Hub) -> None:

@@ -131,7 +131,7 @@ def test_a_signed_address_keeps_its_commas(monkeypatch: pytest.MonkeyPatch) -> N
 
 def page_check(root: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, TOOL, "--check"]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
 
 
 def wrong_values() -> list[tuple[str, str]]:
@@ -169,7 +169,7 @@ def test_the_check_sees_a_page_that_is_not(tmp_path: Path) -> None:
     page.write_text(text.replace("8080", "8081"))
     made = page_check(tmp_path)
     assert (made.returncode, made.stderr.count("\n")) == (1, 1)
-    subprocess.run([sys.executable, TOOL], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([sys.executable, TOOL], cwd=tmp_path, check=True, timeout=120)
     assert page.read_text() == text
     assert page_check(tmp_path).returncode == 0
 

@@ -150,7 +150,7 @@ def test_a_verdict_ends_the_job_as_its_code_says(code: str, ends: int, says: str
     """The script that the workflow runs last, run."""
     environment = {"PATH": os.environ["PATH"], **({"GITHUB_ACTIONS": "true"} if on_github else {})}
     command = [str(VERDICT), code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == ends
     (line,) = done.stdout.splitlines()
     assert line.startswith(f"::{says} title=bench gate::" if on_github else f"gate: {says}: ")
@@ -171,7 +171,7 @@ def test_the_gate_s_step_hands_its_code_on_and_never_fails_itself(code: int, tmp
         env={"PATH": os.environ["PATH"], "GITHUB_OUTPUT": str(output)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -136,6 +136,6 @@ def test_a_container_serves_code_and_model_that_are_mounted(project: Project) ->
         up = project.compose(*command, check=False, **own)
         assert up.returncode == 0, up.stderr[-3000:]
         url = f"http://127.0.0.1:{own['ONNX_PORT']}/predict/"
-        assert requests.post(url, json={"weather": [-10, 30]}, timeout=30).json() == {"felt": FELT}
+        assert requests.post(url, json={"weather": [-10, 30]}, timeout=120).json() == {"felt": FELT}
     finally:
         project.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False, **own)

@@ -106,7 +106,7 @@ def test_another_file_is_no_such_model(content: str, tmp_path: Path) -> None:
 
 
 def ask(service: Running, path: str, body: dict[str, Any]) -> Any:
-    answer = requests.post(service.url + path, json=body, timeout=30)
+    answer = requests.post(service.url + path, json=body, timeout=120)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -140,9 +140,9 @@ def test_any_service_serves_it_without_its_engine(
     assert output["data"] == pytest.approx([-19.5, -3.3], abs=0.25)
     metadata = service.get("/v2/models/windchill").json()
     assert metadata["inputs"] == [{"name": "weather", "datatype": "FP32", "shape": [-1, 2]}]
-    refused = requests.post(service.url + "/predict/", json={"weather": [-10, 300]}, timeout=30)
+    refused = requests.post(service.url + "/predict/", json={"weather": [-10, 300]}, timeout=120)
     assert (refused.status_code, "wind" in refused.json()["error"]) == (422, True)
     assert (
-        requests.post(service.url + "/predict/?top_k=2", json={"weather": [1, 9]}, timeout=30).status_code
+        requests.post(service.url + "/predict/?top_k=2", json={"weather": [1, 9]}, timeout=120).status_code
         == 400
     )

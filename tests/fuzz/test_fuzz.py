@@ -151,7 +151,7 @@ def test_a_service_under_fire_has_no_fault_of_its_own_to_log(target: Target) -> 
     target.channel.close()
     target.service.stop()
     assert target.service.process.wait(timeout=120) == 0
-    target.reader.join(timeout=60)
+    target.reader.join(timeout=120)
     assert not target.reader.is_alive()
     lines = [orjson.loads(line) for line in target.log]
     faults = [line for line in lines if "trace" in line or line["level"] not in {"info", "warning"}]

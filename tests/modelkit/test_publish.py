@@ -38,7 +38,7 @@ def store() -> Iterator[str]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
+    for _ in range(2000):
         assert process.poll() is None, "the emulator ended at once"
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -49,7 +49,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 def _fetch(store: str, name: str) -> bytes:
     url = f"{store}/storage/v1/b/models/o/{name.replace('/', '%2F')}?alt=media"
-    with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - a loopback URL made above
+    with urllib.request.urlopen(url, timeout=120) as answer:  # noqa: S310 - a loopback URL made above
         return bytes(answer.read())
 
 

@@ -24,7 +24,7 @@ def engine_answers() -> bool:
     """Tell whether there is a Docker engine."""
     if which("docker") is None:
         return False
-    probe = subprocess.run(["docker", "info"], capture_output=True, timeout=60, check=False)
+    probe = subprocess.run(["docker", "info"], capture_output=True, timeout=120, check=False)
     return probe.returncode == 0
 
 

@@ -18,7 +18,7 @@ from tests.running.ports import free_port
 ROOT = Path(__file__).parents[2]
 # a service -> the file of its model
 SERVICES = {"torch": "weights.safetensors", "onnx": "model.onnx", "batched": "weights.safetensors"}
-START_S = 60
+START_S = 240
 # GRACE_S and DRAIN_LINGER_S by default, and what a stop may take beyond: closing the port, the last words
 STOP_S = 8.0 + 0.5 + 4.0
 # until one that does not end is killed
@@ -41,7 +41,7 @@ class Running:
         return post(self.url + path, body, content_type, **headers)
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(self.url + path, timeout=30)
+        return requests.get(self.url + path, timeout=120)
 
     def wait_until_ready(self) -> None:
         give_up = time.monotonic() + START_S
@@ -83,7 +83,7 @@ def post(url: str, body: bytes, content_type: str | None, **headers: str) -> req
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     if content_type is not None:
         named["Content-Type"] = content_type
-    return requests.post(url, body, headers=named, timeout=60, allow_redirects=False)
+    return requests.post(url, body, headers=named, timeout=120, allow_redirects=False)
 
 
 def start(name: str, cache: Path, **environment: str) -> Running:

@@ -112,7 +112,7 @@ def test_a_model_that_is_not_there_ends_the_start_with_one_line(
     given = environment(name)
     variable = next(key for key in given if key.endswith("_MODEL_URI"))
     service = launch(name, **{**given, variable: "gs://models/nowhere/model"})
-    service.process.wait(timeout=60)
+    service.process.wait(timeout=120)
     status, errors = service.end()
     assert status == 1
     assert "gs://models/nowhere/model does not exist: publish" in one_line(errors)
@@ -150,7 +150,7 @@ def test_a_wrong_setting_ends_the_start_with_one_line(
     launch: Callable[..., Any], settings: dict[str, str], says: str
 ) -> None:
     service = launch("torch", **settings)
-    service.process.wait(timeout=60)
+    service.process.wait(timeout=120)
     status, errors = service.end()
     assert status == 1
     assert says in one_line(errors)
@@ -169,7 +169,7 @@ def test_a_busy_port_ends_the_start_with_one_line(launch: Callable[..., Any]) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         service = launch("torch", TORCH_MODEL_URI="gs://a/b", PORT=str(port))
-        service.process.wait(timeout=60)
+        service.process.wait(timeout=120)
         status, errors = service.end()
     assert status == 1
     assert f"PORT={port}" in one_line(errors)

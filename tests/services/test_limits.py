@@ -67,7 +67,7 @@ def test_more_items_than_the_queue_holds_are_answered_where_nobody_waits(tight: 
 @pytest.mark.parametrize("path", ["/predict/", f"/{MODEL}/predict", INFER])
 def test_a_body_that_does_not_come_is_answered_with_408(tight: Any, path: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", tight.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", tight.port), timeout=120) as client:
         client.sendall(head.encode() + b"{")
         answer = b""
         while piece := client.recv(4096):

@@ -105,7 +105,7 @@ def test_a_model_that_is_not_there_ends_the_start_with_one_line(
 ) -> None:
     missing = {**environment("onnx"), "ONNX_MODEL_URI": "gs://models/nowhere/model", "WORKERS": "2"}
     service = launch("onnx", **missing)
-    service.process.wait(timeout=60)
+    service.process.wait(timeout=120)
     status, errors = service.end()
     assert status == 1
     assert len(errors.splitlines()) == 1, errors

@@ -61,7 +61,7 @@ def emulator() -> Iterator[str]:
     command += ["--default-bucket", "models"]
     with subprocess.Popen([sys.executable, "-m", "gcp_storage_emulator", *command]) as process:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(200):
+        for _ in range(2000):
             try:
                 with urlopen(url, timeout=1):
                     break
@@ -133,7 +133,7 @@ def _handler(faulty: FaultyStore, upstream: str) -> type[BaseHTTPRequestHandler]
 def _send(method: str, url: str, body: bytes | None) -> Answer:
     try:
         request = Request(url, body, {"Content-Type": "application/octet-stream"}, method=method)  # noqa: S310 - our own address
-        with urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
+        with urlopen(request, timeout=120) as answer:  # noqa: S310 - our own address
             return Answer(answer.status, answer.read())
     except HTTPError as error:
         with error:

@@ -70,11 +70,11 @@ class Client:
         return self.service.models["m"].dispatcher
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(self.url + path, timeout=10)
+        return requests.get(self.url + path, timeout=120)
 
     def post(self, level: int) -> requests.Response:
         headers = {"Content-Type": "application/octet-stream"}
-        return requests.post(f"{self.url}/predict/", bmp(level), headers=headers, timeout=10)
+        return requests.post(f"{self.url}/predict/", bmp(level), headers=headers, timeout=120)
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_service_whose_threads_all_hang_says_that_it_is_dead(
 
     monkeypatch.setattr(FaultyEngine, "predict", hang)
     headers = {"Content-Type": "application/octet-stream", "X-Request-Timeout-Ms": "100"}
-    late = requests.post(f"{client.url}/predict/", bmp(0), headers=headers, timeout=10)
+    late = requests.post(f"{client.url}/predict/", bmp(0), headers=headers, timeout=120)
     assert late.status_code == 504
     assert client.get("/ping").status_code == 503
     gate.set()
@@ -206,7 +206,7 @@ def test_what_a_stop_does_not_wait_for_is_told_so(
     [("gzip", "gzip"), ("gzip;q=0.5, br", "gzip"), ("identity", None), ("gzip;q=0, identity", None)],
 )
 def test_text_is_compressed_for_who_wants_it(client: Client, accepted: str, encoding: str | None) -> None:
-    answer = requests.get(f"{client.url}/metrics", headers={"Accept-Encoding": accepted}, timeout=10)
+    answer = requests.get(f"{client.url}/metrics", headers={"Accept-Encoding": accepted}, timeout=120)
     assert answer.headers.get("content-encoding") == encoding
     assert "request_duration_seconds" in answer.text
 
@@ -226,7 +226,7 @@ def stalled(client: Client, kind: str, more: str = "") -> bytes:
     head = f"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 9\r\n{more}\r\n"
     port = int(client.url.rpartition(":")[2])
     answer = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.sendall(head.encode())
         while piece := connection.recv(4096):
             answer += piece
@@ -272,7 +272,7 @@ def test_each_504_is_counted_once(client: Client) -> None:
 
     def late(body: bytes) -> requests.Response:
         headers = {"Content-Type": "application/octet-stream", "X-Request-Timeout-Ms": "20"}
-        return requests.post(f"{client.url}/predict/", body, headers=headers, timeout=10)
+        return requests.post(f"{client.url}/predict/", body, headers=headers, timeout=120)
 
     gate = threading.Event()
     client.dispatcher._workers.submit = _slow(client.dispatcher._workers.submit, gate)

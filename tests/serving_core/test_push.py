@@ -27,7 +27,7 @@ PROGRAM = shutil.which("prometheus-pushgateway")
 
 
 def until(condition: Callable[[], bool]) -> None:
-    for _ in range(400):
+    for _ in range(2000):
         if condition():
             return
         time.sleep(0.025)
@@ -52,13 +52,13 @@ def gateway(tmp_path: Path) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).status_code == 200
+        return requests.get(url, timeout=120).status_code == 200
     except requests.ConnectionError:
         return False
 
 
 def pushed(gateway: str) -> str:
-    return requests.get(f"{gateway}/metrics", timeout=5).text
+    return requests.get(f"{gateway}/metrics", timeout=120).text
 
 
 def requests_pushed(gateway: str, job: str) -> float | None:
@@ -103,10 +103,10 @@ def test_a_service_with_workers_pushes_for_all_of_them(gateway: str, tmp_path: P
         answered = 1  # beside those answers that were 503
         seen: set[bytes] = set()
         while len(seen) < 2:
-            seen.add(requests.get(f"{address}/pid", timeout=5).content)
+            seen.add(requests.get(f"{address}/pid", timeout=120).content)
             answered += 1
         process.terminate()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 0
     assert [json.loads(line)["level"] for line in errors.splitlines()] == ["info"] * 3
     count = requests_pushed(gateway, "tiny")

@@ -57,7 +57,7 @@ def start(cache: Path, store: str, longest_file_bytes: int = 0) -> subprocess.Po
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     return process.returncode, out.strip()
 
 
@@ -96,14 +96,14 @@ def test_a_model_and_its_manifest_share_the_time(store: Any, answer: Any, tmp_pa
             return answer(200, silent=True, pause_s=600)
         if not slow.is_set():
             slow.set()
-            store.closed.wait(0.9)
+            store.closed.wait(3)
         return None
 
     store.fault = fault
     began = store_module.time.monotonic()
-    with pytest.raises(StoreError, match=r"model\.json did not arrive within STORE_TIMEOUT_S=1:"):
-        pull_model(URI, tmp_path, 1, f"models={store.url}")
-    assert store_module.time.monotonic() - began < 1.9
+    with pytest.raises(StoreError, match=r"model\.json did not arrive within STORE_TIMEOUT_S=5:"):
+        pull_model(URI, tmp_path, 5, f"models={store.url}")
+    assert store_module.time.monotonic() - began < 3 + 5
 
 
 def test_a_request_without_an_answer_is_sent_again_within_the_time(
@@ -175,7 +175,7 @@ def test_two_starts_at_once_on_one_cache_both_get_whole_files(store: Any, tmp_pa
 
     def fault(line: str) -> None:
         if "alt=media" in line:
-            together.wait(timeout=60)  # both have begun to download
+            together.wait(timeout=120)  # both have begun to download
 
     store.fault = fault
     both = [start(tmp_path, store.url) for _ in range(2)]

@@ -131,13 +131,13 @@ def test_the_limits_of_connections_are_settings(tiny: Callable[..., Tiny], worke
     until(service.ready)
     if workers == "2":
         wait_for_workers(service, 2)
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as slow:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\n")
         assert b"408 Request Timeout" in slow.recv(4096)
     statuses = []
     with contextlib.ExitStack() as kept:
         for _ in range(3 * int(workers) + 1):
-            client = kept.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=10))
+            client = kept.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=120))
             client.sendall(get("/ready"))
             statuses.append(client.recv(4096).decode()[9:12])
     assert statuses[0] == "200"

@@ -43,7 +43,7 @@ def test_a_worker_that_ends_badly_while_the_service_stops_is_told_of(tiny: Calla
 def test_a_worker_that_hangs_ends_itself_with_a_line(tiny: Callable[..., Tiny]) -> None:
     service = tiny(GRACE_S="0.1", DRAIN_LINGER_S="0")
     wait_for_workers(service, 2)
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as client:
         client.sendall(get("/hang"))
         until(lambda: (service.orders / "hangs").exists())
         service.stop()
@@ -59,7 +59,7 @@ def test_what_was_accepted_and_not_answered_in_time_is_told_of(
 ) -> None:
     service = tiny(GRACE_S="0.05", WORKERS=workers)
     until(service.ready)
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as client:
         client.sendall(get("/slower"))
         until(lambda: (service.orders / "slow").exists())
         service.stop()

@@ -82,5 +82,5 @@ def test_curl_may_offer_http_2(connect: Callable[[], socket.socket], tmp_path: P
         (tmp_path / str(length)).write_bytes(b"." * length)
         words += ["--silent", "--http2", "--data-binary", f"@{tmp_path / str(length)}"]
         words += ["--write-out", " %{num_connects}\n", f"http://{host}:{port}/b", "--next"]
-    said = subprocess.run(words[:-1], check=True, capture_output=True, timeout=60, text=True).stdout
+    said = subprocess.run(words[:-1], check=True, capture_output=True, timeout=120, text=True).stdout
     assert said.splitlines() == ['["/b", 20000] 1', '["/b", 2000000] 0']

@@ -94,7 +94,7 @@ def run(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     calls = (folder / "bin" / "calls").read_text(encoding="utf-8").splitlines()
