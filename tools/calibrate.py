@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.load.schedule import ARRIVALS
 from tests.calibration import experiments
+from tests.calibration.apparatus import run
 from tests.calibration.claims import (
     Figure,
     constant_figures,
@@ -41,9 +42,9 @@ Shown = tuple[str, Sequence[Figure], Trial | None]
 def constants(seconds: float) -> Iterator[Shown]:
     """Constant service times in open and closed loops."""
     for arrivals, name in (("poisson", "open loop, Poisson"), ("constant", "open loop, even")):
-        trial = experiments.constant_open(seconds, arrivals)  # type: ignore[arg-type]
+        trial = experiments.constant_open(run, seconds, arrivals)  # type: ignore[arg-type]
         yield name, constant_figures(trial, trial.requests.response_ms), trial
-    trial = experiments.constant_closed(seconds)
+    trial = experiments.constant_closed(run, seconds)
     figures = constant_figures(trial, trial.requests.response_ms)
     laws = [throughput_figure(trial, trial.figures.throughput_rps), little_figure(trial)]
     yield "closed loop", [*figures, *laws], trial
@@ -51,17 +52,17 @@ def constants(seconds: float) -> Iterator[Shown]:
 
 def exponentials(seconds: float) -> Iterator[Shown]:
     """Exponential service times in an open and a closed loop."""
-    trial = experiments.exponential_open(seconds)
+    trial = experiments.exponential_open(run, seconds)
     mean_ms = experiments.EXPONENTIAL_MEAN_MS
     yield "open loop", exponential_figures(trial, trial.requests.response_ms, mean_ms), trial
-    trial = experiments.exponential_closed(seconds)
+    trial = experiments.exponential_closed(run, seconds)
     figures = exponential_figures(trial, trial.requests.response_ms, None)
     yield "closed loop", [*figures, little_figure(trial)], trial
 
 
 def stalls(seconds: float) -> Iterator[Shown]:
     """A stall in an open and in a closed loop, at the same time."""
-    open_, closed, _ = experiments.stalled(seconds)
+    open_, closed, _ = experiments.stalled(run, seconds)
     every_s, stall_s = experiments.STALL_EVERY_S, experiments.STALL_S
     figures = visible_stall_figures(open_, open_.requests.response_ms, every_s, stall_s)
     yield "open loop", figures, open_
@@ -77,7 +78,7 @@ def queues(seconds: float) -> Iterator[Shown]:
     for variation, name in ((0.0, "M/D/1"), (1.0, "M/M/1")):
         truth_ms = textbook_wait(rate, service_ms, variation)
         yield "the schedule alone", [textbook_figure(name, due_ns, drawn[variation], truth_ms)], None
-        trial = experiments.queue(seconds, variation)
+        trial = experiments.queue(run, seconds, variation)
         yield "open loop", queue_figures(name, trial, measured_waits_ms(trial)[0]), trial
 
 

@@ -33,7 +33,7 @@ TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Driven:
+class DriverPart:
     """The n-th driver of a server, when it started (monotonic ns), and what came of it."""
 
     place: int
@@ -83,14 +83,15 @@ def run(*settings: Setting) -> tuple[Trial, ...]:
     while len(tried) < TRIES:
         if tried:
             await_calm()
-        tried.append(_run_once(settings))
+        tried.append(run_once(settings))
         if not tried[-1][0].disturbance.too_much:
             break
     calmest = min(tried, key=lambda trials: trials[0].disturbance.foreign)
     return tuple(replace(trial, tries=len(tried)) for trial in calmest)
 
 
-def _run_once(settings: Sequence[Setting]) -> tuple[Trial, ...]:
+def run_once(settings: Sequence[Setting]) -> tuple[Trial, ...]:
+    """Run all the settings at once, whatever else runs."""
     cores = choose_cores(None, None)
     with ExitStack() as ends:
         servers = [TruthServer(setting, cores.service) for setting in settings]
@@ -110,11 +111,13 @@ def _run_once(settings: Sequence[Setting]) -> tuple[Trial, ...]:
     disturbance = before.until(after, cores, late)
     owners = [log for setting, log in zip(settings, logs, strict=True) for _ in setting.drives]
     return tuple(
-        _trial(driving, part, log, disturbance) for (driving, part), log in zip(parts, owners, strict=True)
+        joined(driving, part, log, disturbance) for (driving, part), log in zip(parts, owners, strict=True)
     )
 
 
-def _drive(settings: Sequence[Setting], servers: Sequence[TruthServer], cores: Cores) -> list[list[_Driven]]:
+def _drive(
+    settings: Sequence[Setting], servers: Sequence[TruthServer], cores: Cores
+) -> list[list[DriverPart]]:
     """Start all drivers, let the servers that stall begin to, and wait until all have ended."""
     with ExitStack() as ends:
         underway = [
@@ -125,7 +128,7 @@ def _drive(settings: Sequence[Setting], servers: Sequence[TruthServer], cores: C
             if setting.stall_s:
                 server.get("/stall")
         return [
-            [_Driven(place, drive.start_ns, drive.finish()) for place, drive in enumerate(drives)]
+            [DriverPart(place, drive.start_ns, drive.finish()) for place, drive in enumerate(drives)]
             for drives in underway
         ]
 
@@ -153,17 +156,18 @@ def _begin(server: TruthServer, place: int, driving: Driving, cores: Cores, ends
     return drive
 
 
-def _trial(driving: Driving, part: _Driven, log: Mapping[str, Any], disturbance: Disturbance) -> Trial:
+def joined(driving: Driving, part: DriverPart, log: Mapping[str, Any], disturbance: Disturbance) -> Trial:
+    """Return the trial that a driver's samples and its server's log make together."""
     load = driving.load
     clients = load.clients if isinstance(load, ClosedLoad) else None
     figures = summarise(part.driven.samples, clients, load.warmup_s, load.window_s)
-    requests = _joined(driving, part, log["columns"])
+    requests = _requests(driving, part, log["columns"])
     assert figures.ok == requests.inside.sum(), "the driver's window is not the declared one"
     stalls = tuple((begun - part.start_ns, ended - part.start_ns) for begun, ended in log["stalls"])
     return Trial(load, requests, part.driven, figures, stalls, disturbance)
 
 
-def _joined(driving: Driving, part: _Driven, columns: Mapping[str, Sequence[int]]) -> Requests:
+def _requests(driving: Driving, part: DriverPart, columns: Mapping[str, Sequence[int]]) -> Requests:
     """Both sides' stamps by request: the n-th that was sent with an id is the n-th that arrived with it."""
     samples, load = part.driven.samples, driving.load
     log = {name: np.asarray(column, dtype=np.int64) for name, column in columns.items()}

@@ -4,10 +4,22 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.calibration import apparatus, computed
 from tests.calibration.claims import Figure
+from tests.calibration.experiments import Run
 from tests.calibration.trials import Trial
 
 FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(
+    scope="module",
+    params=["computed", pytest.param("measured", marks=[pytest.mark.nightly, pytest.mark.alone])],
+)
+def run(request: pytest.FixtureRequest) -> Run:
+    """What runs an experiment: computed everywhere, and measured where the machine is quiet."""
+    runs: dict[str, Run] = {"computed": computed.run, "measured": apparatus.run}
+    return runs[request.param]
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """The trials that show that the instrument is right; each takes the seconds of its window."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bench.load.schedule import ARRIVALS
 from bench.model import Arrivals, ClosedLoad, OpenLoad
-from tests.calibration.apparatus import run
 from tests.calibration.trials import Driving, Setting, Trial
 from tests.calibration.truths import exponential_ms, in_ns, stratified_exponential_ms, with_probes
+
+# what runs settings: measured (apparatus) or computed
+Run = Callable[..., tuple[Trial, ...]]
 
 WARMUP_S = 0.5
 # 105 ms lies where Locust's rounding to 10 ms shows
@@ -21,19 +23,19 @@ STALL_WARMUP_S = 3.0
 QUEUE_SERVICE_MS, QUEUE_RATE = 25.0, 26.0
 
 
-def constant_open(seconds: float, arrivals: Arrivals) -> Trial:
+def constant_open(run: Run, seconds: float, arrivals: Arrivals) -> Trial:
     """Three constant service times, in turn at random, that come due by a schedule."""
     load = OpenLoad(CONSTANT_RATE, WARMUP_S, seconds, arrivals=arrivals)
     return run(Setting((Driving(load, in_ns(CONSTANTS_MS * 8)),)))[0]
 
 
-def constant_closed(seconds: float) -> Trial:
+def constant_closed(run: Run, seconds: float) -> Trial:
     """The same under a few clients."""
     load = ClosedLoad(CONSTANT_CLIENTS, WARMUP_S, seconds)
     return run(Setting((Driving(load, in_ns(CONSTANTS_MS * 8)),)))[0]
 
 
-def exponential_open(seconds: float) -> Trial:
+def exponential_open(run: Run, seconds: float) -> Trial:
     """As many payloads as arrivals, so that each stratum of the distribution is asked for once."""
     load = OpenLoad(EXPONENTIAL_RATE, WARMUP_S, seconds)
     arrivals = len(ARRIVALS["poisson"](load.rate_per_s, WARMUP_S + seconds, 1))
@@ -42,14 +44,14 @@ def exponential_open(seconds: float) -> Trial:
     return run(Setting((Driving(load, in_ns(with_probes(drawn, PROBE_EVERY)[:arrivals])),)))[0]
 
 
-def exponential_closed(seconds: float) -> Trial:
+def exponential_closed(run: Run, seconds: float) -> Trial:
     """Each client goes through the same draws in an order of its own."""
     drawn = with_probes(stratified_exponential_ms(1800, EXPONENTIAL_MEAN_MS, 2), PROBE_EVERY)
     load = ClosedLoad(EXPONENTIAL_CLIENTS, WARMUP_S, seconds)
     return run(Setting((Driving(load, in_ns(drawn)),)))[0]
 
 
-def stalled(seconds: float) -> Sequence[Trial]:
+def stalled(run: Run, seconds: float) -> Sequence[Trial]:
     """One server that pauses 1.4 s each 10 s under an open loop, a closed one, and a starved open one.
 
     Arrivals are even, so that what share of them comes due in the pause is arithmetic and no chance. Each
@@ -66,7 +68,7 @@ def stalled(seconds: float) -> Sequence[Trial]:
     return run(Setting(drives, stall_s=STALL_S))
 
 
-def queue(seconds: float, variation: float) -> Trial:
+def queue(run: Run, seconds: float, variation: float) -> Trial:
     """M/D/1 (variation 0) or M/M/1 (1): Poisson arrivals at a server that works one at a time."""
     load = OpenLoad(QUEUE_RATE, WARMUP_S, seconds)
     arrivals = len(ARRIVALS["poisson"](QUEUE_RATE, WARMUP_S + seconds, 1))
@@ -74,7 +76,7 @@ def queue(seconds: float, variation: float) -> Trial:
     return run(Setting((Driving(load, in_ns(drawn)),), one_at_a_time=True))[0]
 
 
-def queue_closed(seconds: float) -> Trial:
+def queue_closed(run: Run, seconds: float) -> Trial:
     """The server of M/D/1 under one client that sends when it is answered."""
     load = ClosedLoad(1, WARMUP_S, seconds)
     return run(Setting((Driving(load, in_ns([QUEUE_SERVICE_MS] * 8)),), one_at_a_time=True))[0]

@@ -21,6 +21,7 @@ from tests.calibration.claims import (
     overhead_figure,
     throughput_figure,
 )
+from tests.calibration.experiments import Run
 from tests.calibration.trials import Trial
 from tests.calibration.truths import as_locust_rounds
 
@@ -31,13 +32,13 @@ BUCKETS_MS = np.array([5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500])
 
 
 @pytest.fixture(scope="module")
-def closed() -> Trial:
-    return experiments.constant_closed(SECONDS)
+def closed(run: Run) -> Trial:
+    return experiments.constant_closed(run, SECONDS)
 
 
 @pytest.fixture(scope="module")
-def exponential() -> Trial:
-    return experiments.exponential_open(SECONDS + 1)
+def exponential(run: Run) -> Trial:
+    return experiments.exponential_open(run, SECONDS + 1)
 
 
 def failing(figures: Sequence[Figure], part: str) -> bool:
@@ -48,8 +49,10 @@ def failing(figures: Sequence[Figure], part: str) -> bool:
 
 
 @pytest.mark.parametrize("arrivals", ["poisson", "constant"])
-def test_constant_service_times_are_recovered_in_an_open_loop(arrivals: Arrivals, show: Show) -> None:
-    trial = experiments.constant_open(SECONDS, arrivals)
+def test_constant_service_times_are_recovered_in_an_open_loop(
+    run: Run, arrivals: Arrivals, show: Show
+) -> None:
+    trial = experiments.constant_open(run, SECONDS, arrivals)
     gaps_ms = np.diff(trial.requests.due_ns) / 1e6
     assert (gaps_ms.std() < 0.001) == (arrivals == "constant")
     show(constant_figures(trial, trial.requests.response_ms), trial)
@@ -93,9 +96,9 @@ def test_exponential_service_times_are_recovered_in_an_open_loop(exponential: Tr
     )
 
 
-def test_exponential_service_times_are_recovered_in_a_closed_loop(show: Show) -> None:
+def test_exponential_service_times_are_recovered_in_a_closed_loop(run: Run, show: Show) -> None:
     """Against what was drawn: the clients do not get through whole passes of the strata."""
-    trial = experiments.exponential_closed(SECONDS + 1)
+    trial = experiments.exponential_closed(run, SECONDS + 1)
     show([*exponential_figures(trial, trial.requests.response_ms, None), little_figure(trial)], trial)
 
 

@@ -23,7 +23,7 @@ from tests.calibration.claims import (
     queue_figures,
     textbook_figure,
 )
-from tests.calibration.experiments import QUEUE_RATE, QUEUE_SERVICE_MS, WARMUP_S
+from tests.calibration.experiments import QUEUE_RATE, QUEUE_SERVICE_MS, WARMUP_S, Run
 from tests.calibration.trials import Trial
 from tests.calibration.truths import Floats, exponential_ms, textbook_wait
 
@@ -33,15 +33,15 @@ LONG, SEEDS, ARRIVALS_A_SEED = 1_000_000, 20, 10_000
 
 
 @pytest.fixture(scope="module")
-def queues() -> Sequence[Trial]:
+def queues(run: Run) -> Sequence[Trial]:
     """M/D/1 and M/M/1."""
-    return [experiments.queue(SECONDS, variation) for variation in (0.0, 1.0)]
+    return [experiments.queue(run, SECONDS, variation) for variation in (0.0, 1.0)]
 
 
 @pytest.fixture(scope="module")
-def closed() -> Trial:
+def closed(run: Run) -> Trial:
     """The server of M/D/1 under one client."""
-    return experiments.queue_closed(2.0)
+    return experiments.queue_closed(run, 2.0)
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from tests.calibration.experiments import (
     STALL_RATE,
     STALL_S,
     STALL_SERVICE_MS,
+    Run,
 )
 from tests.calibration.trials import Trial
 from tests.calibration.truths import Floats
@@ -37,9 +38,9 @@ Show = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def stalled() -> Sequence[Trial]:
+def stalled(run: Run) -> Sequence[Trial]:
     """An open loop, a closed one and a starved open one, at the same time at the same server."""
-    trials = experiments.stalled(STALL_EVERY_S)
+    trials = experiments.stalled(run, STALL_EVERY_S)
     for trial in trials:
         begin_ns, end_ns = trial.load.warmup_s * 1e9, (trial.load.warmup_s + trial.load.window_s) * 1e9
         begun_ns, over_ns = trial.stalls_ns[0]
