@@ -13,7 +13,6 @@ from bench.docs import tables
 from bench.docs.marks import Mark, spliced
 from bench.errors import BenchError, UsageError
 from bench.model import Run
-from bench.report.splice import results_block
 from bench.run_file import read_run
 
 COMMAND = "python -m bench.docs"
@@ -72,7 +71,7 @@ def _block(mark: Mark, folder: Path) -> str:
 
 def _results(arguments: Sequence[str], folder: Path) -> str:
     link = Path(os.path.relpath(arguments[0], folder)).as_posix()
-    return results_block(_run(arguments[0]), link, COMMAND)
+    return tables.results_block(_run(arguments[0]), link, COMMAND)
 
 
 def _help(arguments: Sequence[str], _folder: Path) -> str:

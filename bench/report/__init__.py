@@ -17,7 +17,7 @@ def write_report(folder: Path, extra: Sequence[Section] = ()) -> list[Path]:
     # matplotlib and pyarrow take a second to import, which `bench --help` must not pay
     from bench.analysis.run_analysis import analyse
     from bench.report import plots
-    from bench.report.formats import FORMATS
+    from bench.report.formats import WRITTEN
     from bench.report.report import report_of
     from bench.run_file import read_run
 
@@ -25,7 +25,7 @@ def write_report(folder: Path, extra: Sequence[Section] = ()) -> list[Path]:
     pictures = plots.write_plots(analysis, folder)
     report = report_of(analysis, folder, [picture.relative_to(folder) for picture in pictures], extra)
     written = []
-    for name, render in FORMATS.items():
+    for name, render in WRITTEN.items():
         path = folder / name
         path.write_text(render(report), encoding="utf-8")
         written.append(path)

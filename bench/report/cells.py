@@ -1,6 +1,9 @@
 """Cells made from values: each has its text, its interval, and the number by which it sorts."""
 
+from collections.abc import Callable
+
 from bench.analysis.comparisons import JUDGED, Compared
+from bench.analysis.summary import Row
 from bench.report import text
 from bench.report.document import Cell, Tone
 from bench.report.verdict_words import verdict_word
@@ -9,6 +12,7 @@ from bench.statistics import Comparison, Estimate
 BLANK = Cell("", missing=True)
 MISSING = Cell(text.MISSING, missing=True)
 BASELINE = Cell("1 (baseline)", value=1.0)
+Raw = str | float | int | bool | None
 # the words of verdicts, by what they mean for the strategy that is judged
 TONES: dict[str, Tone] = {"faster": "better", "cheaper": "better", "slower": "worse", "dearer": "worse"}
 
@@ -16,6 +20,15 @@ TONES: dict[str, Tone] = {"faster": "better", "cheaper": "better", "slower": "wo
 def words(shown: str) -> Cell:
     """Words, or nothing."""
     return Cell(shown) if shown else BLANK
+
+
+def raw(value: Raw) -> Cell:
+    """A value as programs read it."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return Cell("true" if value else "false")
+    return Cell(value) if isinstance(value, str) else Cell(str(value), value=value)
 
 
 def count(value: int | None) -> Cell:
@@ -39,6 +52,11 @@ def estimate(value: Estimate | None, scale: float = 1.0, after: str = "") -> Cel
         return MISSING
     centre = value.centre * scale
     return Cell(text.number(centre), text.interval(value, scale), after, centre)
+
+
+def measured(metric: str, scale: float = 1.0) -> Callable[[Row], Cell]:
+    """What a row's cell is in the column of this metric."""
+    return lambda row: estimate(row.estimates[metric], scale)
 
 
 def money(value: Estimate | None) -> Cell:

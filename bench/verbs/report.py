@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.model import Run
+from bench.report.formats import PRINTED
 from bench.verbs.arguments import add_json
-
-FORMATS = ("markdown", "github", "junit", "csv", "csv-summary", "smaller", "bigger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `report`."""
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER", help="a folder that `run` wrote")
-    add("--format", choices=FORMATS, help="write nothing, print this")
+    add("--format", choices=PRINTED, help="write nothing, print this")
     add_json(parser)
 
 
@@ -43,9 +42,10 @@ def do(options: ReportOptions) -> int:
         write_and_print(run, options.folder, as_json=options.as_json)
         return 0
     from bench.analysis.run_analysis import analyse
-    from bench.report.exports import EXPORTS
+    from bench.report.report import report_of
 
-    print(EXPORTS[options.format](analyse(run, options.folder)), end="")
+    report = report_of(analyse(run, options.folder), options.folder)
+    print(PRINTED[options.format](report), end="")
     return 0
 
 

@@ -13,10 +13,11 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from bench.analysis.run_analysis import RunAnalysis, analyse
+from bench.analysis.run_analysis import analyse
 from bench.model import LatencyMs, Run, ServerFigures, StageFigures, Trial
-from bench.report.exports import EXPORTS
 from bench.report.exports.folds import MOST_CHARACTERS, within_comment
+from bench.report.formats import PRINTED
+from bench.report.report import Report, report_of
 from bench.report.text import MISSING
 from tests.report.full_run import full
 
@@ -31,8 +32,8 @@ REPORTED = [
 ]
 
 
-def analysis(run: Run) -> RunAnalysis:
-    return analyse(run, NOWHERE)
+def report(run: Run) -> Report:
+    return report_of(analyse(run, NOWHERE))
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -81,11 +82,11 @@ def hostile(run: Run) -> Run:
     )
 
 
-@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("name", PRINTED)
 def test_a_run_of_everything_and_one_of_nothing_are_exported(name: str, run: Run) -> None:
-    assert EXPORTS[name](analysis(full(run)))
+    assert PRINTED[name](report(full(run)))
     nothing = dataclasses.replace(run, trials=(), strategies={}, ceilings=(), environment={})
-    assert EXPORTS[name](analysis(nothing))
+    assert PRINTED[name](report(nothing))
 
 
 @pytest.mark.parametrize("folder_name", REPORTED)
@@ -93,17 +94,17 @@ def test_a_committed_run_is_exported_in_every_format(folder_name: str) -> None:
     from bench.run_file import read_run
 
     folder = Path(__file__).parents[2] / "results" / folder_name
-    found = analyse(read_run(folder), folder)
-    written = {name: render(found) for name, render in EXPORTS.items()}
-    assert len(rows(written["csv"])) == len(found.run.trials)
+    found = report_of(analyse(read_run(folder), folder))
+    written = {name: render(found) for name, render in PRINTED.items()}
+    assert len(rows(written["csv"])) == len(found.analysis.run.trials)
     assert entries(written["smaller"])
-    assert len(suite(written["junit"]).findall("testcase")) == len(found.summary.rows)
+    assert len(suite(written["junit"]).findall("testcase")) == len(found.analysis.summary.rows)
     assert len(written["markdown"]) < MOST_CHARACTERS
 
 
 class TestMarkdown:
     def test_the_sentence_is_on_top_and_every_strategy_has_a_row(self, run: Run) -> None:
-        text = EXPORTS["markdown"](analysis(run))
+        text = PRINTED["markdown"](report(run))
         first, _, rest = text.partition("\n")
         assert first.startswith("**onnx answers 2.3")
         table = rest.split("<details>")[0]
@@ -114,14 +115,14 @@ class TestMarkdown:
 
     def test_githubs_renderer_sees_tables_and_folds_that_are_closed(self, run: Run) -> None:
         html = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(
-            EXPORTS["markdown"](analysis(full(run)))
+            PRINTED["markdown"](report(full(run)))
         )
         assert html.count("<details>") == html.count("</details>") > 8
         assert html.count("<table>") > 8
         assert "<summary>Throughput and latency</summary>" in html
 
     def test_no_text_of_the_run_becomes_a_link_a_mention_or_html(self, hostile: Run) -> None:
-        text = EXPORTS["github"](analysis(hostile))
+        text = PRINTED["github"](report(hostile))
         outside = re.sub(r"```sh\n.*?\n```", "", text, flags=re.DOTALL)
         html = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(outside)
         assert not re.findall(r"<(?!/?(?:details|summary)>)/?(?:script|a|img)\b", html)
@@ -132,11 +133,11 @@ class TestMarkdown:
         assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", text)
 
     def test_the_command_stays_in_its_fence(self, hostile: Run) -> None:
-        text = EXPORTS["markdown"](analysis(hostile))
+        text = PRINTED["markdown"](report(hostile))
         assert text.count("```") == 2
 
     def test_a_warning_that_many_trials_have_is_told_once_with_their_number(self, run: Run) -> None:
-        text = EXPORTS["markdown"](analysis(without_valid_trials(run)))
+        text = PRINTED["markdown"](report(without_valid_trials(run)))
         top = text.split("<details>")[0]
         assert text.startswith("**Invalid: none of 36 trials may be believed.")
         assert top.count("the host stole") == 1
@@ -146,7 +147,7 @@ class TestMarkdown:
         nothing = with_trials(
             cpu_ms_per_request=None, peak_memory_bytes=None, latency_ms=LatencyMs(None, None, None)
         )
-        table = EXPORTS["markdown"](analysis(nothing)).split("<details>")[0]
+        table = PRINTED["markdown"](report(nothing)).split("<details>")[0]
         row = next(line for line in table.splitlines() if line.startswith("| torch |"))
         assert row.count(MISSING) == 4
 
@@ -154,7 +155,7 @@ class TestMarkdown:
         many = tuple(
             dataclasses.replace(t, warnings=(f"{t.strategy} {t.round} " + "x" * 4000,)) for t in run.trials
         )
-        text = EXPORTS["markdown"](analysis(dataclasses.replace(run, trials=many)))
+        text = PRINTED["markdown"](report(dataclasses.replace(run, trials=many)))
         assert len(text) <= MOST_CHARACTERS
         assert re.search(r"left out: [^\n]*Warnings", text)
         assert text.count("<details>") == text.count("</details>")
@@ -166,14 +167,14 @@ class TestMarkdown:
         assert text.rstrip().endswith("the rest is in the run's own report.")
 
     def test_a_steps_summary_has_a_heading_and_the_machine(self, run: Run) -> None:
-        text = EXPORTS["github"](analysis(run))
+        text = PRINTED["github"](report(run))
         assert text.startswith("## Benchmark\n\nMeasured 2026-01-02 on Example CPU @ 2.00GHz, 2 cores,")
-        assert text.endswith(EXPORTS["markdown"](analysis(run)))
+        assert text.endswith(PRINTED["markdown"](report(run)))
 
 
 class TestJUnit:
     def test_counts_and_times_agree_and_what_the_schema_requires_is_there(self, run: Run) -> None:
-        found = suite(EXPORTS["junit"](analysis(full(run))))
+        found = suite(PRINTED["junit"](report(full(run))))
         cases = found.findall("testcase")
         assert [child.tag for child in found] == [
             "properties",
@@ -191,7 +192,7 @@ class TestJUnit:
         assert all(set(c.attrib) == {"classname", "name", "time"} for c in cases)
 
     def test_a_run_in_order_has_no_failure_and_its_figures_as_properties(self, run: Run) -> None:
-        found = suite(EXPORTS["junit"](analysis(run)))
+        found = suite(PRINTED["junit"](report(run)))
         assert (found.attrib["failures"], found.attrib["skipped"], found.attrib["tests"]) == ("0", "0", "6")
         values = {p.attrib["name"]: p.attrib["value"] for p in found.findall("properties/property")}
         assert float(values["onnx: throughput (small, json, 50 clients), requests/s"]) == pytest.approx(
@@ -201,7 +202,7 @@ class TestJUnit:
         assert "governor" not in values
 
     def test_a_case_without_a_valid_trial_fails_with_its_reasons(self, run: Run) -> None:
-        found = suite(EXPORTS["junit"](analysis(without_valid_trials(run))))
+        found = suite(PRINTED["junit"](report(without_valid_trials(run))))
         assert found.attrib["failures"] == found.attrib["tests"] == "6"
         failure = found.find("testcase/failure")
         assert failure is not None
@@ -214,7 +215,7 @@ class TestJUnit:
     def test_one_wrong_answer_fails_its_case_alone(self, run: Run) -> None:
         trials = list(run.trials)
         trials[4] = dataclasses.replace(trials[4], wrong_answers=1, valid=False)
-        found = suite(EXPORTS["junit"](analysis(dataclasses.replace(run, trials=tuple(trials)))))
+        found = suite(PRINTED["junit"](report(dataclasses.replace(run, trials=tuple(trials)))))
         (case,) = [case for case in found.findall("testcase") if case.find("failure") is not None]
         failure = case.find("failure")
         assert failure is not None
@@ -223,31 +224,31 @@ class TestJUnit:
 
     def test_what_was_not_measured_is_skipped_and_says_so(self, with_trials: Callable[..., Run]) -> None:
         some = with_trials(lambda t: (t.strategy, t.payload_class) != ("onnx", "seed"))
-        found = suite(EXPORTS["junit"](analysis(some)))
+        found = suite(PRINTED["junit"](report(some)))
         (case,) = [case for case in found.findall("testcase") if case.find("skipped") is not None]
         assert (case.attrib["classname"], case.attrib["name"]) == ("onnx", "seed, json, 50 clients")
         assert [skip.text for skip in case] == ["not measured in this run"]
         assert (found.attrib["skipped"], found.attrib["failures"]) == ("1", "0")
 
     def test_a_run_without_any_trial_is_no_pass(self, run: Run) -> None:
-        found = suite(EXPORTS["junit"](analysis(dataclasses.replace(run, trials=()))))
+        found = suite(PRINTED["junit"](report(dataclasses.replace(run, trials=()))))
         assert (found.attrib["tests"], found.attrib["failures"]) == ("1", "1")
 
     def test_hostile_text_is_escaped_and_without_control_characters(self, hostile: Run) -> None:
-        text = EXPORTS["junit"](analysis(hostile))
+        text = PRINTED["junit"](report(hostile))
         assert not re.search("[\x00-\x08\x0b-\x1f\ufffe\uffff]", text)
         assert "<script>" not in text
         names = {case.attrib["classname"] for case in suite(text).findall("testcase")}
         assert any("<script>alert(1)</script>" in name for name in names)
 
     def test_a_time_that_is_none_is_left_out(self, run: Run) -> None:
-        found = suite(EXPORTS["junit"](analysis(dataclasses.replace(run, created="yesterday"))))
+        found = suite(PRINTED["junit"](report(dataclasses.replace(run, created="yesterday"))))
         assert "timestamp" not in found.attrib
 
 
 class TestGithubActionBenchmark:
     def test_entries_have_the_fields_that_the_action_reads(self, run: Run) -> None:
-        found = entries(EXPORTS["smaller"](analysis(full(run))))
+        found = entries(PRINTED["smaller"](report(full(run))))
         for entry in found.values():
             assert {"name", "unit", "value"} <= entry.keys() <= {"name", "unit", "value", "range", "extra"}
             assert isinstance(entry["value"], int | float)
@@ -255,8 +256,8 @@ class TestGithubActionBenchmark:
         assert {entry["unit"] for entry in found.values()} == {"ms", "CPU-ms/request", "bytes", "s"}
 
     def test_what_is_better_smaller_and_what_is_better_bigger_are_apart(self, run: Run) -> None:
-        whole = analysis(full(run))
-        smaller, bigger = entries(EXPORTS["smaller"](whole)), entries(EXPORTS["bigger"](whole))
+        whole = report(full(run))
+        smaller, bigger = entries(PRINTED["smaller"](whole)), entries(PRINTED["bigger"](whole))
         assert not smaller.keys() & bigger.keys()
         assert "onnx: p99 latency (small, json, 50 clients)" in smaller
         assert "onnx: time to the first right answer, cold model cache" in smaller
@@ -268,16 +269,16 @@ class TestGithubActionBenchmark:
 
     def test_a_missing_figure_is_left_out_and_not_0(self, with_trials: Callable[..., Run]) -> None:
         some = with_trials(cpu_ms_per_request=None, latency_ms=LatencyMs(10.0, None, None))
-        found = entries(EXPORTS["smaller"](analysis(some)))
+        found = entries(PRINTED["smaller"](report(some)))
         assert any("p50 latency" in name for name in found)
         assert not [name for name in found if "CPU" in name or "p99" in name]
         assert 0 not in [entry["value"] for entry in found.values()]
 
     def test_invalid_trials_give_no_throughput(self, run: Run) -> None:
-        assert json.loads(EXPORTS["bigger"](analysis(without_valid_trials(run)))) == []
+        assert json.loads(PRINTED["bigger"](report(without_valid_trials(run)))) == []
 
     def test_one_round_has_no_range(self, with_trials: Callable[..., Run]) -> None:
-        found = entries(EXPORTS["bigger"](analysis(with_trials(lambda t: t.round == 1))))
+        found = entries(PRINTED["bigger"](report(with_trials(lambda t: t.round == 1))))
         assert found
         assert not [entry for entry in found.values() if "range" in entry]
         assert {entry["extra"] for entry in found.values()} == {"1 round"}
@@ -286,7 +287,7 @@ class TestGithubActionBenchmark:
 class TestCsv:
     def test_a_row_a_trial_holds_the_trials_own_figures(self, run: Run) -> None:
         whole = full(run)
-        found = rows(EXPORTS["csv"](analysis(whole)))
+        found = rows(PRINTED["csv"](report(whole)))
         assert len(found) == len(whole.trials)
         for row, trial in zip(found, whole.trials, strict=True):
             assert (row["strategy"], int(row["round"])) == (trial.strategy, trial.round)
@@ -305,26 +306,26 @@ class TestCsv:
             "refused": "refused_requests",
             "throughput_rps": "throughput_per_s",
         }
-        header = EXPORTS["csv"](analysis(run)).splitlines()[0].split(",")
+        header = PRINTED["csv"](report(run)).splitlines()[0].split(",")
         for field in dataclasses.fields(Trial):
             assert field.name in elsewhere or renamed.get(field.name, field.name) in header
 
     def test_stages_have_columns_where_any_service_timed_them(self, with_trials: Callable[..., Run]) -> None:
         server = ServerFigures({"queue": StageFigures(2.5, 40)}, None)
-        found = rows(EXPORTS["csv"](analysis(with_trials(server=server))))
+        found = rows(PRINTED["csv"](report(with_trials(server=server))))
         assert (found[0]["stage_queue_mean_ms"], found[0]["stage_queue_count"]) == ("2.5", "40")
 
     def test_missing_figures_are_empty(self, with_trials: Callable[..., Run]) -> None:
         some = with_trials(
             throughput_rps=None, cpu_ms_per_request=None, latency_ms=LatencyMs(None, None, None)
         )
-        row = rows(EXPORTS["csv"](analysis(some)))[0]
+        row = rows(PRINTED["csv"](report(some)))[0]
         empty = ("throughput_per_s", "p50_ms", "cpu_ms_per_request", "refused_requests", "driver_workers")
         assert [row[name] for name in (*empty, "stolen_share", "share_of_capacity")] == [""] * 7
 
     @pytest.mark.parametrize("name", ["csv", "csv-summary"])
     def test_no_text_becomes_a_formula(self, name: str, hostile: Run) -> None:
-        text = EXPORTS[name](analysis(hostile))
+        text = PRINTED[name](report(hostile))
         cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
         assert any("cmd|" in cell for cell in cells)
         assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))]
@@ -332,7 +333,7 @@ class TestCsv:
         assert not re.search(r"[\x00-\x08\x0b-\x1f]", text)
 
     def test_the_summary_has_a_row_for_what_is_missing_too(self, with_trials: Callable[..., Run]) -> None:
-        found = rows(EXPORTS["csv-summary"](analysis(with_trials(cpu_ms_per_request=None))))
+        found = rows(PRINTED["csv-summary"](report(with_trials(cpu_ms_per_request=None))))
         cpu = [row for row in found if row["metric"] == "CPU time"]
         assert len(cpu) == 6
         assert {(row["centre"], row["low"], row["high"], row["n"]) for row in cpu} == {("", "", "", "")}

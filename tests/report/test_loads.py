@@ -14,6 +14,7 @@ from PIL import Image
 from bench.analysis.cases import Case
 from bench.analysis.run_analysis import analyse
 from bench.analysis.summary import summarise
+from bench.docs.tables import results_block
 from bench.model import (
     BatchFigures,
     Capacity,
@@ -30,7 +31,6 @@ from bench.report.report import report_of
 from bench.report.sections.insides import stages
 from bench.report.sections.objectives import capacities
 from bench.report.sentence import sentence
-from bench.report.splice import results_block
 from bench.run_file import read_run, write_run
 
 CLIENTS = (1, 8, 64)

@@ -9,17 +9,18 @@ from typing import Any
 from bench.analysis.figures import Better, Figure, figures
 from bench.analysis.run_analysis import RunAnalysis
 from bench.report import text
+from bench.report.report import Report
 from bench.statistics import Estimate
 
 
-def smaller(analysis: RunAnalysis) -> str:
+def smaller(report: Report) -> str:
     """Latencies, CPU time, memory, starts and images, as customSmallerIsBetter."""
-    return _render(analysis, "smaller")
+    return _render(report.analysis, "smaller")
 
 
-def bigger(analysis: RunAnalysis) -> str:
+def bigger(report: Report) -> str:
     """Throughput under closed loads, and the rates up to which objectives held, as customBiggerIsBetter."""
-    return _render(analysis, "bigger")
+    return _render(report.analysis, "bigger")
 
 
 def _render(analysis: RunAnalysis, better: Better) -> str:

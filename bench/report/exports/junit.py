@@ -16,7 +16,7 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.model import Trial
 from bench.report import text
 from bench.report.plain import one_line, printable
-from bench.report.sentence import sentence
+from bench.report.report import Report
 
 MOST_REASONS = 3
 
@@ -33,11 +33,12 @@ class _Test:
     details: str = ""
 
 
-def render(analysis: RunAnalysis) -> str:
+def render(report: Report) -> str:
     """The document: failures where all trials are invalid or answers were wrong, skips where none was made.
 
     A run without any trial has one failed case, as no data is no pass.
     """
+    analysis = report.analysis
     tests = _tests(analysis)
     suites = ElementTree.Element("testsuites")
     suite = ElementTree.SubElement(suites, "testsuite", _suite_attributes(analysis, tests))
@@ -46,7 +47,7 @@ def render(analysis: RunAnalysis) -> str:
         ElementTree.SubElement(properties, "property", name=one_line(name), value=one_line(value))
     for test in tests:
         suite.append(_element(test))
-    ElementTree.SubElement(suite, "system-out").text = printable(sentence(analysis.run, analysis.summary))
+    ElementTree.SubElement(suite, "system-out").text = printable(report.sentence)
     ElementTree.SubElement(suite, "system-err").text = printable("\n".join(analysis.run.warnings))
     ElementTree.indent(suites, " ")
     # its own declaration would name the encoding of this machine's locale

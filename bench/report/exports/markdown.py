@@ -12,8 +12,8 @@ from bench.analysis.summary import Row, startup_s
 from bench.report import text
 from bench.report.exports.folds import folded, within_comment
 from bench.report.plain import printable, without_links
-from bench.report.sections import COMMAND, sections
-from bench.report.sentence import sentence
+from bench.report.report import Report
+from bench.report.sections import COMMAND
 from bench.report.text import table
 from bench.report.writers.markdown import blocks
 from bench.statistics import Estimate
@@ -21,15 +21,15 @@ from bench.statistics import Estimate
 MOST_WARNINGS = 8
 
 
-def render(analysis: RunAnalysis) -> str:
+def render(report: Report) -> str:
     """The Markdown, at most 60 000 characters: sections that would go beyond are named and left out."""
-    run, summary = analysis.run, analysis.summary
-    top = [f"**{sentence(run, summary)}**", "", *_table(analysis), *_warnings(analysis)]
+    analysis = report.analysis
+    top = [f"**{report.sentence}**", "", *_table(analysis), *_warnings(analysis)]
     # in a fence nothing is a link, and without backticks nothing leaves it
-    command = printable(run.command).replace("`", "'")
+    command = printable(analysis.run.command).replace("`", "'")
     return within_comment(
         "\n".join(map(without_links, top)) + "\n",
-        {one.title: blocks(one.blocks) for one in sections(analysis) if one.title != COMMAND},
+        {one.title: blocks(one.blocks) for one in report.sections if one.title != COMMAND},
         folded(COMMAND, f"```sh\n{command}\n```"),
     )
 

@@ -1,23 +1,30 @@
-"""One row a trial with every figure of it, units in the names of the columns."""
+"""A run as CSV: a row for each trial with units in the names of the columns, or for each figure."""
 
 from collections.abc import Callable
 
 from bench.analysis.cases import load_label
 from bench.analysis.doubt_counts import reasons
-from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.figures import Figure, figures
 from bench.model import (
     BatchFigures,
     DriverFigures,
     GpuFigures,
     LatencyMs,
     ResourceFigures,
+    Run,
     ServerFigures,
     StageFigures,
     Trial,
 )
-from bench.report.exports.cells import Value, rendered
+from bench.report import cells
+from bench.report.document import Column as Header
+from bench.report.document import table
+from bench.report.report import Report
+from bench.report.writers import csv
 
+Value = cells.Raw
 Column = Callable[[Trial], Value]
+SUMMARY = ("strategy", "payloads", "encoding", "load", "metric", "unit", "centre", "low", "high", "n", "n_of")
 
 NO_LATENCY = LatencyMs(None, None, None)
 NO_DRIVER = DriverFigures(0, 0, None, None, None)
@@ -78,20 +85,33 @@ TEXTS: dict[str, Column] = {
 }
 
 
-def render(analysis: RunAnalysis) -> str:
-    """The table as CSV, a row a trial in the order in which they were made; what is missing is empty."""
-    created = analysis.run.created
+def trials(report: Report) -> str:
+    """A row for each trial in the order in which they were made; what is missing is empty."""
+    run = report.analysis.run
     columns: dict[str, Column] = {
-        "run_created": lambda _: created,
+        "run_created": lambda _: run.created,
         **COLUMNS,
         **{f"{name}_ms": _quantile(of) for name, of in QUANTILES.items()},
         **{f"service_{name}_ms": _service_quantile(of) for name, of in QUANTILES.items()},
         **AFTER,
-        **_stages(analysis),
+        **_stages(run),
         **TEXTS,
     }
-    rows = [[of(trial) for of in columns.values()] for trial in analysis.run.trials]
-    return rendered(list(columns), rows)
+    rows = [[cells.raw(of(trial)) for of in columns.values()] for trial in run.trials]
+    return csv.table(table(map(Header, columns), rows))
+
+
+def summary(report: Report) -> str:
+    """A row for each figure: its centre, interval and n; a figure that is missing has empty cells."""
+    rows = [map(cells.raw, _summary_row(one)) for one in figures(report.analysis)]
+    return csv.table(table(map(Header, SUMMARY), rows))
+
+
+def _summary_row(figure: Figure) -> list[Value]:
+    case, found = figure.case, figure.estimate
+    where: list[Value] = [case.payload_class, case.encoding, case.load] if case else [None, None, None]
+    values: list[Value] = [found.centre, found.low, found.high, found.n] if found else [None] * 4
+    return [figure.strategy, *where, figure.metric, figure.unit, *values, figure.of]
 
 
 def _quantile(of: Callable[[LatencyMs], float | None]) -> Column:
@@ -102,9 +122,9 @@ def _service_quantile(of: Callable[[LatencyMs], float | None]) -> Column:
     return lambda trial: of(trial.service_ms or NO_LATENCY)
 
 
-def _stages(analysis: RunAnalysis) -> dict[str, Column]:
+def _stages(run: Run) -> dict[str, Column]:
     """Two columns for each stage that any service timed: its mean time, and how often it was gone through."""
-    servers = [trial.server for trial in analysis.run.trials if trial.server]
+    servers = [trial.server for trial in run.trials if trial.server]
     columns: dict[str, Column] = {}
     for name in dict.fromkeys(name for server in servers for name in server.stages):
         columns[f"stage_{name}_mean_ms"] = _of_stage(name, lambda found: found.mean_ms)
