@@ -24,7 +24,7 @@ def all_help() -> str:
 
 
 def verb_help(name: str) -> str:
-    """The help of one verb; raises UsageError where there is no such verb."""
+    """The help of one verb; raises UsageError if the command line has no verb of this name."""
     verbs = _verbs(build_parser())
     if name not in verbs:
         raise UsageError(f"{name} is no verb of bench: there are {', '.join(verbs)}")

@@ -35,7 +35,7 @@ class Mark:
 def spliced(text: str, name: str, block: Callable[[Mark], str]) -> str:
     """The text with every block replaced by what `block` makes of its mark, between blank lines.
 
-    Raises UsageError where a mark is mistyped, one without an end, or an end without a beginning.
+    Raises UsageError if a mark is mistyped or has no end, or an end has no beginning.
     """
     kept: list[str] = []
     mark: Mark | None = None
@@ -63,7 +63,7 @@ def _mark(words: str, name: str, number: int) -> Mark:
     if words == END:
         raise UsageError(f"{name}, line {number}: {END} ends nothing: write <!-- splice: KIND ... --> above")
     if found is None or not found["words"]:
-        raise UsageError(f"{name}, line {number}: {words} is no mark: write <!-- splice: KIND ... -->")
+        raise UsageError(f"{name}, line {number}: {words} is not a mark: write <!-- splice: KIND ... -->")
     kind, *arguments = found["words"].split()
     return Mark(name, number, kind, tuple(arguments))
 
@@ -73,7 +73,7 @@ def _no_end(mark: Mark) -> UsageError:
 
 
 def _fence(line: str, open_fence: str) -> str:
-    """The fence that is open after the line, empty where none is."""
+    """The fence that is open after the line; empty if none is."""
     found = FENCE.match(line)
     if found is None:
         return open_fence

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "files", type=Path, nargs="*", metavar="FILE", help="Markdown files (all that git tracks)"
     )
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where a text is stale")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a text is stale")
     options = parser.parse_args(arguments)
     try:
         changed = [
@@ -60,7 +60,7 @@ def renewed(file: Path) -> str:
 def _block(mark: Mark, folder: Path) -> str:
     kind = KINDS.get(mark.kind)
     if kind is None:
-        raise UsageError(f"{mark.place}: {mark.kind} is no kind of block: there are {', '.join(KINDS)}")
+        raise UsageError(f"{mark.place}: {mark.kind} is not a kind of block: there are {', '.join(KINDS)}")
     if not kind.least <= len(mark.arguments) <= kind.most:
         raise UsageError(f"{mark.place}: write <!-- splice: {kind.usage} -->")
     try:

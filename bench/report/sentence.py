@@ -14,7 +14,7 @@ MOST_CASES = 2
 
 
 def sentence(run: Run, summary: Summary) -> str:
-    """What the run found, in a few sentences; a run without one valid trial claims nothing."""
+    """What the run found, in a few sentences; a run without a valid trial claims nothing."""
     if not run.trials:
         return "No trial was made: there is nothing to report."
     if summary.valid_trials == 0:
@@ -28,7 +28,7 @@ def sentence(run: Run, summary: Summary) -> str:
 
 
 def _comparison(summary: Summary) -> str:
-    """The strategy with the highest ratio in detail, then the ratios of the others."""
+    """The strategy with the highest ratio, with its p99, then the ratios of the others."""
     compared = _compared(summary)
     if summary.focus and summary.focus[0].at_due_times:
         return _highest_taken(summary)
@@ -47,7 +47,7 @@ def _comparison(summary: Summary) -> str:
 
 
 def _highest_taken(summary: Summary) -> str:
-    """The p99 of each strategy at the highest rate that nobody was overloaded by, else at the lowest."""
+    """The p99 of each strategy at the highest rate that overloaded none of them, else at the lowest."""
     offered = [case for case in _open_cases(summary) if case.kind == summary.focus[0].kind]
     case = max(_taken(summary, offered), key=_size, default=min(offered, key=_size))
     told = _tails(summary, case) or f"At {case.load} there is no p99: too few right answers"
@@ -57,7 +57,7 @@ def _highest_taken(summary: Summary) -> str:
 
 
 def _below_capacity(summary: Summary) -> str:
-    """Beside a closed loop: the p99 of each at the middle one of the rates, or shares, that all took."""
+    """Beside a closed loop: the p99 of each strategy at the middle rate, or share, of those that all took."""
     if not summary.focus or summary.focus[0].at_due_times:
         return ""
     taken = _taken(summary, _open_cases(summary))
@@ -94,7 +94,7 @@ def _rows(summary: Summary, case: Case) -> list[Row]:
 
 
 def _tails(summary: Summary, case: Case) -> str:
-    """Each strategy's p99 at a load, the least first, with the rate where it had its own; empty without."""
+    """Each strategy's p99 at a load, the least first, with its rate if that is its own; else empty."""
     known = [(p99.centre, row) for row in _rows(summary, case) if (p99 := row.estimates["p99"]) is not None]
     tails = [
         f"{row.strategy} {text.number(p99)} ms{_at_its_rate(row)}{_refused(row)}"
@@ -136,7 +136,7 @@ def _ratio(summary: Summary, row: Row, of: str = "") -> str:
 
 
 def _differs(summary: Summary, row: Row) -> bool:
-    """Whether the verdict is that throughput differs: what the table does not say, the top must not."""
+    """Whether the verdict is that throughput differs: the sentence must not say more than the table."""
     wanted = (row.strategy, row.case, "throughput")
     return any(one.differs for one in compared(summary) if (one.strategy, one.case, one.metric) == wanted)
 
@@ -146,7 +146,7 @@ def _payloads(summary: Summary, case: Case) -> str:
 
 
 def _tail_latency(summary: Summary, leader: str) -> str:
-    """The p99 of leader and baseline in the first case in which both have one; empty where there is none."""
+    """The p99 of leader and baseline in the first case in which both have a p99; else empty."""
     for case in summary.focus:
         ours = summary.rows.get((leader, case))
         theirs = summary.rows.get((summary.baseline or "", case))

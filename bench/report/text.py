@@ -47,7 +47,7 @@ def _with_interval(centre: str, ends: str) -> str:
 
 
 def ratio(value: Comparison | Estimate | None) -> str:
-    """A ratio and, where there is one, its interval, to two decimals."""
+    """A ratio and, if it is known, its interval, to two decimals."""
     if value is None:
         return MISSING
     centre = value.ratio if isinstance(value, Comparison) else value.centre
@@ -57,7 +57,7 @@ def ratio(value: Comparison | Estimate | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share as a percentage with one decimal, from 100% on with none."""
+    """A share as a percentage: with one decimal below 100%, without decimals from there on."""
     if value is None:
         return MISSING
     return f"{spaced(100 * value)}%" if value >= 1 else f"{100 * value:.1f}%"
@@ -69,7 +69,7 @@ def span(value: tuple[float, float] | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """A p to two digits, and no smaller than it can mean something."""
+    """A p to two digits; one that is too small to mean anything is `<0.001`."""
     if value is None:
         return MISSING
     return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"

@@ -98,14 +98,14 @@ def test_the_check_names_each_stale_file_and_the_command_and_leaves_them(
     [
         (
             f"<!-- splice: tables {CLOSED} -->\n{END}\n",
-            "tables is no kind of block: there are results, ratios",
+            "tables is not a kind of block: there are results, ratios",
         ),
         (f"<!-- splice: results {CLOSED} -->\nold\n", "has no end: write <!-- splice end -->"),
         (f"<!-- splice: help -->\n<!-- splice: help run -->\n{END}\n", "has no end"),
         (f"words\n\n{END}\n", f"line 3: {END} ends nothing"),
-        (f"<!-- splice results {CLOSED} -->\n{END}\n", "is no mark: write <!-- splice: KIND"),
-        (f"<!--splice: results {CLOSED}-->\n{END}\n", "is no mark"),
-        (f"<!-- splice: -->\n{END}\n", "is no mark"),
+        (f"<!-- splice results {CLOSED} -->\n{END}\n", "is not a mark: write <!-- splice: KIND"),
+        (f"<!--splice: results {CLOSED}-->\n{END}\n", "is not a mark"),
+        (f"<!-- splice: -->\n{END}\n", "is not a mark"),
         (f"<!-- splice: results results/none -->\n{END}\n", "no run.json in none/"),
         (f"<!-- splice: results -->\n{END}\n", "write <!-- splice: results FOLDER -->"),
         (f"<!-- splice: ratios {CLOSED} none -->\n{END}\n", "none is not in that run: it has torch, batched"),

@@ -1,4 +1,4 @@
-"""The table on top of the page: a row a strategy, its key figures as numbers and as bars side by side."""
+"""The table on top of the page: a row for each strategy, with its key figures as numbers and as bars."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ BAR_WIDTH, BAR_HEIGHT = 84, 9
 
 @dataclass(frozen=True, slots=True)
 class FigureRow:
-    """One strategy in one case: name, colour, title, case in words, and a cell for each column."""
+    """A strategy in a case: name, colour, title, case in words, and a cell for each column."""
 
     strategy: str
     colour: str
@@ -115,7 +115,7 @@ def _image(run: Run, row: Row) -> Estimate | None:
 
 
 def _bar_cells(found: Sequence[Estimate | None], scale: float) -> list[Markup]:
-    """The cells of one column, whose bars share a scale from 0."""
+    """The cells of a column, whose bars share a scale from 0."""
     most = max((one.high or one.centre for one in found if one is not None), default=0.0)
     return [
         html.figure_cell(

@@ -35,7 +35,7 @@ class Pair:
 
 
 def pairs_of(run: Run) -> list[Pair]:
-    """Each strategy that the run measured against itself, by its two names; none in any other run.
+    """The strategies that the run measured against themselves, each with its two names.
 
     The names are `onnx` and `onnx-again`, or the only two of a run, and share one title.
     """
@@ -90,7 +90,7 @@ def _compared(summary: Summary, pairs: list[Pair]) -> tuple[Compared, ...]:
 
 
 def _said(summary: Summary, pair: Pair, found: list[Compared]) -> str:
-    """In a sentence or two: was there a difference where there is none, and how small a one would show?"""
+    """Whether a difference was shown although there is none, and how small a difference would show."""
     judged = [one for one in found if one.comparison.n > 1]
     if not judged:
         return (
@@ -116,7 +116,7 @@ def _said(summary: Summary, pair: Pair, found: list[Compared]) -> str:
 
 
 def _smallest(judged: list[Compared]) -> str:
-    """For each metric, the least difference that shows in the case that is hardest."""
+    """For each metric, the least difference that shows in the hardest case."""
     worst: dict[str, float] = {}
     for one in judged:
         effect = one.comparison.minimal_detectable_effect or 0.0
