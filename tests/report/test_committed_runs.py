@@ -16,6 +16,11 @@ def test_there_are_committed_runs() -> None:
     assert RUNS
 
 
+def table_rows(report: str) -> list[list[str]]:
+    """The cells of every row of every table."""
+    return [line.strip("| ").split(" | ") for line in report.splitlines() if line.startswith("| ")]
+
+
 @pytest.mark.parametrize("folder", RUNS, ids=[folder.name for folder in RUNS])
 def test_a_committed_run_is_reported_with_its_tables_and_pictures(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / folder.name
@@ -23,6 +28,8 @@ def test_a_committed_run_is_reported_with_its_tables_and_pictures(folder: Path, 
     written = write_report(copy)
     report = (copy / "report.md").read_text(encoding="utf-8")
     assert "## Throughput and latency" in report
+    before = (folder / "report.md").read_text(encoding="utf-8")
+    assert table_rows(report) == table_rows(before), "the same figures as when it was committed"
     assert {path.stem for path in written if path.suffix == ".png"} >= {"throughput", "startup", "image_size"}
     lines = terminal_summary(read_run(copy)).splitlines()
     assert max(map(len, lines)) <= 100
