@@ -43,7 +43,7 @@ class CpuBackend:
         batch = cache(lambda size: image.repeat(size, axis=0))  # made only where the budget gets there
         least = min(self._most, LEAST)
         sizes = [size for size in doubling_sizes(self._most) if size >= least]
-        for size in doubling_sizes(sizes[0]):  # the first time is no measure of those that follow
+        for size in doubling_sizes(sizes[0]):  # the first time does not measure those that follow
             self.predict(batch(size))
         times = time_sizes(lambda size: self.predict(batch(size)), sizes, TIMING_BUDGET_S)
         size = saturating_size(times, TOLERANCE)

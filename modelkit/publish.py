@@ -47,7 +47,7 @@ class Destination:
         """From gs://bucket/prefix; raises UsageError for anything else."""
         parts = urlsplit(uri)
         if parts.scheme != "gs" or not parts.netloc:
-            raise UsageError(f"{uri} is no destination: give gs://BUCKET/PREFIX")
+            raise UsageError(f"{uri} is not a destination: give gs://BUCKET/PREFIX")
         return cls(parts.netloc, parts.path.strip("/"))
 
     def object_name(self, file: str) -> str:

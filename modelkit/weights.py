@@ -12,13 +12,13 @@ from modelkit.network import MobileNetV3Small
 
 
 class WeightsError(ValueError):
-    """The file is no weights file, or holds another network's; the message is the cause in one line."""
+    """The file is not a weights file, or holds another network's; the message is the cause in one line."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """The state dict in a file: `.safetensors`, else what torch.save wrote of tensors alone.
 
-    Raises WeightsError for anything else, FileNotFoundError where there is no file.
+    Raises WeightsError for anything else, FileNotFoundError where there is not a file.
     """
     try:
         if path.suffix == ".safetensors":

@@ -38,7 +38,7 @@ class OnnxEngine:
         except Exception as error:  # noqa: BLE001 - its exceptions share no base class but this
             cause = str(error).splitlines()[0]
             raise StartError(
-                f"{path.name} is no graph that ONNX Runtime can open ({cause}): "
+                f"{path.name} is not a graph that ONNX Runtime can open ({cause}): "
                 "publish the model again, or give ONNX_MODEL_URI the address of a graph"
             ) from None
         inputs = [given.name for given in self._session.get_inputs()]

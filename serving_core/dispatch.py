@@ -129,7 +129,7 @@ def expired() -> RequestError:
 def settled(work: Work, compute: Callable[[], Result]) -> Result | RequestError:
     """Return what `compute` does, or the error that stands in its place; raises Dropped.
 
-    What is no RequestError is logged with the request's id and becomes a 500.
+    Any other exception is logged with the request's id and becomes a 500.
     """
     try:
         return compute()

@@ -18,7 +18,7 @@ class RequestError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
-        # Set where the client may still be sending: what follows on its connection is no new request.
+        # Set where the client may still be sending: what follows on its connection is not a new request.
         self.closes = False
         self.retry_after_s = None if retry_after_s is None else max(1, math.ceil(round(retry_after_s, 3)))
 

@@ -59,7 +59,7 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
     try:
         image: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise RequestError(422, "this is no image: send a whole JPEG, PNG, WebP, GIF or BMP") from None
+        raise RequestError(422, "this is not an image: send a whole JPEG, PNG, WebP, GIF or BMP") from None
     except BROKEN as error:
         raise _broken(error) from None
     width, height = image.size

@@ -27,7 +27,7 @@ _NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def load_handler(name: str) -> type[Handler]:
-    """Return the class called `package.module:Class`; raises StartError when it is no usable Handler."""
+    """Return the class called `package.module:Class`; raises StartError if it is not a usable Handler."""
     if not _NAME.fullmatch(name):
         raise StartError(f"HANDLER has {name!r}: write package.module:Class")
     module_name, _, class_name = name.partition(":")
@@ -35,7 +35,7 @@ def load_handler(name: str) -> type[Handler]:
     if found is None:
         raise StartError(f"HANDLER={name}: {module_name} has no {class_name}: name a class that it defines")
     if not (isinstance(found, type) and issubclass(found, Handler)):
-        raise StartError(f"HANDLER={name} is no Handler: derive it from serving_core.handler.Handler")
+        raise StartError(f"HANDLER={name} is not a Handler: derive it from serving_core.handler.Handler")
     if missing := sorted(found.__abstractmethods__):
         raise StartError(f"HANDLER={name} lacks {', '.join(missing)}: define what Handler leaves open")
     try:

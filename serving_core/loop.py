@@ -46,7 +46,7 @@ def run_loop(make_engine: MakeEngine, settings: Settings, source: BinaryIO, sink
         order = LoopOrder.model_validate_json(source.read())
         bodies = [base64.b64decode(body, validate=True) for body in order.bodies]
     except (ValidationError, ValueError) as error:
-        raise StartError(f"standard input is no loop order: {' '.join(str(error).split())}") from None
+        raise StartError(f"standard input is not a loop order: {' '.join(str(error).split())}") from None
     metrics = Metrics()
     loaded = next(load_models(make_engine, settings, metrics))
     pipeline = Pipeline(loaded.handler, metrics.model(loaded.name))

@@ -167,7 +167,7 @@ def load_settings(service: str, model_uri_variable: str) -> Settings:
     try:
         settings = Settings(service=service, model_uri_variable=model_uri_variable, model_uri=uri)
     except ValidationError as error:
-        # a default that is derived from what is wrong is no fault of its own
+        # a default that is derived from what is wrong is not a fault of its own
         faults = [fault for fault in error.errors() if fault["type"] != "default_factory_not_called"]
         raise StartError("wrong setting: " + "; ".join(map(_in_words, faults))) from None
     model_addresses(settings)

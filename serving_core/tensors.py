@@ -37,7 +37,7 @@ class TensorSpec:
     text: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a datatype that the protocol does not have, or BYTES that are no scalar."""
+        """Raise ValueError for a datatype that the protocol does not have, or BYTES that are not a scalar."""
         if self.datatype != BYTES and self.datatype not in NUMERIC:
             raise ValueError(f"{self.name} has datatype {self.datatype!r}: use BYTES or one of {[*NUMERIC]}")
         if self.datatype == BYTES and self.shape:

@@ -101,7 +101,7 @@ def post(github: GitHub, origin: Origin) -> str:
         return "the run left no verdict, so there is nothing to post"
     number = files["number"].strip()
     if not re.fullmatch(r"[1-9]\d{0,9}", number, re.ASCII):
-        raise RefusedError("the artifact's number is no number")
+        raise RefusedError("the artifact's number is not a number")
     head = github.json(f"/pulls/{number}")["head"]
     if str((head["repo"] or {}).get("id")) != origin.repository_id:
         raise RefusedError(f"pull request {number} is not from the repository that the run was of")

@@ -1,4 +1,4 @@
-"""A handler whose model is no image classifier: the weather in, how cold it feels out."""
+"""A handler whose model is not an image classifier: the weather in, how cold it feels out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -56,7 +56,7 @@ class WindChill(Handler):
             fault = error.errors()[0]
             where = ".".join(map(str, fault["loc"])) or "the file"
             raise StartError(
-                f"{model.path.name} is no wind-chill model ({where}: {fault['msg']}): train it again"
+                f"{model.path.name} is not a wind-chill model ({where}: {fault['msg']}): train it again"
             ) from None
         self._coefficients = np.array(self._model.coefficients)
 

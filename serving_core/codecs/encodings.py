@@ -32,7 +32,7 @@ def served_types(signature: Signature) -> tuple[str, ...]:
 
 
 def raw_types(signature: Signature) -> tuple[str, ...]:
-    """Return the content types of bodies that are the model's only input itself, () where it is no BYTES."""
+    """Return the content types of bodies that are the model's only input itself, () if it is not BYTES."""
     if len(signature.inputs) != 1 or signature.inputs[0].datatype != BYTES:
         return ()
     return (TEXT_TYPE,) if signature.inputs[0].text else RAW_TYPES
@@ -158,7 +158,7 @@ def _call(signature: Signature, write: Write, read: Read, sent: Any) -> Call:
         return Call([read_item(signature, read, sent)], partial(write, False))
     several = sent[plural]
     if type(several) is not list:
-        raise RequestError(400, f"{plural} is no list: send 1 to {signature.max_items} in one")
+        raise RequestError(400, f"{plural} is not a list: send 1 to {signature.max_items} in one")
     if not 1 <= len(several) <= signature.max_items:
         raise RequestError(400, f"{plural} has {len(several)} items: send 1 to {signature.max_items}")
     if len(signature.inputs) == 1:
@@ -230,7 +230,7 @@ def from_json(spec: TensorSpec, sent: Any) -> Any:
         return _numbers(spec, sent)
     if type(sent) is not str:
         form = "text" if spec.text else "base64"
-        raise RequestError(400, f"the {spec.name} is no string: send {form}")
+        raise RequestError(400, f"the {spec.name} is not a string: send {form}")
     if spec.text:
         return sent.encode()
     try:
@@ -250,10 +250,10 @@ def from_msgpack(spec: TensorSpec, sent: Any) -> Any:
         return _numbers(spec, sent)
     if spec.text:
         if type(sent) is not str:
-            raise RequestError(400, f"the {spec.name} is no string: send text")
+            raise RequestError(400, f"the {spec.name} is not a string: send text")
         return sent.encode()
     if type(sent) is not bytes:
-        raise RequestError(400, f"the {spec.name} is no binary: send its bytes as msgpack's bin")
+        raise RequestError(400, f"the {spec.name} is not binary: send its bytes as msgpack's bin")
     return from_bytes(spec, sent)
 
 
@@ -329,7 +329,7 @@ def files_of(boundary: bytes, body: bytes, max_files: int) -> list[bytes]:
     try:
         parser.write(body)
     except FormParserError as error:
-        raise RequestError(400, f"the body is no multipart form ({error}): send a form of files") from None
+        raise RequestError(400, f"the body is not a multipart form ({error}): send a form of files") from None
     if not files.finished:
         raise RequestError(400, "the form is truncated: send it whole, its last boundary included")
     if not files.contents:
@@ -366,11 +366,11 @@ class _Files:
         self._field = self._value = b""
 
     def check(self) -> None:
-        """Refuse a part that is no file: it names none and has no type."""
+        """Refuse a part that is not a file: it names none and has no type."""
         options = parse_options_header(self._headers.get(b"content-disposition"))[1]
         if b"filename" not in options and b"content-type" not in self._headers:
             name = options.get(b"name", b"").decode("latin-1")
-            raise RequestError(400, f"the form's field {name[:80]!r} is no file: send files only")
+            raise RequestError(400, f"the form's field {name[:80]!r} is not a file: send files only")
 
     def on_data(self, data: bytes, start: int, end: int) -> None:
         self._pieces.append(data[start:end])

@@ -149,7 +149,7 @@ def _load(text: bytes | memoryview) -> Mapping[str, Any]:
     except orjson.JSONDecodeError as error:
         raise RequestError(400, f"this is not JSON ({error}): send an inference request") from None
     if not isinstance(request, dict):
-        raise RequestError(400, 'the JSON is no object: send {"inputs": [...]}')
+        raise RequestError(400, 'the JSON is not an object: send {"inputs": [...]}')
     return request
 
 
@@ -157,7 +157,7 @@ def _id(request: Mapping[str, Any]) -> str | None:
     identifier = request.get("id")
     if identifier is None or isinstance(identifier, str):
         return identifier
-    raise RequestError(400, "id is no string: send it in quotes, or leave it out")
+    raise RequestError(400, "id is not a string: send it in quotes, or leave it out")
 
 
 def _parameters(whose: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -166,7 +166,9 @@ def _parameters(whose: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise RequestError(400, f"the parameters of {whose} are no object: send names and values, or none")
+        raise RequestError(
+            400, f"the parameters of {whose} are not an object: send names and values, or none"
+        )
     for name in parameters:
         if name.startswith("shared_memory_"):
             raise RequestError(400, f"{whose} asks for shared memory, which is not served: send the data")
@@ -176,7 +178,7 @@ def _parameters(whose: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
 def _named(kind: str, sent: Any, specs: Sequence[TensorSpec]) -> dict[str, tuple[TensorSpec, dict[str, Any]]]:
     """Return each tensor that the request lists with its spec, in order of the request."""
     if not isinstance(sent, list) or not all(isinstance(tensor, dict) for tensor in sent):
-        raise RequestError(400, f"{kind}s is no list of objects: send one for each tensor")
+        raise RequestError(400, f"{kind}s is not a list of objects: send one for each tensor")
     known = {spec.name: spec for spec in specs}
     found: dict[str, tuple[TensorSpec, dict[str, Any]]] = {}
     for tensor in sent:
@@ -211,7 +213,7 @@ def _input(
     if content_type is None:
         content_type = of_request.get("content_type")
     if content_type is not None and not isinstance(content_type, str):
-        raise RequestError(400, f"the content_type of input {spec.name!r} is no string: send one, or none")
+        raise RequestError(400, f"the content_type of input {spec.name!r} is not a string: send one, or none")
     size_bytes = parameters.get("binary_data_size")
     if size_bytes is not None:
         if type(size_bytes) is not int or size_bytes < 0:

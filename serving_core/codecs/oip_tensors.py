@@ -47,7 +47,7 @@ def _flat(name: str, shape: Sequence[int], data: Any) -> list[Any]:
     """Return a tensor's elements in row-major order."""
     count = prod(shape)
     if type(data) is not list:
-        wrong = "has no data" if data is None else "has data that are no list"
+        wrong = "has no data" if data is None else "has data that is not a list"
         raise RequestError(400, f"input {name!r} {wrong}: send a list of {count} elements, nested or flat")
     if not data or type(data[0]) is not list:
         if len(data) != count:

@@ -203,7 +203,7 @@ class _Observed:
 
 
 def _route_of(scope: Scope) -> str:
-    """Return the template of a request's path; "other" stands for all that are no route."""
+    """Return the template of a request's path; "other" stands for every path that is not a route."""
     target = match(scope["path"])
     if target is not None:
         return target.route

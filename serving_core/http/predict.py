@@ -38,7 +38,7 @@ TEMPLATES = ("/predict", "/predict/", MODEL_PREDICT, MODEL_PREDICT + "/", INFER,
 
 
 def match(path: str) -> Target | None:
-    """Return what a POST to `path` asks for, None where it is no prediction."""
+    """Return what a POST to `path` asks for, None if that is not a prediction."""
     if path in {"/predict/", "/predict"}:
         return PREDICT
     match path.split("/"):

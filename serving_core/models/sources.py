@@ -69,7 +69,7 @@ def open_source(uri: str, local_store: str | None = None) -> Source:
     if parts.netloc and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
         return _WebObject(uri)
     raise StoreError(
-        f"{shown(uri)} is no model address: give gs://bucket/name, file:///path or https://host/path"
+        f"{shown(uri)} is not a model address: give gs://bucket/name, file:///path or https://host/path"
     )
 
 
@@ -119,7 +119,7 @@ def _credentials() -> Any:
 
     token = os.environ.get("CLOUDSDK_AUTH_ACCESS_TOKEN", "").strip()
     if not (token.isascii() and token.isprintable() and " " not in token):
-        raise StoreError("CLOUDSDK_AUTH_ACCESS_TOKEN is no access token: set what gcloud prints, alone")
+        raise StoreError("CLOUDSDK_AUTH_ACCESS_TOKEN is not an access token: set what gcloud prints, alone")
     if token:
         return Credentials(token)  # type: ignore[no-untyped-call]  # google-auth types it not
     try:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from serving_core.errors import StartError
 
 BACKLOG = 2048
-# Open files that are no connections of clients: models, libraries, metrics, refusals.
+# Open files beside clients' connections: models, libraries, metrics, refusals.
 OTHER_FILES = 512
 SO_ATTACH_FILTER = 26
 # A classic BPF program over a segment's TCP header: drop it when SYN is set, else let it pass.

@@ -173,7 +173,7 @@ def test_nothing_is_posted_where_the_run_left_nothing_or_the_pull_request_moved_
 
 
 REFUSED = {
-    "a number that is none": ({"number": b"3/../4", "gate.md": GOOD.encode()}, "is no number"),
+    "a number that is none": ({"number": b"3/../4", "gate.md": GOOD.encode()}, "is not a number"),
     "an unknown pull request": ({"number": b"8", "gate.md": GOOD.encode()}, "GET /pulls/8 failed"),
     "no text": ({"number": b"3"}, "not what the gate makes"),
     "a text that is none": ({"number": b"3", "gate.md": b"\xff\xfe"}, "not what the gate makes"),

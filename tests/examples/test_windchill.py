@@ -101,7 +101,7 @@ def test_another_file_is_no_such_model(content: str, tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(
         f'{{"name": "w", "files": {{"{MODEL_FILE}": {{"sha256": "{digest}"}}}}}}'
     )
-    with pytest.raises(StartError, match="no wind-chill model"):
+    with pytest.raises(StartError, match="not a wind-chill model"):
         load(tmp_path)
 
 

@@ -79,7 +79,7 @@ def test_many_at_once_are_each_given_their_own_answer(mosec: Running, image_set:
 def test_what_is_no_image_is_refused(mosec: Running) -> None:
     answer = mosec.post(b"not an image")
     assert answer.status_code == 422
-    assert "this is no image" in answer.text
+    assert "this is not an image" in answer.text
 
 
 def test_a_stop_ends_it(mosec: Running) -> None:

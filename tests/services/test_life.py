@@ -161,7 +161,7 @@ def test_a_file_that_is_no_graph_is_refused_with_what_to_do(tmp_path: Path) -> N
     graph.write_bytes(b"no graph")
     statistics = (0.5, 0.5, 0.5)
     classifier = Classifier("any", ("rain", "snow"), Transform(256, 224, statistics, statistics), 0.05)
-    with pytest.raises(StartError, match=r"model\.onnx is no graph .*: publish the model again, or give"):
+    with pytest.raises(StartError, match=r"model\.onnx is not a graph .*: publish the model again, or give"):
         OnnxEngine().load(graph, classifier, Compute())
 
 

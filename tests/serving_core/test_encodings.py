@@ -98,17 +98,17 @@ def test_one_image_is_answered_with_an_object(name: str) -> None:
 
 @pytest.mark.parametrize("name", ONE)
 def test_the_error_of_an_only_image_refuses_the_request(name: str) -> None:
-    with pytest.raises(RequestError, match="no image"):
-        parse(*ONE[name]).encode([RequestError(422, "this is no image: send one")])
+    with pytest.raises(RequestError, match="not an image"):
+        parse(*ONE[name]).encode([RequestError(422, "this is not an image: send one")])
 
 
 @pytest.mark.parametrize("name", TWO)
 def test_several_are_answered_in_order_with_errors_in_their_own_places(name: str) -> None:
     call = parse(*TWO[name])
     assert [*call.items] == [{"image": b"1"}, {"image": b"2"}]
-    answer = call.encode([RequestError(422, "this is no image: send one"), {}])
+    answer = call.encode([RequestError(422, "this is not an image: send one"), {}])
     read = msgpack.unpackb if name == "msgpack" else json.loads
-    expected = [{"error": "this is no image: send one"}, {"prediction": "snow", "k": None}]
+    expected = [{"error": "this is not an image: send one"}, {"prediction": "snow", "k": None}]
     assert read(answer.body) == expected
 
 
@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_an_error_in_its_own_place() -> None:
         (b'{"image": "YQ==", "more": 1}', "application/json", "wrong fields"),
         (b'{"images": []}', "application/json", "1 to 4"),
         (dumped({"images": [base64()] * 5}), "application/json", "5 items: send 1 to 4"),
-        (b'{"images": {}}', "application/json", "no list"),
+        (b'{"images": {}}', "application/json", "not a list"),
         (b'{"image": "YQ"}', "application/json", "not base64"),
         (b'{"image": ""}', "application/json", "empty"),
         (b"\xc1", "application/msgpack", "not msgpack"),
@@ -150,8 +150,8 @@ def test_what_cannot_be_read_is_an_error_in_its_own_place() -> None:
         (form(), FORM, "no file"),
         (form(b"1", end=b""), FORM, "truncated"),
         (form(b"1", b"2", b"3", b"4", b"5"), FORM, "at most 4"),
-        (form(b"1", head=b'form-data; name="f"'), FORM, "'f' is no file"),
-        (b"nothing like it", FORM, "no multipart form"),
+        (form(b"1", head=b'form-data; name="f"'), FORM, "'f' is not a file"),
+        (b"nothing like it", FORM, "not a multipart form"),
         (form(b"1"), "multipart/form-data", "boundary"),
         (form(b"1"), "multipart/form-data; boundary=" + "b" * 71, "boundary"),
         (b"", "image/jpeg", "empty"),

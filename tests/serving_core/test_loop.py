@@ -92,5 +92,5 @@ def test_the_model_alone_gets_the_batches_that_suit_it(monkeypatch: pytest.Monke
 
 
 def test_an_unknown_part_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StartError, match="no loop order"):
+    with pytest.raises(StartError, match="not a loop order"):
         run(monkeypatch, Counting(), parts=["encode"])

@@ -199,15 +199,15 @@ def test_an_item_s_error_refuses_the_request_and_is_named_by_its_index() -> None
 
 def test_the_only_item_s_error_is_passed_on_as_it_is() -> None:
     with pytest.raises(RequestError) as refused:
-        read(IMAGE, ONE).encode([RequestError(422, "this is no image: send one")])
-    assert (refused.value.status, refused.value.message) == (422, "this is no image: send one")
+        read(IMAGE, ONE).encode([RequestError(422, "this is not an image: send one")])
+    assert (refused.value.status, refused.value.message) == (422, "this is not an image: send one")
 
 
 def test_a_refused_item_that_was_taken_as_text_is_told_of_base64() -> None:
     call = read(IMAGE, json_body(tensor("image", BYTES, [1], [BASE64])))
     assert call.items == [{"image": BASE64.encode()}]
-    with pytest.raises(RequestError, match=r'no image: .* content_type to be "base64"') as refused:
-        call.encode([RequestError(422, "this is no image: send one")])
+    with pytest.raises(RequestError, match=r'not an image: .* content_type to be "base64"') as refused:
+        call.encode([RequestError(422, "this is not an image: send one")])
     assert refused.value.status == 422
 
 

@@ -205,7 +205,7 @@ def test_a_web_address_is_pulled_and_cached_by_its_version(store: Any, answer: A
     "uri", ["weights", "gs://", "gs://bucket", "ftp://host/x", "http://example.com/x", "https:///x"]
 )
 def test_an_address_of_no_known_kind_is_refused_with_the_kinds_that_are(uri: str, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=re.escape(uri) + r" is no model address: give gs://"):
+    with pytest.raises(StoreError, match=re.escape(uri) + r" is not a model address: give gs://"):
         pull(uri, tmp_path, PROMPT_S)
 
 
@@ -241,7 +241,7 @@ def test_a_malformed_token_is_refused_and_not_shown(
 ) -> None:
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", token)
-    with pytest.raises(StoreError, match="CLOUDSDK_AUTH_ACCESS_TOKEN is no access token") as caught:
+    with pytest.raises(StoreError, match="CLOUDSDK_AUTH_ACCESS_TOKEN is not an access token") as caught:
         pull("gs://elsewhere/x", tmp_path, 0.5)
     assert "ya29" not in str(caught.value)
 

@@ -125,7 +125,7 @@ def test_a_broken_contract_is_told_with_its_remedy(handler: str, check: str, fau
         (f"{FAULTY}:ExitsInLoad", "ExitsInLoad.load raises SystemExit: 2 (faulty_handlers.py:"),
         (f"{FAULTY}:ExitsInWarm", "ExitsInWarm.warm raises SystemExit: wind=//host (faulty_handlers.py:"),
         (f"{FAULTY}:WrongExample", "WrongExample.warm raises ValueError: "),
-        (f"{FAULTY}:NoHandler", "is no Handler"),
+        (f"{FAULTY}:NoHandler", "is not a Handler"),
         (f"{FAULTY}:Unfinished", "lacks example, predict"),
         ("nobody.has:This", "no module nobody"),
         ("other=examples.windchill.handler:WindChill", "HANDLER names 'other'"),
