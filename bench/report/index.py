@@ -15,11 +15,11 @@ from bench.errors import BenchError, UsageError
 from bench.model import Run
 from bench.report import text
 from bench.report.machine import machine_line
-from bench.report.page.charts import chart, letter, mark
 from bench.report.page.paper import fill
 from bench.report.page.prose import figure_html
 from bench.report.page.run_page import state
 from bench.report.page.sorting import sort_value
+from bench.report.page.trend_chart import chart, letter, mark
 from bench.report.sentence import sentence
 from bench.run_file import FILE_NAME as RUN_FILE
 from bench.run_file import read_run

@@ -14,7 +14,7 @@ from bench.analysis.trends import entries, fingerprint_key, joined, trends
 from bench.errors import UsageError
 from bench.model import Run
 from bench.report.index import write_index
-from bench.report.page.charts import letter
+from bench.report.page.trend_chart import letter
 from bench.run_file import write_run
 from tests.report.browser import chromium, open_file
 
