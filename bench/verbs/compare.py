@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import InvalidRunError
+from bench.report.between import RENDERERS
 from bench.verbs.arguments import add_json
-
-FORMATS = ("text", "markdown", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("base", type=Path, metavar="BASE", help="the folder of a run")
     add("head", type=Path, metavar="HEAD", help="the folder of another")
-    add("--format", choices=FORMATS, default="text", help="what is printed (text)")
+    add("--format", choices=RENDERERS, default="text", help="what is printed (text)")
     add_json(parser)
 
 
@@ -36,7 +35,7 @@ def read(args: argparse.Namespace, _: Sequence[str]) -> CompareOptions:
 
 def do(options: CompareOptions) -> int:
     """Print the comparison; raises InvalidRunError if nothing can be compared."""
-    from bench.report.between import RENDERERS, compare_runs
+    from bench.analysis.run_comparison import compare_runs
     from bench.run_file import read_run
 
     base, head = options.base, options.head

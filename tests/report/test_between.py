@@ -13,10 +13,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bench.analysis.comparability import Difference, comparable_facts, differing_facts
-from bench.analysis.run_comparison import Counted, Measured
+from bench.analysis.run_comparison import Counted, Measured, RunComparison, compare_runs
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Trial
-from bench.report.between import RENDERERS, RunComparison, compare_runs
+from bench.report.between import RENDERERS
 from bench.report.between.doubts import doubts
 from bench.report.between.prose import as_text
 from bench.report.between.sentence import sentence

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench.cli import main
 from bench.report.between import RENDERERS
 from bench.report.formats import PRINTED
-from bench.verbs import compare
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = "results/20261120T123610Z-8fc212b"
@@ -25,8 +25,19 @@ def bench(*args: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_every_format_that_the_options_name_is_there() -> None:
-    assert set(compare.FORMATS) == set(RENDERERS)
+def test_a_format_is_one_line_of_a_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setitem(PRINTED, "shout", lambda report: f"{len(report.analysis.run.trials)} TRIALS!\n")
+    monkeypatch.setitem(RENDERERS, "shout", lambda comparison: f"{comparison.base_name}!\n")
+    assert main(["report", REFERENCE, "--format", "shout"]) == 0
+    assert main(["compare", REFERENCE, ANOTHER, "--format", "shout"]) == 0
+    assert capsys.readouterr().out == f"36 TRIALS!\n{Path(REFERENCE).name}!\n"
+    for verb in ("report", "compare"):
+        with pytest.raises(SystemExit):
+            main([verb, "--help"])
+        assert ",shout}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -62,7 +73,7 @@ def test_report_as_json_is_one_document_that_names_the_files_it_wrote(tmp_path: 
     assert all((folder / name).is_file() for name in told["files"])
 
 
-@pytest.mark.parametrize("name", compare.FORMATS)
+@pytest.mark.parametrize("name", RENDERERS)
 def test_compare_says_that_two_machines_or_settings_differ(name: str) -> None:
     done = bench("compare", REFERENCE, ANOTHER, "--format", name)
     assert done.returncode == 0, done.stderr

@@ -1,15 +1,36 @@
-"""Two runs side by side: what differs between them, how sure that is, and what makes it doubtful."""
+"""Two runs side by side: what differs between them, how sure that is, and what makes it doubtful.
+
+What a format needs is imported when it is asked for: `bench --help` must not wait for it.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from bench.analysis.run_comparison import RunComparison, compare_runs
-from bench.report.between.data import as_json
-from bench.report.between.prose import as_markdown, as_text
+if TYPE_CHECKING:
+    from bench.analysis.run_comparison import RunComparison
 
-__all__ = ["RENDERERS", "RunComparison", "compare_runs"]
+    Format = Callable[[RunComparison], str]
 
-RENDERERS: dict[str, Callable[[RunComparison], str]] = {
-    "text": as_text,
-    "markdown": as_markdown,
-    "json": as_json,
-}
+
+def _text(comparison: RunComparison) -> str:
+    from bench.report.between import prose
+
+    return prose.as_text(comparison)
+
+
+def _markdown(comparison: RunComparison) -> str:
+    from bench.report.between import prose
+
+    return prose.as_markdown(comparison)
+
+
+def _json(comparison: RunComparison) -> str:
+    from bench.report.between import data
+
+    return data.as_json(comparison)
+
+
+RENDERERS: dict[str, Format] = {"text": _text, "markdown": _markdown, "json": _json}
+"""What `bench compare --format` prints."""
