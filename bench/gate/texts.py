@@ -92,11 +92,17 @@ def differs(differences: Sequence[Difference]) -> str:
 
 def within(found: Comparison, edge: float | None) -> str:
     """A ratio with its interval, to as many decimals as keep its bounds apart from all else."""
+    ratio, interval = ratio_parts(found, edge)
+    return f"{ratio} ({interval})"
+
+
+def ratio_parts(found: Comparison, edge: float | None) -> tuple[str, str]:
+    """The ratio, and its interval."""
     low, high = (found.low or found.ratio, found.high or found.ratio)
     marks = (1.0,) if edge is None else (1.0, edge)
     pairs = [(low, high), *((bound, mark) for bound in (low, high) for mark in marks)]
     decimals = next((d for d in (2, 3) if not any(_alike(*pair, d) for pair in pairs)), 4)
-    return f"{found.ratio:.{decimals}f}{TIMES} ({low:.{decimals}f}{DASH}{high:.{decimals}f})"
+    return f"{found.ratio:.{decimals}f}{TIMES}", f"{low:.{decimals}f}{DASH}{high:.{decimals}f}"
 
 
 def percentage(share: float) -> str:

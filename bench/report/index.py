@@ -13,14 +13,13 @@ from bench.analysis.summary import Summary, summarise
 from bench.analysis.trends import FOLLOWED, LEAST_RUNS, Entry, Trend, entries, fingerprint_key, trends
 from bench.errors import BenchError, UsageError
 from bench.model import Run
-from bench.report import text
+from bench.report import cells, text
 from bench.report.machine import machine_line
 from bench.report.page.paper import fill
-from bench.report.page.prose import figure_html
 from bench.report.page.run_page import state
-from bench.report.page.sorting import sort_value
 from bench.report.page.trend_chart import chart, letter, mark
 from bench.report.sentence import sentence
+from bench.report.writers import html
 from bench.run_file import FILE_NAME as RUN_FILE
 from bench.run_file import read_run
 
@@ -225,10 +224,7 @@ def _figures(runs: Sequence[Entry], followed: Sequence[Trend]) -> list[dict[str,
             "case": _case_label(trend),
             "run": entry.name,
             "letter": letter(entry.group),
-            "cells": [
-                (figure_html(shown), sort_value(shown))
-                for shown in (text.estimate(row.estimates[metric]) for metric in FOLLOWED)
-            ],
+            "cells": [html.figure_cell(cells.estimate(row.estimates[metric])) for metric in FOLLOWED],
         }
         for trend, entry, row in found
         if row is not None

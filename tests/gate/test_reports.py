@@ -11,8 +11,8 @@ from markdown_it import MarkdownIt
 
 from bench.gate import Judgement, judge
 from bench.gate.formats import FORMATS, as_json, write_judgement
-from bench.gate.markdown import folded
 from bench.gate.rules import rules_of
+from bench.gate.sections import folded
 from bench.gate.terminal import render as on_terminal
 from bench.model import BASE
 from tests.gate.runs import EQUAL, beside, run_of, stored, throughput_rules, times, with_trials
@@ -220,8 +220,8 @@ def test_the_page_holds_the_verdict_and_every_rule_and_lets_no_text_become_a_tag
     assert "Regression" in page
     assert "onnx throughput" in page
     assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
-    for title, _ in folded(judgement):
-        assert f">{title}</h2>" in page
+    for section in folded(judgement):
+        assert f">{section.title}</h2>" in page
 
 
 def test_one_finding_is_told_in_the_sentence_on_top() -> None:
