@@ -1,4 +1,4 @@
-"""Which cores drive and which serve: disjoint where there are two or more."""
+"""Which cores drive load and which serve it: not the same if there are two or more."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from bench.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Core numbers for the harness with its driver, for the service under test, and all there are."""
+    """Core numbers: of harness and driver, of the service under test, and all that there are."""
 
     driver: tuple[int, ...]
     service: tuple[int, ...]
@@ -23,7 +23,10 @@ class Cores:
 
 
 def choose_cores(driver: str | None, service: str | None) -> Cores:
-    """The cores asked for ("0", "0,2", "2-3"), else the first for the driver and the last for the service."""
+    """The cores of lists such as "0,2-3"; without a list the driver has the first core, the service the last.
+
+    Raises UsageError for a core that this process may not use.
+    """
     available = sorted(_affinity())
     cores = Cores(
         parse_cores(driver) if driver else (available[0],),
@@ -37,12 +40,12 @@ def choose_cores(driver: str | None, service: str | None) -> Cores:
 
 
 def parse_cores(text: str) -> tuple[int, ...]:
-    """Core numbers from "0,2-3"; raises UsageError where it is no such list."""
+    """Core numbers from "0,2-3"; raises UsageError for another text."""
     cores: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdigit() or (dash and not last.isdigit()):
-            raise UsageError(f"{text!r} is no list of cores: write it like 0,2-3")
+            raise UsageError(f"{text!r} is not a list of cores: write it like 0,2-3")
         cores.update(range(int(first), int(last or first) + 1))
     if not cores:
         raise UsageError(f"{text!r} names no core: write it like 0,2-3")
@@ -56,7 +59,7 @@ def format_cores(cores: tuple[int, ...] | list[int]) -> str:
 
 @contextmanager
 def pinned(cores: tuple[int, ...]) -> Iterator[None]:
-    """Let what this thread starts inside the block run on the cores only."""
+    """Let what this thread starts inside the block run on these cores only."""
     before = _affinity()
     pin(cores)
     try:
@@ -66,11 +69,11 @@ def pinned(cores: tuple[int, ...]) -> Iterator[None]:
 
 
 def _affinity() -> Iterable[int]:
-    """The cores that this thread may use; all of them where the system does not tell, as on macOS."""
+    """The cores that this thread may use; all of them if the system does not say, as on macOS."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
 
 
 def pin(cores: Iterable[int]) -> None:
-    """Keep this thread, and what it starts, to these cores; does nothing where the system cannot."""
+    """Keep this thread, and what it starts, to these cores; does nothing if the system cannot do so."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)

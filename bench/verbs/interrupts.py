@@ -1,4 +1,4 @@
-"""Signals that ask the harness to end: all of them as Ctrl-C, and none of them while it puts things back."""
+"""Signals that ask the harness to end: each works like Ctrl-C, and waits while things are put back."""
 
 import signal
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ def end_as_by_ctrl_c() -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let no signal that asks to end cut the block short."""
-    # a function instead of SIG_IGN: what is started meanwhile must not inherit that
+    """Ignore every signal that asks to end while the block runs."""
+    # a function, since processes that are started meanwhile would inherit SIG_IGN
     before = {number: signal.signal(number, _do_nothing) for number in ENDING}
     try:
         yield
@@ -31,4 +31,4 @@ def _as_interrupt(*_: object) -> None:
 
 
 def _do_nothing(*_: object) -> None:
-    """Take notice of nothing."""
+    """Ignore the signal."""

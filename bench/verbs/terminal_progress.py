@@ -39,7 +39,7 @@ class PlainProgress:
         self.note(f"{doing.number}/{doing.total} {doing.step.label()} ({minutes(doing.left_s)} left)")
 
     def live(self, now: Now) -> None:
-        """A log needs no current rates."""
+        """Write nothing: a log needs no current rates."""
 
     def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
         """Write a line for the trial and one for each reason to doubt it."""
@@ -47,14 +47,14 @@ class PlainProgress:
             self.note(line)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class QuietProgress(Silent):
     """Only the trials that are void, each with its reasons."""
 
     def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
-        """Write why a trial is void; not of a search's, to which a rate too high is a finding."""
+        """Write why a trial is void, unless a search made it: there a rate that is too high is a result."""
         if trial.valid or step.kind == "objective":
             return
         for line in (*trial_lines(step, trial, so_far), *([f"  {trial.error}"] if trial.error else [])):
@@ -62,7 +62,7 @@ class QuietProgress(Silent):
         sys.stderr.flush()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class LiveProgress:
@@ -82,7 +82,7 @@ class LiveProgress:
         self._print(text)
 
     def begin(self, total_s: float) -> None:
-        """Show the foot; a new one where there was one before, whose place is taken."""
+        """Show the foot, in place of the one before."""
         from rich.live import Live
 
         self.close()
@@ -105,7 +105,7 @@ class LiveProgress:
         self._now = now
 
     def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
-        """Write what the trial found, and each reason to doubt it, above the foot."""
+        """Write the trial's result, and each reason to doubt it, above the foot."""
         heading, *reasons = trial_lines(step, trial, so_far)
         self._print(heading)
         for reason in reasons:
@@ -124,7 +124,7 @@ class LiveProgress:
         self._console.print(shown)
 
     def _drawn(self) -> Any:
-        """The foot as rich draws it, for as many columns as there are now."""
+        """The foot, for as many columns as the terminal has now."""
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -147,7 +147,7 @@ TerminalProgress = PlainProgress | QuietProgress | LiveProgress
 
 
 def make_progress(*, quiet: bool = False) -> TerminalProgress:
-    """Live lines on a terminal that can show them, plain ones elsewhere; NO_COLOR is rich's to honour."""
+    """Live lines on a terminal that can show them, plain lines elsewhere; rich heeds NO_COLOR."""
     if quiet:
         return QuietProgress()
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb"):
@@ -156,7 +156,7 @@ def make_progress(*, quiet: bool = False) -> TerminalProgress:
 
 
 def trial_lines(step: Step, trial: Trial, so_far: SoFar | None) -> list[str]:
-    """What a trial found and what the rounds until now say, then a line for each reason to doubt it."""
+    """The trial's result and the estimate until now, then a line for each reason to doubt it."""
     rate, p99 = text.number(trial.throughput_rps), text.number(trial.latency_ms.p99)
     found = f"{rate} requests/s, p99 {p99} ms" if trial.error is None else text.MISSING
     verdict = "" if trial.valid else " INVALID"
@@ -168,8 +168,8 @@ def trial_lines(step: Step, trial: Trial, so_far: SoFar | None) -> list[str]:
 def running(doing: Doing, now: Now | None, width: int) -> str:
     """What runs, its current rate and the estimate until now, in at most `width` columns.
 
-    What is given up for width, in this order: words, the current rate, the end of the step's name, and only
-    then the estimate's interval.
+    If columns are few, it leaves out words first, then the current rate, the end of the step's name, and last
+    the estimate's interval.
     """
     words = _words(doing.step)
     full, short = _estimate(doing.so_far), _short(doing.so_far)
@@ -200,7 +200,7 @@ def minutes(seconds: float) -> str:
 
 
 def _far(doing: Doing, elapsed_s: float, left_s: float, width: int) -> str:
-    """Which step of how many, which round, the time left and, where there is room, the time spent."""
+    """The step's number, the round, the time left and, if there is room, the time spent."""
     of = f" of {doing.rounds}" if doing.step.round <= doing.rounds else ""
     round_ = f"round {doing.step.round}{of}"
     parts = [f"{doing.number}/{doing.total}", round_ if doing.step.round else "", f"{minutes(left_s)} left"]
@@ -217,7 +217,7 @@ def _words(step: Step) -> str:
 
 
 def _estimate(known: SoFar | None) -> str:
-    """The estimate in words: `253 (241-266) requests/s, 3 rounds`; empty where there is none."""
+    """The estimate in words: `253 (241-266) requests/s, 3 rounds`; empty without an estimate."""
     if known is None:
         return ""
     rounds = text.plural(known.estimate.n, "round")
@@ -230,7 +230,7 @@ def _estimate(known: SoFar | None) -> str:
 
 
 def _short(known: SoFar | None) -> str:
-    """The same where columns are few: `253 (241-266)/s`."""
+    """The estimate if columns are few: `253 (241-266)/s`."""
     if known is None:
         return ""
     centre = text.estimate(known.estimate)
