@@ -3,25 +3,28 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 # an empty default, so that a plain `docker build` needs no --build-context
 FROM scratch AS wheels
 
-# The layer of PyTorch: these lines are the same in every Dockerfile that needs it, so it is built and stored once.
-FROM scratch AS install
-COPY tools/install.sh locks/torch.txt locks/torch-cuda.txt /
-
-FROM ${BASE_IMAGE} AS torch
+# The history of an image keeps arguments, and an index's address may hold a password: so they stay in this stage.
+FROM ${BASE_IMAGE} AS install
 ARG TORCH_INDEX
 ARG PIP_INDEX_URL
+COPY tools/install.sh locks/torch.txt locks/torch-cuda.txt /install/
+RUN env | grep -E '^(TORCH_INDEX|PIP_INDEX_URL)=.' >/install/indexes || true
+
+# The layer of PyTorch: each Dockerfile that needs it has the same lines up to here, so it is built and stored once.
+FROM ${BASE_IMAGE} AS torch
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
-    --mount=type=bind,from=install,target=/build \
-    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh --torch-only /build/torch.txt /opt/venv /wheels
+    --mount=type=bind,from=install,source=/install,target=/build \
+    env $(cat /build/indexes) PIP_CACHE_DIR=/var/cache/pip \
+    sh /build/install.sh --torch-only /build/torch.txt /opt/venv /wheels
 
 # the export needs PyTorch; what it makes does not, so PyTorch stays behind in this stage
 FROM torch AS export
-ARG PIP_INDEX_URL
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
-    --mount=type=bind,from=install,target=/build \
+    --mount=type=bind,from=install,source=/install,target=/build \
     --mount=type=bind,source=locks/modelkit.txt,target=/locks/modelkit.txt \
     --mount=type=bind,source=locks/torch-cuda.txt,target=/locks/torch-cuda.txt \
-    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh /locks/modelkit.txt /opt/venv /wheels
+    env $(cat /build/indexes) PIP_CACHE_DIR=/var/cache/pip \
+    sh /build/install.sh /locks/modelkit.txt /opt/venv /wheels
 WORKDIR /app
 COPY modelkit modelkit
 COPY model model

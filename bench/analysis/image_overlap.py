@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from bench.model import ImageSize, Layer, Run
+
+PyTorchBuild = Literal["CPU", "CUDA"]
+"""Which build of PyTorch an image holds: the one for CPUs, or one with CUDA's packages beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,27 @@ def leading_layers(images: Sequence[ImageSize]) -> tuple[Layer, ...]:
             break
         shared.append(layers[0])
     return tuple(shared)
+
+
+def pytorch_builds(run: Run) -> dict[PyTorchBuild, list[str]]:
+    """The strategies whose images hold PyTorch, by its build, which the packages in an image tell."""
+    found: dict[PyTorchBuild, list[str]] = {}
+    for name, result in run.strategies.items():
+        build = pytorch_build(result.image) if result.image is not None else None
+        if build is not None:
+            found.setdefault(build, []).append(name)
+    return found
+
+
+def pytorch_build(image: ImageSize) -> PyTorchBuild | None:
+    """The build of PyTorch in an image, None if there is none or the image's files are not known.
+
+    It would be among the largest directories, and CUDA's packages are larger than PyTorch itself.
+    """
+    packages = {directory.path for directory in image.directories}
+    if "site-packages/torch" not in packages:
+        return None
+    return "CUDA" if "site-packages/nvidia" in packages else "CPU"
 
 
 def overlap(run: Run, name: str) -> Overlap:

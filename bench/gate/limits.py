@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bench.analysis.image_overlap import pytorch_build
 from bench.gate import limit_texts
 from bench.gate.metrics import LIMITS, LimitMetric, checked, complete
 from bench.gate.rules import Limit, Rules
@@ -43,7 +44,9 @@ def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> Finding:
     sides = _sides(rule, metric, first, name, trials)
     most = _most(rule, sides.base)
     cut = unfinished(first, name) if rule.kind == "increase" else unfinished_run("head", first.head, name)
-    shared = _shared_fault(rule, sides, most) if first.paired else ""
+    shared = _other_build(rule, metric, first, name)
+    if not shared and first.paired:
+        shared = _shared_fault(rule, sides, most)
     whole = not cut and (metric.unit == "bytes" or complete(trials))
     told = limit_texts.Told(
         rule=rule,
@@ -88,6 +91,21 @@ def _lacks(metric: LimitMetric, sides: Sides, batch: Batch, name: str) -> str:
         return f"{who} does not have it"
     result = run.strategies.get(its_name)
     return metric.unknown.format(who=who) if result and result.image else ""
+
+
+def _other_build(rule: Limit, metric: LimitMetric, batch: Batch, name: str) -> str:
+    """Why the images' bytes are not compared: builds of PyTorch differ by gigabytes, whatever changed."""
+    base = batch.base.strategies.get(name + batch.base_suffix)
+    head = batch.head.strategies.get(name)
+    if metric.unit != "bytes" or rule.kind != "increase" or not (base and base.image and head and head.image):
+        return ""
+    before, now = pytorch_build(base.image), pytorch_build(head.image)
+    if before is None or now is None or before == now:
+        return ""
+    return (
+        f"base has PyTorch's build for {before} and head the one for {now}: "
+        "set WHEELS_DIR or TORCH_INDEX so that head is built from the same"
+    )
 
 
 def _shared_fault(rule: Limit, sides: Sides, most: float | None) -> str:

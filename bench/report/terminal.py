@@ -11,6 +11,7 @@ from rich.text import Text
 from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import Compared, compared
 from bench.analysis.doubt_counts import Doubt, doubts
+from bench.analysis.image_overlap import pytorch_builds
 from bench.analysis.summary import Row, Summary, startup_s, summarise
 from bench.model import Run, objective_label
 from bench.report import cells, text
@@ -179,7 +180,11 @@ def _images(run: Run) -> str:
         sizes.append(
             f"{name} {compressed} of {text.mebibytes(image.unpacked_bytes)}" if image else f"{name} n/a"
         )
-    return "image, compressed of unpacked: " + ", ".join(sizes)
+    builds = [
+        f"PyTorch of {', '.join(names)} is its build {'for CPUs' if build == 'CPU' else 'with CUDA'}"
+        for build, names in pytorch_builds(run).items()
+    ]
+    return "; ".join(["image, compressed of unpacked: " + ", ".join(sizes), *builds])
 
 
 def _objectives(run: Run) -> str:

@@ -12,6 +12,11 @@ WITH_TORCH = [
     "peers/mosec_serving/Dockerfile",
     "docker/publisher.Dockerfile",
 ]
+DOCKERFILES = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*/Dockerfile", "peers/*/Dockerfile", "docker/*.Dockerfile")
+    for path in ROOT.glob(pattern)
+)
 STAGE = re.compile(r"^FROM (\S+)(?: AS (\S+))?\n(.*?)(?=^FROM |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -41,12 +46,18 @@ def test_a_service_with_pytorch_begins_with_the_shared_layers(dockerfile: str) -
 
 
 def test_no_other_image_holds_pytorch() -> None:
-    dockerfiles = {
-        str(path.relative_to(ROOT))
-        for pattern in ("*/Dockerfile", "peers/*/Dockerfile", "docker/*.Dockerfile")
-        for path in ROOT.glob(pattern)
-    }
-    assert {file for file in dockerfiles if "torch.txt" in (ROOT / file).read_text(encoding="utf-8")} == set(
-        WITH_TORCH
-    )
+    with_torch = {file for file in DOCKERFILES if "torch.txt" in (ROOT / file).read_text(encoding="utf-8")}
+    assert with_torch == set(WITH_TORCH)
     assert stages("docker/publisher.Dockerfile")[""][0] == "${BASE_IMAGE}"
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_no_argument_reaches_the_history_of_an_image(dockerfile: str) -> None:
+    """An index's address may hold a password, and the history has a stage's arguments beside its commands."""
+    found = stages(dockerfile)
+    name = ""
+    while name in found:
+        base, instructions = found[name]
+        assert not [line for line in instructions if line.startswith("ARG")], name
+        name = base
+    assert name == "${BASE_IMAGE}"

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from bench.gate import Batch, judge
+from bench.gate import Batch, Finding, judge
 from bench.gate.metrics import image_own_bytes
 from bench.gate.rules import rules_of
-from bench.model import BASE, Ceiling, ImageSize, Layer, Run
+from bench.model import BASE, Ceiling, Directory, ImageSize, Layer, Run
 from tests.gate.runs import EQUAL, run_of, stored
 
 MB = 10**6
@@ -172,3 +172,32 @@ def test_a_stored_baseline_of_a_faster_or_slower_machine_is_refused(factor: floa
     (finding,) = judge(rules, stored(run, slower)).findings
     assert finding.verdict == verdict
     assert ("a stub's requests/s" in finding.sentence) == (verdict == "invalid")
+
+
+def with_pytorch(run: Run, *packages: str) -> Run:
+    """The run with an image of torch that holds these packages."""
+    torch = run.strategies["torch"]
+    assert torch.image is not None
+    directories = tuple(Directory(f"site-packages/{name}", 900 * MB) for name in packages)
+    image = dataclasses.replace(torch.image, directories=directories)
+    return dataclasses.replace(
+        run, strategies={**run.strategies, "torch": dataclasses.replace(torch, image=image)}
+    )
+
+
+@pytest.mark.parametrize("limit", ["image_own_bytes", "image_unpacked_bytes"])
+def test_bytes_of_another_build_of_pytorch_are_not_judged(limit: str) -> None:
+    """A machine that reaches PyPI alone has the build with CUDA, gigabytes larger, whatever head changed."""
+    base = with_pytorch(imaged(USUAL), "torch", "sympy")
+    head = with_pytorch(imaged({**USUAL, "torch": (*OS, ("cuda", 4800), ("app t", 1))}), "nvidia", "torch")
+    rules = rules_of({"limit": [{"metric": limit, "increase": "2 MB", "strategy": "torch"}]})
+
+    def judged(before: Run, now: Run) -> Finding:
+        (found,) = [f for f in judge(rules, stored(before, now)).findings if f.strategy == "torch"]
+        return found
+
+    assert judged(head, head).verdict == "pass"
+    assert judged(imaged(USUAL), imaged(USUAL)).verdict == "pass"
+    found = judged(base, head)
+    assert found.verdict == "invalid"
+    assert "base has PyTorch's build for CPU and head the one for CUDA: set WHEELS_DIR" in found.sentence

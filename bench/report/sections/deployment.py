@@ -32,6 +32,11 @@ MODEL = paragraph(
     " are files that a later layer replaces or removes. The model lies in no layer: it is pulled at "
     "the start.",
 )
+PYTORCH = {
+    "CPU": "its build for CPUs",
+    "CUDA": "a build with CUDA's packages, which is gigabytes larger than the build for CPUs; "
+    "WHEELS_DIR and TORCH_INDEX choose another",
+}
 DIRECTORIES = "The largest directories, by package, unpacked"
 
 
@@ -83,7 +88,15 @@ def image_sizes(analysis: RunAnalysis) -> list[Block]:
     rows = [[cells.words(strategy), *_size_cells(run, strategy)] for strategy in run.strategies]
     if not rows:
         return [NOT_MEASURED]
-    return [table([STRATEGY, *columns], rows), SIZES, *_model(run), *_directories(run)]
+    return [table([STRATEGY, *columns], rows), SIZES, *_pytorch(run), *_model(run), *_directories(run)]
+
+
+def _pytorch(run: Run) -> list[Block]:
+    """Which build of PyTorch the sizes are of: without that they cannot be compared with another run's."""
+    return [
+        paragraph(f"PyTorch in the images of {', '.join(names)} is {PYTORCH[build]}.")
+        for build, names in images.pytorch_builds(run).items()
+    ]
 
 
 def _size_cells(run: Run, strategy: str) -> list[Cell]:
