@@ -27,15 +27,15 @@ def _report_html(report: Report) -> str:
 
 
 def _markdown(report: Report) -> str:
-    from bench.report.exports import markdown
+    from bench.report.exports import comment
 
-    return markdown.render(report)
+    return comment.render(report)
 
 
 def _github(report: Report) -> str:
-    from bench.report.exports import github
+    from bench.report.exports import comment
 
-    return github.render(report)
+    return comment.step_summary(report)
 
 
 def _junit(report: Report) -> str:

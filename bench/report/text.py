@@ -1,7 +1,7 @@
 """How figures are written: three digits, units, n/a for what is missing."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bench.statistics import Comparison, Estimate
@@ -121,9 +121,3 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         else:
             rows.append((prefix + key, MISSING if value is None else str(value)))
     return rows
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> list[str]:
-    """A Markdown table whose first columns are text and whose others are figures."""
-    rule = ["---" if column < text_columns else "---:" for column in range(len(header))]
-    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]

@@ -18,7 +18,7 @@ from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Trial
 from bench.report.between import RENDERERS
 from bench.report.between.doubts import doubts
-from bench.report.between.prose import as_text
+from bench.report.between.formats import as_text
 from bench.report.between.sentence import sentence
 from bench.report.verdict_words import counted_word, measured_word
 from bench.run_file import read_run

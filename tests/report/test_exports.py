@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 
 from bench.analysis.run_analysis import analyse
 from bench.model import LatencyMs, Run, ServerFigures, StageFigures, Trial
-from bench.report.exports.folds import MOST_CHARACTERS, within_comment
+from bench.report.document import Section, paragraph
+from bench.report.exports.comment import MOST_CHARACTERS, within_comment
 from bench.report.formats import PRINTED
 from bench.report.report import Report, report_of
 from bench.report.text import MISSING
@@ -162,7 +163,7 @@ class TestMarkdown:
         assert "python -m bench run" in text
 
     def test_a_top_that_is_too_long_alone_is_cut_and_says_so(self) -> None:
-        text = within_comment("a line of text\n" * 10_000, {"Rest": ["more"]}, "end")
+        text = within_comment("a line of text\n" * 10_000, [Section("Rest", (paragraph("more"),))], "end")
         assert len(text) <= MOST_CHARACTERS
         assert text.rstrip().endswith("the rest is in the run's own report.")
 

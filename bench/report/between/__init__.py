@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 def _text(comparison: RunComparison) -> str:
-    from bench.report.between import prose
+    from bench.report.between import formats
 
-    return prose.as_text(comparison)
+    return formats.as_text(comparison)
 
 
 def _markdown(comparison: RunComparison) -> str:
-    from bench.report.between import prose
+    from bench.report.between import formats
 
-    return prose.as_markdown(comparison)
+    return formats.as_markdown(comparison)
 
 
 def _json(comparison: RunComparison) -> str:
-    from bench.report.between import data
+    from bench.report.between import formats
 
-    return data.as_json(comparison)
+    return formats.as_json(comparison)
 
 
 RENDERERS: dict[str, Format] = {"text": _text, "markdown": _markdown, "json": _json}

@@ -20,17 +20,18 @@ STYLES = {"better": BETTER, "worse": WORSE, "open": DOUBTFUL}
 UNBOUNDED = 100_000
 
 
-Loss = tuple[Literal["intervals", "column", "gap", "cases", "names"], str]
-"""What a table gives up, and of which column.
+Loss = tuple[str, ...]
+"""What a table gives up at once: the word for it, then the headers of the columns that it concerns.
 
-It can do without a column's intervals or the whole column, without a second blank between columns, without
-a column for the cases, which then have lines of their own, and without the end of long names.
+It can do without a column's `intervals`, what follows its figures (`after`), and the whole `column`; without
+a second blank as the `gap` between columns; without a column for the `cases`, which then have lines of their
+own; and without the end of long `names`.
 """
 
 
-GAP: Loss = ("gap", "")
-CASES: Loss = ("cases", "")
-NAMES: Loss = ("names", "")
+GAP: Loss = ("gap",)
+CASES: Loss = ("cases",)
+NAMES: Loss = ("names",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,20 @@ def shown(shape: Shape) -> Table:
     table, losses = shape.table, shape.losses
     indent = INDENT if CASES in losses else ""
 
+    def lost(what: str, column: Column) -> bool:
+        return any(kind == what and column.header in headers for kind, *headers in losses)
+
     def cell(column: Column, found: Cell) -> Cell:
         if column.role == "name":
             return replace(found, text=indent + cut(found.text, shape.longest_name))
-        return replace(found, interval="") if ("intervals", column.header) in losses else found
+        if lost("intervals", column):
+            found = replace(found, interval="")
+        return replace(found, after="") if lost("after", column) else found
 
     kept = [
         place
         for place, column in enumerate(table.columns)
-        if ("column", column.header) not in losses and not (CASES in losses and column.role == "case")
+        if not lost("column", column) and not (CASES in losses and column.role == "case")
     ]
     columns = [table.columns[place] for place in kept]
     headers = [replace(one, header=indent + one.header) if one.role == "name" else one for one in columns]

@@ -1,0 +1,200 @@
+"""A comparison of two runs for a terminal, for a pull request and for programs."""
+
+import dataclasses
+import json
+import textwrap
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from bench.analysis.run_comparison import METRICS, Counted, Measured, RunComparison
+from bench.report import cells, text
+from bench.report.between.doubts import doubts
+from bench.report.between.sentence import sentence
+from bench.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Section,
+    Strong,
+    Table,
+    figures,
+    name_column,
+    paragraph,
+    table,
+)
+from bench.report.exports.comment import within_comment
+from bench.report.machine import machine_line
+from bench.report.plain import printable, without_links
+from bench.report.terminal import MOST_PROSE, columns
+from bench.report.verdict_words import counted_word, measured_word
+from bench.report.writers import markdown
+from bench.report.writers.terminal import GAP, INDENT, Loss, fitted, lines
+
+SCHEMA = 1
+NOTE = (
+    "Ratios are head to base with 95% intervals by Welch's t on logs: the rounds of two runs do not pair. "
+    "What changed on the machine between the runs is in the ratios and not in their intervals: `bench gate` "
+    "alternates both. Detectable: the smallest detectable difference, which so many rounds find in 80 of "
+    "100 runs. Verdicts are corrected over all comparisons (Holm); a star marks what differs on its own and "
+    "does not stand among so many. Counts and sizes are compared exactly. Base and head show medians, of "
+    "requests/s and CPU-ms geometric means; the ratios are of geometric means. n/a was not measured."
+)
+ARROW = "\N{RIGHTWARDS ARROW}"
+OWN_RATES = "Under a share of capacity each run has a rate of its own."
+COLUMNS = (
+    name_column("metric"),
+    *figures("base", "head", "ratio", "detectable"),
+    Column("verdict", "text"),
+)
+# the sides' own intervals, what could be detected, of how many a count is, and the ratio's interval
+GIVING_UP: tuple[Loss, ...] = (
+    ("intervals", "base", "head"),
+    ("column", "detectable"),
+    ("after", "base", "head"),
+    ("intervals", "ratio"),
+    GAP,
+)
+
+
+def as_text(found: RunComparison, width: int | None = None) -> str:
+    """Plain text as wide as the terminal, 60 to 200 columns; the first lines say what is doubtful."""
+    wide = columns(width)
+    prose = min(wide, MOST_PROSE)
+    doubtful = doubts(found)
+    shown = _wrapped(f"DOUBTFUL: {'; '.join(doubtful)}.", prose) if doubtful else []
+    shown += _wrapped(sentence(found), prose)
+    shown += ["", *_wrapped(f"base  {found.base_name}: {machine_line(found.base)}", prose, "      ")]
+    shown += _wrapped(f"head  {found.head_name}: {machine_line(found.head)}", prose, "      ")
+    for title, rows in _groups(found):
+        room = wide - len(INDENT)
+        aligned = lines(fitted(table(COLUMNS, rows), room, GIVING_UP), room)
+        shown += ["", *_wrapped(title, prose), *(INDENT + line.plain for line in aligned)]
+    for title, names in _lone(found):
+        shown += ["", *_wrapped(f"{title}: {'; '.join(names)}.", prose, "  ")]
+    if found.differing:
+        shown += ["", "What is not alike:"]
+        for one in found.differing:
+            shown += _wrapped(f"{INDENT}{one.name}: {one.base} {ARROW} {one.head}", prose, "    ")
+    shown += ["", *_wrapped(_note(found).replace("`", ""), prose)]
+    return printable("\n".join(shown)) + "\n"
+
+
+def as_markdown(found: RunComparison) -> str:
+    """For a pull request, without links or HTML of the runs' own; the first line says what is doubtful."""
+    doubtful = doubts(found)
+    blocks: list[Block] = [paragraph(Strong(f"Doubtful: {'; '.join(doubtful)}."))] if doubtful else []
+    blocks += [
+        paragraph(sentence(found)),
+        Bullets(
+            (
+                (f"base: {found.base_name}, measured {machine_line(found.base)}",),
+                (f"head: {found.head_name}, measured {machine_line(found.head)}",),
+            )
+        ),
+    ]
+    rows = [[cells.words(title), *row] for title, group in _groups(found) for row in group]
+    whole = (Column("strategy", "text"), *COLUMNS[:-1], Column("verdict"))
+    blocks += [table(whole, rows) if rows else paragraph("Nothing is in both runs.")]
+    blocks += [paragraph(f"{title}: {'; '.join(names)}.") for title, names in _lone(found)]
+    folds = [Section("What the figures say", (paragraph(_note(found)),))]
+    folds += [Section("What is not alike", (_facts(found),))] if found.differing else []
+    return within_comment("\n".join(markdown.blocks(blocks, without_links)) + "\n", folds)
+
+
+def _note(found: RunComparison) -> str:
+    return f"{NOTE} {OWN_RATES}" if found.own_rates else NOTE
+
+
+def _lone(found: RunComparison) -> list[tuple[str, Sequence[str]]]:
+    sides = ("Only in base", found.only_base), ("Only in head", found.only_head)
+    return [(title, names) for title, names in sides if names]
+
+
+def _groups(found: RunComparison) -> list[tuple[str, list[list[Cell]]]]:
+    """Rows under the strategy and the case that they are of."""
+    everything: list[Measured | Counted] = [*found.measured, *filter(_is_shown, found.counted)]
+    # a group's measured and counted rows stand together, where its first one stood
+    places = dict.fromkeys((one.strategy, one.place) for one in everything)
+    order = {place: number for number, place in enumerate(places)}
+    ordered = sorted(everything, key=lambda one: order[one.strategy, one.place])
+    return [
+        (f"{strategy}, {place}", [_cells(one) for one in group])
+        for (strategy, place), group in groupby(ordered, key=lambda one: (one.strategy, one.place))
+    ]
+
+
+def _is_shown(one: Counted) -> bool:
+    """Failed requests are shown where there are any, wrong answers and sizes always."""
+    return one.what != "failed requests" or bool(one.base or one.head)
+
+
+def _cells(one: Measured | Counted) -> list[Cell]:
+    if isinstance(one, Counted):
+        verdict = counted_word(one)
+        sides = [_count(one.base, one.of and one.of[0]), _count(one.head, one.of and one.of[1])]
+        figures_ = [*sides, _exact_ratio(one), cells.BLANK]
+        return [cells.words(one.what), *figures_, cells.words(verdict) if verdict else cells.MISSING]
+    scale = 1 / text.MIB if one.metric == "memory" else 1.0
+    verdict = measured_word(one)
+    return [
+        cells.words(METRICS[one.metric].label),
+        cells.estimate(one.base, scale),
+        cells.estimate(one.head, scale),
+        cells.ratio(one.comparison),
+        cells.effect(one.comparison.minimal_detectable_effect if one.comparison else None),
+        cells.words(verdict) if verdict else cells.MISSING,
+    ]
+
+
+def _count(value: int | None, of: int | None) -> Cell:
+    if value is None:
+        return cells.MISSING
+    return Cell(text.spaced(value), after=f" of {text.spaced(of)}" if of is not None else "", value=value)
+
+
+def _exact_ratio(one: Counted) -> Cell:
+    """Of sizes to four decimals, which shows a change of a few kilobytes; of counts none."""
+    if one.of or one.head is None or not one.base:
+        return cells.BLANK
+    return Cell(f"{one.head / one.base:.4f}{text.TIMES}", value=one.head / one.base)
+
+
+def _facts(found: RunComparison) -> Table:
+    """The facts that differ between the two runs."""
+    rows = [map(cells.words, (one.name, one.base, one.head)) for one in found.differing]
+    return table((name_column("fact"), Column("base", "text"), Column("head", "text")), rows)
+
+
+def _wrapped(line: str, width: int, indent: str = "") -> list[str]:
+    return textwrap.wrap(line, width, subsequent_indent=indent)
+
+
+def as_json(found: RunComparison) -> str:
+    """All of it, with the verdicts' words, in one object."""
+    whole = {
+        "schema": SCHEMA,
+        "judges": found.judges,
+        "base_name": found.base_name,
+        "head_name": found.head_name,
+        "sentence": sentence(found),
+        "doubts": doubts(found),
+        "differing": [dataclasses.asdict(one) for one in found.differing],
+        "measured": [_measured(one) for one in found.measured],
+        "counted": [_counted(one) for one in found.counted],
+        "only_base": found.only_base,
+        "only_head": found.only_head,
+        "own_rates": found.own_rates,
+        "base_machine": machine_line(found.base),
+        "head_machine": machine_line(found.head),
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _measured(one: Measured) -> dict[str, Any]:
+    return {**dataclasses.asdict(one), "word": measured_word(one) or None, "differs": one.differs}
+
+
+def _counted(one: Counted) -> dict[str, Any]:
+    return {**dataclasses.asdict(one), "word": counted_word(one) or None}

@@ -1,0 +1,158 @@
+"""A run for a pull request: the sentence, one table, what is doubtful, and all else folded away.
+
+It has no links, pictures or HTML of the run's own, as a workflow may post what a stranger's run says.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from bench.analysis.doubt_counts import kind, reasons
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, startup_s
+from bench.model import Run
+from bench.report import cells, text
+from bench.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Section,
+    Strong,
+    case_column,
+    name_column,
+    paragraph,
+    tabulated,
+)
+from bench.report.plain import one_line, printable, without_links
+from bench.report.report import Report
+from bench.report.sections import COMMAND
+from bench.report.writers import markdown
+from bench.statistics import Estimate
+
+# GitHub takes 65 536 characters a comment; the rest is for a workflow's own words
+MOST_CHARACTERS = 60_000
+MOST_WARNINGS = 8
+CUT = "\n\nToo long for a comment: the rest is in the run's own report.\n"
+
+
+def render(report: Report) -> str:
+    """The Markdown, at most 60 000 characters: sections that would go beyond are named and left out."""
+    top = [paragraph(Strong(report.sentence)), *_table(report.analysis), _warnings(report.analysis)]
+    # in a fence nothing is a link, and without backticks nothing leaves it
+    command = printable(report.analysis.run.command).replace("`", "'")
+    return within_comment(
+        "\n".join(markdown.blocks(top, without_links)) + "\n",
+        [section for section in report.sections if section.title != COMMAND],
+        _folded(COMMAND, f"```sh\n{command}\n```"),
+    )
+
+
+def step_summary(report: Report) -> str:
+    """The same for the summary of a step in GitHub Actions, with a heading and the machine."""
+    quick = " (quick)" if report.analysis.run.quick else ""
+    where = without_links(one_line(f"Measured {report.machine}."))
+    return f"## Benchmark{quick}\n\n{where}\n\n{render(report)}"
+
+
+def within_comment(top: str, sections: Sequence[Section], end: str = "") -> str:
+    """The top, the sections folded away, and the end, in at most 60 000 characters.
+
+    Sections that would go beyond are named in their place; a top that is too long is cut at the end of a
+    line.
+    """
+    room = MOST_CHARACTERS - len(end) - len(_left_out([section.title for section in sections]))
+    if len(top) > room:
+        return top[: top.rfind("\n", 0, room - len(CUT))] + CUT
+    left_out = []
+    for section in sections:
+        block = _folded(section.title, "\n".join(markdown.blocks(section.blocks, without_links)))
+        if len(top) + len(block) > room:
+            left_out.append(section.title)
+        else:
+            top += block
+    return top + (_left_out(left_out) if left_out else "") + end
+
+
+def _folded(title: str, content: str) -> str:
+    """A part that opens at a click; GitHub reads Markdown in it because of the empty lines."""
+    return f"\n<details><summary>{title}</summary>\n\n{content}\n\n</details>\n"
+
+
+def _left_out(titles: Sequence[str]) -> str:
+    return f"\nToo long for a comment, and left out: {', '.join(titles)}.\n"
+
+
+def _table(analysis: RunAnalysis) -> list[Block]:
+    """A row for each strategy and case at the load that stands for the run, as wide as a comment is."""
+    run, summary = analysis.run, analysis.summary
+    rows = [
+        summary.rows[name, case]
+        for case in summary.focus
+        for name in summary.strategies
+        if (name, case) in summary.rows
+    ]
+    if not rows:
+        return []
+    fields: dict[Column, Callable[[Row], Cell]] = {
+        name_column("strategy"): lambda row: cells.words(row.strategy),
+        **(
+            {case_column("case"): lambda row: cells.words(summary.case_label(row.case))}
+            if len(summary.focus) > 1
+            else {}
+        ),
+        Column("requests/s"): cells.measured("throughput"),
+        Column(f"ratio to {summary.baseline or text.MISSING}"): lambda row: _ratio(analysis, row),
+        Column("p50 ms"): _centre("p50"),
+        Column("p99 ms"): _centre("p99"),
+        Column("CPU-ms a request"): _centre("cpu"),
+        Column("peak MiB"): _centre("memory", 1 / text.MIB),
+        Column("first answer, s"): lambda row: _middle(_start(run, row)),
+        Column("image to pull"): lambda row: cells.mebibytes(_image_bytes(run, row)),
+        Column("wrong"): lambda row: cells.count(row.wrong_answers),
+        Column("valid trials"): lambda row: cells.of(row.valid_trials, row.valid_trials + row.invalid_trials),
+    }
+    return [tabulated(rows, fields.items())]
+
+
+def _centre(metric: str, scale: float = 1.0) -> Callable[[Row], Cell]:
+    """A figure without its interval, which is among what is folded."""
+    return lambda row: _middle(row.estimates[metric], scale)
+
+
+def _middle(found: Estimate | None, scale: float = 1.0) -> Cell:
+    return cells.number(found.centre * scale if found else None)
+
+
+def _start(run: Run, row: Row) -> Estimate | None:
+    result = run.strategies.get(row.strategy)
+    return startup_s(result) if result else None
+
+
+def _image_bytes(run: Run, row: Row) -> int | None:
+    result = run.strategies.get(row.strategy)
+    return result.image.compressed_bytes if result and result.image else None
+
+
+def _ratio(analysis: RunAnalysis, row: Row) -> Cell:
+    if not row.case.same_for_all:
+        return Cell("own rate")
+    return Cell("baseline") if row.strategy == analysis.summary.baseline else cells.ratio(row.to_baseline)
+
+
+def _warnings(analysis: RunAnalysis) -> Block:
+    """The run's own warnings and what voids trials, by reason; the whole list is among what is folded."""
+    run, summary = analysis.run, analysis.summary
+    lines = list(run.warnings)
+    if summary.missing_trials:
+        lines.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
+    for state, valid in (("INVALID and left out", False), ("warned of", True)):
+        counted = Counter(
+            reason
+            for trial in run.trials
+            if trial.valid == valid
+            for reason in {kind(reason) for reason in reasons(trial)}
+        )
+        lines += [f"{text.plural(n, 'trial')} {state}: {reason}" for reason, n in counted.most_common()]
+    more = len(lines) - MOST_WARNINGS
+    shown = [*lines[:MOST_WARNINGS], *([f"and {more} more, below"] if more > 0 else [])]
+    return Bullets(tuple((line,) for line in shown)) if shown else paragraph("No warnings.")
