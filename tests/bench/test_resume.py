@@ -49,6 +49,11 @@ def found(project: Path) -> dict[str, Any]:
     return told
 
 
+def rewrite(folder: Path, **changes: object) -> None:
+    path = folder / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
 def wait_for_trials(project: Path, count: int) -> None:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
@@ -75,8 +80,10 @@ def test_a_run_whose_harness_was_killed_goes_on_where_it_was_cut(bench: Bench, p
     first.kill()
     first.wait(timeout=120)
     end_helpers(project)
-    before = found(project)
     (folder,) = (project / "results").iterdir()
+    # what was asked for is kept as data: the command is for people
+    rewrite(folder, command="python -m bench run --rounds 99")
+    before = found(project)
     done = bench("run", "--root", project, "--resume", folder, "--no-build")
     assert done.returncode == 0, done.stderr
     after = found(project)
@@ -102,9 +109,12 @@ def test_a_complete_run_goes_on_to_its_report_alone_and_not_at_all_with_other_co
     before = found(project)
     (folder,) = (project / "results").iterdir()
     (folder / "report.md").unlink()
+    # an older run keeps its command line alone
+    rewrite(folder, options=None)
     done = bench("run", "--root", project, "--resume", folder)
     assert done.returncode == 0, done.stderr
     assert found(project)["trials"] == before["trials"]
+    assert found(project)["options"] == before["options"]
     assert (folder / "report.md").exists()
     kept = (folder / "run.json").read_bytes()
     (project / "stub_strategy.py").write_text("# another\n" + (project / "stub_strategy.py").read_text())
