@@ -20,8 +20,7 @@ from bench.report.document import (
     table,
     tabulated,
 )
-from bench.report.machine import machine_line
-from bench.report.sentence import sentence
+from bench.report.sentence import machine_line, sentence
 from bench.report.writers import markdown
 
 PICTURES = ("throughput", "latency", "pareto")

@@ -6,7 +6,7 @@ from bench.gate.limits import judge_limits
 from bench.gate.primary import judge_primaries
 from bench.gate.rules import Rules
 from bench.gate.values import Batch, Finding, Judgement
-from bench.report.machine import machine_line
+from bench.report.sentence import machine_line
 
 
 def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:

@@ -9,8 +9,7 @@ from bench.gate.sections import ENVIRONMENT, findings, folded
 from bench.gate.texts import TITLES, overall
 from bench.gate.values import Judgement, Verdict
 from bench.report.document import Section, Table
-from bench.report.page.paper import fill
-from bench.report.page.run_page import anchor
+from bench.report.page import anchor, fill
 from bench.report.writers import html
 
 # how a verdict looks, beside its word

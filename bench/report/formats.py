@@ -21,9 +21,9 @@ def _report_md(report: Report) -> str:
 
 
 def _report_html(report: Report) -> str:
-    from bench.report import page
+    from bench.report.page import run_page
 
-    return page.render(report)
+    return run_page.render(report)
 
 
 def _markdown(report: Report) -> str:

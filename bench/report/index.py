@@ -14,11 +14,10 @@ from bench.analysis.trends import FOLLOWED, LEAST_RUNS, Entry, Trend, entries, f
 from bench.errors import BenchError, UsageError
 from bench.model import Run
 from bench.report import cells, text
-from bench.report.machine import machine_line
-from bench.report.page.paper import fill
+from bench.report.page import fill
 from bench.report.page.run_page import state
 from bench.report.page.trend_chart import chart, letter, mark
-from bench.report.sentence import sentence
+from bench.report.sentence import machine_line, sentence
 from bench.report.writers import html
 from bench.run_file import FILE_NAME as RUN_FILE
 from bench.run_file import read_run

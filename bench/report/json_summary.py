@@ -19,8 +19,7 @@ from bench.report.json_types import (
     RunJson,
     StrategyJson,
 )
-from bench.report.machine import machine_line
-from bench.report.sentence import sentence
+from bench.report.sentence import machine_line, sentence
 from bench.report.verdict_words import verdict_word
 from bench.statistics import Estimate, median
 

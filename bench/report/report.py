@@ -6,9 +6,8 @@ from pathlib import Path
 
 from bench.analysis.run_analysis import RunAnalysis
 from bench.report.document import Section
-from bench.report.machine import machine_line
 from bench.report.sections import sections
-from bench.report.sentence import sentence
+from bench.report.sentence import machine_line, sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The sentence on top of a report: who answers more, by how much, how late, and whether it was right."""
+"""The sentence on top of a report: who answers more, by how much, how late, and whether it was right.
+
+Below it stands a line on when, on what and how the run was made.
+"""
 
 from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import compared
@@ -25,6 +28,21 @@ def sentence(run: Run, summary: Summary) -> str:
     parts += [QUICK] if run.quick else []
     parts += [_comparison(summary), _below_capacity(summary), _answers(summary), *_gaps(summary)]
     return " ".join(part for part in parts if part)
+
+
+def machine_line(run: Run) -> str:
+    """When, on what and how the run was made, in one line."""
+    environment = run.environment
+    memory = environment.get("memory_bytes")
+    parts = [
+        f"{run.created[:10]} on {environment.get('cpu_model') or 'an unnamed CPU'}",
+        f"{environment.get('cores') or text.MISSING} cores",
+        f"{memory / 1024**3:.0f} GiB of memory" if isinstance(memory, int | float) else "",
+        f"service on core {environment['service_cores']}" if environment.get("service_cores") else "",
+        f"driver on core {environment['driver_cores']}" if environment.get("driver_cores") else "",
+        f"runtime {run.runtime}",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _comparison(summary: Summary) -> str:

@@ -17,9 +17,8 @@ from bench.analysis.run_comparison import Counted, Measured, RunComparison, comp
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Trial
 from bench.report.between import RENDERERS
-from bench.report.between.doubts import doubts
 from bench.report.between.formats import as_text
-from bench.report.between.sentence import sentence
+from bench.report.between.sentence import doubts, sentence
 from bench.report.verdict_words import counted_word, measured_word
 from bench.run_file import read_run
 from tests.report.full_run import full

@@ -26,7 +26,8 @@ from bench.report.document import (
     paragraph,
     table,
 )
-from bench.report.page import pictures, render, run_page
+from bench.report.page import pictures, run_page
+from bench.report.page.run_page import render
 from bench.report.plots import PLOTS
 from bench.report.report import report_of
 from bench.report.sections import SECTIONS

@@ -9,8 +9,7 @@ from typing import Any
 
 from bench.analysis.run_comparison import METRICS, Counted, Measured, RunComparison
 from bench.report import cells, text
-from bench.report.between.doubts import doubts
-from bench.report.between.sentence import sentence
+from bench.report.between.sentence import doubts, sentence
 from bench.report.document import (
     Block,
     Bullets,
@@ -25,8 +24,8 @@ from bench.report.document import (
     table,
 )
 from bench.report.exports.comment import within_comment
-from bench.report.machine import machine_line
 from bench.report.plain import printable, without_links
+from bench.report.sentence import machine_line
 from bench.report.terminal import MOST_PROSE, columns
 from bench.report.verdict_words import counted_word, measured_word
 from bench.report.writers import markdown

@@ -1,6 +1,5 @@
 """report.html: the verdict, what to beware of, every section with its pictures, and how to repeat it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +10,8 @@ from bench.analysis.summary import Summary
 from bench.model import Run
 from bench.report import sections, text
 from bench.report.document import Block, Bullets, Section, Table
+from bench.report.page import anchor, fill
 from bench.report.page.figures import figure_table
-from bench.report.page.paper import fill
 from bench.report.page.pictures import Picture, embedded
 from bench.report.report import Report
 from bench.report.writers import html
@@ -91,11 +90,6 @@ def _parts(report: Report) -> list[Part]:
 def _part(section: Section, pictures: Sequence[Picture] = ()) -> Part:
     content = html.blocks(section.blocks, section.title)
     return Part(anchor(section.title), section.title, content, tuple(pictures))
-
-
-def anchor(title: str) -> str:
-    """A title as the name of a place in the page."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def _reproduce(run: Run) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.model import Run
-from bench.report.machine import machine_line
+from bench.report.sentence import machine_line
 
 DPI = 130
 PAD_INCHES = 0.1
