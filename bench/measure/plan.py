@@ -1,44 +1,79 @@
-"""What a session will do, fixed before it starts: the steps of every round in seeded order."""
+"""What a session is to measure, fixed before it starts."""
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.load.launch import Fleet
 from bench.load.window import Bounds
 from bench.measure.payloads import PayloadImage
-from bench.measure.steps.loops import can_loop
-from bench.measure.steps.objective import Objective
 from bench.model import (
     BASE,
     USUAL_CLIENTS,
+    Arrivals,
     ClosedLoad,
     Device,
     OpenLoad,
     Payload,
     PlannedLoad,
-    Run,
     SessionOptions,
     ShareLoad,
     Strategy,
 )
+from bench.statistics import least_n
 
-# two windows of varied payloads, two of repeated ones
-REPEAT_CLIENTS, REPEAT_WINDOWS, REPEAT_WINDOW_S, REPEAT_WARMUP_S = 8, 4, 2.0, 1.0
-REPEAT_COPIES = 2000
-# so many of the varied requests may be second ones
-REPEAT_TWICE = 0.5
+# an objective's load has this many times the requests that its quantile takes, in a window of at most so long
+MARGIN = 1.2
+LONGEST_WINDOW_S = 120.0
 
 PayloadSet = tuple[str, str]
 """A class of payloads and the encoding that they are sent in."""
 
 
 @dataclass(frozen=True, slots=True)
-class OtherSide:
-    """Another commit: what it was called, and the answers that it must give to the same images.
+class Objective:
+    """A share `quantile` of the response times, from due to done, is within `bound_ms`.
 
-    `only_head` names the strategies that it does not have.
+    A request that was refused, failed or answered wrongly is not within the bound. Each rate is tried for
+    `window_s` after a warm-up, in a fresh container.
+    """
+
+    quantile: float
+    bound_ms: float
+    warmup_s: float
+    window_s: float
+    arrivals: Arrivals = "poisson"
+    warmup_most_s: float | None = None
+    timeout_s: float = 30.0
+
+    @property
+    def label(self) -> str:
+        """The objective in words: `p99 within 100 ms`."""
+        return f"p{100 * self.quantile:g} within {self.bound_ms:g} ms"
+
+    @property
+    def load(self) -> OpenLoad:
+        """A load with the objective's windows, for what does not depend on the rate."""
+        return self.at(MARGIN * least_n(self.quantile) / self.window_s)
+
+    def at(self, rate_per_s: float) -> OpenLoad:
+        """The load that tries a rate, for as long as the quantile needs to get enough requests."""
+        enough_s = MARGIN * least_n(self.quantile) / rate_per_s
+        return OpenLoad(
+            rate_per_s,
+            self.warmup_s,
+            max(self.window_s, min(round(enough_s, 1), LONGEST_WINDOW_S)),
+            timeout_s=self.timeout_s,
+            arrivals=self.arrivals,
+            warmup_most_s=self.warmup_most_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSide:
+    """Another commit: the name that the user gave it, and the answers that it must give to the same images.
+
+    `only_head` names the strategies that this commit lacks.
     """
 
     ref: str
@@ -48,7 +83,7 @@ class OtherSide:
     payloads: Mapping[PayloadSet, tuple[Payload, ...]]
 
     def described(self) -> dict[str, Any]:
-        """It as the fingerprint keeps it."""
+        """The other side as the fingerprint keeps it."""
         return {"base": self.ref, "commit": self.commit, "only_head": list(self.only_head)}
 
 
@@ -85,14 +120,35 @@ class SessionPlan:
         """How many trials the plan makes; a search for an objective makes as many as it needs."""
         return self.rounds * len(self.strategies) * len(self.payloads) * len(self.loads)
 
+    @property
+    def own_side(self) -> tuple[Strategy, ...]:
+        """The strategies without another commit's twins."""
+        return tuple(one for one in self.strategies if not (self.base and one.name.endswith(BASE)))
+
+    def said(self, what: str | PlannedLoad) -> str:
+        """An encoding or a load in the words of a step: empty if the plan has only this one."""
+        if isinstance(what, str):
+            return f"as {what}" if len({encoding for _, encoding in self.payloads}) > 1 else ""
+        return f"at {what.label}" if len(self.loads) > 1 else ""
+
     def payloads_of(self, strategy: Strategy) -> Mapping[PayloadSet, tuple[Payload, ...]]:
-        """What is sent to the strategy, with the answers that its side must give."""
+        """The payloads that are sent to the strategy, with the answers that its side must give."""
         return self.base.payloads if self.base and strategy.name.endswith(BASE) else self.payloads
 
+    @property
+    def smallest_set(self) -> PayloadSet:
+        """The set of payloads with the smallest bodies."""
+        mean = {key: sum(len(p.body) for p in sent) / len(sent) for key, sent in self.payloads.items()}
+        return min(mean, key=lambda key: mean[key])
+
+    def first_payload(self, strategy: Strategy) -> Payload:
+        """The first payload of the smallest set: every start is timed to the answer to this one."""
+        return self.payloads_of(strategy)[self.smallest_set][0]
+
     def closed_load(self, warmup_s: float, window_s: float) -> ClosedLoad:
-        """A closed load for ceiling and capacity: as many clients as the plan's largest has."""
+        """A closed load for ceiling and capacity, with as many clients as the plan's largest closed load."""
         clients = [load.clients for load in self.loads if isinstance(load, ClosedLoad)]
-        like = self.pace_load
+        like = self.typical_load
         return ClosedLoad(
             max(clients, default=USUAL_CLIENTS),
             warmup_s,
@@ -102,8 +158,8 @@ class SessionPlan:
         )
 
     @property
-    def pace_load(self) -> PlannedLoad:
-        """A load whose windows are those of all: the objective's where there are no others."""
+    def typical_load(self) -> PlannedLoad:
+        """A load that has the same windows as all loads of the plan; the objective's if it has no others."""
         return self.loads[0] if self.loads else self._objective_load()
 
     @property
@@ -113,7 +169,7 @@ class SessionPlan:
 
     def settings(self) -> dict[str, Any]:
         """The settings as the fingerprint keeps them."""
-        load = self.pace_load
+        load = self.typical_load
         clients = [load.clients for load in self.loads if isinstance(load, ClosedLoad)]
         rates = [load.rate_per_s for load in self.loads if isinstance(load, OpenLoad)]
         shares = [load.share for load in self.loads if isinstance(load, ShareLoad)]
@@ -150,10 +206,10 @@ class SessionPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to do: its kind, what it is about, and its round (from 1).
+class StepSubject:
+    """What a step is about: all or some of a strategy, a set of payloads, a round (from 1) and a load.
 
-    A trial has its load; `at` names load and encoding where the plan has several.
+    `at` are words for the encoding and the load, if the plan has several.
     """
 
     kind: str
@@ -163,6 +219,8 @@ class Step:
     round: int = 0
     load: PlannedLoad | None = None
     at: str = ""
+    void_is_news: ClassVar[bool] = True
+    """Whether a void trial of it is worth a warning; a search tries rates that are too high on purpose."""
 
     @property
     def payload_set(self) -> PayloadSet:
@@ -170,117 +228,7 @@ class Step:
         return self.payload_class, self.encoding
 
     def label(self) -> str:
-        """The step in a few words."""
-        where = f"round {self.round}: " if self.round else ""
-        words = " ".join(part for part in (self.kind, self.strategy, self.payload_class) if part)
-        return f"{where}{words}{f' {self.at}' if self.at else ''}"
-
-
-def steps(plan: SessionPlan, earlier: Run | None = None) -> tuple[Step, ...]:
-    """All steps in order, without those that an `earlier`, unfinished run of the same plan has done.
-
-    Parity comes first, and again in a run that goes on; then ceilings, image sizes and capacities, then the
-    rounds, and last the starts that are still missing.
-    """
-    names = [strategy.name for strategy in plan.strategies]
-    several = len({encoding for _, encoding in plan.payloads}) > 1
-    sets = [(name, encoding, f"as {encoding}" if several else "") for name, encoding in plan.payloads]
-    found = [] if plan.checked else [Step("parity", name) for name in names]
-    found += [Step("ceiling", "", chosen, encoding, at=at) for chosen, encoding, at in sets]
-    found += [Step("size", name) for name in names] if plan.objective is None and not plan.checked else []
-    each = [(name, *chosen) for name in names for chosen in sets]
-    if plan.check_repeats:
-        chosen, encoding = _smallest(plan)
-        found += [Step("repeat", name, chosen, encoding) for name in names]
-    if plan.needs_capacity:
-        found += [Step("capacity", name, chosen, encoding, at=at) for name, chosen, encoding, at in each]
-    for number in range(1, plan.rounds + 1):
-        found += _round(plan, number, each)
-    if plan.objective is not None:
-        found += [Step("objective", name, chosen, encoding, at=at) for name, chosen, encoding, at in each]
-    left = [step for step in found if earlier is None or not is_done(step, earlier)]
-    return (*left, *_starts(plan, names, left, earlier))
-
-
-def is_done(step: Step, run: Run) -> bool:
-    """Whether the run has what the step is to find; a trial that was cut short is yet to be made."""
-    name, chosen = step.strategy, step.payload_set
-    if step.kind == "ceiling":
-        return any((one.payload_class, one.encoding) == chosen for one in run.ceilings)
-    if step.kind == "size":
-        return run.strategies[name].image is not None
-    if step.kind == "capacity":
-        return any(
-            (one.strategy, one.payload_class, one.encoding) == (name, *chosen) for one in run.capacities
-        )
-    if step.kind == "repeat":
-        return any((one.strategy, one.payload_class, one.encoding) == (name, *chosen) for one in run.repeats)
-    if step.kind == "objective":
-        return any(
-            (one.strategy, one.payload_class, one.encoding) == (name, *chosen) for one in run.objectives
-        )
-    if step.kind == "trial" and step.load is not None:
-        wanted = (name, step.round, *chosen, step.load.name)
-        return any(
-            (one.strategy, one.round, one.payload_class, one.encoding, one.load.get("name")) == wanted
-            for one in run.trials
-        )
-    if step.kind == "loop":
-        loops = run.strategies[name].loops
-        made = [
-            len(one.requests_per_s) for one in loops if (one.payload_class, one.part) == (chosen[0], "whole")
-        ]
-        return max(made, default=0) >= step.round
-    return False
-
-
-def _round(plan: SessionPlan, number: int, each: Sequence[tuple[str, str, str, str]]) -> list[Step]:
-    rng = random.Random(f"{plan.seed}/{number}")  # noqa: S311  # order, not secrecy
-    several = len(plan.loads) > 1
-    kind = "pair" if plan.base else "trial"
-    if plan.base:
-        each = [one for one in each if not one[0].endswith(BASE)]
-    trials = [
-        Step(kind, name, chosen, encoding, number, load, f"{at} at {load.label}".strip() if several else at)
-        for name, chosen, encoding, at in each
-        for load in plan.loads
-    ]
-    rng.shuffle(trials)
-    if plan.loop_s <= 0:
-        return trials
-    looping = {strategy.name for strategy in plan.strategies if strategy.loop_command}
-    # the loop reads what the service reads: one encoding says what serving costs
-    able = [encoding for _, encoding in plan.payloads if can_loop(encoding)][:1]
-    loops = [Step("loop", name, chosen, encoding, number) for name, chosen, encoding, _ in each]
-    loops = [step for step in loops if step.strategy in looping and step.encoding in able]
-    rng.shuffle(loops)
-    return trials + loops
-
-
-def _starts(plan: SessionPlan, names: Sequence[str], left: Sequence[Step], earlier: Run | None) -> list[Step]:
-    """Starts beyond those that the other steps make: every fresh container is one."""
-    found = []
-    cold, warm = {}, {}
-    for name in names:
-        known = earlier.strategies[name] if earlier else None
-        made = sum(
-            step.strategy == name and step.kind in ("parity", "trial", "pair", "capacity") for step in left
-        )
-        before = len(known.startup.first_correct_answer_s) if known and known.startup else 0
-        cold[name] = plan.startups - made - before
-        warm[name] = plan.warm_startups
-        if known and known.warm_startup:
-            warm[name] -= len(known.warm_startup.first_correct_answer_s)
-    for number in range(max(cold.values(), default=0)):
-        found += [Step("start", name) for name in names if cold[name] > number]
-    for name in (strategy.name for strategy in plan.strategies if strategy.keeps_model):
-        # one after another, since the first leaves behind what the others find
-        found += [Step("warm start", name)] * max(0, warm[name])
-    return found
-
-
-def _smallest(plan: SessionPlan) -> PayloadSet:
-    """The set with the smallest bodies: there what is cached saves the largest share."""
-    return min(
-        plan.payloads, key=lambda one: sum(len(p.body) for p in plan.payloads[one]) / len(plan.payloads[one])
-    )
+        """The step in a few words: `round 2: trial onnx seed at 8 clients`."""
+        when = f"round {self.round}: " if self.round else ""
+        words = " ".join(part for part in (self.kind, self.strategy, self.payload_class, self.at) if part)
+        return f"{when}{words}"

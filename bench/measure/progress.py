@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from bench import statistics
-from bench.measure.plan import PayloadSet, Step
+from bench.measure.plan import PayloadSet, StepSubject
 from bench.model import BASE, Trial
 from bench.statistics import Estimate
 
@@ -31,7 +31,7 @@ class Doing:
     step's strategy and case, None before its first valid trial.
     """
 
-    step: Step
+    step: StepSubject
     rounds: int
     number: int
     total: int
@@ -62,7 +62,7 @@ class Progress(Protocol):
     def live(self, now: Now) -> None:
         """Show the current rate, until the next call."""
 
-    def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
+    def found(self, step: StepSubject, trial: Trial, so_far: SoFar | None) -> None:
         """Say what a trial found, and what the rounds until now, with it, say of its case."""
 
 
@@ -81,11 +81,11 @@ class Silent:
     def live(self, now: Now) -> None:
         """Say nothing."""
 
-    def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
+    def found(self, step: StepSubject, trial: Trial, so_far: SoFar | None) -> None:
         """Say nothing."""
 
 
-def before(step: Step, trials: Iterable[Trial]) -> SoFar | None:
+def before(step: StepSubject, trials: Iterable[Trial]) -> SoFar | None:
     """What the trials say of the step's strategy and case; None where the step is no trial of a load."""
     return so_far(trials, step.strategy, step.payload_set, step.load.name) if step.load else None
 

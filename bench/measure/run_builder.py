@@ -1,14 +1,13 @@
-"""What a session has found so far, and what an earlier, unfinished session of the same plan had found."""
+"""A run, built from what the steps measure and from an earlier, unfinished run of the same plan."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import UsageError
 from bench.measure.judge import CUT
-from bench.measure.plan import PayloadSet, SessionPlan
-from bench.measure.steps.loops import LoopBook
-from bench.measure.steps.starts import StartBook
+from bench.measure.plan import SessionPlan
 from bench.model import (
     INCOMPLETE,
     SCHEMA_VERSION,
@@ -20,7 +19,6 @@ from bench.model import (
     Run,
     SloResult,
     Startup,
-    Strategy,
     StrategyResult,
     Trial,
 )
@@ -32,42 +30,101 @@ SAME = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredStart:
+    """A start of a strategy; a `warm` start found the model cache that an earlier start had filled."""
+
+    strategy: str
+    startup: Startup
+    warm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredLoop:
+    """One run of a strategy's loop, or of a part of it."""
+
+    strategy: str
+    loop: LoopResult
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSize:
+    """The size of a strategy's image."""
+
+    strategy: str
+    size: ImageSize
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBytes:
+    """What a strategy's model takes in its cache."""
+
+    strategy: str
+    model_bytes: int
+
+
+Measured = (
+    Ceiling
+    | Capacity
+    | RepeatCheck
+    | SloResult
+    | Trial
+    | MeasuredSize
+    | ModelBytes
+    | MeasuredStart
+    | MeasuredLoop
+    | str
+)
+"""All that a step may find: figures, and doubts about what could not be measured."""
+
+
 class RunBuilder:
-    """Collects what is found; `run` is all of it as run.json keeps it."""
+    """Collects what the steps measure; `run` is all of it as run.json keeps it."""
 
     def __init__(
         self,
         plan: SessionPlan,
         created: str,
         environment: Mapping[str, Any],
-        scrub: Callable[[str], str],
+        redact: Callable[[str], str],
         earlier: Run | None = None,
     ) -> None:
-        self._plan, self._scrub, self._earlier = plan, scrub, earlier
-        self._created = earlier.created if earlier else created
-        self._environment = environment
-        self.ceilings: dict[PayloadSet, Ceiling] = {}
-        self.capacities: dict[tuple[str, *PayloadSet], Capacity] = {}
-        self.repeats: list[RepeatCheck] = []
-        self.objectives: list[SloResult] = []
-        self.sizes: dict[str, ImageSize | None] = {}
-        self.model_bytes: dict[str, int | None] = {}
-        self.starts, self.loops = StartBook(), LoopBook()
-        self.trials: list[Trial] = []
-        self.warnings: list[str] = []
-        if earlier is not None:
-            self._take_over(earlier)
+        self._plan, self._redact, self._earlier = plan, redact, earlier
+        self._created, self._environment = earlier.created if earlier else created, environment
+        self._ceilings = list(earlier.ceilings) if earlier else []
+        self._capacities = list(earlier.capacities) if earlier else []
+        self._repeats = list(earlier.repeats) if earlier else []
+        self._objectives = list(earlier.objectives) if earlier else []
+        before = earlier.strategies if earlier else {}
+        self._strategies = {
+            one.name: dataclasses.replace(before[one.name], title=one.title)
+            if one.name in before
+            else StrategyResult(one.title, None, None)
+            for one in plan.strategies
+        }
+        self._warnings = [w for w in earlier.warnings if not w.startswith(INCOMPLETE)] if earlier else []
+        self.trials = list(earlier.trials) if earlier else []
 
-    def _take_over(self, earlier: Run) -> None:
-        self.ceilings = {(one.payload_class, one.encoding): one for one in earlier.ceilings}
-        self.capacities = {(c.strategy, c.payload_class, c.encoding): c for c in earlier.capacities}
-        self.repeats, self.objectives = list(earlier.repeats), list(earlier.objectives)
-        self.sizes = {name: result.image for name, result in earlier.strategies.items()}
-        self.trials = list(earlier.trials)
-        self.warnings = [text for text in earlier.warnings if not text.startswith(INCOMPLETE)]
+    def add(self, measured: Measured) -> None:
+        """Take in what a step measured."""
+        match measured:
+            case str():
+                self._warnings.append(measured)
+            case Trial():
+                self.trials.append(measured)
+            case Ceiling():
+                self._ceilings.append(measured)
+            case Capacity():
+                self._capacities.append(measured)
+            case RepeatCheck():
+                self._repeats.append(measured)
+            case SloResult():
+                self._objectives.append(measured)
+            case _:
+                self._strategies[measured.strategy] = _with(self._strategies[measured.strategy], measured)
 
     def run(self, runtime: str, described: Mapping[str, Any]) -> Run:
-        """Everything found so far; `described` is the runtime's part of the environment."""
+        """Everything measured so far; `described` is the runtime's part of the environment."""
         plan = self._plan
         return Run(
             schema_version=SCHEMA_VERSION,
@@ -77,13 +134,13 @@ class RunBuilder:
             quick=plan.quick,
             planned_trials=plan.planned_trials,
             environment=self._whole_environment(described),
-            ceilings=tuple(self.ceilings.values()),
-            strategies={strategy.name: self._result(strategy) for strategy in plan.strategies},
-            trials=tuple(self._scrubbed(trial) for trial in self.trials),
-            warnings=tuple(dict.fromkeys(map(self._scrub, self.warnings))),
-            capacities=tuple(self.capacities.values()),
-            repeats=tuple(self.repeats),
-            objectives=tuple(map(self._scrubbed_objective, self.objectives)),
+            ceilings=tuple(self._ceilings),
+            strategies=dict(self._strategies),
+            trials=tuple(map(self._redacted, self.trials)),
+            warnings=tuple(dict.fromkeys(map(self._redact, self._warnings))),
+            capacities=tuple(self._capacities),
+            repeats=tuple(self._repeats),
+            objectives=tuple(map(self._redacted_objective, self._objectives)),
             price_per_core_hour=plan.price_per_core_hour,
             options=plan.options,
         )
@@ -99,29 +156,34 @@ class RunBuilder:
             whole["images"] = {**(described.get("images") or {}), **before}
         return whole
 
-    def _scrubbed(self, trial: Trial) -> Trial:
+    def _redacted(self, trial: Trial) -> Trial:
         """The trial without this machine's folders and name in its texts."""
-        error = None if trial.error is None else self._scrub(trial.error)
-        return dataclasses.replace(trial, error=error, warnings=tuple(map(self._scrub, trial.warnings)))
+        error = None if trial.error is None else self._redact(trial.error)
+        return dataclasses.replace(trial, error=error, warnings=tuple(map(self._redact, trial.warnings)))
 
-    def _scrubbed_objective(self, found: SloResult) -> SloResult:
-        probes = (dataclasses.replace(one, why_not=self._scrub(one.why_not)) for one in found.probes)
-        return dataclasses.replace(found, probes=tuple(probes), why_none=self._scrub(found.why_none))
+    def _redacted_objective(self, result: SloResult) -> SloResult:
+        probes = (dataclasses.replace(one, why_not=self._redact(one.why_not)) for one in result.probes)
+        return dataclasses.replace(result, probes=tuple(probes), why_none=self._redact(result.why_none))
 
-    def _result(self, strategy: Strategy) -> StrategyResult:
-        name = strategy.name
-        before = self._earlier.strategies.get(name) if self._earlier else None
-        image, pulled = self.sizes.get(name), self.model_bytes.get(name)
-        if image is not None and pulled is not None:
-            image = dataclasses.replace(image, model_bytes=pulled)
-        cold, warm = self.starts.result(name), self.starts.result(name, "warm")
-        return StrategyResult(
-            strategy.title,
-            image,
-            join_starts(before.startup if before else None, cold),
-            join_loops(before.loops if before else (), self.loops.results(name)),
-            join_starts(before.warm_startup if before else None, warm),
-        )
+
+def _with(
+    result: StrategyResult, measured: MeasuredStart | MeasuredLoop | MeasuredSize | ModelBytes
+) -> StrategyResult:
+    """What is known of a strategy, with something measured beside its trials."""
+    match measured:
+        case MeasuredSize():
+            return dataclasses.replace(result, image=measured.size)
+        case ModelBytes():
+            image = result.image and dataclasses.replace(result.image, model_bytes=measured.model_bytes)
+            return dataclasses.replace(result, image=image)
+        case MeasuredLoop():
+            return dataclasses.replace(result, loops=join_loops(result.loops, [measured.loop]))
+        case MeasuredStart(warm=True):
+            return dataclasses.replace(
+                result, warm_startup=join_starts(result.warm_startup, measured.startup)
+            )
+        case MeasuredStart():
+            return dataclasses.replace(result, startup=join_starts(result.startup, measured.startup))
 
 
 def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Mapping[str, Any]) -> Run:
@@ -147,19 +209,19 @@ def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Mapping[str,
         )
     if [strategy.name for strategy in plan.strategies] != list(run.strategies):
         raise UsageError("this run cannot go on: compose.yaml registers other strategies now. Measure anew")
+    known = tuple(one for one in run.objectives if one.known)
     kept = [trial for trial in run.trials if trial.error != CUT]
     if plan.objective is not None:
         # a search that did not end begins anew
-        ended = {(one.strategy, one.payload_class, one.encoding) for one in run.objectives if one.known}
+        ended = {(one.strategy, one.payload_class, one.encoding) for one in known}
         kept = [one for one in kept if (one.strategy, one.payload_class, one.encoding) in ended]
-    known = tuple(one for one in run.objectives if one.known)
     return dataclasses.replace(run, trials=tuple(kept), objectives=known)
 
 
-def join_starts(before: Startup | None, after: Startup | None) -> Startup | None:
-    """The starts of both; of the phases those that both know."""
-    if before is None or after is None:
-        return before or after
+def join_starts(before: Startup | None, after: Startup) -> Startup:
+    """The starts of both, with the phases that both have: a median over some starts would be about others."""
+    if before is None:
+        return after
     return Startup(
         before.first_correct_answer_s + after.first_correct_answer_s,
         _joined(before.phases, after.phases),
@@ -170,11 +232,11 @@ def join_starts(before: Startup | None, after: Startup | None) -> Startup | None
 
 def join_loops(before: Sequence[LoopResult], after: Iterable[LoopResult]) -> tuple[LoopResult, ...]:
     """The loops of both, by payload class and part."""
-    found = {(one.payload_class, one.part): one for one in before}
+    joined = {(one.payload_class, one.part): one for one in before}
     for one in after:
-        old = found.get((one.payload_class, one.part))
-        found[one.payload_class, one.part] = one if old is None else _joined_loop(old, one)
-    return tuple(found.values())
+        old = joined.get((one.payload_class, one.part))
+        joined[one.payload_class, one.part] = one if old is None else _joined_loop(old, one)
+    return tuple(joined.values())
 
 
 def _joined_loop(before: LoopResult, after: LoopResult) -> LoopResult:

@@ -1,29 +1,29 @@
-"""A session: everything a run measures, step by step, each kept on disk as soon as it ends."""
+"""A session: a plan's steps one after the other, each result on disk before anything is said about it."""
 
+import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bench.cores import Cores
 from bench.measure.machine.environment import fingerprint, make_redactor
 from bench.measure.payloads import PayloadImage
-from bench.measure.plan import SessionPlan, Step, steps
-from bench.measure.progress import Doing, Progress, before
-from bench.measure.run_builder import RunBuilder, take_up
+from bench.measure.plan import SessionPlan
+from bench.measure.progress import Doing, Progress, before, so_far
+from bench.measure.run_builder import Measured, RunBuilder, take_up
 from bench.measure.runtime.instance import Runtime
-from bench.measure.steps.pairs import PairTakes
-from bench.measure.steps.takes import Takes
-from bench.measure.time_estimate import TimeEstimate
-from bench.model import INCOMPLETE, Run
+from bench.measure.steps.order import TimeEstimate, steps
+from bench.measure.steps.step import Context, Step, TrialInterrupted
+from bench.model import INCOMPLETE, Run, Trial
 from bench.run_file import write_run
 
 
 class Session:
-    """Runs a plan's steps; `run` is what is known so far, and run.json always holds it.
+    """Takes a plan's steps; `run` is what was measured so far, and run.json always holds it.
 
-    With an `earlier` run of the same plan it goes on where that one ended; raises UsageError where it cannot.
+    With an `earlier` run of the same plan it goes on where that run ended; raises UsageError if it cannot.
     """
 
     def __init__(
@@ -36,83 +36,114 @@ class Session:
         progress: Progress,
         earlier: Run | None = None,
     ) -> None:
-        self._plan, self._cores, self._folder, self._progress = plan, cores, folder, progress
-        self._runtime = runtime
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         environment = fingerprint(runtime.root, cores, plan.settings())
-        whole = {**environment, **runtime.describe()}
-        self._earlier = take_up(earlier, plan, runtime.kind, whole) if earlier else None
-        scrub = make_redactor(runtime.root)
-        self._record = RunBuilder(plan, created, environment, scrub, self._earlier)
-        if earlier:
-            self._record.warnings.append(f"resumed at {created}: the machine may have changed in between")
-        kind = PairTakes if plan.base else Takes
-        self._takes = kind(
-            plan, images, runtime, cores, folder, progress, self._record, self._earlier, self._keep
-        )
+        if earlier is not None:
+            earlier = take_up(earlier, plan, runtime.kind, {**environment, **runtime.describe()})
+        self._plan, self._images, self._runtime, self._cores = plan, images, runtime, cores
+        self._folder, self._progress, self._earlier = folder, progress, earlier
+        self._builder = RunBuilder(plan, created, environment, make_redactor(runtime.root), earlier)
+        if earlier is not None:
+            self._builder.add(f"resumed at {created}: the machine may have changed in between")
 
     def measure(self) -> Run:
-        """Do every step; raises InvalidRunError where parity fails, BenchError where the harness does."""
+        """Take every step; raises InvalidRunError if parity fails, BenchError if the harness does."""
         self._drop_strays()
-        todo, pace = list(steps(self._plan, self._earlier)), TimeEstimate(self._plan)
-        self._record.warnings += self._standing_warnings()
-        self._progress.begin(pace.left_s(todo))
-        total = len(todo)
+        for warning in self._standing_warnings():
+            self._builder.add(warning)
+        todo, estimate = list(steps(self._plan, self._earlier)), TimeEstimate(self._plan)
+        self._progress.begin(estimate.left_s(todo))
+        number = 0
         try:
             while todo:
-                self._progress.step(self._doing(todo, total, pace.left_s(todo)))
+                number += 1
+                known = before(todo[0], self._builder.trials)
+                left_s, total = estimate.left_s(todo), number + len(todo) - 1
+                self._progress.step(Doing(todo[0], self._plan.rounds, number, total, left_s, known))
                 begun = time.monotonic()
-                more = self._takes.take(todo[0])
-                pace.took(todo.pop(0).kind, time.monotonic() - begun)
+                more = self._take(todo[0])
+                estimate.took(todo.pop(0), time.monotonic() - begun)
                 todo += more
-                total += len(more)
                 self._keep()
         except BaseException as error:
             self._say_what_is_missing(error)
             raise
         return self.run
 
-    def _doing(self, todo: Sequence[Step], total: int, left_s: float) -> Doing:
-        number, known = total - len(todo) + 1, before(todo[0], self._record.trials)
-        return Doing(todo[0], self._plan.rounds, number, total, left_s, known)
-
     @property
     def run(self) -> Run:
-        """Everything found so far."""
-        return self._record.run(self._runtime.kind, self._runtime.describe())
+        """Everything measured so far."""
+        return self._builder.run(self._runtime.kind, self._runtime.describe())
+
+    def _take(self, step: Step) -> list[Step]:
+        """Take a step and keep what it measures; returns the steps that it makes necessary."""
+        more: list[Step] = []
+        context = Context(
+            plan=self._plan,
+            images=self._images,
+            runtime=self._runtime,
+            cores=self._cores,
+            folder=self._folder,
+            progress=self._progress,
+            run=self.run,
+            earlier=self._earlier,
+        )
+        try:
+            with contextlib.closing(step.take(context)) as taking:
+                for measured in taking:
+                    if isinstance(measured, Step):
+                        more.append(measured)
+                    else:
+                        self._put(step, measured)
+        except TrialInterrupted as cut:
+            self._builder.add(cut.trial)
+            raise
+        return more
+
+    def _put(self, step: Step, measured: Measured) -> None:
+        """Put something measured into the run. A trial is on disk before anything is said about it."""
+        self._builder.add(measured)
+        if isinstance(measured, str):
+            self._progress.note(measured)
+        elif isinstance(measured, Trial):
+            self._keep()
+            # a search's step has no load of its own, and a pair's step is about two strategies
+            load = str(measured.load.get("name"))
+            known = so_far(self._builder.trials, measured.strategy, step.payload_set, load)
+            self._progress.found(replace(step, strategy=measured.strategy), measured, known)
 
     def _standing_warnings(self) -> list[str]:
-        found = []
+        warnings = []
         if self._plan.rounds == 1:
-            found.append("one round proves nothing: it only shows that everything works")
+            warnings.append("one round proves nothing: it only shows that everything works")
         if self._plan.quick:
-            found.append("a quick run: short windows")
+            warnings.append("a quick run: short windows")
         if not self._cores.disjoint:
-            found.append(
+            warnings.append(
                 "driver and service share a core: absolute figures are too low, use two cores or more"
             )
         if self._runtime.kind == "process":
-            found.append(
+            warnings.append(
                 "image size is not measurable without containers: the services ran as local processes"
             )
-        return found
+        return warnings
 
     def _say_what_is_missing(self, error: BaseException) -> None:
         why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else "it failed"
         planned = self._plan.planned_trials
         # spare rounds come on top
-        made = sum(trial.round <= self._plan.rounds for trial in self._record.trials)
+        made = sum(trial.round <= self._plan.rounds for trial in self._builder.trials)
         missing = f"{planned - made} of {planned} trials are missing" if planned else "its search did not end"
         go_on = f"go on with `python -m bench run --resume {self._folder.name}`"
-        self._record.warnings.append(
+        self._builder.add(
             f"{INCOMPLETE}, {why}: {missing}; {'measure it again' if self._plan.base else go_on}"
         )
         self._drop_strays()
         self._keep()
 
     def _drop_strays(self) -> None:
-        """Remove the samples of what is no trial: it was cut before its figures, or is made again."""
-        kept = {trial.samples for trial in self._record.trials}
+        """Remove samples of no trial: those of a trial that was cut short, or that will be made again."""
+        kept = {trial.samples for trial in self._builder.trials}
         for file in self._folder.glob("samples/*"):
             if f"samples/{file.name}" not in kept:
                 file.unlink()
@@ -121,7 +152,7 @@ class Session:
         write_run(self.run, self._folder)
 
 
-def results_folder(results: Path, environment_commit: str | None, dirty: Any) -> Path:
+def results_folder(results: Path, environment_commit: str | None, dirty: bool | None) -> Path:
     """Make results/<UTC time>-<commit>[-dirty] and return it."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     parts = [stamp, *([environment_commit] if environment_commit else []), *(["dirty"] if dirty else [])]

@@ -8,9 +8,8 @@ from bench.errors import UsageError
 from bench.load.launch import Fleet
 from bench.load.window import Bounds
 from bench.measure.payloads import PayloadImage, common_model, payload_sets, read_images
-from bench.measure.plan import SessionPlan
+from bench.measure.plan import Objective, SessionPlan
 from bench.measure.runtime.registry import Registry, able_to, load_registry
-from bench.measure.steps.objective import Objective
 from bench.model import (
     AGAIN,
     ClosedLoad,

@@ -41,8 +41,7 @@ def read(args: argparse.Namespace, _: Sequence[str]) -> PlanOptions:
 
 def do(options: PlanOptions) -> int:
     """Print the steps and the time that they take."""
-    from bench.measure.plan import steps
-    from bench.measure.time_estimate import TimeEstimate
+    from bench.measure.steps.order import TimeEstimate, steps
     from bench.verbs.jobs import make_job
 
     plan = make_job(options.session, options.places).plan

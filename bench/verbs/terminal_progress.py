@@ -5,7 +5,7 @@ import sys
 import time
 from typing import Any
 
-from bench.measure.plan import Step
+from bench.measure.plan import StepSubject
 from bench.measure.progress import Doing, Now, Silent, SoFar
 from bench.model import Trial
 from bench.report import text
@@ -41,7 +41,7 @@ class PlainProgress:
     def live(self, now: Now) -> None:
         """Write nothing: a log needs no current rates."""
 
-    def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
+    def found(self, step: StepSubject, trial: Trial, so_far: SoFar | None) -> None:
         """Write a line for the trial and one for each reason to doubt it."""
         for line in trial_lines(step, trial, so_far):
             self.note(line)
@@ -53,9 +53,9 @@ class PlainProgress:
 class QuietProgress(Silent):
     """Only the trials that are void, each with its reasons."""
 
-    def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
+    def found(self, step: StepSubject, trial: Trial, so_far: SoFar | None) -> None:
         """Write why a trial is void, unless a search made it: there a rate that is too high is a result."""
-        if trial.valid or step.kind == "objective":
+        if trial.valid or not step.void_is_news:
             return
         for line in (*trial_lines(step, trial, so_far), *([f"  {trial.error}"] if trial.error else [])):
             sys.stderr.write(f"{line}\n")
@@ -104,7 +104,7 @@ class LiveProgress:
         """Show the current rate."""
         self._now = now
 
-    def found(self, step: Step, trial: Trial, so_far: SoFar | None) -> None:
+    def found(self, step: StepSubject, trial: Trial, so_far: SoFar | None) -> None:
         """Write the trial's result, and each reason to doubt it, above the foot."""
         heading, *reasons = trial_lines(step, trial, so_far)
         self._print(heading)
@@ -155,7 +155,7 @@ def make_progress(*, quiet: bool = False) -> TerminalProgress:
     return PlainProgress()
 
 
-def trial_lines(step: Step, trial: Trial, so_far: SoFar | None) -> list[str]:
+def trial_lines(step: StepSubject, trial: Trial, so_far: SoFar | None) -> list[str]:
     """The trial's result and the estimate until now, then a line for each reason to doubt it."""
     rate, p99 = text.number(trial.throughput_rps), text.number(trial.latency_ms.p99)
     found = f"{rate} requests/s, p99 {p99} ms" if trial.error is None else text.MISSING
@@ -209,7 +209,7 @@ def _far(doing: Doing, elapsed_s: float, left_s: float, width: int) -> str:
     return _joined([*parts, spent]) if len(_joined([*parts, spent])) <= room else _joined(parts)
 
 
-def _words(step: Step) -> str:
+def _words(step: StepSubject) -> str:
     """Stage, strategy, payloads and load."""
     load = step.load.label if step.load else ""
     at = "" if not load or load in step.at else f"at {load}"

@@ -1,9 +1,15 @@
 """Plans, trials and runs as values, for tests of what is planned and recorded."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from bench.measure.plan import SessionPlan, Step
+from bench.cores import Cores
+from bench.measure.plan import SessionPlan, StepSubject
+from bench.measure.progress import Silent
+from bench.measure.steps.step import Context
 from bench.model import (
     Capacity,
     Ceiling,
@@ -57,7 +63,7 @@ def plan(**changes: object) -> SessionPlan:
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
 
 
-def trial(step: Step, **changes: object) -> Trial:
+def trial(step: StepSubject, **changes: object) -> Trial:
     load = step.load.at(100.0) if isinstance(step.load, ShareLoad) else step.load
     assert load is not None
     made = Trial(
@@ -67,7 +73,7 @@ def trial(step: Step, **changes: object) -> Trial:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def run_of(plan_: SessionPlan, done: list[Step]) -> Run:
+def run_of(plan_: SessionPlan, done: Sequence[StepSubject]) -> Run:
     """What a run has on record that has done these steps."""
     image = ImageSize(1, 1, (Layer("x", 1, 1, "sha256:1"),))
     results = {}
@@ -92,3 +98,9 @@ def run_of(plan_: SessionPlan, done: list[Step]) -> Run:
         tuple(Capacity(s.strategy, *s.payload_set, 8, 1.0) for s in done if s.kind == "capacity"),
         tuple(RepeatCheck(s.strategy, *s.payload_set, 1.0, 1.0) for s in done if s.kind == "repeat"),
     )  # fmt: skip
+
+
+def context(plan_: SessionPlan, run: Run) -> Context:
+    """What a step is taken with, where nothing may be started."""
+    nothing: Any = None
+    return Context(plan_, (), nothing, Cores((0,), (1,), (0, 1)), Path(), Silent(), run, None)

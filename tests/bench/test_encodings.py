@@ -31,7 +31,7 @@ from bench.measure.payloads import (
 from bench.measure.runtime.instance import StartError
 from bench.measure.runtime.process_runtime import ProcessRuntime
 from bench.measure.runtime.registry import load_registry
-from bench.measure.steps.loops import can_loop, run_loop
+from bench.measure.steps.loop import can_loop, run_loop
 from bench.measure.steps.parity import offenders
 from bench.model import OUTCOMES, ClosedLoad, Strategy
 from tests.bench.conftest import REPOSITORY, write_images
@@ -258,7 +258,9 @@ def test_a_loop_takes_what_a_body_and_its_type_say_and_refuses_the_rest(
     payloads = by_class(images, ["small"], encoding, "stub")["small"]
     try:
         if can_loop(encoding):
-            assert run_loop(runtime, registry.strategies["fast"], payloads, 0.05)["whole"].requests_per_s > 0
+            loops = run_loop(runtime, registry.strategies["fast"], payloads, 0.05)
+            assert loops[0].loop.part == "whole"
+            assert loops[0].loop.requests_per_s[0] > 0
         else:
             with pytest.raises(StartError, match="fast: a loop takes json, raw, multipart alone"):
                 run_loop(runtime, registry.strategies["fast"], payloads, 0.05)

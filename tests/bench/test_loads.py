@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.measure.plan import SessionPlan, steps
-from bench.measure.time_estimate import TimeEstimate
+from bench.measure.plan import SessionPlan
+from bench.measure.steps.order import TimeEstimate, steps
 from bench.model import ClosedLoad, Load, OpenLoad, Payload, Strategy
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -1,18 +1,42 @@
 """The search for the highest rate that holds an objective, on services whose truth is known."""
 
 import random
+from collections.abc import Callable, Generator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.steps.objective import CONFIRMATIONS, MOST_PROBES, RESOLUTION, STEP_DOWN, Found, search
+from bench.measure.steps.slo_search import (
+    CONFIRMATIONS,
+    MOST_PROBES,
+    RESOLUTION,
+    STEP_DOWN,
+    SearchEnd,
+    search,
+)
 from bench.model import Probe
 
 
-def found(limit: float, capacity: float = 100.0) -> Found:
+def searched(probe: Callable[[float, int], Probe], capacity: float = 100.0) -> SearchEnd:
+    """The end of a search whose probes are answered at once."""
+
+    def answered(rate: float, round_: int) -> Generator[None, None, Probe]:
+        yield
+        return probe(rate, round_)
+
+    def ended() -> Generator[None, None, None]:
+        ends.append((yield from search(answered, capacity)))
+
+    ends: list[SearchEnd] = []
+    for _ in ended():
+        pass
+    return ends[0]
+
+
+def found(limit: float, capacity: float = 100.0) -> SearchEnd:
     """Search a service that holds the objective up to a rate and never beyond."""
-    return search(lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rate <= limit), capacity)
+    return searched(lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rate <= limit), capacity)
 
 
 @given(limit=st.floats(10.5, 99.0))
@@ -38,8 +62,8 @@ def test_an_objective_that_never_holds_has_no_rate() -> None:
 
 def test_the_rate_counts_only_when_fresh_trials_hold_it() -> None:
     """A rate that was lucky in the bisection gives way until every confirmation holds."""
-    result = search(
-        lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rate <= (60 if round_ == 1 else 55)), 100.0
+    result = searched(
+        lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rate <= (60 if round_ == 1 else 55))
     )
     assert result.rate_per_s is not None
     assert 55 * STEP_DOWN * 0.99 <= result.rate_per_s <= 55
@@ -51,8 +75,8 @@ def test_the_rate_counts_only_when_fresh_trials_hold_it() -> None:
 @given(seed=st.integers(0, 10_000), limit=st.floats(10.5, 99.0))
 def test_a_service_that_holds_by_chance_never_costs_more_trials_than_said(seed: int, limit: float) -> None:
     rng = random.Random(seed)  # noqa: S311  # chance, not secrecy
-    result = search(
-        lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rng.random() < limit / (limit + rate)), 100.0
+    result = searched(
+        lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rng.random() < limit / (limit + rate))
     )
     assert len(result.probes) <= MOST_PROBES
     if result.rate_per_s is not None:
@@ -68,12 +92,11 @@ def test_rates_are_offered_to_three_digits(capacity: float) -> None:
 def test_why_there_is_no_rate_is_said() -> None:
     never = found(0.0)
     assert never.why_none == "never held: not at 10/s"
-    unknown = search(
+    unknown = searched(
         lambda rate, number: Probe(rate, number, None, 0.0, 0.0, held=False, why_not="stolen", known=False),
-        100.0,
     )
     assert unknown.why_none == "not known: stolen"
-    lucky = search(lambda rate, number: Probe(rate, number, None, 0.0, 0.0, held=number == 1), 100.0)
+    lucky = searched(lambda rate, number: Probe(rate, number, None, 0.0, 0.0, held=number == 1))
     assert lucky.rate_per_s is None
     assert lucky.why_none.startswith("not confirmed")
     assert found(50.0).why_none == ""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +14,13 @@ from bench.cores import Cores
 from bench.errors import BenchError
 from bench.load.launch import ASSEMBLE_S, Fleet, LeftAloneError, Rendezvous
 from bench.measure.judge import TrialSpec
-from bench.measure.plan import OtherSide, SessionPlan, Step, steps
+from bench.measure.plan import OtherSide, SessionPlan
 from bench.measure.progress import Silent
-from bench.measure.run_builder import RunBuilder
-from bench.measure.steps.pairs import PairTakes, run_pair
+from bench.measure.steps import pair
+from bench.measure.steps.order import steps
+from bench.measure.steps.pair import PairStep, run_pair
 from bench.model import BASE, ClosedLoad, Trial
-from tests.bench.plans import plan, strategy, trial
+from tests.bench.plans import context, plan, run_of, strategy, trial
 
 LOAD = ClosedLoad(4, 0.1, 0.1)
 HOSTS = ("the host stole 7.5% of the service core's time",)
@@ -41,38 +42,26 @@ def pair_plan(rounds: int = 4) -> SessionPlan:
     )
 
 
-class MadeUp(PairTakes):
-    """Pairs whose trials are told beforehand: by round, what head's trial is changed in."""
+Found = dict[int, dict[str, Any]]
+"""By round, what head's trial is changed in."""
 
-    found: dict[int, dict[str, Any]]
-    plan: SessionPlan
-    record: RunBuilder
 
-    def _both(self, step: Step) -> tuple[Trial, Trial]:
+def measured(chosen: SessionPlan, found: Found, monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
+    """The trials of a plan's pairs in the order in which they are made, where these are found."""
+
+    def both(_: object, step: PairStep) -> Generator[None, None, tuple[Trial, Trial]]:
+        yield from ()
         base = trial(replace(step, strategy=step.strategy + BASE))
-        return base, replace(trial(step), **self.found.get(step.round, {}))
+        return base, replace(trial(step), **found.get(step.round, {}))
 
-
-def takes_of(chosen: SessionPlan) -> MadeUp:
-    nothing: Any = None
-    record = RunBuilder(chosen, "2026-01-01T00:00:00Z", {}, str)
-    takes = MadeUp(
-        chosen, (), nothing, Cores((0,), (1,), (0, 1)), Path(), Silent(), record, None, lambda: None
-    )
-    takes.plan, takes.record = chosen, record
-    return takes
-
-
-def made(found: dict[int, dict[str, Any]], rounds: int = 4) -> list[int]:
-    """The rounds that were made, in order, where these are found."""
-    takes = takes_of(pair_plan(rounds))
-    takes.found = found
-    todo = [step for step in steps(takes.plan) if step.kind == "pair"]
+    monkeypatch.setattr(pair, "measure_both", both)
+    todo, trials = [step for step in steps(chosen) if step.kind == "pair"], []
     while todo:
-        todo += takes.take(todo.pop(0))
-    trials = takes.record.trials
+        run = replace(run_of(chosen, []), trials=tuple(trials))
+        for one in todo.pop(0).take(context(chosen, run)):
+            (trials if isinstance(one, Trial) else todo).append(one)
     assert [t.strategy for t in trials] == ["fast" + BASE, "fast"] * (len(trials) // 2)
-    return [t.round for t in trials[::2]]
+    return trials[::2]
 
 
 SPOILED = {"valid": False, "warnings": HOSTS}
@@ -89,23 +78,19 @@ SPOILED = {"valid": False, "warnings": HOSTS}
     ],
 )
 def test_a_round_that_the_host_spoiled_is_made_again_as_another_one(
-    found: dict[int, dict[str, Any]], rounds: list[int]
+    found: Found, rounds: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No number comes twice, and at most half as many rounds are added as were planned."""
-    assert made(found) == rounds
+    assert [t.round for t in measured(pair_plan(), found, monkeypatch)] == rounds
 
 
-def test_a_spare_round_has_all_payloads_of_the_one_that_was_spoiled() -> None:
+def test_a_spare_round_has_all_payloads_of_the_one_that_was_spoiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A round counts where it has all of them: one class alone would be measured for nothing."""
     chosen = pair_plan(2)
     both = {one: plan().payloads[one] for one in (("small", "json"), ("seed", "json"))}
-    takes = takes_of(replace(chosen, payloads=both, base=OtherSide("main", "abc1234", (), (), both)))
-    takes.found = {1: SPOILED}
-    todo = [step for step in steps(takes.plan) if step.kind == "pair"]
-    order = [(step.payload_class, step.round) for step in todo]
-    while todo:
-        todo += takes.take(todo.pop(0))
-    made = [(t.payload_class, t.round) for t in takes.record.trials[::2]]
+    chosen = replace(chosen, payloads=both, base=OtherSide("main", "abc1234", (), (), both))
+    order = [(step.payload_class, step.round) for step in steps(chosen) if step.kind == "pair"]
+    made = [(t.payload_class, t.round) for t in measured(chosen, {1: SPOILED}, monkeypatch)]
     assert made[: len(order)] == order
     assert sorted(made[len(order) :]) == [("seed", 3), ("small", 3)]
 
@@ -118,8 +103,10 @@ def test_a_spare_round_has_all_payloads_of_the_one_that_was_spoiled() -> None:
         {"valid": False, "error": "fast never reached ready"},
     ],
 )
-def test_what_the_service_did_is_not_tried_until_it_succeeds(fault: dict[str, Any]) -> None:
-    assert made({2: fault}) == [1, 2, 3, 4]
+def test_what_the_service_did_is_not_tried_until_it_succeeds(
+    fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [t.round for t in measured(pair_plan(), {2: fault}, monkeypatch)] == [1, 2, 3, 4]
 
 
 def test_a_plan_of_pairs_checks_both_sides_and_makes_one_step_of_each_pair() -> None:

@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from bench.measure.plan import SessionPlan, Step, steps
-from bench.measure.steps.objective import Objective
+from bench.measure.plan import Objective, SessionPlan
+from bench.measure.steps.order import steps
+from bench.measure.steps.step import Step
 from tests.bench.plans import LOADS, NAMES, SETS, payload, plan, run_of
 
 

@@ -54,6 +54,11 @@ def rewrite(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def code_of(run: dict[str, Any]) -> int:
+    """The exit code that the trials call for: a busy machine may spoil a window as short as a test's."""
+    return 0 if any(trial["valid"] for trial in run["trials"]) else 4
+
+
 def wait_for_trials(project: Path, count: int) -> None:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
@@ -85,8 +90,8 @@ def test_a_run_whose_harness_was_killed_goes_on_where_it_was_cut(bench: Bench, p
     rewrite(folder, command="python -m bench run --rounds 99")
     before = found(project)
     done = bench("run", "--root", project, "--resume", folder, "--no-build")
-    assert done.returncode == 0, done.stderr
     after = found(project)
+    assert done.returncode == code_of(after), done.stderr
     made = [(t["strategy"], t["round"], t["load"]["name"]) for t in after["trials"]]
     assert len(made) == len(set(made)) == after["planned_trials"] == 6
     kept = [t for t in before["trials"] if not (t["error"] or "").startswith("it was interrupted")]
@@ -105,14 +110,15 @@ def test_a_complete_run_goes_on_to_its_report_alone_and_not_at_all_with_other_co
     bench: Bench, project: Path
 ) -> None:
     committed(project)
-    assert bench("run", "--root", project, *OPTIONS, "--rounds", "1").returncode == 0
+    done = bench("run", "--root", project, *OPTIONS, "--rounds", "1")
     before = found(project)
+    assert done.returncode == code_of(before), done.stderr
     (folder,) = (project / "results").iterdir()
     (folder / "report.md").unlink()
     # an older run keeps its command line alone
     rewrite(folder, options=None)
     done = bench("run", "--root", project, "--resume", folder)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code_of(before), done.stderr
     assert found(project)["trials"] == before["trials"]
     assert found(project)["options"] == before["options"]
     assert (folder / "report.md").exists()

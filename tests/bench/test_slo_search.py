@@ -1,28 +1,28 @@
 """Trials that are no comparison: capacity, caches of answers, and whether an objective held."""
 
+from collections.abc import Callable, Generator
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from bench.errors import InvalidRunError
 from bench.load.samples import Samples
-from bench.measure.plan import Step
-from bench.measure.steps.objective import Objective
-from bench.measure.steps.probes import (
-    capacity_of,
-    judge_probe,
-    objective_result,
-    repeat_check,
-    repeat_warning,
-)
-from bench.measure.trial import Tried
-from bench.model import OUTCOMES, OpenLoad, RepeatCheck, Trial
-from tests.bench.plans import trial
+from bench.measure.judge import TrialSpec
+from bench.measure.plan import Objective
+from bench.measure.steps import capacity, slo_search
+from bench.measure.steps.capacity import CapacityStep
+from bench.measure.steps.repeat import RepeatStep, repeat_check, repeat_warning
+from bench.measure.steps.slo_search import SearchStep, judge_probe
+from bench.measure.steps.step import Step
+from bench.measure.steps.trial import TrialStep, Tried
+from bench.model import OUTCOMES, Capacity, OpenLoad, RepeatCheck, SloResult, Trial
+from tests.bench.plans import context, plan, run_of, trial
 
-STEP = Step("objective", "fast", "seed", "json")
+CASE = {"strategy": "fast", "payload_class": "seed", "encoding": "json"}
 OBJECTIVE = Objective(0.99, 100.0, warmup_s=1.0, window_s=2.0)
-OPEN = trial(Step("trial", "fast", "seed", "json", 1, OpenLoad(100, 1, 2)))
+OPEN = trial(TrialStep(**CASE, round=1, load=OpenLoad(100, 1, 2)))
 
 
 def samples(response_ms: list[float], outcomes: list[str] | None = None) -> Samples:
@@ -95,32 +95,50 @@ def test_a_slow_rate_is_tried_for_as_long_as_its_quantile_takes() -> None:
     assert OBJECTIVE.at(0.1).window_s == 120.0
 
 
-def test_a_search_repeats_a_spoiled_trial_once_and_says_when_it_knows_nothing() -> None:
+def taken(
+    step: Step, module: ModuleType, monkeypatch: pytest.MonkeyPatch, make: Callable[[TrialSpec], Tried]
+) -> list[object]:
+    """What a step yields whose trials are made up, with a capacity of 100 requests/s known."""
+
+    def attempt(_: object, spec: TrialSpec, *__: object) -> Generator[None, None, Tried]:
+        yield from ()
+        return make(spec)
+
+    monkeypatch.setattr(module, "attempt", attempt)
+    searching = plan(objective=OBJECTIVE, loads=(), rounds=0)
+    run = replace(run_of(searching, []), capacities=(Capacity(*CASE.values(), 8, 100.0),))
+    return list(step.take(context(searching, run)))
+
+
+def test_a_search_repeats_a_spoiled_trial_once_and_says_when_it_knows_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     spoiled = replace(OPEN, valid=False, warnings=("stolen",))
     made: list[float] = []
 
-    def make(load: OpenLoad, number: int) -> Tried:
-        del number
-        made.append(load.rate_per_s)
+    def make(spec: TrialSpec) -> Tried:
+        assert isinstance(spec.load, OpenLoad)
+        made.append(spec.load.rate_per_s)
         return tried(samples([10.0] * 400), spoiled)
 
-    kept: list[Trial] = []
-    found = objective_result(STEP, OBJECTIVE, 100.0, make, kept.append)
+    *kept, found = taken(SearchStep(**CASE), slo_search, monkeypatch, make)
     assert made == [10.0, 10.0]
+    assert isinstance(found, SloResult)
     assert (found.rate_per_s, found.goodput_rps) == (None, None)
     assert (found.probes[0].why_not, found.probes[0].known) == ("stolen", False)
     assert (found.why_none, found.known) == ("not known: stolen", False)
     assert kept == [spoiled]
 
 
-def test_a_search_finds_the_rate_that_a_service_holds_and_its_goodput() -> None:
-    def make(load: OpenLoad, number: int) -> Tried:
-        del number
-        slow = load.rate_per_s > 60
-        return tried(samples([500.0 if slow else 10.0] * 400))
+def test_a_search_finds_the_rate_that_a_service_holds_and_its_goodput(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def make(spec: TrialSpec) -> Tried:
+        assert isinstance(spec.load, OpenLoad)
+        return tried(samples([500.0 if spec.load.rate_per_s > 60 else 10.0] * 400))
 
-    kept: list[Trial] = []
-    found = objective_result(STEP, OBJECTIVE, 100.0, make, kept.append)
+    *kept, found = taken(SearchStep(**CASE), slo_search, monkeypatch, make)
+    assert isinstance(found, SloResult)
     assert found.rate_per_s is not None
     assert 57 <= found.rate_per_s <= 60
     # the last two of the four hundred answers come after the window of two seconds
@@ -128,26 +146,49 @@ def test_a_search_finds_the_rate_that_a_service_holds_and_its_goodput() -> None:
     assert len(kept) == len(found.probes)
 
 
-def test_capacity_is_the_throughput_of_a_valid_trial_and_a_spoiled_one_is_made_again() -> None:
+def test_the_trials_of_a_search_come_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that is cut short has every trial that was made before."""
+    made: list[float] = []
+
+    def attempt(_: object, spec: TrialSpec, *__: object) -> Generator[None, None, Tried]:
+        yield from ()
+        assert isinstance(spec.load, OpenLoad)
+        made.append(spec.load.rate_per_s)
+        return tried(samples([10.0] * 400))
+
+    monkeypatch.setattr(slo_search, "attempt", attempt)
+    searching = plan(objective=OBJECTIVE, loads=(), rounds=0)
+    run = replace(run_of(searching, []), capacities=(Capacity(*CASE.values(), 8, 100.0),))
+    taking = SearchStep(**CASE).take(context(searching, run))
+    for count in (1, 2, 3):
+        assert next(taking) == OPEN
+        assert len(made) == count
+
+
+def test_capacity_is_the_throughput_of_a_valid_trial_and_a_spoiled_one_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     spoiled = replace(OPEN, valid=False, throughput_rps=9.0)
     turns = iter([tried(samples([1.0]), spoiled), tried(samples([1.0]), replace(OPEN, throughput_rps=80.0))])
-    found = capacity_of(STEP, 50, lambda: next(turns))
-    assert (found.throughput_rps, found.clients) == (80.0, 50)
+    (found,) = taken(CapacityStep(**CASE), capacity, monkeypatch, lambda _: next(turns))
+    assert found == Capacity("fast", "seed", "json", 50, 80.0)
 
 
-def test_a_capacity_that_cannot_be_known_ends_the_run_with_its_reason() -> None:
-    failed = replace(OPEN, valid=False, error="it never became ready")
+def test_a_capacity_that_cannot_be_known_ends_the_run_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failed = Tried(replace(OPEN, valid=False, error="it never became ready"), None)
     with pytest.raises(InvalidRunError, match=r"capacity of fast is not known.*never became ready.*--rate"):
-        capacity_of(STEP, 50, lambda: failed)
+        taken(CapacityStep(**CASE), capacity, monkeypatch, lambda _: failed)
 
 
 def test_a_service_that_keeps_answers_is_flagged_and_one_that_does_not_is_not() -> None:
     def rates(*values: float | None) -> list[Trial]:
         return [replace(OPEN, throughput_rps=value) for value in values]
 
-    kept = repeat_check(STEP, rates(100.0, 102.0), rates(150.0, 152.0))
+    kept = repeat_check(RepeatStep(**CASE), rates(100.0, 102.0), rates(150.0, 152.0))
     assert kept == RepeatCheck("fast", "seed", "json", 101.0, 151.0)
     assert kept is not None
     assert "1.50 times as fast" in (repeat_warning(kept) or "")
     assert repeat_warning(RepeatCheck("fast", "seed", "json", 100.0, 109.0)) is None
-    assert repeat_check(STEP, rates(None, None), rates(1.0)) is None
+    assert repeat_check(RepeatStep(**CASE), rates(None, None), rates(1.0)) is None

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from bench.cores import Cores
+from bench.measure.run_builder import join_starts
 from bench.measure.runtime.compose_runtime import ComposeRuntime, connect_engine
 from bench.measure.runtime.instance import Runtime, StartError
 from bench.measure.runtime.process_runtime import ProcessRuntime
 from bench.measure.runtime.registry import load_registry
-from bench.measure.steps import starts
-from bench.measure.steps.starts import Start, StartBook, start_fresh
+from bench.measure.steps import start as start_module
+from bench.measure.steps.start import Start, start_fresh
 from bench.model import Payload, Strategy
 from bench.verbs.terminal_progress import PlainProgress
 from tests.running.ports import free_port
@@ -122,13 +123,11 @@ def started(runtime: Runtime, strategy: Strategy, *, warm: bool) -> Start:
 
 def test_warm_starts_find_what_one_before_them_pulled_and_cold_ones_nothing(make: Make) -> None:
     runtime, strategy = make()
-    book = StartBook()
     assert runtime.model_bytes(strategy) is None
-    for warm in (False, True, False, True):
-        book.add(strategy.name, started(runtime, strategy, warm=warm))
-    cold, kept = book.result("thing"), book.result("thing", "warm")
-    assert cold is not None
-    assert kept is not None
+    starts = [started(runtime, strategy, warm=warm).measured for warm in (False, True, False, True)]
+    assert [one.warm for one in starts] == [False, True, False, True]
+    cold = join_starts(starts[0].startup, starts[2].startup)
+    kept = join_starts(starts[1].startup, starts[3].startup)
     assert (cold.model_cache, cold.inside) == ("cold", {"pull": (1.0, 1.0)})
     # the start that filled the cache is neither
     assert (kept.model_cache, kept.inside) == ("warm", {"pull": (0.25, 0.25)})
@@ -161,11 +160,11 @@ def test_an_interrupt_leaves_no_copy_and_the_cache_is_filled_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(starts, "complaint", interrupt)
+        patched.setattr(start_module, "complaint", interrupt)
         with pytest.raises(KeyboardInterrupt):
             started(runtime, strategy, warm=True)
     assert runtime.model_bytes(strategy) is None
-    assert started(runtime, strategy, warm=True).inside_s == {"pull": 0.25}
+    assert started(runtime, strategy, warm=True).measured.startup.inside == {"pull": (0.25,)}
 
 
 @pytest.mark.engine
@@ -187,17 +186,3 @@ def test_volumes_of_a_session_that_was_killed_go_with_the_next(tmp_path: Path) -
     after.close()
     killed.close()
     assert left_behind(name) == []
-
-
-def test_only_phases_that_every_start_has_are_told(make: Make) -> None:
-    runtime, strategy = make()
-    start = started(runtime, strategy, warm=False)
-    book = StartBook()
-    book.add("thing", start)
-    book.add("thing", Start(start.instance, {"running": 0.1, "first_correct_answer": 1.23456}))
-    found = book.result("thing")
-    assert found is not None
-    assert (list(found.phases), found.inside) == (["running_s"], {})
-    assert found.first_correct_answer_s[1] == 1.2346
-    assert book.result("thing", "warm") is None
-    assert book.result("another") is None

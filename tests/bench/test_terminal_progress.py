@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench import statistics
-from bench.measure.plan import Step
+from bench.measure.plan import StepSubject
 from bench.measure.progress import Doing, Now, SoFar, before, so_far
+from bench.measure.steps.slo_search import SearchStep
 from bench.model import BASE, ClosedLoad, LatencyMs, OpenLoad, Trial
 from bench.statistics import Estimate
 from bench.verbs.terminal_progress import PlainProgress, QuietProgress, make_progress, running
@@ -20,7 +21,7 @@ from bench.verbs.terminal_progress import PlainProgress, QuietProgress, make_pro
 ROOT = Path(__file__).parents[2]
 CLOSED, OPEN = ClosedLoad(50, 1.0, 2.0), OpenLoad(90.0, 1.0, 2.0)
 SMALL = ("small", "json")
-STEP = Step("trial", "onnx", *SMALL, 3, CLOSED, "at 50 clients")
+STEP = StepSubject("trial", "onnx", *SMALL, 3, CLOSED, "at 50 clients")
 KNOWN = SoFar("throughput", Estimate(253.4, 241.2, 266.1, 3))
 RATES = {1: 250.0, 2: 262.0, 3: 247.0}
 
@@ -67,7 +68,7 @@ def test_one_round_has_no_interval_and_none_has_no_estimate() -> None:
     assert found is not None
     assert (found.estimate.low, found.estimate.n) == (None, 1)
     assert before(STEP, []) is None
-    assert before(Step("parity", "onnx"), [trial(1)]) is None
+    assert before(StepSubject("parity", "onnx"), [trial(1)]) is None
 
 
 def test_what_is_void_or_of_another_case_does_not_count() -> None:
@@ -163,7 +164,8 @@ def test_quiet_says_only_what_voids_results(capsys: pytest.CaptureFixture[str]) 
     progress.step(Doing(STEP, 6, 12, 40, 650.0, KNOWN))
     progress.live(Now("under load", 251.4))
     progress.found(STEP, trial(3, warnings=("the host stole 1.3% of the time",)), KNOWN)
-    progress.found(dataclasses.replace(STEP, kind="objective"), trial(3, valid=False), None)
+    search = SearchStep(strategy="onnx", payload_class="small", encoding="json")
+    progress.found(search, trial(3, valid=False), None)
     progress.close()
     assert capsys.readouterr().err == ""
     progress.found(STEP, trial(3, None, valid=False, error="it did not start"), None)

@@ -12,7 +12,7 @@ from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
 from bench.load.schedule import constant_arrivals_ns
 from bench.measure.machine.usage import Usage
-from bench.measure.trial import Readings, TrialSpec, failed_trial, judge
+from bench.measure.steps.trial import Readings, TrialSpec, failed_trial, judge
 from bench.model import OUTCOMES, Ceiling, ClosedLoad, OpenLoad, Payload, Strategy, Trial
 
 STRATEGY = Strategy("onnx", "ONNX", "onnx_serving", 8080, "/predict/", "/ready", ("json",), None)

@@ -1,20 +1,74 @@
-"""Before anything is timed: does the strategy answer every image of the set correctly?"""
+"""Before anything is timed: each strategy must answer every image of the set correctly."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
+from bench.errors import BenchError, InvalidRunError
 from bench.measure.http_client import complaint
 from bench.measure.payloads import PayloadImage, make_payload
-from bench.measure.runtime.instance import Instance
+from bench.measure.runtime.instance import Instance, StartError
+from bench.measure.steps.start import fresh_copy
+from bench.measure.steps.step import Agenda, Context, Step, Taking
 from bench.model import Strategy
+
+SHOWN_OFFENDERS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityStep(Step):
+    """Whether a strategy answers all images rightly.
+
+    A run that goes on checks it again: what is measured must be right on the day on which it is measured.
+    """
+
+    kind: str = "parity"
+    overhead_s: ClassVar[float] = 9.0
+    fresh_starts: ClassVar[int] = 1
+
+    @classmethod
+    def planned(cls, agenda: Agenda) -> Sequence[Step]:
+        """One for each strategy, unless an earlier plan of the same strategies checked them."""
+        plan = agenda.plan
+        return [] if plan.checked else [cls(strategy=one.name) for one in plan.strategies]
+
+    def take(self, context: Context) -> Taking[None]:
+        """Ask a fresh copy about all images; raises InvalidRunError if an answer is wrong."""
+        strategy = context.strategy(self.strategy)
+        try:
+            with fresh_copy(context, strategy) as start:
+                yield start.measured
+                wrong = offenders(start.instance, strategy, context.images_of(strategy))
+        except StartError as error:
+            raise InvalidRunError(f"nothing was timed: {error}") from error
+        _require_same_image(context, strategy)
+        if wrong:
+            more = f"; and {len(wrong) - SHOWN_OFFENDERS} more" if len(wrong) > SHOWN_OFFENDERS else ""
+            raise InvalidRunError(
+                f"nothing was timed, {strategy.name} gives wrong answers: "
+                f"{'; '.join(wrong[:SHOWN_OFFENDERS])}{more}"
+            )
 
 
 def offenders(instance: Instance, strategy: Strategy, images: Sequence[PayloadImage]) -> list[str]:
-    """What the strategy answers wrongly, one clause each, over all images and all its encodings."""
-    found = []
+    """The strategy's wrong answers, a clause each, over all images and all encodings that it takes."""
+    wrong = []
     for encoding in strategy.encodings:
         for image in images:
             payload = make_payload(image, encoding, strategy.model)
-            wrong = complaint(instance.host, instance.port, strategy.path, payload)
-            if wrong is not None:
-                found.append(f"{strategy.name} on {image.file} as {encoding}: {wrong}")
-    return found
+            why = complaint(instance.host, instance.port, strategy.path, payload)
+            if why is not None:
+                wrong.append(f"{strategy.name} on {image.file} as {encoding}: {why}")
+    return wrong
+
+
+def _require_same_image(context: Context, strategy: Strategy) -> None:
+    """Raise BenchError if a run would go on with another image, or reach its containers in another way."""
+    if context.earlier is None:
+        return
+    before, now = context.earlier.environment, context.runtime.describe()
+    if before.get("address_kind") and before["address_kind"] != now.get("address_kind"):
+        raise BenchError("containers are reached in another way than the run began with: measure anew")
+    image = now.get("images", {}).get(strategy.name)
+    if (before.get("images") or {}).get(strategy.name, image) != image:
+        raise BenchError(f"{strategy.name}'s image is another than the run began with: measure anew")

@@ -1,0 +1,57 @@
+"""A strategy's capacity: the most that it answers in a closed loop, before the rounds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bench.errors import InvalidRunError
+from bench.measure.plan import SessionPlan
+from bench.measure.steps.step import Agenda, Context, Step, Taking, scratch_folder
+from bench.measure.steps.trial import attempt, trial_spec
+from bench.model import Capacity, Run
+
+# a trial that the host spoiled says nothing about the service, and is made again once
+TRIES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityStep(Step):
+    """The capacity of a strategy with one set of payloads."""
+
+    kind: str = "capacity"
+    overhead_s: ClassVar[float] = 6.5
+    fresh_starts: ClassVar[int] = 1
+
+    @classmethod
+    def planned(cls, agenda: Agenda) -> Sequence[Step]:
+        """One for each strategy and set of payloads, if a rate depends on the capacity."""
+        plan = agenda.plan
+        return cls.of_each_set(plan, [one.name for one in plan.strategies]) if plan.needs_capacity else []
+
+    @classmethod
+    def windows_s(cls, plan: SessionPlan) -> float:
+        """A warm-up and a window."""
+        return plan.typical_load.warmup_s + plan.typical_load.window_s
+
+    def is_done(self, run: Run) -> bool:
+        """Whether the run has this capacity."""
+        return any(map(self.is_about, run.capacities))
+
+    def take(self, context: Context) -> Taking[None]:
+        """Drive a closed loop; raises InvalidRunError if two trials are both invalid."""
+        windows = context.plan.typical_load
+        load = context.plan.closed_load(windows.warmup_s, windows.window_s)
+        spec = trial_spec(context, self, load)
+        with scratch_folder() as folder:
+            for _ in range(TRIES):
+                trial = (yield from attempt(context, spec, self.label(), folder)).trial
+                if trial.valid and trial.throughput_rps:
+                    yield Capacity(
+                        self.strategy, self.payload_class, self.encoding, load.clients, trial.throughput_rps
+                    )
+                    return
+        why = "; ".join([*([trial.error] if trial.error else []), *trial.warnings])
+        raise InvalidRunError(
+            f"the capacity of {self.strategy} is not known, and so no share of it: {why}. "
+            "Name rates with --rate"
+        )

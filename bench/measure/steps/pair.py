@@ -1,0 +1,163 @@
+"""A strategy as two commits have it, side by side: both are under load at once, on the same cores.
+
+The kernel switches between them every few milliseconds, so the host's disturbances meet both alike, and
+their difference remains ("duet benchmarking", Bulej and others, ICPE 2020): docs/decisions/0007.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from bench.load.launch import LeftAloneError, Rendezvous
+from bench.measure.judge import BUSY_DRIVER, TrialSpec, failed_trial
+from bench.measure.progress import Progress, Silent
+from bench.measure.runtime.instance import Instance, StartError
+from bench.measure.steps.start import Start, start_fresh
+from bench.measure.steps.step import Agenda, Context, Step, Taking
+from bench.measure.steps.trial import TrialStep, Tried, run_trial, stop, trial_spec, with_overhead
+from bench.model import BASE, DRIVER_MAY_LIMIT, Run, Trial
+
+# a pair that the host spoiled is made again, at most once for so many rounds of the plan
+ROUNDS_A_SPARE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairStep(TrialStep):
+    """A trial of a strategy and of its twin, another commit's, at once."""
+
+    kind: str = "pair"
+    overhead_s: ClassVar[float] = 8.0
+
+    @classmethod
+    def planned(cls, agenda: Agenda) -> Sequence[Step]:
+        """A round's pairs, shuffled, if base and head are measured side by side."""
+        return cls.of_round(agenda) if agenda.plan.base else []
+
+    def is_done(self, run: Run) -> bool:
+        """Never: a comparison of commits does not go on once it was cut short."""
+        del run
+        return False
+
+    def take(self, context: Context) -> Taking[None]:
+        """Measure both at once; a round that the host spoiled asks for another, if spare rounds are left."""
+        before = _spoiled_rounds(context.run.trials, self.strategy)
+        trials = yield from measure_both(context, self)
+        yield from trials
+        spoiled = _spoiled_rounds((*context.run.trials, *trials), self.strategy)
+        if spoiled == before or len(spoiled) > context.plan.rounds // ROUNDS_A_SPARE:
+            return
+        spare = context.plan.rounds + len(spoiled)
+        for payload_class, encoding in context.plan.payloads:
+            # a round counts if it has all payloads: so the spare round has them all
+            yield replace(self, payload_class=payload_class, encoding=encoding, round=spare)
+
+
+def measure_both(context: Context, step: PairStep) -> Taking[tuple[Trial, ...]]:
+    """The trials of base and head at once; two failed trials if one of the copies did not start."""
+    load, names = step.resolved_load(context.run), (step.strategy + BASE, step.strategy)
+    specs = [_with_half_ceiling(trial_spec(context, step, load, strategy=name)) for name in names]
+    started: dict[str, Start] = {}
+    tried: list[Tried] = []
+    begun = time.monotonic()
+    try:
+        failure = _start_both(context, specs, started)
+        yield from (start.measured for start in started.values())
+        if failure is None:
+            sides = [(spec, started[spec.strategy.name].instance) for spec in specs]
+            tried = run_pair(sides, context.folder, context.progress)
+    finally:
+        troubles = _stop_both(started)
+    yield from troubles
+    if failure is not None:
+        context.progress.note(f"{step.label()} failed: {failure}")
+        return tuple(failed_trial(spec, str(failure)) for spec in specs)
+    starts_s = max(start.answered_s for start in started.values())
+    overhead_s = time.monotonic() - begun - starts_s - max(one.loaded_s for one in tried)
+    trials = [with_overhead(one, overhead_s).trial for one in tried]
+    busy = _busy_drivers(trials, len(context.cores.driver))
+    return tuple(replace(trial, warnings=(*trial.warnings, *busy)) for trial in trials)
+
+
+def _start_both(context: Context, specs: Sequence[TrialSpec], started: dict[str, Start]) -> StartError | None:
+    """Start both at once, as no start is timed here; the first failure, with what came up in `started`."""
+
+    def start(spec: TrialSpec) -> None:
+        payload = context.plan.first_payload(spec.strategy)
+        started[spec.strategy.name] = start_fresh(context.runtime, spec.strategy, payload)
+
+    with ThreadPoolExecutor(len(specs)) as aside:
+        futures = [aside.submit(start, spec) for spec in specs]
+    failures = [error for future in futures if (error := future.exception()) is not None]
+    for error in failures:
+        if not isinstance(error, StartError):
+            raise error
+    return next((error for error in failures if isinstance(error, StartError)), None)
+
+
+def _stop_both(started: Mapping[str, Start]) -> list[str]:
+    """Stop all at once; what could not be removed."""
+    if not started:
+        return []
+    with ThreadPoolExecutor(len(started)) as aside:
+        return [trouble for trouble in aside.map(stop, started.values()) if trouble is not None]
+
+
+def _with_half_ceiling(spec: TrialSpec) -> TrialSpec:
+    """The spec of a trial that shares the driver's cores with another: each has half of the ceiling."""
+    if spec.ceiling is None:
+        return spec
+    half = replace(spec.ceiling, throughput_rps=spec.ceiling.throughput_rps / 2)
+    return replace(spec, ceiling=half)
+
+
+def run_pair(sides: Sequence[tuple[TrialSpec, Instance]], folder: Path, progress: Progress) -> list[Tried]:
+    """Drive all sides from the same instant on, each with its own driver.
+
+    Ctrl-C takes effect once their windows have ended. If several sides fail, the error that came first by
+    its cause is raised: that a side was left alone is a consequence.
+    """
+    together = Rendezvous(len(sides))
+    shown: list[Progress] = [Silent(), *[progress] * (len(sides) - 1)]
+
+    def drive(spec: TrialSpec, instance: Instance, tell: Progress) -> Tried:
+        try:
+            return run_trial(spec, instance, folder, tell, together)
+        except BaseException:
+            together.give_up()
+            raise
+
+    with ThreadPoolExecutor(len(sides)) as aside:
+        futures = [
+            aside.submit(drive, spec, instance, tell)
+            for (spec, instance), tell in zip(sides, shown, strict=True)
+        ]
+    failed = [error for future in futures if (error := future.exception()) is not None]
+    if failed:
+        raise min(failed, key=lambda error: isinstance(error, LeftAloneError))
+    return [future.result() for future in futures]
+
+
+def _busy_drivers(trials: Sequence[Trial], cores: int) -> list[str]:
+    """A doubt if the drivers of both sides together used almost all that their cores can do."""
+    busiest = [trial.driver.busiest_core for trial in trials if trial.driver]
+    used = sum(share for share in busiest if share is not None)
+    if used <= BUSY_DRIVER * min(cores, len(trials)):
+        return []
+    return [f"both sides' drivers together used {used:.0%} of a core: {DRIVER_MAY_LIMIT}"]
+
+
+def _spoiled_rounds(trials: Iterable[Trial], strategy: str) -> set[int]:
+    """The rounds of a strategy in which the host or the driver spoiled a trial of either side."""
+    return {
+        trial.round
+        for trial in trials
+        if trial.strategy.removesuffix(BASE) == strategy and _spoiled_by_host(trial)
+    }
+
+
+def _spoiled_by_host(trial: Trial) -> bool:
+    """Whether a trial is void through no fault of the service."""
+    return not trial.valid and trial.error is None and not trial.errors and not trial.wrong_answers

@@ -1,0 +1,115 @@
+"""Varied payloads and repeated payloads in turn, to find a service that keeps its answers."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bench.measure.judge import TrialSpec
+from bench.measure.payloads import varied_copies
+from bench.measure.progress import Progress
+from bench.measure.runtime.instance import Instance, StartError
+from bench.measure.steps.start import fresh_copy
+from bench.measure.steps.step import Agenda, Context, Step, Taking, scratch_folder
+from bench.measure.steps.trial import run_trial, trial_spec
+from bench.model import REPEAT_ALLOWED, ClosedLoad, Payload, RepeatCheck, Run, Trial
+
+# two windows of varied payloads, two of repeated payloads
+WINDOWS, WARMUP_S, WINDOW_S = 4, 1.0, 2.0
+LOAD = ClosedLoad(8, WARMUP_S, WINDOW_S)
+COPIES = 2000
+# at most this share of the varied requests may be sent a second time
+TWICE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatStep(Step):
+    """Whether a strategy answers repeated payloads faster than varied ones."""
+
+    kind: str = "repeat"
+    overhead_s: ClassVar[float] = 5.0 + WINDOWS * (WARMUP_S + WINDOW_S)
+
+    @classmethod
+    def planned(cls, agenda: Agenda) -> Sequence[Step]:
+        """One for each strategy, with the smallest bodies: there a cache saves the largest share."""
+        plan = agenda.plan
+        if not plan.check_repeats:
+            return []
+        payload_class, encoding = plan.smallest_set
+        return [
+            cls(strategy=one.name, payload_class=payload_class, encoding=encoding) for one in plan.strategies
+        ]
+
+    def is_done(self, run: Run) -> bool:
+        """Whether the run has this check."""
+        return any(map(self.is_about, run.repeats))
+
+    def take(self, context: Context) -> Taking[None]:
+        """Send both in turn to one copy, which would keep what it caches."""
+        strategy = context.strategy(self.strategy)
+        unknown = f"whether {strategy.name} keeps answers is not known"
+        of_class = [image for image in context.images if image.kind == self.payload_class]
+        copies = varied_copies(of_class, self.encoding, COPIES, strategy.model)
+        repeated = trial_spec(context, self, LOAD)
+        try:
+            with fresh_copy(context, strategy) as start:
+                yield start.measured
+                varied, again, twice = drive_in_turn(repeated, copies, start.instance, context.progress)
+        except StartError as error:
+            yield f"{unknown}: {error}"
+            return
+        wrong = sum(trial.wrong_answers for trial in varied)
+        if wrong:
+            yield f"{strategy.name} answered {wrong} copies of images wrongly, which it had not seen before"
+        check = repeat_check(self, varied, again)
+        if check is None:
+            yield f"{unknown}: it gave none"
+            return
+        warning = repeat_warning(check)
+        if warning is None and twice > TWICE:
+            yield f"{unknown}: it is so fast that copies came twice"
+            return
+        yield check
+        if warning is not None:
+            yield warning
+
+
+def drive_in_turn(
+    repeated: TrialSpec, copies: Sequence[Payload], instance: Instance, progress: Progress
+) -> tuple[list[Trial], list[Trial], float]:
+    """Trials of half of the copies, of the repeated payloads, and of both once more, on one instance.
+
+    Returns the varied trials, the repeated trials, and the largest share of a half that was sent again.
+    """
+    half = len(copies) // 2
+    varied, again, twice = [], [], 0.0
+    with scratch_folder() as folder:
+        for new in (copies[:half], copies[half:]):
+            spec = dataclasses.replace(repeated, payloads=tuple(new))
+            tried = run_trial(spec, instance, folder, progress)
+            varied.append(tried.trial)
+            sent = 0 if tried.samples is None else len(tried.samples)
+            twice = max(twice, sent / len(new) - 1)
+            again.append(run_trial(repeated, instance, folder, progress).trial)
+    return varied, again, twice
+
+
+def repeat_check(step: Step, varied: Sequence[Trial], repeated: Sequence[Trial]) -> RepeatCheck | None:
+    """The rates of varied and of repeated payloads; None if either has no trial with a rate."""
+    rates = [[t.throughput_rps for t in trials if t.throughput_rps] for trials in (varied, repeated)]
+    if not all(rates):
+        return None
+    means = [round(float(np.mean(known)), 3) for known in rates]
+    return RepeatCheck(step.strategy, step.payload_class, step.encoding, *means)
+
+
+def repeat_warning(check: RepeatCheck) -> str | None:
+    """The doubt if repeated payloads were answered faster than a service without a cache could."""
+    if check.repeated_rps <= REPEAT_ALLOWED * check.varied_rps:
+        return None
+    return (
+        f"{check.strategy} answers repeated payloads {check.repeated_rps / check.varied_rps:.2f} times as "
+        "fast as varied ones: it seems to keep answers, and figures of repeated images are of its cache"
+    )

@@ -1,0 +1,250 @@
+"""One trial: one strategy in a fresh container under one load, its samples and its resources."""
+
+import dataclasses
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+from bench.errors import BenchError
+from bench.load.launch import Drive, Rendezvous, Target
+from bench.load.samples import Samples, write_parquet
+from bench.measure.judge import CUT, Readings, TrialSpec, failed_trial, judge
+from bench.measure.machine.environment import steal_ticks
+from bench.measure.machine.gpu import GpuWatch
+from bench.measure.machine.server_metrics import figures_between, scrape
+from bench.measure.machine.usage import Usage
+from bench.measure.plan import SessionPlan
+from bench.measure.progress import Now, Progress
+from bench.measure.runtime.instance import Instance, StartError
+from bench.measure.steps.start import Start, start_fresh
+from bench.measure.steps.step import Agenda, Context, Step, Taking, TrialInterrupted
+from bench.model import Load, PlannedLoad, Run, ShareLoad, Trial
+
+USAGE_EVERY_S = 0.75
+# a scrape takes some of the service's time, which must not be the window's
+SCRAPE_AHEAD_S = 0.2
+SHOWN_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStep(Step):
+    """A trial of a strategy with one set of payloads under one load, in one round."""
+
+    kind: str = "trial"
+    load: PlannedLoad
+    overhead_s: ClassVar[float] = 6.5
+    fresh_starts: ClassVar[int] = 1
+
+    @classmethod
+    def planned(cls, agenda: Agenda) -> Sequence[Step]:
+        """A round's trials, shuffled; no trials if base and head are measured in pairs."""
+        return [] if agenda.plan.base else cls.of_round(agenda)
+
+    @classmethod
+    def of_round(cls, agenda: Agenda) -> list[Self]:
+        """A step for each strategy of this side, set of payloads and load, shuffled."""
+        plan = agenda.plan
+        trials = [
+            cls(
+                strategy=strategy.name,
+                payload_class=payload_class,
+                encoding=encoding,
+                round=agenda.round,
+                load=load,
+                at=" ".join(filter(None, (plan.said(encoding), plan.said(load)))),
+            )
+            for strategy in plan.own_side
+            for payload_class, encoding in plan.payloads
+            for load in plan.loads
+        ]
+        agenda.rng.shuffle(trials)
+        return trials
+
+    @classmethod
+    def windows_s(cls, plan: SessionPlan) -> float:
+        """A warm-up and a window."""
+        return plan.typical_load.warmup_s + plan.typical_load.window_s
+
+    def is_done(self, run: Run) -> bool:
+        """Whether the run has the trial; a trial that was cut short is taken out before."""
+        return any(
+            self.is_about(one) and (one.round, one.load.get("name")) == (self.round, self.load.name)
+            for one in run.trials
+        )
+
+    def take(self, context: Context) -> Taking[None]:
+        """Start a copy, drive it and stop it."""
+        spec = trial_spec(context, self, self.resolved_load(context.run))
+        yield (yield from attempt(context, spec, self.label(), context.folder)).trial
+
+    def resolved_load(self, run: Run) -> Load:
+        """The load; a share of the capacity becomes a rate."""
+        if not isinstance(self.load, ShareLoad):
+            return self.load
+        return self.load.at(next(one for one in run.capacities if self.is_about(one)).throughput_rps)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A trial and its samples, None if the copy did not start.
+
+    `loaded_s` is how long its load took, from the first request due to the last one ended.
+    """
+
+    trial: Trial
+    samples: Samples | None
+    loaded_s: float = 0.0
+
+
+def trial_spec(
+    context: Context, step: Step, load: Load, round_: int | None = None, strategy: str = ""
+) -> TrialSpec:
+    """What a trial of the step is to measure under this load, in the step's round unless another is named."""
+    plan, number = context.plan, step.round if round_ is None else round_
+    chosen = context.strategy(strategy or step.strategy)
+    ceilings = [one for one in context.run.ceilings if (one.payload_class, one.encoding) == step.payload_set]
+    return TrialSpec(
+        strategy=chosen,
+        round=number,
+        payloads=plan.payloads_of(chosen)[step.payload_set],
+        load=load,
+        # the same payloads and arrivals for every strategy of a round: they are compared in pairs
+        seed=plan.seed * 1000 + number,
+        cores=context.cores,
+        ceiling=ceilings[-1] if ceilings else None,
+        fleet=plan.fleet,
+        bounds=plan.bounds,
+    )
+
+
+def attempt(context: Context, spec: TrialSpec, label: str, folder: Path) -> Taking[Tried]:
+    """One trial of a fresh copy; a failed trial if the copy did not start."""
+    begun = time.monotonic()
+    try:
+        start = start_fresh(context.runtime, spec.strategy, context.plan.first_payload(spec.strategy))
+    except StartError as error:
+        context.progress.note(f"{label} failed: {error}")
+        return Tried(failed_trial(spec, str(error)), None)
+    try:
+        yield start.measured
+        tried = run_trial(spec, start.instance, folder, context.progress)
+    finally:
+        trouble = stop(start)
+    if trouble is not None:
+        yield trouble
+    spent_s = start.answered_s + tried.loaded_s
+    return with_overhead(tried, time.monotonic() - begun - spent_s)
+
+
+def stop(start: Start) -> str | None:
+    """End a copy; a copy that cannot be removed is a doubt, and must not take what was measured along."""
+    try:
+        start.instance.stop()
+    except Exception as error:  # noqa: BLE001  # whatever the engine says, the next start clears it again
+        return f"a copy of {start.measured.strategy} could not be removed: {error!r}"
+    return None
+
+
+def with_overhead(tried: Tried, overhead_s: float) -> Tried:
+    """The trial with the time that its step took beside start and load."""
+    trial = dataclasses.replace(tried.trial, overhead_s=round(overhead_s, 3))
+    return dataclasses.replace(tried, trial=trial)
+
+
+def run_trial(
+    spec: TrialSpec,
+    instance: Instance,
+    folder: Path,
+    progress: Progress,
+    together: Rendezvous | None = None,
+) -> Tried:
+    """Drive the instance, write its samples under folder/samples, and return the trial.
+
+    All trials that share a `together` begin at the same instant. Ctrl-C raises TrialInterrupted, once the
+    requests in flight have ended and are written.
+    """
+    name = f"samples/{spec.name()}.parquet"
+    with tempfile.TemporaryDirectory(prefix="bench-trial-") as scratch:
+        target = Target(instance.host, instance.port, spec.strategy.path)
+        drive = Drive(target, spec.payloads, spec.load, spec.seed, Path(scratch), spec.fleet, together)
+        try:
+            threading.Thread(target=drive.follow, args=(_rate_shown(spec, progress),), daemon=True).start()
+            readings = _watch(drive, instance, spec)
+            driven = drive.finish()
+        except KeyboardInterrupt:
+            progress.note("interrupted: draining what is in flight")
+            try:
+                _write(spec, drive.cut_short().samples, folder / name)
+            except BenchError:
+                raise KeyboardInterrupt from None  # nothing was sent yet
+            raise TrialInterrupted(failed_trial(spec, CUT, name)) from None
+        finally:
+            drive.close()
+    _write(spec, driven.samples, folder / name)
+    ended_s = driven.summary.window_begin_s + spec.load.window_s
+    loaded_s = max(ended_s, float(driven.samples.done_ns.max(initial=0)) / 1e9)
+    return Tried(
+        judge(spec, driven, readings, instance.fate(), name, drive.start_ns), driven.samples, loaded_s
+    )
+
+
+def _write(spec: TrialSpec, samples: Samples, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_parquet(
+        samples, file, strategy=spec.strategy.name, round_=spec.round, payload_class=spec.payload_class
+    )
+
+
+def _watch(drive: Drive, instance: Instance, spec: TrialSpec) -> Readings | None:
+    """Read the accounting at the window's begin, at its end and in between; None if the instance died."""
+    begin_s = drive.await_window()
+    with ThreadPoolExecutor(1) as aside:
+        time.sleep(drive.instant(begin_s - SCRAPE_AHEAD_S))
+        # a service that hangs must not hold up the accounting
+        before = aside.submit(scrape, instance.host, instance.port)
+        time.sleep(drive.instant(begin_s))
+        cores = spec.cores.service
+        stolen, ticks = steal_ticks(cores)
+        with GpuWatch() as gpu:
+            try:
+                usages = _usages(drive, instance, begin_s + spec.load.window_s)
+            except (KeyError, OSError, ValueError):
+                # a container that is gone has no accounting; the engine knows its fate
+                return None
+        stolen_end, ticks_end = steal_ticks(cores)
+        after = scrape(instance.host, instance.port)
+    return Readings(
+        usages,
+        (stolen_end - stolen) / (ticks_end - ticks) if ticks_end > ticks else None,
+        figures_between(before.result(), after),
+        gpu.figures,
+    )
+
+
+def _usages(drive: Drive, instance: Instance, end_s: float) -> tuple[Usage, ...]:
+    """The accounting now, at the window's end and in between; raises as the instance does if it is gone."""
+    readings = [instance.usage()]
+    while (left := drive.instant(end_s)) > 0:
+        time.sleep(min(left, USAGE_EVERY_S))
+        readings.append(instance.usage())
+    return tuple(readings)
+
+
+def _rate_shown(spec: TrialSpec, progress: Progress) -> Callable[[float, int], None]:
+    """A callback that turns the driver's counts into the rate shown while it drives."""
+    seen = [(0.0, 0)]
+
+    def show(elapsed_s: float, requests: int) -> None:
+        before_s, before = seen[-1]
+        if elapsed_s - before_s < SHOWN_EVERY_S:
+            return
+        seen.append((elapsed_s, requests))
+        phase = "warm-up" if elapsed_s < spec.load.warmup_s else "under load"
+        progress.live(Now(phase, (requests - before) / (elapsed_s - before_s)))
+
+    return show
