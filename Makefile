@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BENCH_ARGS ?=
 BIN := .venv/bin
+# tests wait for programs more than they compute, so there are more processes than cores
+WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
+UNITS := $(addprefix tests/,architecture statistics gate batched_serving serving_core bench analysis report)
 
 # wheels at hand: WHEELS_DIR, else pip's own find-links where that is one folder
 ifndef WHEELS_DIR
@@ -9,13 +13,21 @@ WHEELS_DIR := $(shell dir="$$($(PYTHON) -m pip config get global.find-links 2>/d
 endif
 export WHEELS_DIR
 
-.PHONY: bench test check fuzz up down lock splice clean
+.PHONY: bench quick test test-all check fuzz up down lock splice clean
 
 bench: .venv/installed
 	$(BIN)/python -m bench run --concurrency 50 $(BENCH_ARGS)
 
+# lint, types and unit tests: a minute
+quick: check
+	$(PYTEST) -q -m 'not slow and not nightly and not alone' $(UNITS)
+
 test: check
-	$(BIN)/python -m pytest
+	$(PYTEST) --durations=10
+
+# what takes too long for every change as well: measured calibration, and ten times the hostile input
+test-all: check
+	FUZZ_CASES=20000 $(PYTEST) --durations=10 -m '' --timeout 3600
 
 # a hundred thousand hostile cases over HTTP, a third to each service, and as many inputs to the readers in process
 fuzz: .venv/installed

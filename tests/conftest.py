@@ -18,10 +18,23 @@ import requests
 from tests.running.compose import Project, engine_answers, running_project
 from tests.running.ports import free_port
 from tests.running.processes import ROOT, SERVICES, Running, model_environment, start
-from tests.running.workers import made_once, the_machine
+from tests.running.workers import CONTAINERS, Groups, group_of, made_once, the_machine
 
-CONTAINERS = "containers"
-CONTAINERS_FIXTURES = {"project", "services"}
+# what starts programs, and so is no part of `make quick`
+SLOW_FIXTURES = {
+    "bench",
+    "composed",
+    "emulator",
+    "launch",
+    "other_hosts",
+    "page",
+    "published",
+    "running",
+    "services",
+    "store",
+    "stub_server",
+    "tiny",
+}
 # threads that wait for each other on busy cores take many times as long as a thread alone
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -34,16 +47,23 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests one process runs, and skip what needs an engine where none answers.
+    """Say which tests one process runs and in which order, and skip what needs an engine where none answers.
 
     REQUIRE_ENGINE=1 makes that a failure. A file's tests stay in one process, which so makes what they share
-    once, and so do all tests of the project's containers. These take longest and begin; those that have the
-    machine alone come last.
+    once, and so do all tests of the project's containers. These take longest and begin, then what is slow;
+    what has the machine alone comes last.
     """
     for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    items.sort(key=lambda item: (item.get_closest_marker("alone") is not None, group_of(item) != CONTAINERS))
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("engine"):
+            item.add_marker(pytest.mark.slow)
+    slow = {group_of(item.nodeid) for item in items if item.get_closest_marker("slow")}
+
+    def place(item: pytest.Item) -> tuple[bool, bool, bool]:
+        group = group_of(item.nodeid)
+        alone = item.get_closest_marker("alone") is not None
+        return alone, group != CONTAINERS, group not in slow
+
+    items.sort(key=place)
     for item in items:
         if "services" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(1200))  # the first of them may have to build the images
@@ -54,14 +74,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.skip(reason="no Docker engine answers"))
 
 
-def group_of(item: pytest.Item) -> str:
-    """Return the name of the tests that one process runs one after the other."""
-    if item.get_closest_marker("alone"):
-        return "alone"
-    needed = CONTAINERS_FIXTURES & set(getattr(item, "fixturenames", ()))
-    if needed or any(marker.args == (CONTAINERS,) for marker in item.iter_markers("xdist_group")):
-        return CONTAINERS
-    return item.nodeid.partition("::")[0].replace("/", ".")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """Divide the tests among the processes by group."""
+    config.option.loadscopereorder = False
+    return Groups(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -72,7 +89,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def project() -> Iterator[Project]:
+def composed() -> Iterator[Project]:
     """The compose project, built and started once for all tests."""
     with running_project() as running:
         yield running

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 RULES = """
 [run]

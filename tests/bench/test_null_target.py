@@ -13,6 +13,8 @@ from bench.load.ceiling import measure_ceiling, null_target
 from bench.load.rivals import Speed
 from bench.model import ClosedLoad, Payload
 
+pytestmark = pytest.mark.slow
+
 ANSWER = b'{"prediction":"rain"}'
 HEAD = b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 

@@ -18,6 +18,8 @@ import pytest
 
 from bench.model import SCHEMA_VERSION
 
+pytestmark = pytest.mark.slow
+
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 SHORT = ("--concurrency", "4", "--quick", "--warmup-s", "0.3", "--window-s", "1", "--startups", "0")
 PROCESS = ("--runtime", "process", *SHORT, "--loop-seconds", "0.2")

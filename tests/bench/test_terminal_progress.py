@@ -18,6 +18,8 @@ from bench.model import BASE, ClosedLoad, LatencyMs, OpenLoad, Trial
 from bench.statistics import Estimate
 from bench.verbs.terminal_progress import PlainProgress, QuietProgress, make_progress, running
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CLOSED, OPEN = ClosedLoad(50, 1.0, 2.0), OpenLoad(90.0, 1.0, 2.0)
 SMALL = ("small", "json")

@@ -40,8 +40,8 @@ def seed_body() -> bytes:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("encoding", ["json", "raw"])
-def test_every_image_gets_the_reference_answer(project: Project, strategy: str, encoding: str) -> None:
-    with httpx.Client(base_url=project.addresses[strategy], timeout=120) as client:
+def test_every_image_gets_the_reference_answer(composed: Project, strategy: str, encoding: str) -> None:
+    with httpx.Client(base_url=composed.addresses[strategy], timeout=120) as client:
         for image in MANIFEST["images"]:
             content = (ROOT / "images" / image["file"]).read_bytes()
             if encoding == "json":
@@ -58,8 +58,8 @@ def test_every_image_gets_the_reference_answer(project: Project, strategy: str, 
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_container_has_no_more_rights_than_it_needs(project: Project, strategy: str) -> None:
-    found = project.inspect(f"{strategy}_serving")
+def test_a_container_has_no_more_rights_than_it_needs(composed: Project, strategy: str) -> None:
+    found = composed.inspect(f"{strategy}_serving")
     host = found["HostConfig"]
     assert found["Config"]["User"] == "10001:10001"
     assert host["ReadonlyRootfs"] is True
@@ -70,25 +70,25 @@ def test_a_container_has_no_more_rights_than_it_needs(project: Project, strategy
     assert {binding["HostIp"] for bindings in host["PortBindings"].values() for binding in bindings} == {
         "127.0.0.1"
     }
-    written = project.compose("exec", "-T", f"{strategy}_serving", "touch", "/app/x", check=False)
+    written = composed.compose("exec", "-T", f"{strategy}_serving", "touch", "/app/x", check=False)
     assert "Read-only" in written.stderr
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_an_image_holds_what_its_strategy_needs_and_no_cuda(project: Project, strategy: str) -> None:
+def test_an_image_holds_what_its_strategy_needs_and_no_cuda(composed: Project, strategy: str) -> None:
     probe = (
         "import importlib.util as u; "
         "print([n for n in ('torch','onnxruntime','triton','nvidia','locust','pip') if u.find_spec(n)])"
     )
-    out = project.compose("exec", "-T", f"{strategy}_serving", "python", "-c", probe).stdout
+    out = composed.compose("exec", "-T", f"{strategy}_serving", "python", "-c", probe).stdout
     assert out.strip() == str(["onnxruntime"] if strategy == "onnx" else ["torch"])
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_wrong_model_uri_ends_the_start_with_one_line(project: Project, strategy: str) -> None:
+def test_a_wrong_model_uri_ends_the_start_with_one_line(composed: Project, strategy: str) -> None:
     setting = "ONNX_MODEL_URI" if strategy == "onnx" else "TORCH_MODEL_URI"
     uri = "gs://models.local/nowhere/model.bin"
-    run = project.compose(
+    run = composed.compose(
         "run", "--rm", "--no-deps", "-T", f"{strategy}_serving", check=False, **{setting: uri}
     )
     assert run.returncode == 1
@@ -96,56 +96,56 @@ def test_a_wrong_model_uri_ends_the_start_with_one_line(project: Project, strate
     assert "Traceback" not in run.stderr
 
 
-def test_a_wrong_model_uri_is_told_though_the_service_is_tried_again(project: Project) -> None:
+def test_a_wrong_model_uri_is_told_though_the_service_is_tried_again(composed: Project) -> None:
     uri = "gs://models.local/nowhere/model.bin"
     words = ("up", "--detach", "--no-deps", "--no-build", "--wait", "onnx_serving")
     try:
-        up = project.compose(*words, check=False, ONNX_MODEL_URI=uri)
-        logs = project.compose("logs", "--no-log-prefix", "--tail", "1", "onnx_serving").stdout
+        up = composed.compose(*words, check=False, ONNX_MODEL_URI=uri)
+        logs = composed.compose("logs", "--no-log-prefix", "--tail", "1", "onnx_serving").stdout
     finally:
-        project.compose(*words)
+        composed.compose(*words)
     assert up.returncode != 0
     assert f"cannot start: {uri} does not exist: " in logs
 
 
-def test_a_store_that_is_down_ends_the_start_with_one_line(project: Project) -> None:
-    project.compose("stop", "model-store")
+def test_a_store_that_is_down_ends_the_start_with_one_line(composed: Project) -> None:
+    composed.compose("stop", "model-store")
     try:
-        run = project.compose(
+        run = composed.compose(
             "run", "--rm", "--no-deps", "-T", "-e", "STORE_TIMEOUT_S=3", "onnx_serving", check=False
         )
     finally:
-        project.compose("start", "model-store")
-        project.compose("up", "--detach", "--no-build", "model-publisher")
-        project.compose("wait", "model-publisher", check=False)
+        composed.compose("start", "model-store")
+        composed.compose("up", "--detach", "--no-build", "model-publisher")
+        composed.compose("wait", "model-publisher", check=False)
     assert run.returncode == 1
     assert "gs://models.local/weather/model.onnx" in run.stderr
     assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_stopping_under_load_loses_no_accepted_request(project: Project, strategy: str) -> None:
+def test_stopping_under_load_loses_no_accepted_request(composed: Project, strategy: str) -> None:
     """Every client gets its answer or a clean 503; the process ends with status 0."""
-    service, port = f"{strategy}_serving", urlsplit(project.addresses[strategy]).port
+    service, port = f"{strategy}_serving", urlsplit(composed.addresses[strategy]).port
     assert port is not None
     requests = [ENCODINGS[name].request([seed_body()] * 2) for name in MIX]
     try:
         outcomes = asyncio.run(
-            until_stopped(port, requests, CLIENTS, lambda: project.compose("stop", service))
+            until_stopped(port, requests, CLIENTS, lambda: composed.compose("stop", service))
         )
     finally:
-        ended = project.inspect(service)["State"]["ExitCode"]
-        project.compose("up", "--detach", "--no-deps", "--no-build", "--wait", service)
+        ended = composed.inspect(service)["State"]["ExitCode"]
+        composed.compose("up", "--detach", "--no-deps", "--no-build", "--wait", service)
     assert ended == 0
     assert outcomes["200"] >= CLIENTS
     assert outcomes.keys() <= {"200", "503"}
 
 
-def test_a_token_stays_out_of_images_and_logs(project: Project) -> None:
+def test_a_token_stays_out_of_images_and_logs(composed: Project) -> None:
     """Set while an image is built and while a service starts, it is in no layer and on no line."""
     token = "ya29.not-a-real-token"  # noqa: S105  # a made-up value to look for
-    project.compose("build", "onnx_serving", CLOUDSDK_AUTH_ACCESS_TOKEN=token)
-    start = project.compose(
+    composed.compose("build", "onnx_serving", CLOUDSDK_AUTH_ACCESS_TOKEN=token)
+    start = composed.compose(
         *("run", "--rm", "--no-deps", "-T", "-e", "ONNX_MODEL_URI=gs://models.local/nowhere", "onnx_serving"),
         check=False,
         CLOUDSDK_AUTH_ACCESS_TOKEN=token,

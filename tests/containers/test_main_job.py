@@ -86,7 +86,7 @@ def test_a_run_names_no_machine_and_stays_small(quick: tuple[subprocess.Complete
     assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 5_000_000
 
 
-def test_a_run_borrows_a_project_that_is_up_and_puts_it_back(project: Project, tmp_path: Path) -> None:
+def test_a_run_borrows_a_project_that_is_up_and_puts_it_back(composed: Project, tmp_path: Path) -> None:
     words = [
         ".venv/bin/python",
         "-m",
@@ -110,20 +110,20 @@ def test_a_run_borrows_a_project_that_is_up_and_puts_it_back(project: Project, t
         str(tmp_path),
     ]
     done = subprocess.run(
-        words, cwd=ROOT, env=project.environment, capture_output=True, text=True, timeout=600, check=False
+        words, cwd=ROOT, env=composed.environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert {t["strategy"] for t in read(only_run(tmp_path))["trials"]} == {"onnx", "torch"}
     for name in STRATEGIES:
-        found = project.inspect(f"{name}_serving")
+        found = composed.inspect(f"{name}_serving")
         assert found["State"]["Running"], name
         assert found["HostConfig"]["CpusetCpus"] == "", f"{name} is still pinned as in a trial"
 
 
-def test_the_documented_curl_gets_an_answer(project: Project) -> None:
+def test_the_documented_curl_gets_an_answer(composed: Project) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     command = next(line for line in readme.splitlines() if line.startswith("curl "))
-    here = command.replace("http://127.0.0.1:8080", project.addresses["onnx"])
+    here = command.replace("http://127.0.0.1:8080", composed.addresses["onnx"])
     assert here != command
     done = subprocess.run(here, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S602  # the README's own line
     assert json.loads(done.stdout)["prediction"] == "rime"

@@ -49,7 +49,7 @@ class Service:
 def services(request: pytest.FixtureRequest) -> dict[str, Service]:
     """All three services, ready."""
     if os.environ.get("REQUIRE_ENGINE") == "1" or engine_answers():
-        found: dict[str, str] = request.getfixturevalue("project").addresses
+        found: dict[str, str] = request.getfixturevalue("composed").addresses
     else:
         found = {name: one.url for name, one in request.getfixturevalue("running").items()}
     made = {name: Service(name, url) for name, url in found.items()}

@@ -126,16 +126,16 @@ def test_the_settings_for_several_models_are_read() -> None:
 
 @pytest.mark.engine
 @pytest.mark.timeout(1200)
-def test_a_container_serves_code_and_model_that_are_mounted(project: Project) -> None:
+def test_a_container_serves_code_and_model_that_are_mounted(composed: Project) -> None:
     """The command as documented, in a project of its own, with the images that are built already."""
     command = shlex.split(only(starts="docker compose "))[2:]
     at = command.index("--build")
     command[at : at + 1] = ["--no-build", "--detach", "--wait"]
     own = {"COMPOSE_PROJECT_NAME": f"{PROJECT}-mounted", "ONNX_PORT": str(free_port())}
     try:
-        up = project.compose(*command, check=False, **own)
+        up = composed.compose(*command, check=False, **own)
         assert up.returncode == 0, up.stderr[-3000:]
         url = f"http://127.0.0.1:{own['ONNX_PORT']}/predict/"
         assert requests.post(url, json={"weather": [-10, 30]}, timeout=120).json() == {"felt": FELT}
     finally:
-        project.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False, **own)
+        composed.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False, **own)

@@ -8,6 +8,8 @@ import pytest
 from bench.report import terminal_summary, write_report
 from bench.run_file import read_run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RUNS = sorted(path.parent for path in (ROOT / "results").glob("*/run.json"))
 

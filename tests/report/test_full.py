@@ -24,6 +24,8 @@ from bench.run_file import read_run
 from bench.statistics import Estimate
 from tests.report.full_run import full
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden" / "full.md"
 Write = Callable[[Run, Path], Path]
 

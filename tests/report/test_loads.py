@@ -33,6 +33,8 @@ from bench.report.sections.objectives import capacities
 from bench.report.sentence import sentence
 from bench.run_file import read_run, write_run
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = (1, 8, 64)
 RATES = (20.0, 80.0, 250.0)
 Write = Callable[[Run, Path], Path]

@@ -39,6 +39,8 @@ from tests.gate.runs import EQUAL, beside, throughput_rules, times
 from tests.report.browser import Opened, chromium, contrasts, open_file
 from tests.report.full_run import full
 
+pytestmark = pytest.mark.slow
+
 # the width of A4 within its margins, in CSS pixels
 PAPER = 688
 ROOT = Path(__file__).parents[2]

@@ -26,6 +26,8 @@ from bench.report.plots.pareto import Point, frontier
 from bench.statistics import Estimate
 from tests.report.full_run import BOUND_MS, full
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[[Run, Path], Path]
 STAGES = {"wait": 1.0, "decode": 2.0, "queue": 30.0, "infer": 12.0}
 BATCH = 4.0

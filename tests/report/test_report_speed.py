@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench.run_file import read_run
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 # imports and pictures take some 220 MiB, a million samples 25 more

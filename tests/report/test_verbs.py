@@ -15,6 +15,8 @@ from bench.cli import main
 from bench.report.between import RENDERERS
 from bench.report.formats import PRINTED
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = "results/20261120T123610Z-8fc212b"
 ANOTHER = "results/20261124T210427Z-db782fb"

@@ -21,6 +21,8 @@ from bench.report.plots.startup import phase_lengths_s
 from bench.report.report import report_of
 from bench.run_file import write_run
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
 PLOTS = {"throughput", "latency", "pareto", "resources", "timeline", "startup", "image_size"}
 MOST_BYTES = 200_000

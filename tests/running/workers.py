@@ -8,8 +8,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+CONTAINERS = "the project's containers"
+CONTAINERS_FILES = ("tests/containers/", "tests/contract/", "tests/examples/test_handlers_page.py")
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+
+
+def group_of(nodeid: str) -> str:
+    """Return the name of the tests that one process runs, one after the other: a file's.
+
+    All that need the project's containers are one group: they stop some of them, and build their images.
+    """
+    return CONTAINERS if nodeid.startswith(CONTAINERS_FILES) else nodeid.partition("::")[0]
+
+
+class Groups(LoadScopeScheduling):
+    """Gives each process that is free the next group of tests, in the order in which they were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from serving_core.codecs.size_limits import LONG_BYTES
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 
 

@@ -12,6 +12,8 @@ import pytest
 from tests.running.load import until_refused
 from tests.running.tiny import Tiny, get, status_of, until, wait_for_workers
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_stop_under_load_answers_everybody(tiny: Callable[..., Tiny]) -> None:
     service = tiny(WORKERS="3")
