@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import HealthCheck, settings
 
 from tests.running.compose import Project, engine_answers, running_project
 from tests.running.ports import free_port
@@ -37,6 +38,10 @@ SLOW_FIXTURES = {
 }
 # threads that wait for each other on busy cores take many times as long as a thread alone
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+# a busy machine makes an example slow, and none wrong
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_configure() -> None:

@@ -224,7 +224,7 @@ def test_a_token_and_missing_credentials_are_told_apart(
     monkeypatch.delenv("CLOUDSDK_AUTH_ACCESS_TOKEN", raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(StartError, match="may not be read"):
-        pull("gs://elsewhere/x", tmp_path, 0.5)
+        pull("gs://elsewhere/x", tmp_path, 20)
 
 
 @pytest.mark.parametrize("given", ["token-of-a-test", "token-of-a-test\n"])
@@ -242,7 +242,7 @@ def test_a_malformed_token_is_refused_and_not_shown(
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", token)
     with pytest.raises(StoreError, match="CLOUDSDK_AUTH_ACCESS_TOKEN is not an access token") as caught:
-        pull("gs://elsewhere/x", tmp_path, 0.5)
+        pull("gs://elsewhere/x", tmp_path, 20)
     assert "ya29" not in str(caught.value)
 
 
@@ -262,7 +262,7 @@ def test_a_credentials_file_that_cannot_be_read_is_named(
     unreadable.mkdir()
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(unreadable))
     with pytest.raises(StoreError, match="make it readable for the service's user") as caught:
-        pull("gs://elsewhere/x", tmp_path, 0.5)
+        pull("gs://elsewhere/x", tmp_path, 20)
     assert str(caught.value).startswith(f"credentials file {unreadable}: ")
     assert "MODEL_CACHE_DIR" not in str(caught.value)
 
