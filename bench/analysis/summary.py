@@ -148,6 +148,12 @@ def summarise(run: Run) -> Summary:
     )
 
 
+def rows_at(summary: Summary, cases: Iterable[Case]) -> list[Row]:
+    """The rows of these cases, case by case, with the strategies in the order of the run."""
+    keys = ((name, case) for case in cases for name in summary.strategies)
+    return [summary.rows[key] for key in keys if key in summary.rows]
+
+
 def startup_s(result: StrategyResult) -> Estimate | None:
     """Seconds from the create call to the first correct answer, the median over fresh starts."""
     return statistics.median(result.startup.first_correct_answer_s) if result.startup else None

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bench.analysis.comparisons import JUDGED, Compared, compared
-from bench.analysis.summary import Row, Summary, startup_s, summarise
+from bench.analysis.summary import Row, Summary, rows_at, startup_s, summarise
 from bench.errors import UsageError
 from bench.model import Run
 from bench.report import cells, text
@@ -44,12 +44,7 @@ def results_block(run: Run, link: str, command: str) -> str:
 
 def _results(summary: Summary) -> Table:
     """A row for each case and strategy."""
-    rows = [
-        summary.rows[name, case]
-        for case in summary.cases
-        for name in summary.strategies
-        if (name, case) in summary.rows
-    ]
+    rows = rows_at(summary, summary.cases)
     fields = [
         (case_column("case"), lambda row: cells.words(summary.case_label(row.case))),
         (name_column("strategy"), lambda row: cells.words(row.strategy)),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bench.analysis.cases import Case
 from bench.analysis.comparisons import Compared, compared
 from bench.analysis.doubt_counts import doubts
-from bench.analysis.summary import Row, Summary, startup_s, summarise
+from bench.analysis.summary import Row, rows_at, startup_s, summarise
 from bench.model import ImageSize, Run, SloResult, StrategyResult
 from bench.report.json_types import (
     SCHEMA,
@@ -62,7 +62,7 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
         "wrong_answers": summary.wrong_answers,
         "strategies": [_strategy(name, result) for name, result in run.strategies.items()],
         "cases": [_case(case) for case in summary.cases],
-        "rows": [_row(row, found) for row in _rows(summary)],
+        "rows": [_row(row, found) for row in rows_at(summary, summary.cases)],
         "objectives": [_objective(one) for one in run.objectives],
         "warnings": [
             {
@@ -78,11 +78,6 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
         "folder": folder,
         "files": list(files),
     }
-
-
-def _rows(summary: Summary) -> list[Row]:
-    names = [(name, case) for case in summary.cases for name in summary.strategies]
-    return [summary.rows[name] for name in names if name in summary.rows]
 
 
 def _row(row: Row, found: Sequence[Compared]) -> RowJson:

@@ -5,7 +5,7 @@ Below it stands a line on when, on what and how the run was made.
 
 from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import compared
-from bench.analysis.summary import Row, Summary
+from bench.analysis.summary import Row, Summary, rows_at
 from bench.model import Run
 from bench.report import text
 
@@ -69,7 +69,9 @@ def _highest_taken(summary: Summary) -> str:
     offered = [case for case in _open_cases(summary) if case.kind == summary.focus[0].kind]
     case = max(_taken(summary, offered), key=_size, default=min(offered, key=_size))
     told = _tails(summary, case) or f"At {case.load} there is no p99: too few right answers"
-    above = [row for one in offered if one.size > case.size for row in _rows(summary, one) if row.overloaded]
+    above = [
+        row for one in offered if one.size > case.size for row in rows_at(summary, [one]) if row.overloaded
+    ]
     over = text.listing(list(dict.fromkeys(row.strategy for row in above))) if above else ""
     return f"{told}; higher loads overloaded {over}." if over else f"{told}."
 
@@ -96,7 +98,7 @@ def _open_cases(summary: Summary) -> list[Case]:
 
 
 def _taken(summary: Summary, cases: list[Case]) -> list[Case]:
-    return [case for case in cases if not any(row.overloaded for row in _rows(summary, case))]
+    return [case for case in cases if not any(row.overloaded for row in rows_at(summary, [case]))]
 
 
 def _size(case: Case) -> tuple[float, bool]:
@@ -107,13 +109,11 @@ def _kind(case: Case) -> tuple[int, bool]:
     return KIND_ORDER.index(case.kind), case.even
 
 
-def _rows(summary: Summary, case: Case) -> list[Row]:
-    return [summary.rows[name, case] for name in summary.strategies if (name, case) in summary.rows]
-
-
 def _tails(summary: Summary, case: Case) -> str:
     """Each strategy's p99 at a load, the least first, with its rate if that is its own; else empty."""
-    known = [(p99.centre, row) for row in _rows(summary, case) if (p99 := row.estimates["p99"]) is not None]
+    known = [
+        (p99.centre, row) for row in rows_at(summary, [case]) if (p99 := row.estimates["p99"]) is not None
+    ]
     tails = [
         f"{row.strategy} {text.number(p99)} ms{_at_its_rate(row)}{_refused(row)}"
         for p99, row in sorted(known, key=lambda one: one[0])

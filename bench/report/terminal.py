@@ -12,7 +12,7 @@ from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import Compared, compared
 from bench.analysis.doubt_counts import Doubt, doubts
 from bench.analysis.image_overlap import pytorch_builds
-from bench.analysis.summary import Row, Summary, startup_s, summarise
+from bench.analysis.summary import Row, Summary, rows_at, startup_s, summarise
 from bench.model import Run, objective_label
 from bench.report import cells, text
 from bench.report.document import Cell, Column, Table, case_column, name_column, tabulated
@@ -110,12 +110,7 @@ def _shown_cases(summary: Summary) -> list[Case]:
 
 def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
     """The rows of these cases; no verdicts if nothing is compared, no refusals in closed loops."""
-    rows = [
-        summary.rows[key]
-        for case in cases
-        for name in summary.strategies
-        if (key := (name, case)) in summary.rows
-    ]
+    rows = rows_at(summary, cases)
     if not rows:
         return None
     verdicts = _verdicts(summary)

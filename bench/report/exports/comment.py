@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from bench.analysis.doubt_counts import kind, reasons
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Row, startup_s
+from bench.analysis.summary import Row, rows_at, startup_s
 from bench.model import Run
 from bench.report import cells, text
 from bench.report.document import (
@@ -85,12 +85,7 @@ def _left_out(titles: Sequence[str]) -> str:
 def _table(analysis: RunAnalysis) -> list[Block]:
     """A row for each strategy and case at the load that stands for the run, as wide as a comment is."""
     run, summary = analysis.run, analysis.summary
-    rows = [
-        summary.rows[name, case]
-        for case in summary.focus
-        for name in summary.strategies
-        if (name, case) in summary.rows
-    ]
+    rows = rows_at(summary, summary.focus)
     if not rows:
         return []
     fields: dict[Column, Callable[[Row], Cell]] = {

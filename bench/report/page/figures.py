@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from bench.analysis.comparisons import compared
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Row, Summary, startup_s
+from bench.analysis.summary import Row, Summary, rows_at, startup_s
 from bench.model import Run
 from bench.report import cells, text
 from bench.report.plots import style
@@ -61,12 +61,7 @@ COLUMNS = (
 def figure_table(analysis: RunAnalysis) -> FigureTable | None:
     """The key figures at the load that stands for the run; None if no trial was made."""
     run, summary = analysis.run, analysis.summary
-    rows = [
-        summary.rows[name, case]
-        for case in summary.focus
-        for name in summary.strategies
-        if (name, case) in summary.rows
-    ]
+    rows = rows_at(summary, summary.focus)
     if not rows:
         return None
     looks = style.looks(summary.strategies)

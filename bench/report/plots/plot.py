@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.cases import Case
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Row, Summary
+from bench.analysis.summary import Row, Summary, rows_at
 from bench.report import text
 from bench.report.text import MISSING
 from bench.statistics import Estimate
@@ -72,12 +72,7 @@ def figures_in_focus(analysis: RunAnalysis, metric: str, scale: float = 1.0) -> 
 
 def rows_in_focus(summary: Summary) -> list[Row]:
     """The rows of the cases that stand for the run, case by case."""
-    return [
-        summary.rows[name, case]
-        for case in summary.focus
-        for name in summary.strategies
-        if (name, case) in summary.rows
-    ]
+    return rows_at(summary, summary.focus)
 
 
 def label(summary: Summary, name: str, case: Case) -> str:

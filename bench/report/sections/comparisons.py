@@ -3,7 +3,7 @@
 from bench.analysis.cases import Case
 from bench.analysis.comparisons import ENOUGH_ROUNDS, JUDGED, Compared, compared
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Row, Summary
+from bench.analysis.summary import Row, Summary, rows_at
 from bench.report import cells, text
 from bench.report.document import (
     Block,
@@ -69,8 +69,7 @@ def _at_focus(summary: Summary, found: list[Compared]) -> list[Text]:
 def _at_load(summary: Summary, where: Case, judged: list[Compared]) -> Text:
     """Throughput and p99 of each strategy at a load, and which strategies it overloaded."""
     wanted = [one for one in judged if one.case == where and one.metric in BRIEFLY]
-    rows = [summary.rows[key] for one in summary.strategies if (key := (one, where)) in summary.rows]
-    over = _overloaded(rows)
+    over = _overloaded(rows_at(summary, [where]))
     told: list[Span] = []
     for strategy in dict.fromkeys(one.strategy for one in wanted):
         clauses = _clauses([one for one in wanted if one.strategy == strategy], ", ")

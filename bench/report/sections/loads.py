@@ -5,7 +5,7 @@ from collections.abc import Callable
 from bench.analysis.capacities import in_rounds
 from bench.analysis.cases import Case
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Row, Summary
+from bench.analysis.summary import Row, Summary, rows_at
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
@@ -79,7 +79,7 @@ def _groups(summary: Summary) -> list[list[Case]]:
 
 
 def _table(summary: Summary, group: list[Case], title: str, *, several: bool) -> Table:
-    rows = [summary.rows[n, case] for case in group for n in summary.strategies if (n, case) in summary.rows]
+    rows = rows_at(summary, group)
     at_due_times = any(case.at_due_times for case in group)
     fields: dict[Column, Callable[[Row], Cell]] = {
         **({case_column("load"): lambda row: cells.words(row.case.load)} if several else {}),
