@@ -24,7 +24,7 @@ def port_answers(host: str, port: int, timeout_s: float = PROBE_TIMEOUT_S) -> bo
 
 
 def get_status(host: str, port: int, path: str) -> int:
-    """The status of a GET, 0 where there was no answer."""
+    """The status of a GET; 0 without an answer."""
     connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
     try:
         connection.request("GET", path)
@@ -36,7 +36,7 @@ def get_status(host: str, port: int, path: str) -> int:
 
 
 def post(host: str, port: int, path: str, payload: Payload) -> tuple[int, bytes]:
-    """Status and body of a payload's POST, at its own path if it has one; status 0 where no answer came."""
+    """Status and body of a payload's POST, at its own path if it has one; status 0 without an answer."""
     connection = http.client.HTTPConnection(host, port, timeout=ANSWER_TIMEOUT_S)
     try:
         headers = {"Content-Type": payload.content_type, **payload.headers}
@@ -50,7 +50,7 @@ def post(host: str, port: int, path: str, payload: Payload) -> tuple[int, bytes]
 
 
 def complaint(host: str, port: int, path: str, payload: Payload) -> str | None:
-    """What is wrong with the answer to a payload, None where it is right."""
+    """What is wrong with the answer to a payload; None if it is right."""
     status, body = post(host, port, path, payload)
     if status != 200:
         return f"status {status}" if status else f"no answer ({body.decode(errors='replace')})"

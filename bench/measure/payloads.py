@@ -17,9 +17,9 @@ from bench.model import Payload, Strategy
 OCTETS = "application/octet-stream"
 HEADER_LENGTH = "Inference-Header-Content-Length"
 INFER = "/v2/models/{model}/infer"
-# what /predict/ answers too: a protocol's request is not to cost more because it asks for more
+# the outputs of /predict/ too: a protocol's request must not cost more because it asks for more
 OUTPUTS = [{"name": "label"}, {"name": "probabilities"}]
-# one for all images: a loop is told one content type for all bodies
+# the same for all images: a loop gets one content type for all bodies
 BOUNDARY = "bench-6b1f0e52c4a94d7f8e3a"
 # every service must take these; any other image goes as application/octet-stream
 CONTENT_TYPES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
@@ -30,7 +30,7 @@ REMEDY = "make the image set with `python -m modelkit images`, or name another w
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request's body and what its headers say of it."""
+    """A request's body, its content type and its other headers."""
 
     body: bytes
     content_type: str
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How an image becomes a request, where that goes, and in which form the answer comes back.
+    """How an image becomes a request, to which path it goes, and in which form the answer comes back.
 
     `request` is given the image's bytes and its media type. `path` is None for the strategy's own, and may
     have a place for {model}; `reply` is one of bench.load.replies.READERS.
@@ -122,7 +122,7 @@ ENCODINGS: dict[str, Encoding] = {
 
 
 def known(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, each once; raises UsageError for one that is no encoding, and where there is none."""
+    """The names, each once; raises UsageError for a name that is not an encoding, or without a name."""
     found = tuple(dict.fromkeys(names))
     strange = [name for name in found if name not in ENCODINGS]
     if strange or not found:
@@ -148,7 +148,7 @@ class PayloadImage:
 
 
 def read_images(folder: Path) -> tuple[PayloadImage, ...]:
-    """Read folder/manifest.json and its images; raises UsageError where there is nothing to send."""
+    """Read folder/manifest.json and its images; raises UsageError if there is nothing to send."""
     try:
         raw = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         entries: list[dict[str, Any]] = raw["images"]
@@ -165,7 +165,7 @@ def read_images(folder: Path) -> tuple[PayloadImage, ...]:
 
 
 def make_payload(image: PayloadImage, encoding: str, model: str | None = None) -> Payload:
-    """One image as a request; raises UsageError where the encoding is unknown or wants a model's name."""
+    """One image as a request; raises UsageError if the encoding is unknown or needs a model's name."""
     known((encoding,))
     chosen = ENCODINGS[encoding]
     path = chosen.path
@@ -192,7 +192,7 @@ def make_payload(image: PayloadImage, encoding: str, model: str | None = None) -
 def by_class(
     images: Iterable[PayloadImage], classes: Iterable[str], encoding: str, model: str | None = None
 ) -> dict[str, tuple[Payload, ...]]:
-    """The payloads of each class; raises UsageError for a class of which the set has no image."""
+    """The payloads of each class; raises UsageError for a class without an image in the set."""
     sets = payload_sets(images, classes, (encoding,), model)
     return {payload_class: payloads for (payload_class, _), payloads in sets.items()}
 
@@ -221,18 +221,18 @@ def payload_sets(
 
 
 def common_model(strategies: Iterable[Strategy], encodings: Iterable[str]) -> str | None:
-    """The model's name in the paths of these encodings, None where none has it.
+    """The model's name in the paths of these encodings; None if their paths do not name it.
 
-    Payloads are made once for all strategies: raises UsageError where the strategies' models differ.
+    Payloads are made once for all strategies: raises UsageError if the strategies' models differ.
     """
     naming = [encoding for encoding in known(encodings) if ENCODINGS[encoding].names_model]
     if not naming:
         return None
     models = {strategy.model: strategy.name for strategy in strategies}
     if len(models) > 1:
-        told = ", ".join(f"{model} ({name})" for model, name in models.items())
+        several = ", ".join(f"{model} ({name})" for model, name in models.items())
         raise UsageError(
-            f"{', '.join(naming)}: the path names the model, and the strategies have several, {told}: "
+            f"{', '.join(naming)}: the path names the model, and the strategies have several, {several}: "
             "choose strategies of one model (label bench.model), or another --encoding"
         )
     return next(iter(models), None)
@@ -245,7 +245,7 @@ def varied_copies(
     model: str | None = None,
     most_bytes: int = MOST_COPY_BYTES,
 ) -> tuple[Payload, ...]:
-    """Copies of the images in turn, of which no two bodies are alike, each with its image's own answer.
+    """Copies of the images in turn, no two with the same body, each with the answer of its image.
 
     What is added stands after the image's end, where no decoder reads: the pixels are the same. There are
     `count` copies, or fewer where their bodies would exceed `most_bytes` together.
@@ -254,7 +254,7 @@ def varied_copies(
     left_bytes = most_bytes
     for number in range(count if images else 0):
         image = images[number % len(images)]
-        # of one length for all, so that no two images with it can be alike
+        # of the same length for all, so that no two images with it can be alike
         content = image.content + COPY_MARK + b"%012d" % number
         copy = make_payload(replace(image, content=content), encoding, model)
         left_bytes -= len(copy.body)

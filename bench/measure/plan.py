@@ -22,7 +22,7 @@ from bench.model import (
 )
 from bench.statistics import least_n
 
-# an objective's load has this many times the requests that its quantile takes, in a window of at most so long
+# an objective's load has this many times the requests that its quantile takes, if the window allows
 MARGIN = 1.2
 LONGEST_WINDOW_S = 120.0
 

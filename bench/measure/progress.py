@@ -1,4 +1,4 @@
-"""How the harness tells what it is doing; where it goes is the command line's to decide."""
+"""How the harness says what it is doing; the command line decides where this is shown."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from bench.statistics import Estimate
 
 @dataclass(frozen=True, slots=True)
 class SoFar:
-    """What the valid trials of one strategy in one case say until now, with its interval over rounds.
+    """The figure of a strategy in one case from its valid trials until now, with its interval over rounds.
 
     `metric` is "throughput" (requests/s) where clients wait for answers, and "p99" (ms, due to done) where
     requests come due by a schedule, which fixes how many are answered. It is "ratio" where the strategy runs
@@ -48,7 +48,7 @@ class Now:
 
 
 class Progress(Protocol):
-    """Told what happens while a run goes on."""
+    """Shows what happens while a run goes on."""
 
     def note(self, text: str) -> None:
         """Say something once."""
@@ -63,7 +63,7 @@ class Progress(Protocol):
         """Show the current rate, until the next call."""
 
     def found(self, step: StepSubject, trial: Trial, so_far: SoFar | None) -> None:
-        """Say what a trial found, and what the rounds until now, with it, say of its case."""
+        """Say what a trial measured, and the estimate of its case from all rounds until now."""
 
 
 class Silent:
@@ -86,7 +86,7 @@ class Silent:
 
 
 def before(step: StepSubject, trials: Iterable[Trial]) -> SoFar | None:
-    """What the trials say of the step's strategy and case; None where the step is no trial of a load."""
+    """The estimate of the step's strategy and case from these trials; None if the step has no load."""
     return so_far(trials, step.strategy, step.payload_set, step.load.name) if step.load else None
 
 

@@ -53,13 +53,13 @@ def fingerprint(root: Path, cores: Cores, settings: Mapping[str, Any]) -> dict[s
 
 
 def cpu_model() -> str | None:
-    """The processor's name as the kernel tells it."""
+    """The processor's name, from the kernel."""
     found = re.search(r"^model name\s*:\s*(.+)$", read_text(Path("/proc/cpuinfo")) or "", re.MULTILINE)
     return found.group(1).strip() if found else platform.processor() or None
 
 
 def gpu() -> str | None:
-    """Name, memory and driver of each GPU as NVIDIA's tool tells them, None where there is no such tool."""
+    """Name, memory and driver of each GPU from nvidia-smi; None without that tool."""
     command = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603  # a fixed command
@@ -70,7 +70,7 @@ def gpu() -> str | None:
 
 
 def git_state(root: Path) -> tuple[str | None, bool | None]:
-    """The commit (seven digits or more) and whether files differ from it; None where there is no git."""
+    """The commit (seven digits or more) and whether files differ from it; None without git."""
     commit = _git(root, "rev-parse", "--short=7", "HEAD")
     if commit is None:
         return None, None
@@ -78,7 +78,7 @@ def git_state(root: Path) -> tuple[str | None, bool | None]:
 
 
 def stolen_since_boot(cores: tuple[int, ...]) -> float | None:
-    """The share of the cores' time that the host has taken since boot; None where nothing is told."""
+    """The share of the cores' time that the host has taken since boot; None if the kernel does not say."""
     stolen, total = steal_ticks(cores)
     return round(stolen / total, 6) if total else None
 
@@ -156,19 +156,19 @@ def turbo(folder: Path) -> bool | None:
 
 
 def is_virtual(cpuinfo: str | None) -> bool | None:
-    """Whether a hypervisor is below, as x86 cores tell it; None where they are others."""
+    """Whether the machine is virtual, as x86 cores report it; None on other cores."""
     flags = re.search(r"^flags\s*:(.*)$", cpuinfo or "", re.MULTILINE)
     return "hypervisor" in flags[1].split() if flags else None
 
 
 def chosen(text: str | None) -> str | None:
-    """The word in brackets, as the kernel marks what is chosen of several."""
+    """The word in brackets: the kernel marks the chosen word of several like this."""
     found = re.search(r"\[(\w+)\]", text or "")
     return found[1] if found else None
 
 
 def libc() -> str | None:
-    """The C library that Python runs on: name and version, musl without one."""
+    """The C library that Python runs on: name and version, without a version for musl."""
     name, version = platform.libc_ver()
     if name:
         return f"{name} {version}".strip()
@@ -176,7 +176,7 @@ def libc() -> str | None:
 
 
 def read_text(path: Path) -> str | None:
-    """A kernel file's text; None where it is missing, closed to us or empty."""
+    """A kernel file's text; None if it is missing, not readable or empty."""
     try:
         return path.read_text(encoding="utf-8").strip() or None
     except OSError:

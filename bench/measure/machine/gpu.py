@@ -1,4 +1,4 @@
-"""The GPU over a window, as NVIDIA's own tool tells it."""
+"""The GPU over a window, as nvidia-smi reports it."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ STOP_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One GPU at one moment: utilisation in percent, memory in MiB, power in W; None where not told."""
+    """One GPU at one moment: utilisation in percent, memory in MiB, power in W; None if unknown."""
 
     index: str
     utilisation: float | None
@@ -38,7 +38,7 @@ class Reading:
 
 
 def read_line(line: str) -> Reading | None:
-    """Read one line of the tool's output; None where it is no reading, a warning for one."""
+    """Read one line of the tool's output; None if it is not a reading, such as a warning."""
     parts = [part.strip() for part in line.split(",")]
     if len(parts) != len(FIELDS) or not parts[0].isdigit():
         return None
@@ -46,7 +46,7 @@ def read_line(line: str) -> Reading | None:
 
 
 def figures_of(readings: Sequence[Reading], window_s: float) -> GpuFigures | None:
-    """What evenly spaced readings of all GPUs say of a window; None where they say nothing.
+    """The figures of a window from evenly spaced readings of all GPUs; None without a value.
 
     Utilisation is the mean over GPUs and time, memory the most that all held together, energy the mean power
     of all together times the window.
@@ -66,7 +66,7 @@ def figures_of(readings: Sequence[Reading], window_s: float) -> GpuFigures | Non
 class GpuWatch:
     """Reads the GPU while its `with` block runs; `figures` is there when it has ended.
 
-    None where there is no such tool, or where it ended before the block did: it did not see the whole window.
+    They are None without the tool, or if it ended before the block did: it did not see the whole window.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class GpuWatch:
         self._began_s = 0.0
 
     def __enter__(self) -> Self:
-        # a terminal makes the tool write line by line, where a pipe may keep back kilobytes of them
+        # the tool writes line by line to a terminal, but may keep back kilobytes of lines from a pipe
         ours, theirs = os.openpty()
         self._began_s = time.monotonic()
         try:
@@ -116,7 +116,7 @@ class GpuWatch:
             self.figures = figures_of(tuple(self._readings), window_s)
 
     def _follow(self, terminal: int) -> None:
-        # the terminal's other end is closed with the tool: that is an error here, and no more lines
+        # the terminal's other end closes with the tool: reading then ends with an error
         with open(terminal, encoding="utf-8", errors="replace") as lines, contextlib.suppress(OSError):
             for line in lines:
                 reading = read_line(line)
@@ -125,12 +125,12 @@ class GpuWatch:
 
 
 def _number(text: str) -> float | None:
-    """A field's value; what is not supported or not known has words there, in brackets."""
+    """A field's value; a value that is not supported or not known is words in brackets, and None here."""
     return float(text) if NUMBER.fullmatch(text) else None
 
 
 def _totals(values: Sequence[tuple[str, float | None]]) -> list[float]:
-    """The sums over GPUs of each time that all were read; a GPU that tells nothing counts for nothing."""
+    """The sums over GPUs at each time that all were read, without the GPUs that do not report the value."""
     by_gpu: dict[str, list[float]] = {}
     for index, value in values:
         if value is not None:

@@ -20,7 +20,7 @@ from bench.measure.runtime.instance import Instance, Runtime, StartError
 from bench.measure.runtime.registry import FILE_NAME, Registry, load_registry
 from bench.model import BASE, ImageSize, Strategy
 
-# what a user configures here and git does not know: the other commit is configured alike
+# what a user configures here and git does not track: the other commit is configured in the same way
 CONFIGURED = (".env", "service.env")
 OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yml")
 
@@ -35,7 +35,7 @@ class BaseTree:
 
 @contextlib.contextmanager
 def base_tree(root: Path, ref: str) -> Iterator[BaseTree]:
-    """The commit that `ref` names in the repository around `root`; raises UsageError where there is none."""
+    """The commit that `ref` names in the repository around `root`; raises UsageError if there is none."""
     commit = resolve(root, ref)
     folder = Path(tempfile.mkdtemp(prefix="bench-base-"))
     try:
@@ -56,7 +56,7 @@ def base_tree(root: Path, ref: str) -> Iterator[BaseTree]:
 
 
 def resolve(root: Path, ref: str) -> str:
-    """The whole name of a commit; raises UsageError where the repository has no such commit."""
+    """The whole name of a commit; raises UsageError if the repository does not have it."""
     _git(root, "rev-parse", "--git-dir")
     try:
         found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
@@ -70,9 +70,9 @@ def resolve(root: Path, ref: str) -> str:
 def rename_project(registry: Registry, commit: str, *, wheels: str | None = None) -> Registry:
     """Give the tree's compose project a name, images and ports of its own, so that it runs beside this one.
 
-    Its images' tag is the commit, so that those of another one are never taken for its own.
+    Its images' tag is the commit, so that images of another commit are never taken for its own.
 
-    Its compose.yaml is replaced by what compose makes of it. Raises BenchError where compose refuses it.
+    Its compose.yaml is replaced by what compose makes of it. Raises BenchError if compose refuses it.
     """
     project = f"{registry.project}-base"
     environment = compose_environment(project, wheels)
@@ -181,7 +181,7 @@ class TwoSides:
         return side.run_loop(own, request, timeout_s)
 
     def describe(self) -> Mapping[str, Any]:
-        """Head's facts, and the images of both; raises BenchError where the ways to them differ."""
+        """Head's facts, and the images of both; raises BenchError if the ways to them differ."""
         head, base = self._head.describe(), self._base.describe()
         ways = {side.get("address_kind") for side in (head, base)} - {"", None}
         if len(ways) > 1:
@@ -201,7 +201,7 @@ class TwoSides:
 
 
 def is_base(strategy: Strategy) -> bool:
-    """Whether the strategy is one of base's."""
+    """Whether the strategy is base's."""
     return strategy.name.endswith(BASE)
 
 

@@ -141,7 +141,7 @@ def override_of(
 
 
 def compose_environment(project: str, wheels: str | None = None) -> dict[str, str]:
-    """The environment of a compose command on this project; `wheels` is a folder where none is configured."""
+    """The environment of a compose command; `wheels` is the folder of wheels unless one is configured."""
     ours = {
         "COMPOSE_ANSI": "never",
         "COMPOSE_PROGRESS": "plain",
@@ -151,7 +151,7 @@ def compose_environment(project: str, wheels: str | None = None) -> dict[str, st
 
 
 def wheels_folder() -> str | None:
-    """pip's own find-links where it is an existing folder, so that images install from it too."""
+    """pip's own find-links if it is an existing folder, so that images install from it too."""
     asked = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.find-links"],
         capture_output=True,

@@ -36,7 +36,7 @@ ONE_OFF_LABEL = "com.docker.compose.oneoff"
 
 
 def connect_engine() -> Any:
-    """The Docker engine of this environment; raises BenchError where none answers."""
+    """The Docker engine of this environment; raises BenchError if none answers."""
     import docker
 
     try:
@@ -183,7 +183,7 @@ class ComposeRuntime:
         return output
 
     def describe(self) -> Mapping[str, Any]:
-        """Engine, images' ids and where peak memory is from; the service's core where the engine has few."""
+        """Engine, images, the source of peak memory, and the service's core if the engine has few cores."""
         narrower = self._cores_of_engine
         # an engine with fewer cores runs elsewhere, in a virtual machine: what it shares with us is unknown
         own = {"service_cores": format_cores(narrower.service), "cores_disjoint": None} if narrower else {}
@@ -197,7 +197,7 @@ class ComposeRuntime:
         }
 
     def close(self) -> None:
-        """Bring back what ran before, or take everything down where nothing did."""
+        """Bring back what ran before; if nothing did, take everything down."""
         import docker
 
         if not self._touched:
@@ -239,11 +239,11 @@ class ComposeRuntime:
         labels = [f"{PROJECT_LABEL}={self._registry.project}"]
         labels += [f"{SERVICE_LABEL}={service}"] if service else []
         found = self._engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
-        # what `compose run` started is the user's own errand, no copy of the service
+        # what `compose run` started is the user's own errand, not a copy of the service
         return [container for container in found if container.labels.get(ONE_OFF_LABEL) != "True"]
 
     def _mounted(self, strategy: Strategy) -> dict[str, object]:
-        """The override that puts the strategy's volume where its model cache is."""
+        """The override that mounts the strategy's volume at its model cache."""
         cache = cache_of(self._registry, strategy)
         image = self._images.get(strategy.name) or self._image_of(strategy.service)
         return self._caches.override(strategy.name, image, strategy.service, cache)

@@ -12,7 +12,7 @@ from bench.measure.runtime.registry import Service
 
 
 class PortBusyError(BenchError):
-    """Something else listens where a service must."""
+    """Something else listens on a port that a service needs."""
 
 
 def is_free(port: int) -> bool:
@@ -27,7 +27,7 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many loopback ports that are free now, no two alike."""
+    """This many different loopback ports that are free now."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -36,7 +36,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def require_free(port: int, service: Service) -> None:
-    """Raise PortBusyError, naming port and remedy, where the port is taken."""
+    """Raise PortBusyError, with port and remedy, if the port is taken."""
     if not is_free(port):
         raise PortBusyError(busy_message(port, service))
 
@@ -60,7 +60,7 @@ class ProjectLock:
         self._file: IO[str] | None = None
 
     def take(self) -> None:
-        """Raise BenchError where another process holds it; does nothing where there are no such locks."""
+        """Raise BenchError if another process holds the lock; do nothing on a system without such locks."""
         try:
             import fcntl
         except ImportError:
@@ -77,7 +77,7 @@ class ProjectLock:
         self._file = file
 
     def release(self) -> None:
-        """Let others have it; harmless where it is not held."""
+        """Let others have the lock; harmless if it is not held."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -67,7 +67,7 @@ def summed(layers: Iterable[Sequence[Entry]]) -> tuple[tuple[Directory, ...], in
 
 
 def largest(root: _Tree) -> tuple[Directory, ...]:
-    """The largest directories of a file system, by package where one is installed, else to a few levels."""
+    """The largest directories of a file system: installed packages, and other directories to a few levels."""
     sizes: dict[str, int] = defaultdict(int)
     seen: set[int] = set()
     for path, content in _files(root, ()):
@@ -96,7 +96,7 @@ def owner(path: Sequence[str], root: _Tree) -> str:
 
 
 def _hidden(root: _Tree, path: str) -> int:
-    """Take away what a whiteout hides; the bytes that are seen no more."""
+    """Remove what a whiteout hides; the bytes that are no longer visible."""
     *above, name = path.split("/")
     if name == OPAQUE:
         folder = _at(root, above)
@@ -141,7 +141,7 @@ def _laid_over(root: _Tree, layer: Sequence[Entry]) -> int:
 
 
 def _dropped(node: "_Tree | _Content") -> int:
-    """Take one name away from every file of a node; the bytes of those that have none left."""
+    """Remove one name of every file below a node; the bytes of the files that have no name left."""
     if isinstance(node, dict):
         return sum(_dropped(below) for below in node.values())
     node.names -= 1

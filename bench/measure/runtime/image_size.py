@@ -66,7 +66,7 @@ def read_layer(first: bytes, rest: Readable, *, pack: bool) -> LayerContent:
 
 
 def gzip_size(blocks: Iterable[bytes]) -> int:
-    """How long the blocks would be as one gzip file at level 6; what is compressed counts as it is."""
+    """The length of the blocks as one gzip file at level 6; what is compressed already counts as it is."""
     packer = _Packer()
     for block in blocks:
         packer.feed(block)
@@ -74,7 +74,7 @@ def gzip_size(blocks: Iterable[bytes]) -> int:
 
 
 class _Packer:
-    """Sums what gzip would make of blocks, which are compressed in parallel.
+    """Sums the length of blocks as gzip would compress them, in parallel.
 
     Each has the 32 KB before it as dictionary, as pigz does.
     """
@@ -147,7 +147,7 @@ class _Whole:
 
 
 def _unpack(file: Readable) -> tuple[int | None, tuple[Entry, ...] | None]:
-    """The length of an archive and its entries; the length alone where it is none."""
+    """The length of an archive and its entries; only the length if it is not an archive."""
     whole = _Whole(file)
     entries: tuple[Entry, ...] | None
     try:
@@ -197,7 +197,7 @@ class ChunkedFile:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What one reading of an image found: the layers asked for, by digest, and its files.
+    """What one reading of an image says: the layers asked for, by digest, and its files.
 
     `wasted_bytes` is None where a layer's files could not be read.
     """
@@ -274,7 +274,7 @@ def survey(saved: BinaryIO, digests: Sequence[str], missing: set[str], step_size
 
 
 def _unpacked(content: LayerContent, step_size: int | None) -> int:
-    """A layer's size as its step of the history tells it, else the length of its archive."""
+    """A layer's size from its step of the history, else the length of its archive."""
     size = content.unpacked_bytes if step_size is None else step_size
     if size is None:
         raise ValueError("a layer is kept as zstd, whose unpacked size is not known")
@@ -284,7 +284,7 @@ def _unpacked(content: LayerContent, step_size: int | None) -> int:
 def _steps_with_layers(
     history: Sequence[Mapping[str, Any]], sizes: Sequence[int], layers: int
 ) -> list[tuple[str, int | None]]:
-    """Command and size of each step that made a layer; neither is known where the counts do not fit."""
+    """Command and size of each step that made a layer; neither is known if the counts do not fit."""
     unknown: list[tuple[str, int | None]] = [("", None)] * layers
     if len(history) != len(sizes):
         return unknown
@@ -329,7 +329,7 @@ def _raw_files(directories: tuple[Directory, ...], wasted: int | None) -> dict[s
 
 
 def _read_cache(file: Path, read: Callable[[Mapping[str, Any]], Value]) -> dict[str, Value]:
-    """What was found before; nothing where the file is not there or not as we write it."""
+    """What earlier runs learned; nothing if the file is missing or was not written by this version."""
     try:
         return {digest: read(raw) for digest, raw in json.loads(file.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
@@ -337,7 +337,7 @@ def _read_cache(file: Path, read: Callable[[Mapping[str, Any]], Value]) -> dict[
 
 
 def _write_cache(content: Mapping[str, Any], file: Path) -> None:
-    """Keep what was found; where it cannot be kept, it is found again another time."""
+    """Keep what was learned; if it cannot be kept, a later run learns it again."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ class CacheVolumes:
         self._images: dict[str, str] = {}
 
     def volume(self, strategy: str, image: str) -> str:
-        """The name of the strategy's volume, made empty and writable for everyone where it is not there yet.
+        """The name of the strategy's volume, made empty and writable for everyone if it does not exist yet.
 
         `image` is one that the engine has: nothing of it is run.
         """
@@ -49,7 +49,7 @@ class CacheVolumes:
         }
 
     def size_bytes(self, strategy: str) -> int:
-        """The bytes of the files in the strategy's volume; raises KeyError where it has none."""
+        """The bytes of the files in the strategy's volume; raises KeyError if it has none."""
         image = self._images[strategy]
         with self._opened(self.volume(strategy, image), image) as container:
             chunks, _ = container.get_archive(INSIDE)
@@ -100,7 +100,7 @@ def _bytes_of_files(chunks: Iterable[bytes]) -> int:
 
 
 def cache_of(registry: Registry, strategy: Strategy) -> str:
-    """The container's folder for pulled models; raises StartError where the label is missing."""
+    """The container's folder for pulled models; raises StartError if the label is missing."""
     cache = registry.services[strategy.service].cache
     if cache is None:
         raise StartError(
@@ -111,5 +111,5 @@ def cache_of(registry: Registry, strategy: Strategy) -> str:
 
 
 def empty_cache(cache: str) -> str:
-    """What to say where a start left nothing in its cache."""
+    """What to say if a start left nothing in its cache."""
     return f"a start left nothing in {cache}: name the folder that it pulls to in its label bench.cache"

@@ -87,7 +87,7 @@ class Registry:
 
 
 def load_registry(root: Path, environment: Mapping[str, str] | None = None) -> Registry:
-    """Read root/compose.yaml; raises UsageError where it is missing or its labels are not usable."""
+    """Read root/compose.yaml; raises UsageError if it is missing or its labels are not usable."""
     import yaml
 
     path = root / FILE_NAME
@@ -239,7 +239,7 @@ def _dot_env(root: Path) -> dict[str, str]:
 
 
 def _project(tree: Mapping[str, Any], root: Path, values: Mapping[str, str]) -> str:
-    """The compose project's name, found as compose finds it."""
+    """The compose project's name, as compose determines it."""
     name = values.get("COMPOSE_PROJECT_NAME") or tree.get("name") or root.resolve().name.lower()
     return re.sub(r"[^a-z0-9_-]", "", str(name))
 
@@ -247,7 +247,7 @@ def _project(tree: Mapping[str, Any], root: Path, values: Mapping[str, str]) -> 
 def able_to(strategies: Sequence[Strategy], device: Device, *, named: bool) -> tuple[Strategy, ...]:
     """The strategies that compute on the device.
 
-    Raises UsageError where one that cannot was `named`, or where none is left.
+    Raises UsageError if a strategy that cannot was `named`, or if none is left.
     """
     able = tuple(s for s in strategies if device == "auto" or device in s.devices)
     unable = ", ".join(s.name for s in strategies if s not in able)
@@ -315,7 +315,7 @@ def _closing_brace(text: str, opening: int) -> int:
 
 
 def _expand(inside: str, environment: Mapping[str, str]) -> str:
-    """The value of what stands between ${ and }."""
+    """The value of the text between ${ and }."""
     name = NAME.match(inside)
     if name is None:
         raise UsageError(f"compose.yaml: ${{{inside}}} names no variable")
@@ -324,7 +324,7 @@ def _expand(inside: str, environment: Mapping[str, str]) -> str:
         return value or ""
     operator = OPERATOR.match(rest)
     if operator is None:
-        raise UsageError(f"compose.yaml: ${{{inside}}} is no form that compose knows")
+        raise UsageError(f"compose.yaml: ${{{inside}}} is not a form that compose knows")
     alternative = rest[operator.end() :]
     present = bool(value) if operator.group().startswith(":") else value is not None
     kind = operator.group()[-1]
