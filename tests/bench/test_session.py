@@ -1,4 +1,4 @@
-"""A session with made-up steps: how results are kept, what a cut leaves, and what a new kind of step takes."""
+"""A session with made-up steps: what is kept and when, what a cut leaves, and a new kind of step."""
 
 import json
 from collections.abc import Sequence
