@@ -39,7 +39,7 @@ class Session:
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         environment = fingerprint(runtime.root, cores, plan.settings())
         if earlier is not None:
-            earlier = take_up(earlier, plan, runtime.kind, {**environment, **runtime.describe()})
+            earlier = take_up(earlier, plan, runtime.kind, {**environment, **runtime.describe().described()})
         self._plan, self._images, self._runtime, self._cores = plan, images, runtime, cores
         self._folder, self._progress, self._earlier = folder, progress, earlier
         self._builder = RunBuilder(plan, created, environment, make_redactor(runtime.root), earlier)
@@ -73,7 +73,7 @@ class Session:
     @property
     def run(self) -> Run:
         """Everything measured so far."""
-        return self._builder.run(self._runtime.kind, self._runtime.describe())
+        return self._builder.run(self._runtime.kind, self._runtime.describe().described())
 
     def _take(self, step: Step) -> list[Step]:
         """Take a step and keep what it measures; returns the steps that it makes necessary."""

@@ -82,7 +82,7 @@ def measure_after(
         runtime.prepare(job.plan.strategies, build=build)
         rules = rules.only([one.name for one in job.plan.strategies])
         if rules.primaries:
-            here = {**fingerprint(runtime.root, cores, job.plan.settings()), **runtime.describe()}
+            here = {**fingerprint(runtime.root, cores, job.plan.settings()), **runtime.describe().described()}
             _require_same(name, base, here)
         measuring = Measuring(job, runtime, cores, progress, make_folder(job, "gate"))
         return _in_batches(measuring, rules, lambda head: _apart(base, name, head)), measuring.folder

@@ -59,9 +59,9 @@ def test_an_engine_with_fewer_cores_gives_its_last_one_and_claims_nothing(runtim
     assert engine_cores(CORES, 8) is None
     assert engine_cores(CORES, None) is None
     small = runtime([], cpus=4)
-    assert small.describe()["service_cores"] == "3"
-    assert small.describe()["cores_disjoint"] is None
-    assert "cores_disjoint" not in runtime([]).describe()
+    assert small.describe().described()["service_cores"] == "3"
+    assert small.describe().described()["cores_disjoint"] is None
+    assert "cores_disjoint" not in runtime([]).describe().described()
 
 
 def test_the_store_of_the_images_is_told_apart() -> None:

@@ -12,6 +12,7 @@ import pytest
 from bench.cores import Cores
 from bench.measure.plan import StepSubject
 from bench.measure.progress import Silent, SoFar
+from bench.measure.runtime.instance import RuntimeFacts
 from bench.measure.session import Session
 from bench.measure.steps import order
 from bench.measure.steps.order import TimeEstimate, steps
@@ -74,7 +75,7 @@ def only_new(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def session(folder: Path, monkeypatch: pytest.MonkeyPatch, *results: object) -> tuple[Session, Shown]:
     monkeypatch.setattr(NewStep, "results", results)
-    runtime: Any = SimpleNamespace(kind="process", root=folder, describe=dict)
+    runtime: Any = SimpleNamespace(kind="process", root=folder, describe=lambda: RuntimeFacts("loopback"))
     shown = Shown(folder)
     return Session(plan(), (), runtime, Cores((0,), (1,), (0, 1)), folder, shown), shown
 

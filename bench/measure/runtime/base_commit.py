@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from bench.errors import BenchError, UsageError
 from bench.measure.runtime.compose_cli import compose_environment
 from bench.measure.runtime.conflicts import free_ports
-from bench.measure.runtime.instance import Instance, Runtime, StartError
+from bench.measure.runtime.instance import Instance, Runtime, RuntimeFacts, StartError
 from bench.measure.runtime.registry import FILE_NAME, Registry, load_registry
 from bench.model import BASE, ImageSize, Strategy
 
@@ -180,14 +180,13 @@ class TwoSides:
         side, own = self._side(strategy)
         return side.run_loop(own, request, timeout_s)
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> RuntimeFacts:
         """Head's facts, and the images of both; raises BenchError if the ways to them differ."""
         head, base = self._head.describe(), self._base.describe()
-        ways = {side.get("address_kind") for side in (head, base)} - {"", None}
-        if len(ways) > 1:
+        if len({head.address_kind, base.address_kind} - {""}) > 1:
             raise BenchError("base and head are not reached in the same way, so they cannot be compared")
-        images = {f"{name}{BASE}": digest for name, digest in base.get("images", {}).items()}
-        return {**head, **({"images": {**head["images"], **images}} if "images" in head else {})}
+        theirs = {f"{name}{BASE}": image for name, image in base.images.items()}
+        return dataclasses.replace(head, images={**head.images, **theirs})
 
     def close(self) -> None:
         """Stop what was started on both sides, and bring back what ran before."""

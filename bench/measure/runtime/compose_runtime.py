@@ -23,7 +23,7 @@ from bench.measure.runtime.container import (
     remove,
 )
 from bench.measure.runtime.image_size import measure_image
-from bench.measure.runtime.instance import StartError
+from bench.measure.runtime.instance import RuntimeFacts, StartError
 from bench.measure.runtime.model_cache import CacheVolumes, cache_of, empty_cache
 from bench.measure.runtime.registry import Registry, Service
 from bench.model import Device, ImageSize, Strategy
@@ -182,19 +182,17 @@ class ComposeRuntime:
             raise StartError(f"{strategy.name}: its loop exited with {process.returncode}: {last}")
         return output
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> RuntimeFacts:
         """Engine, images, the source of peak memory, and the service's core if the engine has few cores."""
         narrower = self._cores_of_engine
-        # an engine with fewer cores runs elsewhere, in a virtual machine: what it shares with us is unknown
-        own = {"service_cores": format_cores(narrower.service), "cores_disjoint": None} if narrower else {}
-        return {
-            **own,
-            **engine_facts(self._info),
-            "compose_version": self._compose_version,
-            "peak_memory_from": self._peak_from,
-            "address_kind": self._address_kind,
-            "images": dict(self._images),
-        }
+        return RuntimeFacts(
+            self._address_kind,
+            dict(self._images),
+            engine_facts(self._info),
+            self._compose_version,
+            self._peak_from,
+            format_cores(narrower.service) if narrower else None,
+        )
 
     def close(self) -> None:
         """Bring back what ran before; if nothing did, take everything down."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.cores import Cores
 from bench.measure.machine.usage import Usage
-from bench.measure.runtime.instance import StartError
+from bench.measure.runtime.instance import EngineFacts, StartError
 
 HTTP_CONFLICT = 409
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
@@ -227,17 +227,17 @@ def engine_cores(cores: Cores, count: int | None) -> Cores | None:
     return dataclasses.replace(cores, service=(count - 1,))
 
 
-def engine_facts(info: Mapping[str, Any]) -> dict[str, Any]:
+def engine_facts(info: Mapping[str, Any]) -> EngineFacts:
     """The engine's part of the environment fingerprint, from its answer to `info`."""
-    return {
-        "engine_version": info.get("ServerVersion"),
-        "storage_driver": info.get("Driver"),
-        "image_store": image_store(info),
-        "container_runtime": info.get("DefaultRuntime"),
-        "engine_os": info.get("OperatingSystem"),
-        "engine_kernel": info.get("KernelVersion"),
-        "cgroup_version": info.get("CgroupVersion"),
-    }
+    return EngineFacts(
+        engine_version=info.get("ServerVersion"),
+        storage_driver=info.get("Driver"),
+        image_store=image_store(info),
+        container_runtime=info.get("DefaultRuntime"),
+        engine_os=info.get("OperatingSystem"),
+        engine_kernel=info.get("KernelVersion"),
+        cgroup_version=info.get("CgroupVersion"),
+    )
 
 
 def image_store(info: Mapping[str, Any]) -> str:

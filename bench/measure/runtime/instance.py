@@ -1,6 +1,7 @@
 """What a runtime must offer, and one running copy of a strategy as the trials see it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,50 @@ from bench.model import ImageSize, Strategy
 
 class StartError(BenchError):
     """A strategy did not come up; the trial that wanted it records this and the run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What the Docker engine says of itself, as far as figures depend on it."""
+
+    engine_version: str | None
+    storage_driver: str | None
+    image_store: str
+    container_runtime: str | None
+    engine_os: str | None
+    engine_kernel: str | None
+    cgroup_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFacts:
+    """A runtime's part of the environment fingerprint.
+
+    `address_kind` is the way to the services, empty before the first start; `images` holds the image of each
+    strategy that was started. `service_cores` are named if the engine's cores are not those of this machine.
+    """
+
+    address_kind: str
+    images: Mapping[str, str] = field(default_factory=dict)
+    engine: EngineFacts | None = None
+    compose_version: str | None = None
+    peak_memory_from: str | None = None
+    service_cores: str | None = None
+
+    def described(self) -> dict[str, Any]:
+        """The facts as the fingerprint keeps them."""
+        if self.engine is None:
+            return {"address_kind": self.address_kind}
+        # an engine with fewer cores runs elsewhere, in a virtual machine: what it shares with us is unknown
+        narrower = {"service_cores": self.service_cores, "cores_disjoint": None} if self.service_cores else {}
+        return {
+            **narrower,
+            **asdict(self.engine),
+            "compose_version": self.compose_version,
+            "peak_memory_from": self.peak_memory_from,
+            "address_kind": self.address_kind,
+            "images": dict(self.images),
+        }
 
 
 class Instance(Protocol):
@@ -69,7 +114,7 @@ class Runtime(Protocol):
     def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
         """Run the strategy's loop command with the request on stdin, return its stdout; raises StartError."""
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> RuntimeFacts:
         """The runtime's part of the environment fingerprint."""
 
     def close(self) -> None:

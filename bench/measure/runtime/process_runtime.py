@@ -9,16 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bench.cores import Cores, pinned
 from bench.errors import BenchError
 from bench.measure.http_client import get_status, port_answers, wait_until
 from bench.measure.machine.usage import Usage
 from bench.measure.runtime.conflicts import require_free
-from bench.measure.runtime.instance import StartError
+from bench.measure.runtime.instance import RuntimeFacts, StartError
 from bench.measure.runtime.model_cache import cache_of, empty_cache
 from bench.measure.runtime.registry import Registry, Service
 from bench.model import Device, ImageSize, Strategy
@@ -206,9 +205,9 @@ class ProcessRuntime:
             raise StartError(f"{strategy.name}: its loop exited with {process.returncode}: {last_line(log)}")
         return output
 
-    def describe(self) -> Mapping[str, Any]:
-        """Nothing beyond the kind is known of local processes."""
-        return {"address_kind": "loopback"}
+    def describe(self) -> RuntimeFacts:
+        """Local processes have an address and no engine."""
+        return RuntimeFacts("loopback")
 
     def close(self) -> None:
         """End the support services and remove what was written."""
