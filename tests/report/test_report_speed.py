@@ -1,4 +1,4 @@
-"""tools/report_speed.py makes a run, reports it in a process of its own and prints what that took."""
+"""tests/report/report_speed.py makes a run, reports it in a process of its own and prints what that took."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ MOST_MIB = 1024
 
 def test_a_run_is_made_and_reported_within_its_memory(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    command = [sys.executable, str(ROOT / "tools" / "report_speed.py"), "--folder", str(folder)]
+    command = [sys.executable, str(ROOT / "tests" / "report" / "report_speed.py"), "--folder", str(folder)]
     options = ["--samples", "24000", "--rounds", "2"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300, check=True)
     found = re.fullmatch(r"24000 samples: (\S+) s, (\S+) s of CPU, (\d+) MiB at most\n", done.stdout)

@@ -1,6 +1,6 @@
 """How long `bench report` takes on a run of many samples, and how much memory: prints seconds and the peak.
 
-python tools/report_speed.py [--samples 1000000] [--rounds 6] [--folder FOLDER]
+python tests/report/report_speed.py [--samples 1000000] [--rounds 6] [--folder FOLDER]
 
 It makes a run of three strategies under a closed, two open and one share load (72 trials in six rounds), with
 samples as a driver writes them and all else of which there is a picture, then reports it in a process of its
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MAKE = "--make-only"
 CAPACITIES_RPS = {"torch": 100.0, "onnx": 230.0, "batched": 140.0}
 LOADS: tuple[dict[str, Any], ...] = (
@@ -81,7 +81,7 @@ def make_run(folder: Path, samples: int, rounds: int) -> None:
     run = Run(
         schema_version=SCHEMA_VERSION,
         created="2026-01-02T03:04:05+00:00",
-        command="python tools/report_speed.py",
+        command="python tests/report/report_speed.py",
         runtime="process",
         quick=False,
         planned_trials=len(trials),
