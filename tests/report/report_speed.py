@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # made elsewhere: a child's peak begins with its parent's
         made = [__file__, MAKE, "--folder", str(folder), "--samples", str(options.samples)]
         command = [sys.executable, *made, "--rounds", str(options.rounds)]
-        subprocess.run(command, check=True)  # noqa: S603 - this very file
+        subprocess.run(command, check=True)
         seconds, cpu_s, peak_mib = report(folder)
     print(f"{options.samples} samples: {seconds:.2f} s, {cpu_s:.2f} s of CPU, {peak_mib:.0f} MiB at most")
     return 0
@@ -59,7 +59,7 @@ def report(folder: Path) -> tuple[float, float, float]:
     """Report the run in a process of its own; returns its seconds, its CPU seconds and its peak in MiB."""
     began_s = time.perf_counter()
     command = [sys.executable, "-m", "bench", "report", str(folder.resolve())]
-    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - began_s
     child.returncode = os.waitstatus_to_exitcode(status)
