@@ -14,8 +14,6 @@ from bench.statistics import Comparison, Estimate
 BASELINE = "torch"
 # the parts of a bare loop that are run alone
 PARTS = ("prepare", "infer")
-# how the warning begins of a trial whose response times grew over its window
-OVERLOADED = "overloaded: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +211,7 @@ def _row(run: Run, name: str, case: Case, trials: Sequence[Trial], baseline: Map
         loop=statistics.geometric_mean(loop),
         to_loop=statistics.unpaired_ratio(loop, list(rounds["throughput"].values())),
         refused=sum(refused) if refused else None,
-        overloaded=sum(refused) > 0 or any(w.startswith(OVERLOADED) for t in trials for w in t.warnings),
+        overloaded=sum(refused) > 0 or any(one.code == "overloaded" for t in trials for one in t.doubts),
         offered_rps=_offered_rps(trials),
         stages=_stages(trials),
         loop_parts={

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from bench import statistics
 from bench.analysis.cases import load_size
 from bench.analysis.comparisons import LEAST_ROUNDS
-from bench.analysis.doubt_counts import kind
 from bench.gate.metrics import PRIMARY, PrimaryMetric
 from bench.gate.rules import Primary
 from bench.gate.unfinished import unfinished
 from bench.gate.values import Batch
-from bench.model import DRIVER_MAY_LIMIT, Run, Trial
+from bench.model import Doubt, DoubtCode, Run, Trial, in_words
 from bench.statistics import Comparison
 from bench.statistics.ratios import unpaired_comparison
 
@@ -213,20 +212,23 @@ def _notes(batch: Batch, base: Side, head: Side) -> tuple[str, ...]:
 def _warned(side: Side) -> list[str]:
     """Each kind of warning of the side's valid trials, with its first as an example."""
     valid = [trial for trial in side.trials if trial.valid]
-    found: dict[str, list[str]] = {}
+    found: dict[DoubtCode, list[Doubt]] = {}
     for trial in valid:
-        for name, warning in {kind(warning): warning for warning in trial.warnings}.items():
-            found.setdefault(name, []).append(warning)
-    return [f"{side.who}, {len(told)} of {len(valid)} valid trials: {told[0]}" for told in found.values()]
+        for code, doubt in {doubt.code: doubt for doubt in trial.doubts}.items():
+            found.setdefault(code, []).append(doubt)
+    return [
+        f"{side.who}, {len(ones)} of {len(valid)} valid trials: {in_words(ones[0])}"
+        for ones in found.values()
+    ]
 
 
 def _doubt(sides: Sequence[Side]) -> str:
     """That the driver may have been the limit, and in how many valid trials; empty where it was not."""
     valid = [trial for side in sides for trial in side.trials if trial.valid]
-    limited = sum(any(DRIVER_MAY_LIMIT in warning for warning in trial.warnings) for trial in valid)
-    return f"{DRIVER_MAY_LIMIT} in {limited} of {len(valid)} valid trials" if limited else ""
+    limited = sum(any(one.code == "driver_may_limit" for one in trial.doubts) for trial in valid)
+    return f"the driver may be the limit in {limited} of {len(valid)} valid trials" if limited else ""
 
 
 def _reasons(trial: Trial) -> str:
-    """What was held against a trial, as it was written down."""
-    return "; ".join([*([trial.error] if trial.error else []), *trial.warnings]) or "no reason is kept"
+    """What is held against a trial, in words."""
+    return "; ".join(map(in_words, trial.reasons)) or "no reason is kept"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bench.gate.values import Batch
-from bench.model import INCOMPLETE, Run
+from bench.model import Run, in_words
 from bench.report import text
 
 SHOWN_ROUNDS = 6
@@ -21,9 +21,9 @@ def unfinished_run(who: str, run: Run, name: str) -> str:
     A round counts where it has a trial, valid or not, of every closed load and payload that the strategy
     has; spare rounds, whose numbers lie above those planned, stand for none.
     """
-    warned = next((one for one in run.warnings if one.startswith(INCOMPLETE)), "")
-    if warned:
-        return f"{who}'s run ended before its plan ({warned})"
+    cut = next((one for one in run.doubts if one.code == "incomplete"), None)
+    if cut is not None:
+        return f"{who}'s run ended before its plan ({in_words(cut)})"
     trials = [one for one in run.trials if one.strategy == name and one.load.get("kind") == "closed"]
     made: dict[tuple[object, ...], set[int]] = {}
     for trial in trials:

@@ -1,4 +1,4 @@
-"""Why a window's figures may not be believed: each reason one line with its figure, bound and remedy."""
+"""Why a window's figures may not be believed: each reason with its figure, bound and remedy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.load.samples import Samples
+from bench.model import Doubt, DoubtCode
 from bench.statistics import growth, steadiness
 
 LATE_SEND_NS = 10_000_000
@@ -53,16 +54,22 @@ class Window:
         return int(((due_ns >= self.begin_ns) & (due_ns < self.end_ns)).sum())
 
 
-def reasons(window: Window, requests: int, bounds: Bounds, scheduled: int | None) -> Iterator[str]:
+def reasons(window: Window, requests: int, bounds: Bounds, scheduled: int | None) -> Iterator[Doubt]:
     """Each reason to void the window, the gravest first; `scheduled` requests were planned to come due."""
     # what went wrong outside the window still says that the trial was not clean
-    yield from _faults("wrong answers", window.wrong, window, requests, bounds.wrong_answers)
-    yield from _faults("failed requests", window.failed, window, requests, bounds.errors)
+    yield from _faults("wrong_answers", "wrong answers", window.wrong, window, requests, bounds.wrong_answers)
+    yield from _faults("failed_requests", "failed requests", window.failed, window, requests, bounds.errors)
     yield from _disorder(window.samples)
     yield from _lost(window, scheduled)
     yield from _late_sends(window, bounds.late_sends)
     if not window.good.any():
-        yield "no request was answered correctly in the window: see the service's log"
+        yield Doubt(
+            "nothing_answered",
+            "no request was answered correctly in the window",
+            "see the service's log",
+            voids=True,
+            cause="service",
+        )
         return
     if window.clients is None:
         yield from _overload(window)
@@ -79,54 +86,76 @@ def late_share(window: Window) -> float | None:
 
 
 def _faults(
-    what: str, faulty: NDArray[np.bool_], window: Window, requests: int, bound: float
-) -> Iterator[str]:
+    code: DoubtCode, what: str, faulty: NDArray[np.bool_], window: Window, requests: int, bound: float
+) -> Iterator[Doubt]:
     count, outside = int(faulty.sum()), int((faulty & ~window.inside).sum())
     if count and not count / requests <= bound:
         where = f" ({outside} of them outside the window)" if outside else ""
         share = f"{count / requests:.2%}, at most {bound:.2%} may be"
-        yield f"{count} {what} of {requests} requests{where}: the trial is void ({share})"
+        yield Doubt(
+            code,
+            f"{count} {what} of {requests} requests{where}: the trial is void ({share})",
+            "see the service's log",
+            voids=True,
+            cause="service",
+        )
 
 
-def _disorder(samples: Samples) -> Iterator[str]:
+def _disorder(samples: Samples) -> Iterator[Doubt]:
     backwards = (samples.sent_ns < samples.due_ns) | (samples.done_ns < samples.sent_ns)
     if count := int(backwards.sum()):
-        yield (
+        yield Doubt(
+            "clocks_disagree",
             f"{count} requests were sent before they were due, or done before they were sent: "
-            "the driver's clocks disagree; synchronise its hosts"
+            "the driver's clocks disagree",
+            "synchronise its hosts",
+            voids=True,
+            cause="driver",
         )
 
 
-def _lost(window: Window, scheduled: int | None) -> Iterator[str]:
+def _lost(window: Window, scheduled: int | None) -> Iterator[Doubt]:
     """An open load whose records are not those of its schedule: a worker was lost, or counted twice."""
     if scheduled is not None and (due := window.due()) != scheduled:
-        yield (
+        yield Doubt(
+            "requests_lost",
             f"{due} requests of the window were recorded where its schedule has {scheduled}: "
-            "the driver lost or doubled some; look for a worker that died"
+            "the driver lost or doubled some",
+            "look for a worker that died",
+            voids=True,
+            cause="driver",
         )
 
 
-def _late_sends(window: Window, bound: float) -> Iterator[str]:
+def _late_sends(window: Window, bound: float) -> Iterator[Doubt]:
     late = late_share(window)
     if late is not None and not late <= bound:
-        yield (
+        yield Doubt(
+            "late_sends",
             f"the driver was late: {late:.1%} of the requests were sent more than 10 ms after they were due "
-            f"(at most {bound:.1%} may be); lower the load or add --workers"
+            f"(at most {bound:.1%} may be)",
+            "lower the load or add --workers",
+            voids=True,
+            cause="driver",
         )
 
 
-def _imbalance(window: Window, clients: int, bound: float) -> Iterator[str]:
+def _imbalance(window: Window, clients: int, bound: float) -> Iterator[Doubt]:
     response_ns = (window.samples.done_ns - window.samples.due_ns)[window.ended]
     balance = float(response_ns.sum()) / (window.end_ns - window.begin_ns)
     off = abs(balance - clients) / clients
     if not off <= bound:
-        yield (
+        yield Doubt(
+            "littles_law",
             f"Little's law is off by {off:.1%} (at most {bound:.1%}): throughput times mean response time "
-            f"gives {balance:.1f} clients where {clients} were driven; lengthen --window-s"
+            f"gives {balance:.1f} clients where {clients} were driven",
+            "lengthen --window-s",
+            voids=True,
+            cause="driver",
         )
 
 
-def _idle_clients(window: Window, clients: int) -> Iterator[str]:
+def _idle_clients(window: Window, clients: int) -> Iterator[Doubt]:
     """A driver that stalled, or ended early, in a tenth of the window: there its clients have nothing out."""
     edges = np.linspace(window.begin_ns, window.end_ns, SLICES + 1)
     due, done = np.sort(window.samples.due_ns), np.sort(window.samples.done_ns)
@@ -134,9 +163,13 @@ def _idle_clients(window: Window, clients: int) -> Iterator[str]:
     out = [_elapsed(due, edge) - _elapsed(done, edge) for edge in edges]
     fewest = float(np.diff(out).min()) / (edges[1] - edges[0])
     if not fewest >= (1 - IDLE_BOUND) * clients:
-        yield (
+        yield Doubt(
+            "idle_clients",
             f"in a tenth of the window only {fewest:.1f} of {clients} clients waited for an answer: the "
-            "driver stalled or ended early; give it a core of its own, or lower --concurrency"
+            "driver stalled or ended early",
+            "give it a core of its own, or lower --concurrency",
+            voids=True,
+            cause="driver",
         )
 
 
@@ -146,31 +179,38 @@ def _elapsed(instants_ns: NDArray[np.int64], edge_ns: float) -> float:
     return float((edge_ns - before).sum())
 
 
-def _overload(window: Window) -> Iterator[str]:
+def _overload(window: Window) -> Iterator[Doubt]:
     samples, good = window.samples, window.good
     ended, due = int(window.ended.sum()), window.due()
     response_ms = (samples.done_ns - samples.due_ns)[good] / 1e6
     grown = growth(samples.done_ns[good], response_ms, window.begin_ns, window.end_ns)
     if grown is not None and grown.unbounded(due, ended):
-        yield (
+        yield Doubt(
+            "overloaded",
             f"overloaded: response times grow from {grown.first:.0f} to {grown.last:.0f} ms over the window, "
-            f"in which {due} requests came due and {ended} ended; lower the rate"
+            f"in which {due} requests came due and {ended} ended",
+            "lower the rate",
+            voids=True,
+            cause="service",
         )
 
 
-def _unsteadiness(window: Window, tolerance: float) -> Iterator[str]:
+def _unsteadiness(window: Window, tolerance: float) -> Iterator[Doubt]:
     found = steadiness(window.samples.done_ns[window.good], window.begin_ns, window.end_ns)
     remedy = "lengthen --warmup-s or --window-s"
     if found is None:
-        yield f"{int(window.good.sum())} answers are too few to see whether the window was steady: {remedy}"
+        few = f"{int(window.good.sum())} answers are too few to see whether the window was steady"
+        yield Doubt("too_few_answers", few, remedy, voids=True, cause="harness")
     elif found.uneven(tolerance):
         thirds = " / ".join(str(count) for count in found.thirds)
-        yield (
+        uneven = (
             f"not steady: the window's thirds hold {thirds} answers, {found.difference:.0%} apart (at most "
-            f"{tolerance:.0%} beyond chance); {remedy}"
+            f"{tolerance:.0%} beyond chance)"
         )
+        yield Doubt("not_steady", uneven, remedy, voids=True, cause="service")
     elif found.drifts(tolerance):
-        yield (
+        drift = (
             f"not steady: the rate changes by {found.drift:+.0%} from the window's begin to its end (at most "
-            f"{tolerance:.0%} beyond chance); {remedy}"
+            f"{tolerance:.0%} beyond chance)"
         )
+        yield Doubt("not_steady", drift, remedy, voids=True, cause="service")

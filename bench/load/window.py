@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench.load.samples import Samples
 from bench.load.validity import Bounds, Window, late_share, reasons
-from bench.model import OUTCOMES, LatencyMs
+from bench.model import OUTCOMES, Doubt, LatencyMs
 from bench.statistics import least_n
 
 __all__ = ["LEAST_N", "Bounds", "WindowFigures", "quantile_ms", "summarise", "window_ns"]
@@ -24,7 +24,7 @@ class WindowFigures:
     `requests` is `ok`, `refused` (None in a closed loop, where refusals are errors), and every wrong answer
     and failure of the whole trial, wherever it fell. `latency_ms` runs from due to done, `service_ms` from
     sent to done; `late_sends` (a share) and `lag_p99_ms` tell how far the driver was behind its schedule,
-    None where no request can tell it. `warnings` are the reasons not to believe it where not `valid`.
+    None where no request can tell it. `doubts` are the reasons not to believe it if not `valid`.
     """
 
     requests: int
@@ -34,7 +34,7 @@ class WindowFigures:
     wrong_answers: int
     throughput_rps: float
     latency_ms: LatencyMs
-    warnings: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
     valid: bool
     service_ms: LatencyMs
     late_sends: float | None
@@ -92,7 +92,7 @@ def summarise(
         wrong_answers=wrong_answers,
         throughput_rps=ok / window_s,
         latency_ms=latency((samples.done_ns - samples.due_ns)[window.good]),
-        warnings=spoiled or _survivors(errors + wrong_answers, requests),
+        doubts=spoiled or _survivors(errors + wrong_answers, requests),
         valid=not spoiled,
         service_ms=latency((samples.done_ns - samples.sent_ns)[window.good]),
         late_sends=late_share(window),
@@ -113,11 +113,12 @@ def _window(samples: Samples, clients: int | None, warmup_s: float, window_s: fl
     return Window(samples, begin, end, clients, ended, good, inside, failed, wrong)
 
 
-def _survivors(faults: int, requests: int) -> tuple[str, ...]:
-    """A warning where some faults were allowed: quantiles are of the right answers alone."""
+def _survivors(faults: int, requests: int) -> tuple[Doubt, ...]:
+    """A doubt if some faults were allowed: quantiles are of the right answers alone."""
     if not faults:
         return ()
-    return (
+    text = (
         f"{faults} of {requests} requests had no right answer: the bounds allow that, and the quantiles "
-        "leave them out",
+        "leave them out"
     )
+    return (Doubt("faults_allowed", text, "see the service's log", voids=False, cause="service"),)

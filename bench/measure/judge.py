@@ -14,9 +14,10 @@ from bench.load.schedule import ARRIVALS
 from bench.load.window import Bounds, WindowFigures, summarise, window_ns
 from bench.measure.machine.usage import Usage, peak_memory_bytes, resource_figures
 from bench.model import (
-    DRIVER_MAY_LIMIT,
+    Cause,
     Ceiling,
     ClosedLoad,
+    Doubt,
     DriverFigures,
     GpuFigures,
     LatencyMs,
@@ -31,7 +32,13 @@ STEAL_WARNS, STEAL_VOIDS = 0.01, 0.05
 CEILING_SHARE = 0.5
 BUSY_DRIVER = 0.9
 CLOCKS_APART_MS = 1.0
-CUT = "it was interrupted before its window ended: its samples are kept, no figure is made of them"
+CUT = Doubt(
+    "interrupted",
+    "it was interrupted before its window ended: its samples are kept, no figure is made of them",
+    "go on with --resume",
+    voids=True,
+    cause="harness",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Readings:
     gpu: GpuFigures | None = None
 
 
-def failed_trial(spec: TrialSpec, error: str, samples: str | None = None) -> Trial:
+def failed_trial(spec: TrialSpec, error: Doubt, samples: str | None = None) -> Trial:
     """The trial of a strategy that could not be measured, or not to the end: it has no figures."""
     return Trial(
         **_identity(spec, spec.load.warmup_s),
@@ -87,18 +94,23 @@ def failed_trial(spec: TrialSpec, error: str, samples: str | None = None) -> Tri
         cpu_ms_per_request=None,
         peak_memory_bytes=None,
         driver_cpu_ms_per_request=None,
-        warnings=(),
+        doubts=(),
         valid=False,
         samples=samples,
         error=error,
     )
 
 
+def start_failed(text: str, *, voids: bool = True) -> Doubt:
+    """The doubt that a service did not start, for the reason in `text`."""
+    return Doubt("start_failed", text, "see the service's log", voids=voids, cause="service")
+
+
 def judge(
     spec: TrialSpec,
     driven: Driven,
     readings: Readings | None,
-    fate: Sequence[str],
+    fate: Sequence[Doubt],
     samples: str,
     start_ns: int,
 ) -> Trial:
@@ -108,7 +120,7 @@ def judge(
     scheduled = _scheduled(spec, driver.window_begin_s)
     begin_s, window_s = driver.window_begin_s, load.window_s
     figures = summarise(driven.samples, clients, begin_s, window_s, spec.bounds, scheduled=scheduled)
-    spoiled = [*fate, *_resource_faults(readings), *_driver_faults(driver)]
+    spoiled = [*fate, *_resource_faults(readings, fate), *_driver_faults(driver)]
     doubtful = [*_ceiling_doubts(spec, figures, driver), *_steal_doubts(readings)]
     return Trial(
         **_identity(spec, driver.window_begin_s),
@@ -123,7 +135,7 @@ def judge(
         driver_cpu_ms_per_request=(
             round(1e3 * driver.cpu_s / driver.requests, 4) if driver.requests else None
         ),
-        warnings=(*figures.warnings, *spoiled, *doubtful),
+        doubts=(*figures.doubts, *spoiled, *doubtful),
         valid=figures.valid and not spoiled,
         samples=samples,
         refused=figures.refused,
@@ -172,61 +184,80 @@ def _driver_figures(driver: DriveSummary, figures: WindowFigures) -> DriverFigur
     )
 
 
-def _resource_faults(readings: Readings | None) -> list[str]:
+def _resource_faults(readings: Readings | None, fate: Sequence[Doubt]) -> list[Doubt]:
     """What the container's accounting and the host's say against a trial."""
     if readings is None or len(readings.usages) < 2:
-        return ["the container's accounting could not be read: no CPU and memory figures"]
+        unread = "the container's accounting could not be read: no CPU and memory figures"
+        # a container that has ended has no accounting any more
+        cause: Cause = fate[0].cause if fate else "host"
+        return [Doubt("accounting_unread", unread, "see why the container ended", voids=True, cause=cause)]
     found = []
     before, after = readings.usages[0].throttled, readings.usages[-1].throttled
     throttled = None if before is None or after is None else after - before
     if throttled:
-        found.append(f"the kernel throttled the container in {throttled} periods: lift its CPU limit")
+        held_back = f"the kernel throttled the container in {throttled} periods"
+        found.append(Doubt("throttled", held_back, "lift its CPU limit", voids=True, cause="host"))
     if readings.stolen_share is not None and readings.stolen_share > STEAL_VOIDS:
-        found.append(
-            f"the host stole {readings.stolen_share:.1%} of the service core's time: measure on a quieter one"
-        )
+        found.append(_stolen(readings.stolen_share, voids=True))
     return found
 
 
-def _steal_doubts(readings: Readings | None) -> list[str]:
+def _steal_doubts(readings: Readings | None) -> list[Doubt]:
     if readings is None:
         return []
     if readings.stolen_share is None:
-        return ["whether the host stole time of the service core is not told here"]
+        unknown = "whether the host stole time of the service core is not told here"
+        remedy = "`bench doctor` says what this machine tells"
+        return [Doubt("stolen_unknown", unknown, remedy, voids=False, cause="host")]
     if not STEAL_WARNS < readings.stolen_share <= STEAL_VOIDS:
         return []
-    return [f"the host stole {readings.stolen_share:.1%} of the service core's time"]
+    return [_stolen(readings.stolen_share, voids=False)]
 
 
-def _driver_faults(driver: DriveSummary) -> list[str]:
+def _stolen(share: float, *, voids: bool) -> Doubt:
+    text = f"the host stole {share:.1%} of the service core's time"
+    return Doubt("stolen", text, "measure on a quieter host", voids=voids, cause="host")
+
+
+def _driver_faults(driver: DriveSummary) -> list[Doubt]:
     """What makes the load another than the one that was planned."""
     if not driver.lost_workers:
         return []
-    return [
+    text = (
         f"{driver.lost_workers} of {driver.workers} driver workers were lost: the load was smaller than it "
         "should have been"
-    ]
+    )
+    remedy = "see why those workers ended, and measure anew"
+    return [Doubt("workers_lost", text, remedy, voids=True, cause="driver")]
 
 
-def _ceiling_doubts(spec: TrialSpec, figures: WindowFigures, driver: DriveSummary) -> list[str]:
+def _ceiling_doubts(spec: TrialSpec, figures: WindowFigures, driver: DriveSummary) -> list[Doubt]:
     """Signs that the driver, and not the service, is what was measured."""
     found = []
     if spec.ceiling and figures.throughput_rps > CEILING_SHARE * spec.ceiling.throughput_rps:
-        found.append(
+        reached = (
             f"the driver itself reaches {spec.ceiling.throughput_rps:.0f} requests/s at most: "
-            f"more than half of that was measured, so {DRIVER_MAY_LIMIT}"
+            "more than half of that was measured, so the driver may be the limit"
         )
+        found.append(driver_may_limit(reached))
     if driver.busiest_core is not None and driver.busiest_core > BUSY_DRIVER:
-        found.append(
-            f"a driver process used {driver.busiest_core:.0%} of its core: give it more with --workers and "
-            "--driver-cores"
-        )
+        busy = f"a driver process used {driver.busiest_core:.0%} of its core"
+        remedy = "give it more with --workers and --driver-cores"
+        found.append(Doubt("driver_busy", busy, remedy, voids=False, cause="driver"))
     if driver.clock_error_ms is not None and driver.clock_error_ms > CLOCKS_APART_MS:
-        found.append(
+        apart = (
             f"the workers' clocks may be {driver.clock_error_ms:.1f} ms apart: when requests came due, and "
             "which of them the window holds, is uncertain by that much"
         )
+        remedy = "synchronise the hosts' clocks, or drive from one host"
+        found.append(Doubt("clocks_apart", apart, remedy, voids=False, cause="driver"))
     return found
+
+
+def driver_may_limit(text: str) -> Doubt:
+    """The doubt that the figures are the driver's and not the service's, for the reason in `text`."""
+    remedy = "lower --concurrency, or give the driver more: --workers, --driver-cores"
+    return Doubt("driver_may_limit", text, remedy, voids=False, cause="driver")
 
 
 def _cpu_ms(samples: Samples, readings: Readings | None, start_ns: int) -> float | None:

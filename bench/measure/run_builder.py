@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import UsageError
-from bench.measure.judge import CUT
 from bench.measure.plan import SessionPlan
 from bench.model import (
-    INCOMPLETE,
     SCHEMA_VERSION,
     Capacity,
     Ceiling,
+    Doubt,
     ImageSize,
     LoopResult,
     RepeatCheck,
@@ -73,7 +72,7 @@ Measured = (
     | ModelBytes
     | MeasuredStart
     | MeasuredLoop
-    | str
+    | Doubt
 )
 """All that a step may find: figures, and doubts about what could not be measured."""
 
@@ -102,14 +101,14 @@ class RunBuilder:
             else StrategyResult(one.title, None, None)
             for one in plan.strategies
         }
-        self._warnings = [w for w in earlier.warnings if not w.startswith(INCOMPLETE)] if earlier else []
+        self._doubts = [one for one in earlier.doubts if one.code != "incomplete"] if earlier else []
         self.trials = list(earlier.trials) if earlier else []
 
     def add(self, measured: Measured) -> None:
         """Take in what a step measured."""
         match measured:
-            case str():
-                self._warnings.append(measured)
+            case Doubt():
+                self._doubts.append(measured)
             case Trial():
                 self.trials.append(measured)
             case Ceiling():
@@ -137,7 +136,7 @@ class RunBuilder:
             ceilings=tuple(self._ceilings),
             strategies=dict(self._strategies),
             trials=tuple(map(self._redacted, self.trials)),
-            warnings=tuple(dict.fromkeys(map(self._redact, self._warnings))),
+            doubts=tuple(dict.fromkeys(map(self._redacted_doubt, self._doubts))),
             capacities=tuple(self._capacities),
             repeats=tuple(self._repeats),
             objectives=tuple(map(self._redacted_objective, self._objectives)),
@@ -158,8 +157,12 @@ class RunBuilder:
 
     def _redacted(self, trial: Trial) -> Trial:
         """The trial without this machine's folders and name in its texts."""
-        error = None if trial.error is None else self._redact(trial.error)
-        return dataclasses.replace(trial, error=error, warnings=tuple(map(self._redact, trial.warnings)))
+        error = None if trial.error is None else self._redacted_doubt(trial.error)
+        doubts = tuple(map(self._redacted_doubt, trial.doubts))
+        return dataclasses.replace(trial, error=error, doubts=doubts)
+
+    def _redacted_doubt(self, doubt: Doubt) -> Doubt:
+        return dataclasses.replace(doubt, text=self._redact(doubt.text))
 
     def _redacted_objective(self, result: SloResult) -> SloResult:
         probes = (dataclasses.replace(one, why_not=self._redact(one.why_not)) for one in result.probes)
@@ -210,7 +213,7 @@ def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Mapping[str,
     if [strategy.name for strategy in plan.strategies] != list(run.strategies):
         raise UsageError("this run cannot go on: compose.yaml registers other strategies now. Measure anew")
     known = tuple(one for one in run.objectives if one.known)
-    kept = [trial for trial in run.trials if trial.error != CUT]
+    kept = [trial for trial in run.trials if trial.error is None or trial.error.code != "interrupted"]
     if plan.objective is not None:
         # a search that did not end begins anew
         ended = {(one.strategy, one.payload_class, one.encoding) for one in known}

@@ -16,7 +16,7 @@ from bench.measure.run_builder import Measured, RunBuilder, take_up
 from bench.measure.runtime.instance import Runtime
 from bench.measure.steps.order import TimeEstimate, steps
 from bench.measure.steps.step import Context, Step, TrialInterrupted
-from bench.model import INCOMPLETE, Run, Trial
+from bench.model import Doubt, Run, Trial, in_words
 from bench.run_file import write_run
 
 
@@ -44,13 +44,15 @@ class Session:
         self._folder, self._progress, self._earlier = folder, progress, earlier
         self._builder = RunBuilder(plan, created, environment, make_redactor(runtime.root), earlier)
         if earlier is not None:
-            self._builder.add(f"resumed at {created}: the machine may have changed in between")
+            text = f"resumed at {created}: the machine may have changed in between"
+            remedy = "if that matters, measure anew"
+            self._builder.add(Doubt("resumed", text, remedy, voids=False, cause="harness"))
 
     def measure(self) -> Run:
         """Take every step; raises InvalidRunError if parity fails, BenchError if the harness does."""
         self._drop_strays()
-        for warning in self._standing_warnings():
-            self._builder.add(warning)
+        for doubt in self._standing_doubts():
+            self._builder.add(doubt)
         todo, estimate = list(steps(self._plan, self._earlier)), TimeEstimate(self._plan)
         self._progress.begin(estimate.left_s(todo))
         number = 0
@@ -103,8 +105,8 @@ class Session:
     def _put(self, step: Step, measured: Measured) -> None:
         """Put something measured into the run. A trial is on disk before anything is said about it."""
         self._builder.add(measured)
-        if isinstance(measured, str):
-            self._progress.note(measured)
+        if isinstance(measured, Doubt):
+            self._progress.note(in_words(measured))
         elif isinstance(measured, Trial):
             self._keep()
             # a search's step has no load of its own, and a pair's step is about two strategies
@@ -112,21 +114,24 @@ class Session:
             known = so_far(self._builder.trials, measured.strategy, step.payload_set, load)
             self._progress.found(replace(step, strategy=measured.strategy), measured, known)
 
-    def _standing_warnings(self) -> list[str]:
-        warnings = []
+    def _standing_doubts(self) -> list[Doubt]:
+        """What the plan and the machine alone say against the run."""
+        found = []
         if self._plan.rounds == 1:
-            warnings.append("one round proves nothing: it only shows that everything works")
+            text = "one round proves nothing: it only shows that everything works"
+            remedy = "leave out --quick, or ask for --rounds 6"
+            found.append(Doubt("one_round", text, remedy, voids=False, cause="harness"))
         if self._plan.quick:
-            warnings.append("a quick run: short windows")
+            text = "a quick run: short windows"
+            found.append(Doubt("quick", text, "leave out --quick", voids=False, cause="harness"))
         if not self._cores.disjoint:
-            warnings.append(
-                "driver and service share a core: absolute figures are too low, use two cores or more"
-            )
+            text = "driver and service share a core: absolute figures are too low"
+            found.append(Doubt("shared_core", text, "use two cores or more", voids=False, cause="host"))
         if self._runtime.kind == "process":
-            warnings.append(
-                "image size is not measurable without containers: the services ran as local processes"
-            )
-        return warnings
+            text = "image size is not measurable without containers: the services ran as local processes"
+            remedy = "start a Docker engine, and use --runtime compose"
+            found.append(Doubt("no_images", text, remedy, voids=False, cause="host"))
+        return found
 
     def _say_what_is_missing(self, error: BaseException) -> None:
         why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else "it failed"
@@ -135,9 +140,9 @@ class Session:
         made = sum(trial.round <= self._plan.rounds for trial in self._builder.trials)
         missing = f"{planned - made} of {planned} trials are missing" if planned else "its search did not end"
         go_on = f"go on with `python -m bench run --resume {self._folder.name}`"
-        self._builder.add(
-            f"{INCOMPLETE}, {why}: {missing}; {'measure it again' if self._plan.base else go_on}"
-        )
+        text = f"the run is not complete, {why}: {missing}"
+        remedy = "measure it again" if self._plan.base else go_on
+        self._builder.add(Doubt("incomplete", text, remedy, voids=False, cause="harness"))
         self._drop_strays()
         self._keep()
 

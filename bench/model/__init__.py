@@ -3,6 +3,7 @@
 Units are in the names. A figure that could not be measured is None, never 0.
 """
 
+from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, in_words
 from bench.model.images import (
     Directory,
     ImageSize,
@@ -26,9 +27,6 @@ from bench.model.options import (
     SessionOptions,
 )
 from bench.model.runs import (
-    INCOMPLETE,
-    NOT_KNOWN,
-    READABLE_VERSIONS,
     REPEAT_ALLOWED,
     SCHEMA_VERSION,
     Capacity,
@@ -52,7 +50,6 @@ from bench.model.subjects import (
     Strategy,
 )
 from bench.model.trials import (
-    DRIVER_MAY_LIMIT,
     BatchFigures,
     DriverFigures,
     GpuFigures,
@@ -66,21 +63,21 @@ from bench.model.trials import (
 __all__ = [
     "AGAIN",
     "BASE",
-    "DRIVER_MAY_LIMIT",
-    "INCOMPLETE",
-    "NOT_KNOWN",
     "OUTCOMES",
-    "READABLE_VERSIONS",
     "REPEAT_ALLOWED",
     "SCHEMA_VERSION",
+    "TITLES",
     "USUAL_CLIENTS",
     "Arrivals",
     "BatchFigures",
     "Capacity",
+    "Cause",
     "Ceiling",
     "ClosedLoad",
     "Device",
     "Directory",
+    "Doubt",
+    "DoubtCode",
     "DriverFigures",
     "ExtraOptions",
     "GpuFigures",
@@ -109,6 +106,7 @@ __all__ = [
     "Strategy",
     "StrategyResult",
     "Trial",
+    "in_words",
     "objective_label",
     "open_label",
 ]

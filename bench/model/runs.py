@@ -4,16 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.model.doubts import Doubt
 from bench.model.images import ImageSize
 from bench.model.options import SessionOptions
 from bench.model.trials import Trial
 
-SCHEMA_VERSION = 2
-# what came since has defaults, so that older runs can be read
-READABLE_VERSIONS = (1, 2)
-NOT_KNOWN = "not known"
-# how the warning of a run begins that ended before its plan did
-INCOMPLETE = "the run is not complete"
+SCHEMA_VERSION = 3
 # as much faster may repeated payloads be answered as varied ones
 REPEAT_ALLOWED = 1.10
 
@@ -137,11 +133,8 @@ class SloResult:
     goodput_rps: float | None
     probes: tuple[Probe, ...]
     why_none: str = ""
-
-    @property
-    def known(self) -> bool:
-        """Whether the search came to an end: what it could not know, another one might."""
-        return not self.why_none.startswith(NOT_KNOWN)
+    known: bool = True
+    """Whether the search learned which rate that is: if not, another search might."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +154,7 @@ class Run:
     ceilings: tuple[Ceiling, ...]
     strategies: Mapping[str, StrategyResult]
     trials: tuple[Trial, ...]
-    warnings: tuple[str, ...] = field(default=())
+    doubts: tuple[Doubt, ...] = ()
     capacities: tuple[Capacity, ...] = ()
     repeats: tuple[RepeatCheck, ...] = ()
     objectives: tuple[SloResult, ...] = ()

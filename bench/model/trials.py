@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# in a warning of a trial whose figures may be those of the driver, not of the service
-DRIVER_MAY_LIMIT = "the driver may be the limit"
+from bench.model.doubts import Doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class Trial:
     trial, warm-up and drain too, as any of them voids it. Under an open load `refused` counts the requests
     that a full service turned away in the window (429), which are no errors there; else it is None.
     `requests` is the sum of all these. `server` is None where the service tells of no such metrics.
-    `error` says in one line why nothing could be measured. `latency_ms` runs from due to done, `service_ms`
+    `error` says why nothing could be measured. `latency_ms` runs from due to done, `service_ms`
     from sent to done. `overhead_s` is what the step took beside start, warm-up, window and drain.
     """
 
@@ -112,13 +111,18 @@ class Trial:
     cpu_ms_per_request: float | None
     peak_memory_bytes: int | None
     driver_cpu_ms_per_request: float | None
-    warnings: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
     valid: bool
     samples: str | None
-    error: str | None = None
+    error: Doubt | None = None
     refused: int | None = None
     server: ServerFigures | None = None
     service_ms: LatencyMs | None = None
     driver: DriverFigures | None = None
     resources: ResourceFigures | None = None
     overhead_s: float | None = None
+
+    @property
+    def reasons(self) -> tuple[Doubt, ...]:
+        """All that is held against it, first why nothing could be measured."""
+        return self.doubts if self.error is None else (self.error, *self.doubts)

@@ -7,7 +7,7 @@ from bench.analysis.cases import Case
 from bench.analysis.comparisons import Compared, compared
 from bench.analysis.doubt_counts import doubts
 from bench.analysis.summary import Row, rows_at, startup_s, summarise
-from bench.model import ImageSize, Run, SloResult, StrategyResult
+from bench.model import TITLES, ImageSize, Run, SloResult, StrategyResult
 from bench.report.json_types import (
     SCHEMA,
     CaseJson,
@@ -66,12 +66,13 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
         "objectives": [_objective(one) for one in run.objectives],
         "warnings": [
             {
-                "kind": one.kind,
+                "code": one.code,
+                "kind": TITLES[one.code],
                 "invalid_trials": one.invalid,
                 "valid_trials": one.valid,
                 "strategies": list(one.strategies),
-                "example": one.example,
-                "remedy": one.remedy or None,
+                "example": one.example.text,
+                "remedy": one.example.remedy or None,
             }
             for one in doubts(run)
         ],

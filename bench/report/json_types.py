@@ -104,6 +104,7 @@ class ObjectiveJson(TypedDict):
 class WarningJson(TypedDict):
     """One kind of reason to doubt: in how many invalid and valid trials; in none where it is of the run."""
 
+    code: str
     kind: str
     invalid_trials: int
     valid_trials: int

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import Compared, compared
-from bench.analysis.doubt_counts import Doubt, doubts
+from bench.analysis.doubt_counts import DoubtCount, doubts
 from bench.analysis.image_overlap import pytorch_builds
 from bench.analysis.summary import Row, Summary, rows_at, startup_s, summarise
 from bench.model import Run, objective_label
@@ -221,13 +221,13 @@ def _doubts(run: Run, width: int) -> list[Text]:
     )
 
 
-def _doubt(one: Doubt, width: int) -> list[Text]:
+def _doubt(one: DoubtCount, width: int) -> list[Text]:
     trials = one.invalid or one.valid
     word, style = (INVALID, writer.WORSE) if one.invalid else ("warning", writer.DOUBTFUL)
     such = ", such as" if trials > 1 else ""
     many = f", {text.plural(trials, 'trial')} of {text.listing(list(one.strategies))}{such}" if trials else ""
-    remedy = f"; remedy: {one.remedy}" if one.remedy else ""
-    return _wrapped(f"{word}{many}: {one.example}{remedy}", width, "  ", word, style)
+    remedy = f"; remedy: {one.example.remedy}" if one.example.remedy else ""
+    return _wrapped(f"{word}{many}: {one.example.text}{remedy}", width, "  ", word, style)
 
 
 def _shows_colour() -> bool:

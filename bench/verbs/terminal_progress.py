@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.measure.plan import StepSubject
 from bench.measure.progress import Doing, Now, Silent, SoFar
-from bench.model import Trial
+from bench.model import Trial, in_words
 from bench.report import text
 from bench.statistics import least_n
 
@@ -57,7 +57,10 @@ class QuietProgress(Silent):
         """Write why a trial is void, unless a search made it: there a rate that is too high is a result."""
         if trial.valid or not step.void_is_news:
             return
-        for line in (*trial_lines(step, trial, so_far), *([f"  {trial.error}"] if trial.error else [])):
+        for line in (
+            *trial_lines(step, trial, so_far),
+            *([f"  {in_words(trial.error)}"] if trial.error else []),
+        ):
             sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
@@ -162,7 +165,7 @@ def trial_lines(step: StepSubject, trial: Trial, so_far: SoFar | None) -> list[s
     verdict = "" if trial.valid else " INVALID"
     several = so_far is not None and so_far.estimate.n > 1
     known = f"; so far {_estimate(so_far)}" if several and so_far else ""
-    return [f"{step.label()}: {found}{verdict}{known}", *(f"  {warning}" for warning in trial.warnings)]
+    return [f"{step.label()}: {found}{verdict}{known}", *(f"  {in_words(one)}" for one in trial.doubts)]
 
 
 def running(doing: Doing, now: Now | None, width: int) -> str:

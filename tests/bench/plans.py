@@ -11,6 +11,7 @@ from bench.measure.plan import SessionPlan, StepSubject
 from bench.measure.progress import Silent
 from bench.measure.steps.step import Context
 from bench.model import (
+    SCHEMA_VERSION,
     Capacity,
     Ceiling,
     ClosedLoad,
@@ -90,7 +91,7 @@ def run_of(plan_: SessionPlan, done: Sequence[StepSubject]) -> Run:
             Startup((1.0,) * warm, {}, "warm") if warm else None,
         )
     return Run(
-        2, "2026-01-01T00:00:00Z", plan_.command, "process", False, plan_.planned_trials, {},
+        SCHEMA_VERSION, "2026-01-01T00:00:00Z", plan_.command, "process", False, plan_.planned_trials, {},
         tuple(Ceiling(*s.payload_set, 8, 1.0, 1.0, None, None) for s in done if s.kind == "ceiling"),
         results,
         tuple(trial(step) for step in done if step.kind == "trial"),

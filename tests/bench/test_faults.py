@@ -17,7 +17,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.model import READABLE_VERSIONS, SCHEMA_VERSION
+from bench.model import SCHEMA_VERSION
+from bench.run_file import READABLE_VERSIONS
 from tests.bench.conftest import write_images
 from tests.running.ports import free_port
 
@@ -184,7 +185,7 @@ def test_a_container_s_fault_voids_its_trial_says_why_and_keeps_its_samples(
 ) -> None:
     trial = faults.trial(fault)
     assert (trial["valid"], trial["error"]) == (False, None)
-    assert [text for text in trial["warnings"] if re.search(reason, text)], trial["warnings"]
+    assert [one for one in trial["doubts"] if re.search(reason, one["text"])], trial["doubts"]
     assert re.search(rf"trial {fault} small: .* INVALID", faults.told), faults.told
     samples = pd.read_parquet(faults.folder / trial["samples"])
     # what was right before the fault set in is kept, and what was not is no success

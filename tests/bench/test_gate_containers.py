@@ -125,5 +125,5 @@ def test_ctrl_c_leaves_nothing_running_and_says_what_is_missing(repository: Path
     assert "interrupted" in rest
     assert containers(repository) == ""
     (folder,) = (tmp_path / "results").iterdir()
-    assert "the run is not complete" in json.loads((folder / "run.json").read_text())["warnings"][-1]
+    assert "the run is not complete" in json.loads((folder / "run.json").read_text())["doubts"][-1]["text"]
     assert not (folder / "gate.json").exists()

@@ -79,7 +79,7 @@ def test_where_every_client_is_busy_what_waits_is_late_and_its_wait_is_counted(
     assert response_ns.max() > 3 * service_ns.max()
     figures = summarise(driven.samples, None, 0.3, 2.0)
     assert not figures.valid
-    assert any("the driver was late" in warning for warning in figures.warnings)
+    assert any("the driver was late" in one.text for one in figures.doubts)
 
 
 def test_what_the_drain_leaves_unsent_is_recorded_as_unfinished(
@@ -103,7 +103,7 @@ def test_a_full_service_that_turns_requests_away_is_no_error_of_an_open_loop(
     assert open_.refused is not None
     assert 0 < open_.refused <= found["refused"]
     assert open_.errors == 0
-    assert not [warning for warning in open_.warnings if "failed" in warning or "wrong" in warning]
+    assert not [one for one in open_.doubts if one.code in ("failed_requests", "wrong_answers")]
     assert (closed.refused, closed.errors) == (None, found["refused"])
     assert not closed.valid
     assert open_.throughput_rps * 2.0 == open_.ok <= found["ok"]

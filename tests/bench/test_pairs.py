@@ -21,9 +21,9 @@ from bench.measure.steps.order import steps
 from bench.measure.steps.pair import PairStep, run_pair
 from bench.model import BASE, ClosedLoad, Trial
 from tests.bench.plans import context, plan, run_of, strategy, trial
+from tests.running.doubts import doubt
 
 LOAD = ClosedLoad(4, 0.1, 0.1)
-HOSTS = ("the host stole 7.5% of the service core's time",)
 
 
 def pair_plan(rounds: int = 4) -> SessionPlan:
@@ -64,7 +64,7 @@ def measured(chosen: SessionPlan, found: Found, monkeypatch: pytest.MonkeyPatch)
     return trials[::2]
 
 
-SPOILED = {"valid": False, "warnings": HOSTS}
+SPOILED = {"valid": False, "doubts": (doubt(),)}
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def test_a_run_ends_with_a_folder_that_holds_everything(bench: Bench, project: P
         ):
             assert 0 <= running <= port_open <= ready <= first
         assert {loop["payload_class"] for loop in strategy["loops"]} == {"seed", "small"}
-    assert any("image size is not measurable" in warning for warning in found["warnings"])
-    assert any("proves nothing" in warning for warning in found["warnings"])
+    assert any("image size is not measurable" in one["text"] for one in found["doubts"])
+    assert any("proves nothing" in one["text"] for one in found["doubts"])
     check_privacy(folder, project, tmp_path)
     check_samples(folder, found)
     assert str(folder / "report.md") in done.stdout
@@ -152,7 +152,7 @@ def test_a_strategy_that_dies_under_load_costs_its_trial_and_not_the_run(
     assert done.returncode == code_of(found), done.stderr
     trials = {trial["strategy"]: trial for trial in found["trials"]}
     assert not trials["slow"]["valid"]
-    assert any("exited with 7" in warning for warning in trials["slow"]["warnings"])
+    assert any("exited with 7" in one["text"] for one in trials["slow"]["doubts"])
     assert trials["slow"]["cpu_ms_per_request"] is None
     assert trials["fast"]["error"] is None
     assert trials["fast"]["ok"] > 0
@@ -204,15 +204,13 @@ def test_an_interrupted_run_keeps_its_trials_and_leaves_nothing_running(
     folder = only_folder(tmp_path / "results")
     found = run_json(folder)
     assert 1 <= len(found["trials"]) < 200
-    cut = [trial for trial in found["trials"] if "it was interrupted" in (trial["error"] or "")]
+    cut = [trial for trial in found["trials"] if (trial["error"] or {}).get("code") == "interrupted"]
     assert len(cut) <= 1, "a signal between two trials cuts none"
     for trial in cut:
         assert (trial["valid"], trial["throughput_rps"]) == (False, None)
         assert (folder / trial["samples"]).is_file()
     missing = 200 - len(found["trials"])
-    assert any(
-        f"interrupted: {missing} of 200 trials are missing" in warning for warning in found["warnings"]
-    )
+    assert any(f"interrupted: {missing} of 200 trials are missing" in one["text"] for one in found["doubts"])
     assert "report.md" in out
     ports = re.findall(r"_PORT:-(\d+)", (project / "compose.yaml").read_text())
     for port in ports:

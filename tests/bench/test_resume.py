@@ -98,8 +98,8 @@ def test_a_run_whose_harness_was_killed_goes_on_where_it_was_cut(bench: Bench, p
     assert after["trials"][: len(kept)] == kept
     assert after["created"] == before["created"]
     assert after["command"] == before["command"]
-    assert any(text.startswith("resumed at ") for text in after["warnings"])
-    assert not any("not complete" in text for text in after["warnings"])
+    assert any(one["text"].startswith("resumed at ") for one in after["doubts"])
+    assert not any(one["code"] == "incomplete" for one in after["doubts"])
     assert {t["samples"] for t in after["trials"]} == {f"samples/{p.name}" for p in folder.glob("samples/*")}
     for name, result in after["strategies"].items():
         assert len(result["startup"]["first_correct_answer_s"]) >= 5, name

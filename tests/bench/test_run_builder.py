@@ -12,6 +12,7 @@ from bench.measure.run_builder import RunBuilder, join_loops, join_starts, take_
 from bench.measure.steps.order import steps
 from bench.model import LoopResult, Probe, SloResult, Startup
 from tests.bench.plans import plan, run_of, trial
+from tests.running.doubts import doubt
 
 ENVIRONMENT: dict[str, Any] = {
     "commit": "abc1234",
@@ -45,7 +46,8 @@ def test_a_run_goes_on_without_the_trial_that_was_cut_short() -> None:
 def test_a_trial_that_failed_by_itself_is_a_finding_and_stays() -> None:
     whole = cut_run()
     step = next(step for step in steps(plan()) if step.kind == "trial" and step.round == 3)
-    run = replace(whole, trials=(*whole.trials, trial(step, error="it never became ready", valid=False)))
+    why = doubt("it never became ready", "start_failed")
+    run = replace(whole, trials=(*whole.trials, trial(step, error=why, valid=False)))
     assert take_up(run, plan(), "process", environment()).trials == run.trials
 
 
@@ -88,9 +90,9 @@ def test_a_search_that_did_not_end_begins_anew_and_its_texts_tell_no_places() ->
     searching = plan(objective=Objective(0.99, 100.0, 1.0, 2.0))
     probe = Probe(10.0, 1, None, 0.0, 0.0, held=False, why_not="/home/me/x", known=False)
     unknown = SloResult(
-        "fast", "seed", "json", 0.99, 100.0, 50.0, None, None, (probe,), "not known: /home/me"
+        "fast", "seed", "json", 0.99, 100.0, 50.0, None, None, (probe,), "not known: /home/me", known=False
     )
-    known = replace(unknown, strategy="slow", why_none="never held")
+    known = replace(unknown, strategy="slow", why_none="never held", known=True)
     made = environment(settings=searching.settings())
     run = replace(cut_run(), objectives=(unknown, known), environment=made)
     taken = take_up(run, searching, "process", made)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.errors import UsageError
-from bench.model import LoadOptions, MachineOptions, ObjectiveOptions, SessionOptions
+from bench.model import SCHEMA_VERSION, Doubt, LoadOptions, MachineOptions, ObjectiveOptions, SessionOptions
 from bench.run_file import FILE_NAME, read_run, write_run
 from tests.gate.runs import EQUAL, run_of
 
@@ -17,6 +17,7 @@ Change = Callable[[dict[str, Any]], None]
 
 
 def changed(folder: Path, change: Change) -> Path:
+    folder.mkdir(exist_ok=True)
     write_run(run_of({"onnx": EQUAL}), folder)
     path = folder / FILE_NAME
     raw = json.loads(path.read_text(encoding="utf-8"))
@@ -34,22 +35,24 @@ def at_top(key: str, value: object) -> Change:
 
 
 REFUSED: list[tuple[Change, str]] = [
-    (in_trial("throughput_rps", "12"), 'throughput_rps is "12", not a number'),
-    (in_trial("throughput_rps", True), "throughput_rps is true, not a number"),
-    (in_trial("throughput_rps", float("nan")), "throughput_rps is NaN, not a number"),
-    (in_trial("errors", None), "errors is null, not a whole number"),
-    (in_trial("errors", 1.5), "errors is 1.5, not a whole number"),
-    (in_trial("valid", 1), "valid is 1, not true or false"),
-    (in_trial("strategy", 7), "strategy is 7, not a text"),
-    (in_trial("warnings", "one"), 'warnings is "one", not a list'),
-    (in_trial("load", None), "load is null, not an object"),
-    (in_trial("latency_ms", []), "latency_ms is [], not an object"),
-    (in_trial("unheard", 1), "unheard"),
-    (at_top("environment", {"settings": None}), "settings is null, not an object"),
-    (at_top("environment", []), "environment is [], not an object"),
-    (at_top("trials", {}), "trials is {}, not a list"),
-    (at_top("strategies", {"onnx": None}), "strategies.onnx is null, not an object"),
-    (at_top("command", ["x" * 500]), "not a text"),
+    (
+        in_trial("throughput_rps", "12"),
+        "null`, got `str` - at `$.trials[0].throughput_rps`",
+    ),
+    (in_trial("throughput_rps", True), "got `bool` - at `$.trials[0].throughput_rps`"),
+    (in_trial("errors", None), "Expected `int`, got `null` - at `$.trials[0].errors`"),
+    (in_trial("errors", 1.5), "got `float` - at `$.trials[0].errors`"),
+    (in_trial("valid", 1), "Expected `bool`, got `int` - at `$.trials[0].valid`"),
+    (in_trial("strategy", 7), "Expected `str`, got `int` - at `$.trials[0].strategy`"),
+    (in_trial("doubts", "one"), "Expected `array`, got `str` - at `$.trials[0].doubts`"),
+    (in_trial("doubts", [{"code": "odd"}]), "Invalid enum value 'odd' - at `$.trials[0].doubts[0].code`"),
+    (in_trial("load", None), "Expected `object`, got `null` - at `$.trials[0].load`"),
+    (in_trial("latency_ms", []), "Expected `object`, got `array` - at `$.trials[0].latency_ms`"),
+    (in_trial("unheard", 1), "a field that this schema does not have - at `$.trials[0].unheard`"),
+    (at_top("environment", []), "Expected `object`, got `array` - at `$.environment`"),
+    (at_top("trials", {}), "Expected `array`, got `object` - at `$.trials`"),
+    (at_top("strategies", {"onnx": None}), "Expected `object`, got `null` - at `$.strategies[...]`"),
+    (at_top("command", ["x" * 500]), "Expected `str`, got `array` - at `$.command`"),
 ]
 
 
@@ -99,3 +102,99 @@ def test_an_option_that_there_is_not_is_refused_in_one_line(tmp_path: Path) -> N
     (tmp_path / FILE_NAME).write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(UsageError, match=r"tpu.*measure again"):
         read_run(tmp_path)
+
+
+def test_a_number_that_is_none_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is not JSON .*: measure again"):
+        read_run(changed(tmp_path, in_trial("throughput_rps", float("nan"))))
+
+
+# files of older schemas
+
+
+def older(folder: Path, version: int, **trial: Any) -> Path:
+    """A run's folder as schema 1 or 2 wrote it, with changes in its first trial."""
+
+    def change(raw: dict[str, Any]) -> None:
+        raw["schema_version"] = version
+        raw.pop("options")
+        raw["warnings"] = raw.pop("doubts")
+        for one in raw["trials"]:
+            one["warnings"] = one.pop("doubts")
+        raw["trials"][0].update(trial)
+
+    return changed(folder, change)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("sentence", "read"),
+    [
+        (
+            "overloaded: response times grow from 302 to 774 ms over the window; lower the rate",
+            Doubt(
+                "overloaded",
+                "overloaded: response times grow from 302 to 774 ms over the window",
+                "lower the rate",
+                voids=True,
+                cause="service",
+            ),
+        ),
+        (
+            "Little's law is off by 3.3%: throughput times mean response time gives 51.6 clients where 50 "
+            "were driven",
+            Doubt(
+                "littles_law",
+                "Little's law is off by 3.3%: throughput times mean response time gives 51.6 clients "
+                "where 50 were driven",
+                "lengthen --window-s",
+                voids=True,
+                cause="driver",
+            ),
+        ),
+        (
+            "the host stole 1.3% of the service core's time",
+            Doubt(
+                "stolen",
+                "the host stole 1.3% of the service core's time",
+                "measure on a quieter host",
+                voids=False,
+                cause="host",
+            ),
+        ),
+        (
+            "the host stole 7.5% of the service core's time: measure on a quieter one",
+            Doubt(
+                "stolen",
+                "the host stole 7.5% of the service core's time",
+                "measure on a quieter one",
+                voids=True,
+                cause="host",
+            ),
+        ),
+        ("nobody knows", Doubt("other", "nobody knows", "", voids=False, cause="harness")),
+    ],
+)
+def test_a_sentence_of_an_older_schema_is_read_as_a_doubt(
+    tmp_path: Path, version: int, sentence: str, read: Doubt
+) -> None:
+    run = read_run(older(tmp_path, version, warnings=[sentence]))
+    assert run.trials[0].doubts == (read,)
+    assert run.schema_version == SCHEMA_VERSION, "it has today's shape"
+
+
+def test_what_ended_an_older_trial_is_read_as_its_error(tmp_path: Path) -> None:
+    cut = read_run(older(tmp_path, 2, valid=False, error="it was interrupted before its window ended: its"))
+    assert cut.trials[0].error is not None
+    assert cut.trials[0].error.code == "interrupted"
+    failed = read_run(older(tmp_path / "other", 2, valid=False, error="onnx never reached ready"))
+    assert failed.trials[0].error is not None
+    assert (failed.trials[0].error.code, failed.trials[0].error.cause) == ("start_failed", "service")
+
+
+@pytest.mark.parametrize("change", [{"warnings": 3}, {"warnings": [3]}, {"error": 3}])
+def test_an_older_file_with_a_value_of_another_type_is_refused_in_one_line(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    with pytest.raises(UsageError, match=r"does not fit schema 2: .*: restore the file, or measure again"):
+        read_run(older(tmp_path, 2, **change))

@@ -95,7 +95,7 @@ def test_throughput_is_what_ended_in_the_window_over_its_length() -> None:
     assert figures.throughput_rps == pytest.approx(200.0)
     assert figures.latency_ms.p99 == pytest.approx(50.0)
     assert figures.valid
-    assert figures.warnings == ()
+    assert figures.doubts == ()
 
 
 def test_one_wrong_answer_voids_the_trial() -> None:
@@ -111,7 +111,7 @@ def test_a_wrong_answer_in_the_warm_up_voids_the_trial_too() -> None:
     samples.outcome[0] = WRONG
     figures = summarise(samples, 10, 2.0, 10.0)
     assert not figures.valid
-    assert "outside the window" in figures.warnings[0]
+    assert "outside the window" in figures.doubts[0].text
 
 
 def test_failed_requests_are_counted_and_void_the_trial() -> None:
@@ -132,7 +132,7 @@ def test_a_request_that_fails_after_the_window_counts_against_it(outcome: int) -
     figures = summarise(samples, 10, 2.0, 10.0)
     assert figures.errors == 1
     assert figures.requests == figures.ok + 1
-    assert "outside" not in figures.warnings[0]
+    assert "outside" not in figures.doubts[0].text
     assert not figures.valid
 
 
@@ -142,8 +142,8 @@ def test_failures_in_the_warm_up_void_the_trial_too() -> None:
     figures = summarise(samples, 10, 2.0, 10.0)
     assert not figures.valid
     assert (figures.errors, figures.requests) == (3, figures.ok + 3)
-    assert figures.warnings[0].startswith("3 failed requests")
-    assert "3 of them outside the window" in figures.warnings[0]
+    assert figures.doubts[0].text.startswith("3 failed requests")
+    assert "3 of them outside the window" in figures.doubts[0].text
 
 
 @pytest.mark.parametrize(("late", "valid"), [(20, True), (21, False)])
@@ -153,13 +153,13 @@ def test_more_than_one_late_send_in_a_hundred_voids_the_trial(late: int, valid: 
     figures = summarise(samples, 10, 2.0, 10.0)
     assert figures.requests == 2000
     assert figures.valid is valid
-    assert any("the driver was late" in warning for warning in figures.warnings) is not valid
+    assert any("the driver was late" in one.text for one in figures.doubts) is not valid
 
 
 def test_a_driver_that_did_not_keep_its_clients_busy_breaks_littles_law() -> None:
     figures = summarise(steady(clients=10), 11, 2.0, 10.0)
     assert not figures.valid
-    assert "Little's law" in figures.warnings[0]
+    assert "Little's law" in figures.doubts[0].text
 
 
 def test_a_window_whose_thirds_differ_is_not_steady() -> None:
@@ -167,7 +167,7 @@ def test_a_window_whose_thirds_differ_is_not_steady() -> None:
     kept = (samples.done_ns < 8_000_000_000) | (np.arange(len(samples)) % 4 > 0)
     fewer = Samples(*(getattr(samples, name)[kept] for name in Samples.__slots__))
     figures = summarise(fewer, 10, 2.0, 10.0)
-    assert any("not steady" in warning for warning in figures.warnings)
+    assert any("not steady" in one.text for one in figures.doubts)
 
 
 def test_thirds_that_differ_as_chance_makes_them_are_steady() -> None:
@@ -175,7 +175,7 @@ def test_thirds_that_differ_as_chance_makes_them_are_steady() -> None:
     kept = ~((samples.done_ns > 9_000_000_000) & (np.arange(len(samples)) % 5 == 0))
     fewer = Samples(*(getattr(samples, name)[kept] for name in Samples.__slots__))
     figures = summarise(fewer, 1, 2.0, 10.0)
-    assert not any("not steady" in warning for warning in figures.warnings)
+    assert not any("not steady" in one.text for one in figures.doubts)
 
 
 def test_no_right_answer_is_no_figure_and_no_pass() -> None:

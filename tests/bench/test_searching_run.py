@@ -93,4 +93,4 @@ def test_a_service_that_keeps_answers_is_told_from_one_that_computes_them(
     ratio = {one["strategy"]: one["repeated_rps"] / one["varied_rps"] for one in found["repeats"]}
     assert ratio["fast"] > 1.5
     assert ratio["slow"] < 1.5
-    assert any(text.startswith("fast answers repeated payloads") for text in found["warnings"])
+    assert any(one["text"].startswith("fast answers repeated payloads") for one in found["doubts"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,17 +11,20 @@ from bench.errors import InvalidRunError
 from bench.load.samples import Samples
 from bench.measure.judge import TrialSpec
 from bench.measure.plan import Objective
+from bench.measure.runtime.container import ContainerInstance
 from bench.measure.steps import capacity, slo_search
 from bench.measure.steps.capacity import CapacityStep
-from bench.measure.steps.repeat import RepeatStep, repeat_check, repeat_warning
+from bench.measure.steps.repeat import RepeatStep, repeat_check, repeat_doubt
 from bench.measure.steps.slo_search import SearchStep, judge_probe
 from bench.measure.steps.step import Step
 from bench.measure.steps.trial import TrialStep, Tried
 from bench.model import OUTCOMES, Capacity, OpenLoad, RepeatCheck, SloResult, Trial
 from tests.bench.plans import context, plan, run_of, trial
+from tests.running.doubts import doubt
 
 CASE = {"strategy": "fast", "payload_class": "seed", "encoding": "json"}
 OBJECTIVE = Objective(0.99, 100.0, warmup_s=1.0, window_s=2.0)
+OVERLOADED = doubt("overloaded: response times grow from 1 to 9 ms", "overloaded", cause="service")
 OPEN = trial(TrialStep(**CASE, round=1, load=OpenLoad(100, 1, 2)))
 
 
@@ -73,15 +76,41 @@ def test_goodput_counts_only_answers_within_the_bound() -> None:
 def test_a_trial_that_host_or_driver_spoiled_tells_nothing_and_one_that_the_service_did_tells_its_miss() -> (
     None
 ):
-    for words in ("the host stole 9.0% of the service core's time", "the driver was late: 3% of"):
-        spoiled = replace(OPEN, valid=False, warnings=(words,))
+    for why in (doubt(), doubt("the driver was late", "late_sends", cause="driver")):
+        spoiled = replace(OPEN, valid=False, doubts=(why,))
         for response_ms in (10.0, 500.0):
             assert judge_probe(OBJECTIVE, 100.0, 1, tried(samples([response_ms] * 400), spoiled)) is None
-    grown = replace(OPEN, valid=False, warnings=("overloaded: response times grow from 1 to 9 ms over the",))
+    grown = replace(OPEN, valid=False, doubts=(OVERLOADED,))
     missed = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([500.0] * 400), grown))
     assert missed is not None
     assert not missed.held
     assert judge_probe(OBJECTIVE, 100.0, 1, tried(samples([10.0] * 400), grown)) is None
+
+
+def test_an_overloaded_trial_with_a_harmless_note_counts_as_missed() -> None:
+    note = doubt("the host stole 1.2% of the service core's time", voids=False)
+    grown = replace(OPEN, valid=False, doubts=(OVERLOADED, note))
+    missed = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([500.0] * 400), grown))
+    assert missed is not None
+    assert (missed.held, missed.known) == (False, True)
+
+
+def test_a_container_that_was_killed_for_memory_counts_as_missed() -> None:
+    attributes = {
+        "Image": "sha256:1",
+        "State": {"OOMKilled": True, "Running": False, "ExitCode": 137, "Pid": 0},
+        "Mounts": [],
+    }
+    engine_side = SimpleNamespace(
+        attrs=attributes, client=SimpleNamespace(api=None), id="c1", reload=lambda: None
+    )
+    fate = ContainerInstance(engine_side, 0, 0, "127.0.0.1", 8080, "bridge").fate()
+    assert [one.code for one in fate] == ["out_of_memory", "exited"]
+    missed = judge_probe(
+        OBJECTIVE, 100.0, 1, tried(samples([500.0] * 400), replace(OPEN, valid=False, doubts=fate))
+    )
+    assert missed is not None
+    assert (missed.held, missed.known) == (False, True)
 
 
 def test_fewer_requests_than_the_quantile_takes_tell_nothing() -> None:
@@ -113,7 +142,7 @@ def taken(
 def test_a_search_repeats_a_spoiled_trial_once_and_says_when_it_knows_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spoiled = replace(OPEN, valid=False, warnings=("stolen",))
+    spoiled = replace(OPEN, valid=False, doubts=(doubt("stolen"),))
     made: list[float] = []
 
     def make(spec: TrialSpec) -> Tried:
@@ -177,7 +206,7 @@ def test_capacity_is_the_throughput_of_a_valid_trial_and_a_spoiled_one_is_made_a
 def test_a_capacity_that_cannot_be_known_ends_the_run_with_its_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    failed = Tried(replace(OPEN, valid=False, error="it never became ready"), None)
+    failed = Tried(replace(OPEN, valid=False, error=doubt("it never became ready", "start_failed")), None)
     with pytest.raises(InvalidRunError, match=r"capacity of fast is not known.*never became ready.*--rate"):
         taken(CapacityStep(**CASE), capacity, monkeypatch, lambda _: failed)
 
@@ -189,6 +218,9 @@ def test_a_service_that_keeps_answers_is_flagged_and_one_that_does_not_is_not() 
     kept = repeat_check(RepeatStep(**CASE), rates(100.0, 102.0), rates(150.0, 152.0))
     assert kept == RepeatCheck("fast", "seed", "json", 101.0, 151.0)
     assert kept is not None
-    assert "1.50 times as fast" in (repeat_warning(kept) or "")
-    assert repeat_warning(RepeatCheck("fast", "seed", "json", 100.0, 109.0)) is None
+    cached = repeat_doubt(kept)
+    assert cached is not None
+    assert "1.50 times as fast" in cached.text
+    assert cached.remedy == "switch off what caches answers, or vary the payloads"
+    assert repeat_doubt(RepeatCheck("fast", "seed", "json", 100.0, 109.0)) is None
     assert repeat_check(RepeatStep(**CASE), rates(None, None), rates(1.0)) is None

@@ -17,6 +17,7 @@ from bench.measure.steps.slo_search import SearchStep
 from bench.model import BASE, ClosedLoad, LatencyMs, OpenLoad, Trial
 from bench.statistics import Estimate
 from bench.verbs.terminal_progress import PlainProgress, QuietProgress, make_progress, running
+from tests.running.doubts import doubt
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +27,8 @@ SMALL = ("small", "json")
 STEP = StepSubject("trial", "onnx", *SMALL, 3, CLOSED, "at 50 clients")
 KNOWN = SoFar("throughput", Estimate(253.4, 241.2, 266.1, 3))
 RATES = {1: 250.0, 2: 262.0, 3: 247.0}
+
+LATE = doubt("the driver was late", "late_sends")
 
 
 def trial(round_: int, rate: float | None = 250.0, **changes: object) -> Trial:
@@ -46,7 +49,7 @@ def trial(round_: int, rate: float | None = 250.0, **changes: object) -> Trial:
         cpu_ms_per_request=3.9,
         peak_memory_bytes=None,
         driver_cpu_ms_per_request=None,
-        warnings=(),
+        doubts=(),
         valid=True,
         samples=None,
     )
@@ -143,7 +146,7 @@ def test_a_log_has_a_line_an_event_with_the_estimate(capsys: pytest.CaptureFixtu
     progress.step(Doing(STEP, 6, 12, 40, 650.0, KNOWN))
     progress.live(Now("under load", 251.4))
     progress.found(STEP, trial(3, 247.0), KNOWN)
-    progress.found(STEP, trial(3, 247.0, valid=False, warnings=("the driver was late",)), None)
+    progress.found(STEP, trial(3, 247.0, valid=False, doubts=(LATE,)), None)
     progress.close()
     said = capsys.readouterr()
     assert said.out == ""
@@ -165,12 +168,12 @@ def test_quiet_says_only_what_voids_results(capsys: pytest.CaptureFixture[str]) 
     progress.begin(700.0)
     progress.step(Doing(STEP, 6, 12, 40, 650.0, KNOWN))
     progress.live(Now("under load", 251.4))
-    progress.found(STEP, trial(3, warnings=("the host stole 1.3% of the time",)), KNOWN)
+    progress.found(STEP, trial(3, doubts=(doubt("the host stole 1.3% of the time", voids=False),)), KNOWN)
     search = SearchStep(strategy="onnx", payload_class="small", encoding="json")
     progress.found(search, trial(3, valid=False), None)
     progress.close()
     assert capsys.readouterr().err == ""
-    progress.found(STEP, trial(3, None, valid=False, error="it did not start"), None)
+    progress.found(STEP, trial(3, None, valid=False, error=doubt("it did not start", "start_failed")), None)
     label = "round 3: trial onnx small at 50 clients"
     assert capsys.readouterr().err == f"{label}: n/a INVALID\n  it did not start\n"
 
@@ -182,6 +185,7 @@ import os, sys, termios, time
 from bench.measure.progress import Doing, Now
 from bench.verbs.terminal_progress import make_progress
 from tests.bench.test_terminal_progress import KNOWN, STEP, trial
+from tests.running.doubts import doubt
 
 def shown(columns, later, **changes):
     os.environ.update({"TERM": "xterm-256color", "NO_COLOR": "", **changes})
@@ -193,8 +197,8 @@ def shown(columns, later, **changes):
         for tenth in range(8):
             progress.live(Now("under load", 1000.0 + tenth))
             time.sleep(0.1)
-        warnings = ("the driver was late: add --workers",)
-        progress.found(STEP, trial(3, valid=number == 1, warnings=warnings), KNOWN)
+        late = doubt("the driver was late", "late_sends", remedy="add --workers")
+        progress.found(STEP, trial(3, valid=number == 1, doubts=(late,)), KNOWN)
         termios.tcsetwinsize(2, (30, later))
     print("data", time.monotonic() - begun, flush=True)
     progress.close()

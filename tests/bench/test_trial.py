@@ -11,9 +11,10 @@ from bench.load.launch import Driven
 from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
 from bench.load.schedule import constant_arrivals_ns
+from bench.measure.judge import Readings, TrialSpec, failed_trial, judge, start_failed
 from bench.measure.machine.usage import Usage
-from bench.measure.steps.trial import Readings, TrialSpec, failed_trial, judge
 from bench.model import OUTCOMES, Ceiling, ClosedLoad, OpenLoad, Payload, Strategy, Trial
+from tests.running.doubts import doubt
 
 STRATEGY = Strategy("onnx", "ONNX", "onnx_serving", 8080, "/predict/", "/ready", ("json",), None)
 PAYLOAD = Payload("a.jpg", "seed", "json", "application/json", b"{}", "rain", {"rain": 1.0})
@@ -53,7 +54,7 @@ def judged(spec: TrialSpec = SPEC, fate: tuple[str, ...] = (), **changes: Any) -
 def test_a_clean_trial_is_valid_and_has_all_its_figures() -> None:
     trial = judged()
     assert trial.valid
-    assert trial.warnings == ()
+    assert trial.doubts == ()
     assert trial.throughput_rps == 200.0
     # 8 CPU seconds over the 2 000 requests that ended between the readings
     assert trial.cpu_ms_per_request == pytest.approx(4.0, rel=0.001)
@@ -69,7 +70,7 @@ def test_a_clean_trial_is_valid_and_has_all_its_figures() -> None:
         ({"throttled": 2}, "throttled the container in 2 periods", False),
         ({"stolen_share": 0.06}, "stole 6.0%", False),
         ({"stolen_share": 0.02}, "stole 2.0%", True),
-        ({"fate": ("the container was restarted 1 times",)}, "restarted", False),
+        ({"fate": (doubt("the container was restarted 1 times", "restarted"),)}, "restarted", False),
         (
             {"spec": dataclasses.replace(SPEC, ceiling=dataclasses.replace(CEILING, throughput_rps=399.0))},
             "399",
@@ -79,13 +80,13 @@ def test_a_clean_trial_is_valid_and_has_all_its_figures() -> None:
 )
 def test_each_fault_is_named(changes: dict[str, Any], reason: str, valid: bool) -> None:
     trial = judged(**changes)
-    assert any(reason in warning for warning in trial.warnings)
+    assert any(reason in one.text for one in trial.doubts)
     assert trial.valid is valid
 
 
 def test_half_of_the_ceiling_is_no_reason_to_warn() -> None:
     spec = dataclasses.replace(SPEC, ceiling=dataclasses.replace(CEILING, throughput_rps=401.0))
-    assert judged(spec).warnings == ()
+    assert judged(spec).doubts == ()
 
 
 @pytest.mark.parametrize("kept", [None, 1])
@@ -96,12 +97,13 @@ def test_a_trial_without_two_readings_is_void_and_never_has_a_zero(kept: int | N
     assert not trial.valid
     assert trial.cpu_ms_per_request is None
     assert trial.peak_memory_bytes == (found.usages[0].memory_bytes if kept else None)
-    assert any("accounting" in warning for warning in trial.warnings)
+    assert any("accounting" in one.text for one in trial.doubts)
 
 
 def test_a_trial_that_failed_says_why_and_has_no_figures() -> None:
-    trial = failed_trial(SPEC, "it never started")
-    assert (trial.valid, trial.error, trial.throughput_rps) == (False, "it never started", None)
+    why = start_failed("it never started")
+    trial = failed_trial(SPEC, why)
+    assert (trial.valid, trial.reasons, trial.throughput_rps) == (False, (why,), None)
 
 
 def test_an_open_load_is_held_to_no_number_of_clients_and_counts_what_was_refused() -> None:
@@ -109,7 +111,7 @@ def test_an_open_load_is_held_to_no_number_of_clients_and_counts_what_was_refuse
     found = driven()
     found.samples.outcome[::10] = OUTCOMES.index("refused")
     trial = judge(spec, found, readings(), (), "samples/x.parquet", START_NS)
-    assert trial.valid, trial.warnings
+    assert trial.valid, trial.doubts
     assert trial.load == {
         "name": "q200-even",
         "kind": "open",
@@ -136,7 +138,7 @@ def test_requests_of_a_schedule_that_were_never_recorded_void_the_trial() -> Non
     spec = dataclasses.replace(SPEC, load=OpenLoad(250.0, 2.0, 10.0, arrivals="constant"), ceiling=None)
     trial = judge(spec, driven(), readings(), (), "samples/x.parquet", START_NS)
     assert not trial.valid
-    assert any("2000 requests of the window were recorded" in warning for warning in trial.warnings)
+    assert any("2000 requests of the window were recorded" in one.text for one in trial.doubts)
 
 
 def test_a_lost_driver_worker_voids_the_trial_and_a_busy_driver_is_told() -> None:
@@ -146,7 +148,7 @@ def test_a_lost_driver_worker_voids_the_trial_and_a_busy_driver_is_told() -> Non
     )
     trial = judge(SPEC, Driven(found.samples, lost), readings(), (), "samples/x.parquet", START_NS)
     assert not trial.valid
-    told = " ".join(trial.warnings)
+    told = " ".join(one.text for one in trial.doubts)
     assert "1 of 4 driver workers were lost" in told
     assert "97% of its core" in told
     assert "2.5 ms apart" in told
@@ -165,7 +167,7 @@ def test_an_arrival_due_as_the_window_ends_is_not_the_windows(begin_ms: int) -> 
     samples = Samples(due, due, due + 5_000_000, zeros, zeros + 200, zeros, zeros.copy())
     summary = dataclasses.replace(driven().summary, window_begin_s=begin_s)
     trial = judge(spec, Driven(samples, summary), readings(), (), "samples/x.parquet", START_NS)
-    assert not [warning for warning in trial.warnings if "schedule" in warning]
+    assert not [one for one in trial.doubts if one.code == "requests_lost"]
 
 
 def test_what_the_host_and_the_kernel_do_not_tell_is_none_and_said() -> None:
@@ -177,4 +179,4 @@ def test_what_the_host_and_the_kernel_do_not_tell_is_none_and_said() -> None:
     assert trial.valid
     assert trial.resources is not None
     assert (trial.resources.stolen, trial.resources.throttled_periods) == (None, None)
-    assert any("is not told here" in warning for warning in trial.warnings)
+    assert any("is not told here" in one.text for one in trial.doubts)

@@ -66,7 +66,7 @@ def test_a_closed_loop_answers_clients_over_service_time_and_keeps_littles_law(
     closed: Trial, show: Show
 ) -> None:
     show([throughput_figure(closed, closed.figures.throughput_rps), little_figure(closed)], closed)
-    assert closed.figures.valid, closed.figures.warnings
+    assert closed.figures.valid, closed.figures.doubts
 
 
 def test_times_rounded_as_locust_rounds_them_fail_the_means_and_the_quantiles(closed: Trial) -> None:

@@ -86,7 +86,7 @@ def test_counted_from_due_a_starved_driver_still_shows_the_stall_and_says_that_i
     assert p99 is not None
     assert p99 > 900 * (STALL_S - 0.01 * STALL_EVERY_S)
     assert not starved.figures.valid
-    assert any("the driver was late" in warning for warning in starved.figures.warnings)
+    assert any("the driver was late" in one.text for one in starved.figures.doubts)
 
 
 def test_counted_from_sent_a_starved_driver_hides_the_stall(stalled: Sequence[Trial]) -> None:

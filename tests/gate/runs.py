@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from bench.gate import Batch, Finding, Judgement, Rules
 from bench.gate.rules import rules_of
-from bench.model import BASE, ImageSize, LatencyMs, Run, StrategyResult, Trial
+from bench.model import BASE, SCHEMA_VERSION, ImageSize, LatencyMs, Run, StrategyResult, Trial
+from tests.running.doubts import doubt
 
 CLIENTS = 50
 IMAGE_BYTES = 300_000_000
@@ -34,7 +35,7 @@ def trial(strategy: str, number: int, rate: float | None, **changes: object) -> 
         cpu_ms_per_request=None,
         peak_memory_bytes=200_000_000,
         driver_cpu_ms_per_request=None,
-        warnings=() if rate is not None else (SPOILED,),
+        doubts=() if rate is not None else (doubt(SPOILED),),
         valid=rate is not None,
         samples=None,
     )
@@ -48,7 +49,7 @@ def run_of(rates: Mapping[str, Sequence[float | None]], image_bytes: int | None 
     ]
     image = None if image_bytes is None else ImageSize(image_bytes, None, ())
     return Run(
-        schema_version=2,
+        schema_version=SCHEMA_VERSION,
         created="2026-01-02T03:04:05+00:00",
         command="python -m bench gate --against main",
         runtime="compose",

@@ -7,7 +7,7 @@ import pytest
 
 from bench.gate import Batch, judge
 from bench.gate.rules import rules_of
-from bench.model import BASE, DRIVER_MAY_LIMIT, INCOMPLETE, Run
+from bench.model import BASE, Run
 from tests.gate.runs import (
     EQUAL,
     beside,
@@ -19,6 +19,7 @@ from tests.gate.runs import (
     with_head,
     with_trials,
 )
+from tests.running.doubts import doubt
 
 ONNX = throughput_rules("onnx")
 LIMITS = rules_of(
@@ -31,7 +32,9 @@ LIMITS = rules_of(
 )
 SAME = beside({"onnx": EQUAL}, {"onnx": times(1.0)})
 SLOW = beside({"onnx": EQUAL}, {"onnx": times(0.86)})
-SATURATED = f"a driver process used 99% of its core, so {DRIVER_MAY_LIMIT}"
+SATURATED = doubt(
+    "the driver itself reaches 900 requests/s at most", "driver_may_limit", voids=False, cause="driver"
+)
 
 
 def planned(batch: Batch, change: Callable[[Run], Run]) -> Batch:
@@ -42,9 +45,8 @@ def planned(batch: Batch, change: Callable[[Run], Run]) -> Batch:
 
 
 def interrupted(run: Run) -> Run:
-    return dataclasses.replace(
-        run, warnings=(f"{INCOMPLETE}, it was interrupted: 1 of 12 trials are missing",)
-    )
+    cut = doubt("the run is not complete, it was interrupted: 1 of 12 trials are missing", "incomplete")
+    return dataclasses.replace(run, doubts=(cut,))
 
 
 def without(name: str, number: int) -> Callable[[Run], Run]:
@@ -118,22 +120,22 @@ def test_a_stored_baseline_that_was_cut_short_does_not_pass() -> None:
 
 @pytest.mark.parametrize("side", ["onnx", f"onnx{BASE}"])
 def test_where_the_driver_may_be_the_limit_nothing_passes(side: str) -> None:
-    doubtful = with_head(SAME, with_trials(SAME.head, side, warnings=(SATURATED,)))
+    doubtful = with_head(SAME, with_trials(SAME.head, side, doubts=(SATURATED,)))
     finding = only(judge(ONNX, doubtful))
     assert (finding.verdict, finding.rounds_to_decide) == ("inconclusive", None)
-    assert f"{DRIVER_MAY_LIMIT} in 6 of 12 valid trials, which hides a change" in finding.sentence
-    assert any("6 of 6 valid trials: a driver process used 99%" in note for note in finding.notes)
+    assert "the driver may be the limit in 6 of 12 valid trials, which hides a change" in finding.sentence
+    assert any("6 of 6 valid trials: the driver itself reaches 900" in note for note in finding.notes)
 
 
 def test_a_regression_that_a_driver_at_its_limit_shows_all_the_same_stays_one() -> None:
-    doubtful = with_head(SLOW, with_trials(SLOW.head, "onnx", warnings=(SATURATED,)))
+    doubtful = with_head(SLOW, with_trials(SLOW.head, "onnx", doubts=(SATURATED,)))
     assert judge(ONNX, doubtful, doubtful).verdict == "regression"
 
 
 def test_other_doubts_of_valid_trials_are_told_once_a_kind_and_change_no_verdict() -> None:
     run = SAME.head
     warned = tuple(
-        dataclasses.replace(one, warnings=(f"the host stole {place}% of the service core's time",))
+        dataclasses.replace(one, doubts=(doubt(f"the host stole {place}% of the service core's time"),))
         for place, one in enumerate(run.trials)
     )
     finding = only(judge(ONNX, with_head(SAME, dataclasses.replace(run, trials=warned))))

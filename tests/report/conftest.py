@@ -11,6 +11,7 @@ import pytest
 
 from bench.model import (
     OUTCOMES,
+    SCHEMA_VERSION,
     Ceiling,
     ImageSize,
     LatencyMs,
@@ -22,6 +23,7 @@ from bench.model import (
     Trial,
 )
 from bench.run_file import write_run
+from tests.running.doubts import doubt
 
 RATES_RPS = {
     ("torch", "small"): 100.0,
@@ -42,7 +44,7 @@ def run() -> Run:
         _trial(strategy, payload_class, number) for number in ROUNDS for strategy, payload_class in RATES_RPS
     ]
     return Run(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         created="2026-01-02T03:04:05+00:00",
         command="python -m bench run --concurrency 50",
         runtime="compose",
@@ -68,7 +70,7 @@ def run() -> Run:
             "batched": _result("Batched PyTorch", 622, 6.4, 104.0),
         },
         trials=tuple(trials),
-        warnings=("the host's governor could not be read",),
+        doubts=(doubt("the host's governor could not be read", "other"),),
     )
 
 
@@ -127,7 +129,7 @@ def _trial(strategy: str, payload_class: str, number: int) -> Trial:
         cpu_ms_per_request=1000 / rate,
         peak_memory_bytes=(180 if strategy == "onnx" else 420) * MIB + number * MIB,
         driver_cpu_ms_per_request=0.4,
-        warnings=(),
+        doubts=(),
         valid=True,
         samples=f"samples/{strategy}-{payload_class}-{number}.parquet",
     )

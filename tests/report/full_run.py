@@ -21,6 +21,7 @@ from bench.model import (
     StrategyResult,
     Trial,
 )
+from tests.running.doubts import doubt
 
 MIB = 1024**2
 BOUND_MS = 100.0
@@ -44,11 +45,10 @@ def full(run: Run) -> Run:
     trials[3] = dataclasses.replace(
         trials[3],
         valid=False,
-        warnings=("the host stole 7.5% of the service core's time", "Little's law is off by 4.1%: see there"),
+        doubts=(doubt(), doubt("Little's law is off by 4.1%", "littles_law")),
     )
     return dataclasses.replace(
         run,
-        schema_version=2,
         trials=tuple(trials),
         planned_trials=len(trials) + 1,
         strategies={name: _result(name, result) for name, result in run.strategies.items()},

@@ -21,6 +21,7 @@ from bench.report.formats import PRINTED
 from bench.report.report import Report, report_of
 from bench.report.text import MISSING
 from tests.report.full_run import full
+from tests.running.doubts import doubt
 
 NOWHERE = Path("nowhere")
 HOSTILE = (
@@ -56,7 +57,7 @@ def suite(text: str) -> ElementTree.Element:
 
 
 def without_valid_trials(run: Run, why: str = "the host stole 9% of the core") -> Run:
-    trials = tuple(dataclasses.replace(t, valid=False, warnings=(why,)) for t in run.trials)
+    trials = tuple(dataclasses.replace(t, valid=False, doubts=(doubt(why),)) for t in run.trials)
     return dataclasses.replace(run, trials=trials)
 
 
@@ -67,7 +68,7 @@ def hostile(run: Run) -> Run:
         dataclasses.replace(
             t,
             strategy=HOSTILE if t.strategy == "onnx" else t.strategy,
-            warnings=(HOSTILE,),
+            doubts=(doubt(HOSTILE),),
             valid=t.round > 1,
             server=ServerFigures({HOSTILE: StageFigures(1.5, 10)}, None),
         )
@@ -79,7 +80,7 @@ def hostile(run: Run) -> Run:
         command=f"bench run ``` {HOSTILE}",
         strategies={HOSTILE if name == "onnx" else name: found for name, found in run.strategies.items()},
         environment={**run.environment, "cpu_model": HOSTILE},
-        warnings=(HOSTILE, f"two\nlines </details> {HOSTILE}"),
+        doubts=(doubt(HOSTILE), doubt(f"two\nlines </details> {HOSTILE}")),
     )
 
 
@@ -154,7 +155,8 @@ class TestMarkdown:
 
     def test_a_run_that_is_too_long_names_the_sections_that_are_left_out(self, run: Run) -> None:
         many = tuple(
-            dataclasses.replace(t, warnings=(f"{t.strategy} {t.round} " + "x" * 4000,)) for t in run.trials
+            dataclasses.replace(t, doubts=(doubt(f"{t.strategy} {t.round} " + "x" * 4000),))
+            for t in run.trials
         )
         text = PRINTED["markdown"](report(dataclasses.replace(run, trials=many)))
         assert len(text) <= MOST_CHARACTERS
@@ -299,7 +301,7 @@ class TestCsv:
 
     def test_every_figure_of_a_trial_has_a_column(self, run: Run) -> None:
         """A field that is added to a trial and forgotten here fails this."""
-        elsewhere = {"load", "latency_ms", "service_ms", "server", "driver", "resources", "warnings", "error"}
+        elsewhere = {"load", "latency_ms", "service_ms", "server", "driver", "resources", "doubts", "error"}
         renamed = {
             "payload_class": "payloads",
             "ok": "right_answers",

@@ -38,6 +38,7 @@ from bench.statistics import Comparison, Estimate
 from tests.gate.runs import EQUAL, beside, throughput_rules, times
 from tests.report.browser import Opened, chromium, contrasts, open_file
 from tests.report.full_run import full
+from tests.running.doubts import doubt
 
 pytestmark = pytest.mark.slow
 
@@ -385,7 +386,11 @@ def test_what_a_container_or_a_label_says_is_shown_as_text(
 ) -> None:
     first, *rest = run.trials
     failed = dataclasses.replace(
-        first, valid=False, samples=None, error=HOSTILE, warnings=("[x](javascript:alert(1))\n# owned",)
+        first,
+        valid=False,
+        samples=None,
+        error=doubt(HOSTILE),
+        doubts=(doubt("[x](javascript:alert(1))\n# owned"),),
     )
     hostile = dataclasses.replace(
         run,
@@ -393,7 +398,7 @@ def test_what_a_container_or_a_label_says_is_shown_as_text(
         trials=(failed, *(dataclasses.replace(trial, samples=None) for trial in rest)),
         strategies={name: dataclasses.replace(one, title=HOSTILE) for name, one in run.strategies.items()},
         environment={**run.environment, "gpu": HOSTILE, "images": {"torch": HOSTILE}},
-        warnings=(HOSTILE,),
+        doubts=(doubt(HOSTILE),),
     )
     (tmp_path / "page.html").write_text(render(report_of(analyse(hostile, tmp_path))), encoding="utf-8")
     opened = open_file(browser, tmp_path / "page.html")

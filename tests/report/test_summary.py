@@ -10,6 +10,7 @@ from bench.analysis.summary import summarise
 from bench.model import LatencyMs, Run
 from bench.report import terminal_summary
 from bench.report.sentence import sentence
+from tests.running.doubts import doubt
 
 Change = Callable[..., Run]
 SMALL, SEED = Case("small", "json", "50 clients"), Case("seed", "json", "50 clients")
@@ -138,7 +139,9 @@ def test_torch_is_the_baseline_even_where_it_is_not_the_slowest(run: Run) -> Non
 
 def test_a_strategy_whose_trials_all_failed_is_still_a_row(run: Run) -> None:
     trials = tuple(
-        dataclasses.replace(t, valid=False, throughput_rps=None, samples=None, error="never ready")
+        dataclasses.replace(
+            t, valid=False, throughput_rps=None, samples=None, error=doubt("never ready", "start_failed")
+        )
         if t.strategy == "batched"
         else t
         for t in run.trials

@@ -12,10 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 
 from bench.analysis.doubt_counts import doubts
 from bench.analysis.summary import METRICS, Summary, summarise
+from bench.load import window
+from bench.load.samples import Samples
 from bench.model import LatencyMs, Run
 from bench.report import terminal
 from bench.report.json_summary import UNITS, summary_json
@@ -23,6 +26,7 @@ from bench.report.json_types import ComparisonJson, EstimateJson, RowJson, RunJs
 from bench.report.writers.terminal import Shape, fitted, lines, shown
 from bench.run_file import read_run
 from tests.report.full_run import full
+from tests.running.doubts import doubt
 
 ROOT = Path(__file__).parents[2]
 Change = Callable[..., Run]
@@ -174,7 +178,7 @@ def test_without_a_width_columns_is_honoured(run: Run, monkeypatch: pytest.Monke
 
 
 def test_colours_repeat_words_and_take_no_columns(with_trials: Change) -> None:
-    spoilt = with_trials(valid=False, warnings=("the host stole 7.5% of the service core's time",))
+    spoilt = with_trials(valid=False, doubts=(doubt(),))
     for run in (spoilt, with_trials()):
         plain, coloured = terminal.render(run, 140), terminal.render(run, 140, colour=True)
         assert "\x1b[" not in plain
@@ -219,60 +223,45 @@ def _read(end: int) -> bytes:
         return b""
 
 
-def test_warnings_are_grouped_with_counts_the_gravest_first(run: Run) -> None:
-    stolen = "the host stole {}% of the service core's time"
+def test_doubts_are_grouped_with_counts_the_gravest_first(run: Run) -> None:
     trials = list(run.trials)
     for place in range(5):
-        trials[place] = dataclasses.replace(trials[place], warnings=(stolen.format(1.1 + place),))
-    late = "the driver was late: 3.0% of the requests were sent more than 10 ms after they were due"
-    trials[9] = dataclasses.replace(trials[9], valid=False, warnings=(late,))
+        stolen = doubt(f"the host stole {1.1 + place}% of the core", remedy="measure elsewhere", voids=False)
+        trials[place] = dataclasses.replace(trials[place], doubts=(stolen,))
+    late = doubt("the driver was late: 3.0% of the requests were sent too late", "late_sends")
+    trials[9] = dataclasses.replace(trials[9], valid=False, doubts=(late,))
     found = doubts(dataclasses.replace(run, trials=tuple(trials)))
     assert [(one.invalid, one.valid) for one in found] == [(1, 0), (0, 0), (0, 5)]
     assert found[0].example == late
-    assert found[1].example == "the host's governor could not be read"
-    assert (found[2].example, found[2].remedy) == (stolen.format(1.1), "measure on a quieter host")
+    assert found[1].example.text == "the host's governor could not be read"
+    assert found[2].example.text == "the host stole 1.1% of the core"
     assert set(found[2].strategies) == {"torch", "onnx", "batched"}
     shown = terminal.render(dataclasses.replace(run, trials=tuple(trials)), 200).replace("\n  ", " ")
-    assert f"\nINVALID, 1 trial of torch: {late}\n" in shown
-    assert f"\nwarning, 5 trials of torch, onnx and batched, such as: {stolen.format(1.1)}; remedy: " in shown
+    assert f"\nINVALID, 1 trial of torch: {late.text}\n" in shown
+    assert (
+        "\nwarning, 5 trials of torch, onnx and batched, such as: the host stole 1.1% of the core; remedy: "
+        "measure elsewhere\n" in f"{shown}\n"
+    )
 
 
-def test_no_more_than_a_handful_of_warnings_is_shown(run: Run) -> None:
-    many = tuple(f"the {word} is odd" for word in "abcdefgh")
-    shown = terminal.render(dataclasses.replace(run, warnings=many))
+def test_no_more_than_a_handful_of_doubts_is_shown(run: Run) -> None:
+    many = tuple(doubt(f"the {word} is odd", "other") for word in "abcdefgh")
+    shown = terminal.render(dataclasses.replace(run, doubts=many))
     assert shown.count("warning: ") == terminal.MOST_DOUBTS
     assert "and 3 more kinds of warning in report.md" in shown
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
-        "the host stole 1.3% of the service core's time",
-        "Little's law is off by 3.3%: throughput times mean response time gives 51.6 clients where 50 were "
-        "driven",
-        "the container's accounting could not be read: no CPU and memory figures",
-        "the driver itself reaches 900 requests/s at most: more than half of that was measured, so the "
-        "driver may be the limit",
-        "1 of 2 driver workers were lost: the load was smaller than it should have been",
-        "the workers' clocks may be 1.4 ms apart: when requests came due, and which of them the window "
-        "holds, is uncertain by that much",
-        "the container ran out of memory and was killed",
-        "the process exited with 3",
-        "one round proves nothing: it only shows that everything works",
-        "image size is not measurable without containers: the services ran as local processes",
-        "onnx answers repeated payloads 1.30 times as fast as varied ones: it seems to keep answers, and "
-        "figures of repeated images are of its cache",
-    ],
-)
-def test_a_reason_that_names_no_remedy_is_given_one(reason: str, run: Run) -> None:
-    shown = terminal.render(dataclasses.replace(run, warnings=(reason,)), 200).replace("\n  ", " ")
-    assert f"warning: {reason}; remedy: " in shown
-
-
-def test_a_reason_that_names_its_remedy_is_given_no_other(run: Run) -> None:
-    reason = "the host stole 7.5% of the service core's time: measure on a quieter one"
-    (found,) = doubts(dataclasses.replace(run, warnings=(reason,)))
-    assert found.remedy == ""
+def test_the_remedy_of_littles_law_is_shown_from_a_window_that_was_judged(run: Run) -> None:
+    second_ns = 1_000_000_000
+    due = np.arange(0, 10 * second_ns, 5_000_000, dtype=np.int64)
+    ok = np.zeros_like(due)
+    # one client, whose answers take twice as long as it has between two requests
+    samples = Samples(due, due, due + 10_000_000, ok, ok + 200, ok, ok)
+    (law,) = [one for one in window.summarise(samples, 1, 1.0, 8.0).doubts if one.code == "littles_law"]
+    judged = dataclasses.replace(run.trials[0], valid=False, doubts=(law,))
+    shown = terminal.render(dataclasses.replace(run, trials=(judged, *run.trials[1:])), 200)
+    assert "Little's law is off by 100.0%" in shown
+    assert "; remedy: lengthen --window-s" in shown.replace("\n  ", " ")
 
 
 # the document for programs

@@ -20,6 +20,7 @@ from bench.report import markdown, write_report
 from bench.report.plots.startup import phase_lengths_s
 from bench.report.report import report_of
 from bench.run_file import write_run
+from tests.running.doubts import doubt
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +98,7 @@ def test_a_run_without_samples_images_or_starts_is_reported_with_what_is_there(
 def test_only_invalid_trials_give_a_report_that_says_so(
     changes: dict[str, object], write_folder: Write, with_trials: Change, tmp_path: Path
 ) -> None:
-    spoilt = with_trials(**changes, valid=False, warnings=("Little's law off by 9%",))
+    spoilt = with_trials(**changes, valid=False, doubts=(doubt("Little's law off by 9%", "littles_law"),))
     folder = write_folder(spoilt, tmp_path / "run")
     files = write_report(folder)
     report = (folder / "report.md").read_text(encoding="utf-8")
@@ -124,7 +125,11 @@ def test_one_round_is_reported_without_a_bracket_and_drawn_without_whiskers(
 def test_a_failed_trial_is_a_line_with_its_error(run: Run, write_folder: Write, tmp_path: Path) -> None:
     first, *rest = run.trials
     failed = dataclasses.replace(
-        first, valid=False, samples=None, throughput_rps=None, error="never ready: exit 1"
+        first,
+        valid=False,
+        samples=None,
+        throughput_rps=None,
+        error=doubt("never ready: exit 1", "start_failed"),
     )
     spoilt = dataclasses.replace(run, trials=(failed, *rest))
     report = markdown.render(report_of(analyse(spoilt, write_folder(spoilt, tmp_path / "run"))))

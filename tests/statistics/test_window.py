@@ -9,7 +9,7 @@ from scipy import stats
 
 from bench.load.samples import Samples
 from bench.load.window import Bounds, WindowFigures, summarise
-from bench.model import OUTCOMES
+from bench.model import OUTCOMES, in_words
 from tests.statistics.processes import queue, samples_of
 
 CLIENTS, WARMUP_S, WINDOW_S = 10, 2.0, 10.0
@@ -44,8 +44,9 @@ def only(samples: Samples, kept: Any) -> Samples:
 def reason(figures: WindowFigures) -> str:
     """The one reason that there is."""
     assert not figures.valid
-    assert len(figures.warnings) == 1, figures.warnings
-    return figures.warnings[0]
+    (only,) = figures.doubts
+    assert only.voids
+    return in_words(only)
 
 
 def test_a_clean_closed_loop_has_every_figure_and_no_warning() -> None:
@@ -53,7 +54,7 @@ def test_a_clean_closed_loop_has_every_figure_and_no_warning() -> None:
     samples.sent_ns[:] += 1_000_000
     figures = judged(samples)
     assert figures.valid
-    assert figures.warnings == ()
+    assert figures.doubts == ()
     latency, service = figures.latency_ms, figures.service_ms
     truth = stats.uniform(20, 60)
     for found, q in ((latency.p50, 0.5), (latency.p90, 0.9), (latency.p95, 0.95), (latency.p99, 0.99)):
@@ -74,12 +75,13 @@ def test_enough_answers_tell_the_slowest_thousandth() -> None:
 def test_an_open_loop_below_saturation_is_valid_at_any_load() -> None:
     for load in (0.3, 0.5, 0.7, 0.9):
         figures = judged(opened(load), None)
-        assert figures.valid, figures.warnings
+        assert figures.valid, figures.doubts
 
 
 def test_an_overloaded_open_loop_is_void_and_says_how_response_times_grow() -> None:
-    why = judged(opened(1.2), None).warnings
-    assert any(w.startswith("overloaded: response times grow from") and "lower the rate" in w for w in why)
+    (why,) = [one for one in judged(opened(1.2), None).doubts if one.code == "overloaded"]
+    assert why.text.startswith("overloaded: response times grow from")
+    assert (why.remedy, why.cause, why.voids) == ("lower the rate", "service", True)
 
 
 @pytest.mark.parametrize(("bound", "valid"), [(0.0, False), (0.001, False), (0.01, True)])
@@ -93,7 +95,7 @@ def test_faults_void_above_their_bound_and_below_it_the_quantiles_are_told_to_le
     assert figures.valid is valid
     share = f"{10 / figures.requests:.2%}"
     expected = "the quantiles leave them out" if valid else f"({share}, at most {bound:.2%} may be)"
-    assert expected in figures.warnings[0]
+    assert expected in figures.doubts[0].text
     # the other fault's bound is its own
     other = "errors" if name == "wrong_answers" else "wrong_answers"
     assert not judged(samples, **{other: 1.0}).valid
@@ -103,7 +105,7 @@ def test_a_bound_that_is_no_number_lets_nothing_pass() -> None:
     nan = float("nan")
     samples = closed()
     samples.outcome[1000] = HTTP_ERROR
-    assert len(judged(samples, errors=nan, late_sends=nan, little=nan).warnings) == 3
+    assert len(judged(samples, errors=nan, late_sends=nan, little=nan).doubts) == 3
 
 
 @pytest.mark.parametrize("clients", [CLIENTS, None])
@@ -157,7 +159,7 @@ def test_a_driver_that_stalls_between_answer_and_next_request_is_found_out() -> 
 def test_a_driver_that_ended_early_is_found_out() -> None:
     samples = closed()
     figures = judged(only(samples, samples.due_ns < 11.7e9))
-    assert any("the driver stalled or ended early" in w for w in figures.warnings)
+    assert any(one.code == "idle_clients" for one in figures.doubts)
 
 
 def test_a_service_that_stalls_is_no_fault_of_the_driver() -> None:
@@ -165,16 +167,16 @@ def test_a_service_that_stalls_is_no_fault_of_the_driver() -> None:
     samples = closed(seconds=10.6)
     shifted = [np.where(t > 6e9, t + 1_400_000_000, t) / 1e9 for t in (samples.due_ns, samples.done_ns)]
     figures = judged(samples_of(*shifted))
-    assert figures.valid, figures.warnings
+    assert figures.valid, figures.doubts
 
 
 def test_clocks_that_disagree_are_found_out() -> None:
     samples = closed()
     samples.sent_ns[500:520] -= 3_000_000
-    assert "20 requests were sent before they were due" in judged(samples).warnings[0]
+    assert "20 requests were sent before they were due" in judged(samples).doubts[0].text
     samples = closed()
     samples.sent_ns[500] = samples.done_ns[500] + 1
-    assert "clocks disagree" in judged(samples).warnings[0]
+    assert "clocks disagree" in judged(samples).doubts[0].text
 
 
 @pytest.mark.parametrize(("kept", "valid"), [(1, True), (0.75, False)])
@@ -194,16 +196,15 @@ def test_a_schedule_that_was_not_kept_whole_is_found_out(kept: float, valid: boo
 
 def test_samples_that_were_merged_twice_break_littles_law() -> None:
     doubled = Samples(*(np.repeat(getattr(closed(), name), 2) for name in Samples.__slots__))
-    assert any(
-        "Little's law is off by 100" in w or "Little's law is off by 9" in w for w in judged(doubled).warnings
-    )
+    (law,) = [one for one in judged(doubled).doubts if one.code == "littles_law"]
+    assert "is off by 100" in law.text or "is off by 9" in law.text
 
 
 def test_requests_that_a_full_service_refuses_are_no_errors_of_an_open_loop() -> None:
     samples = opened(0.5)
     samples.outcome[::10] = REFUSED
     figures = judged(samples, None)
-    assert figures.valid, figures.warnings
+    assert figures.valid, figures.doubts
     assert figures.refused
     assert figures.errors == 0
 
@@ -218,7 +219,8 @@ def test_every_reason_is_one_line() -> None:
     spoiled = closed()
     spoiled.outcome[:50], spoiled.outcome[50:90] = WRONG, HTTP_ERROR
     spoiled.sent_ns[500:600] += 20_000_000
-    for warning in judged(only(spoiled, np.arange(len(spoiled)) % 3 > 0), 20).warnings:
-        assert "\n" not in warning
-        assert len(warning) < 220
+    for doubt in judged(only(spoiled, np.arange(len(spoiled)) % 3 > 0), 20).doubts:
+        assert "\n" not in in_words(doubt)
+        assert len(in_words(doubt)) < 220
+        assert doubt.remedy
     assert dataclasses.astuple(Bounds()) == (0.0, 0.0, 0.01, 0.03, 0.10)

@@ -13,6 +13,7 @@ from typing import Any
 from bench.cores import Cores
 from bench.measure.machine.usage import Usage
 from bench.measure.runtime.instance import EngineFacts, StartError
+from bench.model import Doubt
 
 HTTP_CONFLICT = 409
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
@@ -66,7 +67,7 @@ class ContainerInstance:
             return False
         return bool(self._container.attrs["State"]["Running"])
 
-    def fate(self) -> tuple[str, ...]:
+    def fate(self) -> tuple[Doubt, ...]:
         """OOM kill, restarts or exit, as the engine tells them."""
         import docker
 
@@ -75,11 +76,15 @@ class ContainerInstance:
         state = self._container.attrs["State"]
         found = []
         if state.get("OOMKilled"):
-            found.append("the container ran out of memory and was killed")
+            killed = "the container ran out of memory and was killed"
+            remedy = "give the container more memory, or less load"
+            found.append(Doubt("out_of_memory", killed, remedy, voids=True, cause="service"))
         if self._container.attrs.get("RestartCount"):
-            found.append(f"the container was restarted {self._container.attrs['RestartCount']} times")
+            again = f"the container was restarted {self._container.attrs['RestartCount']} times"
+            found.append(Doubt("restarted", again, "see the service's log", voids=True, cause="service"))
         if not state.get("Running"):
-            found.append(f"the container exited with {state.get('ExitCode')}")
+            ended = f"the container exited with {state.get('ExitCode')}"
+            found.append(Doubt("exited", ended, "see the service's log", voids=True, cause="service"))
         return tuple(found)
 
     def log_tail(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from bench.errors import BenchError
 from bench.measure.machine.usage import Usage
-from bench.model import ImageSize, Strategy
+from bench.model import Doubt, ImageSize, Strategy
 
 
 class StartError(BenchError):
@@ -77,8 +77,8 @@ class Instance(Protocol):
     def alive(self) -> bool:
         """Say whether it still runs."""
 
-    def fate(self) -> tuple[str, ...]:
-        """What happened to it that spoils a trial: restarts, an OOM kill, an exit; one clause each."""
+    def fate(self) -> tuple[Doubt, ...]:
+        """What happened to it that voids a trial: restarts, an OOM kill, an exit."""
 
     def log_tail(self) -> str:
         """The last line that it wrote, to name the cause of a failure."""

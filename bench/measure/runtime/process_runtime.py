@@ -20,7 +20,7 @@ from bench.measure.runtime.conflicts import require_free
 from bench.measure.runtime.instance import RuntimeFacts, StartError
 from bench.measure.runtime.model_cache import cache_of, empty_cache
 from bench.measure.runtime.registry import Registry, Service
-from bench.model import Device, ImageSize, Strategy
+from bench.model import Device, Doubt, ImageSize, Strategy
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
 STOP_S = 10.0
@@ -74,10 +74,13 @@ class ProcessInstance:
         """Say whether the first process still runs."""
         return self._process.poll() is None
 
-    def fate(self) -> tuple[str, ...]:
+    def fate(self) -> tuple[Doubt, ...]:
         """An exit, where there was one."""
         code = self._process.poll()
-        return () if code is None else (f"the process exited with {code}",)
+        if code is None:
+            return ()
+        text = f"the process exited with {code}"
+        return (Doubt("exited", text, "see the service's log", voids=True, cause="service"),)
 
     def log_tail(self) -> str:
         """The last line of its output."""

@@ -8,7 +8,7 @@ from bench.errors import InvalidRunError
 from bench.measure.plan import SessionPlan
 from bench.measure.steps.step import Agenda, Context, Step, Taking, scratch_folder
 from bench.measure.steps.trial import attempt, trial_spec
-from bench.model import Capacity, Run
+from bench.model import Capacity, Run, in_words
 
 # a trial that the host spoiled says nothing about the service, and is made again once
 TRIES = 2
@@ -50,7 +50,7 @@ class CapacityStep(Step):
                         self.strategy, self.payload_class, self.encoding, load.clients, trial.throughput_rps
                     )
                     return
-        why = "; ".join([*([trial.error] if trial.error else []), *trial.warnings])
+        why = "; ".join(map(in_words, trial.reasons))
         raise InvalidRunError(
             f"the capacity of {self.strategy} is not known, and so no share of it: {why}. "
             "Name rates with --rate"

@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.load.ceiling import measure_ceiling
 from bench.measure.plan import SessionPlan
 from bench.measure.steps.step import Agenda, Context, Step, Taking
-from bench.model import Run
+from bench.model import Doubt, Run
 
 WARMUP_S = 0.3
 
@@ -39,16 +39,23 @@ class CeilingStep(Step):
         """Drive a target that answers at once."""
         plan = context.plan
         if plan.fleet.remote:
-            yield "the driver's ceiling is not known: workers on other hosts cannot reach a target here"
+            yield _unknown(
+                "the driver's ceiling is not known: workers on other hosts cannot reach a target here"
+            )
             return
         load = dataclasses.replace(plan.closed_load(WARMUP_S, _window_s(plan)), warmup_most_s=None)
         payloads = plan.payloads[self.payload_set]
         try:
             ceiling = measure_ceiling(payloads, load, context.cores.service, plan.seed, fleet=plan.fleet)
         except BenchError as error:
-            yield f"the driver's ceiling with {self.payload_class} payloads is not known: {error}"
+            yield _unknown(f"the driver's ceiling with {self.payload_class} payloads is not known: {error}")
             return
         yield ceiling
+
+
+def _unknown(text: str) -> Doubt:
+    remedy = "judge by the driver's busiest core in report.md"
+    return Doubt("ceiling_unknown", text, remedy, voids=False, cause="harness")
 
 
 def _window_s(plan: SessionPlan) -> float:

@@ -13,7 +13,7 @@ from bench.measure.plan import SessionPlan
 from bench.measure.run_builder import MeasuredLoop
 from bench.measure.runtime.instance import Runtime, StartError
 from bench.measure.steps.step import Agenda, Context, Step, Taking
-from bench.model import LoopResult, Payload, Run, Strategy
+from bench.model import Doubt, LoopResult, Payload, Run, Strategy
 
 START_ALLOWANCE_S = 120.0
 PARTS = ("prepare", "infer")
@@ -66,7 +66,7 @@ class LoopStep(Step):
         try:
             loops = run_loop(context.runtime, strategy, plan.payloads[self.payload_set], plan.loop_s)
         except StartError as error:
-            yield str(error)
+            yield Doubt("loop_failed", str(error), "see the service's log", voids=False, cause="service")
             return
         yield from loops
 

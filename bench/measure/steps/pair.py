@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.load.launch import LeftAloneError, Rendezvous
-from bench.measure.judge import BUSY_DRIVER, TrialSpec, failed_trial
+from bench.measure.judge import BUSY_DRIVER, TrialSpec, driver_may_limit, failed_trial, start_failed
 from bench.measure.progress import Progress, Silent
 from bench.measure.runtime.instance import Instance, StartError
 from bench.measure.steps.start import Start, start_fresh
 from bench.measure.steps.step import Agenda, Context, Step, Taking
 from bench.measure.steps.trial import TrialStep, Tried, run_trial, stop, trial_spec, with_overhead
-from bench.model import BASE, DRIVER_MAY_LIMIT, Run, Trial
+from bench.model import BASE, Doubt, Run, Trial
 
 # a pair that the host spoiled is made again, at most once for so many rounds of the plan
 ROUNDS_A_SPARE = 2
@@ -73,12 +73,12 @@ def measure_both(context: Context, step: PairStep) -> Taking[tuple[Trial, ...]]:
     yield from troubles
     if failure is not None:
         context.progress.note(f"{step.label()} failed: {failure}")
-        return tuple(failed_trial(spec, str(failure)) for spec in specs)
+        return tuple(failed_trial(spec, start_failed(str(failure))) for spec in specs)
     starts_s = max(start.answered_s for start in started.values())
     overhead_s = time.monotonic() - begun - starts_s - max(one.loaded_s for one in tried)
     trials = [with_overhead(one, overhead_s).trial for one in tried]
     busy = _busy_drivers(trials, len(context.cores.driver))
-    return tuple(replace(trial, warnings=(*trial.warnings, *busy)) for trial in trials)
+    return tuple(replace(trial, doubts=(*trial.doubts, *busy)) for trial in trials)
 
 
 def _start_both(context: Context, specs: Sequence[TrialSpec], started: dict[str, Start]) -> StartError | None:
@@ -97,7 +97,7 @@ def _start_both(context: Context, specs: Sequence[TrialSpec], started: dict[str,
     return next((error for error in failures if isinstance(error, StartError)), None)
 
 
-def _stop_both(started: Mapping[str, Start]) -> list[str]:
+def _stop_both(started: Mapping[str, Start]) -> list[Doubt]:
     """Stop all at once; what could not be removed."""
     if not started:
         return []
@@ -140,13 +140,14 @@ def run_pair(sides: Sequence[tuple[TrialSpec, Instance]], folder: Path, progress
     return [future.result() for future in futures]
 
 
-def _busy_drivers(trials: Sequence[Trial], cores: int) -> list[str]:
+def _busy_drivers(trials: Sequence[Trial], cores: int) -> list[Doubt]:
     """A doubt if the drivers of both sides together used almost all that their cores can do."""
     busiest = [trial.driver.busiest_core for trial in trials if trial.driver]
     used = sum(share for share in busiest if share is not None)
     if used <= BUSY_DRIVER * min(cores, len(trials)):
         return []
-    return [f"both sides' drivers together used {used:.0%} of a core: {DRIVER_MAY_LIMIT}"]
+    text = f"both sides' drivers together used {used:.0%} of a core: the driver may be the limit"
+    return [driver_may_limit(text)]
 
 
 def _spoiled_rounds(trials: Iterable[Trial], strategy: str) -> set[int]:

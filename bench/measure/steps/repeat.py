@@ -14,7 +14,7 @@ from bench.measure.runtime.instance import Instance, StartError
 from bench.measure.steps.start import fresh_copy
 from bench.measure.steps.step import Agenda, Context, Step, Taking, scratch_folder
 from bench.measure.steps.trial import run_trial, trial_spec
-from bench.model import REPEAT_ALLOWED, ClosedLoad, Payload, RepeatCheck, Run, Trial
+from bench.model import REPEAT_ALLOWED, ClosedLoad, Doubt, Payload, RepeatCheck, Run, Strategy, Trial
 
 # two windows of varied payloads, two of repeated payloads
 WINDOWS, WARMUP_S, WINDOW_S = 4, 1.0, 2.0
@@ -49,7 +49,6 @@ class RepeatStep(Step):
     def take(self, context: Context) -> Taking[None]:
         """Send both in turn to one copy, which would keep what it caches."""
         strategy = context.strategy(self.strategy)
-        unknown = f"whether {strategy.name} keeps answers is not known"
         of_class = [image for image in context.images if image.kind == self.payload_class]
         copies = varied_copies(of_class, self.encoding, COPIES, strategy.model)
         repeated = trial_spec(context, self, LOAD)
@@ -58,22 +57,25 @@ class RepeatStep(Step):
                 yield start.measured
                 varied, again, twice = drive_in_turn(repeated, copies, start.instance, context.progress)
         except StartError as error:
-            yield f"{unknown}: {error}"
+            yield _unknown(strategy, str(error), "see the service's log")
             return
         wrong = sum(trial.wrong_answers for trial in varied)
         if wrong:
-            yield f"{strategy.name} answered {wrong} copies of images wrongly, which it had not seen before"
+            text = f"{strategy.name} answered {wrong} copies of images wrongly, which it had not seen before"
+            remedy = "see whether it computes each answer from its own image"
+            yield Doubt("copies_wrong", text, remedy, voids=False, cause="service")
         check = repeat_check(self, varied, again)
         if check is None:
-            yield f"{unknown}: it gave none"
+            yield _unknown(strategy, "it gave none", "see the service's log")
             return
-        warning = repeat_warning(check)
-        if warning is None and twice > TWICE:
-            yield f"{unknown}: it is so fast that copies came twice"
+        cached = repeat_doubt(check)
+        if cached is None and twice > TWICE:
+            remedy = "look for a cache of answers in its settings"
+            yield _unknown(strategy, "it is so fast that copies came twice", remedy)
             return
         yield check
-        if warning is not None:
-            yield warning
+        if cached is not None:
+            yield cached
 
 
 def drive_in_turn(
@@ -105,11 +107,18 @@ def repeat_check(step: Step, varied: Sequence[Trial], repeated: Sequence[Trial])
     return RepeatCheck(step.strategy, step.payload_class, step.encoding, *means)
 
 
-def repeat_warning(check: RepeatCheck) -> str | None:
+def repeat_doubt(check: RepeatCheck) -> Doubt | None:
     """The doubt if repeated payloads were answered faster than a service without a cache could."""
     if check.repeated_rps <= REPEAT_ALLOWED * check.varied_rps:
         return None
-    return (
+    text = (
         f"{check.strategy} answers repeated payloads {check.repeated_rps / check.varied_rps:.2f} times as "
         "fast as varied ones: it seems to keep answers, and figures of repeated images are of its cache"
     )
+    remedy = "switch off what caches answers, or vary the payloads"
+    return Doubt("answers_cached", text, remedy, voids=False, cause="service")
+
+
+def _unknown(strategy: Strategy, why: str, remedy: str) -> Doubt:
+    text = f"whether {strategy.name} keeps answers is not known: {why}"
+    return Doubt("caching_unknown", text, remedy, voids=False, cause="harness")

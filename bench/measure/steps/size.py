@@ -7,7 +7,7 @@ from typing import ClassVar
 from bench.cores import pinned
 from bench.measure.run_builder import MeasuredSize
 from bench.measure.steps.step import Agenda, Context, Step, Taking
-from bench.model import Run
+from bench.model import Doubt, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,9 @@ class SizeStep(Step):
             with pinned(context.cores.available):
                 size = context.runtime.image_size(context.strategy(self.strategy))
         except Exception as error:  # noqa: BLE001  # a size is worth no run, whatever the engine's store does
-            yield f"the size of {self.strategy}'s image is not known: {error!r}"
+            text = f"the size of {self.strategy}'s image is not known: {error!r}"
+            remedy = "see that the engine can save the image, and its disk is not full"
+            yield Doubt("size_unknown", text, remedy, voids=False, cause="host")
             return
         if size is not None:
             yield MeasuredSize(self.strategy, size)

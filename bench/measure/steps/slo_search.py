@@ -11,7 +11,7 @@ from bench.measure.plan import Objective, SessionPlan
 from bench.measure.steps.capacity import TRIES
 from bench.measure.steps.step import Agenda, Context, Step, Taking
 from bench.measure.steps.trial import TrialStep, Tried, attempt, trial_spec
-from bench.model import NOT_KNOWN, OUTCOMES, Probe, Run, SloResult, Trial
+from bench.model import OUTCOMES, Probe, Run, SloResult, Trial, in_words
 from bench.statistics import least_n
 
 OK = OUTCOMES.index("ok")
@@ -21,8 +21,6 @@ RESOLUTION = 0.05
 CONFIRMATIONS = 3
 STEP_DOWN = 0.95
 MOST_PROBES = 14
-# what a trial is void for that is the service's doing, and so no reason to doubt that it missed its objective
-SERVICES_DOING = ("overloaded: ", "not steady: ", " failed requests of ", " wrong answers of ", "of memory")
 Event = TypeVar("Event")
 
 
@@ -82,16 +80,21 @@ class SearchStep(Step):
             goodput_rps=round(float(np.mean(goodput)), 3) if goodput else None,
             probes=ended.probes,
             why_none=ended.why_none,
+            known=ended.known,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class SearchEnd:
-    """The highest rate that held in every confirmation, else why there is none, and all probes in order."""
+    """The highest rate that held in every confirmation, else why there is none, and all probes in order.
+
+    `known` says whether the search learned that: if its first probe does not say, it did not.
+    """
 
     rate_per_s: float | None
     probes: tuple[Probe, ...]
     why_none: str = ""
+    known: bool = True
 
 
 def search(
@@ -119,8 +122,8 @@ def search(
     low, high = LOWEST_SHARE * capacity_rps, capacity_rps
     if not (yield from holds(low, 1)):
         first = probes[0]
-        why = f"never held: not at {first.rate_per_s:g}/s" if first.known else f"{NOT_KNOWN}: {first.why_not}"
-        return SearchEnd(None, tuple(probes), why)
+        why = f"never held: not at {first.rate_per_s:g}/s" if first.known else f"not known: {first.why_not}"
+        return SearchEnd(None, tuple(probes), why, known=first.known)
     if (yield from holds(high, 1)):
         low = high
     while high / low > 1 + RESOLUTION:
@@ -162,10 +165,8 @@ def judge_probe(objective: Objective, rate: float, round_: int, tried: Tried) ->
 
 
 def _service_alone(trial: Trial) -> bool:
-    """Whether all doubts about the trial are the service's own doing."""
-    return trial.error is None and all(
-        any(words in warning for words in SERVICES_DOING) for warning in trial.warnings
-    )
+    """Whether everything that voids the trial is the service's own doing."""
+    return trial.error is None and all(one.cause == "service" for one in trial.doubts if one.voids)
 
 
 def within(samples: Samples, bound_ms: float) -> "np.typing.NDArray[np.bool_]":
@@ -186,7 +187,7 @@ def _quantile_ms(samples: Samples, due: "np.typing.NDArray[np.bool_]", quantile:
 
 def _undecided(rate: float, round_: int, tried: Tried) -> Probe:
     trial = tried.trial
-    said = "; ".join([*([trial.error] if trial.error else []), *trial.warnings])
+    said = "; ".join(map(in_words, trial.reasons))
     why = said or f"{trial.requests} requests are too few: lengthen --window-s"
     return Probe(rate, round_, None, 0.0, trial.throughput_rps or 0.0, held=False, why_not=why, known=False)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench.measure.http_client import complaint, get_status, port_answers, wait_until
+from bench.measure.judge import start_failed
 from bench.measure.machine.server_metrics import startup_phases
 from bench.measure.run_builder import MeasuredStart, ModelBytes
 from bench.measure.runtime.instance import Instance, Runtime, StartError
@@ -73,7 +74,7 @@ def _start_alone(context: Context, name: str, *, warm: bool) -> Taking[None]:
         with fresh_copy(context, strategy, warm=warm) as start:
             yield start.measured
     except StartError as error:
-        yield f"a start failed: {error}"
+        yield start_failed(f"a start failed: {error}", voids=False)
         return
     model_bytes = context.runtime.model_bytes(strategy)
     if model_bytes is not None:
@@ -164,7 +165,7 @@ def _startup(instance: Instance, reached_s: Mapping[str, float], inside_s: Mappi
 def _why(instance: Instance, strategy: Strategy, phase: str, complaints: list[str]) -> str:
     """One line: which phase was not reached, and the best known cause."""
     if not instance.alive():
-        cause = "; ".join(instance.fate()) or "it is gone"
+        cause = "; ".join(one.text for one in instance.fate()) or "it is gone"
         last = instance.log_tail()
         return f"{strategy.name} never reached {phase}: {cause}{f'; its last line: {last}' if last else ''}"
     detail = f" ({complaints[-1]})" if complaints and complaints[-1] else ""

@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 from bench.errors import BenchError
 from bench.load.launch import Drive, Rendezvous, Target
 from bench.load.samples import Samples, write_parquet
-from bench.measure.judge import CUT, Readings, TrialSpec, failed_trial, judge
+from bench.measure.judge import CUT, Readings, TrialSpec, failed_trial, judge, start_failed
 from bench.measure.machine.environment import steal_ticks
 from bench.measure.machine.gpu import GpuWatch
 from bench.measure.machine.server_metrics import figures_between, scrape
@@ -23,7 +23,7 @@ from bench.measure.progress import Now, Progress
 from bench.measure.runtime.instance import Instance, StartError
 from bench.measure.steps.start import Start, start_fresh
 from bench.measure.steps.step import Agenda, Context, Step, Taking, TrialInterrupted
-from bench.model import Load, PlannedLoad, Run, ShareLoad, Trial
+from bench.model import Doubt, Load, PlannedLoad, Run, ShareLoad, Trial
 
 USAGE_EVERY_S = 0.75
 # a scrape takes some of the service's time, which must not be the window's
@@ -129,7 +129,7 @@ def attempt(context: Context, spec: TrialSpec, label: str, folder: Path) -> Taki
         start = start_fresh(context.runtime, spec.strategy, context.plan.first_payload(spec.strategy))
     except StartError as error:
         context.progress.note(f"{label} failed: {error}")
-        return Tried(failed_trial(spec, str(error)), None)
+        return Tried(failed_trial(spec, start_failed(str(error))), None)
     try:
         yield start.measured
         tried = run_trial(spec, start.instance, folder, context.progress)
@@ -141,12 +141,14 @@ def attempt(context: Context, spec: TrialSpec, label: str, folder: Path) -> Taki
     return with_overhead(tried, time.monotonic() - begun - spent_s)
 
 
-def stop(start: Start) -> str | None:
+def stop(start: Start) -> Doubt | None:
     """End a copy; a copy that cannot be removed is a doubt, and must not take what was measured along."""
     try:
         start.instance.stop()
     except Exception as error:  # noqa: BLE001  # whatever the engine says, the next start clears it again
-        return f"a copy of {start.measured.strategy} could not be removed: {error!r}"
+        text = f"a copy of {start.measured.strategy} could not be removed: {error!r}"
+        remedy = "remove it by hand: `docker ps` lists it"
+        return Doubt("not_removed", text, remedy, voids=False, cause="host")
     return None
 
 

@@ -6,10 +6,10 @@ It has no links, pictures or HTML of the run's own, as a workflow may post what 
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from bench.analysis.doubt_counts import kind, reasons
+from bench.analysis.doubt_counts import reasons
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, rows_at, startup_s
-from bench.model import Run
+from bench.model import TITLES, Run, in_words
 from bench.report import cells, text
 from bench.report.document import (
     Block,
@@ -137,7 +137,7 @@ def _ratio(analysis: RunAnalysis, row: Row) -> Cell:
 def _warnings(analysis: RunAnalysis) -> Block:
     """The run's own warnings and what voids trials, by reason; the whole list is among what is folded."""
     run, summary = analysis.run, analysis.summary
-    lines = list(run.warnings)
+    lines = [in_words(one) for one in run.doubts]
     if summary.missing_trials:
         lines.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
     for state, valid in (("INVALID and left out", False), ("warned of", True)):
@@ -145,7 +145,7 @@ def _warnings(analysis: RunAnalysis) -> Block:
             reason
             for trial in run.trials
             if trial.valid == valid
-            for reason in {kind(reason) for reason in reasons(trial)}
+            for reason in {TITLES[one.code] for one in reasons(trial)}
         )
         lines += [f"{text.plural(n, 'trial')} {state}: {reason}" for reason, n in counted.most_common()]
     more = len(lines) - MOST_WARNINGS

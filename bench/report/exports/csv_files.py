@@ -15,6 +15,7 @@ from bench.model import (
     ServerFigures,
     StageFigures,
     Trial,
+    in_words,
 )
 from bench.report import cells
 from bench.report.document import Column as Header
@@ -81,7 +82,7 @@ AFTER: dict[str, Column] = {
 }
 TEXTS: dict[str, Column] = {
     "samples": lambda t: t.samples,
-    "reasons": lambda t: "; ".join(reasons(t)),
+    "reasons": lambda t: "; ".join(map(in_words, reasons(t))),
 }
 
 

@@ -13,7 +13,7 @@ from bench.analysis.cases import Case, case_name
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.figures import figures
 from bench.analysis.run_analysis import RunAnalysis
-from bench.model import Trial
+from bench.model import Trial, in_words
 from bench.report import text
 from bench.report.plain import one_line, printable
 from bench.report.report import Report
@@ -48,7 +48,9 @@ def render(report: Report) -> str:
     for test in tests:
         suite.append(_element(test))
     ElementTree.SubElement(suite, "system-out").text = printable(report.sentence)
-    ElementTree.SubElement(suite, "system-err").text = printable("\n".join(analysis.run.warnings))
+    ElementTree.SubElement(suite, "system-err").text = printable(
+        "\n".join(map(in_words, analysis.run.doubts))
+    )
     ElementTree.indent(suites, " ")
     # its own declaration would name the encoding of this machine's locale
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, "unicode")}\n'
@@ -103,13 +105,17 @@ def _test(analysis: RunAnalysis, name: str, case: Case) -> _Test:
 
 def _why(trials: Sequence[Trial]) -> str:
     """The first few reasons, each once."""
-    found = list(dict.fromkeys(reason for trial in trials for reason in reasons(trial)))
+    found = list(dict.fromkeys(in_words(one) for trial in trials for one in reasons(trial)))
     more = len(found) - MOST_REASONS
     return "; ".join([*found[:MOST_REASONS], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _details(trials: Sequence[Trial]) -> str:
-    told = [f"round {trial.round}: {'; '.join(found)}" for trial in trials if (found := reasons(trial))]
+    told = [
+        f"round {trial.round}: {'; '.join(map(in_words, found))}"
+        for trial in trials
+        if (found := reasons(trial))
+    ]
     return "\n".join(told)
 
 

@@ -6,7 +6,7 @@ from bench import statistics
 from bench.analysis.capacities import in_rounds
 from bench.analysis.run_analysis import Floats, RunAnalysis
 from bench.analysis.summary import Row
-from bench.model import NOT_KNOWN, REPEAT_ALLOWED, Capacity, Probe, RepeatCheck, SloResult, objective_label
+from bench.model import REPEAT_ALLOWED, Capacity, Probe, RepeatCheck, SloResult, objective_label
 from bench.report import cells, text
 from bench.report.document import (
     Block,
@@ -139,7 +139,7 @@ def _probes(one: SloResult) -> list[list[Cell]]:
 def _held(probe: Probe) -> str:
     if probe.held:
         return "yes"
-    word = "no" if probe.known else NOT_KNOWN
+    word = "no" if probe.known else "not known"
     return f"{word}: {probe.why_not}" if probe.why_not else word
 
 

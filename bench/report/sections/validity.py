@@ -3,9 +3,9 @@
 from collections import Counter
 
 from bench.analysis.cases import load_label, load_size
-from bench.analysis.doubt_counts import kind, reasons
+from bench.analysis.doubt_counts import reasons
 from bench.analysis.run_analysis import RunAnalysis
-from bench.model import Trial
+from bench.model import TITLES, Trial, in_words
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
@@ -59,7 +59,7 @@ def validity(analysis: RunAnalysis) -> list[Block]:
     run, summary = analysis.run, analysis.summary
     invalid, valid = Counter[str](), Counter[str]()
     for trial in run.trials:
-        (valid if trial.valid else invalid).update({kind(reason) for reason in reasons(trial)})
+        (valid if trial.valid else invalid).update({TITLES[one.code] for one in reasons(trial)})
     if not invalid and not valid and not summary.missing_trials:
         return []
     counted = paragraph(
@@ -77,7 +77,7 @@ def validity(analysis: RunAnalysis) -> list[Block]:
 def warnings(analysis: RunAnalysis) -> list[Block]:
     """Everything that is held against the run and each of its trials."""
     run, summary = analysis.run, analysis.summary
-    items = list(run.warnings)
+    items = [in_words(one) for one in run.doubts]
     if summary.missing_trials:
         items.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
     for trial in sorted(run.trials, key=_place):
@@ -85,7 +85,7 @@ def warnings(analysis: RunAnalysis) -> list[Block]:
         place += f", {load_label(trial.load)}" if summary.several_loads else ""
         state = "" if trial.valid else " (INVALID, left out)"
         if found := reasons(trial):
-            items.append(f"{place}{state}: {'; '.join(found)}")
+            items.append(f"{place}{state}: {'; '.join(map(in_words, found))}")
     return [Bullets(tuple((item,) for item in items))] if items else [paragraph("None.")]
 
 

@@ -1,0 +1,118 @@
+"""A reason not to believe a figure: what people read, and what code decides by."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Cause = Literal["service", "host", "driver", "harness"]
+
+DoubtCode = Literal[
+    # of a trial that could not be measured
+    "interrupted",
+    "start_failed",
+    # of the requests in a trial's window
+    "wrong_answers",
+    "failed_requests",
+    "faults_allowed",
+    "clocks_disagree",
+    "requests_lost",
+    "late_sends",
+    "nothing_answered",
+    "littles_law",
+    "idle_clients",
+    "overloaded",
+    "too_few_answers",
+    "not_steady",
+    # of the service's copy, the driver and the host during a trial
+    "out_of_memory",
+    "restarted",
+    "exited",
+    "accounting_unread",
+    "throttled",
+    "stolen",
+    "stolen_unknown",
+    "workers_lost",
+    "driver_may_limit",
+    "driver_busy",
+    "clocks_apart",
+    "no_reason",
+    # of the whole run
+    "incomplete",
+    "resumed",
+    "one_round",
+    "quick",
+    "shared_core",
+    "no_images",
+    "size_unknown",
+    "ceiling_unknown",
+    "caching_unknown",
+    "answers_cached",
+    "copies_wrong",
+    "loop_failed",
+    "not_removed",
+    "other",
+]
+
+TITLES: dict[DoubtCode, str] = {
+    "interrupted": "interrupted before its window ended",
+    "start_failed": "the service did not start",
+    "wrong_answers": "wrong answers",
+    "failed_requests": "failed requests",
+    "faults_allowed": "requests without a right answer, as the bounds allow",
+    "clocks_disagree": "the driver's clocks disagree",
+    "requests_lost": "the driver lost or doubled requests",
+    "late_sends": "the driver was late",
+    "nothing_answered": "no request was answered correctly in the window",
+    "littles_law": "Little's law is off",
+    "idle_clients": "the driver's clients were idle",
+    "overloaded": "overloaded",
+    "too_few_answers": "too few answers to see whether the window was steady",
+    "not_steady": "not steady",
+    "out_of_memory": "the container ran out of memory and was killed",
+    "restarted": "the container was restarted",
+    "exited": "the service exited",
+    "accounting_unread": "the container's accounting could not be read",
+    "throttled": "the kernel throttled the container",
+    "stolen": "the host stole time of the service's core",
+    "stolen_unknown": "whether the host stole time of the service's core is not known",
+    "workers_lost": "driver workers were lost",
+    "driver_may_limit": "the driver may be the limit",
+    "driver_busy": "a driver process was busy",
+    "clocks_apart": "the workers' clocks may be apart",
+    "no_reason": "no reason was recorded",
+    "incomplete": "the run is not complete",
+    "resumed": "the run was resumed",
+    "one_round": "one round proves nothing",
+    "quick": "a quick run",
+    "shared_core": "driver and service share a core",
+    "no_images": "image size is not measurable without containers",
+    "size_unknown": "the size of an image is not known",
+    "ceiling_unknown": "the driver's ceiling is not known",
+    "caching_unknown": "whether a service keeps answers is not known",
+    "answers_cached": "a service seems to keep answers",
+    "copies_wrong": "copies of images were answered wrongly",
+    "loop_failed": "the in-process loop failed",
+    "not_removed": "a copy of a service could not be removed",
+    "other": "another warning",
+}
+"""What stands for all doubts of one code where they are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One reason not to believe a figure.
+
+    `text` says it to people, with the figure and its bound, and nothing else reads it; `remedy` says what to
+    do about it, and is empty only if nothing can be done. `voids` tells whether it makes the trial invalid,
+    `cause` whose doing it is.
+    """
+
+    code: DoubtCode
+    text: str
+    remedy: str
+    voids: bool
+    cause: Cause
+
+
+def in_words(doubt: Doubt) -> str:
+    """The doubt as a sentence for people: what is wrong and what to do about it."""
+    return f"{doubt.text}; {doubt.remedy}" if doubt.remedy else doubt.text
