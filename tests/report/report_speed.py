@@ -165,7 +165,7 @@ def _trials(folder: Path, each: int, rounds: int) -> Iterator[Any]:
                     cpu_ms_per_request=1000 / capacity,
                     peak_memory_bytes=300 * MIB,
                     driver_cpu_ms_per_request=0.3,
-                    warnings=(),
+                    doubts=(),
                     valid=True,
                     samples=file,
                     server=_server(capacity, rate),
