@@ -84,6 +84,19 @@ def test_an_image_holds_what_its_strategy_needs_and_no_cuda(composed: Project, s
     assert out.strip() == str(["onnxruntime"] if strategy == "onnx" else ["torch"])
 
 
+def test_pytorch_is_stored_once(project: Project) -> None:
+    """The layer of PyTorch, and the one of all other packages, are the same in each image that has them."""
+    layers = {}
+    for strategy in ("torch", "batched", "onnx"):
+        image = project.inspect(f"{strategy}_serving")["Image"]
+        words = ["docker", "image", "inspect", "--format", "{{json .RootFS.Layers}}", image]
+        layers[strategy] = json.loads(
+            subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        )
+    shared = set(layers["torch"]) & set(layers["batched"])
+    assert len(shared - set(layers["onnx"])) == 2, layers
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_wrong_model_uri_ends_the_start_with_one_line(composed: Project, strategy: str) -> None:
     setting = "ONNX_MODEL_URI" if strategy == "onnx" else "TORCH_MODEL_URI"
