@@ -115,23 +115,23 @@ class Session:
             self._progress.found(replace(step, strategy=measured.strategy), measured, known)
 
     def _standing_doubts(self) -> list[Doubt]:
-        """What the plan and the machine alone say against the run."""
-        found = []
+        """The doubts that follow from the plan and the machine alone."""
+        doubts = []
         if self._plan.rounds == 1:
             text = "one round proves nothing: it only shows that everything works"
             remedy = "leave out --quick, or ask for --rounds 6"
-            found.append(Doubt("one_round", text, remedy, voids=False, cause="harness"))
+            doubts.append(Doubt("one_round", text, remedy, voids=False, cause="harness"))
         if self._plan.quick:
             text = "a quick run: short windows"
-            found.append(Doubt("quick", text, "leave out --quick", voids=False, cause="harness"))
+            doubts.append(Doubt("quick", text, "leave out --quick", voids=False, cause="harness"))
         if not self._cores.disjoint:
             text = "driver and service share a core: absolute figures are too low"
-            found.append(Doubt("shared_core", text, "use two cores or more", voids=False, cause="host"))
+            doubts.append(Doubt("shared_core", text, "use two cores or more", voids=False, cause="host"))
         if self._runtime.kind == "process":
             text = "image size is not measurable without containers: the services ran as local processes"
             remedy = "start a Docker engine, and use --runtime compose"
-            found.append(Doubt("no_images", text, remedy, voids=False, cause="host"))
-        return found
+            doubts.append(Doubt("no_images", text, remedy, voids=False, cause="host"))
+        return doubts
 
     def _say_what_is_missing(self, error: BaseException) -> None:
         why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else "it failed"

@@ -128,4 +128,4 @@ def test_what_was_measured_before_a_cut_is_kept(
     kept = read_run(tmp_path)
     assert len(kept.trials) == (2 if isinstance(cut, TrialInterrupted) else 1)
     assert shown.on_disk == [1]
-    assert any("the run is not complete" in str(warning) for warning in kept.warnings)
+    assert "incomplete" in {doubt.code for doubt in kept.doubts}

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.cores import Cores
 from bench.measure.machine.usage import Usage
-from bench.measure.runtime.instance import EngineFacts, StartError
+from bench.measure.runtime.instance import DockerFacts, StartError
 from bench.model import Doubt
 
 HTTP_CONFLICT = 409
@@ -232,9 +232,9 @@ def engine_cores(cores: Cores, count: int | None) -> Cores | None:
     return dataclasses.replace(cores, service=(count - 1,))
 
 
-def engine_facts(info: Mapping[str, Any]) -> EngineFacts:
+def engine_facts(info: Mapping[str, Any]) -> DockerFacts:
     """The engine's part of the environment fingerprint, from its answer to `info`."""
-    return EngineFacts(
+    return DockerFacts(
         engine_version=info.get("ServerVersion"),
         storage_driver=info.get("Driver"),
         image_store=image_store(info),

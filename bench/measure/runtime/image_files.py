@@ -16,7 +16,7 @@ BELONGING = re.compile(r"(?P<name>[^-/]+)(-[^/]*\.(dist|egg)-info|\.libs)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LayerEntry:
     """One entry of a layer: its path, whether it is a folder, and its bytes.
 
     `link` is the path of the same layer whose content this is another name of.
@@ -39,10 +39,10 @@ class _Content:
 _Tree = dict[str, Union["_Tree", _Content]]
 
 
-def entries_of(archive: Iterable[tarfile.TarInfo]) -> list[Entry]:
+def entries_of(archive: Iterable[tarfile.TarInfo]) -> list[LayerEntry]:
     """The entries of a layer's archive; contents are not kept."""
     return [
-        Entry(
+        LayerEntry(
             _clean(member.name),
             member.isdir(),
             member.size if member.isfile() else 0,
@@ -52,7 +52,7 @@ def entries_of(archive: Iterable[tarfile.TarInfo]) -> list[Entry]:
     ]
 
 
-def summed(layers: Iterable[Sequence[Entry]]) -> tuple[tuple[Directory, ...], int]:
+def summed(layers: Iterable[Sequence[LayerEntry]]) -> tuple[tuple[Directory, ...], int]:
     """The largest directories of the final file system, and the bytes that later layers cover.
 
     Layers come lowest first; a whiteout removes what lower layers hold, and an opaque folder hides all that
@@ -112,7 +112,7 @@ def _hidden(root: _Tree, path: str) -> int:
     return 0 if gone is None else _dropped(gone)
 
 
-def _laid_over(root: _Tree, layer: Sequence[Entry]) -> int:
+def _laid_over(root: _Tree, layer: Sequence[LayerEntry]) -> int:
     """Put a layer's files in; the bytes of those that they replace."""
     lost = 0
     own: dict[str, _Content] = {}

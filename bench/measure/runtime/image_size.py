@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 from bench.measure.progress import Progress
-from bench.measure.runtime.image_files import Entry, entries_of, summed
+from bench.measure.runtime.image_files import LayerEntry, entries_of, summed
 from bench.model import Directory, ImageSize, Layer
 
 GZIP_LEVEL = 6
@@ -38,7 +38,7 @@ class LayerContent:
 
     packed_bytes: int | None
     unpacked_bytes: int | None
-    entries: tuple[Entry, ...] | None
+    entries: tuple[LayerEntry, ...] | None
 
 
 class Readable(Protocol):
@@ -146,10 +146,10 @@ class _Whole:
         return b"".join(parts)
 
 
-def _unpack(file: Readable) -> tuple[int | None, tuple[Entry, ...] | None]:
+def _unpack(file: Readable) -> tuple[int | None, tuple[LayerEntry, ...] | None]:
     """The length of an archive and its entries; only the length if it is not an archive."""
     whole = _Whole(file)
-    entries: tuple[Entry, ...] | None
+    entries: tuple[LayerEntry, ...] | None
     try:
         with tarfile.open(fileobj=cast(BinaryIO, whole), mode="r|", bufsize=BLOCK_BYTES) as archive:
             entries = tuple(entries_of(archive))

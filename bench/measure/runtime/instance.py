@@ -15,7 +15,7 @@ class StartError(BenchError):
 
 
 @dataclass(frozen=True, slots=True)
-class EngineFacts:
+class DockerFacts:
     """What the Docker engine says of itself, as far as figures depend on it."""
 
     engine_version: str | None
@@ -37,7 +37,7 @@ class RuntimeFacts:
 
     address_kind: str
     images: Mapping[str, str] = field(default_factory=dict)
-    engine: EngineFacts | None = None
+    engine: DockerFacts | None = None
     compose_version: str | None = None
     peak_memory_from: str | None = None
     service_cores: str | None = None
