@@ -190,7 +190,7 @@ def _with(
 
 
 def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Mapping[str, Any]) -> Run:
-    """The earlier run without the trials that were cut short; raises UsageError where it cannot go on.
+    """The earlier run without the trials that were cut short; raises UsageError if it cannot go on.
 
     A run is one measurement of one thing: the code, the machine and the settings must be what they were.
     """

@@ -30,7 +30,7 @@ class Scrape:
 
 
 def scrape(host: str, port: int) -> Scrape | None:
-    """Read the metrics now; None where there are none, or not in Prometheus's text."""
+    """Read the metrics now; None without metrics in Prometheus's text format."""
     text = _fetch(host, port)
     try:
         return None if text is None else read_metrics(text)
@@ -73,7 +73,7 @@ def _samples(text: str) -> "list[Sample]":
 
 
 def read_metrics(text: str) -> Scrape:
-    """Take what is wanted out of an exposition; raises ValueError where it is none."""
+    """The totals that an exposition holds; raises ValueError if it is not an exposition."""
     samples = _samples(text)
     seconds, counts, batches = (defaultdict[str, float](float) for _ in range(3))
     items = 0.0
@@ -90,7 +90,7 @@ def read_metrics(text: str) -> Scrape:
 
 
 def figures_between(before: Scrape | None, after: Scrape | None) -> ServerFigures | None:
-    """What happened between two scrapes; None where either is missing or knows none of these metrics."""
+    """What happened between two scrapes; None if either is missing or has none of these metrics."""
     if before is None or after is None:
         return None
     stages = {}
@@ -106,7 +106,7 @@ def figures_between(before: Scrape | None, after: Scrape | None) -> ServerFigure
 
 
 def _batches(before: Scrape, after: Scrape) -> BatchFigures | None:
-    """Sizes of the batches in between, None where there were none."""
+    """Sizes of the batches in between; None without a batch."""
     grown = {bound: after.batches[bound] - before.batches.get(bound, 0.0) for bound in after.batches}
     ordered = sorted(grown.items(), key=lambda item: float(item[0]))
     total, items = ordered[-1][1] if ordered else 0.0, after.batch_items - before.batch_items

@@ -29,7 +29,7 @@ class Usage:
 def resource_figures(
     usages: Sequence[Usage], stolen: float | None, gpu: GpuFigures | None
 ) -> ResourceFigures:
-    """What lies between the first and the last reading; network bytes are None where there is only one.
+    """What happened between the first and the last reading; network bytes are None if there is only one.
 
     Args:
         usages: Readings in order, the first at the window's begin and the last at its end.
@@ -62,5 +62,5 @@ def peak_memory_bytes(usages: Sequence[Usage]) -> int:
 
 
 def _grown(before: int | None, after: int | None) -> int | None:
-    """How much a counter grew, None where it was not told or began anew."""
+    """How much a counter grew; None if it is not known or began anew."""
     return None if before is None or after is None or after < before else after - before

@@ -111,7 +111,7 @@ def remove(container: Any) -> None:
     except docker.errors.NotFound:
         return
     except docker.errors.APIError as error:
-        # the engine answers so where it is removing the container already
+        # the engine's answer if it is already removing the container
         if error.status_code != HTTP_CONFLICT:
             raise
 
@@ -174,7 +174,7 @@ def peak_file(pid: int, container_id: str, proc: Path = PROC, cgroups: Path = CG
         return None
     for line in lines:
         group = line.removeprefix("0::")
-        # the process of that number is the container's only where both are on one machine
+        # the process of that number is the container's only if both are on one machine
         file = cgroups / group.strip("/") / "memory.peak"
         if line.startswith("0::") and container_id in group and _read_number(file) is not None:
             return file
@@ -191,10 +191,10 @@ def _read_number(file: Path) -> int | None:
 def find_address(
     container: Any, port: int, published: int | None, chosen: str, reach: str | None = None
 ) -> tuple[str, int, str]:
-    """Host, port and kind of the way in: the container's own address where it is reached, else loopback.
+    """Host, port and kind of the way in: the container's own address if it can be reached, else loopback.
 
     A published port goes through a proxy process of the engine, whose copying would be measured too. `chosen`
-    is the kind that earlier starts took, "" before the first: raises StartError where it is not to be had.
+    is the kind that earlier starts took, "" before the first: raises StartError if that way is closed now.
     With `reach` it is the published port on that address, which is the same way in for every host.
     """
     if reach is not None:
@@ -226,7 +226,7 @@ def is_reachable(address: str, port: int) -> bool:
 
 
 def engine_cores(cores: Cores, count: int | None) -> Cores | None:
-    """The cores with the engine's last for the service where it has too few, None where it has enough."""
+    """The cores with the engine's last core for the service; None if the engine has enough cores."""
     if not count or max(cores.service) < count:
         return None
     return dataclasses.replace(cores, service=(count - 1,))

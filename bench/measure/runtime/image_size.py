@@ -32,8 +32,8 @@ Value = TypeVar("Value")
 class LayerContent:
     """A layer that was read to its end.
 
-    `packed_bytes` is what a pull moves, None where it was not asked for; `unpacked_bytes` is None where only
-    the packed length could be seen, `entries` where the archive could not be read.
+    `packed_bytes` is what a pull moves, None if it was not asked for; `unpacked_bytes` is None if only
+    the packed length could be seen, `entries` if the archive could not be read.
     """
 
     packed_bytes: int | None
@@ -199,7 +199,7 @@ class ChunkedFile:
 class Survey:
     """What one reading of an image says: the layers asked for, by digest, and its files.
 
-    `wasted_bytes` is None where a layer's files could not be read.
+    `wasted_bytes` is None if a layer's files could not be read.
     """
 
     layers: Mapping[str, Layer]
@@ -244,7 +244,7 @@ def survey(saved: BinaryIO, digests: Sequence[str], missing: set[str], step_size
     """Read a `docker save` stream once; the layers that are missing are compressed to learn their size.
 
     `digests` are the layers from the lowest up, `step_sizes` the bytes of each step of the image's history.
-    Raises ValueError where the size of a missing layer cannot be learned.
+    Raises ValueError if the size of a missing layer cannot be learned.
     """
     contents: dict[str, LayerContent] = {}
     documents: dict[str, bytes] = {}

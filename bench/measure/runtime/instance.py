@@ -106,10 +106,10 @@ class Runtime(Protocol):
         """What lies in the model cache of the strategy's warm starts, None until `measure_cache` looked."""
 
     def measure_cache(self, strategy: Strategy) -> None:
-        """Look what a warm start that answered has left behind; raises StartError where it is nothing."""
+        """Measure what a warm start left in its model cache; raises StartError if the cache is empty."""
 
     def image_size(self, strategy: Strategy) -> ImageSize | None:
-        """The size of the strategy's image, None where it has none."""
+        """The size of the strategy's image; None without an image."""
 
     def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
         """Run the strategy's loop command with the request on stdin, return its stdout; raises StartError."""

@@ -53,7 +53,7 @@ class ProcessInstance:
         self._root = psutil.Process(process.pid)
 
     def usage(self) -> Usage:
-        """CPU and resident memory summed over the process tree; ProcessLookupError where it is gone."""
+        """CPU and resident memory summed over the process tree; ProcessLookupError if it is gone."""
         import psutil
 
         cpu_s, memory = 0.0, 0
@@ -146,7 +146,7 @@ class ProcessRuntime:
                 self._run_support(service)
 
     def start(self, strategy: Strategy, *, warm: bool = False) -> ProcessInstance:
-        """Start a fresh process with an empty scratch folder, but for the model cache where that is kept."""
+        """Start a fresh process with an empty scratch folder; a warm start keeps its model cache."""
         service = self._registry.services[strategy.service]
         port = service.published or strategy.port
         require_free(port, service)
@@ -175,7 +175,7 @@ class ProcessRuntime:
         return self._folder / f"model-cache-{strategy.name}"
 
     def _keep_cache(self, strategy: Strategy, service: Service, scratch: Path) -> None:
-        """Put a link to the shared folder where the scratch folder would have a model cache of its own."""
+        """Put a link to the shared model cache into the scratch folder, in place of one of its own."""
         cache = cache_of(self._registry, strategy)
         here = Path(self._local(cache, service, scratch))
         if not here.is_relative_to(scratch) or here == scratch:
