@@ -6,6 +6,7 @@ from typing import Literal
 
 from bench import statistics
 from bench.analysis.cases import Case
+from bench.analysis.metrics import Metric, metrics_in
 from bench.analysis.summary import Summary
 from bench.statistics import CONFIDENCE, Comparison
 
@@ -13,23 +14,6 @@ ALPHA = 1 - CONFIDENCE
 LEAST_ROUNDS = 3
 # fewer cannot reach a two-sided sign-flip p of 5%: of 2^n patterns of signs, two are as far as all alike
 ENOUGH_ROUNDS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A metric that strategies are judged by: its name, and the words for a ratio below and above 1."""
-
-    label: str
-    below: str
-    above: str
-
-
-JUDGED: dict[str, Judged] = {
-    "throughput": Judged("requests/s", "slower", "faster"),
-    "p50": Judged("p50 ms", "faster", "slower"),
-    "p99": Judged("p99 ms", "faster", "slower"),
-    "cpu": Judged("CPU-ms a request", "cheaper", "dearer"),
-}
 
 
 Outcome = Literal["less", "more", "open", "open among many"]
@@ -86,10 +70,10 @@ def compared(
         base = summary.baseline
         bases = {} if base is None else {name: base for name in summary.strategies if name != base}
     found = [
-        (name, case, metric, comparison)
+        (name, case, metric.name, comparison)
         for case in summary.cases
         for name, base in bases.items()
-        for metric in JUDGED
+        for metric in metrics_in("comparisons")
         if (comparison := _comparison(summary, base, name, case, metric, bootstrap=bootstrap)) is not None
     ]
     # the signs alone cannot: at six rounds their p is 0.031 at best, which no correction leaves below 0.05
@@ -98,12 +82,12 @@ def compared(
 
 
 def _comparison(
-    summary: Summary, base: str, name: str, case: Case, metric: str, *, bootstrap: bool
+    summary: Summary, base: str, name: str, case: Case, metric: Metric, *, bootstrap: bool
 ) -> Comparison | None:
     ours, theirs = summary.rows.get((name, case)), summary.rows.get((base, case))
-    if ours is None or theirs is None or (metric == "throughput" and case.kind != "closed"):
+    if ours is None or theirs is None or (metric.set_by_schedule and case.at_due_times):
         return None
-    a, b = _above_zero(theirs.rounds[metric]), _above_zero(ours.rounds[metric])
+    a, b = _above_zero(theirs.rounds[metric.name]), _above_zero(ours.rounds[metric.name])
     return statistics.paired_ratio(a, b, bootstrap=bootstrap)
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis.cases import Case, case_name
+from bench.analysis.metrics import metrics_in
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row
 from bench.model import StrategyResult, objective_label
 from bench.statistics import Estimate, median
 
-Better = Literal["smaller", "bigger", ""]
+Better = Literal["less", "more", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +37,6 @@ class Figure:
         return f"{self.strategy}: {self.metric}{where}"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A metric of `summary.METRICS` in words, with its unit."""
-
-    label: str
-    unit: str
-    better: Better
-
-
-KNOWN: dict[str, Known] = {
-    "throughput": Known("throughput", "requests/s", "bigger"),
-    "p50": Known("p50 latency", "ms", "smaller"),
-    "p95": Known("p95 latency", "ms", "smaller"),
-    "p99": Known("p99 latency", "ms", "smaller"),
-    "service_p99": Known("p99 service time", "ms", "smaller"),
-    "cpu": Known("CPU time", "CPU-ms/request", "smaller"),
-    "memory": Known("peak memory", "bytes", "smaller"),
-}
-
-
 def figures(analysis: RunAnalysis) -> list[Figure]:
     """All figures, in the order of cases, strategies and metrics; those beside the trials at the end."""
     found = [one for row in analysis.summary.rows.values() for one in _of_row(row)]
@@ -65,20 +46,20 @@ def figures(analysis: RunAnalysis) -> list[Figure]:
 
 
 def _of_row(row: Row) -> Iterator[Figure]:
-    for metric, known in KNOWN.items():
-        # it is the same as the latency where nobody comes due by a schedule
-        if metric == "service_p99" and not row.case.at_due_times:
+    for metric in metrics_in("exports"):
+        if metric.only_at_due_times and not row.case.at_due_times:
             continue
-        # in an open load each answers what it is offered
-        better = "" if metric == "throughput" and row.case.at_due_times else known.better
-        yield Figure(row.strategy, row.case, known.label, known.unit, better, row.estimates[metric], "rounds")
+        better: Better = "" if metric.set_by_schedule and row.case.at_due_times else metric.better
+        yield Figure(
+            row.strategy, row.case, metric.series, metric.unit, better, row.estimates[metric.name], "rounds"
+        )
 
 
 def _of_strategy(name: str, result: StrategyResult) -> Iterator[Figure]:
     for startup in (result.startup, result.warm_startup):
         if startup is not None:
             what = f"time to the first right answer, {startup.model_cache} model cache"
-            yield Figure(name, None, what, "s", "smaller", median(startup.first_correct_answer_s), "starts")
+            yield Figure(name, None, what, "s", "less", median(startup.first_correct_answer_s), "starts")
     image = result.image
     sizes = (
         ("image, compressed", image.compressed_bytes if image else None),
@@ -86,7 +67,7 @@ def _of_strategy(name: str, result: StrategyResult) -> Iterator[Figure]:
     )
     for what, size in sizes:
         exact = None if size is None else Estimate(float(size), None, None, 1)
-        yield Figure(name, None, what, "bytes", "smaller", exact, "images")
+        yield Figure(name, None, what, "bytes", "less", exact, "images")
 
 
 def _objectives(analysis: RunAnalysis) -> Iterator[Figure]:
@@ -94,4 +75,4 @@ def _objectives(analysis: RunAnalysis) -> Iterator[Figure]:
         what = f"highest rate with {objective_label(one.quantile, one.bound_ms)}"
         what += f" ({one.payload_class}, {one.encoding})"
         held = None if one.rate_per_s is None else Estimate(one.rate_per_s, None, None, 1)
-        yield Figure(one.strategy, None, what, "requests/s", "bigger", held, "searches")
+        yield Figure(one.strategy, None, what, "requests/s", "more", held, "searches")

@@ -7,18 +7,14 @@ from typing import Literal
 from bench import statistics
 from bench.analysis.cases import Case, case_name
 from bench.analysis.comparability import Difference, differing_facts, differing_speed
-from bench.analysis.comparisons import ALPHA, JUDGED, LEAST_ROUNDS, Judged, Outcome
+from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS, Outcome
+from bench.analysis.metrics import STARTUP, metrics_in
 from bench.analysis.summary import Row, Summary, summarise
 from bench.errors import UsageError
 from bench.model import Run, Startup
 from bench.statistics import Comparison, Estimate
 from bench.statistics.ratios import unpaired_comparison
 
-METRICS: dict[str, Judged] = {
-    **JUDGED,
-    "memory": Judged("peak MiB", "smaller", "larger"),
-    "startup": Judged("first answer, s", "faster", "slower"),
-}
 Unjudged = tuple[str, str, str, Estimate | None, Estimate | None, Comparison | None]
 
 
@@ -26,9 +22,9 @@ Unjudged = tuple[str, str, str, Estimate | None, Estimate | None, Comparison | N
 class Measured:
     """One metric of one strategy in both runs: base, head, and head over base.
 
-    `place` is the case in words, or the state of the model cache for a start; `metric` is a name in
-    `METRICS`. `comparison` is Welch's, None where a side has no value; `adjusted_p` is its p after Holm's
-    correction over all that the two runs share. Memory is in bytes.
+    `place` is the case in words, or the state of the model cache for a start; `metric` is the name of a
+    metric, or of the startup. `comparison` is Welch's, None if a side has no value; `adjusted_p` is its p
+    after Holm's correction over all that the two runs share. Values are in the metric's own unit.
     """
 
     strategy: str
@@ -161,13 +157,12 @@ def _names(summary: Summary) -> str:
 
 
 def _of_rows(base: Row, head: Row) -> Iterator[Unjudged]:
-    for metric in METRICS:
-        in_open = metric == "throughput" and base.case.kind != "closed"
-        if metric == "startup" or in_open:
+    for metric in metrics_in("run comparisons"):
+        if metric.set_by_schedule and base.case.at_due_times:
             continue
-        sides = base.estimates[metric], head.estimates[metric]
-        found = unpaired_comparison(_values(base, metric), _values(head, metric))
-        yield base.strategy, case_name(base.case), metric, *sides, found
+        sides = base.estimates[metric.name], head.estimates[metric.name]
+        found = unpaired_comparison(_values(base, metric.name), _values(head, metric.name))
+        yield base.strategy, case_name(base.case), metric.name, *sides, found
 
 
 def _values(row: Row, metric: str) -> list[float]:
@@ -182,7 +177,7 @@ def _of_starts(name: str, base: Run, head: Run) -> Iterator[Unjudged]:
         if cache in theirs:
             a, b = ours[cache].first_correct_answer_s, theirs[cache].first_correct_answer_s
             sides = statistics.median(a), statistics.median(b)
-            yield name, f"{cache} model cache", "startup", *sides, unpaired_comparison(a, b)
+            yield name, f"{cache} model cache", STARTUP.name, *sides, unpaired_comparison(a, b)
 
 
 def _starts(run: Run, name: str) -> dict[str, Startup]:

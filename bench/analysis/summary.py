@@ -3,45 +3,18 @@
 Invalid trials are left out of every figure and counted; a figure that is missing is None.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import statistics
 from bench.analysis.cases import KIND_ORDER, Case, case_key, case_of
+from bench.analysis.metrics import METRICS, Metric, stage_ms
 from bench.model import Run, StrategyResult, Trial
 from bench.statistics import Comparison, Estimate
 
 BASELINE = "torch"
 # the parts of a bare loop that are run alone
 PARTS = ("prepare", "infer")
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One figure of a trial, and how it is summed up over rounds."""
-
-    name: str
-    of: Callable[[Trial], float | None]
-    over_rounds: Callable[[Sequence[float]], Estimate | None]
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("throughput", lambda t: t.throughput_rps, statistics.geometric_mean),
-        Metric("p50", lambda t: t.latency_ms.p50, statistics.median),
-        Metric("p95", lambda t: t.latency_ms.p95, statistics.median),
-        Metric("p99", lambda t: t.latency_ms.p99, statistics.median),
-        Metric("service_p99", lambda t: t.service_ms.p99 if t.service_ms else None, statistics.median),
-        Metric("cpu", lambda t: t.cpu_ms_per_request, statistics.geometric_mean),
-        Metric("memory", lambda t: t.peak_memory_bytes, statistics.median),
-        Metric("driver_cpu", lambda t: t.driver_cpu_ms_per_request, statistics.geometric_mean),
-        Metric(
-            "batch", lambda t: t.server.batch.mean if t.server and t.server.batch else None, statistics.median
-        ),
-        Metric("queue", lambda t: stage_ms(t, "queue"), statistics.median),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +128,6 @@ def rows_at(summary: Summary, cases: Iterable[Case]) -> list[Row]:
 def startup_s(result: StrategyResult) -> Estimate | None:
     """Seconds from the create call to the first correct answer, the median over fresh starts."""
     return statistics.median(result.startup.first_correct_answer_s) if result.startup else None
-
-
-def stage_ms(trial: Trial, stage: str) -> float | None:
-    """The mean time of one stage in the trial's window, as the service timed it."""
-    found = trial.server.stages.get(stage) if trial.server else None
-    return found.mean_ms if found else None
 
 
 def _weight(case: Case) -> tuple[int, float, bool]:

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from bench.analysis.cases import Case, case_key
 from bench.analysis.comparability import comparable_facts
+from bench.analysis.metrics import metrics_in
 from bench.analysis.summary import Summary
 from bench.model import Run
 from bench.statistics import Estimate
 
 Key = tuple[tuple[str, str], ...]
-# what is followed over runs, with its unit, by the name of its metric
-FOLLOWED = {"throughput": "requests/s", "p99": "p99, ms", "cpu": "CPU-ms a request"}
 LEAST_RUNS = 2
 
 
@@ -39,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """A strategy's points in one case, by metric; every one of FOLLOWED has a list, be it empty."""
+    """A strategy's points in one case, by the name of each metric that is followed; the list may be empty."""
 
     strategy: str
     case: Case
@@ -75,7 +74,7 @@ def trends(runs: Sequence[Entry]) -> list[Trend]:
     strategies = dict.fromkeys(name for entry in runs for name in entry.summary.strategies)
     cases = sorted({case for entry in runs for case in entry.summary.cases}, key=case_key)
     found = [
-        Trend(name, case, {metric: _points(runs, name, case, metric) for metric in FOLLOWED})
+        Trend(name, case, {one.name: _points(runs, name, case, one.name) for one in metrics_in("trends")})
         for name in strategies
         for case in cases
     ]

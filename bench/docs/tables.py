@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from bench.analysis.comparisons import JUDGED, Compared, compared
+from bench.analysis.comparisons import Compared, compared
+from bench.analysis.metrics import METRICS, metrics_in
 from bench.analysis.summary import Row, Summary, rows_at, startup_s, summarise
 from bench.errors import UsageError
 from bench.model import Run
@@ -48,11 +49,9 @@ def _results(summary: Summary) -> Table:
     fields = [
         (case_column("case"), lambda row: cells.words(summary.case_label(row.case))),
         (name_column("strategy"), lambda row: cells.words(row.strategy)),
-        (Column("requests/s"), cells.measured("throughput")),
+        cells.metric_field(METRICS["throughput"]),
         (Column(f"ratio to {summary.baseline or text.MISSING}"), lambda row: _to_baseline(summary, row)),
-        (Column("p50 ms"), cells.measured("p50")),
-        (Column("p99 ms"), cells.measured("p99")),
-        (Column("CPU-ms a request"), cells.measured("cpu")),
+        *(cells.metric_field(METRICS[name]) for name in ("p50", "p99", "cpu")),
         (Column("peak memory"), _memory),
         (Column("wrong answers"), lambda row: cells.count(row.wrong_answers)),
     ]
@@ -96,7 +95,7 @@ def ratios(run: Run, strategy: str) -> str:
         if rival != strategy
     }
     columns = [case_column("load"), case_column("payloads"), name_column(f"{strategy} against")]
-    columns += figures(*(judged.label for judged in JUDGED.values()), "rounds")
+    columns += figures(*(metric.heading for metric in metrics_in("comparisons")), "rounds")
     rows = [
         [*map(cells.words, (case.load, summary.payload_label(case), rival)), *_ratio_cells(by_metric)]
         for (case, rival), by_metric in found.items()
@@ -117,7 +116,7 @@ def lateness(run: Run) -> str:
         raise UsageError("that run has no open load: name one made with --rate or --load")
     pairs = [(name, quantile) for name in summary.strategies for quantile in ("p50", "p99")]
     columns = [name_column("offered"), case_column("payloads")]
-    columns += figures(*(f"{name} {quantile} ms" for name, quantile in pairs))
+    columns += figures(*(f"{name} {METRICS[quantile].heading}" for name, quantile in pairs))
     rows = [
         [
             cells.words(case.load),
@@ -136,7 +135,7 @@ def _written(found: Table) -> str:
 def _ratio_cells(by_metric: dict[str, Compared]) -> list[Cell]:
     """A ratio for each metric, with the number of its rounds if others have more; last, that number."""
     most = max((one.comparison.n for one in by_metric.values()), default=0)
-    return [*(_ratio(by_metric.get(metric), most) for metric in JUDGED), cells.count(most)]
+    return [*(_ratio(by_metric.get(one.name), most) for one in metrics_in("comparisons")), cells.count(most)]
 
 
 def _ratio(one: Compared | None, most: int) -> Cell:

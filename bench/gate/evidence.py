@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bench import statistics
 from bench.analysis.cases import load_size
 from bench.analysis.comparisons import LEAST_ROUNDS
-from bench.gate.metrics import PRIMARY, PrimaryMetric
+from bench.analysis.metrics import METRICS, Metric
 from bench.gate.rules import Primary
 from bench.gate.unfinished import unfinished
 from bench.gate.values import Batch
@@ -58,7 +58,7 @@ class Side:
 
 def evidence(rule: Primary, batch: Batch) -> Evidence:
     """Compare head with base over the rounds in which both have a figure."""
-    metric = PRIMARY[rule.metric]
+    metric = METRICS[rule.metric]
     base_name = rule.strategy + batch.base_suffix
     ours, theirs = _trials(batch.head, rule.strategy), _trials(batch.base, base_name)
     payloads = {_payload(trial) for trial in (*ours, *theirs)}
@@ -87,12 +87,12 @@ def evidence(rule: Primary, batch: Batch) -> Evidence:
 
 def edge_of(rule: Primary) -> float:
     """The worst ratio of head to base that is let pass."""
-    return 1 + bad_side(PRIMARY[rule.metric]) * rule.tolerance
+    return 1 + bad_side(METRICS[rule.metric]) * rule.tolerance
 
 
-def bad_side(metric: PrimaryMetric) -> int:
+def bad_side(metric: Metric) -> int:
     """-1 where a smaller figure is worse, else 1."""
-    return -1 if metric.better == "bigger" else 1
+    return -1 if metric.better == "more" else 1
 
 
 def _lies(comparison: Comparison | None, edge: float, side: int) -> bool:
@@ -140,9 +140,7 @@ def _payload(trial: Trial) -> tuple[str, str]:
     return trial.payload_class, trial.encoding
 
 
-def _by_round(
-    trials: Sequence[Trial], payloads: set[tuple[str, str]], metric: PrimaryMetric
-) -> dict[int, float]:
+def _by_round(trials: Sequence[Trial], payloads: set[tuple[str, str]], metric: Metric) -> dict[int, float]:
     """The metric by round, the geometric mean over payloads; rounds that lack one of them are left out."""
     rounds: dict[int, dict[tuple[str, str], float]] = {}
     for trial in trials:
@@ -168,7 +166,7 @@ def _centre(rounds: Rounds) -> float | None:
 
 
 def _problem(
-    metric: PrimaryMetric, base: Side, head: Side, comparison: Comparison | None, batch: Batch, cut: str
+    metric: Metric, base: Side, head: Side, comparison: Comparison | None, batch: Batch, cut: str
 ) -> str:
     """Why the rule cannot be judged, empty where it can."""
     for side in (base, head):

@@ -4,24 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analysis.summary import METRICS
+from bench.analysis.metrics import Metric, metrics_in
 from bench.gate.own_bytes import own_against, own_alone
 from bench.gate.values import Batch, Sides
 from bench.model import Run, Trial
 
-Better = Literal["bigger", "smaller"]
 Unit = Literal["bytes", "count", "share"]
-
-
-@dataclass(frozen=True, slots=True)
-class PrimaryMetric:
-    """A figure of a trial that is compared over rounds, the unit it is shown in, and which way is better."""
-
-    name: str
-    label: str
-    unit: str
-    better: Better
-    of: Callable[[Trial], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +67,10 @@ def complete(trials: Sequence[Trial]) -> bool:
     return bool(trials) and all(trial.error is None and trial.requests > 0 for trial in trials)
 
 
-PRIMARY: dict[str, PrimaryMetric] = {
-    metric.name: metric
-    for metric in (
-        PrimaryMetric("throughput", "throughput", "requests/s", "bigger", METRICS["throughput"].of),
-        PrimaryMetric("p50", "p50", "ms", "smaller", METRICS["p50"].of),
-        PrimaryMetric("p95", "p95", "ms", "smaller", METRICS["p95"].of),
-        PrimaryMetric("p99", "p99", "ms", "smaller", METRICS["p99"].of),
-        PrimaryMetric("cpu", "CPU time a request", "ms", "smaller", METRICS["cpu"].of),
-        PrimaryMetric("memory", "peak memory", "bytes", "smaller", METRICS["memory"].of),
-    )
-}
+def primary_metrics() -> dict[str, Metric]:
+    """The metrics that a [[primary]] rule may name."""
+    return {metric.name: metric for metric in metrics_in("gate rules")}
+
 
 LIMITS: dict[str, LimitMetric] = {
     metric.name: metric

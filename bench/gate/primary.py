@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from bench import statistics
 from bench.analysis.comparability import Difference
 from bench.analysis.comparisons import ALPHA
+from bench.analysis.metrics import METRICS
 from bench.gate import texts
 from bench.gate.evidence import Evidence, evidence
-from bench.gate.metrics import PRIMARY
 from bench.gate.rules import Primary
 from bench.gate.values import Batch, Finding, Verdict
 from bench.statistics.ratios import MOST_ROUNDS
@@ -34,7 +34,7 @@ def _finding(
     again = evidence(rule, second) if suspect and second else None
     verdict = _verdict(found, again, suspect=suspect)
     rounds = _rounds(found) if not (found.problem or found.beyond or found.within) else None
-    metric = PRIMARY[rule.metric]
+    metric = METRICS[rule.metric]
     return Finding(
         rule=f"primary.{rule.strategy}.{rule.metric}",
         kind="primary",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from bench.errors import UsageError
 from bench.gate.amounts import Amount, amount, share
-from bench.gate.metrics import LIMITS, PRIMARY
+from bench.gate.metrics import LIMITS, primary_metrics
 
 FILE_NAME = "gate.toml"
 SECTIONS = ("run", "primary", "limit")
@@ -136,7 +136,7 @@ def _stanzas(name: str, raw: Mapping[str, Any], section: str) -> list[tuple[str,
 def _primary(place: str, raw: Mapping[str, Any]) -> Primary:
     _known_keys(place, raw, ("strategy", "metric", "tolerance"))
     strategy = _name(place, raw, "strategy")
-    metric = _metric(place, raw, PRIMARY, LIMITS, "[[limit]]")
+    metric = _metric(place, raw, primary_metrics(), LIMITS, "[[limit]]")
     if "tolerance" not in raw:
         raise UsageError(f'{place} has no tolerance: add one, such as tolerance = "5%"')
     tolerance = share(raw["tolerance"])
@@ -152,7 +152,7 @@ def _primary(place: str, raw: Mapping[str, Any]) -> Primary:
 def _limit(place: str, raw: Mapping[str, Any]) -> Limit:
     _known_keys(place, raw, ("strategy", "metric", "most", "increase"))
     strategy = _name(place, raw, "strategy") if "strategy" in raw else None
-    metric = LIMITS[_metric(place, raw, LIMITS, PRIMARY, "[[primary]]")]
+    metric = LIMITS[_metric(place, raw, LIMITS, primary_metrics(), "[[primary]]")]
     given: list[Literal["most", "increase"]] = [key for key in ("most", "increase") if key in raw]
     if len(given) != 1:
         raise UsageError(f"{place} needs one bound: write most = ..., or increase = ... over base")

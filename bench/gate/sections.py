@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from bench.analysis.metrics import METRICS
 from bench.gate import texts
 from bench.gate.limit_texts import size
-from bench.gate.metrics import LIMITS, PRIMARY
+from bench.gate.metrics import LIMITS
 from bench.gate.texts import TITLES
 from bench.gate.values import EXIT_CODES, Finding, Judgement
 from bench.report import cells, text
@@ -113,9 +114,13 @@ def _side(of: Callable[[Finding], float | None]) -> Callable[[Finding], Cell]:
         value = of(finding)
         if value is None:
             return cells.MISSING
-        unit = (PRIMARY if finding.kind == "primary" else LIMITS)[finding.metric].unit
         written = {"bytes": size, "share": texts.percentage, "count": text.spaced}
-        shown = written[unit](value) if unit in written else f"{text.number(value)} {unit}"
+        primary = METRICS[finding.metric] if finding.kind == "primary" else None
+        unit = primary.unit if primary else LIMITS[finding.metric].unit
+        if primary and unit not in written:
+            shown = f"{text.number(value * primary.scale)} {primary.shown_unit}"
+        else:
+            shown = written[unit](value)
         return Cell(shown, value=value)
 
     return cell

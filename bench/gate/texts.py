@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.comparability import Difference
+from bench.analysis.metrics import METRICS, Metric
 from bench.gate.evidence import Evidence
-from bench.gate.metrics import LIMITS, PRIMARY, PrimaryMetric
+from bench.gate.metrics import LIMITS
 from bench.gate.rules import Primary
 from bench.gate.values import EXIT_CODES, Finding, Judgement, Verdict
 from bench.report import text
@@ -22,7 +23,7 @@ class Told:
     """What is known of a primary metric when its sentence is written; `rounds` as `Finding` has it."""
 
     rule: Primary
-    metric: PrimaryMetric
+    metric: Metric
     found: Evidence
     again: Evidence | None
     suspect: bool
@@ -50,7 +51,7 @@ def label(finding: Finding) -> str:
     """The metric of a finding as people call it."""
     if finding.kind == "strategy":
         return "comparison"
-    return (PRIMARY if finding.kind == "primary" else LIMITS)[finding.metric].label
+    return METRICS[finding.metric].label if finding.kind == "primary" else LIMITS[finding.metric].label
 
 
 def new_strategy(name: str) -> str:
@@ -77,9 +78,9 @@ def primary(told: Told) -> str:
     return f"{name} {within(comparison, told.found.edge)} of base: {_said(told)}; {_sees(comparison)}"
 
 
-def tolerance(rule: Primary, metric: PrimaryMetric) -> str:
+def tolerance(rule: Primary, metric: Metric) -> str:
     """What a primary rule lets pass: `at most 5% less`."""
-    return f"at most {percentage(rule.tolerance)} {'less' if metric.better == 'bigger' else 'more'}"
+    return f"at most {percentage(rule.tolerance)} {'less' if metric.better == 'more' else 'more'}"
 
 
 def differs(differences: Sequence[Difference]) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from bench.analysis.comparisons import JUDGED, Compared
+from bench.analysis.comparisons import Compared
+from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.summary import Row
 from bench.report import text
-from bench.report.document import Cell, Tone
+from bench.report.document import Cell, Column, Field, Tone
 from bench.report.verdict_words import verdict_word
 from bench.statistics import Comparison, Estimate
 
@@ -13,8 +14,6 @@ BLANK = Cell("", missing=True)
 MISSING = Cell(text.MISSING, missing=True)
 BASELINE = Cell("1 (baseline)", value=1.0)
 Raw = str | float | int | bool | None
-# the words of verdicts, by what they mean for the strategy that is judged
-TONES: dict[str, Tone] = {"faster": "better", "cheaper": "better", "slower": "worse", "dearer": "worse"}
 
 
 def words(shown: str) -> Cell:
@@ -54,9 +53,14 @@ def estimate(value: Estimate | None, scale: float = 1.0, after: str = "") -> Cel
     return Cell(text.number(centre), text.interval(value, scale), after, centre)
 
 
-def measured(metric: str, scale: float = 1.0) -> Callable[[Row], Cell]:
+def metric_field(metric: Metric) -> Field[Row]:
+    """The column of a metric."""
+    return Column(metric.heading), measured(metric)
+
+
+def measured(metric: Metric) -> Callable[[Row], Cell]:
     """What a row's cell is in the column of this metric."""
-    return lambda row: estimate(row.estimates[metric], scale)
+    return lambda row: estimate(row.estimates[metric.name], metric.scale)
 
 
 def money(value: Estimate | None) -> Cell:
@@ -115,6 +119,6 @@ def tone(one: Compared) -> Tone | None:
     """What a verdict means for the strategy that is compared; None if there is no verdict."""
     if one.outcome is None:
         return None
-    judged = JUDGED[one.metric]
-    words = {"more": judged.above, "less": judged.below}
-    return TONES[words[one.outcome]] if one.outcome in words else "open"
+    if one.outcome not in ("less", "more"):
+        return "open"
+    return "better" if one.outcome == METRICS[one.metric].better else "worse"

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from bench.analysis.comparability import differing_facts
+from bench.analysis.metrics import Metric, metrics_in, scaled
 from bench.analysis.summary import Summary, summarise
-from bench.analysis.trends import FOLLOWED, LEAST_RUNS, Entry, Trend, entries, fingerprint_key, trends
+from bench.analysis.trends import LEAST_RUNS, Entry, Trend, entries, fingerprint_key, trends
 from bench.errors import BenchError, UsageError
 from bench.model import Run
 from bench.report import cells, text
@@ -102,7 +103,7 @@ def render(
             name: [trend for trend in followed if trend.strategy == name]
             for name in dict.fromkeys(trend.strategy for trend in followed)
         },
-        metrics=FOLLOWED,
+        metrics=metrics_in("trends"),
         least=LEAST_RUNS,
         draw=lambda trend, metric: _chart(trend, metric, len(runs)),
         figures=_figures(runs, followed),
@@ -197,12 +198,14 @@ def _differences(before: Entry, first: Entry) -> list[str]:
     return found
 
 
-def _chart(trend: Trend, metric: str, runs: int) -> Markup:
+def _chart(trend: Trend, metric: Metric, runs: int) -> Markup:
     """The chart of one metric, or that there is none."""
-    points = trend.points[metric]
+    points = [
+        replace(point, estimate=scaled(point.estimate, metric.scale)) for point in trend.points[metric.name]
+    ]
     if not any(point.estimate.centre > 0 for point in points):
         return Markup('<p class="missing">{}</p>').format(text.MISSING)
-    return chart(points, runs, f"{trend.strategy}, {_case_label(trend)}, {FOLLOWED[metric]}")
+    return chart(points, runs, f"{trend.strategy}, {_case_label(trend)}, {metric.heading}")
 
 
 def _case_label(trend: Trend) -> str:
@@ -223,7 +226,7 @@ def _figures(runs: Sequence[Entry], followed: Sequence[Trend]) -> list[dict[str,
             "case": _case_label(trend),
             "run": entry.name,
             "letter": letter(entry.group),
-            "cells": [html.figure_cell(cells.estimate(row.estimates[metric])) for metric in FOLLOWED],
+            "cells": [html.figure_cell(cells.measured(one)(row)) for one in metrics_in("trends")],
         }
         for trend, entry, row in found
         if row is not None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from bench.analysis.cases import Case
 from bench.analysis.comparisons import Compared, compared
 from bench.analysis.doubt_counts import doubts
+from bench.analysis.metrics import METRICS
 from bench.analysis.summary import Row, rows_at, startup_s, summarise
 from bench.model import TITLES, ImageSize, Run, SloResult, StrategyResult
 from bench.report.json_types import (
@@ -23,19 +24,8 @@ from bench.report.sentence import machine_line, sentence
 from bench.report.verdict_words import verdict_word
 from bench.statistics import Estimate, median
 
-# of each metric, by its name in bench.analysis.summary.METRICS
-UNITS = {
-    "throughput": "requests/s",
-    "p50": "ms",
-    "p95": "ms",
-    "p99": "ms",
-    "service_p99": "ms",
-    "cpu": "ms/request",
-    "memory": "bytes",
-    "driver_cpu": "ms/request",
-    "batch": "requests",
-    "queue": "ms",
-}
+# schema 1 of the document has these for CPU-ms, and no unit changes within a version
+UNITS_OF_SCHEMA = {"CPU-ms/request": "ms/request"}
 
 
 def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ()) -> RunJson:
@@ -86,7 +76,7 @@ def _row(row: Row, found: Sequence[Compared]) -> RowJson:
     return {
         "strategy": row.strategy,
         "case": _case_id(row.case),
-        "estimates": {name: _estimate(row.estimates[name], unit) for name, unit in UNITS.items()},
+        "estimates": {name: _estimate(found, _unit(name)) for name, found in row.estimates.items()},
         "to_baseline": {one.metric: _comparison(one) for one in mine},
         "valid_trials": row.valid_trials,
         "invalid_trials": row.invalid_trials,
@@ -96,6 +86,11 @@ def _row(row: Row, found: Sequence[Compared]) -> RowJson:
         "refused": row.refused,
         "offered_per_s": _finite(row.offered_rps),
     }
+
+
+def _unit(metric: str) -> str:
+    unit = METRICS[metric].unit
+    return UNITS_OF_SCHEMA.get(unit, unit)
 
 
 def _case(case: Case) -> CaseJson:

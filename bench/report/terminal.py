@@ -12,6 +12,7 @@ from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import Compared, compared
 from bench.analysis.doubt_counts import DoubtCount, doubts
 from bench.analysis.image_overlap import pytorch_builds
+from bench.analysis.metrics import METRICS, Metric, Room
 from bench.analysis.summary import Row, Summary, rows_at, startup_s, summarise
 from bench.model import Run, objective_label
 from bench.report import cells, text
@@ -27,27 +28,16 @@ MOST_PROSE = 120
 MOST_ROWS = 18
 MOST_DOUBTS = 5
 INVALID = "INVALID"
-# what is given up first stands first: intervals of figures that are read less, then figures
-GIVING_UP: tuple[Loss, ...] = (
-    ("intervals", "MiB"),
-    ("intervals", "p95 ms"),
-    ("intervals", "p50 ms"),
-    ("intervals", "CPU-ms"),
-    ("column", "p95 ms"),
-    ("intervals", "p99 ms"),
-    GAP,
-    ("column", "MiB"),
-    ("intervals", "requests/s"),
-    ("column", "p50 ms"),
-    CASES,
-    ("column", "CPU-ms"),
-    ("column", "trials"),
-    ("column", "verdict"),
-    ("column", "bad"),
-    ("column", "refused"),
-    NAMES,
-    ("intervals", "ratio"),
-    ("column", "p99 ms"),
+# what is given up beside the metrics, by rank: those have ranks of their own
+GIVING_UP: tuple[tuple[int, Loss], ...] = (
+    (70, GAP),
+    (110, CASES),
+    (130, ("column", "trials")),
+    (140, ("column", "verdict")),
+    (150, ("column", "bad")),
+    (160, ("column", "refused")),
+    (170, NAMES),
+    (180, ("intervals", "ratio")),
 )
 
 
@@ -73,7 +63,7 @@ def _lines(run: Run, width: int) -> list[Text]:
     lines = _wrapped(sentence(run, summary), prose, marked="Invalid" if invalid else "")
     cases_shown = _shown_cases(summary)
     if table := table_of(summary, cases_shown):
-        shape = fitted(table, width, GIVING_UP)
+        shape = fitted(table, width, giving_up())
         legend = _legend(summary, cases_shown, table, shape)
         lines += [Text(), *writer.lines(shape, width), Text(), *_wrapped(legend, prose)]
     if run.strategies:
@@ -114,17 +104,14 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
     if not rows:
         return None
     verdicts = _verdicts(summary)
+    throughput, *others = (metric for metric, _ in _metrics())
     fields = {
         case_column("case"): lambda row: cells.words(summary.case_label(row.case)),
         name_column("strategy"): lambda row: cells.words(row.strategy),
-        Column("requests/s"): lambda row: cells.estimate(row.estimates["throughput"]),
+        Column(_header(throughput)): cells.measured(throughput),
         Column("ratio"): lambda row: _ratio(summary, row),
         **({Column("verdict"): lambda row: _verdict(summary, row, verdicts)} if verdicts else {}),
-        Column("p50 ms"): lambda row: cells.estimate(row.estimates["p50"]),
-        Column("p95 ms"): lambda row: cells.estimate(row.estimates["p95"]),
-        Column("p99 ms"): lambda row: cells.estimate(row.estimates["p99"]),
-        Column("CPU-ms"): lambda row: cells.estimate(row.estimates["cpu"]),
-        Column("MiB"): lambda row: cells.estimate(row.estimates["memory"], 1 / text.MIB),
+        **{Column(_header(one)): cells.measured(one) for one in others},
         Column("bad"): lambda row: cells.count(row.errors + row.wrong_answers),
         **(
             {Column("refused"): lambda row: cells.count(row.refused)}
@@ -134,6 +121,26 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
         Column("trials"): lambda row: Cell(f"{row.valid_trials}/{row.valid_trials + row.invalid_trials}"),
     }
     return tabulated(rows, fields.items())
+
+
+def giving_up() -> list[Loss]:
+    """What is given up first stands first: intervals of figures that are read less, then figures."""
+    ranked = list(GIVING_UP)
+    for metric, room in _metrics():
+        header = _header(metric)
+        ranked.append((room.interval_rank, ("intervals", header)))
+        if room.column_rank is not None:
+            ranked.append((room.column_rank, ("column", header)))
+    return [loss for _, loss in sorted(ranked)]
+
+
+def _metrics() -> list[tuple[Metric, Room]]:
+    """The metrics that have room on a terminal."""
+    return [(metric, metric.room) for metric in METRICS.values() if metric.room is not None]
+
+
+def _header(metric: Metric) -> str:
+    return metric.short_heading or metric.heading
 
 
 def _ratio(summary: Summary, row: Row) -> Cell:

@@ -1,7 +1,8 @@
 """The verdicts of comparisons in words."""
 
-from bench.analysis.comparisons import ENOUGH_ROUNDS, JUDGED, Compared
-from bench.analysis.run_comparison import METRICS, Counted, Measured
+from bench.analysis.comparisons import ENOUGH_ROUNDS, Compared
+from bench.analysis.metrics import METRICS, STARTUP, quantity
+from bench.analysis.run_comparison import Counted, Measured
 from bench.report import text
 
 NOT_TOLD_APART = "not told apart"
@@ -23,7 +24,7 @@ def verdict_word(one: Compared) -> str:
 def short_verdict_word(one: Compared) -> str:
     """The verdict in a word without any reason."""
     if one.outcome in ("less", "more"):
-        words = JUDGED[one.metric]
+        words = METRICS[one.metric]
         return _with_number(words.above if one.outcome == "more" else words.below, one.comparison.n, "rounds")
     return "" if one.outcome is None else NOT_TOLD_APART
 
@@ -33,8 +34,8 @@ def measured_word(one: Measured) -> str:
     if one.outcome is None or one.comparison is None:
         return ""
     if one.outcome in ("less", "more"):
-        words = METRICS[one.metric]
-        values = "starts" if one.metric == "startup" else "rounds"
+        words = quantity(one.metric)
+        values = "starts" if one.metric == STARTUP.name else "rounds"
         return _with_number(words.above if one.outcome == "more" else words.below, one.comparison.n, values)
     return f"{NOT_TOLD_APART}{STAR}" if one.outcome == "open among many" else NOT_TOLD_APART
 

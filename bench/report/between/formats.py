@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from bench.analysis.run_comparison import METRICS, Counted, Measured, RunComparison
+from bench.analysis.metrics import quantity
+from bench.analysis.run_comparison import Counted, Measured, RunComparison
 from bench.report import cells, text
 from bench.report.between.sentence import doubts, sentence
 from bench.report.document import (
@@ -135,10 +136,10 @@ def _cells(one: Measured | Counted) -> list[Cell]:
         sides = [_count(one.base, one.of and one.of[0]), _count(one.head, one.of and one.of[1])]
         figures_ = [*sides, _exact_ratio(one), cells.BLANK]
         return [cells.words(one.what), *figures_, cells.words(verdict) if verdict else cells.MISSING]
-    scale = 1 / text.MIB if one.metric == "memory" else 1.0
+    scale = quantity(one.metric).scale
     verdict = measured_word(one)
     return [
-        cells.words(METRICS[one.metric].label),
+        cells.words(quantity(one.metric).heading),
         cells.estimate(one.base, scale),
         cells.estimate(one.head, scale),
         cells.ratio(one.comparison),

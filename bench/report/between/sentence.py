@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from bench.analysis.comparability import UNKNOWN, Difference
-from bench.analysis.run_comparison import METRICS, Counted, Measured, RunComparison
+from bench.analysis.metrics import quantity
+from bench.analysis.run_comparison import Counted, Measured, RunComparison
 from bench.analysis.summary import Summary
 from bench.model import Run
 from bench.report import text
@@ -45,7 +46,7 @@ def _size(one: Measured) -> float:
 
 
 def _clause(one: Measured) -> str:
-    what = f"{one.strategy} {METRICS[one.metric].label} {text.ratio(one.comparison)}"
+    what = f"{one.strategy} {quantity(one.metric).heading} {text.ratio(one.comparison)}"
     return f"{what} {measured_word(one)} ({one.place})"
 
 
@@ -59,7 +60,7 @@ def _smallest(judged: Sequence[Measured]) -> str:
         and one.comparison
         and (effect := one.comparison.minimal_detectable_effect) is not None
     ]
-    label = METRICS[metric].label
+    label = quantity(metric).heading
     return f"; in {label} a difference of {text.percent(max(effects))} would have shown" if effects else ""
 
 

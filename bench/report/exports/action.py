@@ -15,12 +15,12 @@ from bench.statistics import Estimate
 
 def smaller(report: Report) -> str:
     """Latencies, CPU time, memory, starts and images, as customSmallerIsBetter."""
-    return _render(report.analysis, "smaller")
+    return _render(report.analysis, "less")
 
 
 def bigger(report: Report) -> str:
     """Throughput under closed loads, and the rates up to which objectives held, as customBiggerIsBetter."""
-    return _render(report.analysis, "bigger")
+    return _render(report.analysis, "more")
 
 
 def _render(analysis: RunAnalysis, better: Better) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from bench.analysis.doubt_counts import reasons
+from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, rows_at, startup_s
 from bench.model import TITLES, Run, in_words
@@ -95,12 +96,9 @@ def _table(analysis: RunAnalysis) -> list[Block]:
             if len(summary.focus) > 1
             else {}
         ),
-        Column("requests/s"): cells.measured("throughput"),
+        Column(METRICS["throughput"].heading): cells.measured(METRICS["throughput"]),
         Column(f"ratio to {summary.baseline or text.MISSING}"): lambda row: _ratio(analysis, row),
-        Column("p50 ms"): _centre("p50"),
-        Column("p99 ms"): _centre("p99"),
-        Column("CPU-ms a request"): _centre("cpu"),
-        Column("peak MiB"): _centre("memory", 1 / text.MIB),
+        **{Column(METRICS[name].heading): _centre(METRICS[name]) for name in ("p50", "p99", "cpu", "memory")},
         Column("first answer, s"): lambda row: _middle(_start(run, row)),
         Column("image to pull"): lambda row: cells.mebibytes(_image_bytes(run, row)),
         Column("wrong"): lambda row: cells.count(row.wrong_answers),
@@ -109,9 +107,9 @@ def _table(analysis: RunAnalysis) -> list[Block]:
     return [tabulated(rows, fields.items())]
 
 
-def _centre(metric: str, scale: float = 1.0) -> Callable[[Row], Cell]:
+def _centre(metric: Metric) -> Callable[[Row], Cell]:
     """A figure without its interval, which is among what is folded."""
-    return lambda row: _middle(row.estimates[metric], scale)
+    return lambda row: _middle(row.estimates[metric.name], metric.scale)
 
 
 def _middle(found: Estimate | None, scale: float = 1.0) -> Cell:

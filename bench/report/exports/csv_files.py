@@ -5,11 +5,10 @@ from collections.abc import Callable
 from bench.analysis.cases import load_label
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.figures import Figure, figures
+from bench.analysis.metrics import METRICS
 from bench.model import (
-    BatchFigures,
     DriverFigures,
     GpuFigures,
-    LatencyMs,
     ResourceFigures,
     Run,
     ServerFigures,
@@ -27,18 +26,9 @@ Value = cells.Raw
 Column = Callable[[Trial], Value]
 SUMMARY = ("strategy", "payloads", "encoding", "load", "metric", "unit", "centre", "low", "high", "n", "n_of")
 
-NO_LATENCY = LatencyMs(None, None, None)
 NO_DRIVER = DriverFigures(0, 0, None, None, None)
 NO_RESOURCES = ResourceFigures(None, None, None, None)
 NO_GPU = GpuFigures(None, None, None)
-
-QUANTILES: dict[str, Callable[[LatencyMs], float | None]] = {
-    "p50": lambda found: found.p50,
-    "p90": lambda found: found.p90,
-    "p95": lambda found: found.p95,
-    "p99": lambda found: found.p99,
-    "p99.9": lambda found: found.p999,
-}
 
 COLUMNS: dict[str, Column] = {
     "strategy": lambda t: t.strategy,
@@ -59,11 +49,8 @@ COLUMNS: dict[str, Column] = {
     "failed_requests": lambda t: t.errors,
     "wrong_answers": lambda t: t.wrong_answers,
     "refused_requests": lambda t: t.refused,
-    "throughput_per_s": lambda t: t.throughput_rps,
 }
 AFTER: dict[str, Column] = {
-    "cpu_ms_per_request": lambda t: t.cpu_ms_per_request,
-    "peak_memory_bytes": lambda t: t.peak_memory_bytes,
     "received_bytes": lambda t: (t.resources or NO_RESOURCES).received_bytes,
     "sent_bytes": lambda t: (t.resources or NO_RESOURCES).sent_bytes,
     "throttled_periods": lambda t: (t.resources or NO_RESOURCES).throttled_periods,
@@ -71,14 +58,14 @@ AFTER: dict[str, Column] = {
     "gpu_busy_share": lambda t: _gpu(t).utilisation,
     "gpu_peak_memory_bytes": lambda t: _gpu(t).peak_memory_bytes,
     "gpu_energy_j": lambda t: _gpu(t).energy_j,
-    "driver_cpu_ms_per_request": lambda t: t.driver_cpu_ms_per_request,
+    METRICS["driver_cpu"].column: METRICS["driver_cpu"].of,
     "driver_workers": lambda t: t.driver.workers if t.driver else None,
     "driver_lost_workers": lambda t: t.driver.lost_workers if t.driver else None,
     "driver_busiest_core_share": lambda t: (t.driver or NO_DRIVER).busiest_core,
     "driver_late_sends_share": lambda t: (t.driver or NO_DRIVER).late_sends,
     "driver_lag_p99_ms": lambda t: (t.driver or NO_DRIVER).lag_p99_ms,
     "driver_clock_error_ms": lambda t: (t.driver or NO_DRIVER).clock_error_ms,
-    "batch_mean_images": lambda t: _batch_mean(t.server.batch if t.server else None),
+    METRICS["batch"].column: METRICS["batch"].of,
 }
 TEXTS: dict[str, Column] = {
     "samples": lambda t: t.samples,
@@ -92,8 +79,7 @@ def trials(report: Report) -> str:
     columns: dict[str, Column] = {
         "run_created": lambda _: run.created,
         **COLUMNS,
-        **{f"{name}_ms": _quantile(of) for name, of in QUANTILES.items()},
-        **{f"service_{name}_ms": _service_quantile(of) for name, of in QUANTILES.items()},
+        **{one.column: one.of for one in METRICS.values() if one.column and one.column not in AFTER},
         **AFTER,
         **_stages(run),
         **TEXTS,
@@ -113,14 +99,6 @@ def _summary_row(figure: Figure) -> list[Value]:
     where: list[Value] = [case.payload_class, case.encoding, case.load] if case else [None, None, None]
     values: list[Value] = [found.centre, found.low, found.high, found.n] if found else [None] * 4
     return [figure.strategy, *where, figure.metric, figure.unit, *values, figure.of]
-
-
-def _quantile(of: Callable[[LatencyMs], float | None]) -> Column:
-    return lambda trial: of(trial.latency_ms)
-
-
-def _service_quantile(of: Callable[[LatencyMs], float | None]) -> Column:
-    return lambda trial: of(trial.service_ms or NO_LATENCY)
 
 
 def _stages(run: Run) -> dict[str, Column]:
@@ -144,7 +122,3 @@ def _of_stage(name: str, of: Callable[[StageFigures], Value]) -> Column:
 
 def _gpu(trial: Trial) -> GpuFigures:
     return (trial.resources or NO_RESOURCES).gpu or NO_GPU
-
-
-def _batch_mean(batch: BatchFigures | None) -> float | None:
-    return batch.mean if batch else None

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
 from bench.analysis.comparisons import compared
+from bench.analysis.metrics import Metric, metrics_in
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, rows_at, startup_s
 from bench.model import Run
@@ -48,14 +50,23 @@ class KeyFigure:
     scale: float = 1.0
 
 
-COLUMNS = (
-    KeyFigure("requests/s", lambda _, row: row.estimates["throughput"]),
-    KeyFigure("p99 ms", lambda _, row: row.estimates["p99"]),
-    KeyFigure("CPU-ms a request", lambda _, row: row.estimates["cpu"]),
-    KeyFigure("peak memory, MiB", lambda _, row: row.estimates["memory"], 1 / text.MIB),
+# beside the metrics of trials
+OF_STRATEGIES = (
     KeyFigure("first correct answer, s", lambda run, row: _startup(run, row)),
     KeyFigure("image, compressed, MiB", lambda run, row: _image(run, row), 1 / text.MIB),
 )
+
+
+def _key_figures() -> list[KeyFigure]:
+    """The columns; the throughput is the first."""
+    of_trials = [
+        KeyFigure(one.heading, partial(_of_trials, one), one.scale) for one in metrics_in("key figures")
+    ]
+    return [*of_trials, *OF_STRATEGIES]
+
+
+def _of_trials(metric: Metric, _run: Run, row: Row) -> Estimate | None:
+    return row.estimates[metric.name]
 
 
 def figure_table(analysis: RunAnalysis) -> FigureTable | None:
@@ -86,11 +97,11 @@ def figure_table(analysis: RunAnalysis) -> FigureTable | None:
 def _columns(run: Run, summary: Summary, rows: Sequence[Row]) -> dict[str, list[Markup]]:
     """The cells of each column that has a figure; the ratio of throughput stands beside the throughput."""
     columns = {}
-    for column in COLUMNS:
+    for place, column in enumerate(_key_figures()):
         found = [column.of(run, row) for row in rows]
         if any(found):
             columns[column.header] = _bar_cells(found, column.scale)
-        if column is COLUMNS[0]:
+        if place == 0:
             header = f"to {summary.baseline}" if summary.baseline else "ratio"
             columns[header] = [_ratio_cell(summary, row) for row in rows]
     if summary.wrong_answers:

@@ -4,7 +4,8 @@ import textwrap
 from dataclasses import dataclass
 
 from bench import statistics
-from bench.analysis.comparisons import ALPHA, JUDGED, Compared, compared
+from bench.analysis.comparisons import ALPHA, Compared, compared
+from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Summary, summarise
 from bench.errors import UsageError
@@ -103,7 +104,7 @@ def _said(summary: Summary, pair: Pair, found: list[Compared]) -> str:
     start = f"A/A of {pair.first} over {text.plural(rounds, 'round')}: "
     if false:
         where = text.listing(
-            [f"{JUDGED[one.metric].label} ({summary.case_label(one.case)})" for one in false]
+            [f"{METRICS[one.metric].heading} ({summary.case_label(one.case)})" for one in false]
         )
         start += f"FALSE DIFFERENCE in {where}: this machine or this method is not to be trusted as it is. "
     else:
@@ -122,13 +123,13 @@ def _smallest(judged: list[Compared]) -> str:
         effect = one.comparison.minimal_detectable_effect or 0.0
         worst[one.metric] = max(effect, worst.get(one.metric, 0.0))
     return text.listing(
-        [f"{JUDGED[metric].label} from {text.percent(effect)} on" for metric, effect in worst.items()]
+        [f"{METRICS[metric].heading} from {text.percent(effect)} on" for metric, effect in worst.items()]
     )
 
 
 def _plain(summary: Summary, one: Compared) -> list[str]:
     found = one.comparison
-    head = f"{summary.case_label(one.case)}, {JUDGED[one.metric].label}: {text.ratio(found)}"
+    head = f"{summary.case_label(one.case)}, {METRICS[one.metric].heading}: {text.ratio(found)}"
     if found.n < 2:
         return textwrap.wrap(f"{head}, from one round: no interval.", WIDTH)
     inside = "misses 1" if found.shows_difference else "holds 1"
@@ -146,7 +147,7 @@ def _cells(summary: Summary, one: Compared) -> list[Cell]:
     return [
         cells.words(one.strategy.removesuffix(AGAIN)),
         cells.words(summary.case_label(one.case)),
-        cells.words(JUDGED[one.metric].label),
+        cells.words(METRICS[one.metric].heading),
         cells.ratio(found),
         cells.MISSING if found.low is None else cells.words("no" if found.shows_difference else "yes"),
         cells.p_value(found.p_value),

@@ -1,7 +1,8 @@
 """The sections that judge: the verdicts at every load, and every comparison."""
 
 from bench.analysis.cases import Case
-from bench.analysis.comparisons import ENOUGH_ROUNDS, JUDGED, Compared, compared
+from bench.analysis.comparisons import ENOUGH_ROUNDS, Compared, compared
+from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.report import cells, text
@@ -91,7 +92,7 @@ def _clauses(found: list[Compared], between: str) -> list[Span]:
     """Each comparison's ratio and verdict: `requests/s 2.32 times, faster`."""
     told: list[Span] = []
     for one in found:
-        label = f"{between if told else ''}{JUDGED[one.metric].label} {text.ratio(one.comparison)} "
+        label = f"{between if told else ''}{METRICS[one.metric].heading} {text.ratio(one.comparison)} "
         told += [label, Emphasis(verdict_word(one), cells.tone(one))]
     return told
 
@@ -105,7 +106,7 @@ def comparisons(analysis: RunAnalysis) -> list[Block]:
     fields = [
         (name_column("strategy"), lambda one: cells.words(one.strategy)),
         (case_column("case"), lambda one: cells.words(summary.case_label(one.case))),
-        (case_column("metric"), lambda one: cells.words(JUDGED[one.metric].label)),
+        (case_column("metric"), lambda one: cells.words(METRICS[one.metric].heading)),
         (Column("verdict", "text"), cells.verdict),
         (Column(f"ratio to {summary.baseline}"), lambda one: cells.ratio(one.comparison)),
         (Column("bootstrap"), lambda one: cells.span(one.comparison.bootstrap)),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bench.analysis.cases import case_of
+from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import PARTS
 from bench.model import Ceiling, Trial
@@ -69,11 +70,14 @@ def stages(analysis: RunAnalysis) -> list[Block]:
         [
             *labels(analysis, row),
             *(cells.estimate(row.stages.get(stage)) for stage in names),
-            cells.estimate(row.estimates["batch"]),
+            cells.measured(METRICS["batch"])(row),
         ]
         for row in rows
     ]
-    return [table([*LABELS, *figures(*(f"{one} ms" for one in names), "items a batch")], timed), STAGES]
+    return [
+        table([*LABELS, *figures(*(f"{one} ms" for one in names), METRICS["batch"].heading)], timed),
+        STAGES,
+    ]
 
 
 def loops(analysis: RunAnalysis) -> list[Block]:

@@ -1,9 +1,10 @@
 """Throughput and latency: a row for each strategy and load, a table for each class of payloads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bench.analysis.capacities import in_rounds
 from bench.analysis.cases import Case
+from bench.analysis.metrics import METRICS, Metric, metrics_in
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.report import cells, text
@@ -54,7 +55,7 @@ def loads(analysis: RunAnalysis) -> list[Block]:
     notes = [ONE_ROUND if summary.one_round else INTERVALS]
     if any(not case.same_for_all for case in summary.cases):
         notes += [SHARES, *_capacities(analysis)]
-    notes += [SERVICE] if any(map(_has_service, summary.rows.values())) else []
+    notes += [SERVICE] if _tells(METRICS["service_p99"], summary.rows.values()) else []
     return [*blocks, joined(*notes)]
 
 
@@ -81,17 +82,17 @@ def _groups(summary: Summary) -> list[list[Case]]:
 def _table(summary: Summary, group: list[Case], title: str, *, several: bool) -> Table:
     rows = rows_at(summary, group)
     at_due_times = any(case.at_due_times for case in group)
+    throughput, *others = metrics_in("load table")
     fields: dict[Column, Callable[[Row], Cell]] = {
         **({case_column("load"): lambda row: cells.words(row.case.load)} if several else {}),
         name_column("strategy"): lambda row: cells.words(row.strategy),
         **({Column("offered/s"): _offered} if at_due_times else {}),
-        Column("requests/s"): lambda row: cells.estimate(row.estimates["throughput"]),
+        Column(throughput.heading): _figure(throughput),
         Column(f"ratio to {summary.baseline}" if summary.baseline else "ratio"): lambda row: ratio(
             summary, row
         ),
         Column("detectable from"): lambda row: _effect(summary, row),
-        **{Column(f"{quantile} ms"): _latency(quantile) for quantile in ("p50", "p95", "p99")},
-        **({Column("service p99 ms"): _service} if any(map(_has_service, rows)) else {}),
+        **{Column(one.heading): _figure(one) for one in others if _tells(one, rows)},
         Column("errors"): lambda row: cells.count(row.errors),
         **({Column("refused"): lambda row: cells.count(row.refused)} if at_due_times else {}),
         Column("wrong"): lambda row: cells.count(row.wrong_answers),
@@ -115,24 +116,24 @@ def _effect(summary: Summary, row: Row) -> Cell:
     return cells.effect(row.to_baseline.minimal_detectable_effect if row.to_baseline else None)
 
 
-def _latency(quantile: str) -> Callable[[Row], Cell]:
-    """A quantile, with the number of its rounds if other rounds had too few answers for it."""
+def _figure(metric: Metric) -> Callable[[Row], Cell]:
+    """A figure, with the number of its rounds if other rounds had too few answers for it."""
 
     def cell(row: Row) -> Cell:
-        found = row.estimates[quantile]
+        if metric.only_at_due_times and not row.case.at_due_times:
+            return cells.BLANK
+        found = row.estimates[metric.name]
         few = found is not None and found.n < row.valid_trials
-        return cells.estimate(found, after=f" in {text.plural(found.n, 'round')}" if found and few else "")
+        after = f" in {text.plural(found.n, 'round')}" if found and few else ""
+        return cells.estimate(found, metric.scale, after)
 
     return cell
 
 
-def _has_service(row: Row) -> bool:
-    """Whether service time tells more than response time: it is the same in a closed loop."""
-    return row.case.at_due_times and row.estimates["service_p99"] is not None
-
-
-def _service(row: Row) -> Cell:
-    return cells.estimate(row.estimates["service_p99"]) if row.case.at_due_times else cells.BLANK
+def _tells(metric: Metric, rows: Iterable[Row]) -> bool:
+    """Whether a column of the metric tells more than the others do."""
+    known = (row for row in rows if row.case.at_due_times and row.estimates[metric.name] is not None)
+    return not metric.only_at_due_times or any(known)
 
 
 def _offered(row: Row) -> Cell:

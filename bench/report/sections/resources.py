@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from bench.analysis.costs import core_count
+from bench.analysis.metrics import metrics_in
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row
 from bench.model import ResourceFigures, Trial
@@ -48,16 +49,9 @@ def resources(analysis: RunAnalysis) -> list[Block]:
     rows = analysis.summary.rows.values()
     if not rows:
         return [NOT_MEASURED]
-    columns = [*LABELS, *figures("CPU-ms a request", "peak memory, MiB", "driver CPU-ms a request")]
-    used = [
-        [
-            *labels(analysis, row),
-            cells.estimate(row.estimates["cpu"]),
-            cells.estimate(row.estimates["memory"], 1 / text.MIB),
-            cells.estimate(row.estimates["driver_cpu"]),
-        ]
-        for row in rows
-    ]
+    metrics = metrics_in("resource table")
+    columns = [*LABELS, *figures(*(one.heading for one in metrics))]
+    used = [[*labels(analysis, row), *(cells.measured(one)(row) for one in metrics)] for row in rows]
     return [table(columns, used), *_accounting(analysis), *_gpu(analysis)]
 
 

@@ -1,0 +1,309 @@
+"""The table of metrics: what each figure of a trial is called, how it is taken and written, where it shows.
+
+Whoever shows, compares or judges figures looks them up here, so a new metric is one entry of METRICS. The
+order of the entries is their order in every table.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench import statistics
+from bench.model import LatencyMs, Trial
+from bench.statistics import Estimate
+
+MIB = 1024**2
+
+Centre = Literal["geometric mean", "median"]
+CENTRES: Mapping[Centre, Callable[[Sequence[float]], Estimate | None]] = {
+    "geometric mean": statistics.geometric_mean,
+    "median": statistics.median,
+}
+
+Place = Literal[
+    "load table",
+    "resource table",
+    "key figures",
+    "comparisons",
+    "run comparisons",
+    "gate rules",
+    "exports",
+    "trends",
+]
+Picture = Literal["throughput", "resources"]
+
+SHOWN: frozenset[Place] = frozenset({"load table", "gate rules", "exports"})
+JUDGED: frozenset[Place] = frozenset({"comparisons", "run comparisons"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """Something measured: its names, its unit, and which way it is better.
+
+    `name` is its key in JSON and in gate.toml, `label` what people call it in a sentence, `heading` the head
+    of its column with the unit in which it is shown, `short_heading` the same if room is scarce. `unit` is
+    that of the value; people are shown the value times `scale`, in `shown_unit`. `below` and `above` are the
+    words for a ratio below and above 1. `centre` is how values of several rounds become one.
+    """
+
+    name: str
+    label: str
+    heading: str
+    unit: str
+    shown_unit: str
+    better: Literal["more", "less"]
+    below: str
+    above: str
+    centre: Centre
+    short_heading: str = ""
+    scale: float = 1.0
+
+    def over_rounds(self, values: Sequence[float]) -> Estimate | None:
+        """The figure of several rounds with its interval; None without values."""
+        return CENTRES[self.centre](values)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """When the terminal's table gives a column up: the lower the rank, the sooner.
+
+    At `interval_rank` its intervals go, at `column_rank` the column itself; None: never.
+    """
+
+    interval_rank: int
+    column_rank: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric(Quantity):
+    """One figure of a trial, None if the trial does not tell it, and the places where it shows.
+
+    JSON has every metric. `column` is its column in the CSV of trials, `series` its name in exports that
+    follow figures over time, `title` the head of its panel in the `picture` that draws it as bars. `room` is
+    for the terminal's table, which leaves out a metric without.
+    """
+
+    of: Callable[[Trial], float | None]
+    column: str
+    places: frozenset[Place] = frozenset()
+    series: str = ""
+    title: str = ""
+    picture: Picture | None = None
+    room: Room | None = None
+    only_at_due_times: bool = False
+    """Whether it says more than another metric only if requests come due by a schedule."""
+    set_by_schedule: bool = False
+    """Whether a schedule of requests sets it, as it does the throughput: then neither way is better."""
+
+
+def metrics_in(place: Place) -> list[Metric]:
+    """The metrics that show in a place, in the order of the table."""
+    return [metric for metric in METRICS.values() if place in metric.places]
+
+
+def drawn_in(picture: Picture) -> list[Metric]:
+    """The metrics that a picture draws as bars."""
+    return [metric for metric in METRICS.values() if metric.picture == picture]
+
+
+def scaled(found: Estimate, by: float) -> Estimate:
+    """An estimate in another unit."""
+    low, high = (None if end is None else end * by for end in (found.low, found.high))
+    return Estimate(found.centre * by, low, high, found.n)
+
+
+def stage_ms(trial: Trial, stage: str) -> float | None:
+    """The mean time of one stage in the trial's window, as the service timed it."""
+    found = trial.server.stages.get(stage) if trial.server else None
+    return found.mean_ms if found else None
+
+
+def _latency(
+    name: str,
+    of: Callable[[LatencyMs], float | None],
+    places: frozenset[Place] = SHOWN,
+    *,
+    label: str = "",
+    room: Room | None = None,
+) -> Metric:
+    """A quantile of the response time, from due to done."""
+    label = label or name
+    return Metric(
+        name=name,
+        label=label,
+        heading=f"{label} ms",
+        series=f"{label} latency",
+        title=f"{label} latency",
+        column=f"{label}_ms",
+        unit="ms",
+        shown_unit="ms",
+        better="less",
+        below="faster",
+        above="slower",
+        centre="median",
+        of=lambda trial: of(trial.latency_ms),
+        places=places,
+        room=room,
+    )
+
+
+def _service_time(
+    name: str,
+    of: Callable[[LatencyMs], float | None],
+    places: frozenset[Place] = frozenset(),
+    *,
+    label: str = "",
+) -> Metric:
+    """A quantile of the service time, from sent to done."""
+    label = label or name
+    return Metric(
+        name=f"service_{name}",
+        label=f"service {label}",
+        heading=f"service {label} ms",
+        series=f"{label} service time",
+        title=f"{label} service time",
+        column=f"service_{label}_ms",
+        unit="ms",
+        shown_unit="ms",
+        better="less",
+        below="faster",
+        above="slower",
+        centre="median",
+        of=lambda trial: of(trial.service_ms) if trial.service_ms else None,
+        places=places,
+        only_at_due_times=True,
+    )
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            name="throughput",
+            label="throughput",
+            heading="requests/s",
+            series="throughput",
+            title="Requests answered per second",
+            column="throughput_per_s",
+            unit="requests/s",
+            shown_unit="requests/s",
+            better="more",
+            below="slower",
+            above="faster",
+            centre="geometric mean",
+            of=lambda trial: trial.throughput_rps,
+            places=SHOWN | JUDGED | {"key figures", "trends"},
+            picture="throughput",
+            room=Room(90, None),
+            set_by_schedule=True,
+        ),
+        _latency("p50", lambda ms: ms.p50, SHOWN | JUDGED, room=Room(30, 100)),
+        _latency("p90", lambda ms: ms.p90),
+        _latency("p95", lambda ms: ms.p95, room=Room(20, 50)),
+        _latency("p99", lambda ms: ms.p99, SHOWN | JUDGED | {"key figures", "trends"}, room=Room(60, 190)),
+        _latency("p999", lambda ms: ms.p999, frozenset(), label="p99.9"),
+        _service_time("p50", lambda ms: ms.p50),
+        _service_time("p90", lambda ms: ms.p90),
+        _service_time("p95", lambda ms: ms.p95),
+        _service_time("p99", lambda ms: ms.p99, frozenset({"load table", "exports"})),
+        _service_time("p999", lambda ms: ms.p999, label="p99.9"),
+        Metric(
+            name="cpu",
+            label="CPU time a request",
+            heading="CPU-ms a request",
+            short_heading="CPU-ms",
+            series="CPU time",
+            title="CPU-ms a request",
+            column="cpu_ms_per_request",
+            unit="CPU-ms/request",
+            shown_unit="CPU-ms",
+            better="less",
+            below="cheaper",
+            above="dearer",
+            centre="geometric mean",
+            of=lambda trial: trial.cpu_ms_per_request,
+            places=JUDGED | {"resource table", "key figures", "gate rules", "exports", "trends"},
+            picture="resources",
+            room=Room(40, 120),
+        ),
+        Metric(
+            name="memory",
+            label="peak memory",
+            heading="peak memory, MiB",
+            short_heading="MiB",
+            series="peak memory",
+            title="Peak memory",
+            column="peak_memory_bytes",
+            unit="bytes",
+            shown_unit="MiB",
+            scale=1 / MIB,
+            better="less",
+            below="smaller",
+            above="larger",
+            centre="median",
+            of=lambda trial: trial.peak_memory_bytes,
+            places=frozenset({"resource table", "key figures", "run comparisons", "gate rules", "exports"}),
+            picture="resources",
+            room=Room(10, 80),
+        ),
+        Metric(
+            name="driver_cpu",
+            label="driver CPU-ms a request",
+            heading="driver CPU-ms a request",
+            column="driver_cpu_ms_per_request",
+            unit="CPU-ms/request",
+            shown_unit="CPU-ms",
+            better="less",
+            below="cheaper",
+            above="dearer",
+            centre="geometric mean",
+            of=lambda trial: trial.driver_cpu_ms_per_request,
+            places=frozenset({"resource table"}),
+        ),
+        Metric(
+            name="batch",
+            label="items a batch",
+            heading="items a batch",
+            column="batch_mean_images",
+            unit="requests",
+            shown_unit="items",
+            better="more",
+            below="smaller",
+            above="larger",
+            centre="median",
+            of=lambda trial: trial.server.batch.mean if trial.server and trial.server.batch else None,
+        ),
+        Metric(
+            name="queue",
+            label="time in the queue",
+            heading="queue ms",
+            column="",
+            unit="ms",
+            shown_unit="ms",
+            better="less",
+            below="shorter",
+            above="longer",
+            centre="median",
+            of=lambda trial: stage_ms(trial, "queue"),
+        ),
+    )
+}
+
+
+STARTUP = Quantity(
+    name="startup",
+    label="time to the first right answer",
+    heading="first answer, s",
+    unit="s",
+    shown_unit="s",
+    better="less",
+    below="faster",
+    above="slower",
+    centre="median",
+)
+"""Of a start of a strategy, and so of no trial."""
+
+
+def quantity(name: str) -> Quantity:
+    """A metric, or what else is compared between runs, by its name."""
+    return STARTUP if name == STARTUP.name else METRICS[name]
