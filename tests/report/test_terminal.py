@@ -58,7 +58,7 @@ def shaped(summary: Summary, width: int) -> Shape:
     """The table of all cases in the shape that fits the width."""
     table = terminal.table_of(summary, summary.cases)
     assert table is not None
-    return fitted(table, width, terminal.GIVING_UP)
+    return fitted(table, width, terminal.giving_up())
 
 
 def made(kind: str, run: Run) -> Run:

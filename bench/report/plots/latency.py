@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.tail_curves import READ_MOST, Curve, curves
 from bench.report import text
@@ -43,7 +42,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
 def describe(analysis: RunAnalysis) -> str:
     """The p99 of each strategy."""
     what = "response time by percentile, one line a strategy, on a log scale"
-    return f"{what}. The p99 in ms: {figures_in_focus(analysis, METRICS['p99'])}"
+    return f"{what}. The p99 in ms: {figures_in_focus(analysis, 'p99')}"
 
 
 PLOT = Plot("latency", "Throughput and latency", draw, describe)

@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench.analysis.cases import Case
-from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary
 from bench.report.plots import style
@@ -76,7 +75,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
 
 def describe(analysis: RunAnalysis) -> str:
     """Throughput and p99 of each strategy."""
-    rates, tails = (figures_in_focus(analysis, METRICS[name]) for name in ("throughput", "p99"))
+    rates, tails = (figures_in_focus(analysis, name) for name in ("throughput", "p99"))
     what = "throughput against p99: right and low is better"
     return f"{what}. Requests per second: {rates} The p99 in ms: {tails}"
 

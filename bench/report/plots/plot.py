@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from bench.analysis.cases import Case
-from bench.analysis.metrics import Metric
+from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.report import text
@@ -62,11 +62,11 @@ def absent(summary: Summary, shown: Collection[str]) -> str:
     return f"; {MISSING}: {', '.join(names)}" if names else ""
 
 
-def figures_in_focus(analysis: RunAnalysis, metric: Metric) -> str:
+def figures_in_focus(analysis: RunAnalysis, metric: str) -> str:
     """Each strategy's figure in the cases that stand for the run, as a sentence of an alternative text."""
-    summary = analysis.summary
+    summary, scale = analysis.summary, METRICS[metric].scale
     return listed(
-        f"{who(summary, row.strategy, row.case)} {text.estimate(row.estimates[metric.name], metric.scale)}"
+        f"{who(summary, row.strategy, row.case)} {text.estimate(row.estimates[metric], scale)}"
         for row in rows_in_focus(summary)
     )
 

@@ -31,7 +31,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
 
 def describe(analysis: RunAnalysis) -> str:
     """The figures of each strategy."""
-    told = [f"{one.heading}: {figures_in_focus(analysis, one)}" for one in drawn_in("resources")]
+    told = [f"{one.heading}: {figures_in_focus(analysis, one.name)}" for one in drawn_in("resources")]
     return f"bars of what the services used. {' '.join(told)}"
 
 

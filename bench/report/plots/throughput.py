@@ -28,7 +28,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
 
 def describe(analysis: RunAnalysis) -> str:
     """Requests per second of each strategy."""
-    return f"bars of requests per second. {figures_in_focus(analysis, METRICS['throughput'])}"
+    return f"bars of requests per second. {figures_in_focus(analysis, 'throughput')}"
 
 
 PLOT = Plot("throughput", "Throughput and latency", draw, describe)
