@@ -14,7 +14,7 @@ only=
 lock=$1 venv=$2 wheels=${3:-}
 cpu_index=https://download.pytorch.org/whl/cpu
 answers_within_s=10
-of_cuda='^(nvidia-|cuda-|triton)'
+of_cuda='^(nvidia-|cuda-|triton([^a-z]|$))'
 
 [ -x "$venv/bin/python" ] || python -m venv --without-pip "$venv"
 install() {

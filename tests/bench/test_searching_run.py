@@ -67,7 +67,9 @@ def test_a_strategy_against_itself_ends_with_what_the_machine_tells_apart(measur
     assert {(t["strategy"], t["round"]) for t in found["trials"]} == {
         (name, number) for name in ("fast", "fast-again") for number in (1, 2)
     }
-    assert "tells apart" in out or "told apart" in out
+    # a busy machine may void a trial, and of one round nothing can be said
+    whole = all(trial["valid"] for trial in found["trials"])
+    assert ("This machine tells apart" if whole else "A/A of fast") in " ".join(out.split())
 
 
 def test_two_driver_processes_drive_two_encodings_at_a_price(measured: Measured) -> None:

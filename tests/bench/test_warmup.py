@@ -89,7 +89,7 @@ def test_spans_may_differ_by_a_tenth_or_by_what_chance_explains(
 def test_chance_alone_seldom_holds_up_a_poisson_stream() -> None:
     rng = np.random.default_rng(11)
     held_up = 0
-    for _ in range(2000):
+    for _ in range(400):
         totals = np.cumsum(rng.poisson(40, 3))
         held_up += not is_steady([(float(at + 1), int(total)) for at, total in enumerate(totals)], 1.0)
     assert held_up < 8  # 1 in 400 pairs is beyond three sigmas, and there are three pairs
