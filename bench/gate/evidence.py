@@ -59,7 +59,7 @@ class Side:
 def evidence(rule: Primary, batch: Batch) -> Evidence:
     """Compare head with base over the rounds in which both have a figure."""
     metric = METRICS[rule.metric]
-    base_name = rule.strategy + batch.base_suffix
+    base_name = batch.name_in_base(rule.strategy)
     ours, theirs = _trials(batch.head, rule.strategy), _trials(batch.base, base_name)
     payloads = {_payload(trial) for trial in (*ours, *theirs)}
     base = Side("base", theirs, _by_round(theirs, payloads, metric))

@@ -7,7 +7,7 @@ from bench.gate import limit_texts
 from bench.gate.metrics import LIMITS, LimitMetric, checked, complete
 from bench.gate.rules import Limit, Rules
 from bench.gate.unfinished import unfinished, unfinished_run
-from bench.gate.values import Batch, Finding, Sides, Verdict
+from bench.gate.values import Batch, Finding, Sides, Verdict, base_names
 from bench.model import Run, Trial
 
 # what is counted in the trials, and not a property of the image
@@ -22,16 +22,13 @@ def judge_limits(rules: Rules, first: Batch, second: Batch | None) -> list[Findi
 
 def _names(rules: Rules, batch: Batch) -> list[str]:
     """Every strategy that head has or a rule names; one that stands for all where there is none."""
-    own = [name for name in _measured(batch.head) if not batch.base_suffix or not _is_base(name, batch)]
+    theirs = base_names(batch.head).values() if batch.paired else ()
+    own = [name for name in _measured(batch.head) if name not in theirs]
     return list(dict.fromkeys([*own, *rules.strategies])) or ["every strategy"]
 
 
 def _measured(run: Run) -> list[str]:
     return [*run.strategies, *(trial.strategy for trial in run.trials)]
-
-
-def _is_base(name: str, batch: Batch) -> bool:
-    return name.endswith(batch.base_suffix)
 
 
 def _trials(run: Run, name: str) -> list[Trial]:
@@ -77,7 +74,7 @@ def _sides(rule: Limit, metric: LimitMetric, batch: Batch, name: str, trials: Se
     """The figures of both sides, head's over these trials."""
     if rule.kind == "increase" and metric.against is not None:
         return metric.against(batch, name)
-    base_name = name + batch.base_suffix
+    base_name = batch.name_in_base(name)
     base = metric.of(batch.base, base_name, _trials(batch.base, base_name))
     return Sides(base, metric.of(batch.head, name, trials))
 
@@ -86,7 +83,7 @@ def _lacks(metric: LimitMetric, sides: Sides, batch: Batch, name: str) -> str:
     """Why a side has no figure, where that is not that nothing was measured; empty else."""
     who, run, its_name = "head", batch.head, name
     if sides.head is not None:
-        who, run, its_name = "base", batch.base, name + batch.base_suffix
+        who, run, its_name = "base", batch.base, batch.name_in_base(name)
     if its_name not in _measured(run):
         return f"{who} does not have it"
     result = run.strategies.get(its_name)
@@ -95,7 +92,7 @@ def _lacks(metric: LimitMetric, sides: Sides, batch: Batch, name: str) -> str:
 
 def _other_build(rule: Limit, metric: LimitMetric, batch: Batch, name: str) -> str:
     """Why the images' bytes are not compared: builds of PyTorch differ by gigabytes, whatever changed."""
-    base = batch.base.strategies.get(name + batch.base_suffix)
+    base = batch.base.strategies.get(batch.name_in_base(name))
     head = batch.head.strategies.get(name)
     if metric.unit != "bytes" or rule.kind != "increase" or not (base and base.image and head and head.image):
         return ""

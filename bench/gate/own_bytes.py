@@ -5,7 +5,7 @@ from itertools import takewhile
 
 from bench.analysis.image_overlap import leading_layers
 from bench.gate.values import Batch, Sides
-from bench.model import BASE, ImageSize, Run
+from bench.model import ImageSize, Run
 
 Images = Mapping[str, ImageSize]
 
@@ -26,7 +26,7 @@ def own_against(batch: Batch, name: str) -> Sides:
 
     Where neither side's other images tell what the base image is, both are the whole image.
     """
-    theirs = name + batch.base_suffix
+    theirs = batch.name_in_base(name)
     base, head = _beside(batch.base, theirs), _beside(batch.head, name)
     ours, before = head.get(name), base.get(theirs)
     if ours is None or before is None:
@@ -36,8 +36,7 @@ def own_against(batch: Batch, name: str) -> Sides:
         return Sides(_whole(before), _whole(ours))
     pairs = zip(before.layers, ours.layers, strict=False)
     same = sum(1 for _ in takewhile(lambda pair: pair[0].digest == pair[1].digest, pairs))
-    names = {name.removesuffix(batch.base_suffix) for name in base}
-    if same or names != head.keys():
+    if same or base.keys() != {batch.name_in_base(one) for one in head}:
         # what some images share may be packages: what differs behind a base that is the same is no base
         of_base = of_head = min(of_base, of_head, same or of_base)
     return Sides(_beyond(before, of_base), _beyond(ours, of_head))
@@ -45,10 +44,11 @@ def own_against(batch: Batch, name: str) -> Sides:
 
 def _beside(run: Run, name: str) -> Images:
     """The images of one side that begin with the same layer as that of `name`, which is among them."""
+    own = run.strategies.get(name)
     images = {
         one: result.image
         for one, result in run.strategies.items()
-        if result.image is not None and one.endswith(BASE) == name.endswith(BASE)
+        if own is not None and result.image is not None and result.is_base == own.is_base
     }
     first = _first(images.get(name))
     return {one: image for one, image in images.items() if one == name or (first and _first(image) == first)}

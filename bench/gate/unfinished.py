@@ -11,7 +11,7 @@ SHOWN_ROUNDS = 6
 
 def unfinished(batch: Batch, strategy: str) -> str:
     """What a strategy lacks on either side, empty where it lacks nothing: base first."""
-    sides = (("base", batch.base, strategy + batch.base_suffix), ("head", batch.head, strategy))
+    sides = (("base", batch.base, batch.name_in_base(strategy)), ("head", batch.head, strategy))
     return next((found for side in sides if (found := unfinished_run(*side))), "")
 
 

@@ -18,20 +18,28 @@ EXIT_CODES: dict[Verdict, int] = {"regression": 3, "invalid": 4, "inconclusive":
 class Batch:
     """Trials of base and head that were measured together.
 
-    Where both ran side by side, `base` and `head` are one run, in which the strategies of base have
-    `base_suffix` after their name, and round k of one pairs with round k of the other (`paired`). A stored
-    baseline is a run of its own, without a suffix, and its rounds pair with none. `base_name` and `head_name`
+    If both ran side by side, `base` and `head` are one run, in which base's strategies are twins of head's,
+    and round k of one pairs with round k of the other (`paired`). A stored baseline is a run of its own, and
+    its rounds pair with none. `base_name` and `head_name`
     are what people call the two. `only_head` names the strategies that base does not have, and of which
     nothing was measured.
     """
 
     base: Run
     head: Run
-    base_suffix: str
     paired: bool
     base_name: str = "base"
     head_name: str = "head"
     only_head: tuple[str, ...] = ()
+
+    def name_in_base(self, strategy: str) -> str:
+        """The name that head's strategy has in base's run; empty if base does not have the strategy."""
+        return base_names(self.base).get(strategy, "") if self.paired else strategy
+
+
+def base_names(run: Run) -> dict[str, str]:
+    """The names of another commit's strategies by those of the strategies that they are twins of."""
+    return {one.twin.of: name for name, one in run.strategies.items() if one.twin and one.is_base}
 
 
 @dataclass(frozen=True, slots=True)

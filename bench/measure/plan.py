@@ -8,7 +8,6 @@ from bench.load.launch import Fleet
 from bench.load.window import Bounds
 from bench.measure.payloads import PayloadImage
 from bench.model import (
-    BASE,
     USUAL_CLIENTS,
     Arrivals,
     ClosedLoad,
@@ -91,7 +90,7 @@ class OtherSide:
 class SessionPlan:
     """The settings of a run; `payloads` holds the bodies of each payload class in each encoding.
 
-    With a `base`, each strategy x has a twin x@base, another commit's, and both are measured side by side.
+    With a `base`, each strategy has a twin, another commit's, and both are measured side by side.
     `checked` says that parity and sizes are known from an earlier plan of the same strategies.
     """
 
@@ -123,7 +122,12 @@ class SessionPlan:
     @property
     def own_side(self) -> tuple[Strategy, ...]:
         """The strategies without another commit's twins."""
-        return tuple(one for one in self.strategies if not (self.base and one.name.endswith(BASE)))
+        return tuple(one for one in self.strategies if not one.is_base)
+
+    def base_name(self, strategy: str) -> str:
+        """The name of the strategy's twin of another commit, empty if it has none."""
+        twins = (one for one in self.strategies if one.is_base and one.twin and one.twin.of == strategy)
+        return next((one.name for one in twins), "")
 
     def said(self, what: str | PlannedLoad) -> str:
         """An encoding or a load in the words of a step: empty if the plan has only this one."""
@@ -133,7 +137,7 @@ class SessionPlan:
 
     def payloads_of(self, strategy: Strategy) -> Mapping[PayloadSet, tuple[Payload, ...]]:
         """The payloads that are sent to the strategy, with the answers that its side must give."""
-        return self.base.payloads if self.base and strategy.name.endswith(BASE) else self.payloads
+        return self.base.payloads if self.base and strategy.is_base else self.payloads
 
     @property
     def smallest_set(self) -> PayloadSet:

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from bench import statistics
 from bench.measure.plan import PayloadSet, StepSubject
-from bench.model import BASE, Trial
+from bench.model import Trial
 from bench.statistics import Estimate
 
 
@@ -85,15 +85,18 @@ class Silent:
         """Say nothing."""
 
 
-def before(step: StepSubject, trials: Iterable[Trial]) -> SoFar | None:
+def before(step: StepSubject, trials: Iterable[Trial], base: str = "") -> SoFar | None:
     """The estimate of the step's strategy and case from these trials; None if the step has no load."""
-    return so_far(trials, step.strategy, step.payload_set, step.load.name) if step.load else None
+    return so_far(trials, step.strategy, step.payload_set, step.load.name, base) if step.load else None
 
 
-def so_far(trials: Iterable[Trial], strategy: str, payload_set: PayloadSet, load: str) -> SoFar | None:
+def so_far(
+    trials: Iterable[Trial], strategy: str, payload_set: PayloadSet, load: str, base: str = ""
+) -> SoFar | None:
     """The estimate over rounds as the report will make it; None without a valid trial that has the figure.
 
-    The geometric mean of requests/s, or its ratio paired by round, with t-intervals, which take two rounds;
+    The geometric mean of requests/s, or its ratio to the strategy named `base`, paired by round, with
+    t-intervals, which take two rounds;
     the median of p99 with its order-statistic interval, which takes six.
     """
     known = [
@@ -106,8 +109,8 @@ def so_far(trials: Iterable[Trial], strategy: str, payload_set: PayloadSet, load
     if any(trial.load.get("kind") == "open" for trial in mine):
         found = statistics.median([t.latency_ms.p99 for t in mine if t.latency_ms.p99 is not None])
         return None if found is None else SoFar("p99", found)
-    rates, base = _rates(mine), _rates(trial for trial in known if trial.strategy == strategy + BASE)
-    ratio = statistics.paired_ratio(base, rates, bootstrap=False)
+    rates, theirs = _rates(mine), _rates(trial for trial in known if trial.strategy == base)
+    ratio = statistics.paired_ratio(theirs, rates, bootstrap=False)
     if ratio is not None:
         return SoFar("ratio", Estimate(ratio.ratio, ratio.low, ratio.high, ratio.n))
     found = statistics.geometric_mean(list(rates.values()))

@@ -96,9 +96,9 @@ class RunBuilder:
         self._objectives = list(earlier.objectives) if earlier else []
         before = earlier.strategies if earlier else {}
         self._strategies = {
-            one.name: dataclasses.replace(before[one.name], title=one.title)
+            one.name: dataclasses.replace(before[one.name], title=one.title, twin=one.twin)
             if one.name in before
-            else StrategyResult(one.title, None, None)
+            else StrategyResult(one.title, None, None, twin=one.twin)
             for one in plan.strategies
         }
         self._doubts = [one for one in earlier.doubts if one.code != "incomplete"] if earlier else []

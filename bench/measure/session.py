@@ -59,7 +59,7 @@ class Session:
         try:
             while todo:
                 number += 1
-                known = before(todo[0], self._builder.trials)
+                known = before(todo[0], self._builder.trials, self._plan.base_name(todo[0].strategy))
                 left_s, total = estimate.left_s(todo), number + len(todo) - 1
                 self._progress.step(Doing(todo[0], self._plan.rounds, number, total, left_s, known))
                 begun = time.monotonic()
@@ -111,7 +111,8 @@ class Session:
             self._keep()
             # a search's step has no load of its own, and a pair's step is about two strategies
             load = str(measured.load.get("name"))
-            known = so_far(self._builder.trials, measured.strategy, step.payload_set, load)
+            base = self._plan.base_name(measured.strategy)
+            known = so_far(self._builder.trials, measured.strategy, step.payload_set, load, base)
             self._progress.found(replace(step, strategy=measured.strategy), measured, known)
 
     def _standing_doubts(self) -> list[Doubt]:

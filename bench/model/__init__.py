@@ -41,13 +41,14 @@ from bench.model.runs import (
     objective_label,
 )
 from bench.model.subjects import (
-    AGAIN,
-    BASE,
     OUTCOMES,
     Device,
     Outcome,
     Payload,
+    Side,
     Strategy,
+    Twin,
+    twin_name,
 )
 from bench.model.trials import (
     BatchFigures,
@@ -61,8 +62,6 @@ from bench.model.trials import (
 )
 
 __all__ = [
-    "AGAIN",
-    "BASE",
     "OUTCOMES",
     "REPEAT_ALLOWED",
     "SCHEMA_VERSION",
@@ -100,13 +99,16 @@ __all__ = [
     "ServerFigures",
     "SessionOptions",
     "ShareLoad",
+    "Side",
     "SloResult",
     "StageFigures",
     "Startup",
     "Strategy",
     "StrategyResult",
     "Trial",
+    "Twin",
     "in_words",
     "objective_label",
     "open_label",
+    "twin_name",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from bench.model.doubts import Doubt
 from bench.model.images import ImageSize
 from bench.model.options import SessionOptions
+from bench.model.subjects import Twin
 from bench.model.trials import Trial
 
 SCHEMA_VERSION = 3
@@ -52,6 +53,12 @@ class StrategyResult:
     loops: tuple[LoopResult, ...] = ()
     warm_startup: Startup | None = None
     """The same with a model cache that an earlier start has filled."""
+    twin: Twin | None = None
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is a strategy as another commit has it, to compare with this commit's."""
+        return self.twin is not None and self.twin.side == "base"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,28 @@ OUTCOMES: tuple[Outcome, ...] = (
     "refused",
 )
 
-# what is added to the name of a strategy that is compared with itself
-AGAIN = "-again"
-# what is added to the name of a strategy as another commit has it, which is compared with this one's; no
-# strategy's own name may have its sign
-BASE = "@base"
+Side = Literal["again", "base"]
+
+SUFFIXES: dict[Side, str] = {"again": "-again", "base": "@base"}
+"""What the shown name of a twin ends with; no strategy's own name may have the sign of "base"."""
 
 Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """What a strategy is compared with: it is the strategy named `of` once more.
+
+    On the side "base" it is as another commit has it, on the side "again" it is the same.
+    """
+
+    of: str
+    side: Side
+
+
+def twin_name(of: str, side: Side) -> str:
+    """The name under which people see the twin of the strategy `of`."""
+    return of + SUFFIXES[side]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,12 @@ class Strategy:
     """The model's name in the paths of the open inference protocol."""
     keeps_model: bool = False
     """Whether it is known where it keeps the model that it pulls, so that it can be started with it there."""
+    twin: Twin | None = None
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is a strategy as another commit has it, to compare with this commit's."""
+        return self.twin is not None and self.twin.side == "base"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ does so for old files alone.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.model import SCHEMA_VERSION, Cause, Doubt, DoubtCode
+from bench.model import SCHEMA_VERSION, Cause, Doubt, DoubtCode, Twin
+from bench.model.subjects import SUFFIXES
 
 Json = dict[str, Any]
 OLDER_VERSIONS = (1, 2)
@@ -174,6 +175,10 @@ def upgrade(raw: Json) -> Json:
     run["doubts"] = _each(run.pop("warnings", []), lambda text: _doubt(text, OF_RUNS))
     run["trials"] = _each(run.get("trials"), _trial)
     run["objectives"] = _each(run.get("objectives", []), _objective)
+    if isinstance(run.get("strategies"), dict):
+        run["strategies"] = {
+            name: _strategy(name, one, run["strategies"]) for name, one in run["strategies"].items()
+        }
     return run
 
 
@@ -192,6 +197,13 @@ def _trial(raw: Json) -> Json:
 def _objective(raw: Json) -> Json:
     known = not raw.get("why_none", "").startswith("not known")
     return {**raw, "known": known}
+
+
+def _strategy(name: str, raw: Any, all_names: Collection[str]) -> Any:
+    """A strategy's result with its twin, which those schemas told by the end of its name alone."""
+    twins = {of: side for side in SUFFIXES if (of := name.removesuffix(SUFFIXES[side])) != name}
+    known = [Twin(of, side) for of, side in twins.items() if side == "base" or of in all_names]
+    return {**raw, "twin": asdict(known[0])} if known and isinstance(raw, dict) else raw
 
 
 def _doubt(text: str, sentences: tuple[Sentence, ...]) -> Mapping[str, Any]:

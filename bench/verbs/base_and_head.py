@@ -20,7 +20,7 @@ from bench.measure.runtime.base_commit import (
 from bench.measure.runtime.compose_cli import wheels_folder
 from bench.measure.runtime.instance import Runtime
 from bench.measure.runtime.registry import Registry, load_registry
-from bench.model import BASE, Device, Strategy
+from bench.model import Device, Strategy, Twin, twin_name
 from bench.verbs.jobs import Job
 from bench.verbs.measuring import choose_runtime
 
@@ -54,8 +54,7 @@ def both_sides(job: Job, ref: str, cores: Cores, progress: Progress) -> Iterator
 
 def only(plan: SessionPlan, names: Sequence[str]) -> SessionPlan:
     """The same plan of some strategies and their twins, for a second batch of fresh containers."""
-    wanted = {*names, *(name + BASE for name in names)}
-    kept = tuple(one for one in plan.strategies if one.name in wanted)
+    kept = tuple(one for one in plan.strategies if (one.twin.of if one.twin else one.name) in names)
     return replace(plan, strategies=kept, seed=plan.seed + 1, checked=True)
 
 
@@ -105,7 +104,8 @@ def _twins(shared: Sequence[Strategy], registry: Registry, tree: BaseTree) -> tu
     for one in shared:
         theirs = registry.strategies[one.name]
         title = f"{theirs.title} ({tree.commit})"
-        twins += [replace(theirs, name=one.name + BASE, title=title, encodings=one.encodings), one]
+        name, twin = twin_name(one.name, "base"), Twin(one.name, "base")
+        twins += [replace(theirs, name=name, title=title, encodings=one.encodings, twin=twin), one]
     return tuple(twins)
 
 

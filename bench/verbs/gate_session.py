@@ -13,7 +13,7 @@ from bench.measure.machine.environment import fingerprint
 from bench.measure.plan import SessionPlan
 from bench.measure.runtime.instance import Runtime
 from bench.measure.session import Session
-from bench.model import BASE, Run, SessionOptions
+from bench.model import Run, SessionOptions
 from bench.run_file import FILE_NAME, read_run
 from bench.verbs.arguments import Places
 from bench.verbs.base_and_head import both_sides, only
@@ -43,7 +43,7 @@ def judge_again(rules: Rules, folder: Path) -> Judgement:
     if _base_of(first) is None:
         raise UsageError(f"{folder.name}/ was not measured by `gate --against`: compare it with --baseline")
     second = read_run(folder / SECOND) if (folder / SECOND / FILE_NAME).is_file() else None
-    measured = [name for name in first.strategies if not name.endswith(BASE)]
+    measured = [name for name, one in first.strategies.items() if not one.is_base]
     return judge(rules.only(measured), _pairs(first), None if second is None else _pairs(second))
 
 
@@ -117,7 +117,7 @@ def _pairs(run: Run) -> Batch:
     ref, commit = str(told.get("base", "base")), str(told.get("commit", ""))
     base = ref if not commit or ref.startswith(commit) or commit.startswith(ref) else f"{ref} ({commit})"
     only_head = tuple(map(str, told.get("only_head") or ()))
-    return Batch(run, run, BASE, paired=True, base_name=base, head_name=_head_name(run), only_head=only_head)
+    return Batch(run, run, paired=True, base_name=base, head_name=_head_name(run), only_head=only_head)
 
 
 def _base_of(run: Run) -> Mapping[str, Any] | None:
@@ -141,7 +141,7 @@ def _require_same(name: str, base: Run, here: dict[str, object]) -> None:
 
 def _apart(base: Run, name: str, head: Run) -> Batch:
     """Two runs that were made apart."""
-    return Batch(base, head, "", paired=False, base_name=name, head_name=_head_name(head))
+    return Batch(base, head, paired=False, base_name=name, head_name=_head_name(head))
 
 
 def _head_name(run: Run) -> str:

@@ -11,7 +11,6 @@ from bench.measure.payloads import PayloadImage, common_model, payload_sets, rea
 from bench.measure.plan import Objective, SessionPlan
 from bench.measure.runtime.registry import Registry, able_to, load_registry
 from bench.model import (
-    AGAIN,
     ClosedLoad,
     LoadOptions,
     OpenLoad,
@@ -19,6 +18,8 @@ from bench.model import (
     SessionOptions,
     ShareLoad,
     Strategy,
+    Twin,
+    twin_name,
 )
 from bench.verbs.arguments import Places
 
@@ -66,7 +67,10 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
 
 def _twice(strategies: Sequence[Strategy]) -> tuple[Strategy, ...]:
     """Every strategy again under a second name: what differs between the two is chance."""
-    both = [(one, replace(one, name=one.name + AGAIN)) for one in strategies]
+    both = [
+        (one, replace(one, name=twin_name(one.name, "again"), twin=Twin(one.name, "again")))
+        for one in strategies
+    ]
     return tuple(strategy for pair in both for strategy in pair)
 
 

@@ -19,18 +19,18 @@ from bench.measure.progress import Silent
 from bench.measure.steps import pair
 from bench.measure.steps.order import steps
 from bench.measure.steps.pair import PairStep, run_pair
-from bench.model import BASE, ClosedLoad, Trial
+from bench.model import ClosedLoad, Trial, Twin
 from tests.bench.plans import context, plan, run_of, strategy, trial
 from tests.running.doubts import doubt
 
 LOAD = ClosedLoad(4, 0.1, 0.1)
+BASE = "fast@base"
 
 
 def pair_plan(rounds: int = 4) -> SessionPlan:
-    names = ("fast" + BASE, "fast")
     sets = {("small", "json"): plan().payloads["small", "json"]}
     return plan(
-        strategies=tuple(map(strategy, names)),
+        strategies=(replace(strategy(BASE), twin=Twin("fast", "base")), strategy("fast")),
         payloads=sets,
         loads=(LOAD,),
         rounds=rounds,
@@ -51,7 +51,7 @@ def measured(chosen: SessionPlan, found: Found, monkeypatch: pytest.MonkeyPatch)
 
     def both(_: object, step: PairStep) -> Generator[None, None, tuple[Trial, Trial]]:
         yield from ()
-        base = trial(replace(step, strategy=step.strategy + BASE))
+        base = trial(replace(step, strategy=BASE))
         return base, replace(trial(step), **found.get(step.round, {}))
 
     monkeypatch.setattr(pair, "measure_both", both)
@@ -60,7 +60,7 @@ def measured(chosen: SessionPlan, found: Found, monkeypatch: pytest.MonkeyPatch)
         run = replace(run_of(chosen, []), trials=tuple(trials))
         for one in todo.pop(0).take(context(chosen, run)):
             (trials if isinstance(one, Trial) else todo).append(one)
-    assert [t.strategy for t in trials] == ["fast" + BASE, "fast"] * (len(trials) // 2)
+    assert [t.strategy for t in trials] == [BASE, "fast"] * (len(trials) // 2)
     return trials[::2]
 
 
@@ -111,8 +111,8 @@ def test_what_the_service_did_is_not_tried_until_it_succeeds(
 
 def test_a_plan_of_pairs_checks_both_sides_and_makes_one_step_of_each_pair() -> None:
     found = steps(pair_plan())
-    assert {step.strategy for step in found if step.kind == "parity"} == {"fast", "fast" + BASE}
-    assert {step.strategy for step in found if step.kind == "size"} == {"fast", "fast" + BASE}
+    assert {step.strategy for step in found if step.kind == "parity"} == {"fast", BASE}
+    assert {step.strategy for step in found if step.kind == "size"} == {"fast", BASE}
     assert [(step.strategy, step.round) for step in found if step.kind == "pair"] == [
         ("fast", number) for number in (1, 2, 3, 4)
     ]

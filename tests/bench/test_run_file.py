@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from bench.errors import UsageError
-from bench.model import SCHEMA_VERSION, Doubt, LoadOptions, MachineOptions, ObjectiveOptions, SessionOptions
+from bench.model import (
+    SCHEMA_VERSION,
+    Doubt,
+    LoadOptions,
+    MachineOptions,
+    ObjectiveOptions,
+    SessionOptions,
+    Twin,
+)
 from bench.run_file import FILE_NAME, read_run, write_run
 from tests.gate.runs import EQUAL, run_of
 
@@ -190,6 +198,18 @@ def test_what_ended_an_older_trial_is_read_as_its_error(tmp_path: Path) -> None:
     failed = read_run(older(tmp_path / "other", 2, valid=False, error="onnx never reached ready"))
     assert failed.trials[0].error is not None
     assert (failed.trials[0].error.code, failed.trials[0].error.cause) == ("start_failed", "service")
+
+
+def test_the_twins_of_an_older_run_are_known_by_their_names(tmp_path: Path) -> None:
+    rates = dict.fromkeys(("onnx", "onnx-again", "onnx@base", "try-again"), EQUAL)
+    write_run(run_of(rates), tmp_path)
+    raw = json.loads((tmp_path / FILE_NAME).read_text(encoding="utf-8"))
+    for one in raw["strategies"].values():
+        one.pop("twin")
+    (tmp_path / FILE_NAME).write_text(json.dumps(raw | {"schema_version": 2}), encoding="utf-8")
+    twins = {name: one.twin for name, one in read_run(tmp_path).strategies.items()}
+    again, base = Twin("onnx", "again"), Twin("onnx", "base")
+    assert twins == {"onnx": None, "onnx-again": again, "onnx@base": base, "try-again": None}
 
 
 @pytest.mark.parametrize("change", [{"warnings": 3}, {"warnings": [3]}, {"error": 3}])

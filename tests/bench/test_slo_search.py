@@ -1,6 +1,7 @@
 """Trials that are no comparison: capacity, caches of answers, and whether an objective held."""
 
 from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
@@ -12,13 +13,13 @@ from bench.load.samples import Samples
 from bench.measure.judge import TrialSpec
 from bench.measure.plan import Objective
 from bench.measure.runtime.container import ContainerInstance
-from bench.measure.steps import capacity, slo_search
+from bench.measure.steps import capacity, repeat, slo_search
 from bench.measure.steps.capacity import CapacityStep
 from bench.measure.steps.repeat import RepeatStep, repeat_check, repeat_doubt
 from bench.measure.steps.slo_search import SearchStep, judge_probe
 from bench.measure.steps.step import Step
 from bench.measure.steps.trial import TrialStep, Tried
-from bench.model import OUTCOMES, Capacity, OpenLoad, RepeatCheck, SloResult, Trial
+from bench.model import OUTCOMES, Capacity, Doubt, OpenLoad, RepeatCheck, SloResult, Trial
 from tests.bench.plans import context, plan, run_of, trial
 from tests.running.doubts import doubt
 
@@ -224,3 +225,21 @@ def test_a_service_that_keeps_answers_is_flagged_and_one_that_does_not_is_not() 
     assert cached.remedy == "switch off what caches answers, or vary the payloads"
     assert repeat_doubt(RepeatCheck("fast", "seed", "json", 100.0, 109.0)) is None
     assert repeat_check(RepeatStep(**CASE), rates(None, None), rates(1.0)) is None
+
+
+def test_the_remedy_of_not_knowing_whether_answers_are_kept_is_no_remedy_of_a_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextmanager
+    def fresh_copy(*_: object) -> Generator[SimpleNamespace, None, None]:
+        yield SimpleNamespace(measured="a start", instance=None)
+
+    nothing = replace(OPEN, throughput_rps=None)
+    monkeypatch.setattr(repeat, "fresh_copy", fresh_copy)
+    monkeypatch.setattr(repeat, "varied_copies", lambda *_: [])
+    monkeypatch.setattr(repeat, "drive_in_turn", lambda *_: ([nothing], [nothing], 0.0))
+    checking = plan()
+    _, found = RepeatStep(**CASE).take(context(checking, run_of(checking, [])))
+    assert isinstance(found, Doubt)
+    assert found.text == "whether fast keeps answers is not known: it gave none"
+    assert found.remedy == "see the service's log"

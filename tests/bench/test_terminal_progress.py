@@ -14,7 +14,7 @@ from bench import statistics
 from bench.measure.plan import StepSubject
 from bench.measure.progress import Doing, Now, SoFar, before, so_far
 from bench.measure.steps.slo_search import SearchStep
-from bench.model import BASE, ClosedLoad, LatencyMs, OpenLoad, Trial
+from bench.model import ClosedLoad, LatencyMs, OpenLoad, Trial
 from bench.statistics import Estimate
 from bench.verbs.terminal_progress import PlainProgress, QuietProgress, make_progress, running
 from tests.running.doubts import doubt
@@ -95,9 +95,9 @@ def test_under_an_open_load_the_tail_is_told_and_not_the_rate_that_was_asked_for
 
 
 def test_beside_its_base_a_strategy_is_told_as_a_ratio_paired_by_round() -> None:
-    base = [trial(number, rate, strategy=f"onnx{BASE}") for number, rate in RATES.items()]
+    base = [trial(number, rate, strategy="onnx@base") for number, rate in RATES.items()]
     head = [trial(number, 0.9 * rate) for number, rate in RATES.items()]
-    found = so_far([*base, *head], "onnx", SMALL, CLOSED.name)
+    found = so_far([*base, *head], "onnx", SMALL, CLOSED.name, "onnx@base")
     assert found is not None
     assert found.metric == "ratio"
     assert found.estimate.centre == pytest.approx(0.9)

@@ -242,7 +242,7 @@ def test_what_the_gate_writes_is_posted(hub: Hub) -> None:
     base, head = (
         read_run(ROOT / "results" / name) for name in ("20261124T175723Z-e214b0c", "20261124T210427Z-db782fb")
     )
-    batch = Batch(base, head, "", paired=False, base_name="base", head_name="head")
+    batch = Batch(base, head, paired=False, base_name="base", head_name="head")
     text = render(judge(read_rules(ROOT / "gate.toml"), batch, None))
     hub.files = {"number": b"3", "gate.md": text.encode()}
     done = tool()

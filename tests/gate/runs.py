@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from bench.gate import Batch, Finding, Judgement, Rules
 from bench.gate.rules import rules_of
-from bench.model import BASE, SCHEMA_VERSION, ImageSize, LatencyMs, Run, StrategyResult, Trial
+from bench.model import SCHEMA_VERSION, ImageSize, LatencyMs, Run, StrategyResult, Trial, Twin
 from tests.running.doubts import doubt
 
 CLIENTS = 50
 IMAGE_BYTES = 300_000_000
 SPOILED = "the host stole 7.5% of the service core's time"
+BASE = "@base"
 EQUAL = (100.0, 104.0, 97.0, 99.0, 101.0, 102.0)
 
 
@@ -42,6 +43,11 @@ def trial(strategy: str, number: int, rate: float | None, **changes: object) -> 
     return dataclasses.replace(made, **changes) if changes else made  # type: ignore[arg-type]  # the caller names the fields
 
 
+def twin_of(name: str) -> Twin | None:
+    """What base's strategy is a twin of, as these tests name it."""
+    return Twin(name.removesuffix(BASE), "base") if name.endswith(BASE) else None
+
+
 def run_of(rates: Mapping[str, Sequence[float | None]], image_bytes: int | None = IMAGE_BYTES) -> Run:
     """A run of these strategies, one trial a round."""
     trials = [
@@ -62,7 +68,9 @@ def run_of(rates: Mapping[str, Sequence[float | None]], image_bytes: int | None 
             "commit": "abc1234",
         },
         ceilings=(),
-        strategies={name: StrategyResult(name.removesuffix(BASE), image, None) for name in rates},
+        strategies={
+            name: StrategyResult(name.removesuffix(BASE), image, None, twin=twin_of(name)) for name in rates
+        },
         trials=tuple(trials),
     )
 
@@ -70,12 +78,12 @@ def run_of(rates: Mapping[str, Sequence[float | None]], image_bytes: int | None 
 def beside(base: Mapping[str, Sequence[float | None]], head: Mapping[str, Sequence[float | None]]) -> Batch:
     """Base and head measured side by side in one run."""
     run = run_of({**head, **{name + BASE: rates for name, rates in base.items()}})
-    return Batch(run, run, BASE, paired=True, base_name="main", head_name="topic")
+    return Batch(run, run, paired=True, base_name="main", head_name="topic")
 
 
 def stored(base: Run, head: Run) -> Batch:
     """A stored baseline and a fresh run."""
-    return Batch(base, head, "", paired=False, base_name="baseline", head_name="head")
+    return Batch(base, head, paired=False, base_name="baseline", head_name="head")
 
 
 def with_trials(run: Run, strategy: str, **changes: object) -> Run:

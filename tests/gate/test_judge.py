@@ -6,9 +6,9 @@ import pytest
 
 from bench.gate import EXIT_CODES, Batch, Verdict, judge
 from bench.gate.rules import Rules, rules_of
-from bench.model import BASE
 from bench.report.text import DASH, TIMES
 from tests.gate.runs import (
+    BASE,
     EQUAL,
     beside,
     limit_rules,
@@ -238,7 +238,7 @@ def test_a_stored_baseline_of_another_machine_is_refused_with_what_differs() -> 
 def test_runs_without_a_trial_are_invalid(rules: Rules) -> None:
     empty = run_of({})
     assert judge(rules, stored(empty, empty)).exit_code == 4
-    assert judge(rules, Batch(empty, empty, BASE, paired=True)).exit_code == 4
+    assert judge(rules, Batch(empty, empty, paired=True)).exit_code == 4
 
 
 def test_no_rule_is_no_pass() -> None:

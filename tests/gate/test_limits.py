@@ -7,8 +7,8 @@ import pytest
 from bench.gate import judge
 from bench.gate.formats import FORMATS
 from bench.gate.terminal import render as on_terminal
-from bench.model import BASE
 from tests.gate.runs import (
+    BASE,
     EQUAL,
     IMAGE_BYTES,
     beside,

@@ -8,8 +8,8 @@ import pytest
 from bench.gate import Batch, Finding, judge
 from bench.gate.metrics import image_own_bytes
 from bench.gate.rules import rules_of
-from bench.model import BASE, Ceiling, Directory, ImageSize, Layer, Run
-from tests.gate.runs import EQUAL, run_of, stored
+from bench.model import Ceiling, Directory, ImageSize, Layer, Run
+from tests.gate.runs import BASE, EQUAL, run_of, stored
 
 MB = 10**6
 
@@ -66,7 +66,7 @@ def imaged(stacks: Mapping[str, Stack]) -> Run:
 def beside_each_other(base: Mapping[str, Stack], head: Mapping[str, Stack]) -> Batch:
     """Both sides in one run."""
     run = imaged({**head, **{name + BASE: stack for name, stack in base.items()}})
-    return Batch(run, run, BASE, paired=True)
+    return Batch(run, run, paired=True)
 
 
 def grown(name: str, place: int, stack: Stack, by: int = 500) -> Stack:

@@ -14,8 +14,7 @@ from bench.gate.formats import FORMATS, as_json, write_judgement
 from bench.gate.rules import rules_of
 from bench.gate.sections import folded
 from bench.gate.terminal import render as on_terminal
-from bench.model import BASE
-from tests.gate.runs import EQUAL, beside, run_of, stored, throughput_rules, times, with_trials
+from tests.gate.runs import BASE, EQUAL, beside, run_of, stored, throughput_rules, times, with_trials
 
 GOLDEN = Path(__file__).with_name("golden.md")
 UNSURE = (108.0, 93.0, 108.0, 90.0, 95.0, 110.0)

@@ -7,8 +7,9 @@ import pytest
 
 from bench.gate import Batch, judge
 from bench.gate.rules import rules_of
-from bench.model import BASE, Run
+from bench.model import Run
 from tests.gate.runs import (
+    BASE,
     EQUAL,
     beside,
     only,

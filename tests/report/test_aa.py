@@ -8,12 +8,16 @@ import pytest
 
 from bench.analysis.run_analysis import analyse
 from bench.errors import UsageError
-from bench.model import LatencyMs, Run
+from bench.model import LatencyMs, Run, StrategyResult, Twin
 from bench.report import aa_verdict, markdown
 from bench.report.report import report_of
 from bench.report.sections.against_itself import Pair, pairs_of
 
 NOISE = 0.02
+
+
+def twice(result: StrategyResult, of: str) -> StrategyResult:
+    return dataclasses.replace(result, twin=Twin(of, "again"))
 
 
 def again(run: Run, *, slower: float = 1.0, rounds: int = 6, noise: float = NOISE) -> Run:
@@ -41,7 +45,7 @@ def again(run: Run, *, slower: float = 1.0, rounds: int = 6, noise: float = NOIS
         run,
         trials=tuple(trials),
         planned_trials=len(trials),
-        strategies={"onnx-again": onnx, "onnx": onnx},
+        strategies={"onnx-again": twice(onnx, "onnx"), "onnx": onnx},
     )
 
 
@@ -69,7 +73,7 @@ def test_each_strategy_of_several_is_compared_with_itself_alone(run: Run, tmp_pa
         for trial in one.trials
     )
     torch = run.strategies["torch"]
-    strategies = {**one.strategies, "torch": torch, "torch-again": torch}
+    strategies = {**one.strategies, "torch": torch, "torch-again": twice(torch, "torch")}
     both = dataclasses.replace(one, trials=one.trials + other, strategies=strategies)
     said = words(aa_verdict(both))
     assert "A/A of onnx over 6 rounds: no difference" in said

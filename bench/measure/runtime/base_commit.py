@@ -18,7 +18,7 @@ from bench.measure.runtime.compose_cli import compose_environment
 from bench.measure.runtime.conflicts import free_ports
 from bench.measure.runtime.instance import Instance, Runtime, RuntimeFacts, StartError
 from bench.measure.runtime.registry import FILE_NAME, Registry, load_registry
-from bench.model import BASE, ImageSize, Strategy
+from bench.model import ImageSize, Strategy, twin_name
 
 # what a user configures here and git does not track: the other commit is configured in the same way
 CONFIGURED = (".env", "service.env")
@@ -140,7 +140,7 @@ def _git(root: Path, *args: str) -> bytes:
 
 
 class TwoSides:
-    """Runs strategies named `x@base` by base's runtime under their own name `x`, all others by head's."""
+    """Runs base's twins by base's runtime under their own names, and all other strategies by head's."""
 
     def __init__(self, head: Runtime, base: Runtime) -> None:
         self.kind, self.root = head.kind, head.root
@@ -148,9 +148,9 @@ class TwoSides:
 
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
         """Prepare both sides; local processes of both pull their models from head's store."""
-        self._head.prepare([one for one in strategies if not is_base(one)], build=build)
+        self._head.prepare([one for one in strategies if not one.is_base], build=build)
         if self.kind == "compose":
-            self._base.prepare([_own_name(one) for one in strategies if is_base(one)], build=build)
+            self._base.prepare([_own_name(one) for one in strategies if one.is_base], build=build)
 
     def start(self, strategy: Strategy, *, warm: bool = False) -> Instance:
         """Start a fresh copy of its side; raises StartError."""
@@ -158,7 +158,7 @@ class TwoSides:
         try:
             return side.start(own, warm=warm)
         except StartError as error:
-            raise StartError(f"base's {error}" if is_base(strategy) else str(error)) from None
+            raise StartError(f"base's {error}" if strategy.is_base else str(error)) from None
 
     def model_bytes(self, strategy: Strategy) -> int | None:
         """What lies in the model cache of its side's warm starts."""
@@ -185,7 +185,7 @@ class TwoSides:
         head, base = self._head.describe(), self._base.describe()
         if len({head.address_kind, base.address_kind} - {""}) > 1:
             raise BenchError("base and head are not reached in the same way, so they cannot be compared")
-        theirs = {f"{name}{BASE}": image for name, image in base.images.items()}
+        theirs = {twin_name(name, "base"): image for name, image in base.images.items()}
         return dataclasses.replace(head, images={**head.images, **theirs})
 
     def close(self) -> None:
@@ -196,13 +196,9 @@ class TwoSides:
             self._head.close()
 
     def _side(self, strategy: Strategy) -> tuple[Runtime, Strategy]:
-        return (self._base, _own_name(strategy)) if is_base(strategy) else (self._head, strategy)
-
-
-def is_base(strategy: Strategy) -> bool:
-    """Whether the strategy is base's."""
-    return strategy.name.endswith(BASE)
+        return (self._base, _own_name(strategy)) if strategy.is_base else (self._head, strategy)
 
 
 def _own_name(strategy: Strategy) -> Strategy:
-    return dataclasses.replace(strategy, name=strategy.name.removesuffix(BASE))
+    """The strategy under the name that it has in its own commit."""
+    return dataclasses.replace(strategy, name=strategy.twin.of, twin=None) if strategy.twin else strategy

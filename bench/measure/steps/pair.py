@@ -18,7 +18,7 @@ from bench.measure.runtime.instance import Instance, StartError
 from bench.measure.steps.start import Start, start_fresh
 from bench.measure.steps.step import Agenda, Context, Step, Taking
 from bench.measure.steps.trial import TrialStep, Tried, run_trial, stop, trial_spec, with_overhead
-from bench.model import BASE, Doubt, Run, Trial
+from bench.model import Doubt, Run, Trial
 
 # a pair that the host spoiled is made again, at most once for so many rounds of the plan
 ROUNDS_A_SPARE = 2
@@ -43,10 +43,11 @@ class PairStep(TrialStep):
 
     def take(self, context: Context) -> Taking[None]:
         """Measure both at once; a round that the host spoiled asks for another, if spare rounds are left."""
-        before = _spoiled_rounds(context.run.trials, self.strategy)
+        sides = context.plan.base_name(self.strategy), self.strategy
+        before = _spoiled_rounds(context.run.trials, sides)
         trials = yield from measure_both(context, self)
         yield from trials
-        spoiled = _spoiled_rounds((*context.run.trials, *trials), self.strategy)
+        spoiled = _spoiled_rounds((*context.run.trials, *trials), sides)
         if spoiled == before or len(spoiled) > context.plan.rounds // ROUNDS_A_SPARE:
             return
         spare = context.plan.rounds + len(spoiled)
@@ -57,7 +58,8 @@ class PairStep(TrialStep):
 
 def measure_both(context: Context, step: PairStep) -> Taking[tuple[Trial, ...]]:
     """The trials of base and head at once; two failed trials if one of the copies did not start."""
-    load, names = step.resolved_load(context.run), (step.strategy + BASE, step.strategy)
+    load = step.resolved_load(context.run)
+    names = context.plan.base_name(step.strategy), step.strategy
     specs = [_with_half_ceiling(trial_spec(context, step, load, strategy=name)) for name in names]
     started: dict[str, Start] = {}
     tried: list[Tried] = []
@@ -150,13 +152,9 @@ def _busy_drivers(trials: Sequence[Trial], cores: int) -> list[Doubt]:
     return [driver_may_limit(text)]
 
 
-def _spoiled_rounds(trials: Iterable[Trial], strategy: str) -> set[int]:
-    """The rounds of a strategy in which the host or the driver spoiled a trial of either side."""
-    return {
-        trial.round
-        for trial in trials
-        if trial.strategy.removesuffix(BASE) == strategy and _spoiled_by_host(trial)
-    }
+def _spoiled_rounds(trials: Iterable[Trial], sides: Sequence[str]) -> set[int]:
+    """The rounds in which the host or the driver spoiled a trial of either side."""
+    return {trial.round for trial in trials if trial.strategy in sides and _spoiled_by_host(trial)}
 
 
 def _spoiled_by_host(trial: Trial) -> bool:

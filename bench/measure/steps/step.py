@@ -15,7 +15,7 @@ from bench.measure.plan import SessionPlan, StepSubject
 from bench.measure.progress import Progress
 from bench.measure.run_builder import Measured
 from bench.measure.runtime.instance import Runtime
-from bench.model import BASE, Run, Strategy, Trial
+from bench.model import Run, Strategy, Trial
 
 Result = TypeVar("Result")
 Taking = Generator["Measured | Step", None, Result]
@@ -45,7 +45,7 @@ class Context:
     def images_of(self, strategy: Strategy) -> Sequence[PayloadImage]:
         """The images with the answers that the strategy's side of the comparison must give."""
         base = self.plan.base
-        return base.images if base and strategy.name.endswith(BASE) else self.images
+        return base.images if base and strategy.is_base else self.images
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Summary, summarise
 from bench.errors import UsageError
-from bench.model import AGAIN, Run
+from bench.model import Run
 from bench.report import cells, text
 from bench.report.document import Block, Cell, Emphasis, case_column, figures, name_column, paragraph, table
 from bench.statistics.ratios import MOST_ROUNDS
@@ -38,10 +38,11 @@ class Pair:
 def pairs_of(run: Run) -> list[Pair]:
     """The strategies that the run measured against themselves, each with its two names.
 
-    The names are `onnx` and `onnx-again`, or the only two of a run, and share one title.
+    They are a strategy and its twin, or the only two of a run, and share one title.
     """
     results = run.strategies
-    pairs = [Pair(name, name + AGAIN) for name in results if name + AGAIN in results]
+    again = {one.twin.of: name for name, one in results.items() if one.twin and one.twin.side == "again"}
+    pairs = [Pair(name, again[name]) for name in results if name in again]
     if not pairs and len(results) == 2:
         pairs = [Pair(*results)]
     return [pair for pair in pairs if results[pair.first].title == results[pair.second].title]
@@ -83,7 +84,8 @@ def against_itself(analysis: RunAnalysis) -> list[Block]:
     ]
     columns += figures("sign-flip p", "adjusted p", "rounds", "told apart from")
     columns += figures(*(f"rounds for {100 * effect:g}%" for effect in EFFECTS))
-    return [*said, table(columns, [_cells(summary, one) for one in found]), NOTE]
+    names = {pair.second: _shown(analysis.run, pair) for pair in pairs}
+    return [*said, table(columns, [_cells(summary, one, names[one.strategy]) for one in found]), NOTE]
 
 
 def _compared(summary: Summary, pairs: list[Pair]) -> tuple[Compared, ...]:
@@ -142,10 +144,15 @@ def _plain(summary: Summary, one: Compared) -> list[str]:
     return textwrap.wrap(told, WIDTH, subsequent_indent="  ")
 
 
-def _cells(summary: Summary, one: Compared) -> list[Cell]:
+def _shown(run: Run, pair: Pair) -> str:
+    twin = run.strategies[pair.second].twin
+    return pair.second if twin is None else twin.of
+
+
+def _cells(summary: Summary, one: Compared, name: str) -> list[Cell]:
     found = one.comparison
     return [
-        cells.words(one.strategy.removesuffix(AGAIN)),
+        cells.words(name),
         cells.words(summary.case_label(one.case)),
         cells.words(METRICS[one.metric].heading),
         cells.ratio(found),
