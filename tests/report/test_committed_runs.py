@@ -37,6 +37,6 @@ def test_a_committed_run_is_reported_with_its_tables_and_pictures(folder: Path, 
         shared = [{header: row[header] for header in was} for row, was in zip(new, old, strict=True)]
         assert shared == old, "the same figures as when it was committed"
     assert {path.stem for path in written if path.suffix == ".png"} >= {"throughput", "startup", "image_size"}
-    lines = terminal_summary(read_run(copy)).splitlines()
+    lines = terminal_summary(read_run(copy), 100).splitlines()
     assert max(map(len, lines)) <= 100
     assert len(lines) <= 40
