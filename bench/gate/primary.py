@@ -1,16 +1,208 @@
 """The primary metrics: compared over rounds, held to their tolerance, and confirmed before a word is said."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bench import statistics
+from bench.analysis.cases import load_size
 from bench.analysis.comparability import Difference
-from bench.analysis.comparisons import ALPHA
-from bench.analysis.metrics import METRICS
+from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS
+from bench.analysis.metrics import METRICS, Metric
 from bench.gate import texts
-from bench.gate.evidence import Evidence, evidence
 from bench.gate.rules import Primary
-from bench.gate.values import Batch, Finding, Verdict
-from bench.statistics.ratios import MOST_ROUNDS
+from bench.gate.unfinished import unfinished
+from bench.gate.values import Batch, Evidence, Finding, Verdict
+from bench.model import Doubt, DoubtCode, Run, Trial, in_words
+from bench.statistics import Comparison
+from bench.statistics.ratios import MOST_ROUNDS, unpaired_comparison
+
+Rounds = Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side's closed-loop trials of a strategy and its figure by round."""
+
+    who: str
+    trials: tuple[Trial, ...]
+    rounds: Rounds
+
+
+def evidence(rule: Primary, batch: Batch) -> Evidence:
+    """Compare head with base over the rounds in which both have a figure."""
+    metric = METRICS[rule.metric]
+    base_name = batch.name_in_base(rule.strategy)
+    ours, theirs = _trials(batch.head, rule.strategy), _trials(batch.base, base_name)
+    payloads = {_payload(trial) for trial in (*ours, *theirs)}
+    base = Side("base", theirs, _by_round(theirs, payloads, metric))
+    head = Side("head", ours, _by_round(ours, payloads, metric))
+    edge = edge_of(rule)
+    compare = _paired if batch.paired else _unpaired
+    comparison = compare(base.rounds, head.rounds)
+    problem = _problem(metric, base, head, comparison, batch, unfinished(batch, rule.strategy))
+    if problem or comparison is None or comparison.low is None or comparison.high is None:
+        comparison = None
+    return Evidence(
+        base=_centre(base.rounds),
+        head=_centre(head.rounds),
+        edge=edge,
+        comparison=comparison,
+        p=_p(comparison, edge, bad_side(metric), lambda: compare(_scaled(base.rounds, edge), head.rounds)),
+        beyond=_lies(comparison, edge, bad_side(metric)),
+        within=_lies(comparison, edge, -bad_side(metric)),
+        improved=_lies(comparison, 1.0, -bad_side(metric)),
+        problem=problem,
+        doubt=_doubt((base, head)),
+        notes=_notes(batch, base, head),
+    )
+
+
+def edge_of(rule: Primary) -> float:
+    """The worst ratio of head to base that is let pass."""
+    return 1 + bad_side(METRICS[rule.metric]) * rule.tolerance
+
+
+def bad_side(metric: Metric) -> int:
+    """-1 where a smaller figure is worse, else 1."""
+    return -1 if metric.better == "more" else 1
+
+
+def _lies(comparison: Comparison | None, edge: float, side: int) -> bool:
+    """Whether the whole interval lies above (1) or below (-1) the edge."""
+    if comparison is None or comparison.low is None or comparison.high is None:
+        return False
+    return comparison.low > edge if side > 0 else comparison.high < edge
+
+
+def _p(
+    comparison: Comparison | None, edge: float, side: int, against_edge: Callable[[], Comparison | None]
+) -> float:
+    """The p against the edge, 1 where the ratio is on its good side or where there is none.
+
+    So every rule keeps its place in the family that Holm corrects for, and one that passes lends nobody its
+    significance.
+    """
+    if comparison is None or (comparison.ratio - edge) * side <= 0:
+        return 1.0
+    found = against_edge()
+    return 1.0 if found is None or found.t_p_value is None else found.t_p_value
+
+
+def _scaled(rounds: Rounds, factor: float) -> Rounds:
+    return {number: value * factor for number, value in rounds.items()}
+
+
+def _paired(base: Rounds, head: Rounds) -> Comparison | None:
+    return statistics.paired_ratio(base, head, bootstrap=False)
+
+
+def _unpaired(base: Rounds, head: Rounds) -> Comparison | None:
+    return unpaired_comparison(list(base.values()), list(head.values()))
+
+
+def _trials(run: Run, name: str) -> tuple[Trial, ...]:
+    """The strategy's trials in the run's largest closed loop: only there is throughput its own to choose."""
+    sizes = [load_size(trial.load) for trial in run.trials]
+    most = max((size for kind, size in sizes if kind == "closed"), default=0.0)
+    found = zip(run.trials, sizes, strict=True)
+    return tuple(trial for trial, size in found if trial.strategy == name and size == ("closed", most))
+
+
+def _payload(trial: Trial) -> tuple[str, str]:
+    return trial.payload_class, trial.encoding
+
+
+def _by_round(trials: Sequence[Trial], payloads: set[tuple[str, str]], metric: Metric) -> dict[int, float]:
+    """The metric by round, the geometric mean over payloads; rounds that lack one of them are left out."""
+    rounds: dict[int, dict[tuple[str, str], float]] = {}
+    for trial in trials:
+        value = metric.of(trial) if trial.valid else None
+        if value is not None:
+            rounds.setdefault(trial.round, {})[_payload(trial)] = value
+    return {
+        number: _geometric_mean(list(found.values()))
+        for number, found in sorted(rounds.items())
+        if found.keys() == payloads
+    }
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    """Their geometric mean, and 0 where one has no logarithm: a ratio of it is refused."""
+    if not all(0 < value < math.inf for value in values):
+        return 0.0
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def _centre(rounds: Rounds) -> float | None:
+    return _geometric_mean(list(rounds.values())) if rounds else None
+
+
+def _problem(
+    metric: Metric, base: Side, head: Side, comparison: Comparison | None, batch: Batch, cut: str
+) -> str:
+    """Why the rule cannot be judged, empty where it can."""
+    for side in (base, head):
+        if not side.trials:
+            return f"{side.who} has no closed-loop trial of it"
+    if cut:
+        return cut
+    for side in (base, head):
+        if not any(trial.valid for trial in side.trials):
+            return f"no trial of {side.who} is valid ({_reasons(side.trials[0])})"
+        if not side.rounds:
+            return f"no valid round of {side.who} has a {metric.label} for every payload"
+    if batch.paired:
+        n, what = len(base.rounds.keys() & head.rounds.keys()), "rounds have both base and head valid"
+    else:
+        n, what = min(len(base.rounds), len(head.rounds)), "valid rounds are there on the poorer side"
+    if n < LEAST_ROUNDS:
+        return f"{n} {what}, and {LEAST_ROUNDS} are the least"
+    return "" if comparison else f"a {metric.label} of 0 has no ratio"
+
+
+def _notes(batch: Batch, base: Side, head: Side) -> tuple[str, ...]:
+    """What was left out of the comparison, and what was held against trials that are in it."""
+    notes = [
+        f"{side.who}, round {trial.round}: left out: {_reasons(trial)}"
+        for side in (base, head)
+        for trial in side.trials
+        if not trial.valid
+    ]
+    notes += [note for side in (base, head) for note in _warned(side)]
+    runs: list[tuple[str, Run]] = [("head", batch.head)]
+    if batch.base is not batch.head:
+        runs.insert(0, ("base", batch.base))
+    for who, run in runs:
+        missing = run.planned_trials - len(run.trials)
+        if missing > 0:
+            notes.append(f"{missing} planned trials of {who}'s run were not made")
+    return tuple(notes)
+
+
+def _warned(side: Side) -> list[str]:
+    """Each kind of warning of the side's valid trials, with its first as an example."""
+    valid = [trial for trial in side.trials if trial.valid]
+    found: dict[DoubtCode, list[Doubt]] = {}
+    for trial in valid:
+        for code, doubt in {doubt.code: doubt for doubt in trial.doubts}.items():
+            found.setdefault(code, []).append(doubt)
+    return [
+        f"{side.who}, {len(ones)} of {len(valid)} valid trials: {in_words(ones[0])}"
+        for ones in found.values()
+    ]
+
+
+def _doubt(sides: Sequence[Side]) -> str:
+    """That the driver may have been the limit, and in how many valid trials; empty where it was not."""
+    valid = [trial for side in sides for trial in side.trials if trial.valid]
+    limited = sum(any(one.code == "driver_may_limit" for one in trial.doubts) for trial in valid)
+    return f"the driver may be the limit in {limited} of {len(valid)} valid trials" if limited else ""
+
+
+def _reasons(trial: Trial) -> str:
+    """What is held against a trial, in words."""
+    return "; ".join(map(in_words, trial.reasons)) or "no reason is kept"
 
 
 def judge_primaries(

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from bench.analysis.comparability import Difference
 from bench.analysis.metrics import METRICS, Metric
-from bench.gate.evidence import Evidence
 from bench.gate.metrics import LIMITS
 from bench.gate.rules import Primary
-from bench.gate.values import EXIT_CODES, Finding, Judgement, Verdict
+from bench.gate.values import EXIT_CODES, Evidence, Finding, Judgement, Verdict
 from bench.report import text
 from bench.report.text import DASH, TIMES
 from bench.statistics import Comparison

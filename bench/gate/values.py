@@ -1,7 +1,7 @@
 """What the gate judges and what it says: batches of trials, findings, and the judgement that they make."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.analysis.comparability import Difference
@@ -48,6 +48,35 @@ class Sides:
 
     base: float | None
     head: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Head over base by one metric: figures of both, their ratio, and why there is none (`problem`).
+
+    `edge` is the worst ratio let pass. `p` is of the test against it, two-sided as the interval's; 1 where
+    the ratio lies on the good side. `beyond` and `within` say whether the interval lies wholly on the bad or
+    wholly on the good side of it. `doubt` says that the driver may have limited both, which hides a change;
+    empty where it did not.
+    """
+
+    base: float | None
+    head: float | None
+    edge: float
+    comparison: Comparison | None
+    p: float
+    beyond: bool
+    within: bool
+    improved: bool
+    problem: str
+    doubt: str
+    notes: tuple[str, ...]
+
+    def voided(self, problem: str) -> "Evidence":
+        """The same figures without the comparison that they may not be put to."""
+        return replace(
+            self, comparison=None, p=1.0, beyond=False, within=False, improved=False, problem=problem
+        )
 
 
 @dataclass(frozen=True, slots=True)
