@@ -124,7 +124,7 @@ def test_a_new_metric_is_followed_over_runs(run: Run, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_one_more_metric")
 def test_a_rule_may_name_a_new_metric(run: Run) -> None:
     rules = rules_of({"primary": [{"strategy": "onnx", "metric": "feet", "tolerance": "5%"}]})
-    (finding,) = judge(rules, Batch(run, run, "", paired=False)).findings
+    (finding,) = judge(rules, Batch(run, run, paired=False)).findings
     assert (finding.metric, finding.bound) == ("feet", "at most 5% more")
     assert finding.comparison is not None
     assert finding.comparison.ratio == pytest.approx(1.0)
