@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.model import Trial, open_label
+from bench.model import ARRIVALS, USUAL_ARRIVALS, Trial, open_label
 
 CLASS_ORDER = {"small": 0, "seed": 1}
 # which kind of load stands for a run that has several: the one that shows capacity first
@@ -16,7 +16,7 @@ class Case:
     """What was offered: a class of payloads in one encoding under one load.
 
     `kind` ("closed", "open", "share") and `size` (clients, requests/s, or the share of the strategy's own
-    capacity) are what the load's name says; `even` is whether its arrivals are.
+    capacity) are what the load's name says; `arrivals` is the pattern by which requests come due.
     """
 
     payload_class: str
@@ -24,12 +24,17 @@ class Case:
     load: str
     kind: str = field(default="closed", compare=False)
     size: float = field(default=0.0, compare=False)
-    even: bool = field(default=False, compare=False)
+    arrivals: str = field(default=USUAL_ARRIVALS, compare=False)
 
     @property
     def at_due_times(self) -> bool:
         """Whether requests came due by a schedule, whoever still waited."""
         return self.kind != "closed"
+
+    @property
+    def arrivals_place(self) -> int:
+        """The place of its arrival pattern in the table, from 0: what comes first stands for a run."""
+        return list(ARRIVALS).index(self.arrivals)
 
     @property
     def same_for_all(self) -> bool:
@@ -40,8 +45,8 @@ class Case:
 def case_of(trial: Trial) -> Case:
     """The case that a trial belongs to."""
     kind, size = load_size(trial.load)
-    even = trial.load.get("arrivals", "poisson") != "poisson"
-    return Case(trial.payload_class, trial.encoding, load_label(trial.load), kind, size, even)
+    arrivals = trial.load.get("arrivals", USUAL_ARRIVALS)
+    return Case(trial.payload_class, trial.encoding, load_label(trial.load), kind, size, arrivals)
 
 
 def case_name(case: Case) -> str:
@@ -63,11 +68,12 @@ def load_label(load: Mapping[str, Any]) -> str:
     if load.get("clients") is not None:
         return "1 client" if load["clients"] == 1 else f"{load['clients']} clients"
     if load.get("rate_per_s") is not None:
-        return open_label(load["rate_per_s"], load.get("share"), load.get("arrivals", "poisson"))
+        return open_label(load["rate_per_s"], load.get("share"), load.get("arrivals", USUAL_ARRIVALS))
     return str(load.get("kind", "unknown load"))
 
 
 def case_key(case: Case) -> tuple[object, ...]:
     """The order in which cases are shown: by payloads, then by kind and size of the load."""
     place = CLASS_ORDER.get(case.payload_class, len(CLASS_ORDER))
-    return place, case.payload_class, case.encoding, KIND_ORDER.index(case.kind), case.size, case.even, case
+    kind = KIND_ORDER.index(case.kind)
+    return place, case.payload_class, case.encoding, kind, case.size, case.arrivals_place, case

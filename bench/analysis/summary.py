@@ -130,8 +130,8 @@ def startup_s(result: StrategyResult) -> Estimate | None:
     return statistics.median(result.startup.first_correct_answer_s) if result.startup else None
 
 
-def _weight(case: Case) -> tuple[int, float, bool]:
-    return -KIND_ORDER.index(case.kind), case.size, not case.even
+def _weight(case: Case) -> tuple[int, float, int]:
+    return -KIND_ORDER.index(case.kind), case.size, -case.arrivals_place
 
 
 def _group(trials: Iterable[Trial], strategy: str, case: Case) -> list[Trial]:

@@ -26,7 +26,7 @@ from bench.load.ports import free_port
 from bench.load.samples import Samples, read_columns
 from bench.load.warmup import WarmUp
 from bench.load.worker import worker_command
-from bench.model import ClosedLoad, Load, Payload
+from bench.model import USUAL_ARRIVALS, ClosedLoad, Load, Payload
 
 ROOT = Path(__file__).parents[2]
 # between the word to start and the first request; a fleet's has to reach other hosts
@@ -217,7 +217,7 @@ class Drive:
             path=target.path,
             clients=load.clients if isinstance(load, ClosedLoad) else MOST_IN_FLIGHT,
             rate_per_s=None if isinstance(load, ClosedLoad) else load.rate_per_s,
-            arrivals="poisson" if isinstance(load, ClosedLoad) else load.arrivals,
+            arrivals=USUAL_ARRIVALS if isinstance(load, ClosedLoad) else load.arrivals,
             latest_begin_s=max(self._warm_up.least_s, self._warm_up.most_s),
             window_s=load.window_s,
             drain_s=load.drain_s,

@@ -18,8 +18,9 @@ from bench.load.answers import AnswerChecker
 from bench.load.client import Client, OpenClient, encode_requests
 from bench.load.plan import TELL_EVERY_S, DrivePlan
 from bench.load.recorder import OUTCOME_CODE, Recorder
-from bench.load.schedule import ARRIVALS, open_payloads
+from bench.load.schedule import open_payloads
 from bench.load.trial_clock import LOOK_EVERY_S, Account, TrialClock, sleep_until
+from bench.model import ARRIVALS
 
 WATCH_EVERY_S = 0.02
 OK, WRONG, HTTP_ERROR, CONNECTION_ERROR, TIMEOUT, UNFINISHED, REFUSED = (
@@ -37,7 +38,7 @@ def schedule(plan: DrivePlan) -> Arrivals:
     """The arrivals of the whole trial, were its window to begin as late as it may; empty in a closed loop."""
     if plan.rate_per_s is None:
         return []
-    due_ns = ARRIVALS[plan.arrivals](plan.rate_per_s, plan.latest_begin_s + plan.window_s, plan.seed)
+    due_ns = ARRIVALS[plan.arrivals].due_ns(plan.rate_per_s, plan.latest_begin_s + plan.window_s, plan.seed)
     return list(zip(due_ns, open_payloads(len(plan.payloads), len(due_ns), plan.seed), strict=True))
 
 

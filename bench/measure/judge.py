@@ -10,10 +10,10 @@ from bench.cores import Cores
 from bench.load.launch import Driven, Fleet
 from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
-from bench.load.schedule import ARRIVALS
 from bench.load.window import Bounds, WindowFigures, summarise, window_ns
 from bench.measure.machine.usage import Usage, peak_memory_bytes, resource_figures
 from bench.model import (
+    ARRIVALS,
     Cause,
     Ceiling,
     ClosedLoad,
@@ -153,7 +153,9 @@ def _scheduled(spec: TrialSpec, begin_s: float) -> int | None:
     load = spec.load
     if isinstance(load, ClosedLoad):
         return None
-    due_ns = np.asarray(ARRIVALS[load.arrivals](load.rate_per_s, begin_s + load.window_s + 1.0, spec.seed))
+    due_ns = np.asarray(
+        ARRIVALS[load.arrivals].due_ns(load.rate_per_s, begin_s + load.window_s + 1.0, spec.seed)
+    )
     begin_ns, end_ns = window_ns(begin_s, load.window_s)
     return int(np.sum((due_ns >= begin_ns) & (due_ns < end_ns)))
 

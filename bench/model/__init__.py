@@ -3,6 +3,7 @@
 Units are in the names. A figure that could not be measured is None, never 0.
 """
 
+from bench.model.arrivals import ARRIVALS, USUAL_ARRIVALS, ArrivalPattern, Arrivals
 from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, in_words
 from bench.model.images import (
     Directory,
@@ -10,7 +11,6 @@ from bench.model.images import (
     Layer,
 )
 from bench.model.loads import (
-    Arrivals,
     ClosedLoad,
     Load,
     OpenLoad,
@@ -62,11 +62,14 @@ from bench.model.trials import (
 )
 
 __all__ = [
+    "ARRIVALS",
     "OUTCOMES",
     "REPEAT_ALLOWED",
     "SCHEMA_VERSION",
     "TITLES",
+    "USUAL_ARRIVALS",
     "USUAL_CLIENTS",
+    "ArrivalPattern",
     "Arrivals",
     "BatchFigures",
     "Capacity",

@@ -1,9 +1,9 @@
 """How load is offered: by clients that wait, or by a schedule."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Arrivals = Literal["poisson", "constant"]
+from bench.model.arrivals import ARRIVALS, Arrivals
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +124,9 @@ PlannedLoad = ClosedLoad | OpenLoad | ShareLoad
 def open_label(rate_per_s: float, share: float | None, arrivals: str) -> str:
     """An open load in words: `200 requests/s`, `70% of capacity`, `200 requests/s, evenly`."""
     what = f"{rate_per_s:g} requests/s" if share is None else f"{100 * share:g}% of capacity"
-    return what if arrivals == "poisson" else f"{what}, evenly"
+    return what + ARRIVALS[arrivals].label
 
 
 def _open_name(rate_per_s: float, share: float | None, arrivals: str) -> str:
     what = f"q{rate_per_s:g}" if share is None else f"s{100 * share:g}"
-    return what if arrivals == "poisson" else f"{what}-even"
+    return what + ARRIVALS[arrivals].suffix

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.model.loads import Arrivals
+from bench.model.arrivals import Arrivals
 from bench.model.subjects import Device
 
 # the clients of ceiling and capacity too, if no closed load says how many

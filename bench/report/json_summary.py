@@ -101,7 +101,7 @@ def _case(case: Case) -> CaseJson:
         "load": case.load,
         "kind": case.kind,
         "size": case.size,
-        "even": case.even,
+        "even": case.arrivals == "constant",
     }
 
 

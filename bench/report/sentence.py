@@ -101,12 +101,12 @@ def _taken(summary: Summary, cases: list[Case]) -> list[Case]:
     return [case for case in cases if not any(row.overloaded for row in rows_at(summary, [case]))]
 
 
-def _size(case: Case) -> tuple[float, bool]:
-    return case.size, not case.even
+def _size(case: Case) -> tuple[float, int]:
+    return case.size, -case.arrivals_place
 
 
-def _kind(case: Case) -> tuple[int, bool]:
-    return KIND_ORDER.index(case.kind), case.even
+def _kind(case: Case) -> tuple[int, int]:
+    return KIND_ORDER.index(case.kind), case.arrivals_place
 
 
 def _tails(summary: Summary, case: Case) -> str:

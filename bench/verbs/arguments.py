@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from bench.model import ARRIVALS, USUAL_ARRIVALS
 from bench.model.options import (
     USUAL_CLIENTS,
     ExtraOptions,
@@ -175,11 +176,15 @@ def add_loads(parser: argparse.ArgumentParser) -> None:
 
 def add_arrivals(parser: argparse.ArgumentParser) -> None:
     """When the requests of an open load come due."""
+    *others, last = (
+        f"{pattern.help} (default)" if name == USUAL_ARRIVALS else pattern.help
+        for name, pattern in ARRIVALS.items()
+    )
     parser.add_argument(
         "--arrivals",
-        choices=("poisson", "constant"),
-        default="poisson",
-        help="instants of an open load: at random (default) or evenly spaced",
+        choices=tuple(ARRIVALS),
+        default=USUAL_ARRIVALS,
+        help=f"instants of an open load: {', '.join(others)} or {last}",
     )
 
 

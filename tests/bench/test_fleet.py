@@ -26,9 +26,9 @@ from bench.errors import BenchError
 from bench.load import launch
 from bench.load.launch import Drive, Driven, Fleet, Target
 from bench.load.messages import CHUNK_BYTES, Inbound, RoundTrip, best_trip, chunks
-from bench.load.schedule import constant_arrivals_ns, poisson_arrivals_ns
 from bench.measure.payloads import by_class, read_images
 from bench.model import OUTCOMES, ClosedLoad, Load, OpenLoad, Payload
+from bench.model.arrivals import constant_arrivals_ns, poisson_arrivals_ns
 from tests.bench.other_hosts import OtherHosts, end, ip
 from tests.running.ports import free_port
 from tests.running.tiny import until

@@ -13,10 +13,10 @@ import pytest
 
 from bench.load import launch
 from bench.load.launch import Drive, Driven, Target
-from bench.load.schedule import constant_arrivals_ns, poisson_arrivals_ns
 from bench.load.window import summarise
 from bench.measure.payloads import by_class, read_images
 from bench.model import OUTCOMES, OpenLoad, Payload
+from bench.model.arrivals import constant_arrivals_ns, poisson_arrivals_ns
 
 RATE, SEED = 60.0, 3
 # what a busy machine may delay half of all requests by, and far below the service times that would show

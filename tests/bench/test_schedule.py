@@ -5,7 +5,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from bench.load.schedule import constant_arrivals_ns, open_payloads, poisson_arrivals_ns, shuffled_passes
+from bench.load.schedule import open_payloads, shuffled_passes
+from bench.model.arrivals import constant_arrivals_ns, poisson_arrivals_ns
 
 
 def test_the_same_seed_gives_the_same_instants_and_another_seed_others() -> None:

@@ -10,10 +10,10 @@ from bench.cores import Cores
 from bench.load.launch import Driven
 from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
-from bench.load.schedule import constant_arrivals_ns
 from bench.measure.judge import Readings, TrialSpec, failed_trial, judge, start_failed
 from bench.measure.machine.usage import Usage
 from bench.model import OUTCOMES, Ceiling, ClosedLoad, OpenLoad, Payload, Strategy, Trial
+from bench.model.arrivals import constant_arrivals_ns
 from tests.running.doubts import doubt
 
 STRATEGY = Strategy("onnx", "ONNX", "onnx_serving", 8080, "/predict/", "/ready", ("json",), None)

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from bench.load.launch import Driven
 from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
-from bench.load.schedule import ARRIVALS
 from bench.load.window import OK
-from bench.model import OpenLoad
+from bench.model import ARRIVALS, OpenLoad
 from tests.calibration.apparatus import IDS_A_DRIVE, DriverPart, joined
 from tests.calibration.disturbance import Disturbance
 from tests.calibration.experiments import STALL_EVERY_S
@@ -51,7 +50,7 @@ class _Drive:
         self.end_ns = int((load.warmup_s + load.window_s) * 1e9)
         self.rows: list[tuple[int, ...]] = []
         if isinstance(load, OpenLoad):
-            due = ARRIVALS[load.arrivals](load.rate_per_s, load.warmup_s + load.window_s, driving.seed)
+            due = ARRIVALS[load.arrivals].due_ns(load.rate_per_s, load.warmup_s + load.window_s, driving.seed)
             self._due: Iterator[int] = iter(due)
             shared = self._orders()
             self.clients = [_Client(self, shared) for _ in range(driving.in_flight or len(due))]

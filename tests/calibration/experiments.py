@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from bench.load.schedule import ARRIVALS
-from bench.model import Arrivals, ClosedLoad, OpenLoad
+from bench.model import ARRIVALS, Arrivals, ClosedLoad, OpenLoad
 from tests.calibration.trials import Driving, Setting, Trial
 from tests.calibration.truths import exponential_ms, in_ns, stratified_exponential_ms, with_probes
 
@@ -38,7 +37,7 @@ def constant_closed(run: Run, seconds: float) -> Trial:
 def exponential_open(run: Run, seconds: float) -> Trial:
     """As many payloads as arrivals, so that each stratum of the distribution is asked for once."""
     load = OpenLoad(EXPONENTIAL_RATE, WARMUP_S, seconds)
-    arrivals = len(ARRIVALS["poisson"](load.rate_per_s, WARMUP_S + seconds, 1))
+    arrivals = len(ARRIVALS["poisson"].due_ns(load.rate_per_s, WARMUP_S + seconds, 1))
     probes = arrivals // (PROBE_EVERY + 1)
     drawn = stratified_exponential_ms(arrivals - probes, EXPONENTIAL_MEAN_MS, 1)
     return run(Setting((Driving(load, in_ns(with_probes(drawn, PROBE_EVERY)[:arrivals])),)))[0]
@@ -71,7 +70,7 @@ def stalled(run: Run, seconds: float) -> Sequence[Trial]:
 def queue(run: Run, seconds: float, variation: float) -> Trial:
     """M/D/1 (variation 0) or M/M/1 (1): Poisson arrivals at a server that works one at a time."""
     load = OpenLoad(QUEUE_RATE, WARMUP_S, seconds)
-    arrivals = len(ARRIVALS["poisson"](QUEUE_RATE, WARMUP_S + seconds, 1))
+    arrivals = len(ARRIVALS["poisson"].due_ns(QUEUE_RATE, WARMUP_S + seconds, 1))
     drawn = exponential_ms(arrivals, QUEUE_SERVICE_MS, 3) if variation else [QUEUE_SERVICE_MS] * 8
     return run(Setting((Driving(load, in_ns(drawn)),), one_at_a_time=True))[0]
 

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.load.schedule import ARRIVALS
+from bench.model import ARRIVALS
 from tests.calibration import experiments
 from tests.calibration.claims import (
     WAIT_BOUND,
@@ -46,7 +46,7 @@ def closed(run: Run) -> Trial:
 
 @pytest.fixture(scope="module")
 def long_due_ns() -> NDArray[np.int64]:
-    return np.asarray(ARRIVALS["poisson"](QUEUE_RATE, LONG / QUEUE_RATE, 1))
+    return np.asarray(ARRIVALS["poisson"].due_ns(QUEUE_RATE, LONG / QUEUE_RATE, 1))
 
 
 def constant(n: int) -> Floats:
@@ -71,7 +71,7 @@ def test_the_schedules_arrivals_are_poisson_in_gaps_counts_and_order() -> None:
     """Over twenty seeds the p-values of each test lie evenly, as they do where there is nothing to find."""
     seconds = ARRIVALS_A_SEED / 200
     found = [
-        poisson_p_values(np.diff(ARRIVALS["poisson"](200, seconds, seed), prepend=0) / 1e9, 200)
+        poisson_p_values(np.diff(ARRIVALS["poisson"].due_ns(200, seconds, seed), prepend=0) / 1e9, 200)
         for seed in range(SEEDS)
     ]
     for p_values in zip(*found, strict=True):
@@ -81,7 +81,7 @@ def test_the_schedules_arrivals_are_poisson_in_gaps_counts_and_order() -> None:
 
 @pytest.mark.parametrize("wrong", ["even gaps", "gaps of whole ms", "a burst each second", "sorted gaps"])
 def test_arrivals_that_are_not_poisson_are_found_out(wrong: str) -> None:
-    gaps_s = np.diff(ARRIVALS["poisson"](200, ARRIVALS_A_SEED / 200, 1), prepend=0) / 1e9
+    gaps_s = np.diff(ARRIVALS["poisson"].due_ns(200, ARRIVALS_A_SEED / 200, 1), prepend=0) / 1e9
     spoilt = {
         "even gaps": np.full(len(gaps_s), 1 / 200),
         "gaps of whole ms": np.round(gaps_s, 3),
@@ -107,7 +107,7 @@ def test_over_a_long_schedule_the_waits_are_the_textbooks(long_due_ns: NDArray[n
 
 def test_even_arrivals_or_the_wrong_service_times_fail_the_textbook(long_due_ns: NDArray[np.int64]) -> None:
     truth_ms, n = textbook_wait(QUEUE_RATE, QUEUE_SERVICE_MS, 0.0), len(long_due_ns)
-    even = ARRIVALS["constant"](QUEUE_RATE, LONG / QUEUE_RATE, 1)
+    even = ARRIVALS["constant"].due_ns(QUEUE_RATE, LONG / QUEUE_RATE, 1)
     assert not textbook_figure("D/D/1", even, constant(len(even)), truth_ms).holds
     drawn = exponential_ms(n, QUEUE_SERVICE_MS, 1)
     assert not textbook_figure("M/M/1", long_due_ns, drawn, truth_ms).holds
@@ -116,7 +116,7 @@ def test_even_arrivals_or_the_wrong_service_times_fail_the_textbook(long_due_ns:
 
 
 def test_the_driver_sends_the_very_schedule_that_was_computed_beforehand(queues: Sequence[Trial]) -> None:
-    computed = ARRIVALS["poisson"](QUEUE_RATE, WARMUP_S + SECONDS, 1).tolist()
+    computed = ARRIVALS["poisson"].due_ns(QUEUE_RATE, WARMUP_S + SECONDS, 1).tolist()
     for trial in queues:
         assert trial.requests.due_ns.tolist() == computed
 

@@ -10,9 +10,8 @@ import itertools
 import numpy as np
 import pytest
 
-from bench.load.schedule import ARRIVALS
 from bench.load.window import LEAST_N
-from bench.model import ClosedLoad
+from bench.model import ARRIVALS, ClosedLoad
 from tests.calibration import experiments
 from tests.calibration.apparatus import run_once
 from tests.calibration.claims import OVERHEAD_MS
@@ -44,7 +43,7 @@ def trial(request: pytest.FixtureRequest) -> Trial:
 
 
 def test_the_driver_sends_the_schedule_that_was_computed_beforehand(open_: Trial) -> None:
-    due = ARRIVALS["poisson"](CONSTANT_RATE, WARMUP_S + SECONDS, 1).tolist()
+    due = ARRIVALS["poisson"].due_ns(CONSTANT_RATE, WARMUP_S + SECONDS, 1).tolist()
     assert open_.requests.due_ns.tolist() == due
 
 

@@ -8,6 +8,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from bench.analysis.cases import Case
 from bench.analysis.summary import Row, Summary
+from bench.model import ARRIVALS
 from bench.report.plots import style
 from bench.report.plots.plot import interval
 from bench.statistics import Estimate
@@ -23,9 +24,9 @@ def groups_of(summary: Summary) -> list[list[Case]]:
 
     A rate in requests/s and a rate as a share of capacity are points of the same curve.
     """
-    groups: dict[tuple[bool, bool, str, str], list[Case]] = {}
+    groups: dict[tuple[bool, int, str, str], list[Case]] = {}
     for case in summary.cases:
-        key = case.at_due_times, case.even, case.payload_class, case.encoding
+        key = case.at_due_times, case.arrivals_place, case.payload_class, case.encoding
         groups.setdefault(key, []).append(case)
     return [cases for _, cases in sorted(groups.items(), key=lambda item: item[0][:2]) if len(cases) > 1]
 
@@ -37,7 +38,7 @@ def described(summary: Summary, cases: Sequence[Case]) -> str:
         return f"{payloads} payloads"
     if not cases[0].at_due_times:
         return f"{payloads}, closed"
-    return f"{payloads}, open, evenly" if cases[0].even else f"{payloads}, open"
+    return f"{payloads}, open{ARRIVALS[cases[0].arrivals].label}"
 
 
 def having(summary: Summary, groups: Sequence[Sequence[Case]], *metrics: str) -> set[str]:

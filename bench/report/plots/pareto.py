@@ -103,7 +103,7 @@ def _panels(summary: Summary) -> list[tuple[Case, ...]]:
     kinds = {case.kind for case in summary.focus}
     groups: dict[str, list[Case]] = {}
     for case in summary.cases:
-        if case.kind in kinds and case.even == summary.focus[0].even:
+        if case.kind in kinds and case.arrivals == summary.focus[0].arrivals:
             groups.setdefault(summary.payload_label(case), []).append(case)
     return [tuple(cases) for cases in groups.values()]
 
