@@ -1,8 +1,9 @@
-"""The regression gate: its rules, its judgement of measured runs, and how a verdict is told."""
+"""The regression gate: its rules, and its judgement of measured runs, as values without text."""
 
+from bench.gate.findings import EXIT_CODES, Finding, Judgement, Verdict
 from bench.gate.judge import judge
 from bench.gate.rules import FILE_NAME, GateRun, Rules, check_strategies, read_rules
-from bench.gate.values import EXIT_CODES, Batch, Finding, Judgement, Verdict
+from bench.gate.values import Batch
 
 __all__ = [
     "EXIT_CODES",

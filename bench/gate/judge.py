@@ -1,12 +1,11 @@
 """From measured batches to a judgement: pure, so that a verdict can be made again from what is on disk."""
 
 from bench.analysis.comparability import Difference, differing_facts, differing_speed
-from bench.gate import texts
+from bench.gate.findings import Finding, Judgement
 from bench.gate.limits import judge_limits
 from bench.gate.primary import judge_primaries
 from bench.gate.rules import Rules
-from bench.gate.values import Batch, Finding, Judgement
-from bench.report.sentence import machine_line
+from bench.gate.values import Batch
 
 
 def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
@@ -25,9 +24,7 @@ def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
         base_name=first.base_name,
         head_name=first.head_name,
         paired=first.paired,
-        made=machine_line(first.head),
-        command=first.head.command,
-        environment=first.head.environment,
+        head=first.head,
         differences=differences,
     )
 
@@ -40,8 +37,6 @@ def _new_strategy(name: str) -> Finding:
         strategy=name,
         metric="",
         verdict="inconclusive",
-        sentence=texts.new_strategy(name),
-        bound="",
     )
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from bench.analysis.image_overlap import pytorch_build
-from bench.gate import limit_texts
+from bench.gate.findings import Finding, LimitBasis, Verdict
 from bench.gate.metrics import LIMITS, LimitMetric, checked, complete
 from bench.gate.rules import Limit, Rules
 from bench.gate.unfinished import unfinished, unfinished_run
-from bench.gate.values import Batch, Finding, Sides, Verdict, base_names
+from bench.gate.values import Batch, Problem, Sides, base_names
 from bench.model import Run, Trial
 
 # what is counted in the trials, and not a property of the image
@@ -45,25 +45,17 @@ def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> Finding:
     if not shared and first.paired:
         shared = _shared_fault(rule, sides, most)
     whole = not cut and (metric.unit == "bytes" or complete(trials))
-    told = limit_texts.Told(
-        rule=rule,
-        metric=metric,
-        strategy=name,
-        verdict=_verdict(sides.head, most, whole=whole, shared=bool(shared)),
-        head=sides.head,
-        base=sides.base,
-        checked=checked(trials),
-        trials=len(trials),
-        problem=_lacks(metric, sides, first, name) if sides.head is None or most is None else shared or cut,
-    )
+    if sides.head is None or most is None:
+        problem: Problem = _lacks(metric, sides, first, name)
+    else:
+        problem = shared or cut or ""
     return Finding(
         rule=f"limit.{name}.{rule.metric}.{rule.kind}",
         kind="limit",
         strategy=name,
         metric=rule.metric,
-        verdict=told.verdict,
-        sentence=limit_texts.sentence(told),
-        bound=limit_texts.bound(rule),
+        verdict=_verdict(sides.head, most, whole=whole, shared=bool(shared)),
+        basis=LimitBasis(rule, checked(trials), len(trials), problem),
         edge=most,
         base=sides.base,
         head=sides.head,

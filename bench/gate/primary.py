@@ -9,10 +9,10 @@ from bench.analysis.cases import load_size
 from bench.analysis.comparability import Difference
 from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS
 from bench.analysis.metrics import METRICS, Metric
-from bench.gate import texts
+from bench.gate.findings import Finding, PrimaryBasis, Verdict
 from bench.gate.rules import Primary
 from bench.gate.unfinished import unfinished
-from bench.gate.values import Batch, Evidence, Finding, Verdict
+from bench.gate.values import Batch, Evidence, OtherConditions, Problem, Unfinished
 from bench.model import Doubt, DoubtCode, Run, Trial, in_words
 from bench.statistics import Comparison
 from bench.statistics.ratios import MOST_ROUNDS, unpaired_comparison
@@ -139,8 +139,13 @@ def _centre(rounds: Rounds) -> float | None:
 
 
 def _problem(
-    metric: Metric, base: Side, head: Side, comparison: Comparison | None, batch: Batch, cut: str
-) -> str:
+    metric: Metric,
+    base: Side,
+    head: Side,
+    comparison: Comparison | None,
+    batch: Batch,
+    cut: Unfinished | None,
+) -> Problem:
     """Why the rule cannot be judged, empty where it can."""
     for side in (base, head):
         if not side.trials:
@@ -221,20 +226,18 @@ def _finding(
     rule: Primary, found: Evidence, adjusted: float, second: Batch | None, differences: Sequence[Difference]
 ) -> Finding:
     if differences and not found.problem:
-        found = found.voided(texts.differs(differences))
+        found = found.voided(OtherConditions(tuple(differences)))
     suspect = found.beyond and adjusted <= ALPHA
     again = evidence(rule, second) if suspect and second else None
     verdict = _verdict(found, again, suspect=suspect)
     rounds = _rounds(found) if not (found.problem or found.beyond or found.within) else None
-    metric = METRICS[rule.metric]
     return Finding(
         rule=f"primary.{rule.strategy}.{rule.metric}",
         kind="primary",
         strategy=rule.strategy,
         metric=rule.metric,
         verdict=verdict,
-        sentence=texts.primary(texts.Told(rule, metric, found, again, suspect, rounds)),
-        bound=texts.tolerance(rule, metric),
+        basis=PrimaryBasis(rule, found, again, suspect),
         edge=found.edge,
         base=found.base,
         head=found.head,

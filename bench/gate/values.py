@@ -1,17 +1,10 @@
-"""What the gate judges and what it says: batches of trials, findings, and the judgement that they make."""
+"""What the gate judges: batches of trials of base and head, and what they may lack."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from bench.analysis.comparability import Difference
-from bench.model import Run
+from bench.model import Doubt, Run
 from bench.statistics import Comparison
-
-Verdict = Literal["pass", "regression", "inconclusive", "invalid"]
-
-# worst first: the worst finding is the judgement's
-EXIT_CODES: dict[Verdict, int] = {"regression": 3, "invalid": 4, "inconclusive": 5, "pass": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +44,30 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What base or head (`who`) lacks of a strategy: rounds that are `missing` of those `planned`.
+
+    A run that ended before its plan has the `doubt` that says so instead.
+    """
+
+    who: str
+    doubt: Doubt | None
+    missing: tuple[int, ...] = ()
+    planned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OtherConditions:
+    """The facts in which a stored baseline's machine or settings differ from head's."""
+
+    differences: tuple[Difference, ...]
+
+
+Problem = str | Unfinished | OtherConditions
+"""Why a rule cannot be judged; the empty text if it can."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Head over base by one metric: figures of both, their ratio, and why there is none (`problem`).
 
@@ -68,76 +85,12 @@ class Evidence:
     beyond: bool
     within: bool
     improved: bool
-    problem: str
+    problem: Problem
     doubt: str
     notes: tuple[str, ...]
 
-    def voided(self, problem: str) -> "Evidence":
+    def voided(self, problem: Problem) -> "Evidence":
         """The same figures without the comparison that they may not be put to."""
         return replace(
             self, comparison=None, p=1.0, beyond=False, within=False, improved=False, problem=problem
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one rule found for one strategy.
-
-    `sentence` says the verdict with its figures. `bound` is what the rule lets pass in words, `edge` the same
-    as a number: a primary metric's worst ratio, a limit's greatest figure of head, None where it hangs on a
-    figure that is missing. `base` and `head` are the figures of both sides, None where missing. A primary
-    metric has a `comparison`, head over base, the p of its test against the edge after Holm's correction, and
-    `rounds_to_decide`, where more rounds would. `suspect`: a regression that waits for a second batch;
-    `confirmation` is what that batch says. `notes` say what was left out or warned of. A finding of the kind
-    "strategy" is of one that base does not have: it has no metric and no figure.
-    """
-
-    rule: str
-    kind: Literal["primary", "limit", "strategy"]
-    strategy: str
-    metric: str
-    verdict: Verdict
-    sentence: str
-    bound: str
-    edge: float | None = None
-    base: float | None = None
-    head: float | None = None
-    comparison: Comparison | None = None
-    adjusted_p: float | None = None
-    confirmation: Comparison | None = None
-    rounds_to_decide: int | None = None
-    suspect: bool = False
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """All findings, and what they are of. `environment` and `command` are those of the head's first run.
-
-    `differences` are facts in which a stored baseline's machine or settings differ from ours.
-    """
-
-    findings: tuple[Finding, ...]
-    base_name: str
-    head_name: str
-    paired: bool
-    made: str
-    command: str
-    environment: Mapping[str, object]
-    differences: tuple[Difference, ...] = ()
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst verdict of all findings; invalid where there is none."""
-        found = {finding.verdict for finding in self.findings}
-        return next((verdict for verdict in EXIT_CODES if verdict in found), "invalid")
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code of the verdict."""
-        return EXIT_CODES[self.verdict]
-
-    @property
-    def suspects(self) -> tuple[str, ...]:
-        """The strategies for which a second batch is needed before a regression may be said."""
-        return tuple(dict.fromkeys(finding.strategy for finding in self.findings if finding.suspect))

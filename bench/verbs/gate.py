@@ -1,7 +1,6 @@
 """`bench gate`: judge this commit by gate.toml, against another commit or a stored run."""
 
 import argparse
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.model import ExtraOptions, LoadOptions, MachineOptions, Run, SessionOptions
+from bench.report.verdict import FORMATS, write_judgement
 from bench.verbs.argument_types import names, positive, seconds
 from bench.verbs.arguments import (
     Places,
@@ -25,9 +25,6 @@ from bench.verbs.arguments import (
 
 if TYPE_CHECKING:  # the rules' package is heavy, and --help needs none of it
     from bench.gate import Judgement, Rules
-
-# what --format prints, by the file that holds the same
-FILES = {"text": None, "markdown": "gate.md", "json": "gate.json", "junit": "gate.junit.xml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--warmup-s", type=seconds, metavar="S", help="load before the window (as the rules say)")
     add("--concurrency", type=positive, metavar="N", help="clients of each side (as the rules say)")
     add("--seed", type=int, default=1, metavar="N", help="seed of every order that is shuffled (1)")
-    add("--format", choices=FILES, default="text", help="what is printed (text)")
+    add("--format", choices=FORMATS, default="text", help="what is printed (text)")
     add("--images", type=Path, metavar="DIR", help="the image set (images/ of the root)")
     add_runtime(parser)
     add_results(parser)
@@ -161,18 +158,11 @@ def _require_use(options: GateOptions) -> None:
 
 def do(options: GateOptions) -> int:
     """Measure, judge, write the judgement, print it, and return the verdict's exit code."""
-    from bench.gate.formats import FORMATS, write_judgement
-    from bench.gate.terminal import render
-
     judgement, folder = _judge(options, _rules(options))
     # a verdict under other rules must not take the place of the one that was given
     written = [] if folder is None else write_judgement(judgement, folder)
-    file = FILES[options.format]
-    if file is not None:
-        print(FORMATS[file](judgement), end="")
-        return judgement.exit_code
-    print(render(judgement, shutil.get_terminal_size((100, 24)).columns), end="")
-    for path in written:
+    print(FORMATS[options.format].render(judgement), end="")
+    for path in written if options.format == "text" else ():
         print(f"{'page' if path.suffix == '.html' else 'file'}    {path}")
     return judgement.exit_code
 

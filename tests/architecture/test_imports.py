@@ -52,10 +52,10 @@ ALLOWED: dict[str, set[str]] = {
         f"bench.{name}" for name in ("model", "errors", "run_file", "verbs", "analysis", "report")
     },
     "bench.analysis": {f"bench.{name}" for name in ("model", "errors", "statistics")},
-    "bench.gate": {
-        f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "analysis", "report")
+    "bench.gate": {f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "analysis")},
+    "bench.report": {
+        f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "analysis", "gate")
     },
-    "bench.report": {f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "analysis")},
 }
 WITHOUT_TORCH = ["modelkit/publish.py", "modelkit/graph.py", "modelkit/graph.py", "modelkit/images.py"]
 

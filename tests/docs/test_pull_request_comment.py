@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bench.gate import Batch, judge, read_rules
-from bench.gate.markdown import render
+from bench.report.verdict import FORMATS
 from bench.run_file import read_run
 from tools.pull_request_comment import RefusedError, harmless
 
@@ -243,7 +243,7 @@ def test_what_the_gate_writes_is_posted(hub: Hub) -> None:
         read_run(ROOT / "results" / name) for name in ("20261124T175723Z-e214b0c", "20261124T210427Z-db782fb")
     )
     batch = Batch(base, head, paired=False, base_name="base", head_name="head")
-    text = render(judge(read_rules(ROOT / "gate.toml"), batch, None))
+    text = FORMATS["markdown"].render(judge(read_rules(ROOT / "gate.toml"), batch, None))
     hub.files = {"number": b"3", "gate.md": text.encode()}
     done = tool()
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ import pytest
 from bench.gate import EXIT_CODES, Batch, Verdict, judge
 from bench.gate.rules import Rules, rules_of
 from bench.report.text import DASH, TIMES
+from bench.report.verdict.verdict_sentences import finding_sentence
 from tests.gate.runs import (
     BASE,
     EQUAL,
@@ -34,7 +35,7 @@ MARGINAL = tuple(rate * wobble for rate, wobble in zip(EQUAL, (0.9436, 0.9066) *
 def test_an_equal_head_passes_and_says_what_is_excluded() -> None:
     judgement = judge(ONNX, SAME)
     assert (judgement.verdict, judgement.exit_code, judgement.suspects) == ("pass", 0, ())
-    assert only(judgement).sentence == (
+    assert finding_sentence(only(judgement)) == (
         f"onnx throughput 1.000{TIMES} (0.996{DASH}1.004) of base: a change for the worse beyond the 5% let "
         "pass is excluded; 6 rounds tell differences from 0.5% on"
     )
@@ -43,13 +44,13 @@ def test_an_equal_head_passes_and_says_what_is_excluded() -> None:
 def test_a_faster_head_passes_as_an_improvement() -> None:
     finding = only(judge(ONNX, beside({"onnx": EQUAL}, {"onnx": times(1.2)})))
     assert finding.verdict == "pass"
-    assert "excluded, an improvement" in finding.sentence
+    assert "excluded, an improvement" in finding_sentence(finding)
 
 
 def test_a_slower_head_within_the_tolerance_passes_and_is_no_improvement() -> None:
     finding = only(judge(ONNX, beside({"onnx": EQUAL}, {"onnx": times(0.97)})))
     assert finding.verdict == "pass"
-    assert "improvement" not in finding.sentence
+    assert "improvement" not in finding_sentence(finding)
 
 
 def test_one_batch_alone_is_a_suspicion_and_names_whom_to_measure_again() -> None:
@@ -57,13 +58,13 @@ def test_one_batch_alone_is_a_suspicion_and_names_whom_to_measure_again() -> Non
     assert (judgement.verdict, judgement.exit_code) == ("inconclusive", 5)
     assert judgement.suspects == ("onnx",)
     assert only(judgement).suspect
-    assert "which only a second batch of fresh containers may confirm" in only(judgement).sentence
+    assert "which only a second batch of fresh containers may confirm" in finding_sentence(only(judgement))
 
 
 def test_two_batches_that_agree_are_a_regression() -> None:
     judgement = judge(ONNX, SLOW, SLOW)
     assert (judgement.verdict, judgement.exit_code, judgement.suspects) == ("regression", 3, ())
-    assert only(judgement).sentence == (
+    assert finding_sentence(only(judgement)) == (
         f"onnx throughput 0.860{TIMES} (0.857{DASH}0.863) of base: a regression beyond the 5% let pass, "
         f"confirmed by a second batch (0.860{TIMES} (0.857{DASH}0.863)); 6 rounds tell "
         "differences from 0.5% on"
@@ -74,7 +75,7 @@ def test_two_batches_that_agree_are_a_regression() -> None:
 def test_a_second_batch_that_does_not_agree_leaves_it_inconclusive(second: Batch) -> None:
     judgement = judge(ONNX, SLOW, second)
     assert (judgement.verdict, judgement.suspects) == ("inconclusive", ())
-    assert "but a second batch does not confirm it (" in only(judgement).sentence
+    assert "but a second batch does not confirm it (" in finding_sentence(only(judgement))
     assert only(judgement).confirmation is not None
 
 
@@ -82,7 +83,7 @@ def test_a_second_batch_without_enough_rounds_is_invalid_not_a_pass() -> None:
     short = beside({"onnx": EQUAL[:2]}, {"onnx": times(0.86)[:2]})
     judgement = judge(ONNX, SLOW, short)
     assert judgement.exit_code == 4
-    assert "its second batch cannot be judged: 2 rounds have both" in only(judgement).sentence
+    assert "its second batch cannot be judged: 2 rounds have both" in finding_sentence(only(judgement))
 
 
 def test_a_second_batch_cannot_make_a_regression_of_what_the_first_let_pass() -> None:
@@ -96,10 +97,10 @@ def test_what_could_be_either_is_inconclusive_with_what_would_decide() -> None:
     assert finding.comparison is not None
     assert finding.rounds_to_decide is not None
     assert finding.rounds_to_decide > finding.comparison.n
-    assert "neither within nor beyond the 5% let pass; were " in finding.sentence
-    assert f"some {finding.rounds_to_decide} rounds would decide" in finding.sentence
+    assert "neither within nor beyond the 5% let pass; were " in finding_sentence(finding)
+    assert f"some {finding.rounds_to_decide} rounds would decide" in finding_sentence(finding)
     assert f"differences from {100 * (finding.comparison.minimal_detectable_effect or 0):.1f}% on" in (
-        finding.sentence
+        finding_sentence(finding)
     )
 
 
@@ -108,7 +109,7 @@ def test_a_bound_that_would_read_as_the_edge_gets_another_digit() -> None:
     head = tuple(rate * wobble for rate, wobble in zip(EQUAL, (0.951, 0.955) * 3, strict=True))
     finding = only(judge(ONNX, beside({"onnx": EQUAL}, {"onnx": head})))
     assert finding.verdict == "pass"
-    assert f"0.953{TIMES} (0.951{DASH}0.955)" in finding.sentence
+    assert f"0.953{TIMES} (0.951{DASH}0.955)" in finding_sentence(finding)
 
 
 def test_among_more_rules_the_same_figures_need_to_be_clearer() -> None:
@@ -122,7 +123,7 @@ def test_among_more_rules_the_same_figures_need_to_be_clearer() -> None:
     finding = judgement.findings[0]
     assert finding.adjusted_p == pytest.approx(3 * (alone.adjusted_p or 0))
     assert (finding.verdict, judgement.suspects) == ("inconclusive", ())
-    assert "Holm's correction" in finding.sentence
+    assert "Holm's correction" in finding_sentence(finding)
 
 
 def test_neither_a_neighbour_that_is_much_better_nor_one_without_data_lends_significance() -> None:
@@ -157,7 +158,7 @@ def test_what_cannot_be_compared_is_invalid_and_says_why(
 ) -> None:
     judgement = judge(ONNX, beside(base, head))
     assert (judgement.verdict, judgement.exit_code) == ("invalid", 4)
-    assert why in only(judgement).sentence
+    assert why in finding_sentence(only(judgement))
     assert only(judgement).comparison is None
 
 
@@ -165,13 +166,13 @@ def test_a_metric_that_no_trial_has_is_invalid() -> None:
     rules = rules_of({"primary": [{"strategy": "onnx", "metric": "cpu", "tolerance": "5%"}]})
     finding = only(judge(rules, SAME))
     assert finding.verdict == "invalid"
-    assert "no valid round of base has a CPU time a request for every payload" in finding.sentence
+    assert "no valid round of base has a CPU time a request for every payload" in finding_sentence(finding)
 
 
 def test_an_open_loop_is_not_judged_for_what_it_was_offered() -> None:
     open_loop = {"name": "q50", "kind": "open", "rate_per_s": 50.0, "arrivals": "poisson"}
     run = with_trials(SAME.head, "onnx", load=open_loop)
-    assert "head has no closed-loop trial" in only(judge(ONNX, with_head(SAME, run))).sentence
+    assert "head has no closed-loop trial" in finding_sentence(only(judge(ONNX, with_head(SAME, run))))
 
 
 def test_invalid_trials_are_left_out_and_told_of() -> None:
@@ -230,7 +231,7 @@ def test_a_stored_baseline_of_another_machine_is_refused_with_what_differs() -> 
     judgement = judge(ONNX, stored(base, moved))
     assert judgement.exit_code == 4
     assert only(judgement).comparison is None
-    assert "kernel (6.1.0 there, 6.2.0 here)" in only(judgement).sentence
+    assert "kernel (6.1.0 there, 6.2.0 here)" in finding_sentence(only(judgement))
     assert [one.name for one in judgement.differences] == ["kernel"]
 
 
@@ -275,4 +276,4 @@ def test_what_ails_both_sides_is_no_regression_of_heads(metric: str) -> None:
     both = with_trials(head, "onnx" + BASE, **{field: 3})
     (shared,) = judge(rules, dataclasses.replace(batch, base=both, head=both)).findings
     assert shared.verdict == "invalid"
-    assert "base is beyond the limit too" in shared.sentence
+    assert "base is beyond the limit too" in finding_sentence(shared)

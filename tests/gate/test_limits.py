@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from bench.gate import judge
-from bench.gate.formats import FORMATS
-from bench.gate.terminal import render as on_terminal
+from bench.report.verdict import FORMATS
+from bench.report.verdict.verdict_sentences import finding_sentence
+from bench.report.verdict.verdict_terminal import render as on_terminal
 from tests.gate.runs import (
     BASE,
     EQUAL,
@@ -50,7 +51,7 @@ def test_an_image_is_held_to_its_bound_to_the_byte(more: int, bound: dict[str, o
     judgement = judge(limit_rules(metric="image_unpacked_bytes", **bound), batch)
     assert judgement.verdict == verdict
     if more and "increase" in bound:
-        assert f"({more:+d} bytes)" in only(judgement).sentence
+        assert f"({more:+d} bytes)" in finding_sentence(only(judgement))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_an_image_that_was_not_measured_never_passes(
     batch = stored(run_of({"onnx": EQUAL}, base), run_of({"onnx": EQUAL}, head))
     judgement = judge(limit_rules(metric="image_unpacked_bytes", **bound), batch)
     assert judgement.exit_code == 4
-    assert f"the size of {whose} image was not measured" in only(judgement).sentence
+    assert f"the size of {whose} image was not measured" in finding_sentence(only(judgement))
 
 
 def test_one_wrong_answer_of_an_invalid_trial_breaks_the_limit() -> None:
@@ -76,15 +77,15 @@ def test_one_wrong_answer_of_an_invalid_trial_breaks_the_limit() -> None:
     head = dataclasses.replace(run, trials=(voided, *run.trials[1:]))
     judgement = judge(limit_rules(metric="wrong_answers", most=0), stored(run, head))
     assert judgement.exit_code == 3
-    assert (
-        "onnx wrong answers: 1 of 6\N{NO-BREAK SPACE}031 answers checked, beyond" in only(judgement).sentence
+    assert "onnx wrong answers: 1 of 6\N{NO-BREAK SPACE}031 answers checked, beyond" in finding_sentence(
+        only(judgement)
     )
 
 
 def test_no_wrong_answer_says_which_rate_that_excludes() -> None:
     """0 of 6 030: 1 - 0.05^(1/6030) = 0.0497%, about 3 in 6 030."""
     run = run_of({"onnx": EQUAL})
-    sentence = only(judge(limit_rules(metric="wrong_answers", most=0), stored(run, run))).sentence
+    sentence = finding_sentence(only(judge(limit_rules(metric="wrong_answers", most=0), stored(run, run))))
     assert "0 of 6\N{NO-BREAK SPACE}030 answers checked, which excludes a rate above 0.05% at 95%" in sentence
 
 
@@ -107,7 +108,7 @@ def test_a_trial_that_broke_off_is_no_proof_that_nothing_went_wrong(metric: str)
     head = dataclasses.replace(run, trials=(*run.trials[:2], broken, *run.trials[3:]))
     judgement = judge(limit_rules(metric=metric, most=0), stored(run, head))
     assert judgement.exit_code == 4
-    assert "of 6 trials of head, one or more broke off" in only(judgement).sentence
+    assert "of 6 trials of head, one or more broke off" in finding_sentence(only(judgement))
     worse = with_trials(head, "onnx", wrong_answers=1, errors=1)
     assert judge(limit_rules(metric=metric, most=0), stored(run, worse)).exit_code == 3
 
@@ -125,14 +126,14 @@ def test_a_general_limit_is_for_what_head_has_and_one_with_a_name_for_what_it_lo
     assert [(one.strategy, one.verdict) for one in found] == [("onnx", "pass")]
     named = only(judge(limit_rules(metric="wrong_answers", most=0, strategy="torch"), stored(base, head)))
     assert (named.strategy, named.verdict) == ("torch", "invalid")
-    assert "head does not have it" in named.sentence
+    assert "head does not have it" in finding_sentence(named)
 
 
 @pytest.mark.parametrize("metric", ["image_unpacked_bytes", "image_own_bytes"])
 def test_a_size_that_base_lacks_with_the_strategy_is_told_as_that(metric: str) -> None:
     base, head = run_of({"torch": EQUAL}), run_of({"onnx": EQUAL})
     finding = only(judge(limit_rules(metric=metric, increase="2 MB"), stored(base, head)))
-    assert (finding.verdict, "base does not have it" in finding.sentence) == ("invalid", True)
+    assert (finding.verdict, "base does not have it" in finding_sentence(finding)) == ("invalid", True)
 
 
 def test_a_strategy_that_only_head_has_is_neither_passed_nor_failed() -> None:
@@ -143,6 +144,10 @@ def test_a_strategy_that_only_head_has_is_neither_passed_nor_failed() -> None:
         ("strategy", "mosec", "inconclusive"),
     ]
     assert judgement.exit_code == 5
-    for told in (FORMATS["gate.md"](judgement), on_terminal(judgement), FORMATS["gate.junit.xml"](judgement)):
+    for told in (
+        FORMATS["markdown"].render(judgement),
+        on_terminal(judgement),
+        FORMATS["junit"].render(judgement),
+    ):
         assert "mosec is not in base: nothing was compared" in told
-    assert '"rule": "strategy.mosec"' in FORMATS["gate.json"](judgement)
+    assert '"rule": "strategy.mosec"' in FORMATS["json"].render(judgement)

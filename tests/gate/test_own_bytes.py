@@ -9,6 +9,7 @@ from bench.gate import Batch, Finding, judge
 from bench.gate.metrics import image_own_bytes
 from bench.gate.rules import rules_of
 from bench.model import Ceiling, Directory, ImageSize, Layer, Run
+from bench.report.verdict.verdict_sentences import finding_sentence
 from tests.gate.runs import BASE, EQUAL, run_of, stored
 
 MB = 10**6
@@ -145,7 +146,7 @@ def test_what_one_image_alone_may_have_of_its_own_is_not_known() -> None:
     rules = rules_of({"limit": [{"metric": "image_own_bytes", "most": "900 MB"}]})
     (finding,) = judge(rules, beside_each_other(kept("onnx"), kept("onnx"))).findings
     assert finding.verdict == "invalid"
-    assert "no other image of head begins with the same layer" in finding.sentence
+    assert "no other image of head begins with the same layer" in finding_sentence(finding)
     found = judge(rules, beside_each_other(kept("onnx", "torch"), kept("onnx", "torch"))).findings
     assert [(one.head, one.verdict) for one in found] == [(231 * MB, "pass"), (1001 * MB, "regression")]
 
@@ -171,7 +172,7 @@ def test_a_stored_baseline_of_a_faster_or_slower_machine_is_refused(factor: floa
     )
     (finding,) = judge(rules, stored(run, slower)).findings
     assert finding.verdict == verdict
-    assert ("a stub's requests/s" in finding.sentence) == (verdict == "invalid")
+    assert ("a stub's requests/s" in finding_sentence(finding)) == (verdict == "invalid")
 
 
 def with_pytorch(run: Run, *packages: str) -> Run:
@@ -200,4 +201,6 @@ def test_bytes_of_another_build_of_pytorch_are_not_judged(limit: str) -> None:
     assert judged(imaged(USUAL), imaged(USUAL)).verdict == "pass"
     found = judged(base, head)
     assert found.verdict == "invalid"
-    assert "base has PyTorch's build for CPU and head the one for CUDA: set WHEELS_DIR" in found.sentence
+    assert "base has PyTorch's build for CPU and head the one for CUDA: set WHEELS_DIR" in finding_sentence(
+        found
+    )

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from bench.gate import Verdict, judge
 from bench.gate.rules import rules_of
+from bench.report.verdict.verdict_sentences import finding_sentence
 from tests.gate.runs import EQUAL, IMAGE_BYTES, beside, only, run_of, stored, throughput_rules, with_trials
 
 ONNX = throughput_rules("onnx")
@@ -51,7 +52,7 @@ def test_what_is_better_when_bigger_mirrors_what_is_better_when_smaller(
         only(judge(rules, batch, batch)) for rules in (throughput_rules("onnx", tolerance="20%"), p50)
     )
     assert fewer.verdict == slower.verdict
-    assert ("improvement" in fewer.sentence) == ("improvement" in slower.sentence)
+    assert ("improvement" in finding_sentence(fewer)) == ("improvement" in finding_sentence(slower))
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,11 +9,13 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from bench.gate import Judgement, judge
-from bench.gate.formats import FORMATS, as_json, write_judgement
+from bench.gate import Finding, Judgement, judge
+from bench.gate.findings import PrimaryBasis
 from bench.gate.rules import rules_of
-from bench.gate.sections import folded
-from bench.gate.terminal import render as on_terminal
+from bench.report.verdict import FORMATS, write_judgement
+from bench.report.verdict.verdict_sections import folded
+from bench.report.verdict.verdict_sentences import finding_sentence
+from bench.report.verdict.verdict_terminal import render as on_terminal
 from tests.gate.runs import BASE, EQUAL, beside, run_of, stored, throughput_rules, times, with_trials
 
 GOLDEN = Path(__file__).with_name("golden.md")
@@ -49,30 +51,41 @@ def good() -> Judgement:
     return judge(throughput_rules("onnx"), beside({"onnx": EQUAL}, {"onnx": times(1.0)}))
 
 
+def _invalid(finding: Finding, said: str) -> Finding:
+    """The finding of a primary metric as one that could not be judged, for what a service said."""
+    assert isinstance(finding.basis, PrimaryBasis)
+    basis = dataclasses.replace(finding.basis, first=finding.basis.first.voided(said))
+    return dataclasses.replace(finding, verdict="invalid", basis=basis, notes=(said,))
+
+
 def test_the_markdown_is_as_it_was_looked_at(judgement: Judgement) -> None:
     """After a change on purpose: write the new text to golden.md and look at it."""
-    assert FORMATS["gate.md"](judgement) == GOLDEN.read_text(encoding="utf-8")
+    assert FORMATS["markdown"].render(judgement) == GOLDEN.read_text(encoding="utf-8")
 
 
 def test_the_markdown_has_the_verdict_on_top_and_fits_a_comment(
     judgement: Judgement, good: Judgement
 ) -> None:
-    text = FORMATS["gate.md"](judgement)
+    text = FORMATS["markdown"].render(judgement)
     assert text.startswith("## Gate: regression\n\n**Regression in 2 of 16 rules (beside ")
     assert len(text) < 60_000
     assert text.count("<details>") == text.count("</details>") == 5
-    assert FORMATS["gate.md"](good).startswith(
-        "## Gate: pass\n\n**Pass: the one rule holds; differences from "
+    assert (
+        FORMATS["markdown"]
+        .render(good)
+        .startswith("## Gate: pass\n\n**Pass: the one rule holds; differences from ")
     )
 
 
 def test_nothing_of_a_run_can_break_out_of_the_markdown(good: Judgement) -> None:
     hostile = "a|b </details><img src=x>\n# heading"
     told = dataclasses.replace(
-        good, environment={"kernel": hostile}, base_name=hostile, command=f"x\n```\n{hostile}"
+        good,
+        head=dataclasses.replace(good.head, environment={"kernel": hostile}, command=f"x\n```\n{hostile}"),
+        base_name=hostile,
     )
-    text = FORMATS["gate.md"](told)
-    assert "<img" not in text.replace(" ".join(told.command.split()).replace("`", "'"), "")
+    text = FORMATS["markdown"].render(told)
+    assert "<img" not in text.replace(" ".join(told.head.command.split()).replace("`", "'"), "")
     assert "| kernel | a\\|b &lt;/details&gt;&lt;img src=x&gt; # heading |" in text
     assert "\n# heading" not in text
     assert text.count("\n```") == 2
@@ -88,8 +101,10 @@ def test_nothing_of_a_run_can_break_out_of_the_markdown(good: Judgement) -> None
     ],
 )
 def test_no_word_of_a_run_becomes_a_link_or_a_picture(good: Judgement, said: str, element: str) -> None:
-    told = dataclasses.replace(good, environment={"kernel": said}, base_name=said)
-    text = FORMATS["gate.md"](told)
+    told = dataclasses.replace(
+        good, head=dataclasses.replace(good.head, environment={"kernel": said}), base_name=said
+    )
+    text = FORMATS["markdown"].render(told)
     html = MarkdownIt("gfm-like", {"linkify": False}).render(text[: text.index("## Gate") + 2000])
     assert element not in html
     (row,) = [line for line in text.splitlines() if line.startswith("| kernel |")]
@@ -98,29 +113,31 @@ def test_no_word_of_a_run_becomes_a_link_or_a_picture(good: Judgement, said: str
 
 
 def test_a_name_after_an_at_calls_nobody(good: Judgement) -> None:
-    text = FORMATS["gate.md"](dataclasses.replace(good, base_name="@someone o/n#12 https://evil.example"))
+    text = FORMATS["markdown"].render(
+        dataclasses.replace(good, base_name="@someone o/n#12 https://evil.example")
+    )
     assert "@someone" not in text
     assert "#12" not in text
     assert "://" not in text
 
 
 def test_a_command_cannot_leave_its_fence(good: Judgement) -> None:
-    text = FORMATS["gate.md"](dataclasses.replace(good, command="```"))
+    text = FORMATS["markdown"].render(
+        dataclasses.replace(good, head=dataclasses.replace(good.head, command="```"))
+    )
     assert text.count("```") == 2
 
 
 def test_no_control_character_of_a_run_reaches_the_terminal(good: Judgement) -> None:
     said = "\x1b[2J\x07 \N{RIGHT-TO-LEFT OVERRIDE}"
-    finding = dataclasses.replace(
-        good.findings[0], strategy=f"on\nnx{said}", verdict="invalid", sentence=said, notes=(said,)
-    )
+    finding = dataclasses.replace(_invalid(good.findings[0], said), strategy=f"on\nnx{said}")
     text = on_terminal(dataclasses.replace(good, findings=(finding,)))
     assert not [sign for sign in text if sign != "\n" and unicodedata.category(sign) in ("Cc", "Cf")]
     assert "\N{REPLACEMENT CHARACTER}[2J" in text
 
 
 def test_the_json_keeps_its_keys_and_says_null_for_what_is_missing(judgement: Judgement) -> None:
-    found = json.loads(as_json(judgement))
+    found = json.loads(FORMATS["json"].render(judgement))
     assert list(found) == [
         *("schema", "verdict", "exit_code", "sentence", "base", "head", "paired", "made", "command"),
         *("suspects", "findings", "differences", "environment"),
@@ -146,14 +163,14 @@ def test_the_json_keeps_its_keys_and_says_null_for_what_is_missing(judgement: Ju
 def test_the_json_tells_what_differs_from_a_stored_baseline() -> None:
     base, head = run_of({"onnx": EQUAL}), run_of({"onnx": EQUAL})
     moved = dataclasses.replace(head, environment={**head.environment, "cores": 4})
-    found = json.loads(as_json(judge(throughput_rules("onnx"), stored(base, moved))))
+    found = json.loads(FORMATS["json"].render(judge(throughput_rules("onnx"), stored(base, moved))))
     assert found["differences"] == [{"name": "cores", "base": "2", "head": "4"}]
-    text = FORMATS["gate.md"](judge(throughput_rules("onnx"), stored(base, moved)))
+    text = FORMATS["markdown"].render(judge(throughput_rules("onnx"), stored(base, moved)))
     assert "| cores | 2 | 4 |" in text
 
 
 def test_junit_has_a_case_a_rule_in_the_state_of_its_verdict(judgement: Judgement) -> None:
-    suites = ElementTree.fromstring(FORMATS["gate.junit.xml"](judgement))  # noqa: S314  # our own text
+    suites = ElementTree.fromstring(FORMATS["junit"].render(judgement))  # noqa: S314  # our own text
     (suite,) = suites
     cases = suite.findall("testcase")
     states = {case.get("name"): [part.tag for part in case] for case in cases}
@@ -173,8 +190,8 @@ def test_junit_has_a_case_a_rule_in_the_state_of_its_verdict(judgement: Judgemen
 
 def test_junit_stays_well_formed_whatever_a_service_said(good: Judgement) -> None:
     said = "\x00\x1b[31m & <oops> \ud800 \N{MULTIPLICATION SIGN}"
-    finding = dataclasses.replace(good.findings[0], verdict="invalid", sentence=said, notes=(said,))
-    text = FORMATS["gate.junit.xml"](dataclasses.replace(good, findings=(finding,), base_name=said))
+    finding = _invalid(good.findings[0], said)
+    text = FORMATS["junit"].render(dataclasses.replace(good, findings=(finding,), base_name=said))
     error = ElementTree.fromstring(text).find("testsuite/testcase/error")  # noqa: S314  # our own text
     assert error is not None
     assert "& <oops>" in error.get("message", "")
@@ -190,7 +207,7 @@ def test_the_terminal_keeps_its_width_and_tells_every_finding_that_is_no_pass(
     flat = " ".join(text.split())
     for finding in judgement.findings:
         if finding.verdict != "pass":
-            assert " ".join(f"{finding.verdict}: {finding.sentence}".split()) in flat
+            assert " ".join(f"{finding.verdict}: {finding_sentence(finding)}".split()) in flat
     assert text.startswith("Regression in 2 of 16 rules")
 
 
@@ -205,14 +222,16 @@ def test_a_wider_terminal_shows_more_columns(judgement: Judgement) -> None:
 def test_every_format_is_written_into_the_folder(good: Judgement, tmp_path: Path) -> None:
     written = write_judgement(good, tmp_path)
     assert sorted(path.name for path in written) == ["gate.html", "gate.json", "gate.junit.xml", "gate.md"]
-    assert all(path.read_text(encoding="utf-8") == FORMATS[path.name](good) for path in written)
+    assert [path.read_text(encoding="utf-8") for path in written] == [
+        one.render(good) for one in FORMATS.values() if one.file
+    ]
 
 
 def test_the_page_holds_the_verdict_and_every_rule_and_lets_no_text_become_a_tag() -> None:
     slow = beside({"onnx": EQUAL}, {"onnx": times(0.86)})
     hostile = dataclasses.replace(slow, base_name="<script>alert(1)</script>", head_name='"topic" & more')
     judgement = judge(throughput_rules("onnx"), hostile, hostile)
-    page = FORMATS["gate.html"](judgement)
+    page = FORMATS["html"].render(judgement)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert '<p class="state invalid">' in page

@@ -8,6 +8,7 @@ import pytest
 from bench.gate import Batch, judge
 from bench.gate.rules import rules_of
 from bench.model import Run
+from bench.report.verdict.verdict_sentences import finding_sentence
 from tests.gate.runs import (
     BASE,
     EQUAL,
@@ -75,11 +76,11 @@ def test_a_batch_that_was_cut_short_does_not_pass(how: str) -> None:
     change, why = CUT[how]
     finding = only(judge(ONNX, planned(SAME, change)))
     assert (finding.verdict, finding.comparison) == ("invalid", None)
-    assert why in finding.sentence
+    assert why in finding_sentence(finding)
     wrong, size = judge(LIMITS, planned(SAME, change)).findings
     # wrong answers of head do not hang on base's rounds
     assert (wrong.verdict, size.verdict) == ("pass" if how == "base" else "invalid", "invalid")
-    assert why in size.sentence
+    assert why in finding_sentence(size)
 
 
 def test_all_planned_rounds_with_or_without_a_spare_one_pass() -> None:
@@ -95,7 +96,7 @@ def test_a_round_that_lacks_one_of_its_payloads_is_missing() -> None:
         return dataclasses.replace(run, trials=(*run.trials, *seeds[:-1]))
 
     lacking = only(judge(ONNX, planned(SAME, with_seeds)))
-    assert (lacking.verdict, "lacks round 6" in lacking.sentence) == ("invalid", True)
+    assert (lacking.verdict, "lacks round 6" in finding_sentence(lacking)) == ("invalid", True)
 
 
 def test_a_limit_that_is_broken_stays_so_whatever_is_missing() -> None:
@@ -108,15 +109,15 @@ def test_a_second_batch_that_was_cut_short_confirms_nothing(how: str) -> None:
     change, why = CUT[how]
     finding = only(judge(ONNX, planned(SLOW, lambda run: run), planned(SLOW, change)))
     assert finding.verdict == "invalid"
-    assert "its second batch cannot be judged" in finding.sentence
-    assert why in finding.sentence
+    assert "its second batch cannot be judged" in finding_sentence(finding)
+    assert why in finding_sentence(finding)
 
 
 def test_a_stored_baseline_that_was_cut_short_does_not_pass() -> None:
     base = planned(SAME, interrupted).head
     finding = only(judge(ONNX, stored(base, planned(SAME, lambda run: run).head)))
     assert finding.verdict == "invalid"
-    assert "base's run ended before its plan" in finding.sentence
+    assert "base's run ended before its plan" in finding_sentence(finding)
 
 
 @pytest.mark.parametrize("side", ["onnx", f"onnx{BASE}"])
@@ -124,7 +125,9 @@ def test_where_the_driver_may_be_the_limit_nothing_passes(side: str) -> None:
     doubtful = with_head(SAME, with_trials(SAME.head, side, doubts=(SATURATED,)))
     finding = only(judge(ONNX, doubtful))
     assert (finding.verdict, finding.rounds_to_decide) == ("inconclusive", None)
-    assert "the driver may be the limit in 6 of 12 valid trials, which hides a change" in finding.sentence
+    assert "the driver may be the limit in 6 of 12 valid trials, which hides a change" in finding_sentence(
+        finding
+    )
     assert any("6 of 6 valid trials: the driver itself reaches 900" in note for note in finding.notes)
 
 

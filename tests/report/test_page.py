@@ -10,7 +10,6 @@ import pytest
 from playwright.sync_api import Browser
 
 from bench.analysis.run_analysis import RunAnalysis, analyse
-from bench.gate import page as gate_page
 from bench.gate.judge import judge
 from bench.model import Run
 from bench.report import cells, write_report
@@ -32,6 +31,7 @@ from bench.report.plots import PLOTS
 from bench.report.report import report_of
 from bench.report.sections import SECTIONS
 from bench.report.text import MIB, spaced
+from bench.report.verdict import verdict_page
 from bench.report.writers.html import blocks
 from bench.run_file import read_run, write_run
 from bench.statistics import Comparison, Estimate
@@ -95,11 +95,12 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     batch = beside(dict.fromkeys(names, EQUAL), dict.fromkeys(names, times(0.86)))
     judged = judge(throughput_rules(*names), batch, batch)
     facts = {f"fact_{place}": "a" * 90 for place in range(60)}
-    found = dataclasses.replace(
-        judged, command=f"python -m bench gate {'--against=main' * 12}", environment=facts
+    head = dataclasses.replace(
+        judged.head, command=f"python -m bench gate {'--against=main' * 12}", environment=facts
     )
+    found = dataclasses.replace(judged, head=head)
     path = tmp_path_factory.mktemp("gate") / "gate.html"
-    path.write_text(gate_page.render(found), encoding="utf-8")
+    path.write_text(verdict_page.render(found), encoding="utf-8")
     return path
 
 

@@ -14,6 +14,7 @@ import pytest
 from bench.cli import main
 from bench.report.between import RENDERERS
 from bench.report.formats import PRINTED
+from bench.report.verdict import FORMATS, VerdictFormat
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,12 @@ def test_a_format_is_one_line_of_a_table(
     assert main(["report", REFERENCE, "--format", "shout"]) == 0
     assert main(["compare", REFERENCE, ANOTHER, "--format", "shout"]) == 0
     assert capsys.readouterr().out == f"36 TRIALS!\n{Path(REFERENCE).name}!\n"
-    for verb in ("report", "compare"):
+    monkeypatch.setitem(
+        FORMATS, "shout", VerdictFormat(lambda judgement: f"{judgement.verdict}!\n", "gate.txt")
+    )
+    assert main(["gate", "--baseline", REFERENCE, "--head", REFERENCE, "--format", "shout"]) == 5
+    assert capsys.readouterr().out == "inconclusive!\n"
+    for verb in ("report", "compare", "gate"):
         with pytest.raises(SystemExit):
             main([verb, "--help"])
         assert ",shout}" in capsys.readouterr().out

@@ -3,11 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bench.analysis.metrics import METRICS
-from bench.gate import texts
-from bench.gate.limit_texts import size
+from bench.gate import EXIT_CODES, Finding, Judgement
 from bench.gate.metrics import LIMITS
-from bench.gate.texts import TITLES
-from bench.gate.values import EXIT_CODES, Finding, Judgement
 from bench.report import cells, text
 from bench.report.document import (
     Block,
@@ -26,6 +23,16 @@ from bench.report.document import (
     tabulated,
 )
 from bench.report.plain import one_line
+from bench.report.sentence import machine_line
+from bench.report.verdict.verdict_sentences import (
+    TITLES,
+    bound,
+    finding_sentence,
+    label,
+    percentage,
+    ratio_parts,
+    size,
+)
 
 ENVIRONMENT = "Environment"
 MEANING: tuple[Text, ...] = (
@@ -75,9 +82,9 @@ def folded(judgement: Judgement) -> list[Section]:
         (one_line(f"{finding.strategy}: {note}"),) for finding in judgement.findings for note in finding.notes
     )
     differences = [(one.name, one.base, one.head) for one in judgement.differences]
-    measured = paragraph(one_line(f"Measured {judgement.made}."))
+    measured = paragraph(one_line(f"Measured {machine_line(judgement.head)}."))
     # without backticks nothing leaves its fence
-    command = one_line(judgement.command).replace("`", "'")
+    command = one_line(judgement.head.command).replace("`", "'")
     codes = ", ".join(f"{code} {verdict}" for verdict, code in EXIT_CODES.items())
     found: list[tuple[str, Sequence[Block]]] = [
         ("What passed, in words", [Bullets(tuple(passed))] if passed else []),
@@ -86,7 +93,7 @@ def folded(judgement: Judgement) -> list[Section]:
             "Where base and head were measured under other conditions",
             _words_table(("what", "base", "head"), differences),
         ),
-        (ENVIRONMENT, [measured, *_words_table(("what", "value"), text.flat(judgement.environment))]),
+        (ENVIRONMENT, [measured, *_words_table(("what", "value"), text.flat(judgement.head.environment))]),
         ("How to reproduce", [CodeBlock(command, "sh"), paragraph(f"Exit codes: {codes}.")]),
         ("What the verdicts mean", [Bullets(MEANING)]),
     ]
@@ -94,7 +101,7 @@ def folded(judgement: Judgement) -> list[Section]:
 
 
 def _line(finding: Finding) -> Text:
-    return Strong(TITLES[finding.verdict]), f": {one_line(finding.sentence)}."
+    return Strong(TITLES[finding.verdict]), f": {one_line(finding_sentence(finding))}."
 
 
 def _words_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Block]:
@@ -114,7 +121,7 @@ def _side(of: Callable[[Finding], float | None]) -> Callable[[Finding], Cell]:
         value = of(finding)
         if value is None:
             return cells.MISSING
-        written = {"bytes": size, "share": texts.percentage, "count": text.spaced}
+        written = {"bytes": size, "share": percentage, "count": text.spaced}
         primary = METRICS[finding.metric] if finding.kind == "primary" else None
         unit = primary.unit if primary else LIMITS[finding.metric].unit
         if primary and unit not in written:
@@ -132,7 +139,7 @@ def _ratio(finding: Finding) -> Cell:
         found = finding.comparison
         if found is None:
             return cells.MISSING
-        return Cell(*texts.ratio_parts(found, finding.edge), value=found.ratio)
+        return Cell(*ratio_parts(found, finding.edge), value=found.ratio)
     if finding.kind == "strategy" or not LIMITS[finding.metric].increases:
         return cells.BLANK
     if not finding.base or not finding.head:
@@ -150,10 +157,10 @@ def _detectable(finding: Finding) -> Cell:
 
 FIELDS: Mapping[Column, Callable[[Finding], Cell]] = {
     Column("verdict", "text"): _verdict,
-    name_column("what"): lambda one: cells.words(one_line(f"{one.strategy} {texts.label(one)}")),
+    name_column("what"): lambda one: cells.words(one_line(f"{one.strategy} {label(one)}")),
     Column("base"): _side(lambda one: one.base),
     Column("head"): _side(lambda one: one.head),
     Column("head to base"): _ratio,
-    Column("let pass", sortable=False): lambda one: cells.words(one_line(one.bound)),
+    Column("let pass", sortable=False): lambda one: cells.words(one_line(bound(one))),
     Column("told apart from"): _detectable,
 }

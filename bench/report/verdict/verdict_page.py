@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.gate.markdown import sides
-from bench.gate.sections import ENVIRONMENT, findings, folded
-from bench.gate.texts import TITLES, overall
-from bench.gate.values import Judgement, Verdict
+from bench.gate import Judgement, Verdict
 from bench.report.document import Section, Table
 from bench.report.page import anchor, fill
+from bench.report.sentence import machine_line
+from bench.report.verdict.verdict_sections import ENVIRONMENT, findings, folded
+from bench.report.verdict.verdict_sentences import TITLES, overall, sides
 from bench.report.writers import html
 
 # how a verdict looks, beside its word
@@ -22,7 +22,7 @@ STATES: dict[Verdict, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class VerdictPart:
     """A section of the page; what is `folded` is shown when its title is opened."""
 
     anchor: str
@@ -41,17 +41,17 @@ def render(judgement: Judgement) -> str:
         state=(STATES[judgement.verdict], TITLES[judgement.verdict]),
         sentence=overall(judgement),
         sides=sides(judgement),
-        machine=judgement.made,
+        machine=machine_line(judgement.head),
         sections=[_part(section) for section in sections],
     )
 
 
-def _part(section: Section) -> Part:
+def _part(section: Section) -> VerdictPart:
     """A section; the facts of the environment are folded, as in a run's report."""
     title, blocks = section.title, section.blocks
     facts = [block for block in blocks if isinstance(block, Table)] if title == ENVIRONMENT else []
     if not facts:
-        return Part(anchor(title), title, html.blocks(blocks, title))
+        return VerdictPart(anchor(title), title, html.blocks(blocks, title))
     shown = [block for block in blocks if not isinstance(block, Table)]
     said = f"All {sum(len(table.rows) for table in facts)} facts of the environment"
-    return Part(anchor(title), title, html.blocks(shown, title), said, html.blocks(facts, title))
+    return VerdictPart(anchor(title), title, html.blocks(shown, title), said, html.blocks(facts, title))

@@ -1,0 +1,242 @@
+"""The sentences of a judgement: every verdict with its figures, and with what it could not have seen."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from bench.analysis.metrics import METRICS
+from bench.gate import EXIT_CODES, Finding, Judgement, Verdict
+from bench.gate.findings import LimitBasis, PrimaryBasis
+from bench.gate.metrics import LIMITS
+from bench.gate.values import OtherConditions, Problem, Unfinished
+from bench.model import in_words
+from bench.report import text
+from bench.report.text import DASH, TIMES
+from bench.statistics import CONFIDENCE, Comparison
+from bench.statistics.ratios import MOST_ROUNDS
+
+SHOWN_DIFFERENCES = 3
+SHOWN_ROUNDS = 6
+SIZES = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes"))
+TITLES: dict[Verdict, str] = {verdict: verdict.capitalize() for verdict in EXIT_CODES}
+
+
+def overall(judgement: Judgement) -> str:
+    """The judgement in one sentence."""
+    findings, verdict = judgement.findings, judgement.verdict
+    if not findings:
+        return "Invalid: no rule applies to what was measured, and what is not judged does not pass."
+    worst = [finding for finding in findings if finding.verdict == verdict]
+    if verdict == "pass":
+        hold = "the one rule holds" if len(worst) == 1 else f"all {len(worst)} rules hold"
+        return f"Pass: {hold}{_least(worst)}."
+    others = [f"{n} {other}" for other in TITLES if other != verdict and (n := _count(findings, other))]
+    rest = f" (beside {text.listing(others)})" if others else ""
+    if len(worst) == 1:
+        return f"{TITLES[verdict]}{rest}: {finding_sentence(worst[0])}."
+    names = text.listing([f"{finding.strategy} {label(finding)}" for finding in worst])
+    return f"{TITLES[verdict]} in {len(worst)} of {len(findings)} rules{rest}: {names}."
+
+
+def sides(judgement: Judgement) -> str:
+    """What was compared with what, and how."""
+    how = (
+        "measured side by side, in fresh containers every round"
+        if judgement.paired
+        else "a fresh run against a stored one, so rounds do not pair"
+    )
+    return f"{judgement.head_name} against {judgement.base_name}, {how}."
+
+
+def label(finding: Finding) -> str:
+    """The metric of a finding as people call it."""
+    if finding.kind == "strategy":
+        return "comparison"
+    return METRICS[finding.metric].label if finding.kind == "primary" else LIMITS[finding.metric].label
+
+
+def finding_sentence(finding: Finding) -> str:
+    """The finding in one sentence, without a full stop."""
+    match finding.basis:
+        case PrimaryBasis() as basis:
+            return _primary(finding, basis)
+        case LimitBasis() as basis:
+            return _limit(finding, basis)
+        case None:
+            return f"{finding.strategy} is not in base: nothing was compared"
+    assert_never(finding.basis)
+
+
+def bound(finding: Finding) -> str:
+    """What the rule lets pass: `at most 5% less`, `at most 2 MB more`; empty if there is no rule."""
+    match finding.basis:
+        case PrimaryBasis(rule=primary):
+            worse = "less" if METRICS[primary.metric].better == "more" else "more"
+            return f"at most {percentage(primary.tolerance)} {worse}"
+        case LimitBasis(rule=limit):
+            return f"at most {limit.amount.written}" + (" more" if limit.kind == "increase" else "")
+        case None:
+            return ""
+    assert_never(finding.basis)
+
+
+def ratio_parts(found: Comparison, edge: float | None) -> tuple[str, str]:
+    """A ratio and its interval, to as many decimals as keep the interval's ends apart from 1 and the edge."""
+    low, high = (found.low or found.ratio, found.high or found.ratio)
+    marks = (1.0,) if edge is None else (1.0, edge)
+    pairs = [(low, high), *((end, mark) for end in (low, high) for mark in marks)]
+    decimals = next((d for d in (2, 3) if not any(_alike(*pair, d) for pair in pairs)), 4)
+    return f"{found.ratio:.{decimals}f}{TIMES}", f"{low:.{decimals}f}{DASH}{high:.{decimals}f}"
+
+
+def percentage(share: float) -> str:
+    """A share as a rule has it: `5%`, `0.024%`."""
+    return f"{100 * share:.2g}%" if 0 < share < 0.01 else f"{100 * share:.4g}%"
+
+
+def size(value: float) -> str:
+    """Bytes in the unit of a thousand that suits them: `5.03 MB`."""
+    unit, name = next(((unit, name) for unit, name in SIZES if abs(value) >= unit), SIZES[-1])
+    return f"{text.spaced(value)} bytes" if unit == 1 else f"{text.number(value / unit)} {name}"
+
+
+def excluded_rate(checked: int) -> float:
+    """The least rate of wrong answers that none among so many excludes at 95%: about 3 in that number."""
+    return float(1 - (1 - CONFIDENCE) ** (1 / checked))
+
+
+def _count(findings: Sequence[Finding], verdict: Verdict) -> int:
+    return sum(finding.verdict == verdict for finding in findings)
+
+
+def _least(findings: Sequence[Finding]) -> str:
+    """How small a difference would have shown in each comparison."""
+    effects = [one.comparison.minimal_detectable_effect or 0.0 for one in findings if one.comparison]
+    return f"; differences from {text.percent(max(effects))} on would have shown" if effects else ""
+
+
+def _problem(problem: Problem) -> str:
+    """Why a rule cannot be judged."""
+    match problem:
+        case str():
+            return problem
+        case Unfinished(who=who, doubt=doubt) if doubt is not None:
+            return f"{who}'s run ended before its plan ({in_words(doubt)})"
+        case Unfinished():
+            return f"{problem.who} lacks {_rounds(problem.missing)} of the {problem.planned} planned"
+        case OtherConditions(differences=differences):
+            shown = [f"{one.name} ({one.base} there, {one.head} here)" for one in differences]
+            more = len(shown) - SHOWN_DIFFERENCES
+            rest = [text.plural(more, "more fact")] if more > 0 else []
+            listed = text.listing([*shown[:SHOWN_DIFFERENCES], *rest])
+            return f"the baseline was measured under other conditions: {listed}; measure it anew here"
+    assert_never(problem)
+
+
+def _rounds(numbers: Sequence[int]) -> str:
+    shown = text.listing([str(one) for one in numbers[:SHOWN_ROUNDS]])
+    more = len(numbers) - SHOWN_ROUNDS
+    return f"round{'s' if len(numbers) > 1 else ''} {shown}{f' and {more} more' if more > 0 else ''}"
+
+
+def _primary(finding: Finding, basis: PrimaryBasis) -> str:
+    name = f"{finding.strategy} {label(finding)}"
+    comparison = basis.first.comparison
+    if comparison is None:
+        return f"{name} not judged: {_problem(basis.first.problem)}"
+    said = _verdict_reason(finding, basis)
+    return f"{name} {_within(comparison, basis.first.edge)} of base: {said}; {_sees(comparison)}"
+
+
+def _verdict_reason(finding: Finding, basis: PrimaryBasis) -> str:
+    """The verdict of a metric that could be compared."""
+    let = percentage(basis.rule.tolerance)
+    if basis.suspect:
+        return _suspected(basis, let)
+    if basis.first.beyond:
+        return (
+            f"beyond the {let} let pass, but not clearly enough among so many rules "
+            "(Holm's correction), so nothing is said"
+        )
+    if basis.first.within and basis.first.doubt:
+        return f"within the {let} let pass, but {basis.first.doubt}, which hides a change: so it is no pass"
+    if basis.first.within:
+        gain = ", an improvement" if basis.first.improved else ""
+        return f"a change for the worse beyond the {let} let pass is excluded{gain}"
+    return f"neither within nor beyond the {let} let pass{_more_rounds(finding)}"
+
+
+def _suspected(basis: PrimaryBasis, let: str) -> str:
+    second = basis.second
+    if second is None:
+        return f"beyond the {let} let pass, which only a second batch of fresh containers may confirm"
+    if second.comparison is None:
+        return f"beyond the {let} let pass, but its second batch cannot be judged: {_problem(second.problem)}"
+    ratio = _within(second.comparison, second.edge)
+    if second.beyond:
+        return f"a regression beyond the {let} let pass, confirmed by a second batch ({ratio})"
+    return f"beyond the {let} let pass, but a second batch does not confirm it ({ratio})"
+
+
+def _within(found: Comparison, edge: float | None) -> str:
+    """A ratio with its interval."""
+    ratio, interval = ratio_parts(found, edge)
+    return f"{ratio} ({interval})"
+
+
+def _alike(value: float, mark: float, decimals: int) -> bool:
+    return value != mark and f"{value:.{decimals}f}" == f"{mark:.{decimals}f}"
+
+
+def _more_rounds(finding: Finding) -> str:
+    rounds, comparison = finding.rounds_to_decide, finding.comparison
+    if rounds is None or comparison is None:
+        return ""
+    if rounds >= MOST_ROUNDS:
+        return ", and so near the edge that no number of rounds decides"
+    return f"; were {comparison.ratio:.2f}{TIMES} the truth, some {text.spaced(rounds)} rounds would decide"
+
+
+def _sees(found: Comparison) -> str:
+    """The minimal detectable effect."""
+    effect = found.minimal_detectable_effect
+    if effect is None:
+        return "how small a difference would show is not known"
+    return f"{text.plural(found.n, 'round')} tell differences from {text.percent(effect)} on"
+
+
+def _limit(finding: Finding, basis: LimitBasis) -> str:
+    name = f"{finding.strategy} {label(finding)}"
+    if finding.verdict == "invalid":
+        return f"{name} not judged: {_missing(finding, basis)}"
+    place = "beyond" if finding.verdict == "regression" else "within"
+    return f"{name}: {_figure(finding, basis)}, {place} the limit ({bound(finding)})"
+
+
+def _missing(finding: Finding, basis: LimitBasis) -> str:
+    if basis.problem:
+        return _problem(basis.problem)
+    if LIMITS[finding.metric].unit == "bytes":
+        whose = "head" if finding.head is None else "base"
+        return f"the size of {whose}'s image was not measured, which takes containers"
+    if not basis.trials:
+        return "head has no trial of it"
+    return f"of {text.plural(basis.trials, 'trial')} of head, one or more broke off or made no requests"
+
+
+def _figure(finding: Finding, basis: LimitBasis) -> str:
+    """The figure of head, of how many answers or trials it is, and what it is beside base's."""
+    head, unit = finding.head or 0.0, LIMITS[finding.metric].unit
+    if unit == "bytes":
+        return size(head) + ("" if finding.base is None else _change(head - finding.base))
+    if unit == "share":
+        return f"{percentage(head)} over {text.plural(basis.trials, 'trial')}"
+    counted = f"{text.spaced(head)} of {text.plural(basis.checked, 'answer')} checked"
+    if head == 0:
+        counted += f", which excludes a rate above {percentage(excluded_rate(basis.checked))} at 95%"
+    return counted
+
+
+def _change(more: float) -> str:
+    if more == 0:
+        return ", as much as base"
+    return f", {size(abs(more))} {'more' if more > 0 else 'less'} than base ({more:+.0f} bytes)"
