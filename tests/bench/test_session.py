@@ -1,4 +1,4 @@
-"""A session with made-up steps: what is kept and when, what a cut leaves, and a new kind of step."""
+"""A session with made-up steps: what is kept and when, and what a cut leaves."""
 
 import json
 from collections.abc import Sequence
@@ -15,10 +15,9 @@ from bench.measure.progress import Silent, SoFar
 from bench.measure.runtime.instance import RuntimeFacts
 from bench.measure.session import Session
 from bench.measure.steps import order
-from bench.measure.steps.order import TimeEstimate, steps
 from bench.measure.steps.step import Agenda, Context, Step, Taking, TrialInterrupted
 from bench.measure.steps.trial import TrialStep
-from bench.model import Capacity, ClosedLoad, Run, Trial
+from bench.model import ClosedLoad, Run, Trial
 from bench.run_file import read_run
 from tests.bench.plans import plan, trial
 
@@ -78,26 +77,6 @@ def session(folder: Path, monkeypatch: pytest.MonkeyPatch, *results: object) -> 
     runtime: Any = SimpleNamespace(kind="process", root=folder, describe=lambda: RuntimeFacts("loopback"))
     shown = Shown(folder)
     return Session(plan(), (), runtime, Cores((0,), (1,), (0, 1)), folder, shown), shown
-
-
-def test_a_kind_of_step_is_a_class_and_a_line_in_the_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is planned beside all others, has a time, is taken, and is not taken again by a run that goes on."""
-    before, before_s = steps(plan()), TimeEstimate(plan()).left_s(steps(plan()))
-    monkeypatch.setattr(order, "AFTER_ROUNDS", (*order.AFTER_ROUNDS, NewStep))
-    after = steps(plan())
-    assert [step.label() for step in after[len(before) :]] == ["new fast", "new slow"]
-    assert TimeEstimate(plan()).left_s(after) == pytest.approx(before_s + 120)
-    monkeypatch.setattr(order, "BEFORE_ROUNDS", ())
-    monkeypatch.setattr(order, "EACH_ROUND", ())
-    monkeypatch.setattr(order, "AFTER_ROUNDS", (NewStep,))
-    made, shown = session(tmp_path, monkeypatch, Capacity("fast", "seed", "json", 8, 100.0))
-    run = made.measure()
-    assert shown.labels == ["1/2 new fast", "2/2 new slow"]
-    assert read_run(tmp_path) == run
-    assert [one.throughput_rps for one in run.capacities] == [100.0]
-    assert [step.label() for step in steps(plan(), run)] == ["new slow"]
 
 
 @pytest.mark.usefixtures("only_new")
