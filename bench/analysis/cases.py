@@ -1,10 +1,8 @@
 """What was offered in a trial: a class of payloads in one encoding under one load, in words and in order."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from bench.model import ARRIVALS, USUAL_ARRIVALS, Trial, open_label
+from bench.model import ARRIVALS, USUAL_ARRIVALS, ClosedLoad, Load, Trial
 
 CLASS_ORDER = {"small": 0, "seed": 1}
 # which kind of load stands for a run that has several: the one that shows capacity first
@@ -45,8 +43,8 @@ class Case:
 def case_of(trial: Trial) -> Case:
     """The case that a trial belongs to."""
     kind, size = load_size(trial.load)
-    arrivals = trial.load.get("arrivals", USUAL_ARRIVALS)
-    return Case(trial.payload_class, trial.encoding, load_label(trial.load), kind, size, arrivals)
+    arrivals = USUAL_ARRIVALS if isinstance(trial.load, ClosedLoad) else trial.load.arrivals
+    return Case(trial.payload_class, trial.encoding, trial.load.label, kind, size, arrivals)
 
 
 def case_name(case: Case) -> str:
@@ -54,22 +52,13 @@ def case_name(case: Case) -> str:
     return f"{case.payload_class}, {case.encoding}, {case.load}"
 
 
-def load_size(load: Mapping[str, Any]) -> tuple[str, float]:
+def load_size(load: Load) -> tuple[str, float]:
     """The kind of a load, and its clients, its share of capacity, or its requests/s."""
-    if load.get("clients") is not None:
-        return "closed", float(load["clients"])
-    if load.get("share") is not None:
-        return "share", float(load["share"])
-    return "open", float(load.get("rate_per_s") or 0.0)
-
-
-def load_label(load: Mapping[str, Any]) -> str:
-    """How load was offered, in words: `50 clients`, `200 requests/s`, `70% of capacity`."""
-    if load.get("clients") is not None:
-        return "1 client" if load["clients"] == 1 else f"{load['clients']} clients"
-    if load.get("rate_per_s") is not None:
-        return open_label(load["rate_per_s"], load.get("share"), load.get("arrivals", USUAL_ARRIVALS))
-    return str(load.get("kind", "unknown load"))
+    if isinstance(load, ClosedLoad):
+        return "closed", float(load.clients)
+    if load.share is not None:
+        return "share", load.share
+    return "open", load.rate_per_s
 
 
 def case_key(case: Case) -> tuple[object, ...]:

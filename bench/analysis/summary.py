@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench import statistics
 from bench.analysis.cases import KIND_ORDER, Case, case_key, case_of
 from bench.analysis.metrics import METRICS, Metric, stage_ms
-from bench.model import Run, StrategyResult, Trial
+from bench.model import OpenLoad, Run, StrategyResult, Trial
 from bench.statistics import Comparison, Estimate
 
 BASELINE = "torch"
@@ -194,7 +194,7 @@ def _to_baseline(baseline: Mapping[int, float], ours: Mapping[int, float]) -> Co
 
 def _offered_rps(trials: Sequence[Trial]) -> float | None:
     """The rate at which requests came due, the mean over trials."""
-    rates = [float(rate) for trial in trials if (rate := trial.load.get("rate_per_s")) is not None]
+    rates = [trial.load.rate_per_s for trial in trials if isinstance(trial.load, OpenLoad)]
     return sum(rates) / len(rates) if rates else None
 
 

@@ -1,7 +1,7 @@
 """Whether a batch holds all that was planned: what was cut short proves nothing."""
 
 from bench.gate.values import Batch, Unfinished
-from bench.model import Run
+from bench.model import ClosedLoad, Run
 
 
 def unfinished(batch: Batch, strategy: str) -> Unfinished | None:
@@ -19,10 +19,10 @@ def unfinished_run(who: str, run: Run, name: str) -> Unfinished | None:
     cut = next((one for one in run.doubts if one.code == "incomplete"), None)
     if cut is not None:
         return Unfinished(who, cut)
-    trials = [one for one in run.trials if one.strategy == name and one.load.get("kind") == "closed"]
+    trials = [one for one in run.trials if one.strategy == name and isinstance(one.load, ClosedLoad)]
     made: dict[tuple[object, ...], set[int]] = {}
     for trial in trials:
-        case = trial.payload_class, trial.encoding, trial.load.get("name")
+        case = trial.payload_class, trial.encoding, trial.load.name
         made.setdefault(case, set()).add(trial.round)
     planned = range(1, _planned(run) + 1)
     missing = {number for rounds in made.values() for number in planned if number not in rounds}

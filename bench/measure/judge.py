@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bench.cores import Cores
@@ -22,6 +23,7 @@ from bench.model import (
     GpuFigures,
     LatencyMs,
     Load,
+    OpenLoad,
     Payload,
     ServerFigures,
     Strategy,
@@ -161,9 +163,10 @@ def _scheduled(spec: TrialSpec, begin_s: float) -> int | None:
 
 
 def _identity(spec: TrialSpec, warmup_s: float) -> dict[str, Any]:
-    load = spec.load.described()
-    if load["kind"] == "open":
-        load["seed"] = spec.seed  # its schedule can be computed again
+    load = spec.load
+    if isinstance(load, OpenLoad):
+        # its schedule can be computed again
+        load = msgspec.structs.replace(load, seed=spec.seed)
     return {
         "strategy": spec.strategy.name,
         "round": spec.round,

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from bench import statistics
 from bench.measure.plan import PayloadSet, StepSubject
-from bench.model import Trial
+from bench.model import OpenLoad, Trial
 from bench.statistics import Estimate
 
 
@@ -102,11 +102,10 @@ def so_far(
     known = [
         trial
         for trial in trials
-        if trial.valid
-        and (trial.payload_class, trial.encoding, trial.load.get("name")) == (*payload_set, load)
+        if trial.valid and (trial.payload_class, trial.encoding, trial.load.name) == (*payload_set, load)
     ]
     mine = [trial for trial in known if trial.strategy == strategy]
-    if any(trial.load.get("kind") == "open" for trial in mine):
+    if any(isinstance(trial.load, OpenLoad) for trial in mine):
         found = statistics.median([t.latency_ms.p99 for t in mine if t.latency_ms.p99 is not None])
         return None if found is None else SoFar("p99", found)
     rates, theirs = _rates(mine), _rates(trial for trial in known if trial.strategy == base)

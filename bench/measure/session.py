@@ -110,7 +110,7 @@ class Session:
         elif isinstance(measured, Trial):
             self._keep()
             # a search's step has no load of its own, and a pair's step is about two strategies
-            load = str(measured.load.get("name"))
+            load = measured.load.name
             base = self._plan.base_name(measured.strategy)
             known = so_far(self._builder.trials, measured.strategy, step.payload_set, load, base)
             self._progress.found(replace(step, strategy=measured.strategy), measured, known)

@@ -16,7 +16,6 @@ from bench.model.loads import (
     OpenLoad,
     PlannedLoad,
     ShareLoad,
-    open_label,
 )
 from bench.model.options import (
     USUAL_CLIENTS,
@@ -112,6 +111,5 @@ __all__ = [
     "Twin",
     "in_words",
     "objective_label",
-    "open_label",
     "twin_name",
 ]

@@ -1,13 +1,16 @@
-"""How load is offered: by clients that wait, or by a schedule."""
+"""How load is offered: by clients that wait, or by a schedule.
+
+The loads of trials are msgspec's structs, because run.json has either and says by `kind` which it is.
+"""
 
 from dataclasses import dataclass
-from typing import Any
+
+from msgspec import Struct
 
 from bench.model.arrivals import ARRIVALS, Arrivals
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedLoad:
+class ClosedLoad(Struct, frozen=True, tag_field="kind", tag="closed"):
     """N clients, each of which sends its next request when the last is answered.
 
     The warm-up lasts at least `warmup_s`, and up to `warmup_most_s` until it is steady; without that it is
@@ -31,22 +34,12 @@ class ClosedLoad:
         """The load in words."""
         return "1 client" if self.clients == 1 else f"{self.clients} clients"
 
-    def described(self) -> dict[str, Any]:
-        """The load as a trial keeps it."""
-        return {
-            "name": self.name,
-            "kind": "closed",
-            "clients": self.clients,
-            "drain_s": self.drain_s,
-            "timeout_s": self.timeout_s,
-        }
 
-
-@dataclass(frozen=True, slots=True)
-class OpenLoad:
+class OpenLoad(Struct, frozen=True, tag_field="kind", tag="open"):
     """Requests that come due by a seeded schedule, whether or not earlier ones are answered.
 
-    `share` is what part of the strategy's measured capacity the rate is, None where the rate was given.
+    `share` is the part of the strategy's measured capacity that the rate is, None if the rate was given.
+    `seed` is that of the schedule, with which it can be computed again; None in a plan.
     """
 
     rate_per_s: float
@@ -57,6 +50,7 @@ class OpenLoad:
     arrivals: Arrivals = "poisson"
     warmup_most_s: float | None = None
     share: float | None = None
+    seed: int | None = None
 
     @property
     def name(self) -> str:
@@ -66,19 +60,7 @@ class OpenLoad:
     @property
     def label(self) -> str:
         """The load in words."""
-        return open_label(self.rate_per_s, self.share, self.arrivals)
-
-    def described(self) -> dict[str, Any]:
-        """The load as a trial keeps it."""
-        return {
-            "name": self.name,
-            "kind": "open",
-            "rate_per_s": self.rate_per_s,
-            "arrivals": self.arrivals,
-            **({} if self.share is None else {"share": self.share}),
-            "drain_s": self.drain_s,
-            "timeout_s": self.timeout_s,
-        }
+        return _open_label(self.rate_per_s, self.share, self.arrivals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +83,7 @@ class ShareLoad:
     @property
     def label(self) -> str:
         """The load in words."""
-        return open_label(0.0, self.share, self.arrivals)
+        return _open_label(0.0, self.share, self.arrivals)
 
     def at(self, capacity_rps: float) -> OpenLoad:
         """The open load that it is for a strategy of this capacity."""
@@ -121,7 +103,7 @@ Load = ClosedLoad | OpenLoad
 PlannedLoad = ClosedLoad | OpenLoad | ShareLoad
 
 
-def open_label(rate_per_s: float, share: float | None, arrivals: str) -> str:
+def _open_label(rate_per_s: float, share: float | None, arrivals: str) -> str:
     """An open load in words: `200 requests/s`, `70% of capacity`, `200 requests/s, evenly`."""
     what = f"{rate_per_s:g} requests/s" if share is None else f"{100 * share:g}% of capacity"
     return what + ARRIVALS[arrivals].label

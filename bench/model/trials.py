@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bench.model.doubts import Doubt
+from bench.model.loads import Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Trial:
     round: int
     payload_class: str
     encoding: str
-    load: Mapping[str, Any]
+    load: Load
     window_s: float
     warmup_s: float
     requests: int

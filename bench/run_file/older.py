@@ -189,9 +189,17 @@ def _each(values: Any, change: Any) -> Any:
 def _trial(raw: Json) -> Json:
     trial = dict(raw)
     trial["doubts"] = _each(trial.pop("warnings", []), lambda text: _doubt(text, OF_TRIALS))
+    if isinstance(trial.get("load"), dict):
+        trial["load"] = _load(trial)
     if isinstance(trial.get("error"), str):
         trial["error"] = _doubt(trial["error"], (*OF_TRIALS[:1], START_FAILED))
     return trial
+
+
+def _load(trial: Json) -> Json:
+    """The load, which those schemas kept with a name and without the windows that the trial has."""
+    known = {key: value for key, value in trial["load"].items() if key != "name"}
+    return {"warmup_s": trial.get("warmup_s"), "window_s": trial.get("window_s"), **known}
 
 
 def _objective(raw: Json) -> Json:

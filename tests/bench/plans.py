@@ -68,7 +68,7 @@ def trial(step: StepSubject, **changes: object) -> Trial:
     load = step.load.at(100.0) if isinstance(step.load, ShareLoad) else step.load
     assert load is not None
     made = Trial(
-        step.strategy, step.round, step.payload_class, step.encoding, load.described(), 2, 1, 9, 9, 0, 0,
+        step.strategy, step.round, step.payload_class, step.encoding, load, 2, 1, 9, 9, 0, 0,
         4.5, LatencyMs(1, 2, 3), 1.0, 1, 1.0, (), True, None,
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ def test_a_share_of_capacity_is_a_rate_of_its_own_for_each_strategy(measured: Me
     assert {t["strategy"] for t in shares} == {"fast", "slow"}
     for one in shares:
         assert one["load"]["rate_per_s"] == pytest.approx(capacity[one["strategy"]] / 2, abs=0.001)
-        assert one["load"]["name"] == "s50"
+        assert one["load"]["share"] == 0.5
     assert "50% of capacity" in report
 
 

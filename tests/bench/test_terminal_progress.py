@@ -37,7 +37,7 @@ def trial(round_: int, rate: float | None = 250.0, **changes: object) -> Trial:
         round=round_,
         payload_class="small",
         encoding="json",
-        load=CLOSED.described(),
+        load=CLOSED,
         window_s=2.0,
         warmup_s=1.0,
         requests=500,
@@ -82,14 +82,14 @@ def test_what_is_void_or_of_another_case_does_not_count() -> None:
         trial(2, 900.0, strategy="torch"),
         trial(2, 900.0, payload_class="seed"),
         trial(2, 900.0, encoding="raw"),
-        trial(2, 900.0, load=ClosedLoad(9, 1.0, 2.0).described()),
+        trial(2, 900.0, load=ClosedLoad(9, 1.0, 2.0)),
         trial(2, None),
     ]
     assert before(STEP, [trial(1), *others]) == before(STEP, [trial(1)])
 
 
 def test_under_an_open_load_the_tail_is_told_and_not_the_rate_that_was_asked_for() -> None:
-    trials = [trial(number, load=OPEN.described()) for number in range(1, 7)]
+    trials = [trial(number, load=OPEN) for number in range(1, 7)]
     found = so_far(trials, "onnx", SMALL, OPEN.name)
     assert found == SoFar("p99", Estimate(233.5, 231.0, 236.0, 6))
 

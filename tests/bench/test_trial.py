@@ -60,8 +60,7 @@ def test_a_clean_trial_is_valid_and_has_all_its_figures() -> None:
     assert trial.cpu_ms_per_request == pytest.approx(4.0, rel=0.001)
     assert trial.peak_memory_bytes == 150_000_000
     assert trial.driver_cpu_ms_per_request == pytest.approx(0.2)
-    assert trial.load == SPEC.load.described()
-    assert (trial.load["kind"], trial.load["clients"]) == ("closed", 10)
+    assert trial.load == SPEC.load
 
 
 @pytest.mark.parametrize(
@@ -112,15 +111,8 @@ def test_an_open_load_is_held_to_no_number_of_clients_and_counts_what_was_refuse
     found.samples.outcome[::10] = OUTCOMES.index("refused")
     trial = judge(spec, found, readings(), (), "samples/x.parquet", START_NS)
     assert trial.valid, trial.doubts
-    assert trial.load == {
-        "name": "q200-even",
-        "kind": "open",
-        "rate_per_s": 200.0,
-        "arrivals": "constant",
-        "drain_s": 30.0,
-        "timeout_s": 30.0,
-        "seed": 1,
-    }
+    assert trial.load == OpenLoad(200.0, 2.0, 10.0, arrivals="constant", seed=1)
+    assert trial.load.name == "q200-even"
     assert (trial.refused, trial.errors) == (200, 0)
     assert trial.throughput_rps == 180.0
     assert trial.requests == 2000

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.gate import Batch, Finding, Judgement, Rules
 from bench.gate.rules import rules_of
-from bench.model import SCHEMA_VERSION, ImageSize, LatencyMs, Run, StrategyResult, Trial, Twin
+from bench.model import SCHEMA_VERSION, ClosedLoad, ImageSize, LatencyMs, Run, StrategyResult, Trial, Twin
 from tests.running.doubts import doubt
 
 CLIENTS = 50
@@ -24,7 +24,7 @@ def trial(strategy: str, number: int, rate: float | None, **changes: object) -> 
         round=number,
         payload_class="small",
         encoding="json",
-        load={"name": f"c{CLIENTS}", "kind": "closed", "clients": CLIENTS},
+        load=ClosedLoad(CLIENTS, 2.0, 10.0),
         window_s=10.0,
         warmup_s=2.0,
         requests=round(rps * 10) or 1,

@@ -6,6 +6,7 @@ import pytest
 
 from bench.gate import EXIT_CODES, Batch, Verdict, judge
 from bench.gate.rules import Rules, rules_of
+from bench.model import OpenLoad
 from bench.report.text import DASH, TIMES
 from bench.report.verdict.verdict_sentences import finding_sentence
 from tests.gate.runs import (
@@ -170,8 +171,7 @@ def test_a_metric_that_no_trial_has_is_invalid() -> None:
 
 
 def test_an_open_loop_is_not_judged_for_what_it_was_offered() -> None:
-    open_loop = {"name": "q50", "kind": "open", "rate_per_s": 50.0, "arrivals": "poisson"}
-    run = with_trials(SAME.head, "onnx", load=open_loop)
+    run = with_trials(SAME.head, "onnx", load=OpenLoad(50.0, 2.0, 10.0))
     assert "head has no closed-loop trial" in finding_sentence(only(judge(ONNX, with_head(SAME, run))))
 
 

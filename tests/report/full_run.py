@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.model import (
     Capacity,
+    ClosedLoad,
     Directory,
     DriverFigures,
     GpuFigures,
@@ -82,7 +83,7 @@ def _closed(trial: Trial) -> list[Trial]:
     one = 1000 / (0.6 * rate)
     alone = dataclasses.replace(
         trial,
-        load={"name": "c1", "kind": "closed", "clients": 1},
+        load=ClosedLoad(1, trial.load.warmup_s, WINDOW_S),
         throughput_rps=0.6 * rate,
         latency_ms=LatencyMs(one, one * 1.1, one * 1.3),
         samples=f"samples/{trial.strategy}-c1-{trial.round}.parquet",
@@ -99,7 +100,7 @@ def _open(trial: Trial, load: OpenLoad) -> Trial:
     service = LatencyMs(p50 * 0.8, p50 * 1.2, p50 * 1.7)
     changed = dataclasses.replace(
         trial,
-        load=load.described(),
+        load=load,
         window_s=WINDOW_S,
         requests=round(load.rate_per_s * WINDOW_S),
         ok=round(rate * WINDOW_S),

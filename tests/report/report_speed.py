@@ -22,13 +22,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 MAKE = "--make-only"
 CAPACITIES_RPS = {"torch": 100.0, "onnx": 230.0, "batched": 140.0}
-LOADS: tuple[dict[str, Any], ...] = (
-    {"kind": "closed", "clients": 50},
-    {"kind": "open", "rate_per_s": 40.0, "arrivals": "poisson"},
-    {"kind": "open", "rate_per_s": 80.0, "arrivals": "poisson"},
-    {"kind": "open", "share": 0.7, "arrivals": "poisson"},
-)
 WARMUP_S, WINDOW_S = 5.0, 30.0
+LOADS = 4
 MIB = 1024**2
 STARTING = {"running": 0.1, "port_open": 0.4, "ready": 0.9}
 
@@ -76,7 +71,7 @@ def make_run(folder: Path, samples: int, rounds: int) -> None:
     from bench.run_file import write_run
 
     (folder / "samples").mkdir(parents=True)
-    each = max(1, samples // (rounds * len(CAPACITIES_RPS) * len(LOADS)))
+    each = max(1, samples // (rounds * len(CAPACITIES_RPS) * LOADS))
     trials = tuple(_trials(folder, each, rounds))
     run = Run(
         schema_version=SCHEMA_VERSION,
@@ -137,17 +132,23 @@ def _server(capacity: float, load_rps: float) -> Any:
 def _trials(folder: Path, each: int, rounds: int) -> Iterator[Any]:
     """Each trial, once its samples are written."""
     from bench.load.samples import write_parquet
-    from bench.model import LatencyMs, Trial
+    from bench.model import ClosedLoad, LatencyMs, OpenLoad, Trial
 
     for number in range(1, rounds + 1):
         for name, capacity in CAPACITIES_RPS.items():
-            for place, load in enumerate(LOADS):
-                if "share" in load:
-                    load = {**load, "rate_per_s": load["share"] * capacity}
+            loads = (
+                ClosedLoad(50, WARMUP_S, WINDOW_S),
+                OpenLoad(40.0, WARMUP_S, WINDOW_S),
+                OpenLoad(80.0, WARMUP_S, WINDOW_S),
+                OpenLoad(0.7 * capacity, WARMUP_S, WINDOW_S, share=0.7),
+            )
+            for place, load in enumerate(loads):
                 columns, (p50, p95, p99) = _samples(each, [number, place, round(capacity)])
                 file = f"samples/{name}-{place}-{number}.parquet"
                 write_parquet(columns, folder / file, strategy=name, round_=number, payload_class="small")
-                rate = load.get("rate_per_s", capacity) * (1 + 0.01 * (number % 3))
+                rate = (load.rate_per_s if isinstance(load, OpenLoad) else capacity) * (
+                    1 + 0.01 * (number % 3)
+                )
                 yield Trial(
                     strategy=name,
                     round=number,

@@ -8,7 +8,7 @@ import pytest
 
 from bench.analysis.comparisons import Compared, compared
 from bench.analysis.summary import summarise
-from bench.model import Run
+from bench.model import ClosedLoad, Run
 from bench.report.verdict_words import verdict_word
 
 
@@ -87,7 +87,7 @@ def test_many_comparisons_raise_the_bar(run: Run) -> None:
     others = [
         dataclasses.replace(
             t,
-            load={"kind": "closed", "clients": clients},
+            load=ClosedLoad(clients, t.load.warmup_s, t.load.window_s),
             throughput_rps=100.0 if t.strategy == "torch" else float(100 + rng.normal()),
         )
         for t in alone.trials

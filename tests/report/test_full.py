@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.analysis.cases import Case, load_label, load_size
+from bench.analysis.cases import Case, load_size
 from bench.analysis.costs import core_count
 from bench.analysis.run_analysis import analyse
 from bench.analysis.summary import summarise
-from bench.model import RepeatCheck, ResourceFigures, Run, Trial
+from bench.model import ClosedLoad, Load, OpenLoad, RepeatCheck, ResourceFigures, Run, Trial
 from bench.report import markdown, terminal_summary, write_report
 from bench.report.plots import PLOTS
 from bench.report.report import report_of
@@ -83,25 +83,19 @@ def test_the_run_survives_the_disk(everything: Run, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("load", "size", "label"),
     [
-        ({"kind": "closed", "clients": 1}, ("closed", 1.0), "1 client"),
-        ({"kind": "open", "rate_per_s": 200.0, "arrivals": "poisson"}, ("open", 200.0), "200 requests/s"),
+        (ClosedLoad(1, 2.0, 10.0), ("closed", 1.0), "1 client"),
+        (OpenLoad(200.0, 2.0, 10.0), ("open", 200.0), "200 requests/s"),
+        (OpenLoad(9.5, 2.0, 10.0, arrivals="constant"), ("open", 9.5), "9.5 requests/s, evenly"),
+        (OpenLoad(70.1, 2.0, 10.0, share=0.7), ("share", 0.7), "70% of capacity"),
         (
-            {"kind": "open", "rate_per_s": 9.5, "arrivals": "constant"},
-            ("open", 9.5),
-            "9.5 requests/s, evenly",
-        ),
-        ({"kind": "open", "rate_per_s": 70.1, "share": 0.7}, ("share", 0.7), "70% of capacity"),
-        (
-            {"kind": "open", "rate_per_s": 70.1, "share": 0.7, "arrivals": "constant"},
+            OpenLoad(70.1, 2.0, 10.0, share=0.7, arrivals="constant"),
             ("share", 0.7),
             "70% of capacity, evenly",
         ),
     ],
 )
-def test_a_load_is_named_by_kind_and_size(
-    load: dict[str, object], size: tuple[str, float], label: str
-) -> None:
-    assert (load_size(load), load_label(load)) == (size, label)
+def test_a_load_is_named_by_kind_and_size(load: Load, size: tuple[str, float], label: str) -> None:
+    assert (load_size(load), load.label) == (size, label)
 
 
 def test_closed_open_and_share_loads_stand_in_this_order(everything: Run) -> None:
@@ -135,7 +129,7 @@ def test_at_a_share_latency_is_compared_and_throughput_is_not(report: str) -> No
 
 
 def test_with_shares_alone_the_sentence_names_each_strategys_own_rate(everything: Run) -> None:
-    only = without_samples(everything, lambda t: "share" in t.load)
+    only = without_samples(everything, lambda t: isinstance(t.load, OpenLoad) and t.load.share is not None)
     said = sentence(only, summarise(only))
     assert said.startswith("At 90% of capacity with small payloads, p99: onnx 80.9 ms at its 208 requests/s,")
     assert ", torch 186 ms at its 90.2 requests/s." in said
@@ -205,7 +199,7 @@ def test_cores_are_counted_from_their_list(cores: str | None, count: int | None)
 
 
 def test_two_cores_cost_twice(everything: Run, write_folder: Write, tmp_path: Path) -> None:
-    closed = without_samples(everything, lambda t: t.load.get("clients") == 50)
+    closed = without_samples(everything, lambda t: t.load.name == "c50")
     two = dataclasses.replace(closed, environment={**closed.environment, "service_cores": "1-2"})
     row = cells(section(reported(two, write_folder, tmp_path / "run"), "Cost"), "torch", "small")
     assert (row[2][:5], row[3][:5]) == ("0.111", "0.221")
@@ -267,7 +261,7 @@ def test_throttled_periods_are_summed_over_invalid_trials_too(
     trials = tuple(
         dataclasses.replace(t, resources=throttled, valid=t.round > 2, samples=None)
         for t in everything.trials
-        if t.load.get("clients") == 50 and t.payload_class == "small"
+        if t.load.name == "c50" and t.payload_class == "small"
     )
     bare = dataclasses.replace(everything, trials=trials)
     told = section(reported(bare, write_folder, tmp_path / "run"), "Resources")

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +17,11 @@ from bench.docs.tables import results_block
 from bench.model import (
     BatchFigures,
     Capacity,
+    ClosedLoad,
     LatencyMs,
+    Load,
     LoopResult,
+    OpenLoad,
     Run,
     ServerFigures,
     StageFigures,
@@ -45,7 +47,9 @@ def closed(trial: Trial, clients: int) -> Trial:
     full = trial.throughput_rps or 1.0
     rate = full * clients / (clients + 3)
     p50 = 1000 * clients / rate
-    return at_load(trial, {"kind": "closed", "clients": clients}, rate, p50, clients / full)
+    return at_load(
+        trial, ClosedLoad(clients, trial.load.warmup_s, trial.load.window_s), rate, p50, clients / full
+    )
 
 
 def offered(trial: Trial, rate_per_s: float) -> Trial:
@@ -53,11 +57,13 @@ def offered(trial: Trial, rate_per_s: float) -> Trial:
     full = trial.throughput_rps or 1.0
     rate = min(rate_per_s, 0.97 * full)
     p50 = 1000 / full / (1.02 - rate / full)
-    changed = at_load(trial, {"kind": "open", "rate_per_s": rate_per_s}, rate, p50, rate / full)
+    changed = at_load(
+        trial, OpenLoad(rate_per_s, trial.load.warmup_s, trial.load.window_s), rate, p50, rate / full
+    )
     return dataclasses.replace(changed, refused=round((rate_per_s - rate) * trial.window_s))
 
 
-def at_load(trial: Trial, load: dict[str, Any], rate: float, p50: float, fill: float) -> Trial:
+def at_load(trial: Trial, load: Load, rate: float, p50: float, fill: float) -> Trial:
     stages = {"decode": StageFigures(2.1, 900), "infer": StageFigures(4.0, 300)}
     batch = None
     if trial.strategy == "batched":
@@ -127,14 +133,14 @@ def test_what_was_refused_is_said_with_who_refused_it(many: Run) -> None:
 
 
 def test_without_a_closed_load_the_sentence_compares_the_tails_at_the_highest_rate_taken(many: Run) -> None:
-    only = dataclasses.replace(many, trials=tuple(t for t in many.trials if t.load["kind"] == "open"))
+    only = dataclasses.replace(many, trials=tuple(t for t in many.trials if isinstance(t.load, OpenLoad)))
     said = sentence(only, summarise(only))
     assert said.startswith("At 80 requests/s with small payloads, p99: onnx ")
     assert "; higher loads overloaded torch, onnx and batched." in said
 
 
 def test_where_every_rate_was_too_much_the_tails_at_the_lowest_say_what_was_refused(many: Run) -> None:
-    over = tuple(t for t in many.trials if t.load.get("rate_per_s") == 250.0)
+    over = tuple(t for t in many.trials if t.load.name == "q250")
     said = sentence(many, summarise(dataclasses.replace(many, trials=over)))
     assert re.match(r"At 250 requests/s with small payloads, p99: onnx \d+\S* ms \([^)]+ refused\), ", said)
 

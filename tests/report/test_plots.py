@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from bench.analysis.run_analysis import RunAnalysis, analyse
 from bench.analysis.timelines import timeline
 from bench.errors import UsageError
-from bench.model import BatchFigures, LatencyMs, Run, ServerFigures, StageFigures, Trial
+from bench.model import BatchFigures, LatencyMs, OpenLoad, Run, ServerFigures, StageFigures, Trial
 from bench.report import plots
 from bench.report.plots import style, throughput
 from bench.report.plots.labels import place_labels
@@ -133,15 +133,16 @@ def test_the_frontier_keeps_what_no_other_dominates() -> None:
 
 def test_a_rate_that_was_refused_or_is_invalid_is_crossed_and_no_choice(everything: RunAnalysis) -> None:
     def at_a_rate(trial: Trial) -> bool:
-        return trial.load.get("arrivals") == "poisson" and "share" not in trial.load
+        load = trial.load
+        return isinstance(load, OpenLoad) and load.share is None and load.arrivals == "poisson"
 
     kept = [t for t in everything.run.trials if t.strategy == "onnx" and at_a_rate(t)]
-    least, *_, most = sorted({t.load["rate_per_s"] for t in kept})
+    least, *_, most = sorted({t.load.rate_per_s for t in kept})
     trials = tuple(
         dataclasses.replace(
             t,
-            refused=7 if t.load["rate_per_s"] == most and t.round == 1 else 0,
-            valid=not (t.load["rate_per_s"] == least and t.round == 2),
+            refused=7 if t.load.rate_per_s == most and t.round == 1 else 0,
+            valid=not (t.load.rate_per_s == least and t.round == 2),
             samples=None,
         )
         for t in kept
@@ -231,14 +232,16 @@ def test_dominated_strategies_are_hollow_and_say_so(figures: dict[str, Any]) -> 
 
 
 def test_one_strategy_under_one_load_is_no_choice_to_draw(everything: RunAnalysis) -> None:
-    alone = without_samples(everything.run, lambda t: t.strategy == "onnx" and t.load.get("clients") == 50)
+    alone = without_samples(everything.run, lambda t: t.strategy == "onnx" and t.load.name == "c50")
     assert plots.PLOTS["pareto"].draw(alone) is None
 
 
 def test_with_rates_alone_each_point_is_named_by_its_rate(everything: RunAnalysis) -> None:
     def at_a_rate(trial: Trial) -> bool:
         load = trial.load
-        return trial.strategy == "onnx" and load.get("arrivals") == "poisson" and "share" not in load
+        if trial.strategy != "onnx" or not isinstance(load, OpenLoad):
+            return False
+        return load.arrivals == "poisson" and load.share is None
 
     only = without_samples(everything.run, at_a_rate)
     said = words(drawn("pareto", only))

@@ -1,9 +1,10 @@
 """The driver's ceiling: the most that the driver reaches, against a target that answers at once."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 from bench.errors import BenchError
 from bench.load.ceiling import measure_ceiling
@@ -43,7 +44,7 @@ class CeilingStep(Step):
                 "the driver's ceiling is not known: workers on other hosts cannot reach a target here"
             )
             return
-        load = dataclasses.replace(plan.closed_load(WARMUP_S, _window_s(plan)), warmup_most_s=None)
+        load = msgspec.structs.replace(plan.closed_load(WARMUP_S, _window_s(plan)), warmup_most_s=None)
         payloads = plan.payloads[self.payload_set]
         try:
             ceiling = measure_ceiling(payloads, load, context.cores.service, plan.seed, fleet=plan.fleet)

@@ -73,7 +73,7 @@ class TrialStep(Step):
     def is_done(self, run: Run) -> bool:
         """Whether the run has the trial; a trial that was cut short is taken out before."""
         return any(
-            self.is_about(one) and (one.round, one.load.get("name")) == (self.round, self.load.name)
+            self.is_about(one) and (one.round, one.load.name) == (self.round, self.load.name)
             for one in run.trials
         )
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from bench.analysis.cases import load_label
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.figures import Figure, figures
 from bench.analysis.metrics import METRICS
 from bench.model import (
+    ClosedLoad,
     DriverFigures,
     GpuFigures,
+    OpenLoad,
     ResourceFigures,
     Run,
     ServerFigures,
@@ -35,11 +36,11 @@ COLUMNS: dict[str, Column] = {
     "round": lambda t: t.round,
     "payloads": lambda t: t.payload_class,
     "encoding": lambda t: t.encoding,
-    "load": lambda t: load_label(t.load),
-    "clients": lambda t: t.load.get("clients"),
-    "offered_per_s": lambda t: t.load.get("rate_per_s"),
-    "share_of_capacity": lambda t: t.load.get("share"),
-    "arrivals": lambda t: t.load.get("arrivals"),
+    "load": lambda t: t.load.label,
+    "clients": lambda t: t.load.clients if isinstance(t.load, ClosedLoad) else None,
+    "offered_per_s": lambda t: t.load.rate_per_s if isinstance(t.load, OpenLoad) else None,
+    "share_of_capacity": lambda t: t.load.share if isinstance(t.load, OpenLoad) else None,
+    "arrivals": lambda t: t.load.arrivals if isinstance(t.load, OpenLoad) else None,
     "warmup_s": lambda t: t.warmup_s,
     "window_s": lambda t: t.window_s,
     "overhead_s": lambda t: t.overhead_s,

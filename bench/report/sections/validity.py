@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bench.analysis.cases import load_label, load_size
+from bench.analysis.cases import load_size
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.run_analysis import RunAnalysis
 from bench.model import TITLES, Trial, in_words
@@ -82,7 +82,7 @@ def warnings(analysis: RunAnalysis) -> list[Block]:
         items.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
     for trial in sorted(run.trials, key=_place):
         place = f"round {trial.round}, {trial.strategy}, {trial.payload_class}"
-        place += f", {load_label(trial.load)}" if summary.several_loads else ""
+        place += f", {trial.load.label}" if summary.several_loads else ""
         state = "" if trial.valid else " (INVALID, left out)"
         if found := reasons(trial):
             items.append(f"{place}{state}: {'; '.join(map(in_words, found))}")
@@ -95,7 +95,7 @@ def _place(trial: Trial) -> tuple[object, ...]:
 
 def meaning(analysis: RunAnalysis) -> list[Block]:
     """What was offered, and what the figures say and do not say."""
-    offers = sorted({(*load_size(trial.load), load_label(trial.load)) for trial in analysis.run.trials})
+    offers = sorted({(*load_size(trial.load), trial.load.label) for trial in analysis.run.trials})
     items: list[Text] = [ONE_ROUND] if analysis.summary.one_round else []
     items += [_offered(analysis, [label for _, _, label in offers])]
     items += [OPEN] if any(kind != "closed" for kind, _, _ in offers) else []
