@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
+from bench.analysis.cases import Case
 from bench.analysis.comparability import Difference, comparable_facts, differing_facts
-from bench.analysis.run_comparison import Counted, Measured, RunComparison, compare_runs
+from bench.analysis.run_comparison import Counted, Measured, RunComparison, Unshared, compare_runs
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Trial
 from bench.report.between import RENDERERS
 from bench.report.between.formats import as_text
-from bench.report.between.sentence import doubts, sentence
+from bench.report.between.sentence import circumstances, doubts, sentence
 from bench.report.verdict_words import counted_word, measured_word
 from bench.run_file import read_run
 from tests.report.full_run import full
@@ -53,13 +54,15 @@ def only(
     found: RunComparison, strategy: str, metric: str, place: str = "small, json, 50 clients"
 ) -> Measured:
     (one,) = [
-        one for one in found.measured if (one.strategy, one.metric, one.place) == (strategy, metric, place)
+        one
+        for one in found.measured
+        if (one.strategy, one.metric, circumstances(one)) == (strategy, metric, place)
     ]
     return one
 
 
-def counted(found: RunComparison, strategy: str, what: str) -> Counted:
-    return next(one for one in found.counted if (one.strategy, one.what) == (strategy, what))
+def counted(found: RunComparison, strategy: str, name: str) -> Counted:
+    return next(one for one in found.counted if (one.strategy, one.name) == (strategy, name))
 
 
 def environment(run: Run, **changes: Any) -> Run:
@@ -114,15 +117,15 @@ class TestFigures:
 
     def test_throughput_is_compared_in_closed_loads_alone(self, run: Run) -> None:
         found = compare_runs(full(run), full(noisy(run, 7)), "a", "b")
-        places = {one.place for one in found.measured if one.metric == "throughput"}
+        places = {circumstances(one) for one in found.measured if one.metric == "throughput"}
         assert places == {"small, json, 1 client", "small, json, 50 clients", "seed, json, 50 clients"}
-        assert any("capacity" in one.place for one in found.measured if one.metric == "p99")
+        assert any("capacity" in circumstances(one) for one in found.measured if one.metric == "p99")
         assert found.own_rates
         assert "a rate of its own" in RENDERERS["text"](found)
 
     def test_cold_and_warm_starts_are_compared_with_their_like(self, run: Run) -> None:
         found = compare_runs(full(run), full(run), "a", "b")
-        places = {one.place for one in found.measured if one.metric == "startup"}
+        places = {circumstances(one) for one in found.measured if one.metric == "startup"}
         assert places == {"cold model cache", "warm model cache"}
         # the other run's starts had another state of the cache: none is alike
         cold = full(run).strategies
@@ -137,19 +140,19 @@ class TestFigures:
         image = dataclasses.replace(result.image, compressed_bytes=result.image.compressed_bytes + 1)
         larger = {**run.strategies, "onnx": dataclasses.replace(result, image=image)}
         found = compare_runs(run, dataclasses.replace(run, strategies=larger), "a", "b")
-        assert counted_word(counted(found, "onnx", "compressed bytes")) == "larger"
-        assert counted_word(counted(found, "torch", "compressed bytes")) == "same"
+        assert counted_word(counted(found, "onnx", "compressed_bytes")) == "larger"
+        assert counted_word(counted(found, "torch", "compressed_bytes")) == "same"
         assert "Images to pull changed: onnx +1 byte." in sentence(found)
 
     def test_one_wrong_answer_is_told(self, run: Run) -> None:
         trials = (dataclasses.replace(run.trials[0], wrong_answers=1), *run.trials[1:])
         found = compare_runs(run, dataclasses.replace(run, trials=trials), "a", "b")
-        assert counted_word(counted(found, run.trials[0].strategy, "wrong answers")) == "more"
+        assert counted_word(counted(found, run.trials[0].strategy, "wrong_answers")) == "more"
         assert "Wrong answers: 0 before, 1 now." in sentence(found)
 
     def test_the_same_share_of_wrong_answers_is_the_same(self) -> None:
-        assert counted_word(Counted("a", "", "wrong answers", 1, 2, (100, 200))) == "same"
-        assert counted_word(Counted("a", "", "wrong answers", 2, 2, (100, 200))) == "fewer"
+        assert counted_word(Counted("a", None, "wrong_answers", 1, 2, (100, 200))) == "same"
+        assert counted_word(Counted("a", None, "wrong_answers", 2, 2, (100, 200))) == "fewer"
 
 
 class TestDoubts:
@@ -294,9 +297,9 @@ class TestBadInput:
         found = compare_runs(base, run, "a", "b")
         assert found.only_base == ()
         assert found.only_head == (
-            "onnx",
-            "torch (seed, json, 50 clients)",
-            "batched (seed, json, 50 clients)",
+            Unshared("onnx"),
+            Unshared("torch", Case("seed", "json", "50 clients")),
+            Unshared("batched", Case("seed", "json", "50 clients")),
         )
         assert "Only in head: onnx; torch (seed" in RENDERERS["text"](found)
 
@@ -409,8 +412,8 @@ class TestRenderings:
         # the same code on a machine that ran at less than half its speed: the ceilings tell
         assert any(doubt.startswith("the machine itself was another") for doubt in doubts(found))
         assert [one.name for one in found.differing][:2] == ["kernel", "settings.warmup_s"]
-        assert found.only_base == ("onnx",)
-        assert found.only_head == ("mosec",)
+        assert found.only_base == (Unshared("onnx"),)
+        assert found.only_head == (Unshared("mosec"),)
         for render in RENDERERS.values():
             assert render(found)
 

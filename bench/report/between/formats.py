@@ -4,13 +4,13 @@ import dataclasses
 import json
 import textwrap
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
+from bench.analysis.cases import case_name
 from bench.analysis.metrics import quantity
-from bench.analysis.run_comparison import Counted, Measured, RunComparison
+from bench.analysis.run_comparison import Counted, Measured, RunComparison, Unshared
 from bench.report import cells, text
-from bench.report.between.sentence import doubts, sentence
+from bench.report.between.sentence import COUNTS, circumstances, doubts, sentence
 from bench.report.document import (
     Block,
     Bullets,
@@ -31,6 +31,7 @@ from bench.report.terminal import MOST_PROSE, columns
 from bench.report.verdict_words import counted_word, measured_word
 from bench.report.writers import markdown
 from bench.report.writers.terminal import GAP, INDENT, Loss, fitted, lines
+from bench.statistics import Comparison, Estimate
 
 SCHEMA = 1
 NOTE = (
@@ -109,25 +110,25 @@ def _note(found: RunComparison) -> str:
 
 def _lone(found: RunComparison) -> list[tuple[str, Sequence[str]]]:
     sides = ("Only in base", found.only_base), ("Only in head", found.only_head)
-    return [(title, names) for title, names in sides if names]
+    return [(title, [_unshared(one) for one in unshared]) for title, unshared in sides if unshared]
+
+
+def _unshared(one: Unshared) -> str:
+    return f"{one.strategy} ({case_name(one.case)})" if one.case else one.strategy
 
 
 def _groups(found: RunComparison) -> list[tuple[str, list[list[Cell]]]]:
     """Rows under the strategy and the case that they are of."""
     everything: list[Measured | Counted] = [*found.measured, *filter(_is_shown, found.counted)]
-    # a group's measured and counted rows stand together, where its first one stood
-    places = dict.fromkeys((one.strategy, one.place) for one in everything)
-    order = {place: number for number, place in enumerate(places)}
-    ordered = sorted(everything, key=lambda one: order[one.strategy, one.place])
-    return [
-        (f"{strategy}, {place}", [_cells(one) for one in group])
-        for (strategy, place), group in groupby(ordered, key=lambda one: (one.strategy, one.place))
-    ]
+    groups: dict[tuple[str, str], list[list[Cell]]] = {}
+    for one in everything:
+        groups.setdefault((one.strategy, circumstances(one)), []).append(_cells(one))
+    return [(f"{strategy}, {place}", rows) for (strategy, place), rows in groups.items()]
 
 
 def _is_shown(one: Counted) -> bool:
-    """Failed requests are shown where there are any, wrong answers and sizes always."""
-    return one.what != "failed requests" or bool(one.base or one.head)
+    """Failed requests are shown if there are any, wrong answers and sizes always."""
+    return one.name != "errors" or bool(one.base or one.head)
 
 
 def _cells(one: Measured | Counted) -> list[Cell]:
@@ -135,7 +136,7 @@ def _cells(one: Measured | Counted) -> list[Cell]:
         verdict = counted_word(one)
         sides = [_count(one.base, one.of and one.of[0]), _count(one.head, one.of and one.of[1])]
         figures_ = [*sides, _exact_ratio(one), cells.BLANK]
-        return [cells.words(one.what), *figures_, cells.words(verdict) if verdict else cells.MISSING]
+        return [cells.words(COUNTS[one.name]), *figures_, cells.words(verdict) if verdict else cells.MISSING]
     scale = quantity(one.metric).scale
     verdict = measured_word(one)
     return [
@@ -183,8 +184,8 @@ def as_json(found: RunComparison) -> str:
         "differing": [dataclasses.asdict(one) for one in found.differing],
         "measured": [_measured(one) for one in found.measured],
         "counted": [_counted(one) for one in found.counted],
-        "only_base": found.only_base,
-        "only_head": found.only_head,
+        "only_base": [_unshared(one) for one in found.only_base],
+        "only_head": [_unshared(one) for one in found.only_head],
         "own_rates": found.own_rates,
         "base_machine": machine_line(found.base),
         "head_machine": machine_line(found.head),
@@ -193,8 +194,30 @@ def as_json(found: RunComparison) -> str:
 
 
 def _measured(one: Measured) -> dict[str, Any]:
-    return {**dataclasses.asdict(one), "word": measured_word(one) or None, "differs": one.differs}
+    return {
+        "strategy": one.strategy,
+        "place": circumstances(one),
+        "metric": one.metric,
+        "base": _as_object(one.base),
+        "head": _as_object(one.head),
+        "comparison": _as_object(one.comparison),
+        "adjusted_p": one.adjusted_p,
+        "word": measured_word(one) or None,
+        "differs": one.differs,
+    }
 
 
 def _counted(one: Counted) -> dict[str, Any]:
-    return {**dataclasses.asdict(one), "word": counted_word(one) or None}
+    return {
+        "strategy": one.strategy,
+        "place": circumstances(one),
+        "what": COUNTS[one.name],
+        "base": one.base,
+        "head": one.head,
+        "of": one.of,
+        "word": counted_word(one) or None,
+    }
+
+
+def _as_object(value: Estimate | Comparison | None) -> dict[str, Any] | None:
+    return None if value is None else dataclasses.asdict(value)

@@ -1,10 +1,11 @@
 """The sentence on top of a comparison of two runs, and what makes the comparison doubtful."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from bench.analysis.cases import case_name
 from bench.analysis.comparability import UNKNOWN, Difference
 from bench.analysis.metrics import quantity
-from bench.analysis.run_comparison import Counted, Measured, RunComparison
+from bench.analysis.run_comparison import Counted, CountName, Measured, RunComparison
 from bench.analysis.summary import Summary
 from bench.model import Run
 from bench.report import text
@@ -13,6 +14,19 @@ from bench.report.verdict_words import measured_word
 MOST_NAMED = 4
 PAYLOADS = ("settings.payloads", "settings.encodings")
 MOST_FACTS = 12
+COUNTS: Mapping[CountName, str] = {
+    "wrong_answers": "wrong answers",
+    "errors": "failed requests",
+    "compressed_bytes": "compressed bytes",
+    "unpacked_bytes": "unpacked bytes",
+}
+
+
+def circumstances(one: Measured | Counted) -> str:
+    """Under what a figure was measured: its case, the state of the model cache for a start, or the image."""
+    if one.case is not None:
+        return case_name(one.case)
+    return f"{one.model_cache} model cache" if isinstance(one, Measured) else "image"
 
 
 def sentence(found: RunComparison) -> str:
@@ -47,7 +61,7 @@ def _size(one: Measured) -> float:
 
 def _clause(one: Measured) -> str:
     what = f"{one.strategy} {quantity(one.metric).heading} {text.ratio(one.comparison)}"
-    return f"{what} {measured_word(one)} ({one.place})"
+    return f"{what} {measured_word(one)} ({circumstances(one)})"
 
 
 def _smallest(judged: Sequence[Measured]) -> str:
@@ -69,13 +83,13 @@ def _counted(counted: Sequence[Counted]) -> list[str]:
     images = [
         f"{one.strategy} {_change(one.head - one.base)}"
         for one in counted
-        if one.what == "compressed bytes"
+        if one.name == "compressed_bytes"
         and one.base is not None
         and one.head is not None
         and one.outcome != "same"
     ]
-    wrong = sum(one.head or 0 for one in counted if one.what == "wrong answers")
-    before = sum(one.base or 0 for one in counted if one.what == "wrong answers")
+    wrong = sum(one.head or 0 for one in counted if one.name == "wrong_answers")
+    before = sum(one.base or 0 for one in counted if one.name == "wrong_answers")
     found = [f"Images to pull changed: {text.listing(images)}."] if images else []
     if wrong or before:
         found.append(f"Wrong answers: {text.spaced(before)} before, {text.spaced(wrong)} now.")
