@@ -69,7 +69,7 @@ def report(_one_more_metric: None, run: Run, folder: Path) -> Report:
 
 
 def drawn(report: Report) -> str:
-    figure = resources.draw(report.analysis)
+    figure = resources.PLOT.draw(report.analysis)
     assert figure is not None
     titles = " ".join(text.get_text() for axes in figure.axes for text in axes.texts) + " ".join(
         axes.get_title(loc="left") + axes.get_title() + axes.get_ylabel() for axes in figure.axes
@@ -96,7 +96,7 @@ PLACES: dict[str, tuple[Callable[[Report], str], str]] = {
     "CSV of figures": (csv_files.summary, "feet walked"),
     "github-action-benchmark": (action.smaller, "feet walked"),
     "picture": (drawn, "Feet a request"),
-    "alternative text": (lambda report: resources.describe(report.analysis), "feet a request"),
+    "alternative text": (lambda report: resources.PLOT.describe(report.analysis), "feet a request"),
 }
 
 

@@ -15,6 +15,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis, analyse
 from bench.analysis.timelines import timeline
 from bench.errors import UsageError
@@ -103,6 +104,23 @@ def test_bars_begin_at_nothing(figures: dict[str, Any]) -> None:
         assert all(axes.get_ylim()[0] == 0 for axes in figures[name].axes), name
     for name in ("stages", "startup", "image_size"):
         assert all(axes.get_xlim()[0] == 0 for axes in figures[name].axes), name
+
+
+def test_a_metric_that_names_its_picture_gets_a_panel_of_bars(
+    everything: RunAnalysis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p95 = dataclasses.replace(METRICS["p95"], picture="resources", title="The slow twentieth")
+    monkeypatch.setitem(METRICS, "p95", p95)
+    figure = drawn("resources", everything)
+    assert len(figure.axes) == 3
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    panel = figure.axes[titles.index("The slow twentieth (less is better)")]
+    assert panel.get_ylabel() == "ms"
+    estimate = everything.summary.rows["torch", everything.summary.focus[0]].estimates["p95"]
+    assert estimate is not None
+    assert panel.patches[0].get_height() == pytest.approx(estimate.centre)
+    assert "p95 ms: torch, small, 50 clients: " in plots.PLOTS["resources"].describe(everything)
+    assert "p95: median, 95% order-statistic interval" in small_print(figure)
 
 
 def test_neighbouring_strategies_differ_in_more_than_hue() -> None:
@@ -396,7 +414,7 @@ def test_a_killed_process_costs_time_and_no_picture(
     def dies(analysis: RunAnalysis) -> Figure | None:
         if os.getpid() != ours:
             os._exit(9)
-        return throughput.draw(analysis)
+        return throughput.PLOT.draw(analysis)
 
     fatal = dataclasses.replace(throughput.PLOT, draw=dies)
     monkeypatch.setattr(plots, "PLOTS", {"throughput": fatal})

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.analysis.cases import Case
+from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Summary
 from bench.report import text
@@ -29,8 +30,8 @@ class Inside:
 
 
 INSIDE = (
-    Inside("batch", "Batch size", "items a batch", may_be_log=False),
-    Inside("queue", "Queue delay", "ms", may_be_log=True),
+    Inside("batch", "Batch size", METRICS["batch"].heading, may_be_log=False),
+    Inside("queue", "Queue delay", METRICS["queue"].shown_unit, may_be_log=True),
 )
 
 
