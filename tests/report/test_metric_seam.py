@@ -24,6 +24,7 @@ from bench.report.json_summary import summary_json
 from bench.report.page.run_page import render
 from bench.report.plots import resources
 from bench.report.report import Report, report_of
+from bench.report.verdict.verdict_sentences import bound
 from bench.report.writers import markdown
 from bench.run_file import write_run
 
@@ -125,7 +126,7 @@ def test_a_new_metric_is_followed_over_runs(run: Run, tmp_path: Path) -> None:
 def test_a_rule_may_name_a_new_metric(run: Run) -> None:
     rules = rules_of({"primary": [{"strategy": "onnx", "metric": "feet", "tolerance": "5%"}]})
     (finding,) = judge(rules, Batch(run, run, paired=False)).findings
-    assert (finding.metric, finding.bound) == ("feet", "at most 5% more")
+    assert (finding.metric, bound(finding)) == ("feet", "at most 5% more")
     assert finding.comparison is not None
     assert finding.comparison.ratio == pytest.approx(1.0)
 
