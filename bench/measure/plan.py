@@ -8,6 +8,7 @@ from bench.load.launch import Fleet
 from bench.load.window import Bounds
 from bench.measure.payloads import PayloadImage
 from bench.model import (
+    USUAL_ARRIVALS,
     USUAL_CLIENTS,
     Arrivals,
     ClosedLoad,
@@ -41,7 +42,7 @@ class Objective:
     bound_ms: float
     warmup_s: float
     window_s: float
-    arrivals: Arrivals = "poisson"
+    arrivals: Arrivals = USUAL_ARRIVALS
     warmup_most_s: float | None = None
     timeout_s: float = 30.0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from bench.model.arrivals import ARRIVALS, Arrivals
+from bench.model.arrivals import ARRIVALS, USUAL_ARRIVALS, Arrivals
 
 
 class ClosedLoad(Struct, frozen=True, tag_field="kind", tag="closed"):
@@ -47,7 +47,7 @@ class OpenLoad(Struct, frozen=True, tag_field="kind", tag="open"):
     window_s: float
     drain_s: float = 30.0
     timeout_s: float = 30.0
-    arrivals: Arrivals = "poisson"
+    arrivals: Arrivals = USUAL_ARRIVALS
     warmup_most_s: float | None = None
     share: float | None = None
     seed: int | None = None
@@ -72,7 +72,7 @@ class ShareLoad:
     window_s: float
     drain_s: float = 30.0
     timeout_s: float = 30.0
-    arrivals: Arrivals = "poisson"
+    arrivals: Arrivals = USUAL_ARRIVALS
     warmup_most_s: float | None = None
 
     @property

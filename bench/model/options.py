@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.model.arrivals import Arrivals
+from bench.model.arrivals import USUAL_ARRIVALS, Arrivals
 from bench.model.subjects import Device
 
 # the clients of ceiling and capacity too, if no closed load says how many
@@ -21,7 +21,7 @@ class LoadOptions:
     warmup_most_s: float
     window_s: float
     timeout_s: float = 30.0
-    arrivals: Arrivals = "poisson"
+    arrivals: Arrivals = USUAL_ARRIVALS
     clients: tuple[int, ...] = ()
     rates_per_s: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()

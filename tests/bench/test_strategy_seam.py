@@ -14,18 +14,8 @@ from tests.running.ports import free_port
 pytestmark = pytest.mark.slow
 
 Bench = Callable[..., "CompletedProcess[str]"]
-SHORT = (
-    "--warmup-s",
-    "0.3",
-    "--window-s",
-    "1",
-    "--startups",
-    "0",
-    "--concurrency",
-    "4",
-    "--payloads",
-    "small",
-)
+SMALL = ("--concurrency", "4", "--payloads", "small")
+SHORT = ("--warmup-s", "0.3", "--window-s", "1", "--startups", "0", *SMALL)
 
 
 def add_strategy(project: Path) -> None:
