@@ -1,8 +1,52 @@
-"""What a million requests cost, from the price of a core-hour that the user gave."""
+"""What a million requests cost, by the price of a core-hour that the user gave."""
+
+from dataclasses import dataclass
+
+from bench.analysis.metrics import scaled
+from bench.analysis.summary import Row, Summary
+from bench.model import Run
+from bench.statistics import Estimate
+
+MILLION = 1e6
+MS_PER_HOUR = 3.6e6
+S_PER_HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of a million requests of a row, in the currency of the price.
+
+    `cpu_time` is the price of the CPU time that they use, `whole_cores` that of the service's cores for as
+    long as the service takes to answer them.
+    """
+
+    row: Row
+    cpu_time: Estimate | None
+    whole_cores: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The costs at the load that stands for the run; `cores` is None if the service's cores are unknown."""
+
+    price_per_core_hour: float
+    cores: int | None
+    costs: tuple[Cost, ...]
+
+
+def costs(run: Run, summary: Summary) -> Costs | None:
+    """The cost of each strategy; None if the run has no price of a core-hour, or no figures."""
+    price = run.price_per_core_hour
+    if price is None or not summary.rows:
+        return None
+    cores = core_count(run.environment.get("service_cores"))
+    rows = [row for row in summary.rows.values() if row.case in summary.focus]
+    of_rows = (Cost(row, _cpu_time(row, price), _whole_cores(row, price, cores)) for row in rows)
+    return Costs(price, cores, tuple(of_rows))
 
 
 def core_count(cores: object) -> int | None:
-    """How many cores a list such as `0,2-3` names; None where there is no such list."""
+    """How many cores a list such as `0,2-3` names; None if it is empty or not a list of cores."""
     if not cores:
         return None
     count = 0
@@ -12,3 +56,17 @@ def core_count(cores: object) -> int | None:
             return None
         count += int(last or first) - int(first) + 1
     return count
+
+
+def _cpu_time(row: Row, price: float) -> Estimate | None:
+    cpu_ms = row.estimates["cpu"]
+    return None if cpu_ms is None else scaled(cpu_ms, MILLION * price / MS_PER_HOUR)
+
+
+def _whole_cores(row: Row, price: float, cores: int | None) -> Estimate | None:
+    rate = row.estimates["throughput"]
+    if rate is None or cores is None or rate.centre <= 0:
+        return None
+    scale = MILLION * price * cores / S_PER_HOUR
+    low, high = (scale / end if end else None for end in (rate.high, rate.low))
+    return Estimate(scale / rate.centre, low, high, rate.n)

@@ -1,20 +1,55 @@
-"""How long a strategy takes from the create call to its first correct answer."""
+"""How long a strategy takes from the create call to its first correct answer, and in which phases."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from bench.model import Run, Startup
-from bench.statistics import median
+from bench.model import Run, Startup, StrategyResult
+from bench.statistics import Estimate, median
 
 
-def every_start(run: Run) -> Iterator[tuple[str, Startup | None]]:
-    """Each strategy's starts, those with a warm model cache after the others; None where there are none."""
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A strategy's starts with one state of the model cache; `startup` is None if no start was measured.
+
+    `first_answer_s` runs from the create call to the first correct answer. `phases_s` holds the moments at
+    which phases end, seen from outside, `inside_s` the lengths of the phases that the service times itself:
+    medians, None without a value.
+    """
+
+    strategy: str
+    startup: Startup | None
+    first_answer_s: Estimate | None
+    phases_s: Mapping[str, float | None]
+    inside_s: Mapping[str, float | None]
+
+    @property
+    def together_s(self) -> float:
+        """How long the phases inside the service take together."""
+        return sum(length for length in self.inside_s.values() if length is not None)
+
+
+def starts(run: Run) -> list[Start]:
+    """The starts of each strategy; those with a warm model cache, if it has any, come second."""
+    every = []
     for name, result in run.strategies.items():
-        yield name, result.startup
+        every.append(_start(name, result.startup))
         if result.warm_startup is not None:
-            yield name, result.warm_startup
+            every.append(_start(name, result.warm_startup))
+    return every
 
 
-def middle(values: tuple[float, ...]) -> float | None:
-    """The median alone; None without values."""
-    found = median(values)
-    return found.centre if found else None
+def startup_s(result: StrategyResult) -> Estimate | None:
+    """Seconds from the create call to the first correct answer, the median over fresh starts."""
+    return median(result.startup.first_correct_answer_s) if result.startup else None
+
+
+def _start(strategy: str, startup: Startup | None) -> Start:
+    if startup is None:
+        return Start(strategy, None, None, {}, {})
+    total = median(startup.first_correct_answer_s)
+    return Start(strategy, startup, total, _medians(startup.phases), _medians(startup.inside))
+
+
+def _medians(phases: Mapping[str, tuple[float, ...]]) -> dict[str, float | None]:
+    estimates = {phase: median(values) for phase, values in phases.items()}
+    return {phase: estimate.centre if estimate else None for phase, estimate in estimates.items()}

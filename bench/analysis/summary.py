@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench import statistics
 from bench.analysis.cases import KIND_ORDER, Case, case_key, case_of
 from bench.analysis.metrics import METRICS, Metric, stage_ms
-from bench.model import OpenLoad, Run, StrategyResult, Trial
+from bench.model import OpenLoad, Run, Trial
 from bench.statistics import Comparison, Estimate
 
 BASELINE = "torch"
@@ -123,11 +123,6 @@ def rows_at(summary: Summary, cases: Iterable[Case]) -> list[Row]:
     """The rows of these cases, case by case, with the strategies in the order of the run."""
     keys = ((name, case) for case in cases for name in summary.strategies)
     return [summary.rows[key] for key in keys if key in summary.rows]
-
-
-def startup_s(result: StrategyResult) -> Estimate | None:
-    """Seconds from the create call to the first correct answer, the median over fresh starts."""
-    return statistics.median(result.startup.first_correct_answer_s) if result.startup else None
 
 
 def _weight(case: Case) -> tuple[int, float, int]:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from bench.analysis.comparisons import Compared, compared
 from bench.analysis.metrics import METRICS, metrics_in
-from bench.analysis.summary import Row, Summary, rows_at, startup_s, summarise
+from bench.analysis.starts import startup_s
+from bench.analysis.summary import Row, Summary, rows_at, summarise
 from bench.errors import UsageError
 from bench.model import Run
 from bench.report import cells, text

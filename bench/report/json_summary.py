@@ -7,7 +7,8 @@ from bench.analysis.cases import Case
 from bench.analysis.comparisons import Compared, compared
 from bench.analysis.doubt_counts import doubts
 from bench.analysis.metrics import METRICS
-from bench.analysis.summary import Row, rows_at, startup_s, summarise
+from bench.analysis.starts import startup_s
+from bench.analysis.summary import Row, rows_at, summarise
 from bench.model import TITLES, ImageSize, Run, SloResult, StrategyResult
 from bench.report.json_types import (
     SCHEMA,

@@ -13,7 +13,8 @@ from bench.analysis.comparisons import Compared, compared
 from bench.analysis.doubt_counts import DoubtCount, doubts
 from bench.analysis.image_overlap import pytorch_builds
 from bench.analysis.metrics import METRICS, Metric, Room
-from bench.analysis.summary import Row, Summary, rows_at, startup_s, summarise
+from bench.analysis.starts import startup_s
+from bench.analysis.summary import Row, Summary, rows_at, summarise
 from bench.model import Run, objective_label
 from bench.report import cells, text
 from bench.report.document import Cell, Column, Table, case_column, name_column, tabulated

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.analysis.against_itself import Pair, pairs_of
 from bench.analysis.run_analysis import analyse
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, StrategyResult, Twin
 from bench.report import aa_verdict, markdown
 from bench.report.report import report_of
-from bench.report.sections.against_itself import Pair, pairs_of
 
 NOISE = 0.02
 

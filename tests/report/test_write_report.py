@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from bench.analysis.run_analysis import analyse, read_answers, within_window
-from bench.analysis.tail_curves import curves
+from bench.analysis.tails import curves
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, Startup
 from bench.report import markdown, write_report

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Row, rows_at, startup_s
+from bench.analysis.starts import startup_s
+from bench.analysis.summary import Row, rows_at
 from bench.model import TITLES, Run, in_words
 from bench.report import cells, text
 from bench.report.document import (

@@ -9,7 +9,8 @@ from markupsafe import Markup
 from bench.analysis.comparisons import compared
 from bench.analysis.metrics import Metric, metrics_in
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Row, Summary, rows_at, startup_s
+from bench.analysis.starts import startup_s
+from bench.analysis.summary import Row, Summary, rows_at
 from bench.model import Run
 from bench.report import cells, text
 from bench.report.plots import style

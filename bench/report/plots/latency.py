@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.tail_curves import READ_MOST, Curve, curves
+from bench.analysis.tails import READ_MOST, Curve, curves
 from bench.report import text
 from bench.report.plots import style
 from bench.report.plots.plot import Plot, absent, figures_in_focus

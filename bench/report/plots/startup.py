@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.starts import every_start, middle
+from bench.analysis.starts import starts
 from bench.model import Run, Startup
 from bench.report import text
 from bench.report.plots import style
@@ -30,6 +30,7 @@ class Bar:
     strategy: str
     label: str
     found: Startup | None
+    inside_s: Mapping[str, float | None]
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:
@@ -61,10 +62,10 @@ def draw(analysis: RunAnalysis) -> Figure | None:
 def describe(analysis: RunAnalysis) -> str:
     """How long each strategy takes to start, by the state of its model cache."""
     clauses = []
-    for name, starts in every_start(analysis.run):
-        total = median(starts.first_correct_answer_s) if starts else None
-        if starts is not None and total is not None:
-            clauses.append(f"{name} {text.number(total.centre)} s with a {starts.model_cache} model cache")
+    for one in starts(analysis.run):
+        if one.startup is not None and one.first_answer_s is not None:
+            total = text.number(one.first_answer_s.centre)
+            clauses.append(f"{one.strategy} {total} s with a {one.startup.model_cache} model cache")
     return f"phases of a start, stacked, up to the first correct answer. {listed(clauses)}"
 
 
@@ -73,13 +74,16 @@ PLOT = Plot("startup", "Startup", draw, describe, cost=5)
 
 def _bars(run: Run) -> list[Bar]:
     """A bar for each strategy and state of its model cache; labels name the state if the run has both."""
-    known = [
-        (name, found if found and found.first_correct_answer_s else None) for name, found in every_start(run)
-    ]
-    several = len({found.model_cache for _, found in known if found}) > 1
+    known = [(one, one.startup if one.first_answer_s else None) for one in starts(run)]
+    several = len({startup.model_cache for _, startup in known if startup}) > 1
     return [
-        Bar(name, f"{name}, {found.model_cache}" if several and found else name, found)
-        for name, found in known
+        Bar(
+            one.strategy,
+            f"{one.strategy}, {startup.model_cache}" if several and startup else one.strategy,
+            startup,
+            one.inside_s if startup else {},
+        )
+        for one, startup in known
     ]
 
 
@@ -99,11 +103,11 @@ def _outside_panel(axes: Any, run: Run, bars: Sequence[Bar]) -> None:
 
 def _inside_panel(axes: Any, bars: Sequence[Bar]) -> None:
     """The phases that the services time themselves, one after the other."""
-    inside = [bar.found.inside if bar.found else {} for bar in bars]
+    inside = [bar.inside_s for bar in bars]
     phases = list(dict.fromkeys(phase for found in inside for phase in found))
     names = [text.phase_name(phase) for phase in phases]
     for place, found in enumerate(inside):
-        medians = {text.phase_name(phase): middle(values) for phase, values in found.items()}
+        medians = {text.phase_name(phase): length for phase, length in found.items()}
         stack = {phase: length for phase, length in medians.items() if length is not None}
         end = style.stack(axes, place, BAR, _parts(stack, names))
         axes.annotate(f"{text.number(end)} s" if stack else text.MISSING, (end, place), **NOTE)

@@ -1,10 +1,16 @@
 """A strategy measured against itself under two names: what can this machine tell apart?"""
 
 import textwrap
-from dataclasses import dataclass
 
-from bench import statistics
-from bench.analysis.comparisons import ALPHA, Compared, compared
+from bench.analysis.against_itself import (
+    Pair,
+    SelfTest,
+    pairs_of,
+    rounds_needed,
+    self_comparisons,
+    self_tests,
+)
+from bench.analysis.comparisons import Compared
 from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Summary, summarise
@@ -27,27 +33,6 @@ NOTE = paragraph(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The two names of one strategy."""
-
-    first: str
-    second: str
-
-
-def pairs_of(run: Run) -> list[Pair]:
-    """The strategies that the run measured against themselves, each with its two names.
-
-    They are a strategy and its twin, or the only two of a run, and share one title.
-    """
-    results = run.strategies
-    again = {one.twin.of: name for name, one in results.items() if one.twin and one.twin.side == "again"}
-    pairs = [Pair(name, again[name]) for name in results if name in again]
-    if not pairs and len(results) == 2:
-        pairs = [Pair(*results)]
-    return [pair for pair in pairs if results[pair.first].title == results[pair.second].title]
-
-
 def aa_verdict(run: Run) -> str:
     """What the run says of this machine, in plain text of at most 100 columns.
 
@@ -57,25 +42,21 @@ def aa_verdict(run: Run) -> str:
     if not pairs:
         raise UsageError("this run measured no strategy against itself: make one with `bench aa`")
     summary = summarise(run)
-    found = _compared(summary, pairs)
     blocks = []
-    for pair in pairs:
-        own = [one for one in found if one.strategy == pair.second]
-        blocks.append("\n".join(textwrap.wrap(_said(summary, pair, own), WIDTH)))
-        blocks += ["\n".join(_plain(summary, one)) for one in own]
+    for test in self_tests(pairs, self_comparisons(summary, pairs)):
+        blocks.append("\n".join(textwrap.wrap(_verdict(summary, test), WIDTH)))
+        blocks += ["\n".join(_plain(summary, one)) for one in test.comparisons]
     return "\n\n".join(blocks) + "\n"
 
 
 def against_itself(analysis: RunAnalysis) -> list[Block]:
     """The verdicts and a row for each metric; nothing if the run measured no strategy against itself."""
     summary, pairs = analysis.summary, pairs_of(analysis.run)
-    found = _compared(summary, pairs)
-    said = [
-        paragraph(_said(summary, pair, [one for one in found if one.strategy == pair.second]))
-        for pair in pairs
-    ]
-    if not any(one.comparison.n > 1 for one in found):
-        return [*said]
+    comparisons = self_comparisons(summary, pairs)
+    tests = self_tests(pairs, comparisons)
+    verdicts = [paragraph(_verdict(summary, test)) for test in tests]
+    if not any(test.judged for test in tests):
+        return [*verdicts]
     columns = [
         name_column("strategy"),
         case_column("case"),
@@ -85,47 +66,39 @@ def against_itself(analysis: RunAnalysis) -> list[Block]:
     columns += figures("sign-flip p", "adjusted p", "rounds", "told apart from")
     columns += figures(*(f"rounds for {100 * effect:g}%" for effect in EFFECTS))
     names = {pair.second: _shown(analysis.run, pair) for pair in pairs}
-    return [*said, table(columns, [_cells(summary, one, names[one.strategy]) for one in found]), NOTE]
+    rows = [_cells(summary, one, names[one.strategy]) for one in comparisons]
+    return [*verdicts, table(columns, rows), NOTE]
 
 
-def _compared(summary: Summary, pairs: list[Pair]) -> tuple[Compared, ...]:
-    return compared(summary, {pair.second: pair.first for pair in pairs})
-
-
-def _said(summary: Summary, pair: Pair, found: list[Compared]) -> str:
+def _verdict(summary: Summary, test: SelfTest) -> str:
     """Whether a difference was shown although there is none, and how small a difference would show."""
-    judged = [one for one in found if one.comparison.n > 1]
-    if not judged:
+    first = test.pair.first
+    if not test.judged:
         return (
-            f"A/A of {pair.first}: fewer than two rounds have both names, so nothing can be said of this "
+            f"A/A of {first}: fewer than two rounds have both names, so nothing can be said of this "
             "machine: measure more rounds."
         )
-    outside = sum(one.comparison.shows_difference for one in judged)
-    rounds = max(one.comparison.n for one in judged)
-    false = [one for one in judged if one.differs]
-    start = f"A/A of {pair.first} over {text.plural(rounds, 'round')}: "
-    if false:
-        where = text.listing(
-            [f"{METRICS[one.metric].heading} ({summary.case_label(one.case)})" for one in false]
+    rounds = text.plural(test.rounds, "round")
+    if test.false_differences:
+        false = [
+            f"{METRICS[one.metric].heading} ({summary.case_label(one.case)})"
+            for one in test.false_differences
+        ]
+        shown = (
+            f"FALSE DIFFERENCE in {text.listing(false)}: this machine or this method is not to be trusted as "
+            "it is."
         )
-        start += f"FALSE DIFFERENCE in {where}: this machine or this method is not to be trusted as it is. "
     else:
-        start += "no difference shown where there is none. "
+        shown = "no difference shown where there is none."
+    smallest = [
+        f"{METRICS[metric].heading} from {text.percent(effect)} on"
+        for metric, effect in test.detectable.items()
+    ]
     return (
-        f"{start}{outside} of {text.plural(len(judged), '95% interval')} miss 1, where "
-        f"{text.number(ALPHA * len(judged))} would by chance. "
-        f"This machine tells apart, with {text.plural(rounds, 'round')}: {_smallest(judged)}."
-    )
-
-
-def _smallest(judged: list[Compared]) -> str:
-    """For each metric, the least difference that shows in the hardest case."""
-    worst: dict[str, float] = {}
-    for one in judged:
-        effect = one.comparison.minimal_detectable_effect or 0.0
-        worst[one.metric] = max(effect, worst.get(one.metric, 0.0))
-    return text.listing(
-        [f"{METRICS[metric].heading} from {text.percent(effect)} on" for metric, effect in worst.items()]
+        f"A/A of {first} over {rounds}: {shown} "
+        f"{test.outside} of {text.plural(len(test.judged), '95% interval')} miss 1, where "
+        f"{text.number(test.expected_outside)} would by chance. "
+        f"This machine tells apart, with {rounds}: {text.listing(smallest)}."
     )
 
 
@@ -165,14 +138,8 @@ def _cells(summary: Summary, one: Compared, name: str) -> list[Cell]:
     ]
 
 
-def _rounds(one: Compared, effect: float) -> int | None:
-    """How many rounds find so small a difference with this spread."""
-    spread = one.comparison.spread
-    return None if spread is None else statistics.rounds_needed(spread, effect)
-
-
 def _rounds_cell(one: Compared, effect: float) -> Cell:
-    rounds = _rounds(one, effect)
+    rounds = rounds_needed(one, effect)
     if rounds is None:
         return cells.MISSING
     over = "over " if rounds >= MOST_ROUNDS else ""

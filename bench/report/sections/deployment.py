@@ -1,9 +1,11 @@
 """What a deployment waits for and pulls: starts to the first correct answer, and the sizes of images."""
 
+from collections.abc import Sequence
+
 from bench.analysis import image_overlap as images
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.starts import every_start, middle
-from bench.model import ImageSize, Run, Startup
+from bench.analysis.starts import Start, starts
+from bench.model import ImageSize, Run
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
@@ -18,7 +20,6 @@ from bench.report.document import (
     paragraph,
     table,
 )
-from bench.statistics import median
 
 STRATEGY = name_column("strategy")
 STARTS = paragraph(
@@ -44,39 +45,43 @@ def startup(analysis: RunAnalysis) -> list[Block]:
     """A row for each strategy and state of the model cache; below, the phases that the services time."""
     columns = [STRATEGY, *figures("first correct answer, s", "starts", "model cache")]
     columns += [Column("medians of the phases, s", sortable=False)]
-    rows = [_start_cells(strategy, found) for strategy, found in every_start(analysis.run)]
-    return [table(columns, rows), STARTS, *_inside(analysis.run)] if rows else [NOT_MEASURED]
+    every = starts(analysis.run)
+    rows = [_start_cells(one) for one in every]
+    return [table(columns, rows), STARTS, *_inside(every)] if rows else [NOT_MEASURED]
 
 
-def _start_cells(strategy: str, startup: Startup | None) -> list[Cell]:
+def _start_cells(start: Start) -> list[Cell]:
+    strategy, startup = cells.words(start.strategy), start.startup
     if startup is None:
-        return [cells.words(strategy), cells.MISSING, cells.count(0), cells.MISSING, cells.MISSING]
+        return [strategy, cells.MISSING, cells.count(0), cells.MISSING, cells.MISSING]
     phases = [
-        f"{text.phase_name(phase)} {text.number(found)}"
-        for phase, values in startup.phases.items()
-        if (found := middle(values)) is not None
+        f"{text.phase_name(phase)} {text.number(moment)}"
+        for phase, moment in start.phases_s.items()
+        if moment is not None
     ]
-    starts = startup.first_correct_answer_s
     return [
-        cells.words(strategy),
-        cells.estimate(median(starts)),
-        cells.count(len(starts)),
+        strategy,
+        cells.estimate(start.first_answer_s),
+        cells.count(len(startup.first_correct_answer_s)),
         cells.words(startup.model_cache),
         cells.words(", ".join(phases)) if phases else cells.MISSING,
     ]
 
 
-def _inside(run: Run) -> list[Block]:
-    known = [(strategy, found) for strategy, found in every_start(run) if found is not None and found.inside]
+def _inside(every: Sequence[Start]) -> list[Block]:
+    known = [one for one in every if one.startup is not None and one.inside_s]
     if not known:
         return []
-    phases = list(dict.fromkeys(phase for _, found in known for phase in found.inside))
-    rows = []
-    for strategy, found in known:
-        lengths = {phase: middle(values) for phase, values in found.inside.items()}
-        together = sum(length for length in lengths.values() if length is not None)
-        timed = [cells.number(lengths.get(phase)) for phase in phases]
-        rows.append([cells.words(strategy), cells.words(found.model_cache), *timed, cells.number(together)])
+    phases = list(dict.fromkeys(phase for one in known for phase in one.inside_s))
+    rows = [
+        [
+            cells.words(one.strategy),
+            cells.words(one.startup.model_cache if one.startup else ""),
+            *(cells.number(one.inside_s.get(phase)) for phase in phases),
+            cells.number(one.together_s),
+        ]
+        for one in known
+    ]
     columns = [STRATEGY, case_column("model cache"), *figures(*map(text.phase_name, phases), "together")]
     return [table(columns, rows), INSIDE]
 

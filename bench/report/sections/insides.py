@@ -1,17 +1,13 @@
 """What goes on inside: the stages of a service, its pipeline in a bare loop, and the driver that loads it."""
 
-from collections.abc import Iterable, Sequence
-
-from bench.analysis.cases import case_of
+from bench.analysis.driver import overhead, share_of_ceiling, worst_figures
 from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import PARTS
-from bench.model import Ceiling, Trial
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
     Block,
-    Cell,
     Column,
     Emphasis,
     Span,
@@ -21,7 +17,6 @@ from bench.report.document import (
     table,
 )
 from bench.report.sections.resources import LABELS, labels
-from bench.statistics import median
 
 # what services are known to time, in the order in which an item passes it
 ORDER = ("wait", "parse", "decode", "transform", "queue", "infer", "encode")
@@ -117,62 +112,41 @@ def _ceilings(analysis: RunAnalysis) -> list[Block]:
             cells.number(ceiling.driver_cpu_ms_per_request),
             cells.number(ceiling.ab_throughput_rps),
             cells.number(ceiling.ab_cpu_ms_per_request),
-            cells.percent(_highest_share(analysis, ceiling)),
+            cells.percent(share_of_ceiling(analysis.summary, ceiling)),
         ]
         for ceiling in analysis.run.ceilings
     ]
     return [table([name_column("case"), *columns], rows), CEILING] if rows else [NOT_MEASURED]
 
 
-def _highest_share(analysis: RunAnalysis, ceiling: Ceiling) -> float | None:
-    """The throughput of the fastest strategy as a share of the ceiling for the same payloads."""
-    rates = [
-        found.centre
-        for row in analysis.summary.rows.values()
-        if (row.case.payload_class, row.case.encoding) == (ceiling.payload_class, ceiling.encoding)
-        and (found := row.estimates["throughput"]) is not None
-    ]
-    return max(rates) / ceiling.throughput_rps if rates and ceiling.throughput_rps else None
-
-
 def _driver_figures(analysis: RunAnalysis) -> list[Block]:
     """A row for each case, all strategies together: the most that the driver did."""
     columns: list[Column] = [name_column("case"), *figures("workers", "lost", "busiest core", "late sends")]
     columns += figures("lag p99 ms", "CPU-ms a request", "clock error ms")
-    rows = []
-    for case in analysis.summary.cases:
-        trials = [trial for trial in analysis.run.trials if case_of(trial) == case and trial.driver]
-        if trials:
-            rows.append([cells.words(analysis.summary.case_label(case)), *_driver_cells(trials)])
+    rows = [
+        [
+            cells.words(analysis.summary.case_label(worst.case)),
+            cells.count(worst.workers),
+            cells.count(worst.lost_workers),
+            cells.percent(worst.busiest_core),
+            cells.percent(worst.late_sends),
+            cells.number(worst.lag_p99_ms),
+            cells.number(worst.cpu_ms_per_request),
+            cells.number(worst.clock_error_ms),
+        ]
+        for worst in worst_figures(analysis.run, analysis.summary)
+    ]
     return [table(columns, rows), WORST] if rows else []
 
 
-def _driver_cells(trials: Sequence[Trial]) -> list[Cell]:
-    known = [trial.driver for trial in trials if trial.driver]
-    return [
-        cells.count(max(one.workers for one in known)),
-        cells.count(sum(one.lost_workers for one in known)),
-        cells.percent(_most(one.busiest_core for one in known)),
-        cells.percent(_most(one.late_sends for one in known)),
-        cells.number(_most(one.lag_p99_ms for one in known)),
-        cells.number(_most(trial.driver_cpu_ms_per_request for trial in trials)),
-        cells.number(_most(one.clock_error_ms for one in known)),
-    ]
-
-
-def _most(values: Iterable[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
-
-
 def _overhead(analysis: RunAnalysis) -> list[Block]:
-    found = [trial.overhead_s for trial in analysis.run.trials if trial.overhead_s is not None]
-    middle = median(found)
-    if middle is None:
+    known = overhead(analysis.run)
+    if known is None:
         return []
     return [
         paragraph(
-            f"Between trials the harness itself took {text.number(middle.centre)} s (median) and "
-            f"{text.number(max(found))} s at most, over {text.plural(len(found), 'trial')}: beside start, "
-            "warm-up, window and drain."
+            f"Between trials the harness itself took {text.number(known.median_s)} s (median) and "
+            f"{text.number(known.most_s)} s at most, over {text.plural(known.trials, 'trial')}: "
+            "beside start, warm-up, window and drain."
         )
     ]

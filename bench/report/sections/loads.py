@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from bench.analysis.capacities import in_rounds
 from bench.analysis.cases import Case
 from bench.analysis.metrics import METRICS, Metric, metrics_in
+from bench.analysis.objectives import CapacityCheck, check_capacity
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.report import cells, text
@@ -61,14 +61,18 @@ def loads(analysis: RunAnalysis) -> list[Block]:
 
 def _capacities(analysis: RunAnalysis) -> list[Text]:
     """The capacities that the shares are of, beside what the same closed loop answered in the rounds."""
-    found = [(one, in_rounds(analysis.summary, one)) for one in analysis.run.capacities]
-    classes = len({(one.payload_class, one.encoding) for one, _ in found})
-    told = [
-        f"{one.strategy}{f' {one.payload_class}, {one.encoding}' if classes > 1 else ''} "
-        f"{text.number(one.throughput_rps)} ({text.number(rate.centre if rate else None)})"
-        for one, rate in found
-    ]
-    return [(f"{MEASURED_BEFORE}: {', '.join(told)}.",)] if told else []
+    checks = [check_capacity(analysis.summary, one) for one in analysis.run.capacities]
+    several = len({(one.capacity.payload_class, one.capacity.encoding) for one in checks}) > 1
+    capacities = ", ".join(_capacity(one, several=several) for one in checks)
+    return [(f"{MEASURED_BEFORE}: {capacities}.",)] if checks else []
+
+
+def _capacity(check: CapacityCheck, *, several: bool) -> str:
+    """A capacity and what the rounds answered: `torch 101 (99.8)`, with payloads if there are several."""
+    one, rate = check.capacity, check.in_rounds
+    payloads = f" {one.payload_class}, {one.encoding}" if several else ""
+    in_rounds = text.number(rate.centre if rate else None)
+    return f"{one.strategy}{payloads} {text.number(one.throughput_rps)} ({in_rounds})"
 
 
 def _groups(summary: Summary) -> list[list[Case]]:

@@ -1,11 +1,8 @@
 """What was searched and checked beside the rounds: capacities, objectives, repeats and the tail."""
 
-import numpy as np
-
-from bench import statistics
-from bench.analysis.capacities import in_rounds
-from bench.analysis.run_analysis import Floats, RunAnalysis
-from bench.analysis.summary import Row
+from bench.analysis.objectives import check_capacity, may_cache, repeated_to_varied, share_held
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.tails import ObjectiveEvidence, TailEvidence, tail_evidence
 from bench.model import REPEAT_ALLOWED, Capacity, Probe, RepeatCheck, SloResult, objective_label
 from bench.report import cells, text
 from bench.report.document import (
@@ -19,9 +16,6 @@ from bench.report.document import (
     table,
 )
 from bench.report.sections.resources import LABELS, labels
-from bench.statistics import Estimate
-
-QUANTILE = CONFIDENCE = 0.99
 
 REPEATED = paragraph(
     "The same few images over and over against copies of which no two bodies are alike. Where repeating is "
@@ -62,18 +56,18 @@ def _payloads(one: Capacity | RepeatCheck | SloResult) -> tuple[Cell, Cell]:
 def capacities(analysis: RunAnalysis) -> list[Block]:
     """The capacities from which shares became rates."""
     columns = [*PAYLOADS, *figures("clients", "requests/s", "in the rounds", "before to rounds")]
-    rows = [_capacity_cells(one, in_rounds(analysis.summary, one)) for one in analysis.run.capacities]
-    return [table(columns, rows), CAPACITY] if rows else []
-
-
-def _capacity_cells(one: Capacity, rate: Estimate | None) -> list[Cell]:
-    return [
-        *_payloads(one),
-        cells.count(one.clients),
-        cells.number(one.throughput_rps),
-        cells.estimate(rate),
-        cells.plain_ratio(one.throughput_rps / rate.centre if rate and rate.centre > 0 else None),
+    checks = (check_capacity(analysis.summary, one) for one in analysis.run.capacities)
+    rows = [
+        [
+            *_payloads(one.capacity),
+            cells.count(one.capacity.clients),
+            cells.number(one.capacity.throughput_rps),
+            cells.estimate(one.in_rounds),
+            cells.plain_ratio(one.before_to_rounds),
+        ]
+        for one in checks
     ]
+    return [table(columns, rows), CAPACITY] if rows else []
 
 
 def repeats(analysis: RunAnalysis) -> list[Block]:
@@ -84,14 +78,12 @@ def repeats(analysis: RunAnalysis) -> list[Block]:
 
 
 def _repeat_cells(one: RepeatCheck) -> list[Cell]:
-    ratio = one.repeated_rps / one.varied_rps if one.varied_rps > 0 else None
-    flagged = ratio is None or ratio > REPEAT_ALLOWED
     return [
         *_payloads(one),
         cells.number(one.varied_rps),
         cells.number(one.repeated_rps),
-        cells.plain_ratio(ratio),
-        Cell("FLAGGED: answers may be cached", strong=True) if flagged else cells.BLANK,
+        cells.plain_ratio(repeated_to_varied(one)),
+        Cell("FLAGGED: answers may be cached", strong=True) if may_cache(one) else cells.BLANK,
     ]
 
 
@@ -110,13 +102,13 @@ def objectives(analysis: RunAnalysis) -> list[Block]:
 
 
 def _objective_cells(one: SloResult) -> list[Cell]:
-    held, capacity = one.rate_per_s, one.capacity_rps
+    held = one.rate_per_s
     return [
         *_payloads(one),
         cells.words(objective_label(one.quantile, one.bound_ms)),
-        cells.number(capacity),
+        cells.number(one.capacity_rps),
         cells.words(one.why_none or "never held") if held is None else cells.number(held),
-        cells.percent(held / capacity if held is not None and capacity > 0 else None),
+        cells.percent(share_held(one)),
         cells.number(one.goodput_rps),
     ]
 
@@ -144,63 +136,47 @@ def _held(probe: Probe) -> str:
 
 
 def tails(analysis: RunAnalysis) -> list[Block]:
-    """What the samples bear out of the tail: a bound on p99 at 99% confidence, or how many more it takes.
+    """What the samples say of the tail: a bound on p99 at 99% confidence, or how many more it takes.
 
     It has a row for each strategy and case with samples, and goodput if the run knows an objective's bound.
     """
-    summary, latencies = analysis.summary, analysis.latencies
-    known = [row for row in summary.rows.values() if (row.strategy, row.case) in latencies]
-    if not known:
+    evidence = tail_evidence(analysis)
+    if not evidence:
         return []
-    with_bound = any(_objective(analysis, row) is not None for row in known)
+    with_bound = any(one.objective is not None for one in evidence)
     columns = [*LABELS, *figures("right answers", "p99 at 99% confidence")]
     columns += figures("objective", "holds at 99% confidence", "goodput, requests/s") if with_bound else []
-    rows = []
-    for row in known:
-        pooled = np.sort(np.concatenate(latencies[row.strategy, row.case]))
-        shown = [*labels(analysis, row), cells.count(len(pooled)), _bound(pooled)]
-        rows.append(shown + (_against(analysis, row, pooled) if with_bound else []))
+    rows = [
+        [
+            *labels(analysis, one.row),
+            cells.count(one.right_answers),
+            _bound(one),
+            *(_against(one.objective) if with_bound else []),
+        ]
+        for one in evidence
+    ]
     return [table(columns, rows), paragraph(POOLED, *(GOODPUT if with_bound else ()))]
 
 
-def _bound(pooled: Floats) -> Cell:
+def _bound(one: TailEvidence) -> Cell:
     """`≤ 45.2 ms`, or how many more requests it takes to say anything."""
-    bound = statistics.tail_bound(pooled, QUANTILE, CONFIDENCE)
-    if bound is not None:
-        return Cell(f"≤ {text.number(bound)} ms", value=bound)
-    needed = statistics.confirm_tail(len(pooled), 0, QUANTILE, CONFIDENCE).needs_more
-    return Cell(f"needs {text.spaced(needed)} more")
+    if one.bound_ms is not None:
+        return Cell(f"≤ {text.number(one.bound_ms)} ms", value=one.bound_ms)
+    return Cell(f"needs {text.spaced(one.needs_more)} more")
 
 
-def _against(analysis: RunAnalysis, row: Row, pooled: Floats) -> list[Cell]:
-    objective = _objective(analysis, row)
-    if objective is None:
+def _against(evidence: ObjectiveEvidence | None) -> list[Cell]:
+    if evidence is None:
         return [cells.BLANK] * 3
-    within = int(np.searchsorted(pooled, objective.bound_ms, side="right"))
-    goodput = within / analysis.windows_s[row.strategy, row.case]
-    # what was refused or failed is within no bound
-    lost = sum((trial.refused or 0) + trial.errors for trial in analysis.trials(row) if trial.valid)
-    held = _confirmed(len(pooled) + lost, len(pooled) + lost - within, objective.quantile)
+    objective = evidence.objective
     bound = Cell(objective_label(objective.quantile, objective.bound_ms), value=objective.bound_ms)
-    return [bound, cells.words(held), cells.number(goodput)]
+    return [bound, cells.words(_confirmed(evidence)), cells.number(evidence.goodput_rps)]
 
 
-def _confirmed(n: int, over: int, quantile: float) -> str:
-    """Whether the samples confirm the bound; if too many are over it, more of them will not."""
-    found = statistics.confirm_tail(n, over, quantile, CONFIDENCE)
-    if found.confirmed:
+def _confirmed(evidence: ObjectiveEvidence) -> str:
+    """Whether the samples confirm the bound, and if not, what more samples could do."""
+    if evidence.confirmed:
         return "yes"
-    if over > (1 - quantile) * n:
-        return f"no: {text.percent(over / n)} are over"
-    return f"needs {text.spaced(found.needs_more)} more, all within"
-
-
-def _objective(analysis: RunAnalysis, row: Row) -> SloResult | None:
-    """The objective of the row's strategy and payloads; a closed loop, which keeps it full, has none."""
-    if not row.case.at_due_times:
-        return None
-    wanted = (row.strategy, row.case.payload_class, row.case.encoding)
-    found = (
-        one for one in analysis.run.objectives if (one.strategy, one.payload_class, one.encoding) == wanted
-    )
-    return next(found, None)
+    if evidence.refuted:
+        return f"no: {text.percent(evidence.share_over)} are over"
+    return f"needs {text.spaced(evidence.needs_more)} more, all within"

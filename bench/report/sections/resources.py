@@ -1,12 +1,10 @@
 """What the services used, CPU and memory, network bytes, stolen time and the GPU, and what that costs."""
 
-from collections.abc import Callable, Sequence
-
-from bench.analysis.costs import core_count
+from bench.analysis.costs import costs
 from bench.analysis.metrics import metrics_in
+from bench.analysis.resources import accounting, gpu_use
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row
-from bench.model import ResourceFigures, Trial
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
@@ -19,7 +17,6 @@ from bench.report.document import (
     paragraph,
     table,
 )
-from bench.statistics import Estimate, median
 
 ACCOUNTING = paragraph(
     "Of all loads. Bytes are medians of the valid trials, as the container sees them, headers included; "
@@ -39,9 +36,6 @@ COST = paragraph(
     "the price.",
 )
 LABELS = (name_column("strategy"), case_column("case"))
-MILLION = 1e6
-MS_PER_HOUR = 3.6e6
-S_PER_HOUR = 3600.0
 
 
 def resources(analysis: RunAnalysis) -> list[Block]:
@@ -61,12 +55,19 @@ def labels(analysis: RunAnalysis, row: Row) -> tuple[Cell, Cell]:
 
 
 def _accounting(analysis: RunAnalysis) -> list[Block]:
-    """A row for each strategy and class of payloads, all loads together: no figure depends on the load."""
-    groups: dict[tuple[str, str], list[Trial]] = {}
-    for row in analysis.summary.rows.values():
-        trials = [trial for trial in analysis.trials(row) if trial.resources]
-        groups.setdefault((row.strategy, analysis.summary.payload_label(row.case)), []).extend(trials)
-    rows = [[*map(cells.words, key), *_accounted(trials)] for key, trials in groups.items() if trials]
+    """A row for each strategy and class of payloads, all loads together."""
+    rows = [
+        [
+            cells.words(one.strategy),
+            cells.words(analysis.summary.payload_label(one.case)),
+            cells.number(one.received_bytes),
+            cells.number(one.sent_bytes),
+            cells.count(one.throttled_periods),
+            cells.percent(one.stolen_median),
+            cells.percent(one.stolen_most),
+        ]
+        for one in accounting(analysis)
+    ]
     if not rows:
         return []
     columns = figures("received bytes a request", "sent bytes a request", "throttled periods")
@@ -74,94 +75,30 @@ def _accounting(analysis: RunAnalysis) -> list[Block]:
     return [table([*LABELS, *columns], rows), ACCOUNTING]
 
 
-def _accounted(trials: Sequence[Trial]) -> list[Cell]:
-    known = [trial.resources for trial in trials if trial.resources]
-    stolen = [found.stolen for found in known if found.stolen is not None]
-    throttled = [found.throttled_periods for found in known if found.throttled_periods is not None]
-    return [
-        cells.number(_a_request(trials, lambda found: found.received_bytes)),
-        cells.number(_a_request(trials, lambda found: found.sent_bytes)),
-        cells.count(sum(throttled) if throttled else None),
-        cells.percent(_median(stolen)),
-        cells.percent(max(stolen, default=None)),
-    ]
-
-
 def _gpu(analysis: RunAnalysis) -> list[Block]:
-    rows = []
-    for row in analysis.summary.rows.values():
-        trials = [trial for trial in analysis.trials(row) if trial.valid]
-        known = [trial.resources.gpu for trial in trials if trial.resources and trial.resources.gpu]
-        if known:
-            memory = _median([gpu.peak_memory_bytes for gpu in known])
-            rows.append(
-                [
-                    *labels(analysis, row),
-                    cells.percent(_median([gpu.utilisation for gpu in known])),
-                    cells.number(None if memory is None else memory / text.MIB),
-                    cells.number(_a_request(trials, _energy_j)),
-                ]
-            )
+    rows = [
+        [
+            *labels(analysis, one.row),
+            cells.percent(one.busy),
+            cells.number(None if one.peak_memory_bytes is None else one.peak_memory_bytes / text.MIB),
+            cells.number(one.joules_a_request),
+        ]
+        for one in gpu_use(analysis)
+    ]
     columns = [*LABELS, *figures("GPU busy", "GPU memory, MiB", "joules a request")]
     return [table(columns, rows), GPU] if rows else []
 
 
-def _energy_j(found: ResourceFigures) -> float | None:
-    return found.gpu.energy_j if found.gpu else None
-
-
-def _a_request(trials: Sequence[Trial], of: Callable[[ResourceFigures], float | None]) -> float | None:
-    """The median over valid trials of a window's figure for each of its requests."""
-    return _median(
-        [
-            value / trial.requests
-            for trial in trials
-            if trial.valid
-            and trial.requests
-            and trial.resources
-            and (value := of(trial.resources)) is not None
-        ]
-    )
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    found = median([value for value in values if value is not None])
-    return found.centre if found else None
-
-
 def cost(analysis: RunAnalysis) -> list[Block]:
     """The price of a million requests; nothing if the run does not know the price of a core-hour."""
-    run, summary = analysis.run, analysis.summary
-    price = run.price_per_core_hour
-    if price is None or not summary.rows:
+    known = costs(analysis.run, analysis.summary)
+    if known is None:
         return []
-    cores = core_count(run.environment.get("service_cores"))
     rows = [
-        [
-            *labels(analysis, row),
-            cells.money(_scaled(row.estimates["cpu"], MILLION * price / MS_PER_HOUR)),
-            cells.money(_whole_core(row, price, cores)),
-        ]
-        for row in summary.rows.values()
-        if row.case in summary.focus
+        [*labels(analysis, one.row), cells.money(one.cpu_time), cells.money(one.whole_cores)]
+        for one in known.costs
     ]
-    what = "whole core" if cores == 1 else f"whole cores ({cores or text.MISSING})"
+    what = "whole core" if known.cores == 1 else f"whole cores ({known.cores or text.MISSING})"
     columns = [*LABELS, *figures("CPU time, a million requests", f"{what}, a million requests")]
-    price_said = f"At {price:g} a core-hour"
-    return [paragraph(f"{price_said}:"), table(columns, rows, price_said), COST]
-
-
-def _whole_core(row: Row, price: float, cores: int | None) -> Estimate | None:
-    rate = row.estimates["throughput"]
-    if rate is None or cores is None or rate.centre <= 0:
-        return None
-    scale = MILLION * price * cores / S_PER_HOUR
-    low, high = (scale / end if end else None for end in (rate.high, rate.low))
-    return Estimate(scale / rate.centre, low, high, rate.n)
-
-
-def _scaled(found: Estimate | None, by: float) -> Estimate | None:
-    if found is None:
-        return None
-    low, high = (None if end is None else end * by for end in (found.low, found.high))
-    return Estimate(found.centre * by, low, high, found.n)
+    title = f"At {known.price_per_core_hour:g} a core-hour"
+    return [paragraph(f"{title}:"), table(columns, rows, title), COST]

@@ -1,0 +1,136 @@
+"""What response times say of the tail: curves as far as the samples support them, and confirmed bounds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench import statistics
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import Floats, Latencies, RunAnalysis
+from bench.analysis.summary import Row
+from bench.model import SloResult
+
+POINTS = 80
+FIRST = 0.1
+READ_MOST = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
+# the quantile for which a bound is given, and the confidence of that bound
+BOUNDED_QUANTILE = BOUND_CONFIDENCE = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Latency in ms at each quantile, pooled over rounds, and the span of rounds, NaN beyond any."""
+
+    quantiles: Floats
+    latency_ms: Floats
+    lowest_ms: Floats
+    highest_ms: Floats
+    n: int
+    rounds: int
+
+
+def curves(latencies: Latencies) -> dict[tuple[str, Case], Curve]:
+    """A curve for each strategy and case with samples enough."""
+    found = {key: curve(rounds) for key, rounds in latencies.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def curve(rounds: Iterable[Floats]) -> Curve | None:
+    """Pool rounds into one curve; None where no quantile has enough samples."""
+    ordered = [np.sort(latencies) for latencies in rounds]
+    pooled = np.sort(np.concatenate(ordered)) if ordered else np.empty(0)
+    top = statistics.greatest_quantile(len(pooled))
+    if top == 0:
+        return None
+    evenly = 1 - np.logspace(np.log10(1 - FIRST), np.log10(1 - top), POINTS)
+    quantiles = np.union1d(evenly, [quantile for quantile in READ_MOST if quantile <= top])
+    each = np.array([_at(latencies, quantiles) for latencies in ordered])
+    # NaN, which hides the span, wherever one round does not reach
+    lowest, highest = each.min(axis=0), each.max(axis=0)
+    return Curve(quantiles, _at(pooled, quantiles), lowest, highest, len(pooled), len(ordered))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveEvidence:
+    """Whether a row's samples confirm the objective of its strategy.
+
+    `needs_more` is how many more requests, all within the bound, would confirm it; `share_over` the share of
+    requests over the bound, among which are those refused or failed. `refuted` says whether so many are over
+    that more of the same cannot confirm it. `goodput_rps` counts right answers within the bound.
+    """
+
+    objective: SloResult
+    confirmed: bool
+    refuted: bool
+    share_over: float
+    needs_more: int
+    goodput_rps: float
+
+
+@dataclass(frozen=True, slots=True)
+class TailEvidence:
+    """What the right answers of a row's valid rounds together say of its tail, at 99% confidence.
+
+    `bound_ms` is the least bound that they confirm for p99. If they are too few, it is None and `needs_more`
+    says how many more it takes. `objective` is None if the row has no objective.
+    """
+
+    row: Row
+    right_answers: int
+    bound_ms: float | None
+    needs_more: int
+    objective: ObjectiveEvidence | None
+
+
+def tail_evidence(analysis: RunAnalysis) -> list[TailEvidence]:
+    """The evidence of each row that has samples."""
+    rows = analysis.summary.rows.values()
+    return [_evidence(analysis, row) for row in rows if (row.strategy, row.case) in analysis.latencies]
+
+
+def _evidence(analysis: RunAnalysis, row: Row) -> TailEvidence:
+    pooled = np.sort(np.concatenate(analysis.latencies[row.strategy, row.case]))
+    bound_ms = statistics.tail_bound(pooled, BOUNDED_QUANTILE, BOUND_CONFIDENCE)
+    without_overruns = statistics.confirm_tail(len(pooled), 0, BOUNDED_QUANTILE, BOUND_CONFIDENCE)
+    objective = _objective(analysis, row)
+    against = None if objective is None else _against(analysis, row, pooled, objective)
+    return TailEvidence(row, len(pooled), bound_ms, without_overruns.needs_more, against)
+
+
+def _against(analysis: RunAnalysis, row: Row, pooled: Floats, objective: SloResult) -> ObjectiveEvidence:
+    within = int(np.searchsorted(pooled, objective.bound_ms, side="right"))
+    # a request that was refused or failed is within no bound
+    lost = sum((trial.refused or 0) + trial.errors for trial in analysis.trials(row) if trial.valid)
+    n = len(pooled) + lost
+    over = n - within
+    confirmation = statistics.confirm_tail(n, over, objective.quantile, BOUND_CONFIDENCE)
+    return ObjectiveEvidence(
+        objective=objective,
+        confirmed=confirmation.confirmed,
+        refuted=not confirmation.confirmed and over > (1 - objective.quantile) * n,
+        share_over=over / n if n else 0.0,
+        needs_more=confirmation.needs_more,
+        goodput_rps=within / analysis.windows_s[row.strategy, row.case],
+    )
+
+
+def _objective(analysis: RunAnalysis, row: Row) -> SloResult | None:
+    """The objective of the row's strategy and payloads; a closed loop, which keeps it full, has none."""
+    if not row.case.at_due_times:
+        return None
+    wanted = (row.strategy, row.case.payload_class, row.case.encoding)
+    for one in analysis.run.objectives:
+        if (one.strategy, one.payload_class, one.encoding) == wanted:
+            return one
+    return None
+
+
+def _at(ordered: Floats, quantiles: Floats) -> Floats:
+    """Nearest-rank quantiles of sorted values; NaN beyond the highest quantile that their number supports."""
+    if len(ordered) == 0:
+        return np.full(len(quantiles), np.nan)
+    ranks = np.clip(np.ceil(len(ordered) * quantiles - 1e-9).astype(int), 1, len(ordered))
+    values: Floats = ordered[ranks - 1].copy()
+    values[quantiles > statistics.greatest_quantile(len(ordered)) + 1e-12] = np.nan
+    return values
