@@ -1,4 +1,4 @@
-"""How the driver fared: the share of its ceiling that was used, its worst figures, and time between trials."""
+"""How the driver fared: the share of its ceiling in use, its worst figures, and the time between trials."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
