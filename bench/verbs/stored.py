@@ -3,7 +3,8 @@
 import shlex
 
 from bench.model import Run, SessionOptions
-from bench.verbs import aa, run, slo
+from bench.verbs import aa, slo
+from bench.verbs.arguments import read_run_session
 from bench.verbs.parser import build_parser
 
 
@@ -19,5 +20,4 @@ def _of_command(command: str) -> SessionOptions | None:
     if words[:1] != ["run"] and words[:1] not in [[name] for name in readers]:
         return None
     args = build_parser(words[:1]).parse_args(words)
-    options = run.read(args, words).measure if args.verb == "run" else readers[args.verb](args, words)
-    return options.session
+    return read_run_session(args) if args.verb == "run" else readers[args.verb](args, words).session
