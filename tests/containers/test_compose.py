@@ -84,11 +84,11 @@ def test_an_image_holds_what_its_strategy_needs_and_no_cuda(composed: Project, s
     assert out.strip() == str(["onnxruntime"] if strategy == "onnx" else ["torch"])
 
 
-def test_pytorch_is_stored_once(project: Project) -> None:
+def test_pytorch_is_stored_once(composed: Project) -> None:
     """The layer of PyTorch, and the one of all other packages, are the same in each image that has them."""
     layers = {}
     for strategy in ("torch", "batched", "onnx"):
-        image = project.inspect(f"{strategy}_serving")["Image"]
+        image = composed.inspect(f"{strategy}_serving")["Image"]
         words = ["docker", "image", "inspect", "--format", "{{json .RootFS.Layers}}", image]
         layers[strategy] = json.loads(
             subprocess.run(words, capture_output=True, text=True, check=True).stdout
