@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from modelkit.errors import ModelkitError, UsageError
+from modelkit.errors import ModelkitError, ModelkitUsageError
 
 _EVALUATION_PICTURE = Path("docs/pictures/confusion.png")
 
@@ -63,11 +63,11 @@ def _positive(text: str) -> int:
 def _train(options: argparse.Namespace) -> None:
     # threads that spin while they wait starve each other where cores are shared; read when torch is loaded
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from modelkit.train import Recipe, Source, train
+    from modelkit.train import PictureSource, Recipe, train
 
     if options.freeze_backbone and options.init is None:
-        raise UsageError("--freeze-backbone needs --init: a random backbone is not worth keeping")
-    source = Source(options.photos, options.per_class, options.seed)
+        raise ModelkitUsageError("--freeze-backbone needs --init: a random backbone is not worth keeping")
+    source = PictureSource(options.photos, options.per_class, options.seed)
     recipe = Recipe(epochs=options.epochs, freeze_backbone=options.freeze_backbone)
     train(source, recipe, options.init, options.out)
 
@@ -76,10 +76,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     from modelkit.evaluate import draw_confusion, judge
     from modelkit.manifest import WEIGHTS_FILE
     from modelkit.reference import load_network
-    from modelkit.train import Source
+    from modelkit.train import PictureSource
 
     network = load_network(options.model_dir / WEIGHTS_FILE)
-    splits = Source(options.photos, options.per_class, options.seed).load()
+    splits = PictureSource(options.photos, options.per_class, options.seed).load()
     scores = judge(network, splits.test)
     print(scores.table())
     what = "Synthetic test split" if options.photos is None else "Photographs' test split"
@@ -103,7 +103,7 @@ def _publish(options: argparse.Namespace) -> None:
     from modelkit.publish import publish
 
     if not options.to:
-        raise UsageError("no destination: give --to gs://BUCKET/PREFIX or set MODEL_DESTINATION")
+        raise ModelkitUsageError("no destination: give --to gs://BUCKET/PREFIX or set MODEL_DESTINATION")
     publish(options.model_dir, options.images, options.graph, options.to)
 
 

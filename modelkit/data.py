@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from modelkit.errors import UsageError
+from modelkit.errors import ModelkitUsageError
 from modelkit.images import decode, reference_pixels
 from modelkit.manifest import LABELS, Transform
 from modelkit.scenes import scene
@@ -76,15 +76,15 @@ def generated(per_class: int, seed: int) -> Dataset:
 
 
 def photographs(folder: Path) -> Dataset:
-    """The photographs in `folder`, a sub-folder a class; raises UsageError where there are too few."""
+    """The photographs in `folder`, a sub-folder a class; raises ModelkitUsageError for too few."""
     missing = [label for label in LABELS if not (folder / label).is_dir()]
     if missing:
-        raise UsageError(f"{folder} lacks the sub-folders {', '.join(missing)}: give every class one")
+        raise ModelkitUsageError(f"{folder} lacks the sub-folders {', '.join(missing)}: give every class one")
     tasks = []
     for index, label in enumerate(LABELS):
         files = sorted(p for p in (folder / label).iterdir() if p.suffix.lower() in _PHOTO_SUFFIXES)
         if len(files) < 3:
-            raise UsageError(f"{folder / label} holds {len(files)} images: a split needs at least 3")
+            raise ModelkitUsageError(f"{folder / label} holds {len(files)} images: a split needs at least 3")
         tasks += [(index, file) for file in files]
     return _gather(_read, tasks, "photographs")
 

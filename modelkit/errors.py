@@ -7,7 +7,7 @@ class ModelkitError(Exception):
     exit_code = 1
 
 
-class UsageError(ModelkitError):
+class ModelkitUsageError(ModelkitError):
     """The command line asks for something that does not exist."""
 
     exit_code = 2

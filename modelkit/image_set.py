@@ -141,7 +141,7 @@ _SEED_CLASSES = ("rime", "snow", "dew", "hail", "frost", "rainbow")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedImage:
     """A file to make: its class (None where there is no truth) and a maker of its bytes from a seed."""
 
     file: str
@@ -166,7 +166,7 @@ def make_image_set(model_dir: Path, out: Path) -> None:
     print(f"{len(entries)} images, {total / 1e6:.2f} MB in {out}")
 
 
-def _plan() -> Iterator[Wanted]:
+def _plan() -> Iterator[WantedImage]:
     for label in _SEED_CLASSES:
         yield _scene_of(f"{label}_seed.jpg", "seed", label, (1200, 727), 230_000)
     for index, label in enumerate(LABELS):
@@ -177,17 +177,17 @@ def _plan() -> Iterator[Wanted]:
             target = size[0] * size[1] // 5
             yield _scene_of(f"{label}_{turn + 1:02}.jpg", "varied", label, size, target)
     for case in CASES:
-        yield Wanted(case.file, "edge", case.label, _EDGE_MARGIN, case.make)
+        yield WantedImage(case.file, "edge", case.label, _EDGE_MARGIN, case.make)
 
 
-def _scene_of(file: str, kind: str, label: str, size: tuple[int, int], target_bytes: int) -> Wanted:
+def _scene_of(file: str, kind: str, label: str, size: tuple[int, int], target_bytes: int) -> WantedImage:
     def make(seed: int) -> bytes:
         return jpeg_of_size(scene(label, seed, *size), target_bytes, seed)
 
-    return Wanted(file, kind, label, _SCENE_MARGIN, make)
+    return WantedImage(file, kind, label, _SCENE_MARGIN, make)
 
 
-def _fulfil(wanted: Wanted, reference: Reference, out: Path, offset: int) -> dict[str, Any]:
+def _fulfil(wanted: WantedImage, reference: Reference, out: Path, offset: int) -> dict[str, Any]:
     """Try seeds from `offset` on until the reference is right and sure of it, then write the file."""
     for attempt in range(_ATTEMPTS):
         content = wanted.make(_FIRST_SEED + offset + attempt)

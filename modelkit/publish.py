@@ -19,7 +19,7 @@ from google.api_core.retry import Retry
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from modelkit.errors import ModelkitError, UsageError
+from modelkit.errors import ModelkitError, ModelkitUsageError
 from modelkit.graph import check_graph, open_graph, optimise
 from modelkit.manifest import (
     GRAPH_FILE,
@@ -44,10 +44,10 @@ class Destination:
 
     @classmethod
     def parse(cls, uri: str) -> "Destination":
-        """From gs://bucket/prefix; raises UsageError for anything else."""
+        """From gs://bucket/prefix; raises ModelkitUsageError for anything else."""
         parts = urlsplit(uri)
         if parts.scheme != "gs" or not parts.netloc:
-            raise UsageError(f"{uri} is not a destination: give gs://BUCKET/PREFIX")
+            raise ModelkitUsageError(f"{uri} is not a destination: give gs://BUCKET/PREFIX")
         return cls(parts.netloc, parts.path.strip("/"))
 
     def object_name(self, file: str) -> str:

@@ -37,7 +37,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PictureSource:
     """Where pictures come from: a folder of photographs, or the generator where there is none."""
 
     photos: Path | None
@@ -45,7 +45,7 @@ class Source:
     seed: int
 
     def load(self) -> data.Splits:
-        """The pictures, split; raises UsageError for an unfit folder."""
+        """The pictures, split; raises ModelkitUsageError for an unfit folder."""
         if self.photos is not None:
             return data.split(data.photographs(self.photos), self.seed)
         return data.split(data.generated(self.per_class, self.seed), self.seed)
@@ -55,7 +55,7 @@ class Source:
         return _SYNTHETIC if self.photos is None else f"photographs in a folder named {self.photos.name}"
 
 
-def train(source: Source, recipe: Recipe, initial: Path | None, out: Path) -> None:
+def train(source: PictureSource, recipe: Recipe, initial: Path | None, out: Path) -> None:
     """Train, judge on the test split, and write weights and manifest to `out`."""
     torch.manual_seed(source.seed)
     splits = source.load()

@@ -19,7 +19,7 @@ from PIL import (
 )
 
 from serving_core.errors import RequestError
-from serving_core.models.manifest import Transform
+from serving_core.models.manifest import ServedTransform
 
 # Naming the plugins here spares Image.open its search for, and import of, every format Pillow knows.
 FORMATS = tuple(
@@ -76,7 +76,7 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         raise _broken(error) from None
 
 
-def crop(image: Image.Image, transform: Transform) -> NDArray[np.uint8]:
+def crop(image: Image.Image, transform: ServedTransform) -> NDArray[np.uint8]:
     """Return uint8 [crop, crop, 3]: shortest side resized (antialiased bilinear), then centre-cropped.
 
     Only the crop's source region is resampled, which gives the pixels of resizing it all within a level.
@@ -97,7 +97,7 @@ def crop(image: Image.Image, transform: Transform) -> NDArray[np.uint8]:
     return np.array(resized)  # a copy: the view is read-only, which PyTorch warns of
 
 
-def framed(cropped: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
+def framed(cropped: NDArray[np.uint8], transform: ServedTransform) -> NDArray[np.uint8]:
     """Return an image, uint8 [resize, resize, 3], whose transform is the crop that is given."""
     margin = _margin(transform.resize, transform.crop)
     image = np.zeros((transform.resize, transform.resize, 3), np.uint8)

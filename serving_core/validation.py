@@ -40,7 +40,7 @@ class Unknown(Exception):  # noqa: N818 - no fault of anybody's
 
 
 @dataclass
-class Trial:
+class ModelUnderTest:
     """A loaded model, how many items it must take at once, and what it made of each alone."""
 
     signature: Signature
@@ -109,12 +109,12 @@ def check_count(results: Sequence[Any], count: int) -> None:
         raise Wrong(f"predict gives {len(results)} results for {count} items: give one for each, in order")
 
 
-def check_example(trial: Trial) -> None:
+def check_example(trial: ModelUnderTest) -> None:
     """Raise Wrong unless the example has what the inputs say."""
     check_values("example", trial.handler.example(), trial.handler.inputs, (bytes,))
 
 
-def check_alone(trial: Trial) -> None:
+def check_alone(trial: ModelUnderTest) -> None:
     """Raise Wrong unless one item's outputs are as declared."""
     for outputs in trial.alone:
         check_values("postprocess", outputs, trial.handler.outputs, (bytes, str))
@@ -183,7 +183,7 @@ def check_same(where: str, expected: Outputs, found: Outputs) -> None:
             )
 
 
-def check_together(trial: Trial) -> None:
+def check_together(trial: ModelUnderTest) -> None:
     """Raise Wrong unless a full batch of different items gives each of them what it gets alone.
 
     Raises Unknown where that could not be seen.
@@ -201,7 +201,7 @@ def check_together(trial: Trial) -> None:
         trial.check_telling()
 
 
-def check_at_once(trial: Trial) -> None:
+def check_at_once(trial: ModelUnderTest) -> None:
     """Raise Wrong unless several threads at once get what each gets alone, Unknown where none can see."""
     expected = trial.alone
     order = trial.order(THREADS * ROUNDS)
@@ -217,7 +217,7 @@ def check_at_once(trial: Trial) -> None:
     trial.check_telling()
 
 
-def check_answer(trial: Trial) -> None:
+def check_answer(trial: ModelUnderTest) -> None:
     """Raise Wrong unless /predict/ can be asked in JSON and msgpack, and `top_k` is served or refused."""
     inputs, signature = trial.handler.inputs, trial.signature
     for make in (sample_requests.json_request, sample_requests.msgpack_request):
@@ -230,14 +230,14 @@ def check_answer(trial: Trial) -> None:
             raise Wrong(f"answer refuses top_k with {refusal.status}: raise RequestError(400, ...)") from None
 
 
-def check_inference(trial: Trial) -> None:
+def check_inference(trial: ModelUnderTest) -> None:
     """Raise Wrong unless both forms of an inference request carry the item, and their answers its outputs."""
     for make in (sample_requests.inference_request, sample_requests.binary_request):
         headers, body = make(trial.items[0], trial.handler.inputs)
         _round_trip(trial, partial(oip.choose, headers, trial.signature), body)
 
 
-def _round_trip(trial: Trial, choose: Callable[[], Parse], body: bytes) -> None:
+def _round_trip(trial: ModelUnderTest, choose: Callable[[], Parse], body: bytes) -> None:
     try:
         call = choose()(body)
     except RequestError as refusal:
@@ -250,11 +250,11 @@ def _round_trip(trial: Trial, choose: Callable[[], Parse], body: bytes) -> None:
 
 
 # Where one of these is wrong, what follows would only repeat it.
-FIRST: dict[str, Callable[[Trial], None]] = {
+FIRST: dict[str, Callable[[ModelUnderTest], None]] = {
     "the example is what the inputs declare": check_example,
     "an item alone gives the outputs declared": check_alone,
 }
-THEN: dict[str, Callable[[Trial], None]] = {
+THEN: dict[str, Callable[[ModelUnderTest], None]] = {
     "a full batch gives each item what it gets alone": check_together,
     "several threads at once give each item what it gets alone": check_at_once,
     "/predict/ answers in JSON and msgpack": check_answer,
@@ -278,7 +278,7 @@ def validate(make_engine: Callable[[], Engine], settings: Settings, sink: TextIO
 def _try(loaded: Loaded, settings: Settings, sink: TextIO) -> bool:
     """Make all checks that still make sense; tell whether all are ok."""
     signature = signature_of(loaded, settings.max_items)
-    trial = Trial(signature, loaded.handler, settings.max_batch, settings.max_pixels)
+    trial = ModelUnderTest(signature, loaded.handler, settings.max_batch, settings.max_pixels)
     if not all(_one(title, partial(check, trial), loaded, sink) for title, check in FIRST.items()):
         return False
     found = [_one(title, partial(check, trial), loaded, sink) for title, check in THEN.items()]

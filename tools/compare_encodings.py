@@ -30,7 +30,7 @@ INFER = "/v2/models/weather/infer"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class EncodedRequest:
     """One image in one encoding; `expects` is in the right answer."""
 
     path: str
@@ -41,14 +41,14 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class MeasuredWindow:
     """What one window of load showed."""
 
     throughput_rps: float
     cpu_ms_per_request: float
 
 
-def encodings(image: bytes, label: str) -> dict[str, Request]:
+def encodings(image: bytes, label: str) -> dict[str, EncodedRequest]:
     """Return the requests to compare, the first of which the others are compared with."""
     text = base64.b64encode(image).decode()
     tensor = {"name": "image", "shape": [1], "datatype": "BYTES"}
@@ -59,15 +59,15 @@ def encodings(image: bytes, label: str) -> dict[str, Request]:
     predicted, named = f'"prediction":"{label}"'.encode(), f'["{label}"]'.encode()
     sized = len(image).to_bytes(4, "little") + image
     return {
-        "JSON base64": Request("/predict/", JSON, {}, json.dumps({"image": text}).encode(), predicted),
-        "image itself": Request("/predict/", OCTETS, {}, image, predicted),
-        "OIP JSON base64": Request(INFER, JSON, {}, json.dumps({"inputs": [in_json]}).encode(), named),
-        "OIP binary": Request(INFER, OCTETS, {LENGTH: str(len(head))}, head + sized, label.encode()),
-        "OIP raw": Request(INFER, OCTETS, {LENGTH: "0"}, image, label.encode()),
+        "JSON base64": EncodedRequest("/predict/", JSON, {}, json.dumps({"image": text}).encode(), predicted),
+        "image itself": EncodedRequest("/predict/", OCTETS, {}, image, predicted),
+        "OIP JSON base64": EncodedRequest(INFER, JSON, {}, json.dumps({"inputs": [in_json]}).encode(), named),
+        "OIP binary": EncodedRequest(INFER, OCTETS, {LENGTH: str(len(head))}, head + sized, label.encode()),
+        "OIP raw": EncodedRequest(INFER, OCTETS, {LENGTH: "0"}, image, label.encode()),
     }
 
 
-def check(url: str, name: str, request: Request) -> None:
+def check(url: str, name: str, request: EncodedRequest) -> None:
     """End the program unless the answer is the right one."""
     headers = {"Content-Type": request.content_type, **request.headers}
     asked = urllib.request.Request(url + request.path, request.body, headers)  # noqa: S310 - the address we were given
@@ -88,7 +88,7 @@ def cpu_seconds(url: str) -> float:
     return float(found[1])
 
 
-def window(url: str, request: Request, clients: int, seconds: int) -> Window:
+def window(url: str, request: EncodedRequest, clients: int, seconds: int) -> MeasuredWindow:
     """Offer load for some seconds; end the program when any answer is a refusal."""
     with tempfile.NamedTemporaryFile() as body:
         body.write(request.body)
@@ -103,10 +103,10 @@ def window(url: str, request: Request, clients: int, seconds: int) -> Window:
     rate = re.search(r"Requests per second:\s+([\d.]+)", done.stdout)
     if done.returncode or count is None or rate is None or "Non-2xx" in done.stdout:
         sys.exit(f"ab {request.path}: {done.stderr.strip() or 'not every answer was 200'}")
-    return Window(float(rate[1]), 1000 * used / int(count[1]))
+    return MeasuredWindow(float(rate[1]), 1000 * used / int(count[1]))
 
 
-def row(name: str, windows: Mapping[int, Window], base: Mapping[int, Window]) -> str:
+def row(name: str, windows: Mapping[int, MeasuredWindow], base: Mapping[int, MeasuredWindow]) -> str:
     """Return a row of the table: the medians, and ratios to the base, paired by round."""
     rates = sorted(one.throughput_rps for one in windows.values())
     costs = sorted(one.cpu_ms_per_request for one in windows.values())
@@ -153,7 +153,7 @@ def main() -> None:
     for url, name in cases:
         check(url, name, requests[name])
         window(url, requests[name], given.clients, 1)
-    found: dict[tuple[str, str], dict[int, Window]] = {case: {} for case in cases}
+    found: dict[tuple[str, str], dict[int, MeasuredWindow]] = {case: {} for case in cases}
     chance = Random(1)  # noqa: S311 - an order that can be repeated
     for number in range(given.rounds):
         for url, name in chance.sample(cases, len(cases)):

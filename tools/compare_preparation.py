@@ -15,9 +15,9 @@ sys.path.insert(0, str(ROOT))  # run as a program, a folder's own files come fir
 
 from serving_core.cores import usable_cores  # noqa: E402 - the path comes first
 from serving_core.images import crop, decode  # noqa: E402 - the path comes first
-from serving_core.models.manifest import Transform  # noqa: E402 - the path comes first
+from serving_core.models.manifest import ServedTransform  # noqa: E402 - the path comes first
 
-TRANSFORM = Transform(256, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+TRANSFORM = ServedTransform(256, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 MOST_PIXELS = 50_000_000
 
 

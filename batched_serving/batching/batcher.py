@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from batched_serving.batching.clock import Clock, LoopClock, Timer
-from batched_serving.batching.queue import Entry, Queue
+from batched_serving.batching.queue import Queue, QueueEntry
 from batched_serving.batching.service_time import ServiceTime
 
 
@@ -109,7 +109,7 @@ class Batcher(Generic[Item, Result]):
         self._clock = clock
         self._queue: Queue[Item, Result] = Queue()
         # by lane: when the batch should be done, and the batch
-        self._running: dict[int, tuple[float, list[Entry[Item, Result]]]] = {}
+        self._running: dict[int, tuple[float, list[QueueEntry[Item, Result]]]] = {}
         self._draining = self._dead = False
         self._lanes: list[asyncio.Task[None]] = []
         # when each timer calls, and the timer
@@ -140,7 +140,7 @@ class Batcher(Generic[Item, Result]):
             raise Draining("nothing new is taken")
         now = self._now()
         self._admit(due_s, size_bytes, now)
-        entry: Entry[Item, Result] = Entry(item, due_s, size_bytes, now, self._loop.create_future())
+        entry: QueueEntry[Item, Result] = QueueEntry(item, due_s, size_bytes, now, self._loop.create_future())
         del item
         self._queue.add(entry)
         if due_s < self._alarm[0]:
@@ -259,7 +259,7 @@ class Batcher(Generic[Item, Result]):
             del self._running[lane]
             self._tell_when_quiet()
 
-    def _take(self, lane: int) -> list[Entry[Item, Result]]:
+    def _take(self, lane: int) -> list[QueueEntry[Item, Result]]:
         """Take the next batch, leaving out what has expired and what nobody wants."""
         now = self._now()
         for entry in self._queue.take_due(now):
@@ -267,7 +267,7 @@ class Batcher(Generic[Item, Result]):
         most, free = self.policy.max_batch, self.policy.in_flight - len(self._running)
         if self.policy.spread and not self.policy.max_wait_s:
             most = min(most, max(1, ceil(len(self._queue) / free)))
-        batch: list[Entry[Item, Result]] = []
+        batch: list[QueueEntry[Item, Result]] = []
         while self._queue and len(batch) < most:
             batch += self._queue.take(most - len(batch))
             # noted before anything else is asked, so that whatever happens they are told
@@ -276,7 +276,7 @@ class Batcher(Generic[Item, Result]):
         self._running[lane] = (now + self.service_time.predict(len(batch)), batch)
         return batch
 
-    def _still_wanted(self, entry: Entry[Item, Result]) -> bool:
+    def _still_wanted(self, entry: QueueEntry[Item, Result]) -> bool:
         if entry.future.done():
             return False  # cancelled a moment ago
         if self._wanted(entry.item):
@@ -284,7 +284,7 @@ class Batcher(Generic[Item, Result]):
         entry.fail(Unwanted("nobody wants it any more"))
         return False
 
-    async def _answer(self, batch: list[Entry[Item, Result]]) -> bool:
+    async def _answer(self, batch: list[QueueEntry[Item, Result]]) -> bool:
         """Compute a batch; true where that failed and yet each of its items has a result."""
         batch = [entry for entry in batch if not entry.future.done()]
         if not batch:
@@ -309,7 +309,7 @@ class Batcher(Generic[Item, Result]):
                 entry.fail(Expired("the deadline passed while it was computed"))
         return False
 
-    async def _answer_apart(self, batch: list[Entry[Item, Result]], error: Exception) -> bool:
+    async def _answer_apart(self, batch: list[QueueEntry[Item, Result]], error: Exception) -> bool:
         """Find the items that fail alone, and give each its own error; true where there is none."""
         if len(batch) == 1:
             batch[0].fail(error)

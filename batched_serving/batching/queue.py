@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Entry(Generic[Item, Result]):
+class QueueEntry(Generic[Item, Result]):
     """One item on its way: when it came and must be answered on the batcher's clock, and who waits."""
 
     __slots__ = ("arrived_s", "due_s", "future", "item", "number", "size_bytes")
@@ -47,14 +47,14 @@ class Queue(Generic[Item, Result]):
     """
 
     def __init__(self) -> None:
-        self._sorted: list[tuple[float, int, Entry[Item, Result]]] = []
+        self._sorted: list[tuple[float, int, QueueEntry[Item, Result]]] = []
         self._numbers = 0
         self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._sorted)
 
-    def add(self, entry: Entry[Item, Result]) -> None:
+    def add(self, entry: QueueEntry[Item, Result]) -> None:
         """Put an entry in its place."""
         self._numbers += 1
         entry.number = self._numbers
@@ -73,18 +73,18 @@ class Queue(Generic[Item, Result]):
         """Return the earliest arrival, looking at every entry; infinity where nothing waits."""
         return min((entry.arrived_s for _, _, entry in self._sorted), default=inf)
 
-    def take(self, count: int) -> list[Entry[Item, Result]]:
+    def take(self, count: int) -> list[QueueEntry[Item, Result]]:
         """Remove the first entries, at most `count`, and return them."""
         taken = [entry for _, _, entry in self._sorted[:count]]
         del self._sorted[:count]
         self.bytes -= sum(entry.size_bytes for entry in taken)
         return taken
 
-    def take_due(self, now: float) -> list[Entry[Item, Result]]:
+    def take_due(self, now: float) -> list[QueueEntry[Item, Result]]:
         """Remove the entries whose deadline has come, and return them."""
         return self.take(bisect(self._sorted, (now, inf)))
 
-    def withdraw(self, entry: Entry[Item, Result]) -> None:
+    def withdraw(self, entry: QueueEntry[Item, Result]) -> None:
         """Remove an entry, if it is there."""
         at = bisect(self._sorted, (entry.due_s, entry.number))
         if at < len(self._sorted) and self._sorted[at][2] is entry:

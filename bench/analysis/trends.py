@@ -28,7 +28,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class TrendPoint:
     """A metric's estimate in one run; `place` is the run's among all runs, from 0 for the oldest."""
 
     place: int
@@ -42,7 +42,7 @@ class Trend:
 
     strategy: str
     case: Case
-    points: dict[str, list[Point]]
+    points: dict[str, list[TrendPoint]]
 
     @property
     def runs(self) -> int:
@@ -81,19 +81,19 @@ def trends(runs: Sequence[Entry]) -> list[Trend]:
     return [trend for trend in found if trend.runs]
 
 
-def _points(runs: Sequence[Entry], name: str, case: Case, metric: str) -> list[Point]:
+def _points(runs: Sequence[Entry], name: str, case: Case, metric: str) -> list[TrendPoint]:
     points = []
     for place, entry in enumerate(runs):
         row = entry.summary.rows.get((name, case))
         estimate = row.estimates[metric] if row else None
         if estimate is not None:
-            points.append(Point(place, entry, estimate))
+            points.append(TrendPoint(place, entry, estimate))
     return points
 
 
-def joined(points: Sequence[Point]) -> list[list[Point]]:
+def joined(points: Sequence[TrendPoint]) -> list[list[TrendPoint]]:
     """The points of each group, in order: what a line may join, and single points."""
-    groups: dict[int, list[Point]] = {}
+    groups: dict[int, list[TrendPoint]] = {}
     for point in points:
         groups.setdefault(point.entry.group, []).append(point)
     return list(groups.values())

@@ -1,6 +1,6 @@
 """The regression gate: its rules, and its judgement of measured runs, as values without text."""
 
-from bench.gate.findings import EXIT_CODES, Finding, Judgement, Verdict
+from bench.gate.findings import EXIT_CODES, Judgement, RuleFinding, Verdict
 from bench.gate.judge import judge
 from bench.gate.rules import FILE_NAME, GateRun, Rules, check_strategies, read_rules
 from bench.gate.values import Batch
@@ -9,9 +9,9 @@ __all__ = [
     "EXIT_CODES",
     "FILE_NAME",
     "Batch",
-    "Finding",
     "GateRun",
     "Judgement",
+    "RuleFinding",
     "Rules",
     "Verdict",
     "check_strategies",

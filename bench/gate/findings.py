@@ -42,7 +42,7 @@ class LimitBasis:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """What one rule found for one strategy.
 
     `edge` is what the rule lets pass: a primary metric's worst ratio, a limit's greatest figure of head, None
@@ -78,7 +78,7 @@ class Judgement:
     `differences` are facts in which a stored baseline's machine or settings differ from ours.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[RuleFinding, ...]
     base_name: str
     head_name: str
     paired: bool

@@ -1,7 +1,7 @@
 """From measured batches to a judgement: pure, so that a verdict can be made again from what is on disk."""
 
 from bench.analysis.comparability import Difference, differing_facts, differing_speed
-from bench.gate.findings import Finding, Judgement
+from bench.gate.findings import Judgement, RuleFinding
 from bench.gate.limits import judge_limits
 from bench.gate.primary import judge_primaries
 from bench.gate.rules import Rules
@@ -29,9 +29,9 @@ def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
     )
 
 
-def _new_strategy(name: str) -> Finding:
+def _new_strategy(name: str) -> RuleFinding:
     """A strategy that only head has is neither passed nor failed."""
-    return Finding(
+    return RuleFinding(
         rule=f"strategy.{name}",
         kind="strategy",
         strategy=name,

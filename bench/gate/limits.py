@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.analysis.image_overlap import pytorch_build
-from bench.gate.findings import Finding, LimitBasis, Verdict
+from bench.gate.findings import LimitBasis, RuleFinding, Verdict
 from bench.gate.metrics import LIMITS, LimitMetric, checked, complete
 from bench.gate.rules import Limit, Rules
 from bench.gate.unfinished import unfinished, unfinished_run
@@ -14,7 +14,7 @@ from bench.model import Run, Trial
 COUNTED = ("wrong_answers", "error_rate")
 
 
-def judge_limits(rules: Rules, first: Batch, second: Batch | None) -> list[Finding]:
+def judge_limits(rules: Rules, first: Batch, second: Batch | None) -> list[RuleFinding]:
     """A finding a strategy and limit; trials of a second batch count to those of the first."""
     batches = [first, second] if second else [first]
     return [_finding(rule, name, batches) for name in _names(rules, first) for rule in rules.limits_for(name)]
@@ -35,7 +35,7 @@ def _trials(run: Run, name: str) -> list[Trial]:
     return [trial for trial in run.trials if trial.strategy == name]
 
 
-def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> Finding:
+def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> RuleFinding:
     metric, first = LIMITS[rule.metric], batches[0]
     trials = [trial for batch in batches for trial in _trials(batch.head, name)]
     sides = _sides(rule, metric, first, name, trials)
@@ -49,7 +49,7 @@ def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> Finding:
         problem: Problem = _lacks(metric, sides, first, name)
     else:
         problem = shared or cut or ""
-    return Finding(
+    return RuleFinding(
         rule=f"limit.{name}.{rule.metric}.{rule.kind}",
         kind="limit",
         strategy=name,

@@ -9,7 +9,7 @@ from bench.analysis.cases import load_size
 from bench.analysis.comparability import Difference
 from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS
 from bench.analysis.metrics import METRICS, Metric
-from bench.gate.findings import Finding, PrimaryBasis, Verdict
+from bench.gate.findings import PrimaryBasis, RuleFinding, Verdict
 from bench.gate.rules import Primary
 from bench.gate.unfinished import unfinished
 from bench.gate.values import Batch, Evidence, OtherConditions, Problem, Unfinished
@@ -212,7 +212,7 @@ def _reasons(trial: Trial) -> str:
 
 def judge_primaries(
     rules: Sequence[Primary], first: Batch, second: Batch | None, differences: Sequence[Difference]
-) -> list[Finding]:
+) -> list[RuleFinding]:
     """A finding a rule; all rules are one family of tests, those without data too (Holm 1979)."""
     found = [evidence(rule, first) for rule in rules]
     adjusted = statistics.holm([one.p for one in found])
@@ -224,14 +224,14 @@ def judge_primaries(
 
 def _finding(
     rule: Primary, found: Evidence, adjusted: float, second: Batch | None, differences: Sequence[Difference]
-) -> Finding:
+) -> RuleFinding:
     if differences and not found.problem:
         found = found.voided(OtherConditions(tuple(differences)))
     suspect = found.beyond and adjusted <= ALPHA
     again = evidence(rule, second) if suspect and second else None
     verdict = _verdict(found, again, suspect=suspect)
     rounds = _rounds(found) if not (found.problem or found.beyond or found.within) else None
-    return Finding(
+    return RuleFinding(
         rule=f"primary.{rule.strategy}.{rule.metric}",
         kind="primary",
         strategy=rule.strategy,

@@ -29,7 +29,7 @@ REMEDY = "make the image set with `python -m modelkit images`, or name another w
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SampleRequest:
     """A request's body, its content type and its other headers."""
 
     body: bytes
@@ -45,7 +45,7 @@ class Encoding:
     have a place for {model}; `reply` is one of bench.load.replies.READERS.
     """
 
-    request: Callable[[bytes, str], Request]
+    request: Callable[[bytes, str], SampleRequest]
     path: str | None = None
     reply: str = "json"
 
@@ -55,28 +55,28 @@ class Encoding:
         return self.path is not None and "{model}" in self.path
 
 
-def _json(image: bytes, _media_type: str) -> Request:
-    return Request(orjson.dumps({"image": _base64(image)}), "application/json")
+def _json(image: bytes, _media_type: str) -> SampleRequest:
+    return SampleRequest(orjson.dumps({"image": _base64(image)}), "application/json")
 
 
-def _raw(image: bytes, media_type: str) -> Request:
-    return Request(image, media_type)
+def _raw(image: bytes, media_type: str) -> SampleRequest:
+    return SampleRequest(image, media_type)
 
 
-def _multipart(image: bytes, media_type: str) -> Request:
+def _multipart(image: bytes, media_type: str) -> SampleRequest:
     head = (
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="image"\r\n'
         f"Content-Type: {media_type}\r\n\r\n"
     )
     body = head.encode() + image + f"\r\n--{BOUNDARY}--\r\n".encode()
-    return Request(body, f"multipart/form-data; boundary={BOUNDARY}")
+    return SampleRequest(body, f"multipart/form-data; boundary={BOUNDARY}")
 
 
-def _msgpack(image: bytes, _media_type: str) -> Request:
-    return Request(msgpack.packb({"image": image}), "application/msgpack")
+def _msgpack(image: bytes, _media_type: str) -> SampleRequest:
+    return SampleRequest(msgpack.packb({"image": image}), "application/msgpack")
 
 
-def _oip_json(image: bytes, _media_type: str) -> Request:
+def _oip_json(image: bytes, _media_type: str) -> SampleRequest:
     tensor = {
         "name": "image",
         "shape": [1],
@@ -84,10 +84,10 @@ def _oip_json(image: bytes, _media_type: str) -> Request:
         "parameters": {"content_type": "base64"},
         "data": [_base64(image)],
     }
-    return Request(orjson.dumps({"inputs": [tensor], "outputs": OUTPUTS}), "application/json")
+    return SampleRequest(orjson.dumps({"inputs": [tensor], "outputs": OUTPUTS}), "application/json")
 
 
-def _oip_binary(image: bytes, _media_type: str) -> Request:
+def _oip_binary(image: bytes, _media_type: str) -> SampleRequest:
     data = len(image).to_bytes(4, "little") + image
     tensor = {
         "name": "image",
@@ -98,11 +98,11 @@ def _oip_binary(image: bytes, _media_type: str) -> Request:
     # asked for once, it holds for every output
     asked = {"inputs": [tensor], "outputs": OUTPUTS, "parameters": {"binary_data_output": True}}
     header = orjson.dumps(asked)
-    return Request(header + data, OCTETS, {HEADER_LENGTH: str(len(header))})
+    return SampleRequest(header + data, OCTETS, {HEADER_LENGTH: str(len(header))})
 
 
-def _oip_raw(image: bytes, _media_type: str) -> Request:
-    return Request(image, OCTETS, {HEADER_LENGTH: "0"})
+def _oip_raw(image: bytes, _media_type: str) -> SampleRequest:
+    return SampleRequest(image, OCTETS, {HEADER_LENGTH: "0"})
 
 
 def _base64(image: bytes) -> str:

@@ -15,7 +15,7 @@ from bench.measure.progress import Doing, Progress, before, so_far
 from bench.measure.run_builder import Measured, RunBuilder, take_up
 from bench.measure.runtime.instance import Runtime
 from bench.measure.steps.order import TimeEstimate, steps
-from bench.measure.steps.step import Context, Step, TrialInterrupted
+from bench.measure.steps.step import Step, StepContext, TrialInterrupted
 from bench.model import Doubt, Run, Trial, in_words
 from bench.run_file import write_run
 
@@ -80,7 +80,7 @@ class Session:
     def _take(self, step: Step) -> list[Step]:
         """Take a step and keep what it measures; returns the steps that it makes necessary."""
         more: list[Step] = []
-        context = Context(
+        context = StepContext(
             plan=self._plan,
             images=self._images,
             runtime=self._runtime,

@@ -17,7 +17,7 @@ from bench.statistics.ratios import (
     rounds_needed,
     unpaired_ratio,
 )
-from bench.statistics.steadiness import Growth, Steadiness, Trend, growth, steadiness, theil_sen
+from bench.statistics.steadiness import Growth, Slope, Steadiness, growth, steadiness, theil_sen
 from bench.statistics.tail_bounds import TailConfirmation, confirm_tail, tail_bound
 
 __all__ = [
@@ -26,9 +26,9 @@ __all__ = [
     "Comparison",
     "Estimate",
     "Growth",
+    "Slope",
     "Steadiness",
     "TailConfirmation",
-    "Trend",
     "confirm_tail",
     "geometric_mean",
     "greatest_quantile",

@@ -19,7 +19,7 @@ SIGNIFICANCE = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Trend:
+class Slope:
     """A slope (units of value per unit of time) with its interval."""
 
     slope: float
@@ -81,7 +81,7 @@ class Growth:
         return self.rising and due - ended > (1 if doubled else 3) * math.sqrt(2 * due)
 
 
-def theil_sen(times: npt.ArrayLike, values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Trend | None:
+def theil_sen(times: npt.ArrayLike, values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Slope | None:
     """The median of the slopes of all pairs (Sen 1968) with its interval from Kendall's tau.
 
     It costs the square of the number of values: give it bins, not requests. None where there are fewer than
@@ -93,7 +93,7 @@ def theil_sen(times: npt.ArrayLike, values: npt.ArrayLike, confidence: float = C
     from scipy import stats  # a second of imports that a run should not wait for
 
     found = stats.theilslopes(y, t, alpha=confidence)
-    return Trend(float(found.slope), float(found.low_slope), float(found.high_slope))
+    return Slope(float(found.slope), float(found.low_slope), float(found.high_slope))
 
 
 def steadiness(done_s: npt.ArrayLike, begin_s: float, end_s: float) -> Steadiness | None:

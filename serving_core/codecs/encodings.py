@@ -14,7 +14,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from serving_core.calls import JSON_TYPE, Answer, Call, Headers, Item, Outcome, Parse, Signature
 from serving_core.codecs import oip_tensors
 from serving_core.codecs.encodings_answer import write_json, write_msgpack
-from serving_core.codecs.size_limits import Limits, check_json, limits_of
+from serving_core.codecs.size_limits import SizeLimits, check_json, limits_of
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec
 
@@ -167,7 +167,7 @@ def _call(signature: Signature, write: Write, read: Read, sent: Any) -> Call:
     return Call([placed(take, one) for one in several], partial(write, True))
 
 
-def _unpack(body: bytes, limits: Limits) -> Any:
+def _unpack(body: bytes, limits: SizeLimits) -> Any:
     """Return what the body holds; raises ValueError or msgpack.UnpackException."""
     # Room is made for as many elements as a list declares: first see that they are there.
     skipper = msgpack.Unpacker(max_buffer_size=len(body))

@@ -10,7 +10,7 @@ import orjson
 
 from serving_core.calls import JSON_TYPE, Call, Headers, Parse, Signature
 from serving_core.codecs import oip_tensors
-from serving_core.codecs.oip_answer import Wanted, encode
+from serving_core.codecs.oip_answer import WantedOutput, encode
 from serving_core.codecs.size_limits import check_json
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec
@@ -139,7 +139,7 @@ def parse_raw(signature: Signature, body: bytes) -> Call:
         (value,) = oip_tensors.read_binary(spec, shape, body, 0, len(body))
     elif not body:
         raise RequestError(400, f"the body is empty: send the bytes of {spec.name!r}")
-    wanted = tuple(Wanted(output, binary=True) for output in signature.outputs)
+    wanted = tuple(WantedOutput(output, binary=True) for output in signature.outputs)
     return Call([{spec.name: value}], partial(encode, signature, None, wanted, ()))
 
 
@@ -282,11 +282,11 @@ def _values(inputs: Sequence[_Input], body: bytes, header_bytes: int | None) -> 
 
 def _outputs(
     signature: Signature, request: Mapping[str, Any], parameters: Mapping[str, Any]
-) -> Sequence[Wanted]:
+) -> Sequence[WantedOutput]:
     default = _flag("the request", parameters, "binary_data_output", default=False)
     sent = request.get("outputs")
     if sent is None or sent == []:
-        return tuple(Wanted(spec, default) for spec in signature.outputs)
+        return tuple(WantedOutput(spec, default) for spec in signature.outputs)
     wanted = []
     for spec, tensor in _named("output", sent, signature.outputs).values():
         whose = f"output {spec.name!r}"
@@ -295,7 +295,7 @@ def _outputs(
             raise RequestError(
                 400, f"{whose} asks for classification, which is not served: send no such parameter"
             )
-        wanted.append(Wanted(spec, _flag(whose, own, "binary_data", default=default)))
+        wanted.append(WantedOutput(spec, _flag(whose, own, "binary_data", default=default)))
     return tuple(wanted)
 
 

@@ -17,7 +17,7 @@ BINARY_TYPE = b"application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedOutput:
     """An output to send, as binary data or in the JSON."""
 
     spec: TensorSpec
@@ -27,7 +27,7 @@ class Wanted:
 def encode(
     signature: Signature,
     identifier: str | None,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedOutput],
     texts: Sequence[str],
     outcomes: Sequence[Outcome],
 ) -> Answer:
@@ -66,7 +66,7 @@ def _refusal(outcome: RequestError, index: int | None, texts: Sequence[str]) -> 
     return RequestError(outcome.status, message, outcome.retry_after_s)
 
 
-def _output(want: Wanted, results: Sequence[Outputs], parts: list[bytes]) -> dict[str, Any]:
+def _output(want: WantedOutput, results: Sequence[Outputs], parts: list[bytes]) -> dict[str, Any]:
     """Return one output's JSON; what is binary is appended to `parts`."""
     spec = want.spec
     output: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype}

@@ -27,7 +27,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SizeLimits:
     """The most containers (lists and objects), strings and elements of a body, and the most of one container.
 
     A size that varies has no limit but the body's own: `elements` and `longest_list` are None there.
@@ -40,18 +40,18 @@ class Limits:
     longest_map: int
 
 
-def limits_of(signature: Signature) -> Limits:
+def limits_of(signature: Signature) -> SizeLimits:
     """Return what the bodies of a model's requests may hold."""
     return _limits(signature.inputs, signature.max_items)
 
 
 @lru_cache
-def _limits(inputs: tuple[TensorSpec, ...], max_items: int) -> Limits:
+def _limits(inputs: tuple[TensorSpec, ...], max_items: int) -> SizeLimits:
     sizes = [max(size, 1) for spec in inputs for size in spec.shape]
     varies = any(-1 in spec.shape for spec in inputs)
     containers = SPARE + max_items * (1 + sum(map(_nested_lists, inputs)))
     numbers = max_items * sum(max(prod(spec.shape), 1) for spec in inputs)
-    return Limits(
+    return SizeLimits(
         containers,
         strings=SPARE + max_items * 2 * len(inputs),
         elements=None if varies else containers + numbers,

@@ -20,7 +20,7 @@ from serving_core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PredictPath:
     """A path that predicts: `route` is its template, `model` None for the first, `oip` the protocol's way."""
 
     route: str
@@ -29,7 +29,7 @@ class Target:
     oip: bool = False
 
 
-PREDICT = Target("/predict/")
+PREDICT = PredictPath("/predict/")
 MODEL_PREDICT = "/{model}/predict"
 INFER = "/v2/models/{model}/infer"
 VERSION_INFER = "/v2/models/{model}/versions/{version}/infer"
@@ -37,17 +37,17 @@ VERSION_INFER = "/v2/models/{model}/versions/{version}/infer"
 TEMPLATES = ("/predict", "/predict/", MODEL_PREDICT, MODEL_PREDICT + "/", INFER, VERSION_INFER)
 
 
-def match(path: str) -> Target | None:
+def match(path: str) -> PredictPath | None:
     """Return what a POST to `path` asks for, None if that is not a prediction."""
     if path in {"/predict/", "/predict"}:
         return PREDICT
     match path.split("/"):
         case ["", model, "predict"] | ["", model, "predict", ""] if model:
-            return Target(MODEL_PREDICT, model)
+            return PredictPath(MODEL_PREDICT, model)
         case ["", "v2", "models", model, "infer"] if model:
-            return Target(INFER, model, oip=True)
+            return PredictPath(INFER, model, oip=True)
         case ["", "v2", "models", model, "versions", version, "infer"] if model and version:
-            return Target(VERSION_INFER, model, version, oip=True)
+            return PredictPath(VERSION_INFER, model, version, oip=True)
     return None
 
 
@@ -165,7 +165,7 @@ class Predict:
         target = match(scope["path"]) or PREDICT
         await self.serve(target, scope, receive, send)
 
-    async def serve(self, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, target: PredictPath, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request whose path has been matched."""
         started = perf_counter()
         service = self._service
@@ -218,7 +218,7 @@ class Predict:
             log_request(request_id, target.route, status, seconds)
 
     async def _predict(
-        self, target: Target, scope: Scope, headers: Headers, receive: Receive, request_id: bytes
+        self, target: PredictPath, scope: Scope, headers: Headers, receive: Receive, request_id: bytes
     ) -> Answer:
         admission = self._service.admission
         reader = BodyReader(receive, headers, admission.hold)
@@ -242,7 +242,7 @@ class Predict:
             admission.release(reader.held_bytes)
 
     async def _accept(
-        self, target: Target, scope: Scope, headers: Headers, reader: BodyReader, request_id: bytes
+        self, target: PredictPath, scope: Scope, headers: Headers, reader: BodyReader, request_id: bytes
     ) -> tuple[Served, Work, Place]:
         service = self._service
         settings, admission = service.settings, service.admission

@@ -27,7 +27,7 @@ log = logging.getLogger("serving_core.http.protocol")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """What one connection, and all of a process's, may take; `refused` is told the reason for each 503.
 
     `body_timeout_s` is for the rest of a body that was answered already, and for a client to read an answer.
@@ -53,7 +53,7 @@ class Protocol(HttpToolsProtocol):
     An offer to go on in another protocol (Upgrade) is not taken up.
     """
 
-    limits = Limits()
+    limits = ConnectionLimits()
     ids = _refusal_ids()
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -263,7 +263,7 @@ class Protocol(HttpToolsProtocol):
             self._reading_timer = None
 
 
-def limited(limits: Limits) -> type[Protocol]:
+def limited(limits: ConnectionLimits) -> type[Protocol]:
     """Return the protocol with limits of its own."""
     return type("Limited", (Protocol,), {"limits": limits, "ids": _refusal_ids()})
 

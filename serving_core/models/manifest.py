@@ -19,7 +19,7 @@ Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
-class Transform:
+class ServedTransform:
     """The reference transform's sizes in pixels and its per-channel statistics on a 0..1 scale."""
 
     resize: int
@@ -49,7 +49,7 @@ class Classifier:
 
     architecture: str
     labels: tuple[str, ...]
-    transform: Transform
+    transform: ServedTransform
     logit_tolerance: float
 
 
@@ -115,7 +115,7 @@ def read_classifier(manifest: Manifest) -> Classifier:
     except ValidationError as error:
         raise _no_manifest(manifest.source, error) from None
     given = read.transform
-    transform = Transform(given.resize, given.crop, given.mean, given.std)
+    transform = ServedTransform(given.resize, given.crop, given.mean, given.std)
     return Classifier(read.architecture, read.labels, transform, read.logit_tolerance)
 
 

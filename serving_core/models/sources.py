@@ -22,7 +22,7 @@ class Missing(Exception):  # noqa: N818 - an outcome, turned into a StoreError i
     """There is no such object."""
 
 
-class Refused(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
+class AccessRefused(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
     """The store knows who asks, or does not, and says no."""
 
 
@@ -44,7 +44,7 @@ class Object:
 
 
 class Source(Protocol):
-    """One object in some store; both calls raise Missing, Refused, Transient or Corrupt."""
+    """One object in some store; both calls raise Missing, AccessRefused, Transient or Corrupt."""
 
     def describe(self) -> Object:
         """Ask for the object's present version."""
@@ -146,7 +146,7 @@ def _google_faults() -> Iterator[None]:
     except (api.TooManyRequests, api.ServerError, auth.TransportError) as error:
         raise Transient(_one_line(error)) from None
     except (api.GoogleAPICallError, auth.GoogleAuthError) as error:
-        raise Refused(_one_line(error)) from None
+        raise AccessRefused(_one_line(error)) from None
 
 
 class _WebObject:
@@ -190,7 +190,7 @@ def _check_status(status: int) -> None:
     if status == 429 or status >= 500:
         raise Transient(f"HTTP status {status}")
     if status >= 400:
-        raise Refused(f"HTTP status {status}")
+        raise AccessRefused(f"HTTP status {status}")
 
 
 @contextmanager
@@ -209,9 +209,9 @@ def _connection_faults() -> Iterator[None]:
     ) as error:
         raise Transient(_one_line(error)) from None
     except requests.exceptions.InvalidHeader:  # it is shown whole there, and may be a secret
-        raise Refused("a header of the request is malformed") from None
+        raise AccessRefused("a header of the request is malformed") from None
     except requests.exceptions.RequestException as error:
-        raise Refused(_one_line(error)) from None
+        raise AccessRefused(_one_line(error)) from None
 
 
 def _one_line(error: Exception) -> str:

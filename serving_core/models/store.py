@@ -21,10 +21,10 @@ from serving_core.models.addresses import beside, file_name, parse, shown
 from serving_core.models.manifest import Manifest, read_manifest
 from serving_core.models.sources import (
     CHUNK_BYTES,
+    AccessRefused,
     Corrupt,
     Missing,
     Object,
-    Refused,
     Source,
     Transient,
     open_source,
@@ -33,7 +33,7 @@ from serving_core.models.sources import (
 T = TypeVar("T")
 
 
-class Late(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
+class TimeOver(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
     """The time is over and the work is not done."""
 
 
@@ -53,7 +53,7 @@ class Deadline:
         return max(0.0, self.at_s - time.monotonic())
 
     def run(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns; raises Late when it has not by then, and leaves it to end unheard.
+        """Return what `work` returns; raises TimeOver when it has not by then, and leaves it to end unheard.
 
         Time-outs of a connection bound each wait for a byte, not a sender of a byte now and then; so the work
         has a thread of its own, which keeps no process from ending.
@@ -72,7 +72,7 @@ class Deadline:
         except TimeoutError:
             if outcome.done():
                 raise  # the work's own
-            raise Late from None
+            raise TimeOver from None
 
 
 MANIFEST_NAME = "model.json"
@@ -155,13 +155,13 @@ def _pull(uri: str, order: _Order) -> Pulled:
             return _retrying(lambda: _pull_once(source, uri, order), order.deadline)
     except Missing:
         raise StoreError(f"{where} does not exist: publish the model or correct the address") from None
-    except Refused as error:
+    except AccessRefused as error:
         raise StoreError(
             f"{where} may not be read ({error}): grant this service's account read access"
         ) from None
     except Corrupt as error:
         raise StoreError(f"{where} arrived damaged ({error}): publish it again") from None
-    except Late:
+    except TimeOver:
         raise StoreError(
             f"{where} did not arrive within STORE_TIMEOUT_S={order.timeout_s:g}: "
             "raise it, or use a store that answers faster"

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from serving_core.dispatch import Direct, MakeDispatcher
 from serving_core.http.app import create_app
-from serving_core.http.protocol import Limits, limited
+from serving_core.http.protocol import ConnectionLimits, limited
 from serving_core.process.push import pusher_of
 from serving_core.process.sockets import BACKLOG, Seat, allow_connections, listen, stop_admitting
 from serving_core.service import MakeEngine, Service
@@ -182,7 +182,7 @@ def serve(
 
 def _config(app: ASGIApp, service: Service) -> uvicorn.Config:
     settings = service.settings
-    limits = Limits(
+    limits = ConnectionLimits(
         header_timeout_s=settings.header_timeout_s,
         body_timeout_s=settings.body_timeout_s,
         connections=settings.max_connections,

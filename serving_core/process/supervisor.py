@@ -34,7 +34,7 @@ log = logging.getLogger("serving_core.process.supervisor")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Worker:
+class RunningWorker:
     """One running worker, and our end of its channel."""
 
     process: asyncio.subprocess.Process
@@ -62,8 +62,8 @@ class Supervisor:
     patience_s: float
     failed: bool = False
     _hurried: bool = False
-    _serving: set[Worker] = field(default_factory=set)
-    _running: set[Worker] = field(default_factory=set)
+    _serving: set[RunningWorker] = field(default_factory=set)
+    _running: set[RunningWorker] = field(default_factory=set)
     _deaths: int = 0
     _proven: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -108,7 +108,7 @@ class Supervisor:
             elif status and not self._hurried and not self.failed:
                 self._fail(f"a worker ended with status {status} while the service stopped")
 
-    async def _start(self, late: bool) -> Worker:
+    async def _start(self, late: bool) -> RunningWorker:
         ours, theirs = socket.socketpair()
         with ExitStack() as failing, theirs:
             failing.enter_context(ours)
@@ -122,13 +122,13 @@ class Supervisor:
             )
             failing.pop_all()
         ours.setblocking(False)
-        worker = Worker(process, ours)
+        worker = RunningWorker(process, ours)
         self._running.add(worker)
         if self._stopping.is_set():
             worker.leave()
         return worker
 
-    async def _ready(self, worker: Worker) -> float | None:
+    async def _ready(self, worker: RunningWorker) -> float | None:
         """Return when the worker became ready, None when it ended instead."""
         loop = asyncio.get_running_loop()
         with suppress(ConnectionError):
@@ -138,7 +138,7 @@ class Supervisor:
                 return loop.time()
         return None
 
-    async def _died(self, worker: Worker, status: int, ready_s: float | None) -> None:
+    async def _died(self, worker: RunningWorker, status: int, ready_s: float | None) -> None:
         if not self._proven.is_set():
             if status != 1:  # else it has said why
                 log.error("cannot start: a worker ended with status %d before it was ready", status)

@@ -9,7 +9,7 @@ from typing import Any
 from bench.cores import Cores
 from bench.measure.plan import SessionPlan, StepSubject
 from bench.measure.progress import Silent
-from bench.measure.steps.step import Context
+from bench.measure.steps.step import StepContext
 from bench.model import (
     SCHEMA_VERSION,
     Capacity,
@@ -101,7 +101,7 @@ def run_of(plan_: SessionPlan, done: Sequence[StepSubject]) -> Run:
     )  # fmt: skip
 
 
-def context(plan_: SessionPlan, run: Run) -> Context:
+def context(plan_: SessionPlan, run: Run) -> StepContext:
     """What a step is taken with, where nothing may be started."""
     nothing: Any = None
-    return Context(plan_, (), nothing, Cores((0,), (1,), (0, 1)), Path(), Silent(), run, None)
+    return StepContext(plan_, (), nothing, Cores((0,), (1,), (0, 1)), Path(), Silent(), run, None)

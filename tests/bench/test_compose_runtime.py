@@ -11,7 +11,7 @@ from bench.cores import Cores
 from bench.measure.runtime import container as container_module
 from bench.measure.runtime.compose_runtime import ONE_OFF_LABEL, SERVICE_LABEL, ComposeRuntime
 from bench.measure.runtime.container import engine_cores, find_address, image_store, remove
-from bench.measure.runtime.instance import StartError
+from bench.measure.runtime.instance import StrategyStartError
 from bench.measure.runtime.registry import load_registry
 from bench.verbs.terminal_progress import PlainProgress
 
@@ -87,9 +87,9 @@ def test_the_way_in_never_changes_within_a_run(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(container_module, "is_reachable", lambda *_: False)
     container = FakeContainer("fast-service")
     assert find_address(container, 8080, 18080, "") == ("127.0.0.1", 18080, "published")
-    with pytest.raises(StartError, match="cannot be reached on port 8080"):
+    with pytest.raises(StrategyStartError, match="cannot be reached on port 8080"):
         find_address(container, 8080, 18080, "bridge")
-    with pytest.raises(StartError, match="cannot be reached"):
+    with pytest.raises(StrategyStartError, match="cannot be reached"):
         find_address(FakeContainer("fast-service", running=False), 8080, 18080, "")
 
 
@@ -115,10 +115,10 @@ def test_a_start_that_fails_leaves_no_container(
         return SimpleNamespace(poll=lambda: 0, wait=lambda: 0, stdin=None, stdout=None, stderr=None)
 
     def refuse(*_: object) -> None:
-        raise StartError("no way in")
+        raise StrategyStartError("no way in")
 
     monkeypatch.setattr(found._cli, "spawn", spawn)
     monkeypatch.setattr(found, "_instance", refuse)
-    with pytest.raises(StartError, match="no way in"):
+    with pytest.raises(StrategyStartError, match="no way in"):
         found.start(load_registry(project, {}).strategies["fast"])
     assert [container.removed for container in containers] == [True]

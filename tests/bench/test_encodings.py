@@ -28,7 +28,7 @@ from bench.measure.payloads import (
     split_names,
     varied_copies,
 )
-from bench.measure.runtime.instance import StartError
+from bench.measure.runtime.instance import StrategyStartError
 from bench.measure.runtime.process_runtime import ProcessRuntime
 from bench.measure.runtime.registry import load_registry
 from bench.measure.steps.loop import can_loop, run_loop
@@ -262,7 +262,7 @@ def test_a_loop_takes_what_a_body_and_its_type_say_and_refuses_the_rest(
             assert loops[0].loop.part == "whole"
             assert loops[0].loop.requests_per_s[0] > 0
         else:
-            with pytest.raises(StartError, match="fast: a loop takes json, raw, multipart alone"):
+            with pytest.raises(StrategyStartError, match="fast: a loop takes json, raw, multipart alone"):
                 run_loop(runtime, registry.strategies["fast"], payloads, 0.05)
     finally:
         runtime.close()

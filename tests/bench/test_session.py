@@ -15,7 +15,7 @@ from bench.measure.progress import Silent, SoFar
 from bench.measure.runtime.instance import RuntimeFacts
 from bench.measure.session import Session
 from bench.measure.steps import order
-from bench.measure.steps.step import Agenda, Context, Step, Taking, TrialInterrupted
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking, TrialInterrupted
 from bench.measure.steps.trial import TrialStep
 from bench.model import ClosedLoad, Run, Trial
 from bench.run_file import read_run
@@ -41,7 +41,7 @@ class NewStep(Step):
     def is_done(self, run: Run) -> bool:
         return any(one.strategy == self.strategy for one in run.capacities)
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         assert context.run.strategies, "what was measured until now is at hand"
         for result in self.results if self.strategy == "fast" else ():
             if isinstance(result, BaseException):

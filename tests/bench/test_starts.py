@@ -10,7 +10,7 @@ import pytest
 from bench.cores import Cores
 from bench.measure.run_builder import join_starts
 from bench.measure.runtime.compose_runtime import ComposeRuntime, connect_engine
-from bench.measure.runtime.instance import Runtime, StartError
+from bench.measure.runtime.instance import Runtime, StrategyStartError
 from bench.measure.runtime.process_runtime import ProcessRuntime
 from bench.measure.runtime.registry import load_registry
 from bench.measure.steps import start as start_module
@@ -139,7 +139,7 @@ def test_warm_starts_find_what_one_before_them_pulled_and_cold_ones_nothing(make
 
 def test_a_label_that_names_another_folder_is_found_out(make: Make) -> None:
     runtime, strategy = make("/tmp/elsewhere")  # noqa: S108  # in the container
-    with pytest.raises(StartError, match=r"a start left nothing in /tmp/elsewhere: .* bench\.cache"):
+    with pytest.raises(StrategyStartError, match=r"a start left nothing in /tmp/elsewhere: .* bench\.cache"):
         started(runtime, strategy, warm=True)
     assert runtime.model_bytes(strategy) is None
 
@@ -147,7 +147,7 @@ def test_a_label_that_names_another_folder_is_found_out(make: Make) -> None:
 def test_without_the_label_there_are_only_cold_starts(make: Make) -> None:
     runtime, strategy = make("null")
     assert started(runtime, strategy, warm=False).instance.model_cache == "cold"
-    with pytest.raises(StartError, match=r"thing cannot be started upon a filled .*bench\.cache"):
+    with pytest.raises(StrategyStartError, match=r"thing cannot be started upon a filled .*bench\.cache"):
         started(runtime, strategy, warm=True)
 
 

@@ -15,7 +15,7 @@ from bench.measure.runtime.instance import RuntimeFacts
 from bench.measure.session import Session
 from bench.measure.steps import order
 from bench.measure.steps.order import TimeEstimate, steps
-from bench.measure.steps.step import Agenda, Context, Step, Taking
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.model import Capacity, Run
 from bench.run_file import read_run
 from tests.bench.plans import plan
@@ -39,7 +39,7 @@ class NapStep(Step):
     def is_done(self, run: Run) -> bool:
         return sum(one.strategy == self.strategy for one in run.capacities) >= self.round
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         yield Capacity(self.strategy, "seed", "json", 8, 100.0 + len(context.run.capacities))
 
 

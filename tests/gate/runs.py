@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from bench.gate import Batch, Finding, Judgement, Rules
+from bench.gate import Batch, Judgement, RuleFinding, Rules
 from bench.gate.rules import rules_of
 from bench.model import SCHEMA_VERSION, ClosedLoad, ImageSize, LatencyMs, Run, StrategyResult, Trial, Twin
 from tests.running.doubts import doubt
@@ -112,7 +112,7 @@ def limit_rules(**stanza: object) -> Rules:
     return rules_of({"limit": [stanza]})
 
 
-def only(judgement: Judgement) -> Finding:
+def only(judgement: Judgement) -> RuleFinding:
     """The one finding of a judgement by one rule."""
     (finding,) = judgement.findings
     return finding

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from bench.gate import Batch, Finding, judge
+from bench.gate import Batch, RuleFinding, judge
 from bench.gate.metrics import image_own_bytes
 from bench.gate.rules import rules_of
 from bench.model import Ceiling, Directory, ImageSize, Layer, Run
@@ -193,7 +193,7 @@ def test_bytes_of_another_build_of_pytorch_are_not_judged(limit: str) -> None:
     head = with_pytorch(imaged({**USUAL, "torch": (*OS, ("cuda", 4800), ("app t", 1))}), "nvidia", "torch")
     rules = rules_of({"limit": [{"metric": limit, "increase": "2 MB", "strategy": "torch"}]})
 
-    def judged(before: Run, now: Run) -> Finding:
+    def judged(before: Run, now: Run) -> RuleFinding:
         (found,) = [f for f in judge(rules, stored(before, now)).findings if f.strategy == "torch"]
         return found
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from bench.gate import Finding, Judgement, judge
+from bench.gate import Judgement, RuleFinding, judge
 from bench.gate.findings import PrimaryBasis
 from bench.gate.rules import rules_of
 from bench.report.verdict import FORMATS, write_judgement
@@ -51,7 +51,7 @@ def good() -> Judgement:
     return judge(throughput_rules("onnx"), beside({"onnx": EQUAL}, {"onnx": times(1.0)}))
 
 
-def _invalid(finding: Finding, said: str) -> Finding:
+def _invalid(finding: RuleFinding, said: str) -> RuleFinding:
     """The finding of a primary metric as one that could not be judged, for what a service said."""
     assert isinstance(finding.basis, PrimaryBasis)
     basis = dataclasses.replace(finding.basis, first=finding.basis.first.voided(said))

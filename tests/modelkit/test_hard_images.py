@@ -13,7 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from modelkit.images import decode, reference_pixels
 from modelkit.manifest import Transform
 from serving_core import images
-from serving_core.models.manifest import Transform as ServedTransform
+from serving_core.models.manifest import ServedTransform as ServedTransform
 from tests.modelkit.hard_images import HARD_IMAGES, LARGE, STORED, picture
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from modelkit.errors import ModelkitError, UsageError
+from modelkit.errors import ModelkitError, ModelkitUsageError
 from modelkit.graph import check_graph
 from modelkit.manifest import GRAPH_WEIGHTS_KEY, file_entry, read_json
 from modelkit.publish import Destination, publish
@@ -137,7 +137,7 @@ def test_weights_that_the_manifest_does_not_describe_are_refused(
 
 @pytest.mark.parametrize("uri", ["models/weather", "s3://models/weather", "gs://", "gs:///weather"])
 def test_a_destination_that_is_no_bucket_is_a_usage_error(uri: str) -> None:
-    with pytest.raises(UsageError, match="gs://BUCKET/PREFIX"):
+    with pytest.raises(ModelkitUsageError, match="gs://BUCKET/PREFIX"):
         Destination.parse(uri)
 
 

@@ -10,12 +10,12 @@ from torch import nn
 
 from modelkit import data, train
 from modelkit.data import Dataset
-from modelkit.errors import UsageError
+from modelkit.errors import ModelkitUsageError
 from modelkit.evaluate import Scores, draw_confusion, judge
 from modelkit.manifest import LABELS, file_entry, read_json
 from modelkit.network import MobileNetV3Small
 from modelkit.scenes import scene
-from modelkit.train import Recipe, Source
+from modelkit.train import PictureSource, Recipe
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_refreshed_statistics_are_the_training_pictures_own() -> None:
 
 
 def test_photographs_are_trained_on_and_described(photo_folder: Path, tmp_path: Path) -> None:
-    source = Source(photo_folder, per_class=1, seed=42)
+    source = PictureSource(photo_folder, per_class=1, seed=42)
     recipe = Recipe(epochs=1, small_side=64, small_share=1.0)
     train.train(source, recipe, None, tmp_path)
     manifest = read_json(tmp_path / "model.json")
@@ -107,7 +107,7 @@ def test_a_frozen_backbone_stays_as_it_was(model_dir: Path) -> None:
 
 def test_a_folder_without_every_class_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dew").mkdir()
-    with pytest.raises(UsageError, match="lacks the sub-folders fogsmog"):
+    with pytest.raises(ModelkitUsageError, match="lacks the sub-folders fogsmog"):
         data.photographs(tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_a_class_with_two_photographs_is_refused(photo_folder: Path, tmp_path: P
     for label in LABELS:
         (tmp_path / label).mkdir()
     (tmp_path / "dew" / "0.jpg").write_bytes((photo_folder / "dew" / "0.jpg").read_bytes())
-    with pytest.raises(UsageError, match="holds 1 images"):
+    with pytest.raises(ModelkitUsageError, match="holds 1 images"):
         data.photographs(tmp_path)
 
 

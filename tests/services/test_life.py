@@ -13,7 +13,7 @@ import pytest
 from onnx_serving.engine import OnnxEngine
 from serving_core.engine import Compute
 from serving_core.errors import StartError
-from serving_core.models.manifest import Classifier, Transform
+from serving_core.models.manifest import Classifier, ServedTransform
 from tests.contract.encodings import ENCODINGS, MODEL
 from tests.contract.refusals import check_refusal
 from tests.running.load import bytes_of, until_refused, until_stopped
@@ -160,7 +160,7 @@ def test_a_file_that_is_no_graph_is_refused_with_what_to_do(tmp_path: Path) -> N
     graph = tmp_path / "model.onnx"
     graph.write_bytes(b"no graph")
     statistics = (0.5, 0.5, 0.5)
-    classifier = Classifier("any", ("rain", "snow"), Transform(256, 224, statistics, statistics), 0.05)
+    classifier = Classifier("any", ("rain", "snow"), ServedTransform(256, 224, statistics, statistics), 0.05)
     with pytest.raises(StartError, match=r"model\.onnx is not a graph .*: publish the model again, or give"):
         OnnxEngine().load(graph, classifier, Compute())
 

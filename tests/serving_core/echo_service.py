@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from serving_core.http.protocol import Limits, limited
+from serving_core.http.protocol import ConnectionLimits, limited
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 # What the sockets of the two sides hold is less than the pieces of /long.
@@ -38,7 +38,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextlib.contextmanager
-def serving(limits: Limits, keep_alive_s: float = 5.0) -> Iterator[Callable[[], socket.socket]]:
+def serving(limits: ConnectionLimits, keep_alive_s: float = 5.0) -> Iterator[Callable[[], socket.socket]]:
     """Serve with these limits; gives a function that connects."""
     options: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False, "loop": "uvloop"}
     options |= {"ws": "none", "timeout_keep_alive": keep_alive_s}

@@ -10,9 +10,9 @@ from PIL import Image
 
 from serving_core.errors import RequestError
 from serving_core.images import _to_bytes, crop, decode, framed
-from serving_core.models.manifest import Transform
+from serving_core.models.manifest import ServedTransform
 
-TRANSFORM = Transform(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+TRANSFORM = ServedTransform(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LIMIT = 1_000_000
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from serving_core.http.protocol import REFUSALS, Limits
+from serving_core.http.protocol import REFUSALS, ConnectionLimits
 from tests.serving_core.echo_service import GET, LONG_BYTES, bodies, read_all, read_answer, refusal, serving
 
 HEADER_BYTES = 4096
@@ -15,7 +15,7 @@ HEADER_BYTES = 4096
 
 @pytest.fixture(scope="module")
 def connect() -> Iterator[Callable[[], socket.socket]]:
-    with serving(Limits(header_timeout_s=0.3, header_bytes=HEADER_BYTES)) as connects:
+    with serving(ConnectionLimits(header_timeout_s=0.3, header_bytes=HEADER_BYTES)) as connects:
         yield connects
 
 
@@ -119,7 +119,10 @@ def test_each_refusal_has_an_id_of_its_own(connect: Callable[[], socket.socket])
 
 def test_a_connection_too_many_is_told_so_and_a_place_that_is_free_is_given() -> None:
     reasons: list[str] = []
-    with serving(Limits(connections=2, refused=reasons.append)) as connects, contextlib.ExitStack() as open_:
+    with (
+        serving(ConnectionLimits(connections=2, refused=reasons.append)) as connects,
+        contextlib.ExitStack() as open_,
+    ):
         kept = [open_.enter_context(connects()) for _ in range(2)]
         for client in kept:
             client.sendall(GET)
@@ -141,7 +144,7 @@ def test_a_connection_too_many_is_told_so_and_a_place_that_is_free_is_given() ->
 
 
 def test_far_too_many_connections_are_cut() -> None:
-    with serving(Limits(connections=1)) as connects, contextlib.ExitStack() as open_:
+    with serving(ConnectionLimits(connections=1)) as connects, contextlib.ExitStack() as open_:
         clients = [open_.enter_context(connects()) for _ in range(1 + REFUSALS + 20)]
         for client in clients[-20:]:
             with contextlib.suppress(ConnectionResetError):
@@ -155,7 +158,7 @@ def early(length: int) -> bytes:
 
 
 def test_a_body_that_does_not_end_after_its_answer_is_not_waited_for() -> None:
-    with serving(Limits(body_timeout_s=0.3)) as connects, connects() as client:
+    with serving(ConnectionLimits(body_timeout_s=0.3)) as connects, connects() as client:
         client.sendall(early(1000))
         assert read_answer(client).startswith(b"HTTP/1.1 200")
         with contextlib.suppress(ConnectionError):
@@ -166,7 +169,7 @@ def test_a_body_that_does_not_end_after_its_answer_is_not_waited_for() -> None:
 
 
 def test_a_body_that_ends_after_its_answer_leaves_the_connection_open() -> None:
-    with serving(Limits(body_timeout_s=0.3)) as connects, connects() as client:
+    with serving(ConnectionLimits(body_timeout_s=0.3)) as connects, connects() as client:
         for _ in range(2):
             client.sendall(early(10))
             assert read_answer(client).startswith(b"HTTP/1.1 200")
@@ -180,7 +183,7 @@ def test_a_body_that_ends_after_its_answer_leaves_the_connection_open() -> None:
 def test_a_connection_that_ends_an_answered_request_is_kept_as_long_as_any_other(
     request_: bytes, rest: bytes
 ) -> None:
-    with serving(Limits(), keep_alive_s=0.3) as connects, connects() as client:
+    with serving(ConnectionLimits(), keep_alive_s=0.3) as connects, connects() as client:
         client.sendall(request_)
         assert read_answer(client).startswith(b"HTTP/1.1 200")
         client.sendall(rest)
@@ -188,7 +191,7 @@ def test_a_connection_that_ends_an_answered_request_is_kept_as_long_as_any_other
 
 
 def test_a_request_may_take_longer_than_a_connection_is_kept() -> None:
-    with serving(Limits(), keep_alive_s=0.5) as connects, connects() as client:
+    with serving(ConnectionLimits(), keep_alive_s=0.5) as connects, connects() as client:
         for request in (GET, GET.replace(b"/a", b"/slow")):
             client.sendall(request)
             assert read_answer(client).startswith(b"HTTP/1.1 200")
@@ -209,14 +212,14 @@ LONG = GET.replace(b"/a", b"/long")
 
 
 def test_a_client_that_does_not_read_is_cut() -> None:
-    with serving(Limits(connections=1, body_timeout_s=0.3)) as connects, connects() as client:
+    with serving(ConnectionLimits(connections=1, body_timeout_s=0.3)) as connects, connects() as client:
         client.sendall(LONG * 10)
         check_the_place_becomes_free(connects)
 
 
 @pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=["kept", "closing"])
 def test_a_client_that_does_not_read_the_last_of_an_answer_is_cut(more: bytes) -> None:
-    limits = Limits(connections=1, body_timeout_s=0.3)
+    limits = ConnectionLimits(connections=1, body_timeout_s=0.3)
     with serving(limits, keep_alive_s=0.3) as connects, connects() as client:
         client.sendall(LONG[:-2] + more + b"\r\n")
         taken = 0
@@ -226,7 +229,7 @@ def test_a_client_that_does_not_read_the_last_of_an_answer_is_cut(more: bytes) -
 
 
 def test_a_client_that_has_read_a_long_answer_keeps_its_connection() -> None:
-    with serving(Limits(body_timeout_s=1.5)) as connects, connects() as client:
+    with serving(ConnectionLimits(body_timeout_s=1.5)) as connects, connects() as client:
         for _ in range(2):
             client.sendall(LONG)
             taken = 0

@@ -247,7 +247,7 @@ def test_a_malformed_token_is_refused_and_not_shown(
 
 
 def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
-    malformed = pytest.raises(sources.Refused, match="a header of the request is malformed")
+    malformed = pytest.raises(sources.AccessRefused, match="a header of the request is malformed")
     with malformed as caught, sources._connection_faults():
         requests.get("http://127.0.0.1:9", headers={"Authorization": "Bearer ya29.one\n"}, timeout=120)
     assert "ya29" not in str(caught.value)

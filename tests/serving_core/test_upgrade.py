@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving_core.http.protocol import Limits
+from serving_core.http.protocol import ConnectionLimits
 from tests.serving_core.echo_service import GET, bodies, read_all, refusal, serving
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
@@ -24,7 +24,7 @@ def post(body: bytes, *more: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def connect() -> Iterator[Callable[[], socket.socket]]:
-    with serving(Limits()) as connects:
+    with serving(ConnectionLimits()) as connects:
         yield connects
 
 

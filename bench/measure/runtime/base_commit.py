@@ -16,7 +16,7 @@ from typing import Any
 from bench.errors import BenchError, UsageError
 from bench.measure.runtime.compose_cli import compose_environment
 from bench.measure.runtime.conflicts import free_ports
-from bench.measure.runtime.instance import Instance, Runtime, RuntimeFacts, StartError
+from bench.measure.runtime.instance import Instance, Runtime, RuntimeFacts, StrategyStartError
 from bench.measure.runtime.registry import FILE_NAME, Registry, load_registry
 from bench.model import ImageSize, Strategy, twin_name
 
@@ -153,12 +153,12 @@ class TwoSides:
             self._base.prepare([_own_name(one) for one in strategies if one.is_base], build=build)
 
     def start(self, strategy: Strategy, *, warm: bool = False) -> Instance:
-        """Start a fresh copy of its side; raises StartError."""
+        """Start a fresh copy of its side; raises StrategyStartError."""
         side, own = self._side(strategy)
         try:
             return side.start(own, warm=warm)
-        except StartError as error:
-            raise StartError(f"base's {error}" if strategy.is_base else str(error)) from None
+        except StrategyStartError as error:
+            raise StrategyStartError(f"base's {error}" if strategy.is_base else str(error)) from None
 
     def model_bytes(self, strategy: Strategy) -> int | None:
         """What lies in the model cache of its side's warm starts."""
@@ -166,7 +166,7 @@ class TwoSides:
         return side.model_bytes(own)
 
     def measure_cache(self, strategy: Strategy) -> None:
-        """Look into the model cache of its side; raises StartError."""
+        """Look into the model cache of its side; raises StrategyStartError."""
         side, own = self._side(strategy)
         side.measure_cache(own)
 
@@ -176,7 +176,7 @@ class TwoSides:
         return side.image_size(own)
 
     def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
-        """Run the loop command of its side; raises StartError."""
+        """Run the loop command of its side; raises StrategyStartError."""
         side, own = self._side(strategy)
         return side.run_loop(own, request, timeout_s)
 

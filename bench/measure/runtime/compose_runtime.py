@@ -23,9 +23,9 @@ from bench.measure.runtime.container import (
     remove,
 )
 from bench.measure.runtime.image_size import measure_image
-from bench.measure.runtime.instance import RuntimeFacts, StartError
+from bench.measure.runtime.instance import RuntimeFacts, StrategyStartError
 from bench.measure.runtime.model_cache import CacheVolumes, cache_of, empty_cache
-from bench.measure.runtime.registry import Registry, Service
+from bench.measure.runtime.registry import ComposeService, Registry
 from bench.model import Device, ImageSize, Strategy
 
 APPEAR_TIMEOUT_S = 60.0
@@ -116,7 +116,7 @@ class ComposeRuntime:
             self._clear(strategy.service)
             also = [self._cli.override(self._mounted(strategy))] if warm else []
         except docker.errors.DockerException as error:
-            raise StartError(f"{strategy.name}: the engine refused ({error})") from None
+            raise StrategyStartError(f"{strategy.name}: the engine refused ({error})") from None
         up = ("up", "-d", "--no-deps", "--no-build", "--force-recreate", strategy.service)
         process = self._cli.spawn(*up, also=also)
         try:
@@ -132,7 +132,7 @@ class ComposeRuntime:
             with contextlib.suppress(docker.errors.DockerException, OSError):
                 self._clear(strategy.service)
             if isinstance(error, docker.errors.DockerException):
-                raise StartError(f"{strategy.name}: the engine refused ({error})") from None
+                raise StrategyStartError(f"{strategy.name}: the engine refused ({error})") from None
             raise
         # the start is followed from here on at once: compose has nothing left to do but to end
         reap(process)
@@ -149,9 +149,9 @@ class ComposeRuntime:
         try:
             found = self._caches.size_bytes(strategy.name)
         except docker.errors.DockerException as error:
-            raise StartError(f"{strategy.name}: its model cache cannot be read ({error})") from None
+            raise StrategyStartError(f"{strategy.name}: its model cache cannot be read ({error})") from None
         if not found:
-            raise StartError(f"{strategy.name}: {empty_cache(cache_of(self._registry, strategy))}")
+            raise StrategyStartError(f"{strategy.name}: {empty_cache(cache_of(self._registry, strategy))}")
         self._cached_bytes[strategy.name] = found
 
     def image_size(self, strategy: Strategy) -> ImageSize | None:
@@ -170,7 +170,9 @@ class ComposeRuntime:
             output, errors = process.communicate(request, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             self._clear_loop(name)
-            raise StartError(f"{strategy.name}: its loop did not end within {timeout_s:.0f} s") from None
+            raise StrategyStartError(
+                f"{strategy.name}: its loop did not end within {timeout_s:.0f} s"
+            ) from None
         except BaseException:
             self._clear_loop(name)
             raise
@@ -179,7 +181,7 @@ class ComposeRuntime:
         if process.returncode != 0:
             lines = [line for line in errors.decode(errors="replace").splitlines() if line.strip()]
             last = lines[-1] if lines else ""
-            raise StartError(f"{strategy.name}: its loop exited with {process.returncode}: {last}")
+            raise StrategyStartError(f"{strategy.name}: its loop exited with {process.returncode}: {last}")
         return output
 
     def describe(self) -> RuntimeFacts:
@@ -219,7 +221,7 @@ class ComposeRuntime:
             self._cli.close()
             self._lock.release()
 
-    def _bring_up(self, service: Service) -> None:
+    def _bring_up(self, service: ComposeService) -> None:
         self._progress.note(f"starting {service.name}")
         if service.role == "setup":
             self._cli.run("up", "-d", "--no-deps", "--no-build", service.name, own=True)
@@ -271,16 +273,16 @@ class ComposeRuntime:
             if process.poll():
                 raise self._failed(process, None)
             time.sleep(POLL_S)
-        raise StartError(f"{service}: no container appeared within {APPEAR_TIMEOUT_S:.0f} s")
+        raise StrategyStartError(f"{service}: no container appeared within {APPEAR_TIMEOUT_S:.0f} s")
 
     def _failed(self, process: Any, container: Any) -> BenchError:
         """The error of a start that compose gave up, or whose container ended at once."""
         code = process.wait()
         if code:
             error = explain(process.stderr.read().decode(errors="replace"), self._registry)
-            return error if isinstance(error, PortBusyError) else StartError(str(error))
+            return error if isinstance(error, PortBusyError) else StrategyStartError(str(error))
         text = container.logs(tail=5).decode(errors="replace").strip() if container else ""
-        return StartError(
+        return StrategyStartError(
             f"the container exited at once: {text.splitlines()[-1] if text else 'it wrote nothing'}"
         )
 

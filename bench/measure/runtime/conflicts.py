@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from bench.errors import BenchError
-from bench.measure.runtime.registry import Service
+from bench.measure.runtime.registry import ComposeService
 
 
 class PortBusyError(BenchError):
@@ -35,13 +35,13 @@ def free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
-def require_free(port: int, service: Service) -> None:
+def require_free(port: int, service: ComposeService) -> None:
     """Raise PortBusyError, with port and remedy, if the port is taken."""
     if not is_free(port):
         raise PortBusyError(busy_message(port, service))
 
 
-def busy_message(port: int, service: Service) -> str:
+def busy_message(port: int, service: ComposeService) -> str:
     """One line for a port that is taken."""
     if service.port_variable:
         remedy = f"stop what listens there, or choose another with {service.port_variable}={port + 1000}"

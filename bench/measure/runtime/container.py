@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.cores import Cores
 from bench.measure.machine.usage import Usage
-from bench.measure.runtime.instance import DockerFacts, StartError
+from bench.measure.runtime.instance import DockerFacts, StrategyStartError
 from bench.model import Doubt
 
 HTTP_CONFLICT = 409
@@ -194,12 +194,12 @@ def find_address(
     """Host, port and kind of the way in: the container's own address if it can be reached, else loopback.
 
     A published port goes through a proxy process of the engine, whose copying would be measured too. `chosen`
-    is the kind that earlier starts took, "" before the first: raises StartError if that way is closed now.
-    With `reach` it is the published port on that address, which is the same way in for every host.
+    is the kind that earlier starts took, "" before the first: raises StrategyStartError if that way is closed
+    now. With `reach` it is the published port on that address, which is the same way in for every host.
     """
     if reach is not None:
         if published is None:
-            raise StartError(f"container port {port} is not published: other hosts cannot reach it")
+            raise StrategyStartError(f"container port {port} is not published: other hosts cannot reach it")
         return reach, published, "published"
     networks = container.attrs["NetworkSettings"]["Networks"].values()
     for address in (network.get("IPAddress") for network in networks):
@@ -208,9 +208,11 @@ def find_address(
     container.reload()
     if chosen == "bridge" or not container.attrs["State"]["Running"]:
         # another way in would cost other copying: trials of one run must all take the same
-        raise StartError(f"the container's own address cannot be reached on port {port}")
+        raise StrategyStartError(f"the container's own address cannot be reached on port {port}")
     if published is None:
-        raise StartError(f"container port {port} is neither reachable nor published: publish it on loopback")
+        raise StrategyStartError(
+            f"container port {port} is neither reachable nor published: publish it on loopback"
+        )
     return "127.0.0.1", published, "published"
 
 

@@ -10,7 +10,7 @@ from bench.measure.machine.usage import Usage
 from bench.model import Doubt, ImageSize, Strategy
 
 
-class StartError(BenchError):
+class StrategyStartError(BenchError):
     """A strategy did not come up; the trial that wanted it records this and the run goes on."""
 
 
@@ -97,7 +97,7 @@ class Runtime(Protocol):
         """Build what is needed, stop what would disturb, and bring the support services up."""
 
     def start(self, strategy: Strategy, *, warm: bool = False) -> Instance:
-        """Start a fresh copy and return as soon as it runs; raises StartError.
+        """Start a fresh copy and return as soon as it runs; raises StrategyStartError.
 
         With `warm` its model cache is the one that all its warm starts share, whatever that holds by now.
         """
@@ -106,13 +106,13 @@ class Runtime(Protocol):
         """What lies in the model cache of the strategy's warm starts, None until `measure_cache` looked."""
 
     def measure_cache(self, strategy: Strategy) -> None:
-        """Measure what a warm start left in its model cache; raises StartError if the cache is empty."""
+        """Measure the model cache that a warm start left; raises StrategyStartError if it is empty."""
 
     def image_size(self, strategy: Strategy) -> ImageSize | None:
         """The size of the strategy's image; None without an image."""
 
     def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
-        """Run the strategy's loop command with the request on stdin, return its stdout; raises StartError."""
+        """Run the strategy's loop with the request on stdin, return its stdout; raises StrategyStartError."""
 
     def describe(self) -> RuntimeFacts:
         """The runtime's part of the environment fingerprint."""

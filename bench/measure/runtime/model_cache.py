@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from bench.measure.runtime.container import remove
 from bench.measure.runtime.image_size import ChunkedFile
-from bench.measure.runtime.instance import StartError
+from bench.measure.runtime.instance import StrategyStartError
 from bench.measure.runtime.registry import Registry
 from bench.model import Strategy
 
@@ -100,10 +100,10 @@ def _bytes_of_files(chunks: Iterable[bytes]) -> int:
 
 
 def cache_of(registry: Registry, strategy: Strategy) -> str:
-    """The container's folder for pulled models; raises StartError if the label is missing."""
+    """The container's folder for pulled models; raises StrategyStartError if the label is missing."""
     cache = registry.services[strategy.service].cache
     if cache is None:
-        raise StartError(
+        raise StrategyStartError(
             f"{strategy.name} cannot be started upon a filled model cache: say where it has its own with the "
             "label bench.cache"
         )

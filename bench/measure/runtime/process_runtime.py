@@ -17,9 +17,9 @@ from bench.errors import BenchError
 from bench.measure.http_client import get_status, port_answers, wait_until
 from bench.measure.machine.usage import Usage
 from bench.measure.runtime.conflicts import require_free
-from bench.measure.runtime.instance import RuntimeFacts, StartError
+from bench.measure.runtime.instance import RuntimeFacts, StrategyStartError
 from bench.measure.runtime.model_cache import cache_of, empty_cache
-from bench.measure.runtime.registry import Registry, Service
+from bench.measure.runtime.registry import ComposeService, Registry
 from bench.model import Device, Doubt, ImageSize, Strategy
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
@@ -167,19 +167,21 @@ class ProcessRuntime:
         """Sum the files in the strategy's folder."""
         found = sum(file.stat().st_size for file in self._cache(strategy).rglob("*") if file.is_file())
         if not found:
-            raise StartError(f"{strategy.name}: {empty_cache(cache_of(self._registry, strategy))}")
+            raise StrategyStartError(f"{strategy.name}: {empty_cache(cache_of(self._registry, strategy))}")
         self._cached_bytes[strategy.name] = found
 
     def _cache(self, strategy: Strategy) -> Path:
         """The folder that warm starts of a strategy share."""
         return self._folder / f"model-cache-{strategy.name}"
 
-    def _keep_cache(self, strategy: Strategy, service: Service, scratch: Path) -> None:
+    def _keep_cache(self, strategy: Strategy, service: ComposeService, scratch: Path) -> None:
         """Put a link to the shared model cache into the scratch folder, in place of one of its own."""
         cache = cache_of(self._registry, strategy)
         here = Path(self._local(cache, service, scratch))
         if not here.is_relative_to(scratch) or here == scratch:
-            raise StartError(f"{strategy.name}: {cache} is below no tmpfs of its service, so it is not kept")
+            raise StrategyStartError(
+                f"{strategy.name}: {cache} is below no tmpfs of its service, so it is not kept"
+            )
         here.parent.mkdir(parents=True, exist_ok=True)
         self._cache(strategy).mkdir(exist_ok=True)
         here.symlink_to(self._cache(strategy))
@@ -200,12 +202,16 @@ class ProcessRuntime:
         try:
             output, _ = process.communicate(request, timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            raise StartError(f"{strategy.name}: its loop did not end within {timeout_s:.0f} s") from None
+            raise StrategyStartError(
+                f"{strategy.name}: its loop did not end within {timeout_s:.0f} s"
+            ) from None
         finally:
             end(process)
             shutil.rmtree(scratch, ignore_errors=True)
         if process.returncode != 0:
-            raise StartError(f"{strategy.name}: its loop exited with {process.returncode}: {last_line(log)}")
+            raise StrategyStartError(
+                f"{strategy.name}: its loop exited with {process.returncode}: {last_line(log)}"
+            )
         return output
 
     def describe(self) -> RuntimeFacts:
@@ -218,7 +224,7 @@ class ProcessRuntime:
             end(process)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _run_support(self, service: Service) -> None:
+    def _run_support(self, service: ComposeService) -> None:
         log = self._folder / f"{service.name}.log"
         if service.port:
             require_free(service.published or service.port, service)
@@ -234,7 +240,7 @@ class ProcessRuntime:
         if wait_until(up, SUPPORT_TIMEOUT_S, lambda: process.poll() is None) is None:
             raise BenchError(f"{service.name} did not come up: {last_line(log) or 'it wrote nothing'}")
 
-    def _run_setup(self, service: Service) -> None:
+    def _run_setup(self, service: ComposeService) -> None:
         log = self._folder / f"{service.name}.log"
         process = self._spawn(service, service.command, self._folder, log, self._everywhere)
         try:
@@ -248,7 +254,7 @@ class ProcessRuntime:
 
     def _spawn(
         self,
-        service: Service,
+        service: ComposeService,
         command: Sequence[str],
         scratch: Path,
         log: Path,
@@ -274,7 +280,7 @@ class ProcessRuntime:
                 start_new_session=True,
             )
 
-    def environment(self, service: Service, scratch: Path) -> dict[str, str]:
+    def environment(self, service: ComposeService, scratch: Path) -> dict[str, str]:
         """The service's environment as it must be on this machine instead of in its container."""
         passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         ours = {name: self._local(value, service, scratch) for name, value in service.environment.items()}
@@ -285,7 +291,7 @@ class ProcessRuntime:
         heard = self._reach if service.role == "strategy" else LOOPBACK
         return {**passed, "HOST": heard, "PYTHONUNBUFFERED": "1", **ours}
 
-    def _local(self, value: str, service: Service, scratch: Path) -> str:
+    def _local(self, value: str, service: ComposeService, scratch: Path) -> str:
         """Hostnames of services become loopback, container paths what they stand for here."""
         for other in self._registry.services.values():
             value = re.sub(rf"(?<=://){re.escape(other.name)}(?=[:/]|$)", "127.0.0.1", value)

@@ -18,7 +18,7 @@ OPERATOR = re.compile(r":?[-+?]")
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ComposeService:
     """A compose service, as far as a runtime needs it.
 
     `role` is "strategy", "support" (runs throughout) or "setup" (runs once, must exit 0). `port` is the
@@ -49,7 +49,7 @@ class Registry:
     root: Path
     project: str
     strategies: Mapping[str, Strategy]
-    services: Mapping[str, Service]
+    services: Mapping[str, ComposeService]
 
     def select(self, names: Iterable[str] | None) -> tuple[Strategy, ...]:
         """The named strategies, in the registry's order; for None all without profiles. Raises UsageError."""
@@ -68,11 +68,11 @@ class Registry:
             raise UsageError(f"unknown strategy {', '.join(unknown)}: {FILE_NAME} registers {known}")
         return tuple(s for s in self.strategies.values() if s.name in wanted)
 
-    def support(self) -> tuple[Service, ...]:
+    def support(self) -> tuple[ComposeService, ...]:
         """Support and setup services in the order in which they must start."""
-        ordered: dict[str, Service] = {}
+        ordered: dict[str, ComposeService] = {}
 
-        def visit(service: Service, above: tuple[str, ...]) -> None:
+        def visit(service: ComposeService, above: tuple[str, ...]) -> None:
             if service.name in above:
                 raise UsageError(f"{FILE_NAME}: {service.name} depends on itself: break the circle")
             for name in service.depends_on:
@@ -151,11 +151,11 @@ def _service(
     labels: Mapping[str, str],
     values: Mapping[str, str],
     raw: Mapping[str, Any],
-) -> Service:
+) -> ComposeService:
     port = _port_label(name, labels, required=role == "strategy")
     published, variable = _published(port, stanza.get("ports") or (), raw.get("ports") or (), values)
     command = stanza.get("command") or ()
-    return Service(
+    return ComposeService(
         name=name,
         role=role,
         command=tuple(shlex.split(command)) if isinstance(command, str) else tuple(map(str, command)),

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from bench.errors import InvalidRunError
 from bench.measure.plan import SessionPlan
-from bench.measure.steps.step import Agenda, Context, Step, Taking, scratch_folder
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking, scratch_folder
 from bench.measure.steps.trial import attempt, trial_spec
 from bench.model import Capacity, Run, in_words
 
@@ -37,7 +37,7 @@ class CapacityStep(Step):
         """Whether the run has this capacity."""
         return any(map(self.is_about, run.capacities))
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Drive a closed loop; raises InvalidRunError if two trials are both invalid."""
         windows = context.plan.typical_load
         load = context.plan.closed_load(windows.warmup_s, windows.window_s)

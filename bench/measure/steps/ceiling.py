@@ -9,7 +9,7 @@ import msgspec
 from bench.errors import BenchError
 from bench.load.ceiling import measure_ceiling
 from bench.measure.plan import SessionPlan
-from bench.measure.steps.step import Agenda, Context, Step, Taking
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.model import Doubt, Run
 
 WARMUP_S = 0.3
@@ -36,7 +36,7 @@ class CeilingStep(Step):
         """Whether the run has the ceiling of this set of payloads."""
         return any((one.payload_class, one.encoding) == self.payload_set for one in run.ceilings)
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Drive a target that answers at once."""
         plan = context.plan
         if plan.fleet.remote:

@@ -11,8 +11,8 @@ from bench.load.plan import TOLERANCE
 from bench.measure.payloads import ENCODINGS
 from bench.measure.plan import SessionPlan
 from bench.measure.run_builder import MeasuredLoop
-from bench.measure.runtime.instance import Runtime, StartError
-from bench.measure.steps.step import Agenda, Context, Step, Taking
+from bench.measure.runtime.instance import Runtime, StrategyStartError
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.model import Doubt, LoopResult, Payload, Run, Strategy
 
 START_ALLOWANCE_S = 120.0
@@ -60,12 +60,12 @@ class LoopStep(Step):
         ]
         return max(taken, default=0) >= self.round
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Run the loop; one that fails is a doubt and does not end the run."""
         plan, strategy = context.plan, context.strategy(self.strategy)
         try:
             loops = run_loop(context.runtime, strategy, plan.payloads[self.payload_set], plan.loop_s)
-        except StartError as error:
+        except StrategyStartError as error:
             yield Doubt("loop_failed", str(error), "see the service's log", voids=False, cause="service")
             return
         yield from loops
@@ -74,13 +74,17 @@ class LoopStep(Step):
 def run_loop(
     runtime: Runtime, strategy: Strategy, payloads: Sequence[Payload], seconds: float
 ) -> tuple[MeasuredLoop, ...]:
-    """Run the loop over the payloads, whole and in parts; raises StartError if it fails or answers wrongly.
+    """Run the loop over the payloads, whole and in parts.
+
+    Raises StrategyStartError if the loop fails or answers wrongly.
 
     A loop gets bodies and their content type and answers in JSON. An encoding that also needs a path or
-    headers, or another form of answer, is a StartError too: `can_loop` says so beforehand.
+    headers, or another form of answer, is a StrategyStartError too: `can_loop` says so beforehand.
     """
     if not can_loop(payloads[0].encoding):
-        raise StartError(f"{strategy.name}: a loop takes {', '.join(filter(can_loop, ENCODINGS))} alone")
+        raise StrategyStartError(
+            f"{strategy.name}: a loop takes {', '.join(filter(can_loop, ENCODINGS))} alone"
+        )
     request = {
         "seconds": seconds,
         "warmup_seconds": min(1.0, seconds / 3),
@@ -98,14 +102,16 @@ def run_loop(
         runs = {"whole": raw, **raw.get("parts", {})}
         loops = tuple(_loop(strategy, payloads[0], part, run) for part, run in runs.items())
     except (IndexError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise StartError(
+        raise StrategyStartError(
             f"{strategy.name}: its loop's last line is not what it should be ({error!r})"
         ) from None
     for payload, answer in zip(payloads, answers, strict=False):
         if not answer_is_right(answer, payload.label, payload.probabilities, TOLERANCE):
-            raise StartError(f"{strategy.name}: its loop answers {payload.file} wrongly")
+            raise StrategyStartError(f"{strategy.name}: its loop answers {payload.file} wrongly")
     if len(answers) != len(payloads):
-        raise StartError(f"{strategy.name}: its loop gave {len(answers)} answers to {len(payloads)} bodies")
+        raise StrategyStartError(
+            f"{strategy.name}: its loop gave {len(answers)} answers to {len(payloads)} bodies"
+        )
     return loops
 
 

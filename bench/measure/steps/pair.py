@@ -14,9 +14,9 @@ from typing import ClassVar
 from bench.load.launch import LeftAloneError, Rendezvous
 from bench.measure.judge import BUSY_DRIVER, TrialSpec, driver_may_limit, failed_trial, start_failed
 from bench.measure.progress import Progress, Silent
-from bench.measure.runtime.instance import Instance, StartError
+from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import Start, start_fresh
-from bench.measure.steps.step import Agenda, Context, Step, Taking
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.measure.steps.trial import TrialStep, Tried, run_trial, stop, trial_spec, with_overhead
 from bench.model import Doubt, Run, Trial
 
@@ -41,7 +41,7 @@ class PairStep(TrialStep):
         del run
         return False
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Measure both at once; a round that the host spoiled asks for another, if spare rounds are left."""
         sides = context.plan.base_name(self.strategy), self.strategy
         before = _spoiled_rounds(context.run.trials, sides)
@@ -56,7 +56,7 @@ class PairStep(TrialStep):
             yield replace(self, payload_class=payload_class, encoding=encoding, round=spare)
 
 
-def measure_both(context: Context, step: PairStep) -> Taking[tuple[Trial, ...]]:
+def measure_both(context: StepContext, step: PairStep) -> Taking[tuple[Trial, ...]]:
     """The trials of base and head at once; two failed trials if one of the copies did not start."""
     load = step.resolved_load(context.run)
     names = context.plan.base_name(step.strategy), step.strategy
@@ -83,7 +83,9 @@ def measure_both(context: Context, step: PairStep) -> Taking[tuple[Trial, ...]]:
     return tuple(replace(trial, doubts=(*trial.doubts, *busy)) for trial in trials)
 
 
-def _start_both(context: Context, specs: Sequence[TrialSpec], started: dict[str, Start]) -> StartError | None:
+def _start_both(
+    context: StepContext, specs: Sequence[TrialSpec], started: dict[str, Start]
+) -> StrategyStartError | None:
     """Start both at once, as no start is timed here; the first failure, with what came up in `started`."""
 
     def start(spec: TrialSpec) -> None:
@@ -94,9 +96,9 @@ def _start_both(context: Context, specs: Sequence[TrialSpec], started: dict[str,
         futures = [aside.submit(start, spec) for spec in specs]
     failures = [error for future in futures if (error := future.exception()) is not None]
     for error in failures:
-        if not isinstance(error, StartError):
+        if not isinstance(error, StrategyStartError):
             raise error
-    return next((error for error in failures if isinstance(error, StartError)), None)
+    return next((error for error in failures if isinstance(error, StrategyStartError)), None)
 
 
 def _stop_both(started: Mapping[str, Start]) -> list[Doubt]:

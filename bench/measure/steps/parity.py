@@ -7,9 +7,9 @@ from typing import ClassVar
 from bench.errors import BenchError, InvalidRunError
 from bench.measure.http_client import complaint
 from bench.measure.payloads import PayloadImage, make_payload
-from bench.measure.runtime.instance import Instance, StartError
+from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import fresh_copy
-from bench.measure.steps.step import Agenda, Context, Step, Taking
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.model import Strategy
 
 SHOWN_OFFENDERS = 5
@@ -32,14 +32,14 @@ class ParityStep(Step):
         plan = agenda.plan
         return [] if plan.checked else [cls(strategy=one.name) for one in plan.strategies]
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Ask a fresh copy about all images; raises InvalidRunError if an answer is wrong."""
         strategy = context.strategy(self.strategy)
         try:
             with fresh_copy(context, strategy) as start:
                 yield start.measured
                 wrong = offenders(start.instance, strategy, context.images_of(strategy))
-        except StartError as error:
+        except StrategyStartError as error:
             raise InvalidRunError(f"nothing was timed: {error}") from error
         _require_same_image(context, strategy)
         if wrong:
@@ -62,7 +62,7 @@ def offenders(instance: Instance, strategy: Strategy, images: Sequence[PayloadIm
     return wrong
 
 
-def _require_same_image(context: Context, strategy: Strategy) -> None:
+def _require_same_image(context: StepContext, strategy: Strategy) -> None:
     """Raise BenchError if a run would go on with another image, or reach its containers in another way."""
     if context.earlier is None:
         return

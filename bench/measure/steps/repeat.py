@@ -10,9 +10,9 @@ import numpy as np
 from bench.measure.judge import TrialSpec
 from bench.measure.payloads import varied_copies
 from bench.measure.progress import Progress
-from bench.measure.runtime.instance import Instance, StartError
+from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import fresh_copy
-from bench.measure.steps.step import Agenda, Context, Step, Taking, scratch_folder
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking, scratch_folder
 from bench.measure.steps.trial import run_trial, trial_spec
 from bench.model import REPEAT_ALLOWED, ClosedLoad, Doubt, Payload, RepeatCheck, Run, Strategy, Trial
 
@@ -46,7 +46,7 @@ class RepeatStep(Step):
         """Whether the run has this check."""
         return any(map(self.is_about, run.repeats))
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Send both in turn to one copy, which would keep what it caches."""
         strategy = context.strategy(self.strategy)
         of_class = [image for image in context.images if image.kind == self.payload_class]
@@ -56,7 +56,7 @@ class RepeatStep(Step):
             with fresh_copy(context, strategy) as start:
                 yield start.measured
                 varied, again, twice = drive_in_turn(repeated, copies, start.instance, context.progress)
-        except StartError as error:
+        except StrategyStartError as error:
             yield _unknown(strategy, str(error), "see the service's log")
             return
         wrong = sum(trial.wrong_answers for trial in varied)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from bench.cores import pinned
 from bench.measure.run_builder import MeasuredSize
-from bench.measure.steps.step import Agenda, Context, Step, Taking
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.model import Doubt, Run
 
 
@@ -29,7 +29,7 @@ class SizeStep(Step):
         """Whether the run has the image's size."""
         return run.strategies[self.strategy].image is not None
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Measure the image; a size that cannot be learned is a doubt and does not end the run."""
         try:
             # nothing is timed meanwhile, so compressing may take every core

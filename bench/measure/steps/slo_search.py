@@ -9,7 +9,7 @@ import numpy as np
 from bench.load.samples import Samples
 from bench.measure.plan import Objective, SessionPlan
 from bench.measure.steps.capacity import TRIES
-from bench.measure.steps.step import Agenda, Context, Step, Taking
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.measure.steps.trial import TrialStep, Tried, attempt, trial_spec
 from bench.model import OUTCOMES, Probe, Run, SloResult, Trial, in_words
 from bench.statistics import least_n
@@ -47,7 +47,7 @@ class SearchStep(Step):
         """Whether the run has the result of this search."""
         return any(map(self.is_about, run.objectives))
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Try rates, each in a fresh copy, and yield each trial that counts before the result."""
         objective = context.plan.objective
         if objective is None:

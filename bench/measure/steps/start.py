@@ -9,8 +9,8 @@ from bench.measure.http_client import complaint, get_status, port_answers, wait_
 from bench.measure.judge import start_failed
 from bench.measure.machine.server_metrics import startup_phases
 from bench.measure.run_builder import MeasuredStart, ModelBytes
-from bench.measure.runtime.instance import Instance, Runtime, StartError
-from bench.measure.steps.step import Agenda, Context, Step, Taking
+from bench.measure.runtime.instance import Instance, Runtime, StrategyStartError
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.model import Payload, Startup, Strategy
 
 START_TIMEOUT_S = 180.0
@@ -38,7 +38,7 @@ class StartStep(Step):
         most = max(missing.values(), default=0)
         return [cls(strategy=name) for number in range(most) for name in missing if missing[name] > number]
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Start a copy and stop it."""
         yield from _start_alone(context, self.strategy, warm=False)
 
@@ -63,17 +63,17 @@ class WarmStartStep(StartStep):
             planned += [cls(strategy=strategy.name)] * max(0, agenda.plan.warm_startups - before)
         return planned
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Start a copy upon the filled cache and stop it."""
         yield from _start_alone(context, self.strategy, warm=True)
 
 
-def _start_alone(context: Context, name: str, *, warm: bool) -> Taking[None]:
+def _start_alone(context: StepContext, name: str, *, warm: bool) -> Taking[None]:
     strategy = context.strategy(name)
     try:
         with fresh_copy(context, strategy, warm=warm) as start:
             yield start.measured
-    except StartError as error:
+    except StrategyStartError as error:
         yield start_failed(f"a start failed: {error}", voids=False)
         return
     model_bytes = context.runtime.model_bytes(strategy)
@@ -95,8 +95,8 @@ class Start:
 
 
 @contextmanager
-def fresh_copy(context: Context, strategy: Strategy, *, warm: bool = False) -> Iterator[Start]:
-    """A fresh copy that has answered; it is stopped after the block. Raises StartError."""
+def fresh_copy(context: StepContext, strategy: Strategy, *, warm: bool = False) -> Iterator[Start]:
+    """A fresh copy that has answered; it is stopped after the block. Raises StrategyStartError."""
     start = start_fresh(context.runtime, strategy, context.plan.first_payload(strategy), warm=warm)
     try:
         yield start
@@ -105,7 +105,7 @@ def fresh_copy(context: Context, strategy: Strategy, *, warm: bool = False) -> I
 
 
 def start_fresh(runtime: Runtime, strategy: Strategy, payload: Payload, *, warm: bool = False) -> Start:
-    """Start a fresh copy and wait for its first correct answer; raises StartError with the cause.
+    """Start a fresh copy and wait for its first correct answer; raises StrategyStartError with the cause.
 
     Before the first warm start of a strategy, another start fills the cache; that start is not counted.
     """
@@ -148,7 +148,7 @@ def _follow(instance: Instance, strategy: Strategy, payload: Payload) -> dict[st
         timeout_s = ANSWER_TIMEOUT_S if phase == ANSWERED else START_TIMEOUT_S
         instant = wait_until(holds, timeout_s, keep_on)
         if instant is None:
-            raise StartError(_why(instance, strategy, phase, complaints))
+            raise StrategyStartError(_why(instance, strategy, phase, complaints))
         at[phase] = instant
     return {phase: (instant - instance.created_ns) / 1e9 for phase, instant in at.items()}
 

@@ -23,7 +23,7 @@ Taking = Generator["Measured | Step", None, Result]
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class StepContext:
     """What a step is taken with: `run` holds what was measured before it, `folder` the samples.
 
     `earlier` is the unfinished run that the session goes on with.
@@ -95,7 +95,7 @@ class Step(StepSubject, ABC):
         """The steps of this kind in their order: all before or after the rounds, or those of one round."""
 
     @abstractmethod
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Take the step."""
 
     @classmethod

@@ -20,9 +20,9 @@ from bench.measure.machine.server_metrics import figures_between, scrape
 from bench.measure.machine.usage import Usage
 from bench.measure.plan import SessionPlan
 from bench.measure.progress import Now, Progress
-from bench.measure.runtime.instance import Instance, StartError
+from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import Start, start_fresh
-from bench.measure.steps.step import Agenda, Context, Step, Taking, TrialInterrupted
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking, TrialInterrupted
 from bench.model import Doubt, Load, PlannedLoad, Run, ShareLoad, Trial
 
 USAGE_EVERY_S = 0.75
@@ -77,7 +77,7 @@ class TrialStep(Step):
             for one in run.trials
         )
 
-    def take(self, context: Context) -> Taking[None]:
+    def take(self, context: StepContext) -> Taking[None]:
         """Start a copy, drive it and stop it."""
         spec = trial_spec(context, self, self.resolved_load(context.run))
         yield (yield from attempt(context, spec, self.label(), context.folder)).trial
@@ -102,7 +102,7 @@ class Tried:
 
 
 def trial_spec(
-    context: Context, step: Step, load: Load, round_: int | None = None, strategy: str = ""
+    context: StepContext, step: Step, load: Load, round_: int | None = None, strategy: str = ""
 ) -> TrialSpec:
     """What a trial of the step is to measure under this load, in the step's round unless another is named."""
     plan, number = context.plan, step.round if round_ is None else round_
@@ -122,12 +122,12 @@ def trial_spec(
     )
 
 
-def attempt(context: Context, spec: TrialSpec, label: str, folder: Path) -> Taking[Tried]:
+def attempt(context: StepContext, spec: TrialSpec, label: str, folder: Path) -> Taking[Tried]:
     """One trial of a fresh copy; a failed trial if the copy did not start."""
     begun = time.monotonic()
     try:
         start = start_fresh(context.runtime, spec.strategy, context.plan.first_payload(spec.strategy))
-    except StartError as error:
+    except StrategyStartError as error:
         context.progress.note(f"{label} failed: {error}")
         return Tried(failed_trial(spec, start_failed(str(error))), None)
     try:

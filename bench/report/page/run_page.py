@@ -22,7 +22,7 @@ SHORT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PagePart:
     """A part of the page: its anchor, its heading, its content and the pictures below it."""
 
     anchor: str
@@ -74,7 +74,7 @@ def _items(found: Sequence[Block]) -> int:
     return sum(len(one.items) for one in found if isinstance(one, Bullets))
 
 
-def _parts(report: Report) -> list[Part]:
+def _parts(report: Report) -> list[PagePart]:
     """The sections of the report, each with its pictures; then those of pictures alone."""
     groups: dict[str, list[Picture]] = {}
     for picture in embedded(report.analysis, report.folder, report.pictures):
@@ -87,9 +87,9 @@ def _parts(report: Report) -> list[Part]:
     return found + [_part(Section(title, ()), left) for title, left in groups.items()]
 
 
-def _part(section: Section, pictures: Sequence[Picture] = ()) -> Part:
+def _part(section: Section, pictures: Sequence[Picture] = ()) -> PagePart:
     content = html.blocks(section.blocks, section.title)
-    return Part(anchor(section.title), section.title, content, tuple(pictures))
+    return PagePart(anchor(section.title), section.title, content, tuple(pictures))
 
 
 def _reproduce(run: Run) -> list[tuple[str, str]]:

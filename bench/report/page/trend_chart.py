@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from bench.analysis.trends import Point, joined
+from bench.analysis.trends import TrendPoint, joined
 from bench.report import text
 from bench.statistics import Estimate
 
@@ -35,7 +35,7 @@ def mark(group: int) -> Markup:
     ).format(shape)
 
 
-def chart(points: Sequence[Point], runs: int, title: str) -> Markup:
+def chart(points: Sequence[TrendPoint], runs: int, title: str) -> Markup:
     """One metric of one strategy and case over `runs` runs; the label of the picture has every figure.
 
     Runs stand side by side at even distances, figures from 0 upwards. A point must be above 0.
@@ -53,7 +53,7 @@ def chart(points: Sequence[Point], runs: int, title: str) -> Markup:
     )
 
 
-def describe(point: Point) -> str:
+def describe(point: TrendPoint) -> str:
     """A point in words: its run, its group, its figure."""
     entry = point.entry
     commit = entry.run.environment.get("commit") or "no commit"
@@ -64,7 +64,7 @@ def _top(estimate: Estimate) -> float:
     return estimate.centre if estimate.high is None else estimate.high
 
 
-def _x(point: Point, runs: int) -> float:
+def _x(point: TrendPoint, runs: int) -> float:
     """The distance of a point from the left."""
     return LEFT + (WIDTH - LEFT - RIGHT) * (point.place + 0.5) / runs
 
@@ -85,12 +85,12 @@ def _axes(highest: float) -> Markup:
     return rules
 
 
-def _line(group: Sequence[Point], runs: int, highest: float) -> Markup:
+def _line(group: Sequence[TrendPoint], runs: int, highest: float) -> Markup:
     way = "L".join(f"{_x(point, runs):.1f} {_y(point.estimate.centre, highest):.1f}" for point in group)
     return Markup('<path class="line" d="M{}"/>').format(way)
 
 
-def _group(group: Sequence[Point], runs: int, highest: float) -> Markup:
+def _group(group: Sequence[TrendPoint], runs: int, highest: float) -> Markup:
     """The marks of a group, with its letter below the first."""
     first = group[0]
     name = Markup('<text x="{:.1f}" y="{}" class="letter">{}</text>').format(
@@ -99,7 +99,7 @@ def _group(group: Sequence[Point], runs: int, highest: float) -> Markup:
     return name + Markup("").join(_mark(point, runs, highest) for point in group)
 
 
-def _mark(point: Point, runs: int, highest: float) -> Markup:
+def _mark(point: TrendPoint, runs: int, highest: float) -> Markup:
     """One run: its whisker, its mark, and its figure for a pointer that rests on it."""
     estimate = point.estimate
     x, y = _x(point, runs), _y(estimate.centre, highest)

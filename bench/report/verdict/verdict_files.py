@@ -5,7 +5,7 @@ import json
 from typing import Any
 from xml.etree import ElementTree
 
-from bench.gate import Finding, Judgement, Verdict
+from bench.gate import Judgement, RuleFinding, Verdict
 from bench.report.plain import one_line, printable, without_links
 from bench.report.sentence import machine_line
 from bench.report.verdict.verdict_sections import findings, folded
@@ -76,7 +76,7 @@ def as_junit(judgement: Judgement) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: RuleFinding) -> dict[str, Any]:
     return {
         "rule": finding.rule,
         "kind": finding.kind,
@@ -121,7 +121,7 @@ def _escaped(value: str) -> str:
     return without_links(flat).replace("&#91;", "\\[").replace(">", "&gt;").replace("`", "\\`")
 
 
-def _case(suite: ElementTree.Element, finding: Finding) -> None:
+def _case(suite: ElementTree.Element, finding: RuleFinding) -> None:
     names = {"classname": f"gate.{finding.kind}.{finding.strategy}", "name": finding.rule}
     case = ElementTree.SubElement(suite, "testcase", {k: printable(v) for k, v in names.items()})
     state = CASE_STATES.get(finding.verdict)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bench.analysis.metrics import METRICS
-from bench.gate import EXIT_CODES, Finding, Judgement
+from bench.gate import EXIT_CODES, Judgement, RuleFinding
 from bench.gate.metrics import LIMITS
 from bench.report import cells, text
 from bench.report.document import (
@@ -100,7 +100,7 @@ def folded(judgement: Judgement) -> list[Section]:
     return [Section(title, tuple(blocks)) for title, blocks in found if blocks]
 
 
-def _line(finding: Finding) -> Text:
+def _line(finding: RuleFinding) -> Text:
     return Strong(TITLES[finding.verdict]), f": {one_line(finding_sentence(finding))}."
 
 
@@ -110,14 +110,14 @@ def _words_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
     return [table(columns, [[cells.words(one_line(word)) for word in row] for row in rows])] if rows else []
 
 
-def _verdict(finding: Finding) -> Cell:
+def _verdict(finding: RuleFinding) -> Cell:
     return Cell(TITLES[finding.verdict].lower(), strong=finding.verdict != "pass")
 
 
-def _side(of: Callable[[Finding], float | None]) -> Callable[[Finding], Cell]:
+def _side(of: Callable[[RuleFinding], float | None]) -> Callable[[RuleFinding], Cell]:
     """A side's figure with its unit."""
 
-    def cell(finding: Finding) -> Cell:
+    def cell(finding: RuleFinding) -> Cell:
         value = of(finding)
         if value is None:
             return cells.MISSING
@@ -133,7 +133,7 @@ def _side(of: Callable[[Finding], float | None]) -> Callable[[Finding], Cell]:
     return cell
 
 
-def _ratio(finding: Finding) -> Cell:
+def _ratio(finding: RuleFinding) -> Cell:
     """Head over base with its interval; a limit has a ratio if both sides have a size."""
     if finding.kind == "primary":
         found = finding.comparison
@@ -148,14 +148,14 @@ def _ratio(finding: Finding) -> Cell:
     return Cell(f"{ratio:.3f}{text.TIMES}", value=ratio)
 
 
-def _detectable(finding: Finding) -> Cell:
+def _detectable(finding: RuleFinding) -> Cell:
     """The least difference that so many rounds tell apart; nothing for what chance does not move."""
     if finding.kind != "primary":
         return cells.BLANK
     return cells.effect(finding.comparison.minimal_detectable_effect if finding.comparison else None)
 
 
-FIELDS: Mapping[Column, Callable[[Finding], Cell]] = {
+FIELDS: Mapping[Column, Callable[[RuleFinding], Cell]] = {
     Column("verdict", "text"): _verdict,
     name_column("what"): lambda one: cells.words(one_line(f"{one.strategy} {label(one)}")),
     Column("base"): _side(lambda one: one.base),

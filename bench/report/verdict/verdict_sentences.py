@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from bench.analysis.metrics import METRICS
-from bench.gate import EXIT_CODES, Finding, Judgement, Verdict
+from bench.gate import EXIT_CODES, Judgement, RuleFinding, Verdict
 from bench.gate.findings import LimitBasis, PrimaryBasis
 from bench.gate.metrics import LIMITS
 from bench.gate.values import OtherConditions, Problem, Unfinished
@@ -47,14 +47,14 @@ def sides(judgement: Judgement) -> str:
     return f"{judgement.head_name} against {judgement.base_name}, {how}."
 
 
-def label(finding: Finding) -> str:
+def label(finding: RuleFinding) -> str:
     """The metric of a finding as people call it."""
     if finding.kind == "strategy":
         return "comparison"
     return METRICS[finding.metric].label if finding.kind == "primary" else LIMITS[finding.metric].label
 
 
-def finding_sentence(finding: Finding) -> str:
+def finding_sentence(finding: RuleFinding) -> str:
     """The finding in one sentence, without a full stop."""
     match finding.basis:
         case PrimaryBasis() as basis:
@@ -66,7 +66,7 @@ def finding_sentence(finding: Finding) -> str:
     assert_never(finding.basis)
 
 
-def bound(finding: Finding) -> str:
+def bound(finding: RuleFinding) -> str:
     """What the rule lets pass: `at most 5% less`, `at most 2 MB more`; empty if there is no rule."""
     match finding.basis:
         case PrimaryBasis(rule=primary):
@@ -104,11 +104,11 @@ def excluded_rate(checked: int) -> float:
     return float(1 - (1 - CONFIDENCE) ** (1 / checked))
 
 
-def _count(findings: Sequence[Finding], verdict: Verdict) -> int:
+def _count(findings: Sequence[RuleFinding], verdict: Verdict) -> int:
     return sum(finding.verdict == verdict for finding in findings)
 
 
-def _least(findings: Sequence[Finding]) -> str:
+def _least(findings: Sequence[RuleFinding]) -> str:
     """How small a difference would have shown in each comparison."""
     effects = [one.comparison.minimal_detectable_effect or 0.0 for one in findings if one.comparison]
     return f"; differences from {text.percent(max(effects))} on would have shown" if effects else ""
@@ -138,7 +138,7 @@ def _rounds(numbers: Sequence[int]) -> str:
     return f"round{'s' if len(numbers) > 1 else ''} {shown}{f' and {more} more' if more > 0 else ''}"
 
 
-def _primary(finding: Finding, basis: PrimaryBasis) -> str:
+def _primary(finding: RuleFinding, basis: PrimaryBasis) -> str:
     name = f"{finding.strategy} {label(finding)}"
     comparison = basis.first.comparison
     if comparison is None:
@@ -147,7 +147,7 @@ def _primary(finding: Finding, basis: PrimaryBasis) -> str:
     return f"{name} {_within(comparison, basis.first.edge)} of base: {said}; {_sees(comparison)}"
 
 
-def _verdict_reason(finding: Finding, basis: PrimaryBasis) -> str:
+def _verdict_reason(finding: RuleFinding, basis: PrimaryBasis) -> str:
     """The verdict of a metric that could be compared."""
     let = percentage(basis.rule.tolerance)
     if basis.suspect:
@@ -187,7 +187,7 @@ def _alike(value: float, mark: float, decimals: int) -> bool:
     return value != mark and f"{value:.{decimals}f}" == f"{mark:.{decimals}f}"
 
 
-def _more_rounds(finding: Finding) -> str:
+def _more_rounds(finding: RuleFinding) -> str:
     rounds, comparison = finding.rounds_to_decide, finding.comparison
     if rounds is None or comparison is None:
         return ""
@@ -204,7 +204,7 @@ def _sees(found: Comparison) -> str:
     return f"{text.plural(found.n, 'round')} tell differences from {text.percent(effect)} on"
 
 
-def _limit(finding: Finding, basis: LimitBasis) -> str:
+def _limit(finding: RuleFinding, basis: LimitBasis) -> str:
     name = f"{finding.strategy} {label(finding)}"
     if finding.verdict == "invalid":
         return f"{name} not judged: {_missing(finding, basis)}"
@@ -212,7 +212,7 @@ def _limit(finding: Finding, basis: LimitBasis) -> str:
     return f"{name}: {_figure(finding, basis)}, {place} the limit ({bound(finding)})"
 
 
-def _missing(finding: Finding, basis: LimitBasis) -> str:
+def _missing(finding: RuleFinding, basis: LimitBasis) -> str:
     if basis.problem:
         return _problem(basis.problem)
     if LIMITS[finding.metric].unit == "bytes":
@@ -223,7 +223,7 @@ def _missing(finding: Finding, basis: LimitBasis) -> str:
     return f"of {text.plural(basis.trials, 'trial')} of head, one or more broke off or made no requests"
 
 
-def _figure(finding: Finding, basis: LimitBasis) -> str:
+def _figure(finding: RuleFinding, basis: LimitBasis) -> str:
     """The figure of head, of how many answers or trials it is, and what it is beside base's."""
     head, unit = finding.head or 0.0, LIMITS[finding.metric].unit
     if unit == "bytes":

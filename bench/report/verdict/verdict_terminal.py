@@ -3,7 +3,7 @@
 import shutil
 import textwrap
 
-from bench.gate import Finding, Judgement
+from bench.gate import Judgement, RuleFinding
 from bench.report.plain import printable
 from bench.report.verdict.verdict_sections import findings_table
 from bench.report.verdict.verdict_sentences import finding_sentence, overall
@@ -30,7 +30,7 @@ def render(judgement: Judgement, width: int | None = None) -> str:
     return printable("\n\n".join("\n".join(block) for block in blocks if block)) + "\n"
 
 
-def _wrapped(finding: Finding, width: int) -> list[str]:
+def _wrapped(finding: RuleFinding, width: int) -> list[str]:
     wrapped = textwrap.wrap(f"{finding.verdict}: {finding_sentence(finding)}", width, subsequent_indent="  ")
     for note in finding.notes:
         wrapped += textwrap.wrap(note, width, initial_indent="  - ", subsequent_indent="    ")
