@@ -1,10 +1,9 @@
 """Which facts of two runs' environments must be alike before their timings may be compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from bench.model.runs import Ceiling
+from bench.model import Ceiling, Environment, facts
 
 UNKNOWN = "n/a"
 GIB = 1024**3
@@ -27,8 +26,6 @@ FREE = frozenset(
         "settings.seed",
     }
 )
-# names that schema 1 had for what is the same
-RENAMED = {"settings.encoding": "settings.encodings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +37,19 @@ class Difference:
     head: str
 
 
-def comparable_facts(environment: Mapping[str, Any]) -> dict[str, str]:
+def comparable_facts(environment: Environment) -> dict[str, str]:
     """The facts that timings hang on, as text by dotted name (`settings.window_s`), without those not told.
 
     Memory is rounded to a tenth of a GiB, as what the kernel leaves of it differs from boot to boot.
     """
     return {
-        RENAMED.get(name, name): value
-        for name, value in _flat(environment).items()
-        if name not in FREE and name.partition(".")[0] not in FREE and value != UNKNOWN
+        name: text
+        for name, value in facts(environment)
+        if name not in FREE and name.partition(".")[0] not in FREE and (text := _text(name, value)) != UNKNOWN
     }
 
 
-def differing_facts(base: Mapping[str, Any], head: Mapping[str, Any]) -> tuple[Difference, ...]:
+def differing_facts(base: Environment, head: Environment) -> tuple[Difference, ...]:
     """What differs between two environments, in the order of the base; nothing where timings compare.
 
     A fact that only one of them tells differs: what is not known is not the same.
@@ -89,20 +86,9 @@ def _rates(before: Ceiling, now: Ceiling) -> tuple[float, float]:
     return before.throughput_rps, now.throughput_rps
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """A nested mapping as dotted names and texts, in its own order."""
-    found: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = _text(key, value)
-    return found
-
-
-def _text(key: str, value: Any) -> str:
+def _text(name: str, value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or UNKNOWN
-    if key == "memory_bytes" and isinstance(value, int | float):
+    if name == "memory_bytes" and isinstance(value, int | float):
         return f"{value / GIB:.1f} GiB"
     return UNKNOWN if value is None else str(value)

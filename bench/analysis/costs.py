@@ -39,7 +39,7 @@ def costs(run: Run, summary: Summary) -> Costs | None:
     price = run.price_per_core_hour
     if price is None or not summary.rows:
         return None
-    cores = core_count(run.environment.get("service_cores"))
+    cores = core_count(run.environment.service_cores)
     rows = [row for row in summary.rows.values() if row.case in summary.focus]
     of_rows = (Cost(row, _cpu_time(row, price), _whole_cores(row, price, cores)) for row in rows)
     return Costs(price, cores, tuple(of_rows))

@@ -1,6 +1,6 @@
 """Two runs side by side: every strategy and case that both have, compared as one family."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -143,7 +143,7 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
         head,
         ours,
         theirs,
-        differing_facts(_environment(base), _environment(head)),
+        _differing(base, head),
         differing_speed(base.ceilings, head.ceilings),
         _corrected(unjudged),
         tuple(counted),
@@ -153,9 +153,11 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
     )
 
 
-def _environment(run: Run) -> Mapping[str, object]:
-    """The facts on which timings depend; run.json has the runtime beside the environment."""
-    return {"runtime": run.runtime, **run.environment}
+def _differing(base: Run, head: Run) -> tuple[Difference, ...]:
+    """What timings hang on and differs; the runtime stands beside the environment in run.json."""
+    same = base.runtime == head.runtime
+    runtimes = () if same else (Difference("runtime", base.runtime, head.runtime),)
+    return (*runtimes, *differing_facts(base.environment, head.environment))
 
 
 def _names(summary: Summary) -> str:

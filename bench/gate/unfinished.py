@@ -30,6 +30,5 @@ def unfinished_run(who: str, run: Run, name: str) -> Unfinished | None:
 
 
 def _planned(run: Run) -> int:
-    settings = run.environment.get("settings") or {}
-    rounds = settings.get("rounds")
-    return rounds if type(rounds) is int else 0
+    settings = run.environment.settings
+    return settings.rounds or 0 if settings else 0

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from msgspec import UNSET
 
 from bench.load.launch import Fleet
 from bench.load.window import Bounds
@@ -13,10 +15,13 @@ from bench.model import (
     Arrivals,
     ClosedLoad,
     Device,
+    FaultBounds,
     OpenLoad,
+    OtherCommit,
     Payload,
     PlannedLoad,
     SessionOptions,
+    Settings,
     ShareLoad,
     Strategy,
 )
@@ -81,10 +86,6 @@ class OtherSide:
     only_head: tuple[str, ...]
     images: tuple[PayloadImage, ...]
     payloads: Mapping[PayloadSet, tuple[Payload, ...]]
-
-    def described(self) -> dict[str, Any]:
-        """The other side as the fingerprint keeps it."""
-        return {"base": self.ref, "commit": self.commit, "only_head": list(self.only_head)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,37 +173,37 @@ class SessionPlan:
         """Whether a rate depends on what each strategy can do."""
         return self.objective is not None or any(isinstance(load, ShareLoad) for load in self.loads)
 
-    def settings(self) -> dict[str, Any]:
-        """The settings as the fingerprint keeps them."""
-        load = self.typical_load
-        clients = [load.clients for load in self.loads if isinstance(load, ClosedLoad)]
-        rates = [load.rate_per_s for load in self.loads if isinstance(load, OpenLoad)]
-        shares = [load.share for load in self.loads if isinstance(load, ShareLoad)]
+    def settings(self) -> Settings:
+        """The settings as the run keeps them."""
+        load, base = self.typical_load, self.base
+        clients = tuple(load.clients for load in self.loads if isinstance(load, ClosedLoad))
+        rates = tuple(load.rate_per_s for load in self.loads if isinstance(load, OpenLoad))
+        shares = tuple(load.share for load in self.loads if isinstance(load, ShareLoad))
         arrivals = {load.arrivals for load in self.loads if not isinstance(load, ClosedLoad)}
-        return {
-            "rounds": self.rounds,
-            **({"side_by_side": self.base.described()} if self.base else {}),
-            **({"clients": clients} if clients else {}),
-            **({"rates_per_s": rates} if rates else {}),
-            **({"shares_of_capacity": shares} if shares else {}),
-            **({"arrivals": sorted(arrivals)} if arrivals else {}),
-            **({"objective": self.objective.label} if self.objective else {}),
-            "warmup_s": load.warmup_s,
-            "warmup_most_s": load.warmup_most_s,
-            "window_s": load.window_s,
-            "drain_s": load.drain_s,
-            "timeout_s": load.timeout_s,
-            "bounds": {"errors": self.bounds.errors, "wrong_answers": self.bounds.wrong_answers},
-            "workers": self.fleet.local + self.fleet.remote,
-            "remote_workers": self.fleet.remote,
-            "device": self.device,
-            "startups": self.startups,
-            "warm_startups": self.warm_startups,
-            "loop_s": self.loop_s,
-            "seed": self.seed,
-            "encodings": list(dict.fromkeys(encoding for _, encoding in self.payloads)),
-            "payloads": {name: [p.file for p in payloads] for (name, _), payloads in self.payloads.items()},
-        }
+        return Settings(
+            rounds=self.rounds,
+            side_by_side=OtherCommit(base.ref, base.commit, base.only_head) if base else UNSET,
+            clients=clients or UNSET,
+            rates_per_s=rates or UNSET,
+            shares_of_capacity=shares or UNSET,
+            arrivals=tuple(sorted(arrivals)) or UNSET,
+            objective=self.objective.label if self.objective else UNSET,
+            warmup_s=load.warmup_s,
+            warmup_most_s=load.warmup_most_s,
+            window_s=load.window_s,
+            drain_s=load.drain_s,
+            timeout_s=load.timeout_s,
+            bounds=FaultBounds(self.bounds.errors, self.bounds.wrong_answers),
+            workers=self.fleet.local + self.fleet.remote,
+            remote_workers=self.fleet.remote,
+            device=self.device,
+            startups=self.startups,
+            warm_startups=self.warm_startups,
+            loop_s=self.loop_s,
+            seed=self.seed,
+            encodings=tuple(dict.fromkeys(encoding for _, encoding in self.payloads)),
+            payloads={name: tuple(p.file for p in ones) for (name, _), ones in self.payloads.items()},
+        )
 
     def _objective_load(self) -> PlannedLoad:
         if self.objective is None:

@@ -3,15 +3,16 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bench.errors import UsageError
 from bench.measure.plan import SessionPlan
+from bench.measure.runtime.instance import RuntimeFacts, with_runtime
 from bench.model import (
     SCHEMA_VERSION,
     Capacity,
     Ceiling,
     Doubt,
+    Environment,
     ImageSize,
     LoopResult,
     RepeatCheck,
@@ -84,7 +85,7 @@ class RunBuilder:
         self,
         plan: SessionPlan,
         created: str,
-        environment: Mapping[str, Any],
+        environment: Environment,
         redact: Callable[[str], str],
         earlier: Run | None = None,
     ) -> None:
@@ -122,8 +123,8 @@ class RunBuilder:
             case _:
                 self._strategies[measured.strategy] = _with(self._strategies[measured.strategy], measured)
 
-    def run(self, runtime: str, described: Mapping[str, Any]) -> Run:
-        """Everything measured so far; `described` is the runtime's part of the environment."""
+    def run(self, runtime: str, told: RuntimeFacts) -> Run:
+        """Everything measured so far; `told` is what the runtime says of itself."""
         plan = self._plan
         return Run(
             schema_version=SCHEMA_VERSION,
@@ -132,7 +133,7 @@ class RunBuilder:
             runtime=runtime,
             quick=plan.quick,
             planned_trials=plan.planned_trials,
-            environment=self._whole_environment(described),
+            environment=self._whole_environment(told),
             ceilings=tuple(self._ceilings),
             strategies=dict(self._strategies),
             trials=tuple(map(self._redacted, self.trials)),
@@ -144,16 +145,14 @@ class RunBuilder:
             options=plan.options,
         )
 
-    def _whole_environment(self, described: Mapping[str, Any]) -> dict[str, Any]:
+    def _whole_environment(self, told: RuntimeFacts) -> Environment:
         """The fingerprint with the runtime's part; the images of a run that goes on stay those it began with.
 
         So a run that is refused for another image is refused the next time too.
         """
-        whole = {**self._environment, **described}
-        before = (self._earlier.environment.get("images") if self._earlier else None) or {}
-        if before:
-            whole["images"] = {**(described.get("images") or {}), **before}
-        return whole
+        whole = with_runtime(self._environment, told)
+        before = (self._earlier.environment.images if self._earlier else None) or {}
+        return dataclasses.replace(whole, images={**told.images, **before}) if before else whole
 
     def _redacted(self, trial: Trial) -> Trial:
         """The trial without this machine's folders and name in its texts."""
@@ -189,14 +188,13 @@ def _with(
             return dataclasses.replace(result, startup=join_starts(result.startup, measured.startup))
 
 
-def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Mapping[str, Any]) -> Run:
+def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Environment) -> Run:
     """The earlier run without the trials that were cut short; raises UsageError if it cannot go on.
 
     A run is one measurement of one thing: the code, the machine and the settings must be what they were.
     """
-    changed = [name for name in SAME if run.environment.get(name) != environment.get(name)]
-    before, now = run.environment.get("settings"), environment.get("settings")
-    if before != now:
+    changed = [name for name in SAME if getattr(run.environment, name) != getattr(environment, name)]
+    if run.environment.settings != environment.settings:
         changed.append("settings")
     if run.runtime != runtime:
         changed.append(f"runtime ({run.runtime}, now {runtime})")
@@ -205,7 +203,7 @@ def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Mapping[str,
             f"this run cannot go on, as these are not what they were: {', '.join(changed)}. Measure anew, or "
             "put them back first"
         )
-    if run.environment.get("dirty") or environment.get("dirty"):
+    if run.environment.dirty or environment.dirty:
         raise UsageError(
             "this run cannot go on: files differ from the commit, so nobody knows whether the code is the "
             "same. Measure anew from a clean tree"

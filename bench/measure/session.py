@@ -13,7 +13,7 @@ from bench.measure.payloads import PayloadImage
 from bench.measure.plan import SessionPlan
 from bench.measure.progress import Doing, Progress, before, so_far
 from bench.measure.run_builder import Measured, RunBuilder, take_up
-from bench.measure.runtime.instance import Runtime
+from bench.measure.runtime.instance import Runtime, with_runtime
 from bench.measure.steps.order import TimeEstimate, steps
 from bench.measure.steps.step import Step, StepContext, TrialInterrupted
 from bench.model import Doubt, Run, Trial, in_words
@@ -39,7 +39,7 @@ class Session:
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         environment = fingerprint(runtime.root, cores, plan.settings())
         if earlier is not None:
-            earlier = take_up(earlier, plan, runtime.kind, {**environment, **runtime.describe().described()})
+            earlier = take_up(earlier, plan, runtime.kind, with_runtime(environment, runtime.describe()))
         self._plan, self._images, self._runtime, self._cores = plan, images, runtime, cores
         self._folder, self._progress, self._earlier = folder, progress, earlier
         self._builder = RunBuilder(plan, created, environment, make_redactor(runtime.root), earlier)
@@ -75,7 +75,7 @@ class Session:
     @property
     def run(self) -> Run:
         """Everything measured so far."""
-        return self._builder.run(self._runtime.kind, self._runtime.describe().described())
+        return self._builder.run(self._runtime.kind, self._runtime.describe())
 
     def _take(self, step: Step) -> list[Step]:
         """Take a step and keep what it measures; returns the steps that it makes necessary."""

@@ -5,6 +5,7 @@ Units are in the names. A figure that could not be measured is None, never 0.
 
 from bench.model.arrivals import ARRIVALS, USUAL_ARRIVALS, ArrivalPattern, Arrivals
 from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, in_words
+from bench.model.environment import Environment, FaultBounds, OtherCommit, Settings, facts
 from bench.model.images import (
     Directory,
     ImageSize,
@@ -80,7 +81,9 @@ __all__ = [
     "Doubt",
     "DoubtCode",
     "DriverFigures",
+    "Environment",
     "ExtraOptions",
+    "FaultBounds",
     "GpuFigures",
     "ImageSize",
     "LatencyMs",
@@ -91,6 +94,7 @@ __all__ = [
     "MachineOptions",
     "ObjectiveOptions",
     "OpenLoad",
+    "OtherCommit",
     "Outcome",
     "Payload",
     "PlannedLoad",
@@ -100,6 +104,7 @@ __all__ = [
     "Run",
     "ServerFigures",
     "SessionOptions",
+    "Settings",
     "ShareLoad",
     "Side",
     "SloResult",
@@ -109,6 +114,7 @@ __all__ = [
     "StrategyResult",
     "Trial",
     "Twin",
+    "facts",
     "in_words",
     "objective_label",
     "twin_name",

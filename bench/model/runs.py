@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from bench.model.doubts import Doubt
+from bench.model.environment import Environment
 from bench.model.images import ImageSize
 from bench.model.options import SessionOptions
 from bench.model.subjects import Twin
@@ -157,7 +157,7 @@ class Run:
     runtime: str
     quick: bool
     planned_trials: int
-    environment: Mapping[str, Any]
+    environment: Environment
     ceilings: tuple[Ceiling, ...]
     strategies: Mapping[str, StrategyResult]
     trials: tuple[Trial, ...]

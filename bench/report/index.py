@@ -1,7 +1,7 @@
 """index.html over a folder of runs: a row a run, and each strategy's trend over those that may be joined."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -138,8 +138,8 @@ def _read(results: Path) -> tuple[list[tuple[str, Run, Summary]], list[Unreadabl
 
 def side_by_side(run: Run) -> bool:
     """Whether a run is a gate's, whose services shared their cores."""
-    settings = run.environment.get("settings")
-    return isinstance(settings, Mapping) and bool(settings.get("side_by_side"))
+    settings = run.environment.settings
+    return bool(settings and settings.side_by_side)
 
 
 def _gate(folder: Path, run: Run) -> Gate:

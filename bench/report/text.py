@@ -1,9 +1,8 @@
 """How figures are written: three digits, units, n/a for what is missing."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
+from bench.model import Environment, facts
 from bench.statistics import Comparison, Estimate
 
 MISSING = "n/a"
@@ -110,14 +109,12 @@ def listing(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A nested mapping as rows of dotted keys and printable values, in its own order."""
-    rows: list[tuple[str, str]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            rows += flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list | tuple):
-            rows.append((prefix + key, ", ".join(str(item) for item in value) or MISSING))
-        else:
-            rows.append((prefix + key, MISSING if value is None else str(value)))
-    return rows
+def environment(told: Environment) -> list[tuple[str, str]]:
+    """The facts of an environment as rows of names and printable values."""
+    return [(name, _printable(value)) for name, value in facts(told)]
+
+
+def _printable(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or MISSING
+    return MISSING if value is None else str(value)

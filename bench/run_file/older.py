@@ -175,6 +175,8 @@ def upgrade(raw: Json) -> Json:
     run["doubts"] = _each(run.pop("warnings", []), lambda text: _doubt(text, OF_RUNS))
     run["trials"] = _each(run.get("trials"), _trial)
     run["objectives"] = _each(run.get("objectives", []), _objective)
+    if isinstance(run.get("environment"), dict):
+        run["environment"] = _environment(run["environment"])
     if isinstance(run.get("strategies"), dict):
         run["strategies"] = {
             name: _strategy(name, one, run["strategies"]) for name, one in run["strategies"].items()
@@ -205,6 +207,18 @@ def _load(trial: Json) -> Json:
 def _objective(raw: Json) -> Json:
     known = not raw.get("why_none", "").startswith("not known")
     return {**raw, "known": known}
+
+
+def _environment(raw: Json) -> Json:
+    """The environment with its settings by the names and in the kinds of today."""
+    settings = raw.get("settings")
+    if not isinstance(settings, dict):
+        return raw
+    fresh = {"encodings" if key == "encoding" else key: value for key, value in settings.items()}
+    for key, value in fresh.items():
+        if key in ("encodings", "clients") and not isinstance(value, list):
+            fresh[key] = [value]
+    return {**raw, "settings": fresh}
 
 
 def _strategy(name: str, raw: Any, all_names: Collection[str]) -> Any:

@@ -1,9 +1,8 @@
 """What the gate measures: base and head side by side, or head as a stored run was; and whom it judges."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bench.analysis.comparability import differing_facts
 from bench.cores import Cores, pin
@@ -11,9 +10,9 @@ from bench.errors import InvalidRunError, UsageError
 from bench.gate import Batch, Judgement, Rules, judge
 from bench.measure.machine.environment import fingerprint
 from bench.measure.plan import SessionPlan
-from bench.measure.runtime.instance import Runtime
+from bench.measure.runtime.instance import Runtime, with_runtime
 from bench.measure.session import Session
-from bench.model import Run, SessionOptions
+from bench.model import Environment, OtherCommit, Run, SessionOptions
 from bench.run_file import FILE_NAME, read_run
 from bench.verbs.arguments import Places
 from bench.verbs.base_and_head import both_sides, only
@@ -82,7 +81,7 @@ def measure_after(
         runtime.prepare(job.plan.strategies, build=build)
         rules = rules.only([one.name for one in job.plan.strategies])
         if rules.primaries:
-            here = {**fingerprint(runtime.root, cores, job.plan.settings()), **runtime.describe().described()}
+            here = with_runtime(fingerprint(runtime.root, cores, job.plan.settings()), runtime.describe())
             _require_same(name, base, here)
         measuring = Measuring(job, runtime, cores, progress, make_folder(job, "gate"))
         return _in_batches(measuring, rules, lambda head: _apart(base, name, head)), measuring.folder
@@ -113,21 +112,19 @@ def _measure(measuring: Measuring, plan: SessionPlan, folder: Path) -> Run:
 
 def _pairs(run: Run) -> Batch:
     """One run that holds both sides."""
-    told = _base_of(run) or {}
-    ref, commit = str(told.get("base", "base")), str(told.get("commit", ""))
+    other = _base_of(run) or OtherCommit("base", "")
+    ref, commit, only_head = other.base, other.commit, other.only_head
     base = ref if not commit or ref.startswith(commit) or commit.startswith(ref) else f"{ref} ({commit})"
-    only_head = tuple(map(str, told.get("only_head") or ()))
     return Batch(run, run, paired=True, base_name=base, head_name=_head_name(run), only_head=only_head)
 
 
-def _base_of(run: Run) -> Mapping[str, Any] | None:
+def _base_of(run: Run) -> OtherCommit | None:
     """What the run says of the other commit, None in a run that had no other."""
-    settings = run.environment.get("settings")
-    told = settings.get("side_by_side") if isinstance(settings, Mapping) else None
-    return told if isinstance(told, Mapping) else None
+    settings = run.environment.settings
+    return (settings.side_by_side or None) if settings else None
 
 
-def _require_same(name: str, base: Run, here: dict[str, object]) -> None:
+def _require_same(name: str, base: Run, here: Environment) -> None:
     """Refuse before an hour is spent; raises InvalidRunError that says what differs."""
     found = [one for one in differing_facts(base.environment, here) if one.name not in LATER]
     if found:
@@ -145,5 +142,5 @@ def _apart(base: Run, name: str, head: Run) -> Batch:
 
 
 def _head_name(run: Run) -> str:
-    commit, dirty = run.environment.get("commit"), run.environment.get("dirty")
+    commit, dirty = run.environment.commit, run.environment.dirty
     return f"{commit or 'head'}{' with changes' if dirty else ''}"

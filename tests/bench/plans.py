@@ -15,6 +15,7 @@ from bench.model import (
     Capacity,
     Ceiling,
     ClosedLoad,
+    Environment,
     ImageSize,
     LatencyMs,
     Layer,
@@ -91,7 +92,8 @@ def run_of(plan_: SessionPlan, done: Sequence[StepSubject]) -> Run:
             Startup((1.0,) * warm, {}, "warm") if warm else None,
         )
     return Run(
-        SCHEMA_VERSION, "2026-01-01T00:00:00Z", plan_.command, "process", False, plan_.planned_trials, {},
+        SCHEMA_VERSION, "2026-01-01T00:00:00Z", plan_.command, "process", False, plan_.planned_trials,
+        Environment(),
         tuple(Ceiling(*s.payload_set, 8, 1.0, 1.0, None, None) for s in done if s.kind == "ceiling"),
         results,
         tuple(trial(step) for step in done if step.kind == "trial"),

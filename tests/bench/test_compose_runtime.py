@@ -11,8 +11,9 @@ from bench.cores import Cores
 from bench.measure.runtime import container as container_module
 from bench.measure.runtime.compose_runtime import ONE_OFF_LABEL, SERVICE_LABEL, ComposeRuntime
 from bench.measure.runtime.container import engine_cores, find_address, image_store, remove
-from bench.measure.runtime.instance import StrategyStartError
+from bench.measure.runtime.instance import StrategyStartError, with_runtime
 from bench.measure.runtime.registry import load_registry
+from bench.model import Environment
 from bench.verbs.terminal_progress import PlainProgress
 
 Make = Callable[..., ComposeRuntime]
@@ -59,9 +60,11 @@ def test_an_engine_with_fewer_cores_gives_its_last_one_and_claims_nothing(runtim
     assert engine_cores(CORES, 8) is None
     assert engine_cores(CORES, None) is None
     small = runtime([], cpus=4)
-    assert small.describe().described()["service_cores"] == "3"
-    assert small.describe().described()["cores_disjoint"] is None
-    assert "cores_disjoint" not in runtime([]).describe().described()
+    machine = Environment(service_cores="1", cores_disjoint=True)
+    told = with_runtime(machine, small.describe())
+    assert (told.service_cores, told.cores_disjoint) == ("3", None)
+    told = with_runtime(machine, runtime([]).describe())
+    assert (told.service_cores, told.cores_disjoint) == ("1", True)
 
 
 def test_the_store_of_the_images_is_told_apart() -> None:

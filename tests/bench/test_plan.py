@@ -73,17 +73,17 @@ def test_a_search_makes_no_rounds_and_needs_the_capacity() -> None:
     kinds = [step.kind for step in steps(made)]
     assert kinds == ["parity"] * 2 + ["ceiling"] * 4 + ["capacity"] * 8 + ["objective"] * 8
     assert made.planned_trials == 0
-    assert made.settings()["objective"] == "p99 within 100 ms"
+    assert made.settings().objective == "p99 within 100 ms"
 
 
 def test_the_settings_tell_everything_that_shapes_the_load() -> None:
     told = plan().settings()
-    assert told["clients"] == [8]
-    assert told["rates_per_s"] == [50]
-    assert told["shares_of_capacity"] == [0.7]
-    assert told["arrivals"] == ["poisson"]
-    assert told["encodings"] == ["json", "raw"]
-    assert told["workers"] == 1
+    assert told.clients == (8,)
+    assert told.rates_per_s == (50,)
+    assert told.shares_of_capacity == (0.7,)
+    assert told.arrivals == ("poisson",)
+    assert told.encodings == ("json", "raw")
+    assert told.workers == 1
 
 
 def test_a_step_is_told_apart_by_its_encoding_and_load() -> None:

@@ -9,8 +9,9 @@ from bench.errors import UsageError
 from bench.measure.judge import CUT
 from bench.measure.plan import Objective
 from bench.measure.run_builder import RunBuilder, join_loops, join_starts, take_up
+from bench.measure.runtime.instance import RuntimeFacts
 from bench.measure.steps.order import steps
-from bench.model import LoopResult, Probe, SloResult, Startup
+from bench.model import Environment, LoopResult, Probe, SloResult, Startup
 from tests.bench.plans import plan, run_of, trial
 from tests.running.doubts import doubt
 
@@ -24,8 +25,8 @@ ENVIRONMENT: dict[str, Any] = {
 }
 
 
-def environment(**changes: Any) -> dict[str, Any]:
-    return {**ENVIRONMENT, "settings": plan().settings(), **changes}
+def environment(**changes: Any) -> Environment:
+    return Environment(**{**ENVIRONMENT, "settings": plan().settings(), **changes})
 
 
 def cut_run() -> Any:
@@ -82,7 +83,9 @@ def test_local_processes_do_not_go_on_as_containers() -> None:
 def test_a_run_keeps_the_images_that_it_began_with_so_that_others_are_refused_every_time() -> None:
     earlier = replace(cut_run(), environment=environment(images={"fast": "sha256:1"}))
     record = RunBuilder(plan(), "now", environment(), str, earlier)
-    images = record.run("compose", {"images": {"fast": "sha256:2", "slow": "sha256:3"}}).environment["images"]
+    images = record.run(
+        "compose", RuntimeFacts("", {"fast": "sha256:2", "slow": "sha256:3"})
+    ).environment.images
     assert images == {"fast": "sha256:1", "slow": "sha256:3"}
 
 
@@ -99,7 +102,7 @@ def test_a_search_that_did_not_end_begins_anew_and_its_texts_tell_no_places() ->
     assert taken.objectives == (known,)
     assert {trial.strategy for trial in taken.trials} <= {"slow"}
     record = RunBuilder(searching, "now", made, lambda text: text.replace("/home/me", "~"), run)
-    told = record.run("process", {}).objectives[0]
+    told = record.run("process", RuntimeFacts("loopback")).objectives[0]
     assert (told.why_none, told.probes[0].why_not) == ("not known: ~", "~/x")
 
 

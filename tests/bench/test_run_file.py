@@ -12,10 +12,12 @@ from bench.errors import UsageError
 from bench.model import (
     SCHEMA_VERSION,
     Doubt,
+    Environment,
     LoadOptions,
     MachineOptions,
     ObjectiveOptions,
     SessionOptions,
+    Settings,
     Twin,
 )
 from bench.run_file import FILE_NAME, read_run, write_run
@@ -58,6 +60,12 @@ REFUSED: list[tuple[Change, str]] = [
     (in_trial("latency_ms", []), "Expected `object`, got `array` - at `$.trials[0].latency_ms`"),
     (in_trial("unheard", 1), "a field that this schema does not have - at `$.trials[0].unheard`"),
     (at_top("environment", []), "Expected `object`, got `array` - at `$.environment`"),
+    (
+        at_top("environment", {"settings": None}),
+        "Expected `object`, got `null` - at `$.environment.settings`",
+    ),
+    (at_top("environment", {"cores": "2"}), "got `str` - at `$.environment.cores`"),
+    (at_top("environment", {"colour": "red"}), "does not have - at `$.environment.colour`"),
     (at_top("trials", {}), "Expected `array`, got `object` - at `$.trials`"),
     (at_top("strategies", {"onnx": None}), "Expected `object`, got `null` - at `$.strategies[...]`"),
     (at_top("command", ["x" * 500]), "Expected `str`, got `array` - at `$.command`"),
@@ -210,6 +218,17 @@ def test_the_twins_of_an_older_run_are_known_by_their_names(tmp_path: Path) -> N
     twins = {name: one.twin for name, one in read_run(tmp_path).strategies.items()}
     again, base = Twin("onnx", "again"), Twin("onnx", "base")
     assert twins == {"onnx": None, "onnx-again": again, "onnx@base": base, "try-again": None}
+
+
+def test_the_settings_of_an_older_run_have_the_names_and_kinds_of_today(tmp_path: Path) -> None:
+    def change(raw: dict[str, Any]) -> None:
+        raw["schema_version"] = 1
+        raw["environment"] = {"cores": 2, "settings": {"clients": 50, "encoding": "json", "rounds": 6}}
+
+    environment = read_run(changed(tmp_path, change)).environment
+    assert environment == Environment(
+        cores=2, settings=Settings(rounds=6, clients=(50,), encodings=("json",))
+    )
 
 
 @pytest.mark.parametrize("change", [{"warnings": 3}, {"warnings": [3]}, {"error": 3}])

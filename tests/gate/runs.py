@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 
 from bench.gate import Batch, Judgement, RuleFinding, Rules
 from bench.gate.rules import rules_of
-from bench.model import SCHEMA_VERSION, ClosedLoad, ImageSize, LatencyMs, Run, StrategyResult, Trial, Twin
+from bench.model import (
+    SCHEMA_VERSION,
+    ClosedLoad,
+    Environment,
+    ImageSize,
+    LatencyMs,
+    Run,
+    StrategyResult,
+    Trial,
+    Twin,
+)
 from tests.running.doubts import doubt
 
 CLIENTS = 50
@@ -61,12 +71,12 @@ def run_of(rates: Mapping[str, Sequence[float | None]], image_bytes: int | None 
         runtime="compose",
         quick=False,
         planned_trials=len(trials),
-        environment={
-            "cpu_model": "Example CPU @ 2.00GHz",
-            "cores": 2,
-            "kernel": "6.1.0",
-            "commit": "abc1234",
-        },
+        environment=Environment(
+            cpu_model="Example CPU @ 2.00GHz",
+            cores=2,
+            kernel="6.1.0",
+            commit="abc1234",
+        ),
         ceilings=(),
         strategies={
             name: StrategyResult(name.removesuffix(BASE), image, None, twin=twin_of(name)) for name in rates

@@ -226,7 +226,7 @@ def test_a_stored_baseline_does_not_pair_by_the_numbers_of_rounds() -> None:
 def test_a_stored_baseline_of_another_machine_is_refused_with_what_differs() -> None:
     base, head = run_of({"onnx": times(1.0)}), run_of({"onnx": times(0.8)})
     moved = dataclasses.replace(
-        head, environment={**head.environment, "kernel": "6.2.0", "commit": "def5678"}
+        head, environment=dataclasses.replace(head.environment, kernel="6.2.0", commit="def5678")
     )
     judgement = judge(ONNX, stored(base, moved))
     assert judgement.exit_code == 4

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from bench.gate import judge
+from bench.model import Environment
 from bench.report.verdict import FORMATS
 from bench.report.verdict.verdict_sentences import finding_sentence
 from bench.report.verdict.verdict_terminal import render as on_terminal
@@ -28,7 +29,7 @@ SAME = beside({"onnx": EQUAL}, {"onnx": times(1.0)})
 
 def test_limits_do_not_hang_on_the_machine() -> None:
     base, head = run_of({"onnx": EQUAL}), run_of({"onnx": EQUAL})
-    moved = dataclasses.replace(head, environment={"kernel": "another"})
+    moved = dataclasses.replace(head, environment=Environment(kernel="another"))
     assert judge(limit_rules(metric="wrong_answers", most=0), stored(base, moved)).verdict == "pass"
 
 

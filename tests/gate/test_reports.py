@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from bench.gate import Judgement, RuleFinding, judge
 from bench.gate.findings import PrimaryBasis
 from bench.gate.rules import rules_of
+from bench.model import Environment
 from bench.report.verdict import FORMATS, write_judgement
 from bench.report.verdict.verdict_sections import folded
 from bench.report.verdict.verdict_sentences import finding_sentence
@@ -81,7 +82,9 @@ def test_nothing_of_a_run_can_break_out_of_the_markdown(good: Judgement) -> None
     hostile = "a|b </details><img src=x>\n# heading"
     told = dataclasses.replace(
         good,
-        head=dataclasses.replace(good.head, environment={"kernel": hostile}, command=f"x\n```\n{hostile}"),
+        head=dataclasses.replace(
+            good.head, environment=Environment(kernel=hostile), command=f"x\n```\n{hostile}"
+        ),
         base_name=hostile,
     )
     text = FORMATS["markdown"].render(told)
@@ -102,7 +105,7 @@ def test_nothing_of_a_run_can_break_out_of_the_markdown(good: Judgement) -> None
 )
 def test_no_word_of_a_run_becomes_a_link_or_a_picture(good: Judgement, said: str, element: str) -> None:
     told = dataclasses.replace(
-        good, head=dataclasses.replace(good.head, environment={"kernel": said}), base_name=said
+        good, head=dataclasses.replace(good.head, environment=Environment(kernel=said)), base_name=said
     )
     text = FORMATS["markdown"].render(told)
     html = MarkdownIt("gfm-like", {"linkify": False}).render(text[: text.index("## Gate") + 2000])
@@ -162,7 +165,7 @@ def test_the_json_keeps_its_keys_and_says_null_for_what_is_missing(judgement: Ju
 
 def test_the_json_tells_what_differs_from_a_stored_baseline() -> None:
     base, head = run_of({"onnx": EQUAL}), run_of({"onnx": EQUAL})
-    moved = dataclasses.replace(head, environment={**head.environment, "cores": 4})
+    moved = dataclasses.replace(head, environment=dataclasses.replace(head.environment, cores=4))
     found = json.loads(FORMATS["json"].render(judge(throughput_rules("onnx"), stored(base, moved))))
     assert found["differences"] == [{"name": "cores", "base": "2", "head": "4"}]
     text = FORMATS["markdown"].render(judge(throughput_rules("onnx"), stored(base, moved)))

@@ -7,7 +7,7 @@ import pytest
 
 from bench.gate import Batch, judge
 from bench.gate.rules import rules_of
-from bench.model import Run
+from bench.model import OtherCommit, Run, Settings
 from bench.report.verdict.verdict_sentences import finding_sentence
 from tests.gate.runs import (
     BASE,
@@ -41,8 +41,9 @@ SATURATED = doubt(
 
 def planned(batch: Batch, change: Callable[[Run], Run]) -> Batch:
     """The batch of a run of six planned rounds, changed."""
-    settings = {"settings": {"rounds": 6, "side_by_side": True}}
-    run = dataclasses.replace(batch.head, environment={**batch.head.environment, **settings})
+    settings = Settings(rounds=6, side_by_side=OtherCommit("main", "abc1234"))
+    environment = dataclasses.replace(batch.head.environment, settings=settings)
+    run = dataclasses.replace(batch.head, environment=environment)
     return with_head(batch, change(run))
 
 

@@ -67,7 +67,7 @@ def report(folder: Path) -> tuple[float, float, float]:
 def make_run(folder: Path, samples: int, rounds: int) -> None:
     """Write a run whose trials share so many samples evenly."""
     sys.path.insert(0, str(ROOT))  # run as a program, a folder's own files come first
-    from bench.model import SCHEMA_VERSION, Run
+    from bench.model import SCHEMA_VERSION, Environment, Run
     from bench.run_file import write_run
 
     (folder / "samples").mkdir(parents=True)
@@ -80,7 +80,7 @@ def make_run(folder: Path, samples: int, rounds: int) -> None:
         runtime="process",
         quick=False,
         planned_trials=len(trials),
-        environment={"cpu_model": "synthetic", "cores": 2, "service_cores": "1", "driver_cores": "0"},
+        environment=Environment(cpu_model="synthetic", cores=2, service_cores="1", driver_cores="0"),
         ceilings=(),
         strategies={name: _result(name) for name in CAPACITIES_RPS},
         trials=trials,

@@ -14,7 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bench.analysis.run_analysis import analyse
-from bench.model import LatencyMs, Run, ServerFigures, StageFigures, Trial
+from bench.model import Environment, LatencyMs, Run, ServerFigures, StageFigures, Trial
 from bench.report.document import Section, paragraph
 from bench.report.exports.comment import MOST_CHARACTERS, within_comment
 from bench.report.formats import PRINTED
@@ -79,7 +79,7 @@ def hostile(run: Run) -> Run:
         trials=trials,
         command=f"bench run ``` {HOSTILE}",
         strategies={HOSTILE if name == "onnx" else name: found for name, found in run.strategies.items()},
-        environment={**run.environment, "cpu_model": HOSTILE},
+        environment=dataclasses.replace(run.environment, cpu_model=HOSTILE),
         doubts=(doubt(HOSTILE), doubt(f"two\nlines </details> {HOSTILE}")),
     )
 
@@ -87,7 +87,7 @@ def hostile(run: Run) -> Run:
 @pytest.mark.parametrize("name", PRINTED)
 def test_a_run_of_everything_and_one_of_nothing_are_exported(name: str, run: Run) -> None:
     assert PRINTED[name](report(full(run)))
-    nothing = dataclasses.replace(run, trials=(), strategies={}, ceilings=(), environment={})
+    nothing = dataclasses.replace(run, trials=(), strategies={}, ceilings=(), environment=Environment())
     assert PRINTED[name](report(nothing))
 
 

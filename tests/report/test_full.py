@@ -200,7 +200,9 @@ def test_cores_are_counted_from_their_list(cores: str | None, count: int | None)
 
 def test_two_cores_cost_twice(everything: Run, write_folder: Write, tmp_path: Path) -> None:
     closed = without_samples(everything, lambda t: t.load.name == "c50")
-    two = dataclasses.replace(closed, environment={**closed.environment, "service_cores": "1-2"})
+    two = dataclasses.replace(
+        closed, environment=dataclasses.replace(closed.environment, service_cores="1-2")
+    )
     row = cells(section(reported(two, write_folder, tmp_path / "run"), "Cost"), "torch", "small")
     assert (row[2][:5], row[3][:5]) == ("0.111", "0.221")
 

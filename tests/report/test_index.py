@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from bench.analysis.summary import summarise
 from bench.analysis.trends import entries, fingerprint_key, joined, trends
 from bench.errors import UsageError
-from bench.model import Run
+from bench.model import OtherCommit, Run, Settings
 from bench.report.index import write_index
 from bench.report.page.trend_chart import letter
 from bench.run_file import write_run
@@ -30,7 +30,9 @@ def browser() -> Iterator[Browser]:
 def _made(run: Run, day: int, **environment: Any) -> Run:
     """The run as of another day, with facts of its environment changed."""
     created = f"2026-01-{day:02}T03:04:05+00:00"
-    return dataclasses.replace(run, created=created, environment={**run.environment, **environment})
+    return dataclasses.replace(
+        run, created=created, environment=dataclasses.replace(run.environment, **environment)
+    )
 
 
 def _write(results: Path, runs: dict[str, Run]) -> Path:
@@ -41,9 +43,11 @@ def _write(results: Path, runs: dict[str, Run]) -> Path:
 
 
 def test_the_commit_the_images_and_how_often_are_free(run: Run) -> None:
-    settings = {"window_s": 10.0, "rounds": 6, "clients": [50]}
+    settings = Settings(window_s=10.0, rounds=6, clients=(50,))
     one = _made(run, 1, commit="a", dirty=False, images={"onnx": "sha256:1"}, settings=settings)
-    other = _made(run, 2, commit="b", dirty=True, images={}, settings={**settings, "rounds": 12})
+    other = _made(
+        run, 2, commit="b", dirty=True, images={}, settings=dataclasses.replace(settings, rounds=12)
+    )
     assert fingerprint_key(one) == fingerprint_key(other)
 
 
@@ -56,14 +60,14 @@ def test_the_commit_the_images_and_how_often_are_free(run: Run) -> None:
         {"memory_bytes": 16 * 1024**3},
         {"kernel": "6.2"},
         {"libraries": {"locust": "3"}},
-        {"settings": {"window_s": 9.0}},
-        {"settings": {"window_s": 10.0, "payloads": {"small": ["a.jpg"]}}},
-        {"settings": {"window_s": 10.0, "clients": [64]}},
+        {"settings": Settings(window_s=9.0)},
+        {"settings": Settings(window_s=10.0, payloads={"small": ("a.jpg",)})},
+        {"settings": Settings(window_s=10.0, clients=(64,))},
         {"governor": "performance"},
     ],
 )
 def test_any_other_fact_sets_runs_apart(run: Run, changed: dict[str, Any]) -> None:
-    base = _made(run, 1, settings={"window_s": 10.0})
+    base = _made(run, 1, settings=Settings(window_s=10.0))
     assert fingerprint_key(base) != fingerprint_key(_made(base, 2, **changed))
 
 
@@ -175,7 +179,7 @@ def test_a_folder_without_a_run_is_a_usage_error_in_one_line(tmp_path: Path) -> 
 
 def test_gates_are_listed_with_what_they_said_and_join_no_trend(run: Run, tmp_path: Path) -> None:
     """Services that share a core have no figures of their own: a gate's folder is in no trend and no row."""
-    beside = _made(run, 2, settings={"side_by_side": True})
+    beside = _made(run, 2, settings=Settings(side_by_side=OtherCommit("main", "abc1234")))
     results = _write(tmp_path, {"a-run": _made(run, 1), "a-gate": beside, "b-gate": beside})
     (results / "a-gate" / "gate.json").write_text('{"sentence": "Pass: all 4 rules hold"}', encoding="utf-8")
     (results / "a-gate" / "gate.html").write_text("the page", encoding="utf-8")
@@ -187,7 +191,7 @@ def test_gates_are_listed_with_what_they_said_and_join_no_trend(run: Run, tmp_pa
 
 
 def test_gates_alone_have_a_page_too(browser: Browser, run: Run, tmp_path: Path) -> None:
-    beside = _made(run, 2, settings={"side_by_side": True})
+    beside = _made(run, 2, settings=Settings(side_by_side=OtherCommit("main", "abc1234")))
     opened = open_file(browser, write_index(_write(tmp_path, {"a-gate": beside})))
     assert (opened.console, opened.requests) == ([], [])
     assert opened.page.locator("h1").text_content() == "1 gate, no run"

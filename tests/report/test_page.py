@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 from bench.analysis.run_analysis import RunAnalysis, analyse
 from bench.gate.judge import judge
-from bench.model import Run
+from bench.model import Environment, Run
 from bench.report import cells, write_report
 from bench.report.document import (
     Bullets,
@@ -96,7 +96,9 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     judged = judge(throughput_rules(*names), batch, batch)
     facts = {f"fact_{place}": "a" * 90 for place in range(60)}
     head = dataclasses.replace(
-        judged.head, command=f"python -m bench gate {'--against=main' * 12}", environment=facts
+        judged.head,
+        command=f"python -m bench gate {'--against=main' * 12}",
+        environment=Environment(libraries=facts),
     )
     found = dataclasses.replace(judged, head=head)
     path = tmp_path_factory.mktemp("gate") / "gate.html"
@@ -398,7 +400,7 @@ def test_what_a_container_or_a_label_says_is_shown_as_text(
         command=f"bench run {HOSTILE}",
         trials=(failed, *(dataclasses.replace(trial, samples=None) for trial in rest)),
         strategies={name: dataclasses.replace(one, title=HOSTILE) for name, one in run.strategies.items()},
-        environment={**run.environment, "gpu": HOSTILE, "images": {"torch": HOSTILE}},
+        environment=dataclasses.replace(run.environment, gpu=HOSTILE, images={"torch": HOSTILE}),
         doubts=(doubt(HOSTILE),),
     )
     (tmp_path / "page.html").write_text(render(report_of(analyse(hostile, tmp_path))), encoding="utf-8")

@@ -15,7 +15,7 @@ from PIL import Image
 from bench.analysis.run_analysis import analyse, read_answers, within_window
 from bench.analysis.tails import curves
 from bench.errors import UsageError
-from bench.model import LatencyMs, Run, Startup
+from bench.model import Environment, LatencyMs, Run, Startup
 from bench.report import markdown, write_report
 from bench.report.plots.startup import phase_lengths_s
 from bench.report.report import report_of
@@ -81,7 +81,7 @@ def test_a_run_without_samples_images_or_starts_is_reported_with_what_is_there(
         with_trials(samples=None, cpu_ms_per_request=None, latency_ms=LatencyMs(1.0, None, None)),
         strategies=strategies,
         ceilings=(),
-        environment={},
+        environment=Environment(),
         runtime="process",
     )
     folder = write_folder(bare, tmp_path / "run")

@@ -7,11 +7,12 @@ import re
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench.cores import Cores, format_cores
+from bench.model import Environment, Settings
 
 CPU = Path("/sys/devices/system/cpu")
 UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
@@ -31,25 +32,25 @@ LIBRARIES = (
 )
 
 
-def fingerprint(root: Path, cores: Cores, settings: Mapping[str, Any]) -> dict[str, Any]:
+def fingerprint(root: Path, cores: Cores, settings: Settings) -> Environment:
     """Machine, code, versions and settings of this run."""
     commit, dirty = git_state(root)
-    return {
-        "cpu_model": cpu_model(),
-        "cores": os.cpu_count(),
-        "usable_cores": format_cores(cores.available),
-        "service_cores": format_cores(cores.service),
-        "driver_cores": format_cores(cores.driver),
-        "cores_disjoint": cores.disjoint,
-        "gpu": gpu(),
-        **machine(),
-        "stolen_since_boot": stolen_since_boot(cores.service),
-        "commit": commit,
-        "dirty": dirty,
-        "python": platform.python_version(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
-        "settings": dict(settings),
-    }
+    return replace(
+        machine(),
+        cpu_model=cpu_model(),
+        cores=os.cpu_count(),
+        usable_cores=format_cores(cores.available),
+        service_cores=format_cores(cores.service),
+        driver_cores=format_cores(cores.driver),
+        cores_disjoint=cores.disjoint,
+        gpu=gpu(),
+        stolen_since_boot=stolen_since_boot(cores.service),
+        commit=commit,
+        dirty=dirty,
+        python=platform.python_version(),
+        libraries={name: _version(name) for name in LIBRARIES},
+        settings=settings,
+    )
 
 
 def cpu_model() -> str | None:
@@ -111,23 +112,23 @@ def _version(name: str) -> str | None:
         return None
 
 
-def machine() -> dict[str, Any]:
+def machine() -> Environment:
     """Caches, frequency and threading of the cores, memory, clock and the C library."""
-    return {
-        "cpu_caches": cpu_caches(CPU / "cpu0" / "cache"),
-        "isolated_cores": read_text(CPU / "isolated"),
-        "numa_nodes": read_text(Path("/sys/devices/system/node/online")),
-        "smt": smt(CPU),
-        "turbo": turbo(CPU),
-        "governor": read_text(CPU / "cpu0" / "cpufreq" / "scaling_governor"),
-        "virtual": is_virtual(read_text(Path("/proc/cpuinfo"))),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "huge_pages": chosen(read_text(Path("/sys/kernel/mm/transparent_hugepage/enabled"))),
-        "clock_source": read_text(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
-        "libc": libc(),
-        "os": f"{platform.system()} {platform.machine()}",
-        "kernel": platform.release(),
-    }
+    return Environment(
+        cpu_caches=cpu_caches(CPU / "cpu0" / "cache"),
+        isolated_cores=read_text(CPU / "isolated"),
+        numa_nodes=read_text(Path("/sys/devices/system/node/online")),
+        smt=smt(CPU),
+        turbo=turbo(CPU),
+        governor=read_text(CPU / "cpu0" / "cpufreq" / "scaling_governor"),
+        virtual=is_virtual(read_text(Path("/proc/cpuinfo"))),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        huge_pages=chosen(read_text(Path("/sys/kernel/mm/transparent_hugepage/enabled"))),
+        clock_source=read_text(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
+        libc=libc(),
+        os=f"{platform.system()} {platform.machine()}",
+        kernel=platform.release(),
+    )
 
 
 def cpu_caches(folder: Path) -> dict[str, int] | None:

@@ -1,13 +1,13 @@
 """What a runtime must offer, and one running copy of a strategy as the trials see it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bench.errors import BenchError
 from bench.measure.machine.usage import Usage
-from bench.model import Doubt, ImageSize, Strategy
+from bench.model import Doubt, Environment, ImageSize, Strategy
 
 
 class StrategyStartError(BenchError):
@@ -42,20 +42,22 @@ class RuntimeFacts:
     peak_memory_from: str | None = None
     service_cores: str | None = None
 
-    def described(self) -> dict[str, Any]:
-        """The facts as the fingerprint keeps them."""
-        if self.engine is None:
-            return {"address_kind": self.address_kind}
+
+def with_runtime(environment: Environment, told: RuntimeFacts) -> Environment:
+    """The environment with the runtime's part."""
+    if told.engine is None:
+        return replace(environment, address_kind=told.address_kind)
+    if told.service_cores:
         # an engine with fewer cores runs elsewhere, in a virtual machine: what it shares with us is unknown
-        narrower = {"service_cores": self.service_cores, "cores_disjoint": None} if self.service_cores else {}
-        return {
-            **narrower,
-            **asdict(self.engine),
-            "compose_version": self.compose_version,
-            "peak_memory_from": self.peak_memory_from,
-            "address_kind": self.address_kind,
-            "images": dict(self.images),
-        }
+        environment = replace(environment, service_cores=told.service_cores, cores_disjoint=None)
+    return replace(
+        environment,
+        **asdict(told.engine),
+        compose_version=told.compose_version,
+        peak_memory_from=told.peak_memory_from,
+        address_kind=told.address_kind,
+        images=dict(told.images),
+    )
 
 
 class Instance(Protocol):

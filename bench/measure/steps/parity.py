@@ -67,8 +67,8 @@ def _require_same_image(context: StepContext, strategy: Strategy) -> None:
     if context.earlier is None:
         return
     before, now = context.earlier.environment, context.runtime.describe()
-    if before.get("address_kind") and before["address_kind"] != now.address_kind:
+    if before.address_kind and before.address_kind != now.address_kind:
         raise BenchError("containers are reached in another way than the run began with: measure anew")
     image = now.images.get(strategy.name)
-    if (before.get("images") or {}).get(strategy.name, image) != image:
+    if (before.images or {}).get(strategy.name, image) != image:
         raise BenchError(f"{strategy.name}'s image is another than the run began with: measure anew")

@@ -124,7 +124,7 @@ def _properties(analysis: RunAnalysis) -> list[tuple[str, str]]:
     run, summary = analysis.run, analysis.summary
     valid = f"{summary.valid_trials} of {run.planned_trials} planned"
     found = [("command", run.command), ("runtime", run.runtime), ("valid trials", valid)]
-    found += [(name, value) for name, value in text.flat(run.environment) if value != text.MISSING]
+    found += [(name, value) for name, value in text.environment(run.environment) if value != text.MISSING]
     for one in figures(analysis):
         if one.estimate is not None:
             found.append((f"{one.name}, {one.unit}", f"{one.estimate.centre:.6g}"))

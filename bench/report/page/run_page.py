@@ -1,8 +1,7 @@
 """report.html: the verdict, what to beware of, every section with its pictures, and how to repeat it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from markupsafe import Markup
 
@@ -95,12 +94,9 @@ def _part(section: Section, pictures: Sequence[Picture] = ()) -> PagePart:
 def _reproduce(run: Run) -> list[tuple[str, str]]:
     """What a second run must share with this one, beside the machine."""
     environment = run.environment
-    settings: Any = environment.get("settings")
-    seed = settings.get("seed") if isinstance(settings, Mapping) else None
-    commit = str(environment.get("commit") or text.MISSING)
-    dirty = " and changes that were not committed" if environment.get("dirty") else ""
-    images: Any = environment.get("images")
-    rows = [("commit", commit + dirty), ("seed", text.MISSING if seed is None else str(seed))]
-    if isinstance(images, Mapping):
-        rows += [(f"image of {name}", str(digest)) for name, digest in images.items()]
-    return rows
+    seed = environment.settings.seed if environment.settings else None
+    commit = environment.commit or text.MISSING
+    dirty = " and changes that were not committed" if environment.dirty else ""
+    rows = [("commit", commit + dirty), ("seed", str(seed) if isinstance(seed, int) else text.MISSING)]
+    images = environment.images or {}
+    return [*rows, *((f"image of {name}", digest) for name, digest in images.items())]

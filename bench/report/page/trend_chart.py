@@ -56,7 +56,7 @@ def chart(points: Sequence[TrendPoint], runs: int, title: str) -> Markup:
 def describe(point: TrendPoint) -> str:
     """A point in words: its run, its group, its figure."""
     entry = point.entry
-    commit = entry.run.environment.get("commit") or "no commit"
+    commit = entry.run.environment.commit or "no commit"
     return f"{entry.run.created[:10]} {commit} ({letter(entry.group)}) {text.estimate(point.estimate)}"
 
 

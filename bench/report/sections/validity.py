@@ -118,7 +118,9 @@ def _offered(analysis: RunAnalysis, loads: list[str]) -> Text:
 
 def environment(analysis: RunAnalysis) -> list[Block]:
     """Every fact of the environment."""
-    rows = [[cells.words(key), cells.words(value)] for key, value in text.flat(analysis.run.environment)]
+    rows = [
+        [cells.words(key), cells.words(value)] for key, value in text.environment(analysis.run.environment)
+    ]
     return [table([name_column("what"), Column("value", "text")], rows)] if rows else [NOT_MEASURED]
 
 

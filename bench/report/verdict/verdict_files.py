@@ -5,6 +5,8 @@ import json
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
+
 from bench.gate import Judgement, RuleFinding, Verdict
 from bench.report.plain import one_line, printable, without_links
 from bench.report.sentence import machine_line
@@ -33,7 +35,7 @@ def as_json(judgement: Judgement) -> str:
         "suspects": judgement.suspects,
         "findings": [_finding(finding) for finding in judgement.findings],
         "differences": [dataclasses.asdict(one) for one in judgement.differences],
-        "environment": judgement.head.environment,
+        "environment": msgspec.to_builtins(judgement.head.environment),
     }
     return json.dumps(values, indent=1, allow_nan=False) + "\n"
 

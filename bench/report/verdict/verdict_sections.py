@@ -93,7 +93,10 @@ def folded(judgement: Judgement) -> list[Section]:
             "Where base and head were measured under other conditions",
             _words_table(("what", "base", "head"), differences),
         ),
-        (ENVIRONMENT, [measured, *_words_table(("what", "value"), text.flat(judgement.head.environment))]),
+        (
+            ENVIRONMENT,
+            [measured, *_words_table(("what", "value"), text.environment(judgement.head.environment))],
+        ),
         ("How to reproduce", [CodeBlock(command, "sh"), paragraph(f"Exit codes: {codes}.")]),
         ("What the verdicts mean", [Bullets(MEANING)]),
     ]
