@@ -19,11 +19,12 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """The comparisons of a strategy's second name with its first, all of which should show no difference.
+    """The comparisons of a strategy's second name with its first. None should show a difference.
 
-    `judged` are those over two rounds or more; all that follows is of these. `outside` counts the intervals
-    that miss 1, `expected_outside` how many would by chance; `false_differences` are the verdicts of a
-    difference. `detectable` is, for each metric, the least difference that shows in the hardest case.
+    `judged` holds the comparisons over two rounds or more; the other fields are about these. `outside` counts
+    the intervals that miss 1, and `expected_outside` says how many would miss it by chance.
+    `false_differences` holds the comparisons whose verdict is a difference. `detectable` has, for each
+    metric, the least difference that shows in the hardest case.
     """
 
     pair: Pair

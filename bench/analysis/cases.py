@@ -1,4 +1,4 @@
-"""What was offered in a trial: a class of payloads in one encoding under one load, in words and in order."""
+"""The cases of a run: a class of payloads in one encoding under one load, with its name and its order."""
 
 from dataclasses import dataclass, field
 
@@ -11,10 +11,10 @@ KIND_ORDER = ("closed", "open", "share")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Case:
-    """What was offered: a class of payloads in one encoding under one load.
+    """A class of payloads in one encoding under one load: what a trial offered.
 
-    `kind` ("closed", "open", "share") and `size` (clients, requests/s, or the share of the strategy's own
-    capacity) are what the load's name says; `arrivals` is the pattern by which requests come due.
+    `kind` is "closed", "open" or "share"; `size` is the number of clients, the requests/s, or the share of
+    the strategy's own capacity; `arrivals` is the pattern by which requests come due.
     """
 
     payload_class: str

@@ -1,4 +1,4 @@
-"""Which facts of two runs' environments must be alike before their timings may be compared."""
+"""Which facts of two runs' environments must be equal before their timings may be compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ FREE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A fact that two runs do not share: its name, and its value in each as text, `n/a` where not told."""
+    """A fact that differs between two runs: its name, and its value in each run as text, `n/a` if unknown."""
 
     name: str
     base: str
@@ -38,9 +38,9 @@ class Difference:
 
 
 def comparable_facts(environment: Environment) -> dict[str, str]:
-    """The facts that timings hang on, as text by dotted name (`settings.window_s`), without those not told.
+    """The facts on which timings depend, as text by dotted name (`settings.window_s`), if they are known.
 
-    Memory is rounded to a tenth of a GiB, as what the kernel leaves of it differs from boot to boot.
+    Memory is rounded to a tenth of a GiB, because the kernel leaves a little more or less of it at each boot.
     """
     return {
         name: text
@@ -50,9 +50,9 @@ def comparable_facts(environment: Environment) -> dict[str, str]:
 
 
 def differing_facts(base: Environment, head: Environment) -> tuple[Difference, ...]:
-    """What differs between two environments, in the order of the base; nothing where timings compare.
+    """What differs between two environments, in the order of the base; empty if their timings compare.
 
-    A fact that only one of them tells differs: what is not known is not the same.
+    A fact that only one environment has counts as different.
     """
     ours, theirs = comparable_facts(base), comparable_facts(head)
     return tuple(
@@ -63,10 +63,10 @@ def differing_facts(base: Environment, head: Environment) -> tuple[Difference, .
 
 
 def differing_speed(base: Sequence[Ceiling], head: Sequence[Ceiling]) -> tuple[Difference, ...]:
-    """Whether the machine itself changed speed, by the ceilings, which no strategy has a part in.
+    """How the speed of the machine itself differs, by the ceilings, which do not depend on any strategy.
 
-    The requests/s of a stub that answers at once, of each kind of payload that both know, where they differ
-    by more than a factor of 1.2.
+    Each difference is in the requests/s of a stub that answers at once, for payloads that both runs sent, if
+    they differ by more than a factor of 1.2.
     """
     known = {(one.payload_class, one.encoding, one.clients): one for one in base}
     found = []
@@ -80,7 +80,7 @@ def differing_speed(base: Sequence[Ceiling], head: Sequence[Ceiling]) -> tuple[D
 
 
 def _rates(before: Ceiling, now: Ceiling) -> tuple[float, float]:
-    """ApacheBench's rates where both have them, as it stays the same when our own driver changes."""
+    """ApacheBench's rates if both ceilings have them, as ab stays the same when our own driver changes."""
     if before.ab_throughput_rps and now.ab_throughput_rps:
         return before.ab_throughput_rps, now.ab_throughput_rps
     return before.throughput_rps, now.throughput_rps

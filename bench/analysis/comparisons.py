@@ -1,4 +1,4 @@
-"""Every strategy against the baseline in every case and by every metric that is judged: one family."""
+"""Every strategy compared with the baseline, in every case and by every metric that is judged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ Outcome = Literal["less", "more", "open", "open among many"]
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One strategy against the baseline in one case by one metric.
+    """One strategy compared with the baseline in one case by one metric.
 
     `adjusted_p` is the p of the paired t-test on log ratios after Holm's correction over all comparisons of
-    the run; None where one round alone has both.
+    the run. It is None if only one round has both strategies.
     """
 
     strategy: str
@@ -39,7 +39,7 @@ class Compared:
 
     @property
     def differs(self) -> bool:
-        """Whether a difference is shown: by the corrected t-test, and as far as they can by the signs."""
+        """Whether a difference is shown, by the corrected t-test and, as far as they can, by the signs."""
         sign_p = self.comparison.p_value
         if self.adjusted_p is None or sign_p is None or self.adjusted_p > ALPHA:
             return False
@@ -47,7 +47,7 @@ class Compared:
 
     @property
     def outcome(self) -> Outcome | None:
-        """The verdict; None if fewer than three rounds have both."""
+        """The verdict; None if fewer than three rounds have both strategies."""
         found = self.comparison
         if self.adjusted_p is None or found.n < LEAST_ROUNDS:
             return None
@@ -61,10 +61,11 @@ def compared(
 ) -> tuple[Compared, ...]:
     """All comparisons, in the order of cases and metrics, as one family.
 
-    `bases` names with whom each strategy is compared; without it all others are with the run's baseline.
+    `bases` has, for each strategy to compare, the name of the strategy to compare it with. Without it, every
+    other strategy is compared with the run's baseline.
 
-    Throughput is compared in closed loops alone: in an open one each answers what it is offered. A bootstrap
-    takes some milliseconds a comparison.
+    Throughput is compared in closed loops only: in an open loop each strategy answers what it is offered. A
+    bootstrap takes some milliseconds a comparison.
     """
     if bases is None:
         base = summary.baseline
@@ -92,5 +93,5 @@ def _comparison(
 
 
 def _above_zero(rounds: Mapping[int, float]) -> dict[int, float]:
-    """The rounds whose value has a logarithm: one without a right answer is told of as invalid."""
+    """The rounds whose value has a logarithm; a round without a right answer is reported as invalid."""
     return {number: value for number, value in rounds.items() if value > 0}

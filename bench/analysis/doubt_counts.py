@@ -1,4 +1,4 @@
-"""What speaks against a run's figures: doubts by code with counts, the gravest first."""
+"""The doubts of a run by code, with the number of trials that have them, the gravest first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ NO_REASON = Doubt("no_reason", "no reason was recorded", "measure anew", voids=T
 
 @dataclass(frozen=True, slots=True)
 class DoubtCount:
-    """All doubts of one code: how many invalid and valid trials have one, and of which strategies these are.
+    """All doubts of one code: how many invalid and valid trials have this doubt, and of which strategies.
 
-    Both counts are 0 if it concerns the whole run. `example` is the first of them, an invalid trial's if any
-    has one.
+    Both counts are 0 if it concerns the whole run. `example` is the first of these doubts, from an invalid
+    trial if an invalid trial has it.
     """
 
     code: DoubtCode
@@ -24,7 +24,7 @@ class DoubtCount:
 
 
 def doubts(run: Run) -> tuple[DoubtCount, ...]:
-    """What is held against a run: what invalid trials have, what concerns all of it, then what only warns."""
+    """The doubts of a run: first those of invalid trials, then those of the whole run, then mere warnings."""
     held: dict[DoubtCode, list[tuple[Trial, Doubt]]] = {}
     for trial in sorted(run.trials, key=lambda one: one.valid):
         for one in first_of_each(reasons(trial)):
@@ -48,5 +48,5 @@ def first_of_each(found: Sequence[Doubt]) -> list[Doubt]:
 
 
 def reasons(trial: Trial) -> tuple[Doubt, ...]:
-    """All that is held against a trial; an invalid one has at least one reason."""
+    """All doubts of a trial; an invalid trial has at least one."""
     return trial.reasons or (() if trial.valid else (NO_REASON,))

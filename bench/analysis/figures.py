@@ -1,4 +1,4 @@
-"""Every figure of a run with its unit and the way in which it is better, missing ones too."""
+"""Every figure of a run with its unit and the direction in which it is better; missing figures too."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ Better = Literal["less", "more", ""]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: of a strategy, in a case or of the whole run (None).
+    """One figure of a strategy, in a case or in the whole run (None).
 
-    `better` is empty where neither way is, as for the throughput of an open load. `of` says what the n of
-    the estimate counts.
+    `better` is empty if neither direction is better, as for the throughput of an open load. `of` says what
+    the n of the estimate counts.
     """
 
     strategy: str
@@ -32,13 +32,13 @@ class Figure:
 
     @property
     def name(self) -> str:
-        """A name that says it all and stays the same from run to run."""
+        """A complete name, which stays the same from run to run."""
         where = f" ({case_name(self.case)})" if self.case else ""
         return f"{self.strategy}: {self.metric}{where}"
 
 
 def figures(analysis: RunAnalysis) -> list[Figure]:
-    """All figures, in the order of cases, strategies and metrics; those beside the trials at the end."""
+    """All figures, in the order of cases, strategies and metrics, then starts, images and objectives."""
     found = [one for row in analysis.summary.rows.values() for one in _of_row(row)]
     for name, result in analysis.run.strategies.items():
         found += _of_strategy(name, result)

@@ -1,4 +1,4 @@
-"""What the images have in common: a layer of the same digest is pulled and stored once by a host."""
+"""What images have in common: a host pulls and stores a layer with the same digest only once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ PyTorchBuild = Literal["CPU", "CUDA"]
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Layers beyond the common base that an image shares with some others: their bytes, and those others."""
+    """What an image shares with some others beyond the common base: bytes, and the names of those others."""
 
     unpacked_bytes: int
     others: tuple[str, ...]
 
 
 def shared_layers(run: Run) -> tuple[Layer, ...]:
-    """The layers with which every strategy's image begins; empty where fewer than two images are known."""
+    """The layers with which every strategy's image begins; empty if fewer than two images are known."""
     images = [result.image for result in run.strategies.values() if result.image is not None]
     return leading_layers(images) if len(images) > 1 else ()
 
 
 def leading_layers(images: Sequence[ImageSize]) -> tuple[Layer, ...]:
-    """The layers with which all the images begin: all of the image where there is one."""
+    """The layers with which all these images begin; all layers if there is only one image."""
     shared = []
     for layers in zip(*(image.layers for image in images), strict=False):
         if any(layer.digest != layers[0].digest for layer in layers):
@@ -35,7 +35,7 @@ def leading_layers(images: Sequence[ImageSize]) -> tuple[Layer, ...]:
 
 
 def pytorch_builds(run: Run) -> dict[PyTorchBuild, list[str]]:
-    """The strategies whose images hold PyTorch, by its build, which the packages in an image tell."""
+    """The strategies whose images hold PyTorch, by its build, as the packages in the images show it."""
     found: dict[PyTorchBuild, list[str]] = {}
     for name, result in run.strategies.items():
         build = pytorch_build(result.image) if result.image is not None else None
@@ -45,9 +45,9 @@ def pytorch_builds(run: Run) -> dict[PyTorchBuild, list[str]]:
 
 
 def pytorch_build(image: ImageSize) -> PyTorchBuild | None:
-    """The build of PyTorch in an image, None if there is none or the image's files are not known.
+    """The build of PyTorch in an image; None if it has no PyTorch, or if its files are not known.
 
-    It would be among the largest directories, and CUDA's packages are larger than PyTorch itself.
+    PyTorch would be among the largest directories, and CUDA's packages are larger than PyTorch itself.
     """
     packages = {directory.path for directory in image.directories}
     if "site-packages/torch" not in packages:
@@ -56,9 +56,9 @@ def pytorch_build(image: ImageSize) -> PyTorchBuild | None:
 
 
 def overlap(run: Run, name: str) -> Overlap:
-    """What a strategy's image shares, beyond the base of all, with some of the others.
+    """What a strategy's image shares, beyond the base of all images, with some of the others.
 
-    Empty layers are alike in every image, and left out.
+    Empty layers are left out, because they are the same in every image.
     """
     base = {layer.digest for layer in shared_layers(run)}
     held = {

@@ -1,6 +1,6 @@
-"""The table of metrics: what each figure of a trial is called, how it is taken and written, where it shows.
+"""The table of metrics: the name of each figure of a trial, how it is taken and written, where it shows.
 
-Whoever shows, compares or judges figures looks them up here, so a new metric is one entry of METRICS. The
+Code that shows, compares or judges figures looks them up here, so a new metric is one entry of METRICS. The
 order of the entries is their order in every table.
 """
 
@@ -38,12 +38,12 @@ JUDGED: frozenset[Place] = frozenset({"comparisons", "run comparisons"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
-    """Something measured: its names, its unit, and which way it is better.
+    """Something measured: its names, its unit, and the direction in which it is better.
 
-    `name` is its key in JSON and in gate.toml, `label` what people call it in a sentence, `heading` the head
-    of its column with the unit in which it is shown, `short_heading` the same if room is scarce. `unit` is
-    that of the value; people are shown the value times `scale`, in `shown_unit`. `below` and `above` are the
-    words for a ratio below and above 1. `centre` is how values of several rounds become one.
+    `name` is its key in JSON and in gate.toml, `label` its name in a sentence, `heading` the head of its
+    column with the unit in which it is shown, `short_heading` the same for a narrow column. `unit` is the
+    unit of the value; people are shown the value times `scale`, in `shown_unit`. `below` and `above` are the
+    words for a ratio below and above 1. `centre` says how the values of several rounds become one figure.
     """
 
     name: str
@@ -76,11 +76,11 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric(Quantity):
-    """One figure of a trial, None if the trial does not tell it, and the places where it shows.
+    """One figure of a trial, None if the trial does not have it, and the places where it shows.
 
     JSON has every metric. `column` is its column in the CSV of trials, `series` its name in exports that
     follow figures over time, `title` the head of its panel in the `picture` that draws it as bars. `room` is
-    for the terminal's table, which leaves out a metric without.
+    about its column in the terminal's table; a metric without `room` has no column there.
     """
 
     of: Callable[[Trial], float | None]

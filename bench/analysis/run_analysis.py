@@ -1,4 +1,4 @@
-"""What every section and picture is made of: a run, its summary, and what its samples tell."""
+"""What every section and picture is made from: a run, its summary, and the figures of its samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """A trial's right answers: when each ended, in ns since the trial's start, and its response time."""
+    """The right answers of a trial: when each ended, in ns since the trial's start, and its response time."""
 
     done_ns: Ints
     latency_ms: Floats
@@ -34,10 +34,11 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class RunAnalysis:
-    """A run with its summary.
+    """A run with its summary and its samples' figures.
 
-    `latencies` holds sorted response times in ms, an array a valid trial, and `windows_s` how long their
-    windows were together. `timelines` holds how each trial of the cases in focus went, invalid ones too.
+    `latencies` holds sorted response times in ms, an array for each valid trial, and `windows_s` the length
+    of all their windows together. `timelines` holds the timeline of each trial of the cases in focus, of
+    invalid trials too.
     """
 
     run: Run
@@ -47,7 +48,7 @@ class RunAnalysis:
     timelines: Timelines
 
     def trials(self, row: Row) -> list[Trial]:
-        """The trials that a row sums up, invalid ones too."""
+        """The trials of a row, valid or not."""
         return [t for t in self.run.trials if t.strategy == row.strategy and case_of(t) == row.case]
 
 
@@ -74,7 +75,7 @@ def analyse(run: Run, folder: Path) -> RunAnalysis:
 def read_answers(path: Path) -> Answers:
     """The right answers in a trial's file of samples, in its order; response times run from due to done.
 
-    Raises UsageError where it cannot be read.
+    Raises UsageError if the file cannot be read.
     """
     try:
         samples = pq.read_table(path, columns=["due_ns", "done_ns", "outcome"])

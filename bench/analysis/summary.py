@@ -1,6 +1,6 @@
-"""A run's figures per strategy and case, computed from its values alone: no files, no clock.
+"""A run's figures by strategy and case, computed from its values only, without files or a clock.
 
-Invalid trials are left out of every figure and counted; a figure that is missing is None.
+Invalid trials are counted and left out of every figure. A missing figure is None.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,12 +21,12 @@ PARTS = ("prepare", "infer")
 class Row:
     """One strategy in one case: its estimates by metric name, counts over all its trials, and ratios.
 
-    `stages` holds the ms of each stage that the service itself timed, the median over rounds of the window's
-    mean; `loop_parts` the images/s of its loop's parts. `refused` is None where no load was open;
-    `overloaded` says whether anything was refused or a trial told of a queue that only grew.
-    `rounds` holds each metric's value by round; `to_baseline` is the ratio of throughput to the baseline
-    strategy, None under a share of capacity, where each strategy has a rate of its own; `to_loop` that to the
-    strategy's own in-process loop. `offered_rps` is None where the load was closed.
+    `rounds` holds each metric's value by round. `to_baseline` is the ratio of throughput to the baseline
+    strategy; it is None under a share of capacity, where each strategy has a rate of its own. `loop` is the
+    rate of the strategy's own in-process loop, `to_loop` the ratio of throughput to it, and `loop_parts` the
+    images/s of the loop's parts. `refused` and `offered_rps` are None if the load is closed. `overloaded`
+    says whether requests were refused, or a trial has the doubt that its queue only grew. `stages` holds the
+    ms of each stage that the service itself timed: of each window the mean, over rounds the median.
     """
 
     strategy: str
@@ -71,12 +71,12 @@ class Summary:
 
     @property
     def focus(self) -> tuple[Case, ...]:
-        """The cases that stand for the run: of its largest closed load, else of its largest open one."""
+        """The cases that stand for the run: of its largest closed load, or else of its largest open load."""
         largest = max(map(_weight, self.cases), default=None)
         return tuple(case for case in self.cases if _weight(case) == largest)
 
     def payload_label(self, case: Case) -> str:
-        """The payload class, and the encoding where it differs within the run."""
+        """The payload class, and the encoding if the run has several."""
         several = len({other.encoding for other in self.cases}) > 1
         return f"{case.payload_class}, {case.encoding}" if several else case.payload_class
 
@@ -143,9 +143,9 @@ def _baseline(
     cases: Sequence[Case],
     throughput: Mapping[tuple[str, Case], Mapping[int, float]],
 ) -> str | None:
-    """The strategy named torch; where it has no figure, the first in the run's order that has one.
+    """The strategy named torch; if it has no figure, the first strategy of the run that has one.
 
-    Chosen by its place: one that is chosen by what it measured makes differences out of chance.
+    It is chosen by its place, because a choice by figures would make differences out of chance.
     """
     for case in cases:
         known = [name for name in strategies if throughput[name, case]]

@@ -20,7 +20,10 @@ BOUNDED_QUANTILE = BOUND_CONFIDENCE = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Latency in ms at each quantile, pooled over rounds, and the span of rounds, NaN beyond any."""
+    """Latency in ms at each quantile, pooled over rounds, with the lowest and highest of the rounds.
+
+    Beyond the quantiles that every round supports, the lowest and highest are NaN.
+    """
 
     quantiles: Floats
     latency_ms: Floats
@@ -31,13 +34,13 @@ class Curve:
 
 
 def curves(latencies: Latencies) -> dict[tuple[str, Case], Curve]:
-    """A curve for each strategy and case with samples enough."""
+    """The curve of each strategy and case that has enough samples."""
     found = {key: curve(rounds) for key, rounds in latencies.items()}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def curve(rounds: Iterable[Floats]) -> Curve | None:
-    """Pool rounds into one curve; None where no quantile has enough samples."""
+    """Pool rounds into one curve; None if there are too few samples for any quantile."""
     ordered = [np.sort(latencies) for latencies in rounds]
     pooled = np.sort(np.concatenate(ordered)) if ordered else np.empty(0)
     top = statistics.greatest_quantile(len(pooled))
@@ -116,7 +119,7 @@ def _against(analysis: RunAnalysis, row: Row, pooled: Floats, objective: SloResu
 
 
 def _objective(analysis: RunAnalysis, row: Row) -> SloResult | None:
-    """The objective of the row's strategy and payloads; a closed loop, which keeps it full, has none."""
+    """The objective of the row's strategy and payloads; None in a closed loop, which keeps a service full."""
     if not row.case.at_due_times:
         return None
     wanted = (row.strategy, row.case.payload_class, row.case.encoding)

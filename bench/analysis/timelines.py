@@ -1,4 +1,4 @@
-"""How a trial went over its time: right answers a second and their response time, in short bins."""
+"""The course of a trial: right answers a second and their response time, in short bins."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,10 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One trial in bins of `bin_s` seconds; the window begins at 0, what is before it is warm-up.
+    """One trial in bins of `bin_s` seconds. The window begins at 0, and the warm-up lies before it.
 
-    `middle_s` is where each bin has its middle, `answered_per_s` how many right answers ended in it a second,
-    and `median_ms` their median response time, NaN where there were none.
+    `middle_s` has the middle of each bin, `answered_per_s` the right answers a second that ended in it, and
+    `median_ms` their median response time, NaN in a bin without answers.
     """
 
     round: int
@@ -35,7 +35,7 @@ class Timeline:
 
 
 def timeline(trial: Trial, done_ns: Ints, latency_ms: Floats) -> Timeline:
-    """Bin a trial's right answers, given when each ended, since the trial's start, and its response time."""
+    """Bin a trial's right answers by when they ended, in ns since its start, with their response times."""
     within = int(np.clip(round(trial.window_s / BIN_S), 1, MOST_BINS))
     width = trial.window_s / within
     since_s = done_ns.astype(np.float64) / 1e9 - trial.warmup_s
@@ -59,7 +59,7 @@ def timeline(trial: Trial, done_ns: Ints, latency_ms: Floats) -> Timeline:
 
 
 def _medians(places: Ints, values: Floats, counts: Ints) -> Floats:
-    """The median of each bin's values by nearest rank, NaN where it has none."""
+    """The median of each bin's values by nearest rank, NaN in a bin without values."""
     ordered = values[np.lexsort((values, places))]
     middles = np.cumsum(counts) - counts + (counts - 1) // 2
     found = np.full(len(counts), np.nan)

@@ -1,4 +1,4 @@
-"""Figures of strategies over runs, and which may be joined: those of runs that differ in code alone."""
+"""Figures of strategies over runs. Only runs that differ in nothing but code may be joined by a line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class TrendPoint:
-    """A metric's estimate in one run; `place` is the run's among all runs, from 0 for the oldest."""
+    """A metric's estimate in one run; `place` is that run's place among all runs, from 0 for the oldest."""
 
     place: int
     entry: Entry
@@ -38,7 +38,7 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """A strategy's points in one case, by the name of each metric that is followed; the list may be empty."""
+    """A strategy's points in one case, by the name of each metric that is followed; lists may be empty."""
 
     strategy: str
     case: Case

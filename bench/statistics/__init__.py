@@ -10,7 +10,6 @@ from bench.statistics.estimates import (
     quantile,
 )
 from bench.statistics.ratios import (
-    POWER,
     Comparison,
     holm,
     paired_ratio,
@@ -22,7 +21,6 @@ from bench.statistics.tail_bounds import TailConfirmation, confirm_tail, tail_bo
 
 __all__ = [
     "CONFIDENCE",
-    "POWER",
     "Comparison",
     "Estimate",
     "Growth",

@@ -1,6 +1,6 @@
 """Centres and 95% intervals: means over rounds, quantiles of raw samples by order statistics.
 
-The replicate is the trial: a mean has one value a round. With one round there is no interval.
+A trial is one replicate: a mean takes one value from each round. A single round has no interval.
 """
 
 import math
@@ -18,7 +18,7 @@ UPPER = 1 - TAIL
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A centre with its two-sided interval; low and high are None where n is too small for one."""
+    """A centre with its two-sided interval; low and high are None if n is too small for an interval."""
 
     centre: float
     low: float | None
@@ -49,8 +49,8 @@ def median(values: Sequence[float]) -> Estimate | None:
 def quantile(samples: npt.ArrayLike, probability: float) -> Estimate | None:
     """The nearest-rank quantile of raw samples with its order-statistic interval.
 
-    None where there are fewer than `least_n(probability)` samples: no finite interval, so no figure. None
-    where one is NaN too, which could stand at any rank.
+    It is None if there are fewer than `least_n(probability)` samples, which have no finite interval, or if a
+    sample is NaN, which could stand at any rank.
     """
     ordered = np.sort(np.asarray(samples, dtype=np.float64))
     ranks = _interval_ranks(len(ordered), probability)
@@ -66,17 +66,17 @@ def least_n(probability: float) -> int:
 
 
 def greatest_quantile(n: int) -> float:
-    """The highest quantile for which n samples give a finite interval; 0 where there is none."""
+    """The highest quantile for which n samples give a finite interval; 0 if there is none."""
     return float(TAIL ** (1 / n)) if n >= least_n(0.5) else 0.0
 
 
 def positive(values: Sequence[float]) -> bool:
-    """Whether there are values and all are finite and above 0, so that their logs say something."""
+    """Whether there are values and all are finite and above 0, so that they have logarithms."""
     return len(values) > 0 and all(0 < value < math.inf for value in values)
 
 
 def centre_and_half_width(values: npt.ArrayLike) -> tuple[float, float | None]:
-    """The mean and half the width of its t-interval, which one value has not."""
+    """The mean and half the width of its t-interval; None for the width of a single value."""
     array = np.asarray(values, dtype=np.float64)
     if len(array) < 2:
         return float(array.mean()), None

@@ -1,4 +1,4 @@
-"""Ratios over rounds: how much faster is B than A, how sure is that, and how many rounds would show it."""
+"""Ratios over rounds: how much faster B is than A, how sure that is, and how many rounds would show it."""
 
 import math
 from bisect import bisect_left
@@ -24,15 +24,14 @@ MOST_ROUNDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """B over A: a ratio with its interval over n rounds, or without one where there is one round.
+    """B over A: a ratio with its interval over n rounds; a single round has no interval.
 
-    `minimal_detectable_effect` is the least relative change that n such rounds find in 80 of 100 cases
-    (0.05 is 5%). `spread` is the standard deviation of the rounds' log ratios. Both p-values are two-sided:
-    `p_value` is of the sign-flip test, which takes nothing for granted but that A and B could change names
-    (`sign_flip_p`: 0.03125 is the least that six rounds can give, so that no correction for a second
-    comparison leaves it below 0.05); `t_p_value` belongs to the interval, is below 0.05 exactly where that
-    excludes 1, and is what `holm` can correct at six rounds. `bootstrap` cross-checks the interval
-    (`bca_interval`).
+    `minimal_detectable_effect` is the least relative change that n such rounds find in 80 of 100 cases (0.05
+    is 5%). `spread` is the standard deviation of the rounds' log ratios. Both p-values are two-sided.
+    `p_value` is that of the sign-flip test, which assumes only that A and B could change names. Six rounds
+    cannot give less than 0.03125 there, so no correction for a second comparison leaves it below 0.05.
+    `t_p_value` belongs to the interval: it is below 0.05 exactly if the interval excludes 1, and `holm` can
+    correct it at six rounds. `bootstrap` cross-checks the interval (`bca_interval`).
     """
 
     ratio: float
@@ -48,7 +47,7 @@ class Comparison:
 
     @property
     def shows_difference(self) -> bool:
-        """Whether the interval excludes 1; without an interval nothing is shown."""
+        """Whether the interval excludes 1; without an interval it shows nothing."""
         return self.low is not None and self.high is not None and (self.low > 1.0 or self.high < 1.0)
 
 
@@ -57,7 +56,7 @@ def paired_ratio(
 ) -> Comparison | None:
     """B over A, paired by round: exp of the mean of ln(B/A) with its t-interval.
 
-    None where no round has both, or a value is not finite and above 0. The bootstrap, which costs some
+    None if no round has both, or if a value is not finite and above 0. The bootstrap, which costs some
     milliseconds, can be left out.
     """
     rounds = sorted(a.keys() & b.keys())
@@ -83,7 +82,7 @@ def paired_ratio(
 
 
 def unpaired_ratio(a: Sequence[float], b: Sequence[float]) -> Estimate | None:
-    """B over A where rounds do not pair: the ratio of geometric means with Welch's t-interval on logs."""
+    """B over A if rounds do not pair: the ratio of geometric means with Welch's t-interval on logs."""
     if not positive(a) or not positive(b):
         return None
     centre, n = float(np.log(b).mean() - np.log(a).mean()), min(len(a), len(b))
@@ -96,12 +95,12 @@ def unpaired_ratio(a: Sequence[float], b: Sequence[float]) -> Estimate | None:
 
 
 def unpaired_comparison(a: Sequence[float], b: Sequence[float]) -> Comparison | None:
-    """B over A where rounds do not pair, as in two runs: `unpaired_ratio` with its p and what it can find.
+    """B over A if rounds do not pair, as in two runs: `unpaired_ratio` with its p and what it can detect.
 
-    Welch's t on logs (Welch 1947), so neither as many rounds nor as much noise on both sides is taken for
-    granted. `n` is of the side with fewer values, `spread` the standard deviation of the log ratio of one
-    value of each. There is no sign-flip p and no bootstrap: there are no pairs to flip. None where a value is
-    not finite and above 0.
+    Welch's t on logs (Welch 1947) does not assume that both sides have as many rounds or as much noise. `n`
+    is that of the side with fewer values, `spread` the standard deviation of the log ratio of one value of
+    each side. Without pairs there are no signs to flip, so there is no sign-flip p and no bootstrap. None if
+    a value is not finite and above 0.
     """
     ratio = unpaired_ratio(a, b)
     if ratio is None:
@@ -124,7 +123,8 @@ def unpaired_comparison(a: Sequence[float], b: Sequence[float]) -> Comparison | 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Adjusted p-values of a family (Holm 1979): those below 0.05 err anywhere at most 5 times in 100.
 
-    A missing one stays None and does not count to the family. Raises ValueError for what is no probability.
+    A missing p-value stays None and does not count to the family. Raises ValueError if a p-value is not a
+    probability.
     """
     if any(p is not None and not 0 <= p <= 1 for p in p_values):
         raise ValueError("a p-value lies from 0 to 1")
@@ -140,9 +140,9 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def rounds_needed(spread: float, effect: float) -> int:
     """The fewest rounds that find this effect in 80 of 100 cases, from 2 to 10 000.
 
-    `spread` is the standard deviation of the rounds' log ratios; `effect` is relative (0.1: B is 10% above
-    A; -0.1: below it). By the noncentral t, which asks for a round more here and there than the formula of
-    the minimal detectable effect. Raises ValueError for an effect of none, or of -1 and below.
+    `spread` is the standard deviation of the rounds' log ratios; `effect` is relative (0.1: B is 10% above A;
+    -0.1: below it). It uses the noncentral t, which sometimes asks for a round more than the formula of the
+    minimal detectable effect. Raises ValueError if the effect is 0, or -1 and below.
     """
     if effect <= -1 or effect == 0 or not math.isfinite(effect):
         raise ValueError(f"an effect of {effect:g} is none to look for")

@@ -1,4 +1,4 @@
-"""What rounds say when nothing is assumed of their noise: sign flips and the bootstrap."""
+"""Tests of rounds that assume nothing about their noise: sign flips and the bootstrap."""
 
 from functools import lru_cache
 
@@ -21,8 +21,9 @@ ROUNDING = 1e-12
 def sign_flip_p(differences: Floats) -> float | None:
     """The two-sided p-value of "every difference might as well have the other sign" (Fisher's permutation).
 
-    Of one difference a round, exact over all 2^R flips up to 16 rounds, beyond that over 65 536 drawn ones
-    (seeded, the observed one among them). With one round None. The least possible is 2/2^R: 0.03125 at six.
+    It takes one difference a round. Up to 16 rounds it is exact over all 2^R flips, beyond that over 65 536
+    random flips (seeded, with the observed signs among them). It is None for a single round. The least
+    possible value is 2/2^R: 0.03125 for six rounds.
     """
     if len(differences) < 2:
         return None
@@ -35,12 +36,11 @@ def sign_flip_p(differences: Floats) -> float | None:
 def bca_interval(differences: Floats) -> tuple[float, float] | None:
     """A 95% interval of the mean by the bias-corrected and accelerated bootstrap (Efron 1987), seeded.
 
-    A cross-check of the t-interval, never a verdict: resampled means of six rounds spread by √(5/6) too
-    little, and know nothing of t's heavier tails, so that it is some 0.7 times as wide and covers the truth
-    about 86 times in 100 where 95 are meant. What it is worth there is its shape: it follows the skew of
-    the rounds, so where it leans far to one side, or lies outside the t-interval, one round carries the
-    result. From some 20 rounds on it is an interval in its own right. None below four rounds, whose
-    resamples cannot resolve a fortieth.
+    It cross-checks the t-interval and is never a verdict: resampled means of six rounds spread by √(5/6) too
+    little and lack t's heavier tails, so the interval is some 0.7 times as wide and covers the truth about 86
+    times in 100 instead of 95. Its use there is its shape, which follows the skew of the rounds: if it leans
+    far to one side, or lies outside the t-interval, a single round carries the result. From some 20 rounds on
+    it is an interval in its own right. None below four rounds, whose resamples cannot resolve a fortieth.
     """
     if len(differences) < LEAST_BOOTSTRAPPED:
         return None
@@ -61,7 +61,7 @@ def bca_interval(differences: Floats) -> tuple[float, float] | None:
 
 @lru_cache(maxsize=EXACT_ROUNDS)
 def _flips(rounds: int) -> Floats:
-    """Signs, one row a flip: all of them, or as many drawn as 16 rounds have."""
+    """Rows of signs, each a flip: all flips up to 16 rounds, beyond that 65 536 random flips."""
     if rounds > EXACT_ROUNDS:
         signs = np.random.default_rng(SEED).choice([-1.0, 1.0], (FLIPS, rounds))
         signs[0] = 1.0

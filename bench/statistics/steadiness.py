@@ -1,4 +1,4 @@
-"""Does a window drift? Trends by the median of slopes, and steadiness of completions."""
+"""Whether a window drifts: trends by the median of slopes, and the steadiness of completions."""
 
 import math
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ SIGNIFICANCE = 0.001
 class Slope:
     """A slope (units of value per unit of time) with its interval."""
 
-    slope: float
+    centre: float
     low: float
     high: float
 
     @property
     def significant(self) -> bool:
-        """Whether the interval excludes a slope of none."""
+        """Whether the interval excludes a slope of 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -55,27 +55,23 @@ class Steadiness:
         """Whether the trend amounts to more than the tolerance, and is there beyond chance."""
         return abs(self.drift) > tolerance and self.trending
 
-    def is_steady(self, tolerance: float = TOLERANCE) -> bool:
-        """Whether neither is so."""
-        return not (self.uneven(tolerance) or self.drifts(tolerance))
-
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The trend of response times over a window: where it begins and ends (their unit), and if it rises."""
+    """The trend of response times over a window: their value at its begin and end, and whether they rise."""
 
     first: float
     last: float
     rising: bool
 
     def unbounded(self, due: int, ended: int) -> bool:
-        """Whether requests come faster than they are answered, `due` and `ended` in the window.
+        """Whether requests come faster than they are answered; `due` and `ended` count those in the window.
 
-        Three things must meet. The response time rises beyond chance. It at least doubles: a queue near
-        saturation wanders for seconds, and a rise alone would be found in every tenth window at 90% of
+        Three conditions must meet. The response time rises beyond chance. It at least doubles: a queue near
+        saturation wanders for seconds, and a rise by itself would occur in every tenth window at 90% of
         capacity. And the queue grew by more than the standard deviation of arrivals and answers at equal
-        rates, √(2·due), by which it might wander; by three of them where it was so long at the window's
-        begin already that it cannot double.
+        rates, √(2·due), by which it might wander. If the queue was so long at the window's begin that it
+        cannot double, it must have grown by three standard deviations.
         """
         doubled = self.last >= 2 * self.first
         return self.rising and due - ended > (1 if doubled else 3) * math.sqrt(2 * due)
@@ -84,8 +80,8 @@ class Growth:
 def theil_sen(times: npt.ArrayLike, values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Slope | None:
     """The median of the slopes of all pairs (Sen 1968) with its interval from Kendall's tau.
 
-    It costs the square of the number of values: give it bins, not requests. None where there are fewer than
-    five values (no finite interval), or one is not finite.
+    It costs the square of the number of values, so it is for bins and not for requests. None if there are
+    fewer than five values, which have no finite interval, or if a value is not finite.
     """
     t, y = np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if len(t) < LEAST_TREND or not (np.isfinite(t).all() and np.isfinite(y).all()):
@@ -97,12 +93,12 @@ def theil_sen(times: npt.ArrayLike, values: npt.ArrayLike, confidence: float = C
 
 
 def steadiness(done_s: npt.ArrayLike, begin_s: float, end_s: float) -> Steadiness | None:
-    """Judge the times at which requests ended, in any order; None where fewer than 15 lie in the window.
+    """Judge the times at which requests ended, in any order; None if fewer than 15 lie in the window.
 
-    Fifteen bins carry the noise with them: an F-test asks whether the thirds differ by more than the bins
-    inside them do, the trend's interval whether it differs from none. So completions may come in bursts
-    or evenly, and a process is taken for what it is, as long as it forgets within a bin or so: a rate that
-    wanders by 10% for a second at a time is called unsteady in a tenth of windows of 10 s, and should be.
+    The noise is estimated from fifteen bins: an F-test asks whether the thirds differ by more than the bins
+    inside them do, and the trend's interval whether the slope differs from 0. So completions may come in
+    bursts or evenly, as long as the process forgets within a bin or so: a rate that wanders by 10% for a
+    second at a time is called unsteady in a tenth of windows of 10 s, and should be.
     """
     counts, _ = np.histogram(np.asarray(done_s, dtype=np.float64), bins=BINS, range=(begin_s, end_s))
     total = int(counts.sum())
@@ -118,16 +114,16 @@ def steadiness(done_s: npt.ArrayLike, begin_s: float, end_s: float) -> Steadines
         (int(sums[0]), int(sums[1]), int(sums[2])),
         float((sums.max() - sums.min()) / sums.max()),
         _f_chance(between, inside),
-        math.nan if trend is None else trend.slope,
+        math.nan if trend is None else trend.centre,
         trend is not None and trend.significant,
     )
 
 
 def growth(done: npt.ArrayLike, response: npt.ArrayLike, begin: float, end: float) -> Growth | None:
-    """The trend of the response times of what ended in the window, by the medians of fifteen bins.
+    """The trend of the response times of the requests that ended in the window, by medians of fifteen bins.
 
-    `done` and `response` have one entry a request; `done` is in the unit of begin and end. None where fewer
-    than five bins have a request.
+    `done` and `response` have one entry a request; `done` is in the unit of begin and end. None if fewer than
+    five bins have a request.
     """
     instants, values = np.asarray(done, dtype=np.float64), np.asarray(response, dtype=np.float64)
     places = np.floor((instants - begin) / (end - begin) * BINS)
@@ -137,9 +133,9 @@ def growth(done: npt.ArrayLike, response: npt.ArrayLike, begin: float, end: floa
     if trend is None:
         return None
     middle = float(
-        np.median([value - trend.slope * (x - 0.5) for x, (_, value) in zip(middles, medians, strict=True)])
+        np.median([value - trend.centre * (x - 0.5) for x, (_, value) in zip(middles, medians, strict=True)])
     )
-    return Growth(max(0.0, middle - trend.slope / 2), middle + trend.slope / 2, trend.low > 0)
+    return Growth(max(0.0, middle - trend.centre / 2), middle + trend.centre / 2, trend.low > 0)
 
 
 def _f_chance(between: float, inside: float) -> float:

@@ -1,4 +1,4 @@
-"""Does a tail keep its bound? One-sided, by counting the requests above it (MLPerf's early stopping)."""
+"""Whether a tail keeps its bound: one-sided, by counting the requests above it (MLPerf's early stopping)."""
 
 import math
 from bisect import bisect_left
@@ -20,10 +20,10 @@ class TailConfirmation:
 def confirm_tail(n: int, over: int, probability: float = 0.99, confidence: float = 0.99) -> TailConfirmation:
     """Whether `over` of n requests above a bound confirm that the quantile is at or below it.
 
-    With the true quantile above the bound, so few overruns come by chance at most once in 100 (exactly
-    binomial; 459, 662 and 838 requests for 0, 1 and 2 over). That holds for requests that are independent
-    and for an n that was fixed beforehand: whoever asks again after every batch confirms too often.
-    Raises ValueError where the numbers are no counts or no probabilities.
+    If the true quantile is above the bound, so few overruns come by chance at most once in 100 (exactly
+    binomial; 459, 662 and 838 requests for 0, 1 and 2 over). That holds for independent requests and for an n
+    that was fixed beforehand: to ask again after every batch confirms too often. Raises ValueError if the
+    arguments are not counts or not probabilities.
     """
     _check(probability, confidence)
     if not 0 <= over <= n:
@@ -33,10 +33,10 @@ def confirm_tail(n: int, over: int, probability: float = 0.99, confidence: float
 
 
 def tail_bound(samples: npt.ArrayLike, probability: float = 0.99, confidence: float = 0.99) -> float | None:
-    """The least bound that these samples confirm for their quantile: one of them, None where too few.
+    """The least bound that these samples confirm for their quantile, which is a sample; None if too few.
 
-    It is the order statistic above which as many samples lie as `confirm_tail` allows; where one is NaN,
-    None. Raises ValueError where a probability is none.
+    It is the order statistic above which as many samples lie as `confirm_tail` allows. None if a sample is
+    NaN. Raises ValueError if an argument is not a probability.
     """
     _check(probability, confidence)
     values = np.asarray(samples, dtype=np.float64)
@@ -48,7 +48,7 @@ def tail_bound(samples: npt.ArrayLike, probability: float = 0.99, confidence: fl
 
 
 def _is_enough(n: int, over: int, probability: float, confidence: float) -> bool:
-    """Whether at most `over` of n are so few that a quantile above the bound is refuted."""
+    """Whether at most `over` of n requests are so few that they refute a quantile above the bound."""
     return float(special.bdtr(over, n, 1 - probability)) <= 1 - confidence + 1e-12
 
 

@@ -156,7 +156,7 @@ def _count(value: int | None, of: int | None) -> Cell:
 
 
 def _exact_ratio(one: Counted) -> Cell:
-    """Of sizes to four decimals, which shows a change of a few kilobytes; of counts none."""
+    """The ratio of two sizes to four decimals, which shows a change of a few kilobytes; empty for counts."""
     if one.of or one.head is None or not one.base:
         return cells.BLANK
     return Cell(f"{one.head / one.base:.4f}{text.TIMES}", value=one.head / one.base)
@@ -173,7 +173,7 @@ def _wrapped(line: str, width: int, indent: str = "") -> list[str]:
 
 
 def as_json(found: RunComparison) -> str:
-    """All of it, with the verdicts' words, in one object."""
+    """The whole comparison as one object, with the verdicts' words."""
     whole = {
         "schema": SCHEMA,
         "judges": found.judges,

@@ -30,7 +30,7 @@ def circumstances(one: Measured | Counted) -> str:
 
 
 def sentence(found: RunComparison) -> str:
-    """How many comparisons differ and the largest of them, or from what size one would have shown."""
+    """How many comparisons differ and the largest of them, or how large a difference would have shown."""
     judged = [one for one in found.measured if one.outcome]
     first = _judged(judged, found.base_name, found.head_name) if judged else _nothing(found.measured)
     return " ".join([first, *_counted(found.counted)])
@@ -65,7 +65,7 @@ def _clause(one: Measured) -> str:
 
 
 def _smallest(judged: Sequence[Measured]) -> str:
-    """From what difference on most would have shown, by the first metric that was judged."""
+    """How large a difference would have shown in most cases, by the first metric that was judged."""
     metric = judged[0].metric
     effects = [
         effect
@@ -79,7 +79,7 @@ def _smallest(judged: Sequence[Measured]) -> str:
 
 
 def _counted(counted: Sequence[Counted]) -> list[str]:
-    """Images that grew or shrank, and answers that are wrong in the head."""
+    """The images whose size changed, and the wrong answers of both runs if there are any."""
     images = [
         f"{one.strategy} {_change(one.head - one.base)}"
         for one in counted
@@ -104,7 +104,7 @@ def _change(size: int) -> str:
 
 
 def doubts(compared: RunComparison) -> tuple[str, ...]:
-    """One clause each, the gravest first; nothing where the two runs may be compared as they are."""
+    """Why the comparison is doubtful, a clause for each reason, the gravest first; empty if it is not."""
     differing = compared.differing
     found = ["both are the same run"] if compared.base == compared.head else []
     if payloads := [one.name for one in differing if one.name.startswith(PAYLOADS)]:
@@ -124,7 +124,7 @@ def doubts(compared: RunComparison) -> tuple[str, ...]:
 
 
 def _drift(speeds: Sequence[Difference]) -> list[str]:
-    """Whether the machine itself changed speed."""
+    """The doubt that the speed of the machine itself changed."""
     found = [f"{one.head} in place of {one.base}, {one.name}" for one in speeds]
     told = "the machine itself was another, as its speed against a target that answers at once changed"
     return [f"{told}: {text.listing(found)}"] if found else []

@@ -36,7 +36,7 @@ NOTE = paragraph(
 def aa_verdict(run: Run) -> str:
     """What the run says of this machine, in plain text of at most 100 columns.
 
-    Raises UsageError where the run measured no strategy against itself.
+    Raises UsageError if the run did not measure a strategy against itself.
     """
     pairs = pairs_of(run)
     if not pairs:
@@ -50,7 +50,7 @@ def aa_verdict(run: Run) -> str:
 
 
 def against_itself(analysis: RunAnalysis) -> list[Block]:
-    """The verdicts and a row for each metric; nothing if the run measured no strategy against itself."""
+    """The verdicts and a row for each metric; empty if the run did not measure a strategy against itself."""
     summary, pairs = analysis.summary, pairs_of(analysis.run)
     comparisons = self_comparisons(summary, pairs)
     tests = self_tests(pairs, comparisons)
@@ -71,7 +71,7 @@ def against_itself(analysis: RunAnalysis) -> list[Block]:
 
 
 def _verdict(summary: Summary, test: SelfTest) -> str:
-    """Whether a difference was shown although there is none, and how small a difference would show."""
+    """Whether a difference was shown although both are the same, and how small a difference would show."""
     first = test.pair.first
     if not test.judged:
         return (

@@ -45,7 +45,7 @@ BRIEFLY = ("throughput", "p99")
 
 
 def verdicts(analysis: RunAnalysis) -> list[Block]:
-    """Every metric at the load that stands for the run, then a line for each load; nothing for one round."""
+    """Every metric at the load that stands for the run, then a line for each load; empty for one round."""
     summary = analysis.summary
     if summary.one_round:
         return []
@@ -98,7 +98,7 @@ def _clauses(found: list[Compared], between: str) -> list[Span]:
 
 
 def comparisons(analysis: RunAnalysis) -> list[Block]:
-    """Every comparison of the run; nothing for one round or one strategy."""
+    """Every comparison of the run; empty if it has a single round or a single strategy."""
     summary = analysis.summary
     found = [] if summary.one_round else compared(summary, bootstrap=True)
     if not found:

@@ -54,7 +54,7 @@ WORST = paragraph(
 
 
 def stages(analysis: RunAnalysis) -> list[Block]:
-    """The time of each stage as the services time them; nothing if no service does."""
+    """The time of each stage as the services measure it; empty if no service does."""
     rows = analysis.summary.rows.values()
     known = [row for row in rows if row.stages or row.estimates["batch"]]
     if not known:

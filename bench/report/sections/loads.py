@@ -121,7 +121,7 @@ def _effect(summary: Summary, row: Row) -> Cell:
 
 
 def _figure(metric: Metric) -> Callable[[Row], Cell]:
-    """A figure, with the number of its rounds if other rounds had too few answers for it."""
+    """A figure, and how many rounds it is of if some valid rounds had too few answers for it."""
 
     def cell(row: Row) -> Cell:
         if metric.only_at_due_times and not row.case.at_due_times:
@@ -135,7 +135,7 @@ def _figure(metric: Metric) -> Callable[[Row], Cell]:
 
 
 def _tells(metric: Metric, rows: Iterable[Row]) -> bool:
-    """Whether a column of the metric tells more than the others do."""
+    """Whether a metric needs its column: if it differs from another metric only in open loads, it may not."""
     known = (row for row in rows if row.case.at_due_times and row.estimates[metric.name] is not None)
     return not metric.only_at_due_times or any(known)
 

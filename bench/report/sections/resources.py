@@ -39,7 +39,7 @@ LABELS = (name_column("strategy"), case_column("case"))
 
 
 def resources(analysis: RunAnalysis) -> list[Block]:
-    """CPU time of a request and peak memory; below, what else the accounting knows."""
+    """CPU time of a request and peak memory; below, the other figures of the accounting."""
     rows = analysis.summary.rows.values()
     if not rows:
         return [NOT_MEASURED]
@@ -90,7 +90,7 @@ def _gpu(analysis: RunAnalysis) -> list[Block]:
 
 
 def cost(analysis: RunAnalysis) -> list[Block]:
-    """The price of a million requests; nothing if the run does not know the price of a core-hour."""
+    """The price of a million requests; empty if the run has no price of a core-hour."""
     known = costs(analysis.run, analysis.summary)
     if known is None:
         return []

@@ -1,4 +1,4 @@
-"""What may be believed: which trials count, what is held against the run, and what the figures say."""
+"""What the figures are worth: which trials count, the doubts of the run, and what the figures mean."""
 
 from collections import Counter
 
@@ -55,7 +55,7 @@ PROCESSES: Text = ("The services ran as local processes, not in containers: ther
 
 
 def validity(analysis: RunAnalysis) -> list[Block]:
-    """How many trials may be believed, and what is held against them; nothing if nothing is."""
+    """How many trials count, and the doubts of trials; empty if all trials were made and none has a doubt."""
     run, summary = analysis.run, analysis.summary
     invalid, valid = Counter[str](), Counter[str]()
     for trial in run.trials:
@@ -75,7 +75,7 @@ def validity(analysis: RunAnalysis) -> list[Block]:
 
 
 def warnings(analysis: RunAnalysis) -> list[Block]:
-    """Everything that is held against the run and each of its trials."""
+    """All doubts of the run and of each of its trials."""
     run, summary = analysis.run, analysis.summary
     items = [in_words(one) for one in run.doubts]
     if summary.missing_trials:
