@@ -8,7 +8,7 @@ from bench.statistics import Estimate, median
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StrategyStarts:
     """A strategy's starts with one state of the model cache; `startup` is None if no start was measured.
 
     `first_answer_s` runs from the create call to the first correct answer. `phases_s` holds the moments at
@@ -28,7 +28,7 @@ class Start:
         return sum(length for length in self.inside_s.values() if length is not None)
 
 
-def starts(run: Run) -> list[Start]:
+def starts(run: Run) -> list[StrategyStarts]:
     """The starts of each strategy; those with a warm model cache, if it has any, come second."""
     every = []
     for name, result in run.strategies.items():
@@ -43,11 +43,11 @@ def startup_s(result: StrategyResult) -> Estimate | None:
     return median(result.startup.first_correct_answer_s) if result.startup else None
 
 
-def _start(strategy: str, startup: Startup | None) -> Start:
+def _start(strategy: str, startup: Startup | None) -> StrategyStarts:
     if startup is None:
-        return Start(strategy, None, None, {}, {})
+        return StrategyStarts(strategy, None, None, {}, {})
     total = median(startup.first_correct_answer_s)
-    return Start(strategy, startup, total, _medians(startup.phases), _medians(startup.inside))
+    return StrategyStarts(strategy, startup, total, _medians(startup.phases), _medians(startup.inside))
 
 
 def _medians(phases: Mapping[str, tuple[float, ...]]) -> dict[str, float | None]:

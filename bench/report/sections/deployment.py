@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis import image_overlap as images
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.starts import Start, starts
+from bench.analysis.starts import StrategyStarts, starts
 from bench.model import ImageSize, Run
 from bench.report import cells, text
 from bench.report.document import (
@@ -50,7 +50,7 @@ def startup(analysis: RunAnalysis) -> list[Block]:
     return [table(columns, rows), STARTS, *_inside(every)] if rows else [NOT_MEASURED]
 
 
-def _start_cells(start: Start) -> list[Cell]:
+def _start_cells(start: StrategyStarts) -> list[Cell]:
     strategy, startup = cells.words(start.strategy), start.startup
     if startup is None:
         return [strategy, cells.MISSING, cells.count(0), cells.MISSING, cells.MISSING]
@@ -68,7 +68,7 @@ def _start_cells(start: Start) -> list[Cell]:
     ]
 
 
-def _inside(every: Sequence[Start]) -> list[Block]:
+def _inside(every: Sequence[StrategyStarts]) -> list[Block]:
     known = [one for one in every if one.startup is not None and one.inside_s]
     if not known:
         return []
