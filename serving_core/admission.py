@@ -7,11 +7,11 @@ from time import monotonic
 from serving_core.errors import RequestError
 from serving_core.metrics import Metrics
 
-# What an answer counts for once another has come: an average over about the last hundred, since answers that
-# were computed together come together.
+# The weight that an earlier answer keeps when the next arrives: the average covers about the last hundred
+# answers, because answers that were computed together arrive together.
 KEEP = 0.99
 FIRST_GUESS_S = 0.02
-# With fewer answers timed than this, no deadline is judged by them.
+# Deadlines are judged by the timed answers only if there are at least this many.
 ENOUGH_ANSWERS = 10
 
 
@@ -27,10 +27,10 @@ class Admission:
         self._clock = clock
         self._bytes = 0
         self._last_answer_s: float | None = None
-        # answers that were timed, and the busy time they took, both weighted
+        # the number of timed answers and the busy time that they took, both weighted
         self._answers = self._busy_s = 0.0
         self.waiting = 0
-        # Read when they are scraped, so that they cost a request nothing.
+        # The gauges are read only when they are scraped, so they cost a request nothing.
         metrics.queue_depth.set_function(lambda: self.waiting)
         metrics.queue_bytes.set_function(lambda: self._bytes)
 
@@ -40,28 +40,28 @@ class Admission:
         return self._busy_s / self._answers if self._answers else FIRST_GUESS_S
 
     def check(self, length: int = 0) -> None:
-        """Raise RequestError 429 when one more item, of `length` bytes, is more than the queue holds."""
+        """Raise RequestError 429 if the queue has no room for one more item of `length` bytes."""
         if self.waiting >= self._limit or (self._bytes and self._bytes + length > self._limit_bytes):
             raise self._full()
 
     def hold(self, length: int, held: int) -> None:
-        """Count `length` more bytes of a body with `held` counted; raises RequestError 429 when too many.
+        """Count `length` more bytes of a body of which `held` bytes are counted already.
 
-        A body of any size is let in where there is no other.
+        Raises RequestError 429 if the bodies together are too large; an only body may have any size.
         """
         if self._bytes + length > self._limit_bytes and self._bytes > held:
             raise self._full()
         self._bytes += length
 
     def release(self, length: int) -> None:
-        """Note that `length` bytes of a body are held no longer."""
+        """Stop counting `length` bytes of a body."""
         self._bytes -= length
 
     def enter(self, due_s: float = inf) -> "Place":
-        """Accept a request whose bytes are held.
+        """Accept a request whose bytes are counted already.
 
-        Raises RequestError 429 instead when the queue is full, or when, by how fast answers have followed one
-        another, its own would come after `due_s` on the clock. Where nothing waits it is tried.
+        Raises RequestError 429 if the queue is full, or if the recent rate of answers shows that this
+        request's answer would come after `due_s` on the clock. If nothing waits, the request is accepted.
         """
         if self.waiting >= self._limit:
             raise self._full()
@@ -73,18 +73,18 @@ class Admission:
         return Place(self)
 
     def claim(self, items: int, own: int) -> None:
-        """Accept `items` more of a request that has `own`; raises RequestError 429 when they are too many.
+        """Accept `items` more items of a request that already has `own` items.
 
-        A request of any number of items is let in where there is no other.
+        Raises RequestError 429 if that is too many; an only request may have any number of items.
         """
         if self.waiting + items > self._limit and self.waiting > own:
             raise self._full()
         self.waiting += items
 
     def leave(self, items: int, *, answered: bool) -> None:
-        """Note that a request of that many items was answered, or else given up."""
+        """Note that a request of `items` items was answered, or was given up if not `answered`."""
         self.waiting -= items
-        if not answered:  # which takes no time, and says nothing of what answering takes
+        if not answered:  # giving up takes no time and says nothing about the time of an answer
             self._last_answer_s = self._last_answer_s if self.waiting else None
             return
         now = self._clock()
@@ -92,7 +92,7 @@ class Admission:
             keep = KEEP**items
             self._answers = self._answers * keep + items
             self._busy_s = self._busy_s * keep + now - self._last_answer_s
-        # With nothing left to do, the time until the next answer says how busy clients are, not we.
+        # If nothing is left to do, the time until the next answer depends on the clients alone.
         self._last_answer_s = now if self.waiting else None
 
     def _full(self) -> RequestError:
@@ -117,7 +117,7 @@ class Place:
         self._items = 1
 
     def claim(self, items: int) -> None:
-        """Take room for that many items more; raises RequestError 429."""
+        """Take room for `items` more items; raises RequestError 429 if there is no room."""
         self._admission.claim(items, self._items)
         self._items += items
 

@@ -1,4 +1,4 @@
-"""A request taken apart: the items it asks about, and how their outcomes are written as its answer."""
+"""A parsed request: its items, and how their outcomes are written as its answer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ JSON_TYPE = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back with status 200."""
+    """The content of a response with status 200."""
 
     body: bytes
     content_type: bytes = b"application/json"
@@ -27,26 +27,26 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request's items, an error standing where one of several could not be read.
+    """One request's items; if an item of several could not be read, its error stands in its place.
 
-    `encode` writes the outcomes, one an item and in order; it raises RequestError where the whole request
-    is to be refused because of them.
+    `encode` writes the outcomes of the items, in their order. It raises RequestError if an outcome means
+    that the whole request must be refused.
     """
 
     items: Sequence[Item | RequestError]
     encode: Callable[[Sequence[Outcome]], Answer]
 
 
-# Takes a whole body apart, away from the event loop; raises RequestError.
+# Parses a whole body, on a thread other than the event loop's; raises RequestError.
 Parse = Callable[[bytes], Call]
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a codec must know of a model.
+    """What a codec must know about a model.
 
-    `answer` writes one item's outputs as the object that /predict/ sends; its second argument is `top_k`,
-    None where the request has none, and it raises RequestError 400 where the model cannot rank.
+    `answer` writes one item's outputs as the object that /predict/ sends. Its second argument is `top_k`,
+    None if the request does not set it; it raises RequestError 400 if the model cannot rank.
     """
 
     name: str

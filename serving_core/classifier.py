@@ -1,4 +1,4 @@
-"""The default handler: an image to the scores of a network's classes."""
+"""The default handler: it turns an image into the scores of a network's classes."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -18,17 +18,17 @@ from serving_core.models.store import Model
 from serving_core.tensors import BYTES, TensorSpec
 
 EXAMPLE_SIZE = (400, 300)
-# A graph with the transform in it reads every pixel of an image, in 20 bytes each: see docs/decisions/0002.
+# A graph that contains the transform uses 20 bytes for each pixel of an image: see docs/decisions/0002.
 MOST_GRAPH_PIXELS = 2_000_000
 
 
 class ImageClassifier(Handler):
-    """Decodes and transforms as the manifest says, and leaves the network to the service's engine."""
+    """Decodes and transforms images as the manifest says; the service's engine computes the network."""
 
     inputs = (TensorSpec("image", BYTES),)
 
     def load(self, model: Model, context: Context) -> None:
-        """Load the engine with the model; raises StartError when it is not the one its manifest describes."""
+        """Load the model into the engine; raises StartError if the model differs from its manifest."""
         self._classifier = read_classifier(model.manifest)
         self._max_pixels = context.max_pixels
         self._engine = context.make_engine()
@@ -43,13 +43,13 @@ class ImageClassifier(Handler):
         )
 
     def example(self) -> Item:
-        """Return a picture of every grey, which no class is meant to fit."""
+        """Return a picture with every grey level, which belongs to none of the classes."""
         buffer = BytesIO()
         Image.linear_gradient("L").resize(EXAMPLE_SIZE).convert("RGB").save(buffer, "JPEG")
         return {"image": buffer.getvalue()}
 
     def warm(self) -> None:
-        """Compute the shapes that requests will have, then a whole example."""
+        """Compute inputs of every shape that requests will have, then one whole example."""
         self._engine.warm()
         self.batching = self._engine.batching
         super().warm()
@@ -68,10 +68,10 @@ class ImageClassifier(Handler):
         return np.asarray(decoded)[np.newaxis]
 
     def predict(self, batch: list[Pixels]) -> Sequence[NDArray[np.float32]]:
-        """Return logits float32 [classes] for each of the images."""
+        """Return the logits of each image, float32 [classes]."""
         if len(batch) == 1:
             return [*self._engine.predict(batch[0])]
-        if self._engine.takes == "image":  # each of a size of its own
+        if self._engine.takes == "image":  # the images may differ in size
             return [row for pixels in batch for row in self._engine.predict(pixels)]
         together: Logits = self._engine.predict(np.concatenate(batch))
         return [*together]
@@ -90,7 +90,7 @@ class ImageClassifier(Handler):
         return {"logits": result, "probabilities": probabilities, "label": label}
 
     def answer(self, outputs: Outputs, top_k: int | None) -> Mapping[str, Any]:
-        """Return the prediction with every class's probability, or with the best `top_k` of them in order."""
+        """Return the prediction and the probability of every class, or of the best `top_k` in order."""
         probabilities: list[float] = outputs["probabilities"].tolist()
         named = zip(self.labels, probabilities, strict=True)
         if top_k is None:

@@ -1,4 +1,4 @@
-"""How many cores this process may use: its affinity and its cgroup's quota, never the host's count."""
+"""How many cores this process may use: by its affinity and its cgroup's quota, not by the host's count."""
 
 import math
 import os
@@ -11,19 +11,19 @@ def usable_cores(
     membership: Path = Path("/proc/self/cgroup"),
     affinity: int | None = None,
 ) -> int:
-    """Return the smaller of the affinity's cores and the CPU quota rounded up, at least 1."""
+    """Return the number of cores in the affinity or the CPU quota rounded up, the smaller; at least 1."""
     cores = _affinity() if affinity is None else affinity
     quotas = [quota for quota in _quotas(cgroup_root, membership) if quota > 0]
     return max(1, min([cores, *(math.ceil(quota) for quota in quotas)]))
 
 
 def _affinity() -> int:
-    """Return how many cores the scheduler lets us use; all of them where it does not tell, as on macOS."""
+    """Return how many cores the scheduler lets us use; all cores if the system cannot say, as on macOS."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _quotas(root: Path, membership: Path) -> Iterator[float]:
-    """Yield every quota, in cores, set on this process's cgroup or one of its ancestors."""
+    """Yield, in cores, every quota that is set on this process's cgroup or on an ancestor of it."""
     for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -35,7 +35,7 @@ def _quotas(root: Path, membership: Path) -> Iterator[float]:
 
 
 def _ancestry(root: Path, path: str) -> list[Path]:
-    """Return the folder of `path` under `root` and all above it: a container may see only the last."""
+    """Return the folder `path` under `root` and its parents up to `root`; a container may see only `root`."""
     parts = [part for part in path.split("/") if part and part != ".."]
     return [root.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
 

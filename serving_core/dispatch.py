@@ -1,4 +1,4 @@
-"""From an accepted request to its answer: its stages, and how a serving strategy has them computed."""
+"""From an accepted request to its answer: the stages, and how a serving strategy computes them."""
 
 import asyncio
 import logging
@@ -24,19 +24,19 @@ class Pipeline:
     metrics: ModelMetrics
 
     def parse(self, parse: Parse, body: bytes) -> Call:
-        """Take the body apart; raises RequestError."""
+        """Parse the body; raises RequestError."""
         with self.metrics.stage("parse"):
             return parse(body)
 
     def prepare(self, item: Item) -> Any:
-        """Return what the model is given of one item; raises RequestError 413 or 422."""
+        """Return one item's input for the model; raises RequestError 413 or 422."""
         with self.metrics.stage("decode"):
             decoded = self.handler.decode(item)
         with self.metrics.stage("transform"):
             return self.handler.preprocess(decoded)
 
     def infer(self, batch: list[Any]) -> Sequence[Any]:
-        """Return one result for each prepared item, in order; raises ValueError when the handler does not."""
+        """Return one result for each prepared item, in order; raises ValueError if the number differs."""
         with self.metrics.stage("infer"):
             results = self.handler.predict(batch)
         if len(results) != len(batch):
@@ -49,18 +49,18 @@ class Pipeline:
         return self.handler.postprocess(result)
 
     def encode(self, call: Call, outcomes: Sequence[Outcome]) -> Answer:
-        """Return the answer; raises RequestError where an outcome refuses the whole request."""
+        """Return the answer; raises RequestError if an outcome means that the whole request is refused."""
         with self.metrics.stage("encode"):
             return call.encode(outcomes)
 
     def compute(self, item: Item | RequestError) -> Outputs:
-        """Do it all for one item, alone; raises what stands in its place."""
+        """Compute one item alone, through all stages; raises RequestError, `item` itself if it is one."""
         if isinstance(item, RequestError):
             raise item
         return self.finish(self.infer([self.prepare(item)])[0])
 
     def run(self, parse: Parse, body: bytes) -> Answer:
-        """Do it all for one request, one item at a time."""
+        """Answer one request, one item at a time."""
         call = self.parse(parse, body)
         return self.encode(call, [self.compute(item) for item in call.items])
 
@@ -72,9 +72,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One accepted request: `due_s` and `arrived_s` are on the monotonic clock.
+    """One accepted request; `due_s` and `arrived_s` are times of the monotonic clock.
 
-    `claim` makes room for that many more items than one; it raises RequestError 429.
+    `claim` takes room in the queue for more items than the first; it raises RequestError 429.
     """
 
     parse: Parse
@@ -87,26 +87,27 @@ class Work:
 
 
 class Dropped(Exception):  # noqa: N818 - not an error: nobody waits for this answer any more
-    """The client went away before its request was computed, so it was not."""
+    """The client went away before its request was computed, so the request was not computed."""
 
 
 class Dispatcher(Protocol):
-    """Answers one model's accepted work on the event loop that made it.
+    """Answers one model's accepted work, on the event loop that created the dispatcher.
 
-    `judges_deadlines` where it refuses by itself what cannot be in time, as it must where it does not answer
-    first come, first served, and answers 504 at the deadline; else both are seen to for it.
+    If `judges_deadlines`, the dispatcher itself refuses requests that cannot be answered in time and answers
+    504 at a deadline; a dispatcher that answers in another order than that of arrival must do so. If not, the
+    service does both for it.
     """
 
     judges_deadlines: bool
 
     async def answer(self, work: Work) -> Answer:
-        """Return the encoded answer; raises RequestError, or Dropped for a client that is gone."""
+        """Return the encoded answer; raises RequestError, or Dropped if the client is gone."""
 
     def alive(self) -> bool:
-        """Tell whether work that is handed over will be answered."""
+        """Tell whether work will be answered from now on."""
 
     def close(self) -> None:
-        """Stop, once nothing is waiting."""
+        """Stop; called when no work is waiting."""
 
 
 # The threads are the service's, shared by its models.
@@ -114,7 +115,7 @@ MakeDispatcher = Callable[[Pipeline, Settings, Workers], Dispatcher]
 
 
 def check_wanted(work: Work) -> None:
-    """Raise RequestError 504 or Dropped when computing this work would help nobody."""
+    """Raise RequestError 504 if the deadline has passed, or Dropped if the client is gone."""
     if work.abandoned():
         raise Dropped
     if monotonic() > work.due_s:
@@ -122,12 +123,12 @@ def check_wanted(work: Work) -> None:
 
 
 def expired() -> RequestError:
-    """Return the refusal of a request whose deadline passed."""
+    """Return the refusal of a request whose deadline has passed."""
     return RequestError(504, "the deadline passed before the answer was there: allow more time")
 
 
 def settled(work: Work, compute: Callable[[], Result]) -> Result | RequestError:
-    """Return what `compute` does, or the error that stands in its place; raises Dropped.
+    """Return the result of `compute`, or the RequestError that it raised; raises Dropped.
 
     Any other exception is logged with the request's id and becomes a 500.
     """
@@ -143,7 +144,7 @@ def settled(work: Work, compute: Callable[[], Result]) -> Result | RequestError:
 
 
 async def each(work: Work, call: Call, one: Callable[[Item], Awaitable[Outcome]]) -> list[Outcome]:
-    """Return the outcomes of a call's several items, computed side by side; raises RequestError 429."""
+    """Return the outcomes of a call's items, computed at the same time; raises RequestError 429."""
     work.claim(len(call.items) - 1)
     asked = {at: one(item) for at, item in enumerate(call.items) if not isinstance(item, RequestError)}
     settled_items = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
@@ -153,7 +154,7 @@ async def each(work: Work, call: Call, one: Callable[[Item], Awaitable[Outcome]]
 
 
 class Direct:
-    """Each item is computed whole, one at a time, by one of as many threads as there are cores."""
+    """Computes each item from beginning to end on one thread; there are as many threads as cores."""
 
     judges_deadlines = False
 
@@ -171,16 +172,16 @@ class Direct:
         return await self._workers.submit(partial(self._pipeline.encode, done, outcomes))
 
     def alive(self) -> bool:
-        """Tell whether work is answered: these threads outlive any fault of a request."""
+        """Tell whether work is answered; a failed request ends none of the threads."""
         return True
 
     def close(self) -> None:
-        """Have nothing of its own to stop."""
+        """Do nothing: the threads belong to the service."""
 
     def _begin(self, work: Work) -> Answer | Call:
-        """Answer a request of one item; of one with several, return the items."""
+        """Return the answer if the request has one item; return the parsed items if it has several."""
         self._pipeline.metrics.observe_stage("queue", monotonic() - work.arrived_s)
-        check_wanted(work)  # before its body is taken apart
+        check_wanted(work)  # before its body is parsed
         call = self._pipeline.parse(work.parse, work.body)
         if len(call.items) > 1:
             return call

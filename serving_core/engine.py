@@ -1,4 +1,4 @@
-"""What a service brings of its own: an engine that turns prepared images into logits."""
+"""The part that differs between services: an engine that turns prepared images into logits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,9 @@ Device = Literal["auto", "cpu", "cuda"]
 class Compute:
     """What an engine may use.
 
-    `threads` of the processor; the `device` asked for, "auto" meaning a GPU where there is one; `max_batch`
-    items together; and `device_share` of a GPU's memory, above 0 and at most 1.
+    `threads` is a number of threads of the processor; `device` is the device asked for, "auto" for a GPU if
+    the machine has a GPU; `max_batch` is the most items computed together; `device_share` is the share of a
+    GPU's memory, above 0 and at most 1.
     """
 
     threads: int = 1
@@ -32,10 +33,11 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How an engine is best given work.
+    """How an engine computes work fastest.
 
-    `size` items together, beyond which an item costs no less; `in_flight` batches at once; and whether it
-    computes on a device of its own, beside the processor that decodes.
+    `size` is the number of items beyond which a larger batch makes an item no cheaper; `in_flight` is the
+    number of batches to compute at once; the last field says whether the engine computes on a device of its
+    own, beside the processor that decodes.
     """
 
     size: int = 1
@@ -46,9 +48,9 @@ class Batching:
 class Engine(Protocol):
     """A way of computing one network.
 
-    `takes` says what `predict` is given: "crop" is uint8 [n, crop, crop, 3] with the resize and the crop
-    done, "image" is one whole image, uint8 [1, height, width, 3], whose transform is in the engine's graph.
-    `batching` is known once it is warm.
+    `takes` names the input of `predict`: "crop" is uint8 [n, crop, crop, 3], resized and cropped already;
+    "image" is one whole image, uint8 [1, height, width, 3], which the engine's graph itself transforms.
+    `batching` is known once the engine is warm.
     """
 
     name: str
@@ -58,18 +60,18 @@ class Engine(Protocol):
     def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
         """Load the verified model file.
 
-        Raises StartError when it is not the model the manifest describes, or the device is not to be had.
+        Raises StartError if the model differs from its manifest, or if the device is not available.
         """
 
     def warm(self) -> None:
-        """Run the shapes that requests will have, so that the first request is as fast as any."""
+        """Compute inputs of every shape that requests will have: the first request is then as fast as any."""
 
     def predict(self, batch: Pixels) -> Logits:
         """Return float32 logits [n, classes]; called from several threads at once."""
 
 
 def refuse_gpu(compute: Compute, service: str) -> None:
-    """Raise StartError where a GPU was asked of a service that computes on the processor."""
+    """Raise StartError if DEVICE asks for a GPU: this service computes on the processor."""
     if compute.device == "cuda":
         raise StartError(
             f"DEVICE=cuda: {service} computes on the processor; use batched_serving, or DEVICE=cpu"

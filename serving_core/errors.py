@@ -1,14 +1,14 @@
-"""The errors a service can end with or answer with."""
+"""The errors with which a service ends or answers."""
 
 import math
 
 
 class StartError(Exception):
-    """The service cannot start; the message is one line that says what is wrong and how to put it right."""
+    """The service cannot start; the message says in one line what is wrong and how to correct it."""
 
 
 class StoreError(StartError):
-    """The model could not be brought here whole and verified."""
+    """The model could not be downloaded whole and verified."""
 
 
 class RequestError(Exception):
@@ -18,11 +18,11 @@ class RequestError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
-        # Set where the client may still be sending: what follows on its connection is not a new request.
+        # Set if the client may still be sending: the next bytes on its connection do not begin a request.
         self.closes = False
         self.retry_after_s = None if retry_after_s is None else max(1, math.ceil(round(retry_after_s, 3)))
 
 
 def fault() -> RequestError:
-    """Return the refusal of a request that failed through no fault of its sender's."""
+    """Return the refusal of a request that failed by a fault of the service."""
     return RequestError(500, "this is our fault: report it with the X-Request-Id of this answer")

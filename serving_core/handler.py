@@ -1,4 +1,4 @@
-"""What is served: a model and the work around it. Name a class of your own in HANDLER to serve another."""
+"""A handler: a model and the work around it. To serve another model, name a class of your own in HANDLER."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from serving_core.tensors import TensorSpec
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service has for its handlers: its engine, what may compute, the most pixels of an image."""
+    """What a service gives to its handlers: its engine, what may compute, the most pixels of an image."""
 
     make_engine: Callable[[], Engine]
     compute: Compute
@@ -22,17 +22,18 @@ class Context:
 
     @property
     def threads(self) -> int:
-        """Threads of the processor that may compute."""
+        """The number of the processor's threads that may compute."""
         return self.compute.threads
 
 
 class Handler(ABC):
     """One model's way from an item to its outputs.
 
-    An item passes `decode`, `preprocess`, `predict` (with others, where the strategy batches) and
-    `postprocess`. All but `load` are called from several threads at once. Raise RequestError(422, ...) for an
-    input that cannot be used; any other exception is answered with 500 and logged. `batching` says, once
-    `warm` is done, how the model is best given work; None where that is not known.
+    An item passes through `decode`, `preprocess`, `predict` (with other items if the strategy batches) and
+    `postprocess`. All methods but `load` are called from several threads at once. Raise
+    RequestError(422, ...) for an input that cannot be used; any other exception is answered with 500 and
+    logged. Once `warm` is done, `batching` says how the model computes work fastest; None if that is not
+    known.
     """
 
     platform: str = "python"
@@ -42,21 +43,21 @@ class Handler(ABC):
 
     @abstractmethod
     def load(self, model: Model, context: Context) -> None:
-        """Make ready to serve the verified file `model.path`; raises StartError when it is not such a model.
+        """Load the verified file `model.path`; raises StartError if this handler cannot serve that model.
 
-        Where `inputs` and `outputs` depend on the model, they are set here.
+        If `inputs` and `outputs` depend on the model, set them here.
         """
 
     @abstractmethod
     def example(self) -> Item:
-        """Return an item that this model can serve: what it is warmed and validated with."""
+        """Return an item that this model can serve; warm-up and validation use it."""
 
     def decode(self, item: Item) -> Any:
-        """Return what `preprocess` is given: the item, unless its inputs are encoded."""
+        """Return the argument of `preprocess`: the item itself, unless its inputs are encoded."""
         return item
 
     def preprocess(self, decoded: Any) -> Any:
-        """Return what `predict` is given of one item."""
+        """Return one item's part of the argument of `predict`."""
         return decoded
 
     @abstractmethod
@@ -64,16 +65,16 @@ class Handler(ABC):
         """Return one result for each preprocessed item, in order."""
 
     def postprocess(self, result: Any) -> Outputs:
-        """Return an item's outputs, by name: `result`, unless it must be given names or made readable."""
+        """Return an item's outputs by name: `result` itself, unless it lacks names or is not readable."""
         outputs: Outputs = result
         return outputs
 
     def answer(self, outputs: Outputs, top_k: int | None) -> Mapping[str, Any]:
-        """Return what /predict/ answers to one item; raises RequestError 400 for an idle `top_k`."""
+        """Return /predict/'s answer to one item; raises RequestError 400 if `top_k` has no meaning here."""
         if top_k is not None:
             raise RequestError(400, "this model ranks nothing: send no top_k")
         return outputs
 
     def warm(self) -> None:
-        """Compute what requests will, so that the first is as fast as any."""
+        """Compute what requests will compute, so that the first request is as fast as any."""
         self.postprocess(self.predict([self.preprocess(self.decode(self.example()))])[0])

@@ -1,4 +1,4 @@
-"""Encoded bytes to RGB pixels, and RGB pixels to the network's crop: the reference transform's uint8 half."""
+"""From encoded bytes to RGB pixels to the network's crop: the half of the reference transform in uint8."""
 
 import struct
 import warnings
@@ -21,7 +21,7 @@ from PIL import (
 from serving_core.errors import RequestError
 from serving_core.models.manifest import ServedTransform
 
-# Naming the plugins here spares Image.open its search for, and import of, every format Pillow knows.
+# With the plugins named here, Image.open need not search for and import every format that Pillow knows.
 FORMATS = tuple(
     plugin.format
     for plugin in (
@@ -35,7 +35,7 @@ FORMATS = tuple(
 ORIENTATION = 0x0112
 DEEPEST = 65535
 DEEP_TO_BYTE = 257
-# What Pillow raises for bytes that are broken, depending on where in which format the break is.
+# What Pillow raises for broken bytes; which exception depends on the format and on the place of the break.
 BROKEN = (
     OSError,
     SyntaxError,
@@ -48,14 +48,14 @@ BROKEN = (
     MemoryError,
 )
 
-# Pillow's own limit is one per process and only warns at first; ours is checked in every call.
+# Pillow's own limit holds for the whole process and at first only warns; ours is checked in every call.
 Image.MAX_IMAGE_PIXELS = None
-# It warns of what clients send, each text noted for good: a log line for them to write, and memory to fill.
+# Pillow warns about clients' images and remembers each warning for ever: clients could fill log and memory.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:
-    """Decode to an upright RGB image; raises RequestError 413 over `max_pixels`, 422 for a broken one."""
+    """Decode to an upright RGB image; raises RequestError 413 over `max_pixels`, 422 for a broken image."""
     try:
         image: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
@@ -77,9 +77,10 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def crop(image: Image.Image, transform: ServedTransform) -> NDArray[np.uint8]:
-    """Return uint8 [crop, crop, 3]: shortest side resized (antialiased bilinear), then centre-cropped.
+    """Return uint8 [crop, crop, 3]: the shortest side resized (antialiased bilinear), then a centre crop.
 
-    Only the crop's source region is resampled, which gives the pixels of resizing it all within a level.
+    Only the source region of the crop is resampled. Its pixels differ by at most one level from the pixels
+    of a resize of the whole image.
     """
     width, height = image.size
     short = min(width, height)
@@ -98,7 +99,7 @@ def crop(image: Image.Image, transform: ServedTransform) -> NDArray[np.uint8]:
 
 
 def framed(cropped: NDArray[np.uint8], transform: ServedTransform) -> NDArray[np.uint8]:
-    """Return an image, uint8 [resize, resize, 3], whose transform is the crop that is given."""
+    """Return an image, uint8 [resize, resize, 3], whose transform is `cropped`."""
     margin = _margin(transform.resize, transform.crop)
     image = np.zeros((transform.resize, transform.resize, 3), np.uint8)
     image[margin : margin + transform.crop, margin : margin + transform.crop] = cropped
@@ -118,7 +119,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_bytes(levels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale 16-bit grey, in uint16 or int32, without an array wider than it is."""
+    """Scale 16-bit grey levels, in uint16 or int32, to uint8 without an array of a wider type."""
     if levels.dtype.itemsize == 2:
         return (levels // np.uint16(DEEP_TO_BYTE)).astype(np.uint8)
     levels = levels.clip(0, DEEPEST)

@@ -27,7 +27,7 @@ _NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def load_handler(name: str) -> type[Handler]:
-    """Return the class called `package.module:Class`; raises StartError if it is not a usable Handler."""
+    """Return the class `package.module:Class`; raises StartError if it is not a usable Handler."""
     if not _NAME.fullmatch(name):
         raise StartError(f"HANDLER has {name!r}: write package.module:Class")
     module_name, _, class_name = name.partition(":")
@@ -64,7 +64,7 @@ def _module(name: str, module_name: str) -> object:
 
 
 def check_declared(name: str, handler: Handler) -> None:
-    """Raise StartError unless a loaded handler has TensorSpecs, with names of their own, in and out."""
+    """Raise StartError unless a loaded handler's inputs and outputs are TensorSpecs with distinct names."""
     for kind in ("inputs", "outputs"):
         specs: Any = getattr(handler, kind, None)
         if not isinstance(specs, tuple) or not specs or not all(map(_is_spec, specs)):
@@ -78,7 +78,7 @@ def check_declared(name: str, handler: Handler) -> None:
 
 
 def _is_spec(value: object) -> bool:
-    """Tell whether it is one whose name and shape are of the types that it says."""
+    """Tell whether `value` is a TensorSpec whose name and shape have the declared types."""
     return (
         isinstance(value, TensorSpec)
         and isinstance(value.name, str)
@@ -94,7 +94,7 @@ def cause(error: BaseException) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return that an exception was raised, and where, in one line."""
+    """Return one line that says which exception was raised, and where."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"raises {cause(error)} ({Path(place.filename).name}:{place.lineno})"
 
@@ -106,7 +106,7 @@ DEFAULT_HANDLER = "serving_core.classifier:ImageClassifier"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model that can be served: its name and version, and its handler, warm."""
+    """A model that can be served: its name, its version, and its handler after warm-up."""
 
     name: str
     version: str | None
@@ -173,7 +173,7 @@ def _compute(settings: Settings) -> Compute:
 
 @contextmanager
 def _told(uri: str, method: str) -> Iterator[None]:
-    """Make a StartError of whatever the method raises, SystemExit too."""
+    """Turn any exception of the method, SystemExit too, into a StartError."""
     try:
         yield
     except StartError:
@@ -207,7 +207,7 @@ def _report(
 
 
 def signature_of(loaded: Loaded, max_items: int) -> Signature:
-    """Return what the codecs must know of a loaded model."""
+    """Return what the codecs must know about a loaded model."""
     handler = loaded.handler
     return Signature(
         loaded.name,
@@ -221,7 +221,7 @@ def signature_of(loaded: Loaded, max_items: int) -> Signature:
 
 
 def process_age_s() -> float:
-    """Return the seconds since the kernel started this process, to a hundredth; 0 where it does not tell."""
+    """Return the seconds since the kernel started this process, to a hundredth; 0 if it does not say."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         uptime_s = float(Path("/proc/uptime").read_text().split()[0])

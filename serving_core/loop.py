@@ -1,6 +1,7 @@
-"""The in-process loop: a service's own pipeline without HTTP, the measure of what serving adds.
+"""The in-process loop: a service's own pipeline without HTTP, which shows how much time serving adds.
 
-Beside the whole it can run two parts alone: what prepares an item, and the model on items that are prepared.
+Beside the whole pipeline it can run two parts alone: the preparation of items, and the model on items that
+are prepared.
 """
 
 import base64
@@ -22,7 +23,7 @@ from serving_core.service import MakeEngine
 from serving_core.settings import Settings
 
 Part = Literal["prepare", "infer"]
-# does one step of a part, given how many items were done before, and returns how many it did
+# does one step of a part; its argument is the number of items done before, its result the number done now
 Step = Callable[[int], int]
 
 
@@ -41,7 +42,7 @@ class LoopOrder(BaseModel):
 
 
 def run_loop(make_engine: MakeEngine, settings: Settings, source: BinaryIO, sink: BinaryIO) -> None:
-    """Read a LoopOrder as JSON, run it one image at a time, write one line of JSON; raises StartError."""
+    """Read a LoopOrder in JSON, run it one image at a time, write one line of JSON; raises StartError."""
     try:
         order = LoopOrder.model_validate_json(source.read())
         bodies = [base64.b64decode(body, validate=True) for body in order.bodies]
@@ -70,7 +71,7 @@ def run_loop(make_engine: MakeEngine, settings: Settings, source: BinaryIO, sink
 def _run_part(
     part: Part, pipeline: Pipeline, parse: Parse, bodies: list[bytes], seconds: float
 ) -> dict[str, Any]:
-    """Run one part alone, after a third of its time for warm-up; its requests are items."""
+    """Run one part alone, after a warm-up of a third of its time; its requests are items."""
     if part == "prepare":
         return _timed(
             lambda done: len(_prepared(pipeline, parse, bodies[done % len(bodies)])), seconds / 3, seconds
@@ -88,7 +89,7 @@ def _run_part(
 
 
 def _prepared(pipeline: Pipeline, parse: Parse, body: bytes) -> list[Any]:
-    """What the model is given of one request's items; raises RequestError for one that cannot be used."""
+    """Return the model's input for each item of a request; raises RequestError if an item cannot be used."""
     prepared = []
     for item in pipeline.parse(parse, body).items:
         if isinstance(item, RequestError):
@@ -98,7 +99,7 @@ def _prepared(pipeline: Pipeline, parse: Parse, body: bytes) -> list[Any]:
 
 
 def _timed(step: Step, warmup_seconds: float, seconds: float) -> dict[str, Any]:
-    """Repeat a step for a while, and say how much was done, in how long and with how much CPU time."""
+    """Repeat a step for `seconds` after the warm-up; return the requests, the time and the CPU time."""
     _cycle(step, warmup_seconds)
     cpu_began_s, began_s = time.process_time(), time.perf_counter()
     requests = _cycle(step, seconds)

@@ -1,7 +1,8 @@
 """What a service counts and times, in a Prometheus registry of its own.
 
-Where several processes answer on one port, they write what they count into files of a folder they share, and
-each of them tells of all: prometheus_client does so where PROMETHEUS_MULTIPROC_DIR is set before its import.
+If several processes answer on one port, each writes its counts into files of one shared folder, and each of
+them reports the counts of all. prometheus_client does so if PROMETHEUS_MULTIPROC_DIR is set before the
+import of prometheus_client.
 """
 
 import os
@@ -20,20 +21,20 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-# A request here takes 1 to 100 ms: steps of a millisecond or less low down, then coarser up to the deadline.
+# A request here takes 1 to 100 ms: the first steps are a millisecond or less, the later steps are coarser.
 BUCKETS_S = (
     *(step / 10000 for step in (1, 2.5, 5, 7.5)),
     *(step / 1000 for step in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 75)),
     *(0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0),
 )
 BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
-# "wait" is for a thread that prepares, where a strategy has a queue of its own after that
+# "wait" is the wait for a thread that prepares, if the strategy has another queue after the preparation
 STAGES = ("wait", "parse", "decode", "transform", "queue", "infer", "encode")
 QUEUES = ("prepare", "infer")
 
 
 class Stage:
-    """Times what runs inside its `with` block; one per use, so threads do not share it."""
+    """Times its `with` block; each use has a Stage of its own, so threads do not share it."""
 
     __slots__ = ("_observe", "_started")
 
@@ -51,7 +52,7 @@ class Stage:
 
 
 class ModelMetrics:
-    """What is counted and timed of one model."""
+    """The counts and times of one model."""
 
     __slots__ = ("_stages", "batch_size", "dropped", "waiting")
 
@@ -64,7 +65,7 @@ class ModelMetrics:
     ) -> None:
         self._stages = stages
         self.batch_size = batch_size
-        # by QUEUES, where the strategy has several
+        # by the names in QUEUES, if the strategy has several queues
         self.waiting = waiting
         self.dropped = dropped
 
@@ -78,12 +79,12 @@ class ModelMetrics:
 
 
 class SharedGauge(Gauge):
-    """A gauge whose function is called on `refresh`: what other processes are to see must be written down."""
+    """A gauge whose function is called by `refresh`, which writes the value where other processes see it."""
 
     _function: Callable[[], float] | None = None
 
     def set_function(self, f: Callable[[], float]) -> None:
-        """Remember where the value comes from."""
+        """Set the function that returns the value."""
         self._function = f
 
     def refresh(self) -> None:
@@ -93,7 +94,7 @@ class SharedGauge(Gauge):
 
 
 class SharedFiles(Collector):
-    """Collects what all processes wrote into `folder`, one of which may be making a file at this moment."""
+    """Collects what all processes wrote into `folder`, even while a process is creating a file there."""
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
@@ -106,13 +107,13 @@ class SharedFiles(Collector):
 
 
 def _has_content(file: Path) -> bool:
-    with suppress(FileNotFoundError):  # a process ended and its gauges with it
+    with suppress(FileNotFoundError):  # a process ended, and its gauges were removed
         return file.stat().st_size > 0
     return False
 
 
 class Metrics:
-    """The metrics every service has; names and labels are the service contract's, and `model` beside them."""
+    """The metrics of every service; the service contract names them and their labels, `model` is added."""
 
     def __init__(self) -> None:
         registry = CollectorRegistry()
@@ -162,7 +163,7 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
-        if not self.shared:  # it would tell of one process and look as if of all
+        if not self.shared:  # it would describe one process and look as if it described all
             ProcessCollector(registry=registry)
 
     def model(self, name: str) -> ModelMetrics:
@@ -184,20 +185,20 @@ class Metrics:
         self.requests.inc()
 
     def refresh(self) -> None:
-        """Let the other processes see this one's gauges; does nothing where there are none."""
+        """Let the other processes see this process's gauges; do nothing if there is only one process."""
         for gauge in self._refreshed:
             if isinstance(gauge, SharedGauge):
                 gauge.refresh()
 
     def source(self) -> CollectorRegistry:
-        """Return the registry that tells of the whole service."""
+        """Return the registry that describes the whole service."""
         if not self.shared:
             return self.registry
         self.refresh()
         return shared_registry(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """Return the exposition that `accept` asks for and its content type."""
+        """Return the exposition, in the format that `accept` asks for, and its content type."""
         registry = self.source()
         if "application/openmetrics-text" in accept:
             content: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]  # untyped
@@ -206,7 +207,7 @@ class Metrics:
 
 
 def shared_registry(folder: str) -> CollectorRegistry:
-    """Return a registry of what the processes that share `folder` wrote down."""
+    """Return a registry of the counts that the processes wrote into `folder`."""
     registry = CollectorRegistry()
     registry.register(SharedFiles(folder))
     return registry

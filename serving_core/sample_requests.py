@@ -1,4 +1,4 @@
-"""Items and requests to try a model with, made from the one example that its handler gives."""
+"""Items and requests for trying a model, derived from the example of its handler."""
 
 import base64
 import struct
@@ -18,14 +18,14 @@ from serving_core.images import decode
 from serving_core.tensors import BYTES, NUMERIC, TensorSpec
 
 VARIANTS = 4
-# how far apart two variants of a number are, relative to it
+# the difference between two variants of a number, relative to the number
 STEP = 0.01
 
 
 def variants(example: Item, inputs: Sequence[TensorSpec], max_pixels: int) -> list[Item]:
-    """Return the example and items like it: numbers a little off, text longer, pictures turned.
+    """Return the example and items like it: numbers a little different, text longer, pictures turned.
 
-    Bytes that are neither text nor a picture stay as they are.
+    Bytes that are neither text nor a picture stay the same.
     """
     return [
         {spec.name: _varied(example[spec.name], spec, number, max_pixels) for spec in inputs}
@@ -71,7 +71,7 @@ def json_request(item: Item, inputs: Sequence[TensorSpec]) -> tuple[Headers, byt
 
 
 def msgpack_request(item: Item, inputs: Sequence[TensorSpec]) -> tuple[Headers, bytes]:
-    """Return the same in msgpack."""
+    """Return the headers and the body that ask /predict/ about the item in msgpack."""
     fields = {
         spec.name: item[spec.name]
         if spec.datatype == BYTES and not spec.text
@@ -90,7 +90,7 @@ def inference_request(item: Item, inputs: Sequence[TensorSpec]) -> tuple[Headers
 
 
 def binary_request(item: Item, inputs: Sequence[TensorSpec]) -> tuple[Headers, bytes]:
-    """Return those of an inference request whose tensors follow its JSON, and are to follow the answer's."""
+    """Return the headers and the body of an inference request whose tensors, and its answer's, are binary."""
     data = [_binary(item[spec.name], spec) for spec in inputs]
     header = orjson.dumps(
         {

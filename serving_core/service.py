@@ -1,4 +1,4 @@
-"""One process's service: its models, their dispatchers, its admission and its life."""
+"""The service of one process: its models, their dispatchers, its admission and its lifecycle."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ from serving_core.workers import Workers, patience_s
 
 
 class Lifecycle:
-    """Where the service stands; flags that any thread may read and that only ever go one way."""
+    """The state of the service: flags that any thread may read and that are set once and never cleared."""
 
     __slots__ = ("draining", "failure", "ready")
 
@@ -34,11 +34,11 @@ class Lifecycle:
 
     @property
     def accepting(self) -> bool:
-        """Tell whether a request that arrives now is served, if its model is ready."""
+        """Tell whether a request that arrives now is served, provided that its model is ready."""
         return not self.draining and self.failure is None
 
     def fail(self, message: str) -> None:
-        """Note, once, why the service must end."""
+        """Record why the service must end; only the first reason counts."""
         if self.failure is None:
             self.failure = message
 
@@ -47,20 +47,20 @@ log = logging.getLogger("serving_core.service")
 
 MakeEngine = Callable[[], Engine]
 NOT_READY_RETRY_S = 1.0
-# After a refusal with 503 a client should find another instance, or this one's successor.
+# After a refusal with 503 a client should use another instance, or the successor of this one.
 DRAINING_RETRY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model that is ready, and who computes its answers."""
+    """A model that is ready, and the dispatcher that computes its answers."""
 
     signature: Signature
     dispatcher: Dispatcher
 
 
 class Service:
-    """Owns the models, the queue, the metrics and the lifecycle; nothing of it is global."""
+    """Owns the models, the queue, the metrics and the lifecycle; none of them is global."""
 
     def __init__(self, make_engine: MakeEngine, settings: Settings, make_dispatcher: MakeDispatcher) -> None:
         self.settings = settings
@@ -75,12 +75,12 @@ class Service:
         self._prefix = f"{os.getpid():x}-{os.urandom(3).hex()}"
 
     def start(self) -> None:
-        """Begin loading in a thread of its own, so that the server answers meanwhile."""
+        """Begin to load in a thread of its own; the server answers meanwhile."""
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._load, args=(loop,), name="loader", daemon=True).start()
 
     def stop(self) -> None:
-        """Release the threads that compute."""
+        """Let the threads that compute end."""
         self.lifecycle.draining = True
         for served in self.models.values():
             served.dispatcher.close()
@@ -98,9 +98,9 @@ class Service:
         return True
 
     def model(self, name: str | None, version: str | None) -> Served:
-        """Return a model, the first where `name` is None; raises RequestError 404 or 503.
+        """Return the model `name`, or the first model if `name` is None; raises RequestError 404 or 503.
 
-        Any version is meant where `version` is None.
+        If `version` is None, any version will do.
         """
         served = self.models.get(name) if name is not None else next(iter(self.models.values()), None)
         if served is None:
@@ -116,7 +116,7 @@ class Service:
         return served
 
     def known_name(self, name: str | None) -> str:
-        """Return the name of the model that is meant, "" where there is none, as a label of metrics."""
+        """Return the model's name as a label of metrics; "" if no such model is served."""
         if name is None:
             return next(iter(self.models), "")
         return name if name in self.models else ""
@@ -132,21 +132,21 @@ class Service:
         return unavailable("the service is shutting down", DRAINING_RETRY_S)
 
     def new_request_id(self) -> str:
-        """Return an id no other request of this process has."""
+        """Return an id that no other request of this process has."""
         return f"{self._prefix}-{next(self._numbers):x}"
 
     def _threads_turn(self) -> bool:
         return self._workers is None or self._workers.alive()
 
     def _may_come(self, name: str | None) -> bool:
-        """Tell whether a model that is not there yet may be so called."""
+        """Tell whether a model that is still loading may have this name."""
         uri = self.settings.model_uri
         return name is None or not NAMED_MODEL.match(uri) or name in model_addresses(self.settings)
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             for loaded in load_models(self._make_engine, self.settings, self.metrics):
-                with suppress(RuntimeError):  # the loop is closed when the service was stopped meanwhile
+                with suppress(RuntimeError):  # the loop is closed if the service was stopped meanwhile
                     loop.call_soon_threadsafe(self._open, loaded)
         except StartError as error:
             self.lifecycle.fail(str(error))
@@ -174,10 +174,10 @@ class Service:
             self.lifecycle.fail(f"dispatching could not be set up: {error}")
 
     def _begin(self) -> None:
-        """Be ready, now that every model is."""
+        """Report the service ready: every model is ready."""
         if self.lifecycle.failure is not None:
             return
-        # What was imported and loaded stays: no collection during a request need look through it again.
+        # What was imported and loaded stays; the collector need not search it again during a request.
         gc.collect()
         gc.freeze()
         self.lifecycle.ready = True

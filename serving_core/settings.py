@@ -1,4 +1,4 @@
-"""A service's settings, read from the environment and checked before anything else happens."""
+"""A service's settings: read from the environment, and checked before anything else happens."""
 
 import os
 import re
@@ -15,12 +15,12 @@ from serving_core.errors import StartError
 from serving_core.models.addresses import shown_whole
 
 MIB = 1024 * 1024
-# Beyond this, threads of one interpreter wait for one another more than they compute.
+# With more threads than this, the threads of one interpreter wait for one another more than they compute.
 MOST_THREADS = 32
-# name=value, with names that stand in a path without being encoded
+# name=value, with a name that a path holds without encoding
 _PAIR = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)")
 NAMED_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*=[a-z]+://.+")
-# a signed address may hold commas of its own
+# a signed address may itself contain commas
 _BEFORE_NAMED_MODEL = re.compile(rf"\s*,\s*(?={NAMED_MODEL.pattern})")
 _PATH = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*=)?(/.+)")
 # scheme, name and password, host and port, path
@@ -37,13 +37,13 @@ def _default_threads(given: dict[str, Any]) -> int:
 
 
 def _default_batch(given: dict[str, Any]) -> int:
-    """Return what is enough for a core, which may be all there is, and for a GPU beside many cores."""
+    """Return a size that is enough for a single core, and for a GPU beside many cores."""
     threads: int = given.get("threads", 1)
     return max(32, 16 * threads)
 
 
 class Settings(BaseSettings):
-    """Everything that can be set from outside; a field's variable is its name in upper case."""
+    """All settings of a service; the environment variable of a field is its name in upper case."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
@@ -52,17 +52,17 @@ class Settings(BaseSettings):
     model_uri: str = Field(
         min_length=1,
         description="The model's address, gs://bucket/folder/file, file:///path or https://host/path; or "
-        "several models as name=address pairs with commas between them, the first of which /predict/ serves.",
+        "several models as name=address pairs with commas between them; /predict/ serves the first model.",
     )
     handler: str = Field(
         default="",
-        description="A class of your own to serve the model with, package.module:Class; or "
-        "name=package.module:Class pairs with commas between them, for the models so named.",
+        description="A class of your own that serves the model, package.module:Class; or "
+        "name=package.module:Class pairs with commas between them, for the models with those names.",
     )
     host: str = Field(default="0.0.0.0", description="The address to listen on.")  # noqa: S104 - a container listens on all its interfaces; compose publishes on loopback
     port: int = Field(default=8080, ge=1, le=65535, description="The port to listen on.")
     workers: int = Field(
-        default=1, ge=1, le=64, description="Processes that answer on the port; one that dies is replaced."
+        default=1, ge=1, le=64, description="Processes that answer on the port; a dead process is replaced."
     )
     model_cache_dir: Path = Field(
         default_factory=_default_cache, description="Where pulled models are kept for the next start."
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^[^=/]+=https?://[^/?#@\s]+/?$",
         json_schema_extra={"form": "bucket=http://host:port"},
-        description="bucket=http://host:port: gs:// addresses in this bucket go to a stand-in there.",
+        description="bucket=http://host:port: a stand-in at this address serves this bucket of gs://.",
     )
     store_timeout_s: float = Field(
         default=30.0, gt=0, le=3600, description="How long pulling a model may take in all."
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         default=30_000,
         ge=1,
         le=3_600_000,
-        description="A request's deadline, unless X-Request-Timeout-Ms says another.",
+        description="A request's deadline, unless the header X-Request-Timeout-Ms sets another.",
     )
     queue_limit: int = Field(
         default=256, ge=1, description="Items accepted and not yet answered; more are refused with 429."
@@ -109,11 +109,11 @@ class Settings(BaseSettings):
         default_factory=_default_threads,
         ge=1,
         le=1024,
-        description="Threads that compute, in each process. By default the usable cores, shared out.",
+        description="Threads that compute, in each process. The default divides the usable cores.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
-        description="Where batched_serving computes: cuda, cpu, or auto for a GPU where there is one.",
+        description="Where batched_serving computes: cuda, cpu, or auto (a GPU if the machine has a GPU).",
     )
     device_memory_share: float = Field(
         default=0.9,
@@ -125,8 +125,8 @@ class Settings(BaseSettings):
         default_factory=_default_batch,
         ge=1,
         le=1024,
-        description="The most items computed together where the strategy batches; fewer where warm-up finds "
-        "that more gain nothing; 1 turns batching off.",
+        description="The most items computed together if the strategy batches; warm-up lowers it if larger "
+        "batches gain nothing; 1 turns batching off.",
     )
     max_wait_ms: float = Field(
         default=0.0,
@@ -135,7 +135,7 @@ class Settings(BaseSettings):
         description="How long a batch waits to fill, counted from its oldest item's arrival.",
     )
     drain_linger_s: float = Field(
-        default=0.5, ge=0, le=60, description="How long a stop refuses politely before it closes the port."
+        default=0.5, ge=0, le=60, description="How long a stop answers 503 before it closes the port."
     )
     grace_s: float = Field(
         default=8.0, gt=0, le=3600, description="How long a stop waits for accepted requests."
@@ -144,20 +144,20 @@ class Settings(BaseSettings):
         default="",
         pattern=_GATEWAY,
         json_schema_extra={"form": "http://host:port or https://name:password@host:port"},
-        description="A Prometheus Pushgateway's address, to push the metrics to as well.",
+        description="The address of a Prometheus Pushgateway to which the metrics are pushed too.",
     )
     push_interval_s: float = Field(
-        default=15.0, gt=0, le=3600, description="How often metrics are pushed where PUSHGATEWAY is set."
+        default=15.0, gt=0, le=3600, description="How often metrics are pushed if PUSHGATEWAY is set."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least level that is logged."
+        default="info", description="The lowest level that is logged."
     )
 
 
 def load_settings(service: str, model_uri_variable: str) -> Settings:
-    """Read the settings of `service` from the environment; raises StartError naming each wrong variable.
+    """Read the settings of `service` from the environment; raises StartError that names each wrong variable.
 
-    What may be secret in an address is not shown.
+    The error does not show the parts of an address that may be secret.
     """
     uri = os.environ.get(model_uri_variable, "")
     if not uri:
@@ -167,7 +167,7 @@ def load_settings(service: str, model_uri_variable: str) -> Settings:
     try:
         settings = Settings(service=service, model_uri_variable=model_uri_variable, model_uri=uri)
     except ValidationError as error:
-        # a default that is derived from what is wrong is not a fault of its own
+        # a default that is derived from a wrong setting is not a second fault
         faults = [fault for fault in error.errors() if fault["type"] != "default_factory_not_called"]
         raise StartError("wrong setting: " + "; ".join(map(_in_words, faults))) from None
     model_addresses(settings)
@@ -184,15 +184,15 @@ def _in_words(fault: ErrorDetails) -> str:
 
 
 def form_of(name: str) -> str | None:
-    """Return in words what the setting `name` must look like, None where its type says so."""
+    """Return in words the form of the setting `name`; None if the form follows from its type."""
     extra = Settings.model_fields[name].json_schema_extra
     return str(extra["form"]) if isinstance(extra, dict) else None
 
 
 def model_addresses(settings: Settings) -> Mapping[str | None, str]:
-    """Return each model's address by its name, None standing for the name that its manifest gives.
+    """Return each model's address by its name; the key None stands for the name in the manifest.
 
-    Raises StartError for paths in an address's place, and for pairs that are malformed or name a model twice.
+    Raises StartError for a path instead of an address, for a malformed pair, and for two pairs with one name.
     """
     variable, parts = settings.model_uri_variable, _BEFORE_NAMED_MODEL.split(settings.model_uri.strip())
     for part in parts:
@@ -207,7 +207,7 @@ def model_addresses(settings: Settings) -> Mapping[str | None, str]:
 
 
 def handler_names(settings: Settings) -> Mapping[str | None, str]:
-    """Return "package.module:Class" by the name of its model, None for all of them; raises StartError."""
+    """Return each "package.module:Class" by its model's name, or by None for all; raises StartError."""
     if not settings.handler:
         return {}
     if "=" not in settings.handler:

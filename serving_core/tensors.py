@@ -1,11 +1,11 @@
-"""Named tensors: what a model takes and gives, in the Open Inference Protocol's terms."""
+"""Named tensors: a model's inputs and outputs, in the terms of the Open Inference Protocol."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 BYTES = "BYTES"
-# datatype -> the NumPy type of its elements, little-endian as the binary extension sends them
+# datatype -> the NumPy type of its elements, little-endian as in the binary extension
 NUMERIC: dict[str, np.dtype[np.generic]] = {
     "BOOL": np.dtype(np.bool_),
     "UINT8": np.dtype("<u1"),
@@ -26,9 +26,10 @@ NUMERIC: dict[str, np.dtype[np.generic]] = {
 class TensorSpec:
     """One input or output of a model.
 
-    `shape` is that of one item, without the batch's dimension in front; -1 is a size that varies. The value
-    of a BYTES tensor of shape () is `bytes` as an input and `str` or `bytes` as an output; of any other, a
-    NumPy array. `text` marks BYTES that hold UTF-8 text, which JSON carries as it is and not in base64.
+    `shape` is the shape of one item, without the batch's dimension in front; -1 is a size that varies. The
+    value of a BYTES tensor of shape () is `bytes` as an input and `str` or `bytes` as an output; the value of
+    any other tensor is a NumPy array. `text` marks BYTES that hold UTF-8 text, which JSON carries as text
+    and not in base64.
     """
 
     name: str
@@ -37,7 +38,7 @@ class TensorSpec:
     text: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a datatype that the protocol does not have, or BYTES that are not a scalar."""
+        """Raise ValueError if the protocol lacks the datatype, or if BYTES are not a scalar."""
         if self.datatype != BYTES and self.datatype not in NUMERIC:
             raise ValueError(f"{self.name} has datatype {self.datatype!r}: use BYTES or one of {[*NUMERIC]}")
         if self.datatype == BYTES and self.shape:

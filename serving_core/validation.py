@@ -1,6 +1,6 @@
-"""Trying each configured model and its handler before they serve: python -m onnx_serving validate.
+"""Checks of each configured model and its handler before they serve: python -m onnx_serving validate.
 
-Each check raises Wrong, in words that end in what would be right.
+A check that fails raises Wrong, with a message that ends in the remedy.
 """
 
 import sys
@@ -25,23 +25,23 @@ from serving_core.tensors import BYTES, NUMERIC, TensorSpec
 
 THREADS = 4
 ROUNDS = 8
-# A batch may be summed in another order than an item alone.
+# A batch may be summed in another order than a single item.
 TOLERANCE = 1e-3
-# the kinds of NumPy types for which Python's own numbers are sent as well
+# the kinds of NumPy types for which JSON and msgpack also take Python's own numbers
 PLAIN: dict[str, tuple[type, ...]] = {"f": (float, int), "i": (int,), "b": (bool,)}
 
 
-class Wrong(Exception):  # noqa: N818 - what a check finds, not a fault of its own
-    """A handler does not keep to the contract; the message ends in what would be right."""
+class Wrong(Exception):  # noqa: N818 - the result of a check, not an error of the check
+    """A handler breaks the contract; the message ends in the remedy."""
 
 
-class Unknown(Exception):  # noqa: N818 - no fault of anybody's
-    """A check could not have found the fault that it looks for; the message ends in what would let it."""
+class Unknown(Exception):  # noqa: N818 - the result of a check, not an error of the check
+    """A check could not have seen the fault that it looks for; the message ends in the remedy."""
 
 
 @dataclass
 class ModelUnderTest:
-    """A loaded model, how many items it must take at once, and what it made of each alone."""
+    """A loaded model, the number of items that it must take at once, and its outputs for each item alone."""
 
     signature: Signature
     handler: Handler
@@ -50,18 +50,18 @@ class ModelUnderTest:
 
     @cached_property
     def items(self) -> list[Item]:
-        """The example and what differs from it, as far as the handler takes it."""
+        """Return the example and those variants of it that the handler accepts."""
         varied = sample_requests.variants(self.handler.example(), self.handler.inputs, self.max_pixels)
         return [varied[0], *(item for item in varied[1:] if self._takes(item))]
 
     @cached_property
     def alone(self) -> list[Outputs]:
-        """What each item gives alone."""
+        """Return the outputs of each item computed alone."""
         return [self.compute(item) for item in self.items]
 
     @cached_property
     def telling(self) -> list[int]:
-        """The items that each give something of their own; all of them where none does."""
+        """Return the numbers of items whose outputs differ from each other; of all items if none differ."""
         found: list[int] = []
         for number, outputs in enumerate(self.alone):
             if not any(same(self.alone[other], outputs) for other in found):
@@ -69,21 +69,22 @@ class ModelUnderTest:
         return found if len(found) > 1 else [*range(len(self.items))]
 
     def order(self, count: int) -> list[int]:
-        """Return which items to try together: telling ones in turn, and another last than first."""
+        """Return the items to try together: those of `telling` in turn, the last another than the first."""
         order = [self.telling[place % len(self.telling)] for place in range(count)]
-        if count > 1 and order[-1] == order[0]:  # else two in turn may be the same from behind
+        # two items in turn could read the same from the back, and a reversed order would not be seen
+        if count > 1 and order[-1] == order[0]:
             order[-1] = self.telling[-1]
         return order
 
     def check_telling(self) -> None:
-        """Raise Unknown where one item's outputs in place of another's would not show."""
+        """Raise Unknown if a mix-up of two items' outputs could not be seen."""
         if all(same(self.alone[0], outputs) for outputs in self.alone):
             raise Unknown(
-                "all that is like the example gives the same: give an example whose neighbours differ"
+                "all variants of the example give the same outputs: give an example whose variants differ"
             )
 
     def compute(self, item: Item) -> Outputs:
-        """Return one item's outputs; raises Wrong where `predict` gives no one result."""
+        """Return one item's outputs; raises Wrong unless `predict` returns exactly one result."""
         handler = self.handler
         results = handler.predict([handler.preprocess(handler.decode(item))])
         check_count(results, 1)
@@ -110,20 +111,20 @@ def check_count(results: Sequence[Any], count: int) -> None:
 
 
 def check_example(trial: ModelUnderTest) -> None:
-    """Raise Wrong unless the example has what the inputs say."""
+    """Raise Wrong unless the example matches the declared inputs."""
     check_values("example", trial.handler.example(), trial.handler.inputs, (bytes,))
 
 
 def check_alone(trial: ModelUnderTest) -> None:
-    """Raise Wrong unless one item's outputs are as declared."""
+    """Raise Wrong unless one item's outputs match the declared outputs."""
     for outputs in trial.alone:
         check_values("postprocess", outputs, trial.handler.outputs, (bytes, str))
 
 
 def check_values(source: str, values: Any, specs: Sequence[TensorSpec], texts: tuple[type, ...]) -> None:
-    """Raise Wrong unless `values` are exactly those of the specs: names, datatypes, shapes, and finite.
+    """Raise Wrong unless `values` match the specs in names, datatypes and shapes, and are finite.
 
-    `texts` are the types that BYTES may have; where str is one, numbers may be Python's own as well.
+    `texts` are the types that BYTES may have; if str is among them, numbers may be Python's own too.
     """
     names = [spec.name for spec in specs]
     if not isinstance(values, Mapping) or set(values) != set(names):
@@ -142,7 +143,7 @@ def check_values(source: str, values: Any, specs: Sequence[TensorSpec], texts: t
 def _check_numbers(source: str, value: Any, spec: TensorSpec, plain: bool) -> None:
     wanted = NUMERIC[spec.datatype]
     if isinstance(value, np.ndarray | np.generic):
-        # any float will do for a float: it is written as the one declared
+        # any float type will do for a float: it is written as the declared type
         fits = value.dtype == wanted or (value.dtype.kind, wanted.kind) == ("f", "f")
     else:
         fits = plain and type(value) in PLAIN.get(wanted.kind, ())
@@ -160,7 +161,7 @@ def _check_numbers(source: str, value: Any, spec: TensorSpec, plain: bool) -> No
 
 
 def same(expected: Outputs, found: Outputs) -> bool:
-    """Tell whether two items' outputs are the same, but for rounding."""
+    """Tell whether two items' outputs are equal except for rounding."""
     return expected.keys() == found.keys() and all(_alike(expected[name], found[name]) for name in expected)
 
 
@@ -175,18 +176,19 @@ def _alike(expected: Any, found: Any) -> bool:
 
 
 def check_same(where: str, expected: Outputs, found: Outputs) -> None:
-    """Raise Wrong unless an item's outputs are, but for rounding, what they are alone."""
+    """Raise Wrong unless an item's outputs `found` equal, except for rounding, its outputs alone."""
     for name, value in expected.items():
         if name not in found or not _alike(value, found[name]):
             raise Wrong(
-                f"{name} of an item is another {where} than alone: keep nothing of an item on the handler"
+                f"{name} of an item {where} differs from its value alone: "
+                "keep nothing of an item on the handler"
             )
 
 
 def check_together(trial: ModelUnderTest) -> None:
-    """Raise Wrong unless a full batch of different items gives each of them what it gets alone.
+    """Raise Wrong unless each item of a full batch of different items gets the outputs that it gets alone.
 
-    Raises Unknown where that could not be seen.
+    Raises Unknown if a difference could not be seen.
     """
     handler, count = trial.handler, trial.max_batch
     expected = trial.alone
@@ -202,11 +204,11 @@ def check_together(trial: ModelUnderTest) -> None:
 
 
 def check_at_once(trial: ModelUnderTest) -> None:
-    """Raise Wrong unless several threads at once get what each gets alone, Unknown where none can see."""
+    """Raise Wrong unless items in several threads get the outputs that they get alone, or Unknown."""
     expected = trial.alone
     order = trial.order(THREADS * ROUNDS)
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)  # what threads share shows when they take turns often
+    sys.setswitchinterval(1e-5)  # shared data causes errors sooner if the threads take turns often
     try:
         with ThreadPoolExecutor(THREADS) as pool:
             found = list(pool.map(lambda number: trial.compute(trial.items[number]), order))
@@ -231,7 +233,7 @@ def check_answer(trial: ModelUnderTest) -> None:
 
 
 def check_inference(trial: ModelUnderTest) -> None:
-    """Raise Wrong unless both forms of an inference request carry the item, and their answers its outputs."""
+    """Raise Wrong unless an inference request carries the item, and its answer the outputs, in both forms."""
     for make in (sample_requests.inference_request, sample_requests.binary_request):
         headers, body = make(trial.items[0], trial.handler.inputs)
         _round_trip(trial, partial(oip.choose, headers, trial.signature), body)
@@ -245,25 +247,25 @@ def _round_trip(trial: ModelUnderTest, choose: Callable[[], Parse], body: bytes)
     (item,) = call.items
     if isinstance(item, RequestError):
         raise Wrong(f"the example cannot be sent ({item.message}): give one as inputs declare")
-    check_same("once it was sent", trial.items[0], item)
+    check_same("that was sent", trial.items[0], item)
     call.encode([trial.alone[0]])
 
 
-# Where one of these is wrong, what follows would only repeat it.
+# If one of these checks fails, the later checks would only fail for the same reason.
 FIRST: dict[str, Callable[[ModelUnderTest], None]] = {
-    "the example is what the inputs declare": check_example,
-    "an item alone gives the outputs declared": check_alone,
+    "the example matches the declared inputs": check_example,
+    "an item alone gives the declared outputs": check_alone,
 }
 THEN: dict[str, Callable[[ModelUnderTest], None]] = {
-    "a full batch gives each item what it gets alone": check_together,
-    "several threads at once give each item what it gets alone": check_at_once,
+    "a full batch gives each item the outputs that it gets alone": check_together,
+    "several threads at once give each item the outputs that it gets alone": check_at_once,
     "/predict/ answers in JSON and msgpack": check_answer,
     "the Open Inference Protocol carries inputs and outputs, in JSON and binary": check_inference,
 }
 
 
 def validate(make_engine: Callable[[], Engine], settings: Settings, sink: TextIO) -> int:
-    """Write a line for each check of each model to `sink`; return 1 where one is wrong, else 0."""
+    """Write a line for each check of each model to `sink`; return 1 if a check failed, else 0."""
     good = True
     try:
         for loaded in load_models(make_engine, settings, Metrics()):
@@ -276,13 +278,13 @@ def validate(make_engine: Callable[[], Engine], settings: Settings, sink: TextIO
 
 
 def _try(loaded: Loaded, settings: Settings, sink: TextIO) -> bool:
-    """Make all checks that still make sense; tell whether all are ok."""
+    """Run the checks of FIRST and, if all of them pass, those of THEN; tell whether all passed."""
     signature = signature_of(loaded, settings.max_items)
     trial = ModelUnderTest(signature, loaded.handler, settings.max_batch, settings.max_pixels)
     if not all(_one(title, partial(check, trial), loaded, sink) for title, check in FIRST.items()):
         return False
-    found = [_one(title, partial(check, trial), loaded, sink) for title, check in THEN.items()]
-    return all(found)
+    passed = [_one(title, partial(check, trial), loaded, sink) for title, check in THEN.items()]
+    return all(passed)
 
 
 def _one(title: str, check: Callable[[], object], loaded: Loaded, sink: TextIO) -> bool:
@@ -295,7 +297,7 @@ def _one(title: str, check: Callable[[], object], loaded: Loaded, sink: TextIO) 
     except Unknown as unknown:
         print(f"unknown: {loaded.name}: {title}: {unknown}", file=sink)
         return True
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is what is to be told
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is to be reported
         fault = f"it {told(error)}: see that place"
     else:
         print(f"ok {loaded.name}: {title}", file=sink)

@@ -1,4 +1,4 @@
-"""Threads that serve one event loop, with less between a request and its thread than an executor has."""
+"""Threads that serve one event loop, with less overhead between a request and its thread than an executor."""
 
 import asyncio
 import threading
@@ -13,12 +13,12 @@ from serving_core.settings import Settings
 Result = TypeVar("Result")
 
 
-# A thread that is at one job for so many of a request's deadlines will not come back.
+# A thread that has worked on one job for this many request deadlines is taken to hang.
 DEADLINES = 2
 
 
 def patience_s(settings: Settings) -> float:
-    """Return the seconds after which a job is taken to hang."""
+    """Return after how many seconds a job is taken to hang."""
     return DEADLINES * settings.request_timeout_ms / 1000
 
 
@@ -31,9 +31,9 @@ class _Job(Generic[Result]):
 
 
 class Workers:
-    """`threads` daemon threads that take jobs first come, first served; made and used on one event loop.
+    """`threads` daemon threads that take jobs first come, first served; created and used on one event loop.
 
-    They are alive unless all of them have been at one job each for more than `patience_s`.
+    They count as alive unless every thread has worked on its job for more than `patience_s`.
     """
 
     def __init__(self, threads: int, name: str, patience_s: float = inf) -> None:
@@ -49,7 +49,7 @@ class Workers:
             thread.start()
 
     async def submit(self, work: Callable[[], Result]) -> Result:
-        """Return what `work` does; where its waiter is cancelled first, it is neither computed nor kept."""
+        """Return the result of `work`; if the waiter is cancelled first, `work` is dropped uncomputed."""
         job = _Job(work, self._loop.create_future())
         self._jobs.put(job)
         del work
@@ -57,7 +57,7 @@ class Workers:
             result: Result = await job.future
             return result
         except asyncio.CancelledError:
-            job.work = None  # it holds a request's body, and may lie in the queue for long
+            job.work = None  # the work holds a request's body, and the job may stay long in the queue
             raise
 
     def alive(self) -> bool:
@@ -66,7 +66,7 @@ class Workers:
         return len(began) < len(self._began_s) or monotonic() - max(began) <= self._patience_s
 
     def close(self) -> None:
-        """Let every thread end once it has done what is queued."""
+        """Let every thread end when the queued jobs are done."""
         for _ in self._threads:
             self._jobs.put(None)
 
@@ -75,7 +75,7 @@ class Workers:
             self._began_s[number] = None
 
     def _take(self, number: int, job: _Job[Any] | None) -> bool:
-        """Do one job, of which nothing is kept; false when there will be no more."""
+        """Do one job and keep nothing of it; return False if there will be no more jobs."""
         if job is None:
             return False
         work = job.work
@@ -84,7 +84,7 @@ class Workers:
         self._began_s[number] = monotonic()
         try:
             result, error = work(), None
-        except Exception as fault:  # noqa: BLE001 - whatever it is, its waiter gets it and the thread lives
+        except Exception as fault:  # noqa: BLE001 - the waiter gets any exception, and the thread lives on
             result, error = None, fault
         except BaseException as fault:  # noqa: BLE001 - a job may end neither this thread nor the event loop
             result, error = None, RuntimeError(f"a job raised {fault!r}")

@@ -1,1 +1,1 @@
-"""How requests are written: every encoding, as functions from a body to its items and back."""
+"""The encodings of requests and answers: functions from a body to its items and back."""

@@ -1,4 +1,4 @@
-"""The encodings of /predict/ and /{model}/predict: which one a request has, and how its body is parsed."""
+"""The encodings of /predict/ and /{model}/predict: the choice by a request's headers, and the parsers."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -32,7 +32,7 @@ def served_types(signature: Signature) -> tuple[str, ...]:
 
 
 def raw_types(signature: Signature) -> tuple[str, ...]:
-    """Return the content types of bodies that are the model's only input itself, () if it is not BYTES."""
+    """Return the content types of bodies that are the model's only input; () if that is not BYTES."""
     if len(signature.inputs) != 1 or signature.inputs[0].datatype != BYTES:
         return ()
     return (TEXT_TYPE,) if signature.inputs[0].text else RAW_TYPES
@@ -44,7 +44,7 @@ def _only_input_types(signature: Signature) -> tuple[str, ...]:
 
 
 def choose(headers: Headers, query: bytes, signature: Signature) -> Parse:
-    """Return how the body is to be taken apart; raises RequestError 400 or 415."""
+    """Return the function that parses the body; raises RequestError 400 or 415."""
     encoding = headers.get(b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in {b"identity", b""}:
         raise RequestError(415, "compressed bodies are not served: send no Content-Encoding")
@@ -65,9 +65,9 @@ def choose(headers: Headers, query: bytes, signature: Signature) -> Parse:
 
 
 def _top_k(query: bytes) -> int | None:
-    """Return how many classes are asked for, None where the query does not say; raises RequestError 400."""
+    """Return the query's `top_k`, None if the query does not set it; raises RequestError 400."""
     try:
-        # what a client leaves when it joins nothing to its fields
+        # a client that joins its fields with an empty list of fields leaves these
         fields = query.strip(b"&").decode("latin-1")
         sent = parse_qsl(fields, keep_blank_values=True, max_num_fields=1)
     except ValueError:
@@ -79,17 +79,17 @@ def _top_k(query: bytes) -> int | None:
         raise RequestError(400, f"there is no query parameter {name[:80]!r}: send top_k, or none")
     if not (value.isascii() and value.isdigit()) or value.startswith("0"):
         raise RequestError(400, "top_k is wrong: send a whole number from 1")
-    return int(value[:MOST_DIGITS])  # beyond all classes either way
+    return int(value[:MOST_DIGITS])  # a longer number is beyond all classes too
 
 
-# Writes outcomes, as a list where its first argument says that the request has several items.
+# Writes outcomes; writes a list if its first argument, whether the request has several items, is true.
 Write = Callable[[bool, Sequence[Outcome]], Answer]
-# Returns a value as an item holds it; raises RequestError 400.
+# Converts a value that was sent to the value in an item; raises RequestError 400.
 Read = Callable[[TensorSpec, Any], Any]
 
 
 def parse_json(signature: Signature, write: Write, body: bytes) -> Call:
-    """Take apart one item, or a list of items; raises RequestError 400."""
+    """Parse one item, or a list of items; raises RequestError 400."""
     _check_not_empty(signature, body)
     check_json(signature, body, len(body))
     try:
@@ -100,7 +100,7 @@ def parse_json(signature: Signature, write: Write, body: bytes) -> Call:
 
 
 def parse_msgpack(signature: Signature, write: Write, body: bytes) -> Call:
-    """Take apart one item, or a list of items; raises RequestError 400."""
+    """Parse one item, or a list of items; raises RequestError 400."""
     _check_not_empty(signature, body)
     try:
         sent = _unpack(body, limits_of(signature))
@@ -137,7 +137,7 @@ def parse_form(signature: Signature, boundary: bytes, write: Write, body: bytes)
 
 
 def plural_of(signature: Signature) -> str:
-    """Return the name under which several items are sent: that of the only input with an s, else `items`."""
+    """Return the field that holds several items: the only input's name with an s, or else `items`."""
     return f"{signature.inputs[0].name}s" if len(signature.inputs) == 1 else "items"
 
 
@@ -152,7 +152,7 @@ def _only(signature: Signature, content: bytes) -> Item:
 
 
 def _call(signature: Signature, write: Write, read: Read, sent: Any) -> Call:
-    """Take apart what JSON and msgpack have in common."""
+    """Return the call of a parsed JSON or msgpack body; raises RequestError 400."""
     plural = plural_of(signature)
     if type(sent) is not dict or sent.keys() != {plural}:
         return Call([read_item(signature, read, sent)], partial(write, False))
@@ -169,7 +169,7 @@ def _call(signature: Signature, write: Write, read: Read, sent: Any) -> Call:
 
 def _unpack(body: bytes, limits: SizeLimits) -> Any:
     """Return what the body holds; raises ValueError or msgpack.UnpackException."""
-    # Room is made for as many elements as a list declares: first see that they are there.
+    # The unpacker reserves memory for the declared length of a list: first check that the elements exist.
     skipper = msgpack.Unpacker(max_buffer_size=len(body))
     skipper.feed(body)
     skipper.skip()
@@ -192,7 +192,7 @@ def _unpack(body: bytes, limits: SizeLimits) -> Any:
         list_hook=counted,
         object_hook=counted,
         ext_hook=_no_extension,
-        # a list is counted when it is whole: these hold for those that never are
+        # a list is counted when it is complete: these limits hold for a list that never is
         max_array_len=-1 if limits.longest_list is None else limits.longest_list,
         max_map_len=limits.longest_map,
         max_ext_len=0,  # a timestamp never reaches the hook
@@ -204,7 +204,7 @@ def _no_extension(_code: int, _data: bytes) -> Any:
 
 
 def read_item(signature: Signature, read: Read, sent: Any) -> Item:
-    """Return one item of the object that was sent, its values taken with `read`; raises RequestError 400."""
+    """Return the item in the object `sent`, its values converted with `read`; raises RequestError 400."""
     specs = signature.inputs
     if type(sent) is not dict or sent.keys() != {spec.name for spec in specs}:
         packed = read is from_msgpack
@@ -217,7 +217,7 @@ def read_item(signature: Signature, read: Read, sent: Any) -> Item:
 
 
 def placed(read: Callable[[Any], Item], sent: Any) -> Item | RequestError:
-    """Return one item of several, or the error that stands in its place."""
+    """Return one item of several, or the error to put in its place."""
     try:
         return read(sent)
     except RequestError as error:
@@ -225,7 +225,7 @@ def placed(read: Callable[[Any], Item], sent: Any) -> Item | RequestError:
 
 
 def from_json(spec: TensorSpec, sent: Any) -> Any:
-    """Return a value sent in JSON: numbers, text as it is, other bytes in base64; raises RequestError 400."""
+    """Convert a value sent in JSON: numbers, text, or other bytes in base64; raises RequestError 400."""
     if spec.datatype != BYTES:
         return _numbers(spec, sent)
     if type(sent) is not str:
@@ -245,7 +245,7 @@ def from_json(spec: TensorSpec, sent: Any) -> Any:
 
 
 def from_msgpack(spec: TensorSpec, sent: Any) -> Any:
-    """Return a value sent in msgpack: numbers, text as a string, other bytes; raises RequestError 400."""
+    """Convert a value sent in msgpack: numbers, text as a string, or other bytes; raises RequestError 400."""
     if spec.datatype != BYTES:
         return _numbers(spec, sent)
     if spec.text:
@@ -258,7 +258,7 @@ def from_msgpack(spec: TensorSpec, sent: Any) -> Any:
 
 
 def from_bytes(spec: TensorSpec, content: bytes) -> bytes:
-    """Return a value of BYTES sent as it is; raises RequestError 400."""
+    """Return a BYTES value whose bytes were sent unencoded; raises RequestError 400."""
     if spec.text:
         try:
             content.decode()
@@ -270,7 +270,7 @@ def from_bytes(spec: TensorSpec, content: bytes) -> bytes:
 
 
 def hint(signature: Signature, *, packed: bool = False) -> str:
-    """Return what an object with one item looks like."""
+    """Return, for a message, the form of an object with one item."""
     fields = [f'"{spec.name}": {_form(spec, packed)}' for spec in signature.inputs]
     return "{" + ", ".join(fields) + "}"
 
@@ -285,7 +285,7 @@ def _form(spec: TensorSpec, packed: bool) -> str:
 
 
 def _numbers(spec: TensorSpec, sent: Any) -> Any:
-    """Return the array that nested lists hold."""
+    """Return nested lists of numbers as an array; raises RequestError 400."""
     shape: list[int] = []
     inner = sent
     while type(inner) is list and len(shape) <= len(spec.shape):
@@ -305,7 +305,7 @@ def boundary_of(content_type: bytes) -> bytes:
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not 1 <= len(boundary) <= LONGEST_BOUNDARY:
         raise RequestError(
-            400, f"the form's boundary is missing or wrong: name one of 1 to {LONGEST_BOUNDARY} characters"
+            400, f"the form's boundary is missing or wrong: give it 1 to {LONGEST_BOUNDARY} characters"
         )
     return boundary
 
@@ -338,7 +338,7 @@ def files_of(boundary: bytes, body: bytes, max_files: int) -> list[bytes]:
 
 
 class _Files:
-    """What the parser reports, put together."""
+    """Collects the files of a form from the parser's reports."""
 
     def __init__(self, max_files: int) -> None:
         self.contents: list[bytes] = []
@@ -366,7 +366,7 @@ class _Files:
         self._field = self._value = b""
 
     def check(self) -> None:
-        """Refuse a part that is not a file: it names none and has no type."""
+        """Refuse a part that is not a file, that is, has neither a file name nor a type."""
         options = parse_options_header(self._headers.get(b"content-disposition"))[1]
         if b"filename" not in options and b"content-type" not in self._headers:
             name = options.get(b"name", b"").decode("latin-1")

@@ -1,4 +1,4 @@
-"""The answer of /predict/: an item's object, or a list of them with errors in their own places."""
+"""The answer of /predict/: an item's object, or a list with an object or an error for each item."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +16,14 @@ MSGPACK = b"application/msgpack"
 
 Written = Mapping[str, Any]
 
-# what is said of one item of several
+# the error of one item of several
 UNWRITTEN = "an item's answer could not be written"
 
 log = logging.getLogger("serving_core.codecs.encodings_answer")
 
 
 def write_json(signature: Signature, top_k: int | None, several: bool, outcomes: Sequence[Outcome]) -> Answer:
-    """Return the answer in JSON, a list where `several`; raises RequestError for an only outcome that is one.
+    """Return the answer in JSON, a list if `several`; raises the outcome of an only item if it is an error.
 
     Bytes are written in base64, NaN and infinity as null.
     """
@@ -40,7 +40,7 @@ def write_json(signature: Signature, top_k: int | None, several: bool, outcomes:
 def write_msgpack(
     signature: Signature, top_k: int | None, several: bool, outcomes: Sequence[Outcome]
 ) -> Answer:
-    """Return the answer in msgpack; else as `write_json`."""
+    """Return the answer in msgpack, a list if `several`; raises as `write_json` does."""
     if not several:
         return Answer(_packed(_only(signature, top_k, outcomes)), MSGPACK)
     content = _places(signature, top_k, outcomes)
@@ -72,7 +72,7 @@ def _places(signature: Signature, top_k: int | None, outcomes: Sequence[Outcome]
 
 
 def _place(signature: Signature, top_k: int | None, outcome: Outcome) -> Written:
-    """Return what one of several is answered; raises RequestError 400 for an idle `top_k`."""
+    """Return the answer to one item of several; raises RequestError 400 if `top_k` has no meaning."""
     if isinstance(outcome, RequestError):
         return {"error": outcome.message}
     try:
@@ -87,7 +87,7 @@ def _place(signature: Signature, top_k: int | None, outcome: Outcome) -> Written
 
 
 def _one_by_one(write: Callable[[Any], bytes], content: Sequence[Written]) -> list[bytes]:
-    """Return each place as it is written, our fault where it cannot be."""
+    """Return the bytes of each item's answer; an answer that cannot be written becomes an error of ours."""
 
     def written(place: Written) -> bytes:
         try:
@@ -100,7 +100,7 @@ def _one_by_one(write: Callable[[Any], bytes], content: Sequence[Written]) -> li
 
 
 def _object(signature: Signature, top_k: int | None, outputs: Mapping[str, Any]) -> Written:
-    """Return what the model answers, with text as text whichever way it came."""
+    """Return the model's answer; text in it is `str`, even if the handler returned bytes."""
     answer = signature.answer(outputs, top_k)
     if bytes not in map(type, answer.values()):
         return answer
@@ -112,7 +112,7 @@ def _object(signature: Signature, top_k: int | None, outputs: Mapping[str, Any])
 
 
 def _json_value(value: Any) -> Any:
-    """Return what orjson is to write instead of a value that it does not know."""
+    """Return a value that orjson can write instead of a value that it does not know."""
     if isinstance(value, bytes):
         return pybase64.b64encode_as_string(value)
     return _plain(value)

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2 over HTTP: its requests taken apart and checked, and its metadata."""
+"""The Open Inference Protocol v2 over HTTP: parsing and checking of its requests, and its metadata."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LONGEST_LENGTH_DIGITS = 18
 
 
 def choose(headers: Headers, signature: Signature) -> Parse:
-    """Return how the body is to be taken apart; raises RequestError 400 or 415."""
+    """Return the function that parses the body; raises RequestError 400 or 415."""
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in {b"identity", b""}:
         raise RequestError(415, "compressed bodies are not served: send no Content-Encoding")
@@ -33,7 +33,7 @@ def choose(headers: Headers, signature: Signature) -> Parse:
             raise RequestError(
                 400,
                 "the header Inference-Header-Content-Length is missing: send the length of the JSON "
-                "in bytes, or 0 where the body is the input itself",
+                "in bytes, or 0 if the body is the input itself",
             )
         _check_type(kind, JSON_TYPE)
         return partial(parse, signature, None)
@@ -67,12 +67,12 @@ def _check_raw(inputs: Sequence[TensorSpec]) -> None:
 
 
 def server_metadata(name: str, version: str) -> dict[str, Any]:
-    """Return what GET /v2 answers."""
+    """Return the answer to GET /v2."""
     return {"name": name, "version": version, "extensions": ["binary_tensor_data"]}
 
 
 def model_metadata(signature: Signature) -> dict[str, Any]:
-    """Return what GET /v2/models/{model} answers: shapes [-1, ...], the batch in front."""
+    """Return the answer to GET /v2/models/{model}: shapes are [-1, ...], the batch's dimension in front."""
     return {
         "name": signature.name,
         "versions": [] if signature.version is None else [signature.version],
@@ -87,13 +87,13 @@ def _tensor(spec: TensorSpec) -> dict[str, Any]:
 
 
 LONGEST_NAME = 80
-# More elements than any body holds: NumPy takes no shape beyond its own limits, empty or not.
+# More elements than any body holds. NumPy refuses a shape beyond its own limits, even if it is empty.
 LARGEST_COUNT = 2**40
 
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """One input's JSON, checked; `size_bytes` is that of its binary data, None where it has none."""
+    """One input's checked JSON; `size_bytes` is the size of its binary data, None if its data are in JSON."""
 
     spec: TensorSpec
     shape: Sequence[int]
@@ -102,14 +102,14 @@ class _Input:
     size_bytes: int | None
 
     def untyped(self) -> bool:
-        """Tell whether this is text only because nothing says that it is base64."""
+        """Tell whether this input was read as text only because no content type says that it is base64."""
         spec = self.spec
         in_json = self.size_bytes is None and self.content_type is None
         return in_json and spec.datatype == BYTES and not spec.text
 
 
 def parse(signature: Signature, header_bytes: int | None, body: bytes) -> Call:
-    """Take apart a body whose first `header_bytes` are JSON, all of it where None; raises RequestError."""
+    """Parse a body whose first `header_bytes` bytes are JSON, all bytes if None; raises RequestError."""
     if header_bytes is not None and header_bytes > len(body):
         raise RequestError(
             400,
@@ -131,7 +131,7 @@ def parse(signature: Signature, header_bytes: int | None, body: bytes) -> Call:
 
 
 def parse_raw(signature: Signature, body: bytes) -> Call:
-    """Take a body that is the only input of one item, and nothing else; raises RequestError 400."""
+    """Parse a body that is nothing but the only input of one item; raises RequestError 400."""
     (spec,) = signature.inputs
     value: Any = body
     if spec.datatype != BYTES:
@@ -161,7 +161,7 @@ def _id(request: Mapping[str, Any]) -> str | None:
 
 
 def _parameters(whose: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the parameters of the request, of an input or of an output, {} where it has none."""
+    """Return the parameters of the request, of an input or of an output; {} if it has none."""
     parameters = sent.get("parameters")
     if parameters is None:
         return {}
@@ -176,7 +176,7 @@ def _parameters(whose: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _named(kind: str, sent: Any, specs: Sequence[TensorSpec]) -> dict[str, tuple[TensorSpec, dict[str, Any]]]:
-    """Return each tensor that the request lists with its spec, in order of the request."""
+    """Return each tensor in the request's list, with its spec, in the order of the request."""
     if not isinstance(sent, list) or not all(isinstance(tensor, dict) for tensor in sent):
         raise RequestError(400, f"{kind}s is not a list of objects: send one for each tensor")
     known = {spec.name: spec for spec in specs}
@@ -213,7 +213,9 @@ def _input(
     if content_type is None:
         content_type = of_request.get("content_type")
     if content_type is not None and not isinstance(content_type, str):
-        raise RequestError(400, f"the content_type of input {spec.name!r} is not a string: send one, or none")
+        raise RequestError(
+            400, f"the content_type of input {spec.name!r} is not a string: send text, or none"
+        )
     size_bytes = parameters.get("binary_data_size")
     if size_bytes is not None:
         if type(size_bytes) is not int or size_bytes < 0:
@@ -248,7 +250,7 @@ def _fits(known: int, sent: int) -> bool:
 
 
 def _values(inputs: Sequence[_Input], body: bytes, header_bytes: int | None) -> Mapping[str, Sequence[Any]]:
-    """Return each input's values, one an item; binary data follow the JSON in the order of the inputs."""
+    """Return each input's values, one for each item; binary data follow the JSON in the inputs' order."""
     values: dict[str, Sequence[Any]] = {}
     start = len(body) if header_bytes is None else header_bytes
     for tensor in inputs:

@@ -1,4 +1,4 @@
-"""An inference answer of the Open Inference Protocol: JSON, and after it what was asked for in binary."""
+"""An inference answer of the Open Inference Protocol: JSON, followed by the binary outputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ BINARY_TYPE = b"application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class WantedOutput:
-    """An output to send, as binary data or in the JSON."""
+    """An output that the request asks for, as binary data or in the JSON."""
 
     spec: TensorSpec
     binary: bool
@@ -31,9 +31,9 @@ def encode(
     texts: Sequence[str],
     outcomes: Sequence[Outcome],
 ) -> Answer:
-    """Return the answer; raises RequestError for the first outcome that is one.
+    """Return the answer; if an outcome is a RequestError, raises the first of these.
 
-    `texts` names the inputs that were taken as text for want of a content type, though they need not be.
+    `texts` names the inputs that were read as text only because they have no content type.
     """
     results = _results(outcomes, texts)
     answer: dict[str, Any] = {"model_name": signature.name}
@@ -67,7 +67,7 @@ def _refusal(outcome: RequestError, index: int | None, texts: Sequence[str]) -> 
 
 
 def _output(want: WantedOutput, results: Sequence[Outputs], parts: list[bytes]) -> dict[str, Any]:
-    """Return one output's JSON; what is binary is appended to `parts`."""
+    """Return one output's JSON; append its binary data, if it has any, to `parts`."""
     spec = want.spec
     output: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype}
     if spec.datatype == BYTES:
@@ -98,7 +98,7 @@ def _as_bytes(value: str | bytes) -> bytes:
 def _together(spec: TensorSpec, values: Sequence[Any]) -> NDArray[Any]:
     """Return the items' values as one contiguous tensor [n, ...] of the spec's datatype.
 
-    Raises RequestError 400 for items whose sizes differ, ValueError for what the spec does not allow.
+    Raises RequestError 400 if the sizes of the items differ, ValueError if a value violates the spec.
     """
     arrays = [np.asarray(value) for value in values]
     for array in arrays:
@@ -108,7 +108,7 @@ def _together(spec: TensorSpec, values: Sequence[Any]) -> NDArray[Any]:
             raise ValueError(f"output {spec.name!r} has shape {array.shape}, its spec {spec.shape}")
     if any(array.shape != arrays[0].shape for array in arrays):
         raise RequestError(
-            400, f"output {spec.name!r} differs in size from item to item: send one item a request"
+            400, f"output {spec.name!r} differs in size from item to item: send one item in each request"
         )
-    with np.errstate(over="ignore"):  # a float64 may be infinite as FP32
+    with np.errstate(over="ignore"):  # a float64 may become infinite as FP32
         return np.stack(arrays, dtype=NUMERIC[spec.datatype], casting="same_kind")

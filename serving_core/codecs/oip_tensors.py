@@ -13,9 +13,9 @@ from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, NUMERIC, TensorSpec
 
 BASE64 = "base64"
-# of the length in front of each binary BYTES element
+# the size of the length that precedes each binary BYTES element
 LENGTH_BYTES = 4
-# Content types of MLServer's codecs under which BYTES in JSON are text.
+# The content types, from MLServer's codecs, that mark BYTES in JSON as text.
 TEXT_TYPES = frozenset({None, "str", "np", "pd"})
 
 
@@ -24,7 +24,7 @@ def read_json(
 ) -> Sequence[Any]:
     """Return one value for each item of a tensor [n, ...] sent as `data`; raises RequestError 400.
 
-    `or_binary` tells that the sender may send binary data instead.
+    `or_binary` says whether the sender may send binary data instead.
     """
     elements = _flat(spec.name, shape, data)
     if spec.datatype != BYTES:
@@ -108,7 +108,7 @@ def _from_base64(name: str, text: str) -> bytes:
 
 
 def numbers_to_json(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
-    """Return a tensor's elements in a row for orjson; raises RequestError 400 for NaN and infinity."""
+    """Return a tensor's elements as a flat array for orjson; raises RequestError 400 for NaN and infinity."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise RequestError(
             400,
@@ -119,7 +119,7 @@ def numbers_to_json(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def bytes_to_json(spec: TensorSpec, values: Sequence[bytes]) -> list[str]:
-    """Return the strings that stand for `values`: themselves where they are text, else their base64."""
+    """Return the strings for `values`: the text itself if the spec says text, else base64."""
     if spec.text:
         return [value.decode() for value in values]
     return [pybase64.b64encode_as_string(value) for value in values]
@@ -140,7 +140,7 @@ def read_binary(spec: TensorSpec, shape: Sequence[int], body: bytes, start: int,
     part = memoryview(body)[start:end]
     if spec.datatype == "BOOL" and size_bytes and np.frombuffer(part, np.uint8).max() > 1:
         raise RequestError(400, f"input {spec.name!r} has a BOOL that is neither 0 nor 1: send one of them")
-    # A copy, so that it is aligned and a handler may write to it.
+    # A copy is aligned, and a handler may write to it.
     array = np.frombuffer(part, dtype).reshape(shape if spec.shape else shape[:1]).copy()
     return [array[index, ...] for index in range(shape[0])]
 
@@ -167,7 +167,7 @@ def _elements(name: str, count: int, body: bytes, start: int, end: int) -> list[
 
 
 def raw_shape(spec: TensorSpec, size_bytes: int) -> Sequence[int]:
-    """Return the shape [1, ...] of the one numeric item that a body is; raises RequestError 400."""
+    """Return the shape [1, ...] of a body that is one numeric item; raises RequestError 400."""
     known = prod(size for size in spec.shape if size >= 0) * NUMERIC[spec.datatype].itemsize
     if -1 not in spec.shape:
         if size_bytes != known:
@@ -186,5 +186,5 @@ def numbers_to_binary(array: NDArray[Any]) -> bytes:
 
 
 def bytes_to_binary(values: Sequence[bytes]) -> bytes:
-    """Return each of `values` after its length."""
+    """Return the values one after another, each preceded by its length."""
     return b"".join(part for value in values for part in (len(value).to_bytes(LENGTH_BYTES, "little"), value))

@@ -1,6 +1,7 @@
-"""How much a body may grow when it is parsed: judged before that, by what its model can take.
+"""Limits on how much a body grows when it is parsed, checked before parsing; they follow from the model.
 
-An empty list is three bytes of JSON and 64 of memory. Base64 and text, however long, are one object each.
+An empty list is three bytes of JSON and 64 bytes of memory. A string of base64 or text is one object,
+whatever its length.
 """
 
 import re
@@ -14,23 +15,25 @@ from serving_core.calls import Signature
 from serving_core.errors import RequestError
 from serving_core.tensors import TensorSpec
 
-# What shorter JSON grows into is some 20 MiB at most, and takes less time than an image.
+# Shorter JSON grows to some 20 MiB at most, and its parsing takes less time than that of an image.
 LONG_BYTES = 512 * 1024
-# More than any request has beside its items' values.
+# More parts than any request has beside the values of its items.
 SPARE = 65_536
-# A longer list than the model takes is refused as such up to here, beyond it with the whole body.
+# A list that is too long for the model gets an error of its own up to this length; if it is even longer, the
+# whole body is refused.
 SPARE_LENGTH = 256
 SPARE_FIELDS = 16
 
-# A string, to its end or to the text's; possessive, so that no text takes more than one pass.
+# A string, up to its end or the end of the text; possessive, so that any text takes only one pass.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """The most containers (lists and objects), strings and elements of a body, and the most of one container.
+    """The most containers (lists and objects), strings and elements, and the longest list and object.
 
-    A size that varies has no limit but the body's own: `elements` and `longest_list` are None there.
+    If a size of the model varies, `elements` and `longest_list` are None: only the length of the body is
+    limited.
     """
 
     containers: int
@@ -41,7 +44,7 @@ class SizeLimits:
 
 
 def limits_of(signature: Signature) -> SizeLimits:
-    """Return what the bodies of a model's requests may hold."""
+    """Return the limits of the bodies of a model's requests."""
     return _limits(signature.inputs, signature.max_items)
 
 
@@ -61,13 +64,13 @@ def _limits(inputs: tuple[TensorSpec, ...], max_items: int) -> SizeLimits:
 
 
 def _nested_lists(spec: TensorSpec) -> int:
-    """Return how many lists hold one item's value, a size that varies taken as one."""
+    """Return how many lists hold one item's value; a size that varies counts as 1."""
     sizes = (max(size, 1) for size in spec.shape[:-1])
     return sum(accumulate(sizes, mul, initial=1)) if spec.shape else 0
 
 
 def check_json(signature: Signature, body: bytes, end: int) -> None:
-    """Raise RequestError 400 where body[:end] is JSON of more parts than any request to this model has."""
+    """Raise RequestError 400 if the JSON in body[:end] has more parts than any request to this model."""
     if end <= LONG_BYTES:
         return
     limits = limits_of(signature)
@@ -86,7 +89,7 @@ def check_json(signature: Signature, body: bytes, end: int) -> None:
 
 
 def _outside_strings(body: bytes, end: int, most: int) -> bytes | None:
-    """Return what stands between the strings of body[:end], None where they are more than `most`."""
+    """Return the bytes of body[:end] outside its strings; None if it has more than `most` strings."""
     if body.find(b"\\", 0, end) >= 0:
         structure, count = _STRING.subn(b"", body[:end], most + 1)
         return structure if count <= most else None

@@ -1,1 +1,1 @@
-"""The HTTP surface: routes, limits, and what is said of them."""
+"""The HTTP surface: routes, limits, and their OpenAPI description."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document: every route, what it takes and what it answers, by the models that are served."""
+"""The OpenAPI document: every route, its requests and its answers, for the models that are served."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,12 +19,12 @@ ERROR: Schema = {"$ref": "#/components/schemas/Error"}
 
 
 def ref(signature: Signature, kind: str) -> Schema:
-    """Return a reference to one of the schemas that `schemas_of` names."""
+    """Return a reference to one of the schemas of `schemas_of`."""
     return {"$ref": f"#/components/schemas/{signature.name}.{kind}"}
 
 
 def schemas_of(signature: Signature) -> dict[str, Schema]:
-    """Return a model's schemas by the names that `ref` refers to."""
+    """Return a model's schemas, by the names to which `ref` refers."""
     schemas = {
         "item": _requested(signature, packed=False),
         "packed": _requested(signature, packed=True),
@@ -47,7 +47,7 @@ def schemas_of(signature: Signature) -> dict[str, Schema]:
 
 
 def ranks(signature: Signature) -> bool:
-    """Tell whether the model answers to `top_k`."""
+    """Tell whether the model accepts `top_k`."""
     return _answer_shape(signature, 1) is not None
 
 
@@ -62,7 +62,7 @@ def object_of(properties: Mapping[str, Schema], optional: tuple[str, ...] = ()) 
 
 
 def _requested(signature: Signature, *, packed: bool) -> Schema:
-    """Return the schema of one item or of several, where anything may stand in a bad one's place."""
+    """Return the schema of one item or of several; in a list any value may stand in place of an item."""
     values = {spec.name: _value(spec, packed) for spec in signature.inputs}
     one = object_of(values)
     item = next(iter(values.values())) if len(values) == 1 else one
@@ -104,13 +104,13 @@ def _answers(signature: Signature) -> list[Schema]:
 
 
 def _answer_shape(signature: Signature, top_k: int | None) -> Schema | None:
-    """Return the schema of what the model answers to outputs of zeros, None where it answers nothing."""
+    """Return the schema of the model's answer to outputs of zeros; None if the model gives no answer."""
     outputs = {spec.name: _zero(spec) for spec in signature.outputs}
     try:
         return _shape_of(dict(signature.answer(outputs, top_k)))
     except RequestError:
         return None
-    except Exception:  # noqa: BLE001 - a handler's own code, which may make nothing of zeros
+    except Exception:  # noqa: BLE001 - a handler's own code, which may fail with zeros
         return None if top_k else {"type": "object"}
 
 
@@ -121,7 +121,7 @@ def _zero(spec: TensorSpec) -> Any:
 
 
 def _shape_of(value: Any) -> Schema:
-    """Return the schema of values like this one; a NumPy array may hold NaN, which JSON has as null."""
+    """Return the schema of values like `value`; a NumPy array may hold NaN, which JSON writes as null."""
     if isinstance(value, dict):
         return object_of({name: _shape_of(inner) for name, inner in value.items()})
     if isinstance(value, np.ndarray | np.generic):
@@ -177,7 +177,7 @@ def _infer_input(spec: TensorSpec, max_items: int) -> Schema:
         "prefixItems": _dimensions(spec, max_items),
         "minItems": 1 + len(spec.shape),
         "maxItems": 2 if spec.datatype == BYTES else 1 + len(spec.shape),
-        "description": "The number of items in front.",
+        "description": "The number of items is the first dimension.",
     }
     encoded = spec.datatype == BYTES and not spec.text
     parameters: dict[str, Schema] = {"binary_data_size": {"type": "integer", "minimum": 0}}
@@ -193,7 +193,7 @@ def _infer_input(spec: TensorSpec, max_items: int) -> Schema:
             "datatype": {"const": spec.datatype},
             "parameters": {"type": "object", "properties": parameters},
             "data": {
-                "description": "Nested or flat, row-major; absent where binary_data_size says that the data "
+                "description": "Nested or flat, row-major; absent if binary_data_size says that the data "
                 "follow the JSON." + (' Base64, with content_type "base64".' if encoded else ""),
                 "type": "array",
                 "items": {"anyOf": [element, {"type": "array"}]},
@@ -242,7 +242,7 @@ def _infer_output(spec: TensorSpec) -> Schema:
 
 OCTETS_TYPE = "application/octet-stream"
 _REQUEST_ID = {
-    "X-Request-Id": {"description": "The request's own, or a new one.", "schema": {"type": "string"}}
+    "X-Request-Id": {"description": "The request's own id, or a new id.", "schema": {"type": "string"}}
 }
 _RETRY_AFTER = {
     "Retry-After": {
@@ -251,11 +251,11 @@ _RETRY_AFTER = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
-# what any route may answer
+# the refusals of any route
 _REFUSALS = {
     400: "The request is malformed: not HTTP/1.1, or its headers are too long.",
     408: "The headers did not arrive in time.",
-    500: "Our fault: report it with the X-Request-Id.",
+    500: "The service's own fault: report it with the X-Request-Id.",
     503: "Not ready yet, shutting down, or too many connections.",
 }
 _PREDICT_REFUSALS = {
@@ -264,16 +264,16 @@ _PREDICT_REFUSALS = {
     408: "The headers or the body did not arrive in time.",
     413: "The body is over the byte limit, or an image over the pixel limit.",
     415: "The content type or content encoding is not served.",
-    422: "Not an image, or a truncated or corrupt one.",
+    422: "Not an image, or a truncated or corrupt image.",
     429: "The queue is full.",
     504: "The request's deadline passed.",
 }
-_NO_MODEL = {404: "There is no such model or version."}
+_NO_MODEL = {404: "No model has this name, or this version."}
 _HEADERS = [
     {
         "name": "X-Request-Timeout-Ms",
         "in": "header",
-        "description": "The request's deadline in milliseconds, instead of the default one.",
+        "description": "The request's deadline in milliseconds, instead of the default deadline.",
         "schema": {"type": "integer", "minimum": 1, "maximum": 3_600_000},
     },
     {
@@ -286,20 +286,20 @@ _HEADERS = [
 _TOP_K = {
     "name": "top_k",
     "in": "query",
-    "description": "Answer with the best k classes in order, or with all where there are fewer.",
+    "description": "Answer with the best k classes in order, or with all classes if there are fewer.",
     "schema": {"type": "integer", "minimum": 1},
 }
 _HEADER_LENGTH_TEXT = "The length in bytes of the JSON in front of binary data"
 _HEADER_LENGTH = {
     "name": "Inference-Header-Content-Length",
     "in": "header",
-    "description": f"{_HEADER_LENGTH_TEXT}; 0 where the body is the model's only input itself.",
+    "description": f"{_HEADER_LENGTH_TEXT}; 0 if the body is the model's only input itself.",
     "schema": {"type": "integer", "minimum": 0},
 }
 
 
 def describe(title: str, version: str, signatures: Sequence[Signature]) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of a service whose first model is the one that /predict/ asks."""
+    """Return the OpenAPI 3.1 document of a service; /predict/ serves the first of the models."""
     paths = _service_paths(title)
     schemas: dict[str, Schema] = {"Error": object_of({"error": {"type": "string", "minLength": 1}})}
     if signatures:
@@ -407,7 +407,7 @@ def _shared_schemas() -> dict[str, Schema]:
 
 
 def _model_paths(signatures: Sequence[Signature]) -> dict[str, Any]:
-    """Return the routes that tell of a model, which is named in the path."""
+    """Return the routes that describe a model, whose name is in the path."""
 
     def part(name: str, values: Sequence[str]) -> dict[str, Any]:
         return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "enum": [*values]}}
@@ -442,11 +442,11 @@ def _predict(signature: Signature) -> dict[str, Any]:
     answers = {kind: {"schema": ref(signature, "answers")} for kind in (JSON_TYPE, MSGPACK_TYPE)}
     return {
         "summary": f"Ask {signature.name}",
-        "description": "One item, or several in a list or form: then the answer is a list in their order, "
-        "with an error in the place of each bad one. Msgpack is answered in msgpack, errors in JSON.",
+        "description": "One item, or several in a list or form. The answer to several is a list in their "
+        "order, with an error in the place of each bad item. Msgpack is answered in msgpack, errors in JSON.",
         "parameters": [*([_TOP_K] if ranks(signature) else []), *_HEADERS],
         "requestBody": {"required": True, "content": content},
-        "responses": _responses(answers, _PREDICT_REFUSALS, "What the model says"),
+        "responses": _responses(answers, _PREDICT_REFUSALS, "The model's answer"),
     }
 
 
@@ -455,7 +455,7 @@ def _infer(signature: Signature) -> dict[str, Any]:
     length = {"description": f"{_HEADER_LENGTH_TEXT}.", "schema": {"type": "integer", "minimum": 1}}
     return {
         "summary": f"Ask {signature.name} by the Open Inference Protocol",
-        "description": "Tensors in JSON, binary ones after it in declared order, or the only input itself.",
+        "description": "Tensors in JSON, binary tensors after it in declared order; or the only input alone.",
         "parameters": [_HEADER_LENGTH, *_HEADERS],
         "requestBody": {
             "required": True,
@@ -467,7 +467,7 @@ def _infer(signature: Signature) -> dict[str, Any]:
         "responses": _responses(
             {JSON_TYPE: answer, OCTETS_TYPE: {"schema": BINARY}},
             _PREDICT_REFUSALS,
-            "The outputs asked for",
+            "The requested outputs",
             **{"Inference-Header-Content-Length": length},
         ),
     }

@@ -1,4 +1,4 @@
-"""The hot routes: predictions, as plain ASGI so that nothing stands between the socket and the engine."""
+"""The hot routes: predictions, in plain ASGI, with no layers between the socket and the engine."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from serving_core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class PredictPath:
-    """A path that predicts: `route` is its template, `model` None for the first, `oip` the protocol's way."""
+    """A path that predicts: `route` is its template; `model` is None for the first; `oip` marks the OIP."""
 
     route: str
     model: str | None = None
@@ -33,12 +33,12 @@ PREDICT = PredictPath("/predict/")
 MODEL_PREDICT = "/{model}/predict"
 INFER = "/v2/models/{model}/infer"
 VERSION_INFER = "/v2/models/{model}/versions/{version}/infer"
-# for the routes' own table, which tells a wrong method from a wrong path
+# for the app's table of routes, which distinguishes a wrong method from a wrong path
 TEMPLATES = ("/predict", "/predict/", MODEL_PREDICT, MODEL_PREDICT + "/", INFER, VERSION_INFER)
 
 
 def match(path: str) -> PredictPath | None:
-    """Return what a POST to `path` asks for, None if that is not a prediction."""
+    """Return the target of a POST to `path`; None if the path does not predict."""
     if path in {"/predict/", "/predict"}:
         return PREDICT
     match path.split("/"):
@@ -53,7 +53,7 @@ def match(path: str) -> PredictPath | None:
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-# How much of a refused body is read and thrown away so that its sender lives to read the refusal.
+# How much of a refused body is read and thrown away, so that its sender gets to read the refusal.
 DISCARD_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -62,12 +62,12 @@ class Disconnected(Exception):  # noqa: N818 - not an error: the client went awa
 
 
 class BodyReader:
-    """One request's body, which is either read within limits or thrown away."""
+    """Reads one request's body within limits, or throws it away."""
 
     __slots__ = ("_asked", "_finished", "_headers", "_hold", "_receive", "held_bytes")
 
     def __init__(self, receive: Receive, headers: Headers, hold: Callable[[int, int], None]) -> None:
-        """`hold` is told of each chunk's bytes and those held before, and raises when they are too many."""
+        """`hold` gets the bytes of each chunk and the bytes held before; it raises if that is too much."""
         self._receive = receive
         self._headers = headers
         self._hold = hold
@@ -76,7 +76,7 @@ class BodyReader:
         self.held_bytes = 0
 
     def declared(self, max_bytes: int) -> int:
-        """Return the bytes that the sender declares, 0 when it does not; raises RequestError 413."""
+        """Return the bytes that the sender declares, 0 if it declares none; raises RequestError 413."""
         sent = self._headers.get(b"content-length", b"")
         length = int(sent) if sent.isdigit() else 0
         if length > max_bytes:
@@ -94,7 +94,7 @@ class BodyReader:
         return chunk
 
     async def read(self, max_bytes: int, timeout_s: float) -> bytes:
-        """Return the body; raises RequestError 413 when too long, 408 when too slow, or Disconnected."""
+        """Return the body; raises RequestError 413 for a long and 408 for a slow body, or Disconnected."""
         chunks: list[bytes] = []
         try:
             async with asyncio.timeout(timeout_s):
@@ -111,7 +111,7 @@ class BodyReader:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def discard(self, timeout_s: float) -> bool:
-        """Read the rest and throw it away, within bounds; true when nothing of it is left unread."""
+        """Read the rest of the body within limits and throw it away; return True if all of it was read."""
         if not self._asked and self._headers.get(b"expect", b"").lower() == b"100-continue":
             return self._finished
         length = 0
@@ -132,28 +132,28 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 CLOSE = (b"connection", b"close")
-# How long a shutdown waits for the rest of a body that it refuses.
+# How long a shutdown waits for the rest of a refused body.
 DRAINING_DISCARD_S = 1.0
 LONGEST_TIMEOUT_DIGITS = 7
-# Statuses of refusals that took none of the time that answers take.
+# The statuses of refusals that are not computed, so their time says nothing about the time of answers.
 UNWORKED = {429, 503, 504}
 
 log = logging.getLogger("serving_core.http.predict")
 
 
 def never() -> bool:
-    """Say that the client is still there, where the server cannot tell."""
+    """Say that the client is still connected; used if the server cannot tell."""
     return False
 
 
 def log_request(request_id: bytes, route: str, status: int, seconds: float) -> None:
-    """Write a line about one answered request; a service in use says so only when it is asked for detail."""
+    """Log one answered request, at the level for details."""
     fields = {"request_id": request_id.decode("latin-1"), "route": route, "status": status}
     log.debug("answered", extra={**fields, "milliseconds": round(1000 * seconds, 3)})
 
 
 class Predict:
-    """A request that predicts: answers, or says in JSON why not."""
+    """Answers a request that predicts, or refuses it with the reason in JSON."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -188,7 +188,7 @@ class Predict:
         except asyncio.CancelledError:
             if not service.lifecycle.draining:
                 raise
-            # The stop does not wait for it any longer: it is told so, rather than cut off.
+            # The stop waits no longer for this request: its client gets a refusal before the port closes.
             gone = service.shutting_down()
             status, answer = gone.status, _refusal(gone)
             extra += answer.headers
@@ -262,9 +262,9 @@ class Predict:
         return served, Work(parse, body, monotonic(), due_s, named, abandoned, place.claim), place
 
     async def _read_away(self, reader: BodyReader, refusal: RequestError) -> bool:
-        """Read what a refused sender still writes, which else would see a reset; true when that is all."""
+        """Read the rest of a refused body, so that its sender sees no reset; return True if all was read."""
         if refusal.status in {408, 504}:
-            return False  # it has had its time
+            return False  # its time is used up
         timeout_s = self._service.settings.body_timeout_s
         if self._service.lifecycle.draining:
             timeout_s = min(timeout_s, DRAINING_DISCARD_S)
@@ -272,7 +272,7 @@ class Predict:
 
 
 async def _read(reader: BodyReader, settings: Settings, due_s: float) -> bytes:
-    """Return the body; raises RequestError 504 rather than 408 where the deadline is what passed first."""
+    """Return the body; raises RequestError 504 rather than 408 if the deadline passed first."""
     allowed_s = due_s - monotonic()
     if allowed_s >= settings.body_timeout_s:
         return await reader.read(settings.max_body_bytes, settings.body_timeout_s)

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits of time, length and number, and with errors in our own form."""
+"""uvicorn's HTTP protocol with limits on time, length and number, and with errors in our own form."""
 
 import asyncio
 import logging
@@ -16,9 +16,9 @@ import orjson
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-# How long a refused client may take to read its answer, and to stop sending.
+# How long a refused client may take to read its answer and to stop sending.
 LAST_WORDS_S = 1.0
-# Connections that are told, at one time, that there are too many; beyond these they are cut.
+# How many connections at a time get the answer that there are too many; further connections are cut.
 REFUSALS = 128
 # The headers that say where a body ends.
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
@@ -28,9 +28,9 @@ log = logging.getLogger("serving_core.http.protocol")
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What one connection, and all of a process's, may take; `refused` is told the reason for each 503.
+    """The limits of one connection and of a process's connections; `refused` gets the reason for each 503.
 
-    `body_timeout_s` is for the rest of a body that was answered already, and for a client to read an answer.
+    `body_timeout_s` limits the rest of a body that was answered already, and the reading of an answer.
     """
 
     header_timeout_s: float = 10.0
@@ -48,9 +48,9 @@ def _refusal_ids() -> Iterator[bytes]:
 class Protocol(HttpToolsProtocol):
     """Adds limits, gives each request's scope an `abandoned` function, and refuses with {"error": …}.
 
-    A timer runs for a new connection, for a request whose headers came in pieces, for one that was answered
-    before its body ended, and for an answer that is not read; for a request that comes whole, none.
-    An offer to go on in another protocol (Upgrade) is not taken up.
+    A timer runs for a new connection, for a request whose headers arrive in pieces, for a request that was
+    answered before its body ended, and for an answer that is not read. No timer runs for a request that
+    arrives whole. An offer to change to another protocol (Upgrade) is declined.
     """
 
     limits = ConnectionLimits()
@@ -67,11 +67,11 @@ class Protocol(HttpToolsProtocol):
         self._read_bytes = 0
         self._turned_away = False
         self._done = False
-        # uvicorn knows the newest alone, and a client may send several requests before it reads
+        # uvicorn knows only the newest, but a client may send several requests before it reads an answer
         self._unanswered: deque[RequestResponseCycle] = deque()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Let the connection in, unless there are too many."""
+        """Accept the connection, unless there are too many."""
         super().connection_made(transport)
         most = self.limits.connections
         if len(self.connections) > most:
@@ -90,7 +90,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent; a request begins once its headers are complete."""
+        """Parse the bytes that the client sent; a request begins when its headers are complete."""
         if self._done:
             return
         if self._turned_away:
@@ -106,22 +106,22 @@ class Protocol(HttpToolsProtocol):
             return
         if self._in_head:
             self._head_goes_on(len(data), was_in_head)
-        elif not self._unanswered and self._timer is None:  # what came was the rest of an answered request
+        elif not self._unanswered and self._timer is None:  # the rest of an answered request arrived
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
     def on_message_begin(self) -> None:
-        """Note that a request's headers are arriving."""
+        """Record that a request's headers are arriving."""
         self._in_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Begin the request, telling it how to see that its client left; raises ValueError when too long."""
+        """Begin the request and let it see whether its client left; raises ValueError if its head is long."""
         if self._head_known:
             self._in_head = False
             return
-        # Only a long read, or many, can have brought a long head.
+        # Only one long read or many reads can have brought a long head.
         if self._read_bytes + self._head_bytes > self.limits.header_bytes:
             self._check_length()
         self._in_head = False
@@ -135,7 +135,7 @@ class Protocol(HttpToolsProtocol):
             self._unanswered.append(self.cycle)
 
     def on_message_complete(self) -> None:
-        """Tell the request that its body is complete, once it is."""
+        """Tell the request that its body is complete."""
         if self.parser.should_upgrade():  # the parser stops here, at the end of the head
             return
         cycle = self.cycle
@@ -146,7 +146,7 @@ class Protocol(HttpToolsProtocol):
             self._stop_timer()
 
     def on_response_complete(self) -> None:
-        """Go on to the request that was sent next, or give the answered one's body a time to end."""
+        """Go on to the next request, or start the timer for the rest of the answered request's body."""
         if self._unanswered:
             cycle = self._unanswered.popleft()
             if cycle.more_body or not cycle.keep_alive:
@@ -155,26 +155,26 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        """Give the client a time to read what it was answered."""
+        """Start the timer for the client to read its answer."""
         super().pause_writing()
         self._reading_timer = self.loop.call_later(self.limits.body_timeout_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on writing: the client has read."""
+        """Go on writing: the client has read its answer."""
         self._stop_reading_timer()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close, though the client may not have read all: to close politely would wait for it for ever."""
+        """Close at once: a graceful close would wait for ever for a client that does not read."""
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, and close: where the next request would begin is unknown."""
+        """Refuse bytes that are not HTTP, and close: the start of the next request is unknown."""
         if not self._done:
             self._refuse(400, f"{msg.rstrip('.')}: send HTTP/1.1")
 
     def _feed(self, data: bytes | memoryview) -> None:
-        """Parse; the parser stops where an offer to change the protocol ends, and is made to read on."""
+        """Parse the bytes; the parser stops after an offer to change the protocol, and then goes on."""
         while True:
             try:
                 self.parser.feed_data(data)
@@ -185,7 +185,7 @@ class Protocol(HttpToolsProtocol):
                 return
 
     def _await_body(self) -> None:
-        """Parse on from a request's body: a new parser is told the head once more, without the offer."""
+        """Go on to a request's body: a new parser gets the head once more, without the offer."""
         lines = [b"POST / HTTP/1.1"]
         lines += [b"%s: %s" % (name, value) for name, value in self.headers if name in FRAMING]
         if not self.cycle.keep_alive:
@@ -199,7 +199,7 @@ class Protocol(HttpToolsProtocol):
     def _head_goes_on(self, length: int, was_in_head: bool) -> None:
         self._head_bytes += length
         if not was_in_head:
-            self._other_bytes = length  # or some of them: it may have begun with the end of a body
+            self._other_bytes = length  # or fewer: the bytes may have begun with the end of a body
         if self._head_bytes - self._other_bytes > self.limits.header_bytes:
             self._refuse_length()
         elif self._timer is None:
@@ -207,7 +207,7 @@ class Protocol(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._timer = None
-        if self._unanswered:  # nothing was read meanwhile: its time begins when those before it are answered
+        if self._unanswered:  # nothing was read: the time begins when the earlier requests are answered
             self._timer = self.loop.call_later(self.limits.header_timeout_s, self._head_is_late)
         elif self._in_head:
             allowed_s = self.limits.header_timeout_s
@@ -227,14 +227,14 @@ class Protocol(HttpToolsProtocol):
         )
 
     def _abandon(self) -> None:
-        """Have the requests that are not answered yet be given up: nobody can be written to any more."""
+        """Let the unanswered requests be given up: no answer can be written any more."""
         for cycle in self._unanswered:
             cycle.disconnected = True
             cycle.message_event.set()
         self._unanswered.clear()
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer, and close once the client has read it: closing at once would reset what it did not read."""
+        """Answer, and close when the client has read the answer; an earlier close would reset it."""
         self._done = True
         self._stop_timer()
         content = orjson.dumps({"error": message})
@@ -245,7 +245,7 @@ class Protocol(HttpToolsProtocol):
         head += b"x-request-id: %s\r\n" % request_id
         log.debug("refused", extra={"request_id": request_id.decode(), "status": status})
         self.transport.write(head + b"connection: close\r\n\r\n" + content)
-        if self._unanswered:  # those before it get no answer, as what came after them was not HTTP
+        if self._unanswered:  # the earlier requests get no answer, because the bytes after them were not HTTP
             self._abandon()
             self.transport.close()
         else:
@@ -264,7 +264,7 @@ class Protocol(HttpToolsProtocol):
 
 
 def limited(limits: ConnectionLimits) -> type[Protocol]:
-    """Return the protocol with limits of its own."""
+    """Return the protocol with these limits."""
     return type("Limited", (Protocol,), {"limits": limits, "ids": _refusal_ids()})
 
 

@@ -1,1 +1,1 @@
-"""How a model gets here: addresses, stores, verification, the manifest."""
+"""Where a model comes from: addresses, stores, verification, the manifest."""

@@ -1,13 +1,13 @@
-"""Model addresses: what of one may be shown, and what its path names."""
+"""Model addresses: their parts that may be shown, and the file that their path names."""
 
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from serving_core.errors import StoreError
 
-# Of a text that is to be one address: a password may hold what none may, so the last @ ends it.
+# In a text that should be one address: a malformed password may hold any character, so the last @ ends it.
 _USER_INFO = re.compile(r"^(.*?//)?.*@", re.DOTALL)
-# Within other words: the name and password before a host, though there be a slash in it; whatever follows a
+# In a text with other words: the name and password before a host, even with a slash in them; what follows a
 # path; a token.
 _SECRETS = re.compile(
     r"(?<=//)(?:[^/?#\s]*@|[^/?#\s:@]+:\S*@)|[?#][^\s'\")]+|(?<=Bearer )\s*[^\s'\"]+", re.IGNORECASE
@@ -15,7 +15,7 @@ _SECRETS = re.compile(
 
 
 def parse(uri: str) -> SplitResult:
-    """Take an address apart; raises StoreError for one that is malformed."""
+    """Split an address into its parts; raises StoreError if it is malformed."""
     try:
         return urlsplit(uri)
     except ValueError:
@@ -25,17 +25,17 @@ def parse(uri: str) -> SplitResult:
 
 
 def shown(text: str) -> str:
-    """Return an address, or a text with addresses in it, without user info, queries, fragments and tokens."""
+    """Return a text without the user info, queries, fragments and tokens of the addresses in it."""
     return _SECRETS.sub("", text)
 
 
 def shown_whole(text: str) -> str:
-    """Return a text that is to be one address, however malformed, without what may be secret in it."""
+    """Return a text that should be an address, malformed or not, without the parts that may be secret."""
     return shown(_USER_INFO.sub(r"\1", text))
 
 
 def file_name(uri: str) -> str:
-    """Return the name of the file at an address, from its path alone."""
+    """Return the name of the file at an address: the last part of the path."""
     return unquote(parse(uri).path).rpartition("/")[2]
 
 

@@ -1,4 +1,4 @@
-"""The manifest: what a model is called, which labels it has and how its images are prepared."""
+"""The manifest: a model's name, its labels and how its images are prepared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from serving_core.errors import StartError
 
-# they stand in paths
+# names and versions are parts of paths
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 DIGEST = r"^[0-9a-f]{64}$"
 FORMS = {NAME: "letters, digits, '.', '_' and '-', a letter or digit first", DIGEST: "64 hexadecimal digits"}
@@ -20,7 +20,7 @@ Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True, slots=True)
 class ServedTransform:
-    """The reference transform's sizes in pixels and its per-channel statistics on a 0..1 scale."""
+    """The reference transform: sizes in pixels, and statistics for each channel on a scale of 0 to 1."""
 
     resize: int
     crop: int
@@ -30,10 +30,11 @@ class ServedTransform:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is published beside any model's file.
+    """The document that is published beside any model's file.
 
-    `version` is None where the model has none; `sha256` maps the name of each listed file to its hexadecimal
-    digest; `fields` is the whole document, for handlers that need more, and `source` where it was read.
+    `version` is None if the model has no version; `sha256` maps the name of each listed file to its
+    hexadecimal digest; `fields` is the whole document, for handlers that need more; `source` is the address
+    from which it was read.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """What an image classifier's manifest says beside."""
+    """The further fields of an image classifier's manifest."""
 
     architecture: str
     labels: tuple[str, ...]
@@ -96,7 +97,7 @@ class _Classifier(BaseModel):
 
 
 def read_manifest(text: bytes, source: str) -> Manifest:
-    """Read a manifest's JSON; raises StartError naming `source` and each wrong field."""
+    """Read a manifest's JSON; raises StartError that names `source` and each wrong field."""
     try:
         fields: Any = orjson.loads(text)
         read = _Manifest.model_validate(fields)
@@ -109,7 +110,7 @@ def read_manifest(text: bytes, source: str) -> Manifest:
 
 
 def read_classifier(manifest: Manifest) -> Classifier:
-    """Read what an image classifier needs; raises StartError naming each wrong field."""
+    """Read the fields of an image classifier; raises StartError that names each wrong field."""
     try:
         read = _Classifier.model_validate(manifest.fields)
     except ValidationError as error:

@@ -19,24 +19,24 @@ READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
 
 
 class Missing(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class AccessRefused(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
-    """The store knows who asks, or does not, and says no."""
+    """The store refuses access, whether or not it knows who asks."""
 
 
 class Transient(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
-    """A fault that may be gone in a moment."""
+    """A fault that may be over in a moment."""
 
 
 class Corrupt(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
-    """The bytes that came are not the object's."""
+    """The bytes that arrived differ from the object's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """What a store says of an object: version ("" when unknown), bytes and base64 crc32c where it tells."""
+    """A store's facts about an object: version ("" if unknown), and, if known, bytes and base64 crc32c."""
 
     version: str
     size_bytes: int | None
@@ -44,10 +44,10 @@ class Object:
 
 
 class Source(Protocol):
-    """One object in some store; both calls raise Missing, AccessRefused, Transient or Corrupt."""
+    """One object in a store; `describe` and `download` raise Missing, AccessRefused, Transient or Corrupt."""
 
     def describe(self) -> Object:
-        """Ask for the object's present version."""
+        """Return the object's present version and its facts."""
 
     def download(self, found: Object, file: BinaryIO) -> None:
         """Stream the bytes of the object, described as `found`, into `file`."""
@@ -57,9 +57,9 @@ class Source(Protocol):
 
 
 def open_source(uri: str, local_store: str | None = None) -> Source:
-    """Return the source that `uri` names; raises StoreError for a scheme or form that is not served.
+    """Return the source at `uri`; raises StoreError for a scheme or form that is not supported.
 
-    With `local_store`, "bucket=http://host:port", that bucket is a stand-in's and needs no credentials.
+    If `local_store` is "bucket=http://host:port", a stand-in serves that bucket and needs no credentials.
     """
     parts = parse(uri)
     name = unquote(parts.path.lstrip("/"))
@@ -75,7 +75,7 @@ def open_source(uri: str, local_store: str | None = None) -> Source:
 
 class _GoogleObject:
     def __init__(self, bucket: str, name: str, endpoint: str | None) -> None:
-        # Imported on use: it costs a third of a second that a service with a local model need not pay.
+        # Imported here because the import takes a third of a second, which a local model does not need.
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import storage
 
@@ -85,7 +85,7 @@ class _GoogleObject:
                 credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth types it not
             else:
                 credentials = _credentials()
-            # Reading an object names its bucket, so no project is looked up or needed.
+            # A read names its bucket, so it needs no project.
             self._client = storage.Client(
                 project="unused",
                 credentials=credentials,
@@ -101,12 +101,13 @@ class _GoogleObject:
         return Object(str(blob.generation), blob.size, blob.crc32c)
 
     def download(self, found: Object, file: BinaryIO) -> None:
-        del found  # its checksum tells another version, which asking for a generation would call missing
-        # A blob that was described would be fetched from the address in its metadata, which is the store's
-        # own idea of where it can be reached; a new one is fetched from where we reach the store.
+        # The checksum reveals another version; a request for the described generation would call it missing.
+        del found
+        # A described blob would be fetched from the address in its metadata, where the store believes that it
+        # can be reached; a new blob is fetched from the address at which we reach the store.
         blob = self._bucket.blob(self._name)
         with _google_faults():
-            # The caller verifies against the metadata, which holds where a response carries no checksum too.
+            # The caller verifies against the metadata, which works even if a response carries no checksum.
             blob.download_to_file(file, retry=None, timeout=TIMEOUT_S, checksum=None, raw_download=True)
 
     def close(self) -> None:
@@ -208,13 +209,13 @@ def _connection_faults() -> Iterator[None]:
         urllib3.exceptions.HTTPError,
     ) as error:
         raise Transient(_one_line(error)) from None
-    except requests.exceptions.InvalidHeader:  # it is shown whole there, and may be a secret
+    except requests.exceptions.InvalidHeader:  # this exception shows the whole header, which may be a secret
         raise AccessRefused("a header of the request is malformed") from None
     except requests.exceptions.RequestException as error:
         raise AccessRefused(_one_line(error)) from None
 
 
 def _one_line(error: Exception) -> str:
-    """The cause in a line: of a connection that failed, the last reason, without the retries around it."""
+    """Return the cause in one line; for a failed connection, the last reason without the retries."""
     cause = getattr(error.args[0], "reason", None) if error.args else None
     return shown(" ".join(str(cause or error).split()))[:200] or type(error).__name__

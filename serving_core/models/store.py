@@ -1,4 +1,4 @@
-"""The model's way here: pulled from its address, verified, and kept for the next start."""
+"""The download of a model: pulled from its address, verified, and kept for the next start."""
 
 import base64
 import hashlib
@@ -34,36 +34,36 @@ T = TypeVar("T")
 
 
 class TimeOver(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
-    """The time is over and the work is not done."""
+    """The time is over before the work is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The moment, on the monotonic clock, until which work may take."""
+    """The time, on the monotonic clock, by which work must be done."""
 
     at_s: float
 
     @classmethod
     def after(cls, seconds: float) -> "Deadline":
-        """Return the deadline that many seconds from now."""
+        """Return the deadline that is `seconds` from now."""
         return cls(time.monotonic() + seconds)
 
     def left_s(self) -> float:
-        """Return the seconds until then, 0 when it has passed."""
+        """Return the seconds until the deadline; 0 if it has passed."""
         return max(0.0, self.at_s - time.monotonic())
 
     def run(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns; raises TimeOver when it has not by then, and leaves it to end unheard.
+        """Return the result of `work`; raises TimeOver at the deadline, and then ignores the end of `work`.
 
-        Time-outs of a connection bound each wait for a byte, not a sender of a byte now and then; so the work
-        has a thread of its own, which keeps no process from ending.
+        A connection's time-out limits the wait for each byte, not a transfer of single bytes now and then. So
+        the work runs on a daemon thread of its own, which does not keep the process from ending.
         """
         outcome: Future[T] = Future()
 
         def run() -> None:
             try:
                 outcome.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - raised again where the outcome is awaited
+            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for the outcome
                 outcome.set_exception(error)
 
         Thread(target=run, name="store", daemon=True).start()
@@ -71,17 +71,17 @@ class Deadline:
             return outcome.result(self.left_s())
         except TimeoutError:
             if outcome.done():
-                raise  # the work's own
+                raise  # an exception of the work itself
             raise TimeOver from None
 
 
 MANIFEST_NAME = "model.json"
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 4.0
-# A bad copy may be the network's fault once or twice; a third one is the object's.
+# One or two damaged copies may be the network's fault; a third means that the object is damaged.
 CORRUPT_ATTEMPTS = 3
 TEMPORARY_PREFIX = ".pull-"
-# The longest that STORE_TIMEOUT_S lets a start take, twice over.
+# Twice the longest time that STORE_TIMEOUT_S lets a start take.
 ABANDONED_AFTER_S = 7200
 
 log = logging.getLogger("serving_core.models.store")
@@ -89,7 +89,7 @@ log = logging.getLogger("serving_core.models.store")
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A file: where it lies, whether its store's checksum is its own, and whether it was here already."""
+    """A pulled file: its path, whether the store's checksum verified it, and whether the cache had it."""
 
     path: Path
     verified: bool
@@ -107,7 +107,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Where to keep what is pulled, and until when: `deadline` is `timeout_s` after the beginning."""
+    """Where to keep a pulled file, and by when: `deadline` is `timeout_s` after the beginning."""
 
     cache_dir: Path
     timeout_s: float
@@ -116,14 +116,14 @@ class _Order:
 
 
 def pull_model(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Model:
-    """Pull the model at `uri` and the manifest beside it within `timeout_s` seconds in all.
+    """Pull the model at `uri` and its manifest from the same folder, within `timeout_s` seconds in all.
 
-    Raises StartError unless both are as published.
+    Raises StartError if one of them differs from what was published.
     """
     manifest_uri = beside(uri, MANIFEST_NAME)
     where, where_manifest = shown(uri), shown(manifest_uri)
     order = _Order(cache_dir, timeout_s, Deadline.after(timeout_s), local_store)
-    # the model first: where its address is wrong, that is the address to name
+    # the model first: if its address is wrong, the message must name that address
     pulled = _pull(uri, order)
     pulled_manifest = _pull(manifest_uri, order)
     manifest = read_manifest(pulled_manifest.path.read_bytes(), where_manifest)
@@ -138,10 +138,10 @@ def pull_model(uri: str, cache_dir: Path, timeout_s: float, local_store: str | N
 
 
 def pull(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Pulled:
-    """Bring the object at `uri` into `cache_dir` unless its present version is there.
+    """Download the object at `uri` into `cache_dir`, unless its present version is there.
 
-    It takes `timeout_s` seconds at most, transient faults being retried; raises StoreError, one line, for all
-    others. `local_store` is "bucket=http://host:port" for a bucket that a stand-in holds.
+    Takes at most `timeout_s` seconds and retries transient faults; raises StoreError, one line, for other
+    faults. `local_store` is "bucket=http://host:port" if a stand-in serves the bucket.
     """
     return _pull(uri, _Order(cache_dir, timeout_s, Deadline.after(timeout_s), local_store))
 
@@ -209,7 +209,7 @@ def _pull_once(source: Source, uri: str, order: _Order) -> Pulled:
 
 
 def _download(source: Source, found: Object, path: Path, deadline: Deadline) -> None:
-    """Stream to a temporary neighbour, verify it, and only then give it its name."""
+    """Download to a temporary file in the same folder, verify it, and only then give it its name."""
     handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
     temporary = Path(name)
     try:
@@ -226,7 +226,7 @@ def _download(source: Source, found: Object, path: Path, deadline: Deadline) -> 
 
 
 def _sweep(cache_dir: Path) -> None:
-    """Remove what starts that were killed left half-way; no start that lives is so old."""
+    """Remove the partial files of killed starts: files older than any start can take."""
     for left in cache_dir.glob(TEMPORARY_PREFIX + "*"):
         with suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > ABANDONED_AFTER_S:
@@ -241,7 +241,7 @@ def _cached_fault(path: Path, found: Object) -> str | None:
 
 
 def _fault(path: Path, found: Object) -> str | None:
-    """Say what keeps the file from being the object, None when nothing does."""
+    """Return how the file differs from the object; None if it does not differ."""
     size = path.stat().st_size
     if found.size_bytes is not None and size != found.size_bytes:
         return f"{size} bytes of {found.size_bytes}"
@@ -253,7 +253,7 @@ def _fault(path: Path, found: Object) -> str | None:
 
 
 def _crc32c(path: Path) -> str:
-    # Imported on use: a file:// model needs no checksum of a store.
+    # Imported here because a file:// model needs no checksum of a store.
     import google_crc32c
 
     checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]  # untyped there
@@ -272,8 +272,8 @@ def _local(uri: str, path: Path) -> Pulled:
         with path.open("rb"):
             return Pulled(path, verified=False, cached=True)
     except FileNotFoundError:
-        raise StoreError(f"{uri} does not exist: correct the address or make the file") from None
-    except ValueError:  # a character that no path has
+        raise StoreError(f"{uri} does not exist: correct the address or create the file") from None
+    except ValueError:  # a character that paths cannot have
         raise StoreError(f"{uri} is malformed: give file:///path") from None
     except OSError as error:
         raise StoreError(

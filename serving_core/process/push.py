@@ -1,4 +1,4 @@
-"""Pushing metrics to a Prometheus Pushgateway, beside what is served to those who scrape."""
+"""Pushes metrics to a Prometheus Pushgateway, beside the metrics that are served for scraping."""
 
 import logging
 import socket
@@ -13,18 +13,18 @@ from prometheus_client.exposition import basic_auth_handler, default_handler
 
 from serving_core.settings import Settings
 
-# What prometheus_client calls with url, method, timeout, headers and data.
+# The function that prometheus_client calls with url, method, timeout, headers and data.
 Handler = Callable[[str, str, float | None, list[tuple[str, str]], bytes], Callable[[], None]]
-# The longest that a push, and so the end of a service, may take.
+# The longest time that a push may take; the end of a service waits for it.
 TIMEOUT_S = 2.0
 
 log = logging.getLogger("serving_core.process.push")
 
 
 class Pusher:
-    """A thread that pushes every `interval_s` seconds and once more when it is closed.
+    """A thread that pushes every `interval_s` seconds, and once more when it is closed.
 
-    A failure is logged when an outage begins and when it is over; it harms nothing else.
+    The beginning and the end of an outage are logged; a failed push has no other effect.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Pusher:
         self._thread.start()
 
     def close(self) -> None:
-        """Push a last time and end, within twice TIMEOUT_S."""
+        """Push a last time and end, within twice TIMEOUT_S seconds."""
         self._closing.set()
         self._thread.join(2 * TIMEOUT_S)
 
@@ -66,7 +66,7 @@ class Pusher:
 
 
 def _without_user(address: str) -> tuple[str, Handler]:
-    """Take the name and password out of an address and into a handler that sends them."""
+    """Return an address without its name and password, and a handler that sends these."""
     scheme, slashes, rest = address.partition("//")
     user, at, place = rest.rpartition("@")
     if not at:
@@ -77,14 +77,14 @@ def _without_user(address: str) -> tuple[str, Handler]:
 
 
 class Nothing:
-    """In a Pusher's place where nothing is pushed."""
+    """Stands in for a Pusher if nothing is pushed."""
 
     def close(self) -> None:
-        """Have nothing to end."""
+        """Do nothing."""
 
 
 def pusher_of(settings: Settings, source: Callable[[], CollectorRegistry]) -> Pusher | Nothing:
-    """Start pushing what `source` gives, if the settings say so."""
+    """Start to push the metrics of `source`, if the settings say so."""
     if not settings.pushgateway:
         return Nothing()
     return Pusher(source, settings.pushgateway, settings.service, settings.push_interval_s)

@@ -1,6 +1,6 @@
-"""The command line of a service: its first signals, its log, what it is asked to do, and its exit status.
+"""The command line of a service: its signals until it serves, its log, its commands and its exit status.
 
-What serves is imported only if it is needed: a supervisor of several workers stays small without it.
+The HTTP server is imported only if it is needed: the supervisor of several workers stays small without it.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logs(service: str, level: str) -> None:
-    """Send every log record of this process to standard error, `level` and above."""
+    """Send every log record of this process at or above `level` to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     for chatty in ("urllib3", "google", "PIL", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # They warn of every request that is malformed: whoever sends those shall not fill the log.
+    # These loggers warn about every malformed request; the senders of such requests must not fill the log.
     for provocable in ("uvicorn", "python_multipart"):
         logging.getLogger(provocable).setLevel(logging.ERROR)
 
@@ -67,13 +67,13 @@ MIB = 1024 * 1024
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc not to hand image-sized buffers back after each request; does nothing elsewhere.
+    """Tell glibc not to return image-sized buffers to the system after each request; no-op without glibc.
 
-    By default each such buffer is mapped, zeroed page by page, and unmapped again: 1 300 page faults and a
-    third of eager PyTorch's time for a small image. Every service does it, so no strategy is favoured.
+    By default each of these buffers is mapped, zeroed page by page, and unmapped again: 1 300 page faults and
+    a third of eager PyTorch's time for a small image. Every service does this, so it favours no strategy.
     """
     if any(name.startswith("MALLOC_") for name in os.environ) or "GLIBC_TUNABLES" in os.environ:
-        return  # whoever runs the service has decided
+        return  # the user has set the limits already
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
@@ -95,14 +95,14 @@ def run(
     model_uri_variable: str,
     make_dispatcher: MakeDispatcher | None = None,
 ) -> NoReturn:
-    """Do what the command line says, by default serve until told to stop; ends the process."""
-    # Until the server has handlers of its own: a container's first process ignores signals without one.
+    """Do what the command line says, by default serve until a signal stops it; then end the process."""
+    # Until the server has its own handlers: a container's first process ignores a signal without a handler.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
     arguments = sys.argv[1:]
     seat = take_seat(arguments)
     if seat is None:
-        # Only a supervisor says where workers count together: in a folder from elsewhere counts would stay.
+        # Only a supervisor sets the folder of the workers' counts: another folder could hold older counts.
         for variable in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
             os.environ.pop(variable, None)
     if seat is None and arguments not in ([], ["loop"], ["validate"]):
@@ -153,7 +153,7 @@ def _serve(
 
 
 def _end(status: int) -> NoReturn:
-    """End now: a thread inside native code must not hold up, or crash, the interpreter's own end."""
+    """End at once: a thread inside native code must not delay or crash the interpreter's own end."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

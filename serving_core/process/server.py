@@ -1,4 +1,4 @@
-"""The HTTP server of one process: it serves, and ends only when all that was accepted is answered."""
+"""The HTTP server of one process: it serves, and ends only when every accepted request is answered."""
 
 import asyncio
 import logging
@@ -20,33 +20,33 @@ from serving_core.service import MakeEngine, Service
 from serving_core.settings import Settings
 
 KEEP_ALIVE_S = 75
-# How often the drain looks whether it is done.
+# How often the drain checks whether it is done.
 POLL_S = 0.02
-# How long the last connections may take to be accepted.
+# How long it may take to accept the last connections.
 ACCEPT_S = 0.05
 # After the listener has closed, requests already on the wire are still answered for this long.
 LAST_WORDS_S = 0.3
-# What a worker's end may take beyond its drain.
+# How long a worker's end may take after its drain.
 MARGIN_S = 3.0
 
 log = logging.getLogger("serving_core.process.server")
 
 
 class DrainingServer(uvicorn.Server):
-    """On SIGTERM: refuse new work at once, answer all that was accepted, and close only then."""
+    """On SIGTERM it refuses new requests at once, answers every accepted request, and closes only then."""
 
     def __init__(self, config: uvicorn.Config, service: Service, seat: Seat | None = None) -> None:
         super().__init__(config)
         self._service = service
         self._seat = seat
         self._announced = seat is None
-        # Whether nobody takes connections any more once this process stops to.
+        # Whether no process accepts connections once this process stops accepting them.
         self._last = seat is None
-        # Items that were accepted, and not answered when the grace period was over.
+        # The accepted items that were not answered when the grace period ended.
         self.unanswered = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; a second signal ends without waiting. The signal is not raised again: we exit 0."""
+        """Begin to drain; a second signal ends at once. The signal is not raised again: we exit with 0."""
         del frame
         if self.should_exit and sig in (signal.SIGINT, signal.SIGTERM):
             self.force_exit = True
@@ -58,11 +58,11 @@ class DrainingServer(uvicorn.Server):
         self._drain()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and listen unless that has to wait until the service is ready."""
+        """Start; listen too, unless the listener must wait until the service is ready."""
         await super().startup([] if self._seat is not None and self._seat.late else sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """End too when the service cannot go on."""
+        """Tell whether to end; end also if the service cannot go on."""
         self._service.metrics.refresh()
         lifecycle = self._service.lifecycle
         if not self._announced and lifecycle.ready and not self.should_exit:
@@ -70,9 +70,10 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter) or not self._service.alive()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drain, close the listener, let requests on the wire be refused politely, then close the rest.
+        """Drain, close the listener, answer requests on the wire with 503, then close the connections.
 
-        Where siblings go on, the listener is left to them first, so that nobody is refused who need not be.
+        If other workers go on, this process first leaves the listener to them, so no client is refused
+        needlessly.
         """
         service, settings = self._service, self._service.settings
         if not self._last:
@@ -94,14 +95,14 @@ class DrainingServer(uvicorn.Server):
         await self._until(lambda: not self.server_state.connections, monotonic() + LAST_WORDS_S)
         if self.unanswered:
             for task in list(self.server_state.tasks):
-                task.cancel()  # each tells its client so
+                task.cancel()  # each task then answers its client
         self.config.timeout_graceful_shutdown = 1
         await super().shutdown(sockets)
-        if self.force_exit:  # the lifespan ends in order however urgent the end is
+        if self.force_exit:  # the lifespan ends in order even if the end is urgent
             await self.lifespan.shutdown()
 
     def _unsent(self) -> bool:
-        """Tell whether an answer is still being read by its client."""
+        """Tell whether a client is still reading its answer."""
         return any(
             connection.transport.get_write_buffer_size() > 0
             for connection in self.server_state.connections
@@ -128,8 +129,8 @@ class DrainingServer(uvicorn.Server):
             )
 
     async def _announce(self) -> None:
-        """Take a place among the workers that serve."""
-        assert self._seat is not None  # noqa: S101 - only a worker has something to announce
+        """Tell the supervisor that this worker serves, and start to listen if that had to wait."""
+        assert self._seat is not None  # noqa: S101 - only a worker announces itself
         self._announced = True
         if not self.servers:
             loop = asyncio.get_running_loop()
@@ -156,7 +157,7 @@ def serve(
     make_dispatcher: MakeDispatcher | None,
     seat: Seat | None = None,
 ) -> int:
-    """Serve until told to stop; return the exit status. Raises StartError when the address cannot be had."""
+    """Serve until stopped; return the exit status. Raises StartError if the address is not available."""
     listener = listen(settings.host, settings.port) if seat is None else seat.listener
     allow_connections(settings.max_connections)
     app = create_app(make_engine, settings, make_dispatcher or Direct)

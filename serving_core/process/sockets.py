@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from serving_core.errors import StartError
 
 BACKLOG = 2048
-# Open files beside clients' connections: models, libraries, metrics, refusals.
+# The number of open files beside clients' connections: models, libraries, metrics, refusals.
 OTHER_FILES = 512
 SO_ATTACH_FILTER = 26
-# A classic BPF program over a segment's TCP header: drop it when SYN is set, else let it pass.
+# A classic BPF program over a segment's TCP header: it drops a segment with SYN set and passes all others.
 DROP_SYN = (
     (0x30, 0, 0, 13),  # load the byte of flags
     (0x45, 0, 1, 0x02),  # SYN set? go on; else skip one
@@ -29,13 +29,13 @@ DROP_SYN = (
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a TCP socket that listens; raises StartError when the address cannot be had."""
+    """Return a TCP socket that listens; raises StartError if the address is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        # Now and not later: two sockets may be bound to one port while neither listens.
+        # Listen at once: two sockets can be bound to one port as long as neither listens.
         listener.listen(BACKLOG)
     except (OSError, UnicodeError) as error:
         listener.close()
@@ -54,7 +54,7 @@ def _remedy(error: OSError | UnicodeError) -> str:
 
 
 def allow_connections(count: int) -> None:
-    """Raise the limit of open files so that this process can hold that many connections, as far as it may."""
+    """Raise the limit of open files, as far as allowed, so that this process can hold `count` connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + OTHER_FILES
     if hard != resource.RLIM_INFINITY:
@@ -64,14 +64,14 @@ def allow_connections(count: int) -> None:
 
 
 def stop_admitting(listener: socket.socket) -> None:
-    """Let no new connection begin, while those the kernel has completed are still accepted.
+    """Let no new connection begin; connections that the kernel has completed can still be accepted.
 
-    Closing a listener resets every connection that waits in its queue, request and all; so first the queue
-    must stop growing. A client that tries meanwhile tries again in a second and is refused then.
+    Closing a listener resets every connection in its queue, together with its request; so the queue must stop
+    growing first. A client that connects meanwhile retries after a second and is refused then.
     """
     program = b"".join(struct.pack("HBBI", *instruction) for instruction in DROP_SYN)
     code = ctypes.create_string_buffer(program, len(program))
-    with suppress(OSError):  # a kernel without filters: the queue is merely likely to be empty
+    with suppress(OSError):  # without filters in the kernel the queue is likely, but not certain, to be empty
         listener.setsockopt(
             socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(DROP_SYN), ctypes.addressof(code))
         )
@@ -84,24 +84,24 @@ log = logging.getLogger("serving_core.process.sockets")
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One worker's place; a `late` one takes connections only when it is ready, as others do meanwhile."""
+    """One worker's place; a `late` worker accepts connections only when ready, since others serve."""
 
     listener: socket.socket
     channel: socket.socket
     late: bool
 
     def arguments(self) -> list[str]:
-        """Return the command line with which the worker finds its seat; the sockets go by number."""
+        """Return the arguments from which the worker recovers its seat; they name the sockets by number."""
         role = "late" if self.late else "first"
         return ["worker", role, str(self.listener.fileno()), str(self.channel.fileno())]
 
     def tell_ready(self) -> None:
         """Tell the supervisor that requests are served."""
-        with suppress(OSError):  # it is gone, and `watch` says so
+        with suppress(OSError):  # the supervisor is gone, and `watch` notices it
             self.channel.send(READY)
 
     def watch(self, stop: Callable[[], None], patience_s: float) -> None:
-        """Call `stop` when the supervisor asks for it or is gone, and end the process if that does not."""
+        """Call `stop` when the supervisor says so or is gone; end the process if it does not stop in time."""
 
         def wait() -> None:
             with suppress(OSError):
@@ -115,7 +115,7 @@ class Seat:
 
 
 def take_seat(arguments: Sequence[str]) -> Seat | None:
-    """Return the seat that a supervisor's command line names, None for any other command line."""
+    """Return the seat in a supervisor's command line; None for any other command line."""
     match arguments:
         case ["worker", "first" | "late" as role, listener, channel] if (listener + channel).isdigit():
             return Seat(

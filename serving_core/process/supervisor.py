@@ -21,11 +21,11 @@ from serving_core.process.push import Nothing, Pusher, pusher_of
 from serving_core.process.sockets import READY, Seat, listen
 from serving_core.settings import Settings
 
-# Beyond the grace period: closing the port, the last words, the interpreter's end.
+# The time after the grace period for closing the port, the last log lines and the interpreter's end.
 MARGIN_S = 4.0
-# A worker that served this long was no failed start: what ended it is a first death again.
+# If a worker served this long, its start did not fail: its death counts as the first again.
 STABLE_S = 30.0
-# Deaths in a row, beyond one of each worker, that end the service.
+# This many deaths in a row, beyond one for each worker, end the service.
 DEATHS = 4
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
@@ -41,18 +41,18 @@ class RunningWorker:
     channel: socket.socket
 
     def leave(self) -> None:
-        """Ask it to drain and end."""
+        """Ask the worker to drain and end."""
         self.channel.shutdown(socket.SHUT_WR)
 
     def signal(self, number: signal.Signals) -> None:
-        """Signal it, if it still runs."""
+        """Send the worker a signal, if it still runs."""
         if self.process.returncode is None:
             self.process.send_signal(number)
 
 
 @dataclass
 class Supervisor:
-    """Keeps `workers` processes of `command` alive; a first one shows that the service can start at all."""
+    """Keeps `workers` processes of `command` alive; the first process shows that the service can start."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -69,7 +69,7 @@ class Supervisor:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> int:
-        """Serve until told to stop or until workers cannot be kept alive; return the exit status."""
+        """Serve until stopped, or until workers cannot be kept alive; return the exit status."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -88,7 +88,7 @@ class Supervisor:
         return int(self.failed)
 
     async def _keep(self, place: int) -> None:
-        """Have a worker in this place until the service stops; the first place proves that one can start."""
+        """Keep a worker in this place until the service stops; the first one proves that it can start."""
         if place > 0:
             await self._first(self._proven, self._stopping)
         while not self._stopping.is_set():
@@ -118,7 +118,7 @@ class Supervisor:
                 *arguments,
                 env=self.environment,
                 pass_fds=(self.listener.fileno(), theirs.fileno()),
-                process_group=0,  # what a terminal sends to all is ours to pass on
+                process_group=0,  # signals from a terminal reach us, and we pass them on
             )
             failing.pop_all()
         ours.setblocking(False)
@@ -129,7 +129,7 @@ class Supervisor:
         return worker
 
     async def _ready(self, worker: RunningWorker) -> float | None:
-        """Return when the worker became ready, None when it ended instead."""
+        """Return the time at which the worker became ready; None if it ended first."""
         loop = asyncio.get_running_loop()
         with suppress(ConnectionError):
             if await loop.sock_recv(worker.channel, 1) == READY:
@@ -140,7 +140,7 @@ class Supervisor:
 
     async def _died(self, worker: RunningWorker, status: int, ready_s: float | None) -> None:
         if not self._proven.is_set():
-            if status != 1:  # else it has said why
+            if status != 1:  # with status 1 the worker has logged the reason
                 log.error("cannot start: a worker ended with status %d before it was ready", status)
             self.failed = True
             self._stopping.set()
@@ -149,7 +149,7 @@ class Supervisor:
         if ready_s is not None and loop.time() - ready_s > STABLE_S:
             self._deaths = 0
         message = "a worker died and is replaced"
-        if status == -signal.SIGBUS:  # the files of metrics are mapped into memory
+        if status == -signal.SIGBUS:  # no room for the files of metrics, which are mapped into memory
             message += f": make room in {self.metrics_folder}, or set TMPDIR to a larger folder"
         await self._again(message, {"pid": worker.process.pid, "status": status})
 
@@ -161,7 +161,7 @@ class Supervisor:
             self._fail(f"cannot start: {message}")
 
     async def _again(self, message: str, extra: Mapping[str, int]) -> None:
-        """Count a death and wait before the next start; give up where many died and nobody serves."""
+        """Count a death and wait before the next start; give up if many died and no worker serves."""
         self._deaths += 1
         if self._deaths > DEATHS + self.workers and not self._serving:
             self._fail(f"cannot go on: {self._deaths} workers died in a row: see what was logged before")
@@ -183,7 +183,7 @@ class Supervisor:
         self._stopping.set()
 
     def _stop(self) -> None:
-        """Stop in order; when told again, without waiting for what was accepted."""
+        """Stop in order; if called again, stop without waiting for accepted requests."""
         if self._stopping.is_set():
             self._hurried = True
             self._signal_all(signal.SIGTERM)
@@ -195,7 +195,7 @@ class Supervisor:
 
 
 async def _to_the_end(supervisor: Supervisor, pusher: Pusher | Nothing) -> int:
-    """Run the supervisor and push a last time; a signal that comes after all that has nothing left to end."""
+    """Run the supervisor and push a last time; ignore a signal after that, since nothing is left to end."""
     try:
         return await supervisor.run()
     finally:
@@ -206,15 +206,15 @@ async def _to_the_end(supervisor: Supervisor, pusher: Pusher | Nothing) -> int:
 
 
 def supervise(settings: Settings) -> int:
-    """Serve with `settings.workers` processes of this very command; return the exit status.
+    """Serve with `settings.workers` processes of this same command; return the exit status.
 
-    Raises StartError when the address or a folder for the metrics cannot be had.
+    Raises StartError if the address or a folder for the metrics is not available.
     """
     listener = listen(settings.host, settings.port)
     try:
         folder = tempfile.mkdtemp(prefix="metrics-")
     except OSError as error:
-        raise StartError(f"no folder for the workers' metrics ({error}): set TMPDIR to one") from None
+        raise StartError(f"no folder for the workers' metrics ({error}): set TMPDIR to another") from None
     try:
         supervisor = Supervisor(
             command=[sys.executable, *sys.orig_argv[1:]],

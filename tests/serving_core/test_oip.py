@@ -260,7 +260,7 @@ def test_items_whose_outputs_differ_in_size_are_answered_one_by_one_only() -> No
     call = read(signature, json_body(tensor("x", "INT64", [2, 1], [1, 2])))
     one, two = np.array([1]), np.array([1, 2])
     assert parsed(call.encode([{"y": two}, {"y": two}]))["outputs"][0]["shape"] == [2, 2]
-    with pytest.raises(RequestError, match="one item a request"):
+    with pytest.raises(RequestError, match="one item in each request"):
         call.encode([{"y": one}, {"y": two}])
 
 

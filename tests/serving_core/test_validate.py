@@ -71,7 +71,7 @@ def test_answers_mixed_up_are_seen_whatever_the_inputs(handler: str, output: str
     status, told = lines(f"{FAULTY}:{handler}", model_uri=model.as_uri(), max_batch=max_batch)
     assert status == 1
     (wrong,) = [line for line in told if line.startswith("wrong: ")]
-    assert f"{output} of an item is another in a batch of {max_batch} than alone" in wrong
+    assert f"{output} of an item in a batch of {max_batch} differs from its value alone" in wrong
 
 
 def test_what_could_not_be_seen_is_said_and_fails_nothing() -> None:
@@ -96,7 +96,7 @@ def test_what_could_not_be_seen_is_said_and_fails_nothing() -> None:
         ("WrongShape", "alone", "postprocess gives felt in shape (1,): give ()"),
         ("NotFinite", "alone", "not finite"),
         ("OnlyOneAtATime", "batch", "it raises MemoryError: only one at a time (faulty_handlers.py:"),
-        ("WrongOrder", "batch", "felt of an item is another in a batch of 16 than alone"),
+        ("WrongOrder", "batch", "felt of an item in a batch of 16 differs from its value alone"),
         ("KeepsTheItem", "batch", "keep nothing of an item on the handler"),
         ("OneThreadOnly", "threads", "it raises RuntimeError: somebody else is here"),
         ("RefusedExample", "alone", "the example is refused (422: the wind in km/h is 3000"),
