@@ -1,1 +1,1 @@
-"""PyTorch with dynamic batching, on a GPU where there is one."""
+"""PyTorch with dynamic batching, on a GPU if the machine has a GPU."""

@@ -8,14 +8,14 @@ from serving_core.workers import Workers
 
 
 def make_engine() -> Engine:
-    """Import PyTorch only now, when the server is already listening."""
+    """Return the engine; PyTorch is imported only here, when the server is already listening."""
     from batched_serving.engine import BatchedEngine
 
     return BatchedEngine()
 
 
 def make_dispatcher(pipeline: Pipeline, settings: Settings, workers: Workers) -> Dispatcher:
-    """Return the dispatcher that batches across requests, or none such where MAX_BATCH is 1."""
+    """Return the dispatcher that batches across requests, or the direct dispatcher if MAX_BATCH is 1."""
     from batched_serving.dispatch import Batched
 
     return (

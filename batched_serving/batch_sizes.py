@@ -1,15 +1,15 @@
-"""Which sizes of batches to have: pure arithmetic, and timing with a clock that is handed in."""
+"""The choice of batch sizes: pure arithmetic, and timing with a clock that the caller passes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
-# A size is judged by the least of its times, for which one alone would be the one that set everything up.
+# A size is judged by its least time; a single time would include the set-up.
 FEWEST_PASSES = 2
 MOST_PASSES = 5
 
 
 def doubling_sizes(largest: int) -> tuple[int, ...]:
-    """Return 1, 2, 4 and so on, and `largest` itself at the end."""
+    """Return 1, 2, 4 and so on below `largest`, then `largest` itself."""
     sizes = []
     size = 1
     while size < largest:
@@ -19,7 +19,7 @@ def doubling_sizes(largest: int) -> tuple[int, ...]:
 
 
 def bucket_for(count: int, buckets: Sequence[int]) -> int:
-    """Return the smallest of the ascending buckets that holds `count` items; raises ValueError for none."""
+    """Return the smallest ascending bucket that holds `count` items; raises ValueError if none does."""
     for bucket in buckets:
         if bucket >= count:
             return bucket
@@ -27,7 +27,7 @@ def bucket_for(count: int, buckets: Sequence[int]) -> int:
 
 
 def saturating_size(seconds_by_size: Mapping[int, float], tolerance: float) -> int:
-    """Return the smallest size whose time an item is at most `tolerance` (0.05: 5 %) above the best."""
+    """Return the smallest size whose time per item is at most `tolerance` (0.05: 5 %) above the best."""
     each = {size: seconds / size for size, seconds in seconds_by_size.items()}
     enough = min(each.values()) * (1 + tolerance)
     return min(size for size, seconds in each.items() if seconds <= enough)
@@ -39,11 +39,11 @@ def time_sizes(
     budget_s: float,
     clock: Callable[[], float] = perf_counter,
 ) -> dict[int, float]:
-    """Return the least time that `run` takes for each of the ascending sizes, in passes over all of them.
+    """Return the least time, in seconds, that `run` takes for each of the ascending sizes.
 
-    Passes, and not one size after another: a host that is slow for a while is then slow for every size. A
-    size that could not be timed FEWEST_PASSES times within the budget is left out, with all above it; the
-    first is always timed.
+    The sizes are timed in passes over all of them, not one size after another, so that a host that is slow
+    for a while is slow for every size. If a size cannot be timed FEWEST_PASSES times within the budget, it
+    and all larger sizes are left out; the first size is always timed.
     """
     start = clock()
     least: dict[int, float] = {}
@@ -60,7 +60,7 @@ def time_sizes(
 
 
 def _still_to_come(least: Mapping[int, float], size: int) -> float:
-    """Return the seconds until all sizes so far and one more will have been timed often enough."""
+    """Return the seconds until all timed sizes and the next `size` will have been timed often enough."""
     last = max(least)
     expected_s = least[last] * size / last
     return FEWEST_PASSES * expected_s + (FEWEST_PASSES - 1) * sum(least.values())

@@ -12,12 +12,12 @@ from batched_serving.network import Normalise
 from serving_core.engine import Batching, Compute, Logits, Pixels
 from serving_core.models.manifest import Classifier
 
-# Up to so many images, larger batches cost less an image wherever that was measured, if only by a few in a
-# hundred. Smaller ones are not up for choice: a start on a busy host could turn batching off for good.
+# Up to this many images, a larger batch cost less per image on every machine measured, by a few per cent at
+# least. Smaller sizes are not considered: a start on a busy host could turn batching off for good.
 LEAST = 16
-# Beyond so many nothing more is gained: the caches are long full.
+# Larger batches gain nothing: the caches are already full.
 MOST = 32
-# Two sizes whose times an image differ by less are as good as each other.
+# Two sizes count as equal if their times per image differ by less than this share.
 TOLERANCE = 0.05
 TIMING_BUDGET_S = 0.5
 
@@ -25,11 +25,11 @@ log = logging.getLogger("batched_serving.cpu")
 
 
 class CpuBackend:
-    """Computes a batch for each of several threads; finds out at warm-up how large one is worth gathering."""
+    """Computes a batch on each of several threads; warm-up finds the batch size worth gathering."""
 
     def __init__(self, network: nn.Module, classifier: Classifier, compute: Compute) -> None:
-        # As many batches as cores are computed side by side. Threads within an operator would meet after each
-        # of a hundred small ones, and wait there for whichever of them the machine holds up.
+        # As many batches as cores are computed at the same time. Several threads within an operator would
+        # synchronise after each of a hundred small operators, and always wait for the slowest thread.
         torch.set_num_threads(1)
         self._threads = compute.threads
         self._most = min(compute.max_batch, MOST)
@@ -38,12 +38,12 @@ class CpuBackend:
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format
 
     def warm(self) -> Batching:
-        """Time batches of several sizes, and return the size from which an image costs no less."""
+        """Time batches of several sizes, and return the size beyond which an image costs no less."""
         image = np.random.default_rng(0).integers(0, 256, (1, self._crop, self._crop, 3), np.uint8)
-        batch = cache(lambda size: image.repeat(size, axis=0))  # made only where the budget gets there
+        batch = cache(lambda size: image.repeat(size, axis=0))  # created only if the budget reaches it
         least = min(self._most, LEAST)
         sizes = [size for size in doubling_sizes(self._most) if size >= least]
-        for size in doubling_sizes(sizes[0]):  # the first time does not measure those that follow
+        for size in doubling_sizes(sizes[0]):  # the first run of a size is slower than later runs
             self.predict(batch(size))
         times = time_sizes(lambda size: self.predict(batch(size)), sizes, TIMING_BUDGET_S)
         size = saturating_size(times, TOLERANCE)

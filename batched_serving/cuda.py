@@ -1,4 +1,4 @@
-"""The network on a GPU: pixels cross the bus as uint8, and one batch is copied while another is computed."""
+"""The network on a GPU: pixels are copied as uint8, and one batch is copied while another is computed."""
 
 import logging
 from copy import deepcopy
@@ -23,7 +23,7 @@ log = logging.getLogger("batched_serving.cuda")
 
 
 class CudaSlot:
-    """One batch's buffers: pinned memory here, which the device reads and writes by itself, and its own."""
+    """One batch's buffers: pinned host memory, which the device can read and write, and device memory."""
 
     def __init__(self, size: int, crop: int, classes: int, device: torch.device) -> None:
         shape = (size, crop, crop, 3)
@@ -31,16 +31,17 @@ class CudaSlot:
         self.pixels_there = torch.zeros(shape, dtype=torch.uint8, device=device)
         self.logits_here = torch.zeros((size, classes), dtype=torch.float32, pin_memory=True)
         self.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]  # as all of torch.cuda's streams
-        # Whoever waits for a batch sleeps meanwhile: others need the core to decode.
+        # A thread that waits for a batch sleeps: other threads need the core to decode.
         self.done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
 
 
 class CudaStaging:
-    """Does a batch's steps on two streams, computing one bucket's graph at a time.
+    """Runs a batch's steps on two streams; the graph of one bucket is computed at a time.
 
-    All graphs read one buffer and write another, neither of which is in the memory that they share: what a
-    graph leaves in that, the next one of any size overwrites. Images beyond a batch's own are whatever the
-    buffer held. In eval mode no image's answer depends on its neighbours', and theirs are never read.
+    All graphs read the same input buffer and write the same output buffer. Both lie outside the memory that
+    the graphs share, because each graph overwrites the contents that another graph left there. If the batch
+    is smaller than the bucket, the other images are old contents of the buffer: in eval mode an image's
+    answer does not depend on other images, and the answers to those images are never read.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class CudaStaging:
         torch.cuda.current_stream(device).synchronize()
 
     def capture(self, buckets: tuple[int, ...]) -> None:
-        """Make every bucket's kernels and graph; without graphs, and a warning, where that fails."""
+        """Compile the kernels and capture each bucket's graph; if that fails, warn and use no graphs."""
         with torch.inference_mode(), torch.cuda.stream(self.compute_stream):
             for bucket in buckets:
                 for _ in range(RUNS_BEFORE_CAPTURE):
@@ -66,7 +67,7 @@ class CudaStaging:
             self.compute_stream.synchronize()
             pool = torch.cuda.graph_pool_handle()
             try:
-                # The largest first: the smaller ones then find room in the memory that they share.
+                # The largest first: the smaller graphs then fit into the memory that all share.
                 for bucket in reversed(buckets):
                     self._graphs[bucket] = self._captured(bucket, pool)
             except torch.cuda.OutOfMemoryError:
@@ -74,7 +75,7 @@ class CudaStaging:
             except RuntimeError as error:
                 self._graphs.clear()
                 log.warning(
-                    "no CUDA graph could be captured: each kernel is launched by itself, which is slower",
+                    "no CUDA graph could be captured: each kernel is launched separately, which is slower",
                     extra={"bucket": bucket, "cause": " ".join(str(error).split())[:200]},
                 )
 
@@ -89,11 +90,11 @@ class CudaStaging:
         self._logits[:bucket].copy_(self._network(pixels))
 
     def fill(self, slot: CudaSlot, pixels: Pixels) -> None:
-        """Put the pixels into pinned memory."""
+        """Copy the pixels into pinned memory."""
         np.copyto(slot.pixels_here.numpy()[: len(pixels)], pixels)
 
     def copy_in(self, slot: CudaSlot, count: int) -> None:
-        """On the copy stream: bring the pixels to the device, as they are."""
+        """On the copy stream: copy the uint8 pixels to the device."""
         with torch.cuda.stream(self.copy_stream):
             slot.pixels_there[:count].copy_(slot.pixels_here[:count], non_blocking=True)
 
@@ -108,7 +109,7 @@ class CudaStaging:
                 graph.replay()
 
     def copy_out(self, slot: CudaSlot, count: int) -> None:
-        """On the compute stream: bring the logits to pinned memory, before another batch overwrites them."""
+        """On the compute stream: copy the logits to pinned memory, before another batch overwrites them."""
         with torch.cuda.stream(self.compute_stream):
             slot.logits_here[:count].copy_(self._logits[:count], non_blocking=True)
 
@@ -119,11 +120,11 @@ class CudaStaging:
 
 
 class CudaBackend:
-    """Keeps two batches in flight, in half precision where that answers alike."""
+    """Keeps two batches in flight; computes in half precision if the answers stay the same."""
 
     def __init__(self, network: nn.Module, classifier: Classifier, compute: Compute) -> None:
         torch.set_num_threads(1)
-        # Answers are to agree with the reference's to the last logit, which TF32 would not let them.
+        # The logits must agree with the reference's; with TF32 they would not.
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
         self._classifier = classifier
@@ -138,7 +139,7 @@ class CudaBackend:
             raise self._refusal(error) from error
 
     def warm(self) -> Batching:
-        """Choose the precision, capture every bucket's graph, and send a batch of each through both slots."""
+        """Choose the precision, capture each bucket's graph, and compute each size in both slots."""
         try:
             self._make_ready()
         except RuntimeError as error:
@@ -156,13 +157,13 @@ class CudaBackend:
         staging = CudaStaging(network, self._normalise, slots[0], self._device)
         staging.capture(self._buckets)
         self._staged = Staged(staging, slots, self._buckets)
-        del self._network  # in single precision it may be needed no more
+        del self._network  # the network in single precision may not be needed any more
         for bucket in self._buckets:
             for _ in slots:
                 self.predict(np.zeros((bucket, crop, crop, 3), np.uint8))
 
     def _chosen(self, pictures: Pixels) -> nn.Module:
-        """Return the network in half precision, or in single where that would change the answers."""
+        """Return the network in half precision, or in single precision if half changes the answers."""
         halved: nn.Module = deepcopy(self._network).half()
         exact, approximate = (self._logits(network, pictures) for network in (self._network, halved))
         verdict = judge(exact, approximate, self._classifier.logit_tolerance)
@@ -192,4 +193,4 @@ class CudaBackend:
                 f"the GPU has too little memory for MAX_BATCH={self._compute.max_batch} ({cause}): "
                 "lower MAX_BATCH, or raise DEVICE_MEMORY_SHARE"
             )
-        return StartError(f"the GPU cannot be used ({cause}): put that right, or set DEVICE=cpu")
+        return StartError(f"the GPU cannot be used ({cause}): correct that, or set DEVICE=cpu")

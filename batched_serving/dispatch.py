@@ -1,4 +1,4 @@
-"""Batched serving's dispatcher: from accepted requests to batches of their items, and back."""
+"""The dispatcher of batched_serving: from accepted requests to batches of their items, and back."""
 
 import asyncio
 import logging
@@ -17,17 +17,17 @@ from serving_core.errors import RequestError, fault
 from serving_core.settings import Settings
 from serving_core.workers import Workers, patience_s
 
-# What an item has become once it needs no stage any more: its request's answer, the items that its request
-# turned out to hold, or, for one of several items, its outcome. An error stands for either; Dropped says that
-# its client went away meanwhile.
+# The end of an item that needs no further stage: the answer to its request, the parsed items of its request
+# or, for one of several items, its outcome. RequestError stands for a failed one of these; Dropped says that
+# the client went away meanwhile.
 Ended = Answer | Call | Outcome | Dropped
 
 
 @dataclass(slots=True)
 class Ask:
-    """One item on its way; where `item` is None, a request that was not taken apart yet.
+    """One item on its way; if `item` is None, a request that was not parsed yet.
 
-    What was done is kept, so that a batch that is split and tried again does only the rest again.
+    It keeps the results of its stages, so that a batch that is split and tried again repeats none of them.
     """
 
     work: Work
@@ -41,13 +41,13 @@ class Ask:
 
 
 class Stages:
-    """Prepares and computes lists of items of one model, whichever requests they are from."""
+    """Prepares and computes lists of items of one model, from any requests."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
     def prepare(self, asks: list[Ask], stage: str = "wait") -> list[Ended | None]:
-        """Take requests apart and prepare their items; return what ends here, None for what is ready."""
+        """Parse requests and prepare their items; return the end of each, None if it is ready to compute."""
         now = monotonic()
         for ask in asks:
             if not ask.ready and ask.ended is None:
@@ -56,7 +56,7 @@ class Stages:
         return [ask.ended for ask in asks]
 
     def infer(self, asks: list[Ask]) -> list[Ended]:
-        """Compute prepared items together; raises what the model does."""
+        """Compute prepared items together; raises the model's exceptions."""
         now = monotonic()
         for ask in asks:
             if not ask.tried:
@@ -65,14 +65,14 @@ class Stages:
         return self._infer(asks)
 
     def whole(self, asks: list[Ask]) -> list[Ended]:
-        """Prepare and compute in one go; raises what the model does."""
+        """Prepare and compute items in one job; raises the model's exceptions."""
         self.prepare(asks, "queue")
         ready = [ask for ask in asks if ask.ready]
         results = iter(self._infer(ready) if ready else ())
         return [ask.ended if ask.ended is not None else next(results) for ask in asks]
 
     def closed(self, ask: Ask, outcome: Outcome) -> Ended:
-        """Return what an item's outcome makes of its request, where that has no other item."""
+        """Return the answer if the request has only this item, or else the item's outcome."""
         if ask.call is None:
             return outcome
         call = ask.call
@@ -94,7 +94,7 @@ class Stages:
 
     def _guarded(self, ask: Ask, prepare: Callable[[], Ended | None]) -> Ended | None:
         try:
-            check_wanted(ask.work)  # those before it in its batch took their time
+            check_wanted(ask.work)  # the earlier items of its batch took time
         except (Dropped, RequestError) as unwanted:
             return unwanted
         done = settled(ask.work, prepare)
@@ -108,8 +108,8 @@ class Stages:
         ]
 
 
-# Prepared in one go by one thread for a device of its own: each change of thread costs, and so does waiting
-# for the last of many.
+# How many items one job prepares for a separate device: each change of thread costs time, and so does waiting
+# for the last of many items.
 PREPARED_TOGETHER = 4
 
 Stage = Callable[[list[Ask]], Awaitable[list[Ended | None]]]
@@ -118,12 +118,12 @@ log = logging.getLogger("batched_serving.dispatch")
 
 
 class Batched:
-    """Gathers items across requests, and has them computed together.
+    """Gathers items from several requests and computes them together.
 
-    On the processor a batch is one job of one thread, from taking its requests apart to encoding their
-    answers, and as many batches are in flight as there are cores: two stages on one core would only take it
-    from each other, with what its caches hold. For a device of its own items are prepared by all cores while
-    it computes the batches before. See docs/decisions/0005.
+    On the processor a batch is one job of one thread, from the parsing of its requests to the encoding of
+    their answers, and as many batches are in flight as there are cores: two stages on one core would only
+    compete for the core and its caches. For a separate device, all cores prepare items while the device
+    computes earlier batches. See docs/decisions/0005.
     """
 
     judges_deadlines = True
@@ -146,16 +146,16 @@ class Batched:
         pipeline.metrics.waiting["infer"].set_function(self._computing.waiting)
 
     async def answer(self, work: Work) -> Answer:
-        """Return the encoded answer; raises RequestError, or Dropped for a client that is gone."""
+        """Return the encoded answer; raises RequestError, or Dropped if the client is gone."""
         ended = await self._ended(Ask(work, work.arrived_s))
         if isinstance(ended, Call):
             outcomes = await each(work, ended, partial(self._outcome, work))
             _raise_if_all_refused(outcomes)
-            # not by the workers, where it would wait for whole batches
+            # not on the workers' threads, where it would wait for whole batches
             return await asyncio.to_thread(self._pipeline.encode, ended, outcomes)
         if isinstance(ended, RequestError):
             raise ended
-        assert isinstance(ended, Answer)  # noqa: S101 - what a whole request ends with
+        assert isinstance(ended, Answer)  # noqa: S101 - a whole request ends with an Answer
         return ended
 
     def alive(self) -> bool:
@@ -163,7 +163,7 @@ class Batched:
         return self._preparing.alive() and self._computing.alive() and self._engine.alive()
 
     def close(self) -> None:
-        """Stop, once nothing is waiting."""
+        """Stop; called when no work is waiting."""
         self._preparing.close()
         self._computing.close()
         if self._engine is not self._workers:
@@ -182,7 +182,7 @@ class Batched:
         policy = Policy(
             max_batch=max_batch,
             in_flight=in_flight,
-            # admission lets in as many, and refuses for all
+            # the service's admission has the same limit, and refuses for all models
             max_items=settings.queue_limit + settings.max_items,
             max_bytes=settings.queue_bytes,
             max_wait_s=wait_s,
@@ -196,7 +196,7 @@ class Batched:
         return ended
 
     async def _ended(self, ask: Ask) -> Ended:
-        """Return what has become of an item; raises Dropped."""
+        """Return the end of an item; raises Dropped."""
         try:
             # a request's items share its body
             body_bytes = len(ask.work.body) if ask.item is None else 0
@@ -218,7 +218,7 @@ class Batched:
             self._pipeline.metrics.dropped.labels("late").inc()
             return too_late(late.retry_after_s)
         except Died:
-            return RequestError(500, "what computes batches died and this service restarts: send again")
+            return RequestError(500, "the batcher died and this service restarts: send again")
         except RequestError as refusal:
             return self._stages.closed(ask, refusal)
         except Exception:
@@ -236,7 +236,7 @@ class Batched:
 
 
 def _raise_if_all_refused(outcomes: list[Outcome]) -> None:
-    """Refuse a request as a whole where each of its items was refused for want of time or room."""
+    """Refuse a request as a whole if each of its items was refused for lack of time or room."""
     refusals = [outcome for outcome in outcomes if isinstance(outcome, RequestError)]
     if len(refusals) == len(outcomes) and all(refusal.status in (429, 504) for refusal in refusals):
         raise refusals[0]

@@ -1,4 +1,4 @@
-"""The engine that computes a batch at a time: on the processor, or on a GPU where there is one."""
+"""The engine that computes a batch at a time: on the processor, or on a GPU if the machine has a GPU."""
 
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,10 +13,10 @@ from serving_core.models.manifest import Classifier
 
 
 class Backend(Protocol):
-    """The network on one kind of device, loaded."""
+    """The loaded network on one kind of device."""
 
     def warm(self) -> Batching:
-        """Run what requests will need, and return how batches are best given."""
+        """Compute batches like those of requests, and return the best batching."""
 
     def predict(self, batch: Pixels) -> Logits:
         """Return float32 logits [n, classes] of uint8 crops; called from several threads at once."""
@@ -30,12 +30,12 @@ class BatchedEngine:
     batching = Batching()
 
     def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
-        """Load the weights strictly; raises StartError for others, or where a GPU is wanted and not there."""
+        """Load the weights strictly; raises StartError if they do not fit, or if the GPU is missing."""
         wants_gpu = _on_gpu(compute.device)
         network = load_folded(path, classifier)
         self._backend: Backend
         if wants_gpu:
-            # Imported where it is used: nothing of it is needed, or can run, without a GPU.
+            # Imported here, because without a GPU it is not needed and cannot run.
             from batched_serving.cuda import CudaBackend
 
             self._backend = CudaBackend(network, classifier, compute)
@@ -43,7 +43,7 @@ class BatchedEngine:
             self._backend = CpuBackend(network, classifier, compute)
 
     def warm(self) -> None:
-        """Compute batches of several sizes; from then on `batching` says how they are best given."""
+        """Compute batches of several sizes; from then on `batching` is known."""
         self.batching = self._backend.warm()
 
     def predict(self, batch: Pixels) -> Logits:
@@ -52,7 +52,7 @@ class BatchedEngine:
 
 
 def _on_gpu(device: Device) -> bool:
-    """Tell whether a GPU is to be used; raises StartError where one is asked for and not there."""
+    """Tell whether to use a GPU; raises StartError if DEVICE asks for a GPU and none is usable."""
     if device == "cpu":
         return False
     there = torch.cuda.is_available()

@@ -1,4 +1,4 @@
-"""The network's input on the device that computes it, and whether half precision answers alike."""
+"""The network's input, and the check whether half precision gives the same answers."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +16,7 @@ from serving_core.models.manifest import Classifier
 
 
 def load_folded(path: Path, classifier: Classifier) -> nn.Module:
-    """Return the network in float32 on the processor; raises StartError when these are not its weights."""
+    """Return the network in float32 on the processor; raises StartError if the weights do not fit."""
     try:
         network = load_weights(path, len(classifier.labels))
     except WeightsError as error:
@@ -28,7 +28,7 @@ def load_folded(path: Path, classifier: Classifier) -> nn.Module:
 
 
 def fold_batch_norms(module: nn.Module) -> None:
-    """Fold each batch norm into the convolution before it, in place; outputs stay the same to rounding."""
+    """Fold each batch norm into the convolution before it, in place; outputs differ only by rounding."""
     children = list(module.named_children())
     for (name, child), (next_name, next_child) in pairwise(children):
         if isinstance(child, nn.Conv2d) and isinstance(next_child, nn.BatchNorm2d):
@@ -39,7 +39,7 @@ def fold_batch_norms(module: nn.Module) -> None:
 
 
 class Normalise:
-    """Turns uint8 pixels [n, height, width, 3] into the network's input, on the device where they are."""
+    """Turns uint8 pixels [n, height, width, 3] into the network's input, on the pixels' device."""
 
     def __init__(self, classifier: Classifier, device: torch.device) -> None:
         transform = classifier.transform
@@ -54,15 +54,15 @@ class Normalise:
         return pixels.permute(0, 3, 1, 2).float().sub_(self._mean).div_(self._std)
 
 
-# Half precision may use up so much of the tolerance that the model's manifest states for logits: the rest is
-# for what differs between any two ways of computing a network.
+# Half precision may use this share of the manifest's tolerance for logits; the rest is for the differences
+# between any two ways of computing a network.
 SHARE = 0.25
 NOISES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How far approximate logits are from exact ones, how far they may be, and whether they are."""
+    """The error of approximate logits, the largest error allowed, and whether the logits are accepted."""
 
     holds: bool
     largest_difference: float
@@ -71,7 +71,7 @@ class Verdict:
 
 
 def judge(exact: Logits, approximate: Logits, tolerance: float) -> Verdict:
-    """Compare logits [n, classes]: each within SHARE of the tolerance, and the best class the same."""
+    """Compare logits [n, classes]: each must be within SHARE of the tolerance, with the same best class."""
     allowed = tolerance * SHARE
     difference = float(np.abs(exact - approximate).max())
     same_class = bool((exact.argmax(axis=1) == approximate.argmax(axis=1)).all())
@@ -79,9 +79,9 @@ def judge(exact: Logits, approximate: Logits, tolerance: float) -> Verdict:
 
 
 def probe_pictures(crop: int) -> Pixels:
-    """Return pictures of many kinds, uint8 [n, crop, crop, 3], always the same ones.
+    """Return pictures of many kinds, uint8 [n, crop, crop, 3], always the same pictures.
 
-    Plain ones, gradients, stripes, a checkerboard, and noise from fine to coarse.
+    They are plain colours, gradients, stripes, a checkerboard, and noise from fine to coarse.
     """
     across, down = np.meshgrid(np.linspace(0, 1, crop), np.linspace(0, 1, crop))
     greys = [
@@ -98,7 +98,7 @@ def probe_pictures(crop: int) -> Pixels:
 
 
 def _noises(crop: int) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
-    """Return coloured noise whose grain grows from one pixel on, as textures and shapes do."""
+    """Return coloured noise with grains from one pixel to large, like textures and shapes."""
     random = np.random.default_rng(0)
     noises = []
     for number in range(NOISES):

@@ -1,8 +1,8 @@
-"""How batches go through a device so that one is copied while another is computed. No CUDA in here.
+"""Passes batches through a device so that one is copied while another is computed; free of CUDA itself.
 
-Two streams do in order what they are given: one copies pixels to the device, one computes and copies the
-answers back. Events tie them together. Each call of `predict` takes a slot, which has buffers on both sides,
-so that as many calls as there are slots are under way at once."""
+Each of two streams does its work in order: one copies pixels to the device, the other computes and copies the
+answers back. Events synchronise the streams. Each call of `predict` takes a slot, which has buffers on the
+host and on the device, so as many calls are under way as there are slots."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,32 +17,32 @@ from serving_core.engine import Logits, Pixels
 
 
 class Event(Protocol):
-    """A mark in a stream, as torch.cuda.Event is."""
+    """A mark in a stream, like torch.cuda.Event."""
 
     def record(self, stream: Any) -> None:
-        """Set the mark behind all that the stream was given so far."""
+        """Set the mark after all work that the stream has so far."""
 
     def synchronize(self) -> None:
-        """Return when all before the mark is done."""
+        """Return when all work before the mark is done."""
 
 
 class Stream(Protocol):
-    """Work done in the order in which it is given, as torch.cuda.Stream does it."""
+    """A queue of work that is done in order, like torch.cuda.Stream."""
 
     def wait_event(self, event: Any) -> None:
-        """Do what is given from now on only after the event's mark; returns at once."""
+        """Do all later work only after the event's mark; returns at once."""
 
 
 class Slot(Protocol):
-    """The buffers of one batch, and two events: its pixels are on the device; its answers are here."""
+    """The buffers of one batch, and two events: pixels copied to the device; answers copied to the host."""
 
     @property
     def copied(self) -> Event:
-        """Recorded on the copy stream."""
+        """The event that the copy stream records."""
 
     @property
     def done(self) -> Event:
-        """Recorded on the compute stream."""
+        """The event that the compute stream records."""
 
 
 SlotT = TypeVar("SlotT", bound=Slot)
@@ -50,34 +50,34 @@ TakenT = TypeVar("TakenT", bound=Slot, contravariant=True)
 
 
 class Staging(Protocol[TakenT]):
-    """A device's part. `fill` and `read` are done when they return; the others give work to a stream."""
+    """A device's part. `fill` and `read` are done when they return; the others add work to a stream."""
 
     @property
     def copy_stream(self) -> Stream:
-        """Takes pixels to the device."""
+        """The stream that copies pixels to the device."""
 
     @property
     def compute_stream(self) -> Stream:
-        """Computes, and brings the answers back."""
+        """The stream that computes and copies the answers to the host."""
 
     def fill(self, slot: TakenT, pixels: Pixels) -> None:
-        """Put the pixels into the slot's buffer on this side."""
+        """Copy the pixels into the slot's buffer on the host."""
 
     def copy_in(self, slot: TakenT, count: int) -> None:
-        """On the copy stream: bring `count` images to the slot's buffer on the device."""
+        """On the copy stream: copy `count` images to the slot's buffer on the device."""
 
     def compute(self, slot: TakenT, count: int, bucket: int) -> None:
         """On the compute stream: compute `bucket` images, of which the first `count` are the slot's."""
 
     def copy_out(self, slot: TakenT, count: int) -> None:
-        """On the compute stream: bring `count` answers to the slot's buffer on this side."""
+        """On the compute stream: copy `count` answers to the slot's buffer on the host."""
 
     def read(self, slot: TakenT, count: int) -> Logits:
-        """Return a copy of the answers in the slot's buffer on this side."""
+        """Return a copy of the answers in the slot's buffer on the host."""
 
 
 class Slots(Generic[SlotT]):
-    """Hands each slot to one caller at a time; who finds none free waits for one."""
+    """Gives each slot to one caller at a time; a caller waits if no slot is free."""
 
     def __init__(self, slots: Sequence[SlotT]) -> None:
         self._free: SimpleQueue[SlotT] = SimpleQueue()
@@ -86,7 +86,7 @@ class Slots(Generic[SlotT]):
 
     @contextmanager
     def taken(self) -> Iterator[SlotT]:
-        """Hold a slot."""
+        """Yield a slot, and free it at the end."""
         slot = self._free.get()
         try:
             yield slot
@@ -95,13 +95,13 @@ class Slots(Generic[SlotT]):
 
 
 class Staged(Generic[SlotT]):
-    """Computes batches of any size, padded up to a bucket or cut where larger than the largest."""
+    """Computes batches of any size: padded to a bucket, or cut if larger than the largest bucket."""
 
     def __init__(self, device: Staging[SlotT], slots: Sequence[SlotT], buckets: Sequence[int]) -> None:
         self._device = device
         self._slots = Slots(slots)
         self._buckets = buckets
-        # What one batch gives to a stream must not be mixed with what another gives it.
+        # The work of one batch on a stream must not be mixed with the work of another.
         self._copying, self._computing = Lock(), Lock()
 
     def predict(self, batch: Pixels) -> Logits:
@@ -112,8 +112,8 @@ class Staged(Generic[SlotT]):
 
     def _predict(self, batch: Pixels) -> Logits:
         count, bucket = len(batch), bucket_for(len(batch), self._buckets)
-        # Where something fails the slot is handed on at once. What is still under way for it can spoil only
-        # its own failed batch: both streams keep their order, and the next batch's work is behind it in both.
+        # If something fails, the slot is freed at once. Its unfinished work can spoil only its own failed
+        # batch: both streams keep their order, and the next batch's work comes later in both.
         with self._slots.taken() as slot:
             self._device.fill(slot, batch)
             self._give(slot, count, bucket)
@@ -121,7 +121,7 @@ class Staged(Generic[SlotT]):
             return self._device.read(slot, count)
 
     def _give(self, slot: SlotT, count: int, bucket: int) -> None:
-        """Give both streams all their work, without waiting for any of it."""
+        """Add all work of a batch to both streams, without waiting for it."""
         with self._copying:
             self._device.copy_in(slot, count)
             slot.copied.record(self._device.copy_stream)

@@ -1,1 +1,1 @@
-"""ONNX Runtime on a graph that was optimised offline and holds the transform."""
+"""ONNX Runtime with a graph that was optimised offline and contains the transform."""

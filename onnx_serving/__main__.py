@@ -5,7 +5,7 @@ from serving_core.process.serve import run
 
 
 def make_engine() -> Engine:
-    """Import ONNX Runtime only now, when the server is already listening."""
+    """Return the engine; ONNX Runtime is imported only here, when the server is already listening."""
     from onnx_serving.engine import OnnxEngine
 
     return OnnxEngine()

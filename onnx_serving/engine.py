@@ -22,9 +22,9 @@ class OnnxEngine:
     batching = Batching()
 
     def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
-        """Open the graph as it is; raises StartError when it is not one, or not this model's."""
+        """Open the graph without optimising it; raises StartError if it is not a graph of this model."""
         refuse_gpu(compute, "onnx_serving")
-        # As many requests as cores are computed side by side: more threads in one would only get in the way.
+        # As many requests as cores are computed at once: more threads for each would only compete for them.
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = 1
@@ -35,7 +35,7 @@ class OnnxEngine:
         options.log_severity_level = ERRORS_ONLY
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - its exceptions share no base class but this
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no other base class
             cause = str(error).splitlines()[0]
             raise StartError(
                 f"{path.name} is not a graph that ONNX Runtime can open ({cause}): "
@@ -50,7 +50,7 @@ class OnnxEngine:
             )
 
     def warm(self) -> None:
-        """Compute a blank image of each of a few sizes."""
+        """Compute blank images of a few sizes."""
         for height, width in WARM_SIZES:
             self.predict(np.zeros((1, height, width, 3), np.uint8))
 

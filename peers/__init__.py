@@ -1,1 +1,1 @@
-"""Other model servers as strategies to compare with, each with the same model and pipeline inside."""
+"""Other model servers as strategies for comparison, each with the same model and pipeline."""

@@ -5,7 +5,7 @@ from serving_core.process.serve import run
 
 
 def make_engine() -> Engine:
-    """Import PyTorch only now, when the server is already listening."""
+    """Return the engine; PyTorch is imported only here, when the server is already listening."""
     from torch_serving.engine import TorchEngine
 
     return TorchEngine()

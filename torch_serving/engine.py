@@ -16,16 +16,16 @@ WARM_RUNS = 5
 
 
 class TorchEngine:
-    """Eager, in eval mode, without autograd; each calling thread computes on one core."""
+    """The network in eager and eval mode, without autograd; each calling thread computes on one core."""
 
     name = "torch"
     takes: Literal["crop", "image"] = "crop"
     batching = Batching()
 
     def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
-        """Load the weights strictly; raises StartError when they are not this network's."""
+        """Load the weights strictly; raises StartError if they do not fit the network."""
         refuse_gpu(compute, "torch_serving")
-        # As many requests as cores are computed side by side: more threads in one would only get in the way.
+        # As many requests as cores are computed at once: more threads for each would only compete for them.
         torch.set_num_threads(1)
         self._crop = classifier.transform.crop
         self._mean = torch.tensor(classifier.transform.mean).view(1, 3, 1, 1) * 255

@@ -1,9 +1,9 @@
-"""Dynamic batching as a library: it knows nothing of HTTP, tensors or devices, and needs nothing but Python.
+"""Dynamic batching as a library: it knows nothing about HTTP, tensors or devices, and needs only Python.
 
     async with Batcher(run, Policy(max_batch=16)) as batcher:
         result = await batcher.submit(item, due_s=monotonic() + 0.5)
 
-`run` is given a list of items and returns as many results, in order. docs/batching.md explains the policy.
+`run` takes a list of items and returns one result for each, in order. docs/batching.md explains the policy.
 """
 
 from batched_serving.batching.batcher import (

@@ -1,4 +1,4 @@
-"""Gathering items into batches: the rules, what can become of an item, and the batcher itself."""
+"""Gathering of items into batches: the policy, the outcomes of an item, and the batcher itself."""
 
 import asyncio
 import logging
@@ -18,14 +18,14 @@ class Policy:
     """How items are gathered, and how many may wait.
 
     At most `max_batch` items are computed together, and `in_flight` batches at once. `max_items` and
-    `max_bytes` bound what waits; one item is let in whatever its size where nothing waits.
+    `max_bytes` limit the waiting items; if nothing waits, an item of any size is accepted.
 
-    An engine with nothing to do takes what is there at once, unless a batch that is not full may wait:
-    `max_wait_s` from the arrival of the oldest item that waits, and never so long that it costs a deadline.
-    With `spread`, what waits is shared out among the batches that could be computed now, as befits cores;
-    without, or where batches may wait to fill, each takes all it may, as befits one device.
+    An idle engine takes the waiting items at once, unless a batch that is not full may wait: for `max_wait_s`
+    from the arrival of the oldest waiting item, and never so long that an item misses its deadline. With
+    `spread`, the waiting items are divided among the batches that could start now, which suits cores. Without
+    it, or if batches may wait to fill, each batch takes as many items as it may, which suits one device.
 
-    Raises ValueError where a number makes no sense.
+    Raises ValueError if a number is out of range.
     """
 
     max_batch: int = 16
@@ -43,7 +43,7 @@ class Policy:
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, not an error
-    """The item was not taken; after `retry_after_s` the same one would be, if nothing else came."""
+    """The item was not accepted; after `retry_after_s` it would be, if no other item arrived."""
 
     def __init__(self, reason: str, retry_after_s: float) -> None:
         super().__init__(reason)
@@ -51,33 +51,33 @@ class Refused(Exception):  # noqa: N818 - an outcome, not an error
 
 
 class Full(Refused):
-    """As many items or bytes wait as may."""
+    """The most items or bytes that may wait are waiting already."""
 
 
 class Late(Refused):
-    """By what batches have taken lately, the item's result would come after its deadline."""
+    """The recent times of batches show that the item's result would come after its deadline."""
 
 
 class Draining(Exception):  # noqa: N818 - an outcome, not an error
-    """The batcher takes nothing new, because it is about to end."""
+    """The batcher accepts no new items, because it is about to end."""
 
 
 class Expired(Exception):  # noqa: N818 - an outcome, not an error
-    """The item's deadline passed before its result was there."""
+    """The item's deadline passed before its result was ready."""
 
 
 class Unwanted(Exception):  # noqa: N818 - an outcome, not an error
-    """Nobody wanted the item's result any more when its turn came, so it was not computed."""
+    """The item was no longer wanted when its turn came, so it was not computed."""
 
 
 class Died(Exception):  # noqa: N818 - an outcome, not an error
-    """What computes batches has ended although it should not: nothing more will be computed."""
+    """The task that computes batches ended unexpectedly: nothing more will be computed."""
 
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# A deadline missed by a hair costs a computation, a refusal nothing: predictions are lengthened by so much.
+# A narrowly missed deadline wastes a computation, a refusal nothing: predictions are lengthened by this.
 MARGIN = 1.1
 
 DEAD = "what computes batches has ended"
@@ -86,12 +86,12 @@ log = logging.getLogger("batched_serving.batching")
 
 
 class Batcher(Generic[Item, Result]):
-    """Hands `run` the items that wait, earliest deadline first, as soon as it can take them.
+    """Passes the waiting items to `run`, earliest deadline first, as soon as `run` can take them.
 
-    `run` returns one result an item, in order. When it raises, or returns another number of them, the batch
-    is split and tried again, so that only the items that fail alone fail. An item that is no longer `wanted`
-    when its turn comes is left out. Deadlines are on the clock's time. It belongs to the event loop on which
-    it was started; nothing of it may be called from another thread.
+    `run` returns one result for each item, in order. If it raises, or returns another number of results, the
+    batch is split and tried again, so that only those items fail that fail alone. An item that is no longer
+    `wanted` when its turn comes is left out. Deadlines are times of the clock. The batcher belongs to the
+    event loop on which it was started; other threads must not call it.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class Batcher(Generic[Item, Result]):
         self._wanted = wanted
         self._clock = clock
         self._queue: Queue[Item, Result] = Queue()
-        # by lane: when the batch should be done, and the batch
+        # for each lane: the time at which its batch should be done, and the batch
         self._running: dict[int, tuple[float, list[QueueEntry[Item, Result]]]] = {}
         self._draining = self._dead = False
         self._lanes: list[asyncio.Task[None]] = []
-        # when each timer calls, and the timer
+        # each timer, and the time at which it calls
         self._alarm: tuple[float, Timer | None] = (inf, None)
         self._fill: tuple[float, Timer | None] = (inf, None)
 
@@ -131,8 +131,9 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, item: Item, due_s: float = inf, size_bytes: int = 0) -> Result:
         """Return the item's result.
 
-        Raises Full or Late where it is not taken, Draining or Died where nothing is, Expired at its deadline,
-        Unwanted, or what `run` raised for this item alone. Cancelling it takes the item out of the queue.
+        Raises Full or Late if the item is not accepted, Draining or Died if no items are, Expired at its
+        deadline, Unwanted, or the exception of `run` for this item alone. Cancellation removes the item from
+        the queue.
         """
         if not self.alive():
             raise Died(DEAD)
@@ -154,11 +155,11 @@ class Batcher(Generic[Item, Result]):
             raise
 
     def wait_s(self, due_s: float = inf) -> float:
-        """Return the predicted seconds to the result of an item with that deadline, if it came now."""
+        """Return the predicted seconds until the result of an item with this deadline, if it arrived now."""
         return self._predict_s(self._queue.ahead(due_s), self._now())
 
     def waiting(self) -> int:
-        """Return how many items wait for their batch."""
+        """Return the number of items that wait for their batch."""
         return len(self._queue)
 
     def alive(self) -> bool:
@@ -166,7 +167,7 @@ class Batcher(Generic[Item, Result]):
         return bool(self._lanes) and not self._dead
 
     async def drain(self) -> None:
-        """Take nothing new, and return when all that was taken is answered."""
+        """Accept no new items, and return when every accepted item is answered."""
         self._draining = True
         self._reconsider()
         while self.alive() and (self._queue or self._running):
@@ -174,7 +175,7 @@ class Batcher(Generic[Item, Result]):
             await self._quiet.wait()
 
     def close(self) -> None:
-        """End now; whoever still waits gets Died."""
+        """End now; every waiting caller gets Died."""
         if self._dead:
             return
         self._dead = True
@@ -205,35 +206,35 @@ class Batcher(Generic[Item, Result]):
             self._wake.set()
 
     def _admit(self, due_s: float, size_bytes: int, now: float) -> None:
-        """Raise Full or Late where the item cannot be taken."""
+        """Raise Full or Late if the item cannot be accepted."""
         policy, waiting = self.policy, len(self._queue)
         if waiting >= policy.max_items or (waiting and self._queue.bytes + size_bytes > policy.max_bytes):
             raise Full(f"{waiting} items wait", self._predict_s(waiting, now))
-        # with nothing to do it is tried: a prediction that is wrong would else never be put right
+        # an idle batcher tries the item: otherwise a wrong prediction would never be corrected
         if due_s < inf and (waiting or self._running):
             wait_s = MARGIN * self._predict_s(self._queue.ahead(due_s), now)
             if now + wait_s > due_s:
                 raise Late(f"the result would take {wait_s:.3f} s", now + wait_s - due_s)
 
     def _predict_s(self, ahead: int, now: float) -> float:
-        """Return the seconds to the result of an item that `ahead` others go before."""
+        """Return the seconds until the result of an item that has `ahead` items before it."""
         predict, policy = self.service_time.predict, self.policy
         busy = len(self._running) >= policy.in_flight
         free_s = min(end_s for end_s, _ in self._running.values()) if busy else now
         batches = ahead // policy.max_batch
         ahead_s = batches * predict(policy.max_batch) / policy.in_flight
-        # its own batch is filled up with whoever waits behind it, and with who comes before its turn
+        # its own batch is filled with items that wait behind it, and with items that arrive before its turn
         own = policy.max_batch if batches else min(policy.max_batch, len(self._queue) + 1)
         return max(0.0, free_s - now) + ahead_s + predict(own)
 
     def _may_start(self) -> bool:
-        """Tell whether a batch may start; where it must only wait to fill, see that it starts in time."""
+        """Tell whether a batch may start; if it must wait to fill, set a timer for its start."""
         waiting, policy = len(self._queue), self.policy
         if not waiting or waiting >= policy.max_batch or not policy.max_wait_s or self._draining:
             return waiting > 0
         if len(self._running) >= policy.in_flight:
-            return False  # asked again when a lane is free
-        # a wait may cost nobody the deadline
+            return False  # checked again when a lane is free
+        # no item may miss its deadline because of the wait
         needed_s = MARGIN * self.service_time.predict(waiting)
         start_s = min(self._queue.oldest_s() + policy.max_wait_s, self._queue.first_due_s() - needed_s)
         if start_s <= self._now():
@@ -255,12 +256,12 @@ class Batcher(Generic[Item, Result]):
                 await self._wake.wait()
             batch = self._take(lane)
             if await self._answer(batch) and len(batch) > 1:
-                log.warning("a batch of %d failed of which no item fails alone", len(batch))
+                log.warning("a batch of %d items failed, but none of its items fails alone", len(batch))
             del self._running[lane]
             self._tell_when_quiet()
 
     def _take(self, lane: int) -> list[QueueEntry[Item, Result]]:
-        """Take the next batch, leaving out what has expired and what nobody wants."""
+        """Return the next batch, without the items that have expired or are no longer wanted."""
         now = self._now()
         for entry in self._queue.take_due(now):
             entry.fail(Expired("the deadline passed while it waited"))
@@ -270,7 +271,7 @@ class Batcher(Generic[Item, Result]):
         batch: list[QueueEntry[Item, Result]] = []
         while self._queue and len(batch) < most:
             batch += self._queue.take(most - len(batch))
-            # noted before anything else is asked, so that whatever happens they are told
+            # recorded before anything else, so that their callers are answered whatever happens
             self._running[lane] = (now, batch)
             batch = [entry for entry in batch if self._still_wanted(entry)]
         self._running[lane] = (now + self.service_time.predict(len(batch)), batch)
@@ -285,7 +286,7 @@ class Batcher(Generic[Item, Result]):
         return False
 
     async def _answer(self, batch: list[QueueEntry[Item, Result]]) -> bool:
-        """Compute a batch; true where that failed and yet each of its items has a result."""
+        """Compute a batch; return True if the batch failed although each of its items has a result."""
         batch = [entry for entry in batch if not entry.future.done()]
         if not batch:
             return False
@@ -298,19 +299,19 @@ class Batcher(Generic[Item, Result]):
             if lane is None or lane.cancelling():
                 raise
             return await self._answer_apart(batch, RuntimeError("the computation cancelled itself"))
-        except Exception as error:  # noqa: BLE001 - whatever it is goes to the items that cause it
+        except Exception as error:  # noqa: BLE001 - any exception goes to the items that cause it
             return await self._answer_apart(batch, error)
         now = self._now()
         self.service_time.observe(len(batch), now - began_s)
         for entry, result in paired:
             if entry.due_s > now:
                 entry.settle(result)
-            else:  # the timer is about to say so
+            else:  # the timer has not called yet
                 entry.fail(Expired("the deadline passed while it was computed"))
         return False
 
     async def _answer_apart(self, batch: list[QueueEntry[Item, Result]], error: Exception) -> bool:
-        """Find the items that fail alone, and give each its own error; true where there is none."""
+        """Find the items that fail alone, and give each its own error; return True if no item fails."""
         if len(batch) == 1:
             batch[0].fail(error)
             return False
@@ -325,7 +326,7 @@ class Batcher(Generic[Item, Result]):
         self._alarm = (when_s, self._call_at(when_s, self._expire) if when_s < inf else None)
 
     def _expire(self) -> None:
-        """Answer whoever's deadline has passed, computed or not, and look again at the next deadline."""
+        """Answer each item whose deadline has passed, computed or not, and set the timer for the next."""
         now = self._now()
         for entry in self._queue.take_due(now):
             entry.fail(Expired("the deadline passed while it waited"))
@@ -344,10 +345,10 @@ class Batcher(Generic[Item, Result]):
             self._quiet.set()
 
     def _on_end(self, lane: asyncio.Task[None]) -> None:
-        """Let go of everyone when what computes ends, for whatever reason."""
+        """Answer every caller with Died when a computing task ends, for whatever reason."""
         if not self._dead:
             cause = None if lane.cancelled() else lane.exception()
             log.error("what computes batches has ended", exc_info=cause)
         elif not lane.cancelled():
-            lane.exception()  # looked at, so that it is not reported as lost
+            lane.exception()  # read, so that asyncio does not report it as never retrieved
         self.close()

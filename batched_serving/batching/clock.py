@@ -1,4 +1,4 @@
-"""Time as a batcher sees it, so that tests can make it pass."""
+"""The batcher's clock, which tests can replace to control the time."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,26 +7,26 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """A call that has been arranged."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """Have it not made."""
+        """Cancel the call."""
 
 
 class Clock(Protocol):
-    """Tells the time, in seconds from any beginning, and calls back at a time."""
+    """Returns the time, in seconds from an arbitrary origin, and calls back at a time."""
 
     def time(self) -> float:
         """Return the time now."""
 
     def call_at(self, when_s: float, callback: Callable[[], None]) -> Timer:
-        """Call back on the event loop at that time, or as soon as may be where it has passed."""
+        """Call `callback` on the event loop at `when_s`, or as soon as possible if that has passed."""
 
 
 class LoopClock:
     """The monotonic clock and the running event loop's timers.
 
-    Not the loop's own time: an event loop may keep it in whole milliseconds, longer than a batch can take.
+    The event loop's own time is not used: it may be in whole milliseconds, and a batch can take less.
     """
 
     def __init__(self) -> None:
@@ -37,5 +37,5 @@ class LoopClock:
         return monotonic()
 
     def call_at(self, when_s: float, callback: Callable[[], None]) -> Timer:
-        """Call back at that time of time.monotonic()."""
+        """Call `callback` when time.monotonic() is `when_s`."""
         return self._loop.call_later(max(0.0, when_s - monotonic()), callback)

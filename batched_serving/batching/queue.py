@@ -1,4 +1,4 @@
-"""What waits for a batch, earliest deadline first."""
+"""The items that wait for a batch, earliest deadline first."""
 
 import asyncio
 from bisect import bisect, insort
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 class QueueEntry(Generic[Item, Result]):
-    """One item on its way: when it came and must be answered on the batcher's clock, and who waits."""
+    """One waiting item: its arrival and deadline on the batcher's clock, and its caller's future."""
 
     __slots__ = ("arrived_s", "due_s", "future", "item", "number", "size_bytes")
 
@@ -25,25 +25,25 @@ class QueueEntry(Generic[Item, Result]):
         self.number = 0
 
     def settle(self, result: Result) -> None:
-        """Answer, unless it has been."""
+        """Answer with a result, unless the item has been answered."""
         if not self.future.done():
             self.future.set_result(result)
 
     def fail(self, error: Exception) -> None:
-        """Answer with an error, unless it has been answered."""
+        """Answer with an error, unless the item has been answered."""
         if not self.future.done():
             self.future.set_exception(error)
 
     def failed(self) -> bool:
-        """Tell whether it was answered with an error."""
+        """Tell whether the item was answered with an error."""
         return self.future.done() and not self.future.cancelled() and self.future.exception() is not None
 
 
 class Queue(Generic[Item, Result]):
-    """Entries by deadline, and by arrival where deadlines are the same.
+    """Entries in the order of their deadlines; entries with the same deadline in the order of arrival.
 
-    A sorted list: an insertion moves pointers, a fraction of a microsecond for thousands of entries, and
-    whoever gives up is found at once and leaves nothing behind.
+    It is a sorted list. An insertion moves pointers, which takes a fraction of a microsecond for thousands of
+    entries; the entry of a caller that gives up is found at once and removed whole.
     """
 
     def __init__(self) -> None:
@@ -62,15 +62,15 @@ class Queue(Generic[Item, Result]):
         insort(self._sorted, (entry.due_s, entry.number, entry))
 
     def ahead(self, due_s: float) -> int:
-        """Return how many go before an entry with that deadline, if it came now."""
+        """Return how many entries go before an entry with deadline `due_s`, if it arrived now."""
         return bisect(self._sorted, (due_s, self._numbers + 1))
 
     def first_due_s(self) -> float:
-        """Return the earliest deadline; infinity where nothing waits."""
+        """Return the earliest deadline; infinity if nothing waits."""
         return self._sorted[0][0] if self._sorted else inf
 
     def oldest_s(self) -> float:
-        """Return the earliest arrival, looking at every entry; infinity where nothing waits."""
+        """Return the earliest arrival of all entries; infinity if nothing waits."""
         return min((entry.arrived_s for _, _, entry in self._sorted), default=inf)
 
     def take(self, count: int) -> list[QueueEntry[Item, Result]]:
@@ -81,11 +81,11 @@ class Queue(Generic[Item, Result]):
         return taken
 
     def take_due(self, now: float) -> list[QueueEntry[Item, Result]]:
-        """Remove the entries whose deadline has come, and return them."""
+        """Remove the entries whose deadline has passed, and return them."""
         return self.take(bisect(self._sorted, (now, inf)))
 
     def withdraw(self, entry: QueueEntry[Item, Result]) -> None:
-        """Remove an entry, if it is there."""
+        """Remove an entry, if it is in the queue."""
         at = bisect(self._sorted, (entry.due_s, entry.number))
         if at < len(self._sorted) and self._sorted[at][2] is entry:
             del self._sorted[at]

@@ -1,12 +1,12 @@
-"""How long a batch takes, learnt from those that were computed."""
+"""Predicts how long a batch takes, from the batches that were computed."""
 
 
 class ServiceTime:
-    """Fits seconds = base + each * size, both at least 0, by least squares that forget.
+    """Fits seconds = base + each * size, with base and each at least 0, by least squares that forget.
 
-    A batch counts for less with each that follows, as if over the last `memory` of them. Where sizes have
-    hardly varied the slope cannot be known: then a smaller batch is taken to cost as much, and a larger one
-    more in proportion, so that a prediction is rather too long than too short.
+    The weight of a batch shrinks with each later batch, as if the fit covered the last `memory` batches. If
+    the sizes hardly vary, the slope cannot be known. Then a smaller batch is predicted to take as long, and a
+    larger batch proportionally longer, so that a prediction is too long rather than too short.
     """
 
     __slots__ = ("_keep", "_mean_s", "_mean_size", "_size_s", "_size_size", "_weight")
@@ -30,7 +30,7 @@ class ServiceTime:
         self._size_s = self._size_s * self._keep + share * off_size * off_s
 
     def predict(self, size: int) -> float:
-        """Return the seconds that a batch of `size` takes; 0 before anything was observed."""
+        """Return the seconds that a batch of `size` items takes; 0 before the first observation."""
         if not self._weight:
             return 0.0
         most_each = self._mean_s / self._mean_size

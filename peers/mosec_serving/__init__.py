@@ -1,1 +1,1 @@
-"""The engine of batched_serving behind Mosec's own server."""
+"""The engine of batched_serving in Mosec's own server."""

@@ -1,6 +1,6 @@
-"""Mosec's worker: the pipeline and the engine of batched_serving, a whole batch in one call.
+"""Mosec's worker: the pipeline and the engine of batched_serving; one call computes a whole batch.
 
-Mosec's first process imports this file too and computes nothing: what is large is imported in the worker.
+Mosec's first process imports this file too but computes nothing, so only the worker imports large packages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def make_engine() -> Engine:
 
 
 class ImageWorker(Worker):
-    """Takes an image as it is or in JSON, and answers as the other services do."""
+    """Accepts an image as raw bytes or in JSON, and answers like the other services."""
 
     def __init__(self) -> None:
         from serving_core.codecs import encodings
@@ -36,7 +36,7 @@ class ImageWorker(Worker):
         from serving_core.settings import load_settings
 
         super().__init__()  # type: ignore[no-untyped-call]  # Mosec's own has no types
-        # in here, because Mosec spawns its workers: what its first process had set would be lost to them
+        # here, because Mosec spawns its workers, which do not inherit the settings of its first process
         keep_freed_memory()
         settings, metrics = load_settings("batched", "TORCH_MODEL_URI"), Metrics()
         loaded = next(load_models(make_engine, settings, metrics))
@@ -47,8 +47,8 @@ class ImageWorker(Worker):
         )
 
     def deserialize(self, data: bytes) -> tuple[Any, Any]:
-        """Return the request and what the engine takes of its image; raises ValidationError."""
-        # Mosec passes no headers on; no image begins with a brace
+        """Return the request and the engine's input for its image; raises ValidationError."""
+        # Mosec does not pass headers on, but no image begins with a brace
         parse = self._json if data.startswith(b"{") else self._raw
         try:
             call = self._pipeline.parse(parse, data)
@@ -59,9 +59,9 @@ class ImageWorker(Worker):
         except RequestError as refusal:
             raise ValidationError(refusal.message) from None
 
-    # Mosec reads the annotations while the server starts, so they name nothing that is not imported there
+    # Mosec reads the annotations while the server starts, so they name only types that are imported there
     def forward(self, data: list[Any]) -> list[Any]:
-        """Compute a batch of what `deserialize` returned."""
+        """Compute a batch of the results of `deserialize`."""
         results = self._pipeline.infer([pixels for _, pixels in data])
         return [
             (call, self._pipeline.finish(result)) for (call, _), result in zip(data, results, strict=True)

@@ -214,5 +214,5 @@ async def test_a_batch_that_fails_only_as_a_whole_is_told_of(caplog: pytest.LogC
     async with Batcher(run, Policy(max_batch=4)) as batcher:
         assert await asyncio.gather(*ask(batcher, *range(4))) == [0, 1, 2, 3]
     assert [record.getMessage() for record in caplog.records] == [
-        "a batch of 4 failed of which no item fails alone"
+        "a batch of 4 items failed, but none of its items fails alone"
     ]
