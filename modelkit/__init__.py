@@ -1,1 +1,1 @@
-"""The model: define it, draw its training scenes, train, evaluate, export, optimise, publish."""
+"""The model's life: definition, training scenes, training, evaluation, export, optimisation, publication."""

@@ -19,7 +19,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, default=Path("model"), help="folder for weights and manifest")
     train.add_argument("--init", type=Path, help="weights (.safetensors) to start from")
     train.add_argument(
-        "--freeze-backbone", action="store_true", help="with --init: learn the classifier alone"
+        "--freeze-backbone", action="store_true", help="with --init: train only the classifier"
     )
     judge = verbs.add_parser("evaluate", help="accuracy, weighted F1, table and confusion matrix")
     _add_source(judge)
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     publish = verbs.add_parser("publish", help="optimise the graph for this host, check it, upload the model")
     _add_checked(publish)
     publish.add_argument(
-        "--graph", type=Path, required=True, help="exported graph; made if it does not exist"
+        "--graph", type=Path, required=True, help="exported graph; created if it does not exist"
     )
     publish.add_argument("--to", default=os.environ.get("MODEL_DESTINATION"), metavar="gs://BUCKET/PREFIX")
     clock = verbs.add_parser("time-transform", help="time candidates for the transform in the graph")
@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--photos", type=Path, help="a sub-folder a class; without it scenes are generated")
+    parser.add_argument(
+        "--photos", type=Path, help="a folder with sub-folders by class; default: generated scenes"
+    )
     parser.add_argument("--per-class", type=_positive, default=600, help="scenes generated for each class")
     parser.add_argument("--seed", type=int, default=42)
 
@@ -61,7 +63,7 @@ def _positive(text: str) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
-    # threads that spin while they wait starve each other where cores are shared; read when torch is loaded
+    # threads that spin while they wait starve each other if they share cores; torch reads this when imported
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from modelkit.train import PictureSource, Recipe, train
 

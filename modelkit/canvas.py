@@ -1,4 +1,4 @@
-"""Drawing on float arrays, and the backdrops of scenes. Colours and pixels run from 0 to 1."""
+"""Functions that draw on float arrays, and the backdrops of scenes. Colours and pixels run from 0 to 1."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,18 +10,18 @@ from PIL import Image, ImageDraw, ImageFilter
 Pixels = NDArray[np.floating[Any]]
 Colour = Sequence[float] | Pixels
 Segment = tuple[float, float, float, float, float]
-"""A stroke: x0, y0, x1, y1 and its width in pixels."""
+"""A stroke: x0, y0, x1, y1 and the width, all in pixels."""
 
 
 def noise(rng: np.random.Generator, height: int, width: int, cell: float) -> Pixels:
-    """Smooth noise [height, width] in 0..1 whose features are about `cell` pixels wide."""
+    """Return smooth noise [height, width] in 0..1 whose features are about `cell` pixels wide."""
     rows, columns = max(2, int(height / cell) + 2), max(2, int(width / cell) + 2)
     grid = Image.fromarray(rng.random((rows, columns), dtype=np.float32))
     return np.asarray(grid.resize((width, height), Image.Resampling.BICUBIC), np.float32)
 
 
 def fractal(rng: np.random.Generator, height: int, width: int, cell: float, octaves: int = 3) -> Pixels:
-    """Noise over several octaves [height, width], about 0..1, mean one half."""
+    """Return noise over several octaves [height, width], about 0..1, mean one half."""
     total = np.zeros((height, width), np.float32)
     for octave in range(octaves):
         total += noise(rng, height, width, max(2.0, cell / 2**octave)) * 0.5**octave
@@ -29,20 +29,20 @@ def fractal(rng: np.random.Generator, height: int, width: int, cell: float, octa
 
 
 def blend(pixels: Pixels, colour: Colour, mask: Pixels | float) -> None:
-    """Mix `colour` into pixels [h, w, 3] in place; mask [h, w] in 0..1 says how much."""
+    """Mix `colour` into pixels [h, w, 3] in place; mask [h, w] in 0..1 is the share of the colour."""
     weight = mask[..., None] if isinstance(mask, np.ndarray) else np.float32(mask)
     pixels += (np.asarray(colour, np.float32) - pixels) * weight
 
 
 def vertical(height: int, width: int, top: Colour, bottom: Colour, power: float = 1.0) -> Pixels:
-    """A gradient [height, width, 3] from the top colour to the bottom one."""
+    """Return a gradient [height, width, 3] from the colour `top` to the colour `bottom`."""
     t = (np.linspace(0, 1, height, dtype=np.float32) ** np.float32(power))[:, None]
     column = np.asarray(top, np.float32) * (1 - t) + np.asarray(bottom, np.float32) * t
     return np.repeat(column[:, None, :], width, axis=1)
 
 
 def strokes(height: int, width: int, segments: Sequence[Segment], blur: float = 0.6) -> Pixels:
-    """The mask [height, width] of straight strokes, softened by `blur` pixels."""
+    """Draw the mask [height, width] of straight strokes, softened by `blur` pixels."""
     image = Image.new("L", (width, height))
     draw = ImageDraw.Draw(image)
     for x0, y0, x1, y1, thickness in segments:
@@ -53,7 +53,7 @@ def strokes(height: int, width: int, segments: Sequence[Segment], blur: float = 
 def polygons(
     height: int, width: int, shapes: Sequence[Sequence[tuple[float, float]]], blur: float = 0.6
 ) -> Pixels:
-    """The mask [height, width] of filled polygons, softened by `blur` pixels."""
+    """Draw the mask [height, width] of filled polygons, softened by `blur` pixels."""
     image = Image.new("L", (width, height))
     draw = ImageDraw.Draw(image)
     for shape in shapes:
@@ -62,25 +62,25 @@ def polygons(
 
 
 def soften(image: Image.Image, blur: float) -> Pixels:
-    """An 8-bit mask as floats [h, w] in 0..1, blurred by `blur` pixels."""
+    """Return an 8-bit mask as floats [h, w] in 0..1, blurred by `blur` pixels."""
     if blur > 0:
         image = image.filter(ImageFilter.GaussianBlur(blur))
     return np.asarray(image, np.float32) / np.float32(255)
 
 
 def blur_pixels(pixels: Pixels, radius: float) -> Pixels:
-    """Pixels [h, w, 3] out of focus by `radius` pixels."""
+    """Return pixels [h, w, 3] out of focus by `radius` pixels."""
     image = to_image(pixels).filter(ImageFilter.GaussianBlur(radius))
     return np.asarray(image, np.float32) / np.float32(255)
 
 
 def to_image(pixels: Pixels) -> Image.Image:
-    """Pixels [h, w, 3] as an RGB image."""
+    """Return pixels [h, w, 3] as an RGB image."""
     return Image.fromarray((np.clip(pixels, 0, 1) * 255).astype(np.uint8))
 
 
 class Ball:
-    """A disc's patch of a picture, with coordinates that run from -1 to 1 across it."""
+    """The patch of a picture that holds a disc, with coordinates from -1 to 1 across it."""
 
     __slots__ = ("distance", "edge", "patch", "u", "v")
 
@@ -105,7 +105,7 @@ def branches(
     thickness: float,
     depth: int,
 ) -> list[Segment]:
-    """The strokes of a branching thing (a tree, a bolt, a fern); heading in radians, 0 to the right."""
+    """Return the strokes of a branching shape (tree, bolt, fern); heading in radians, 0 to the right."""
     pending = [(start[0], start[1], heading, length, thickness, depth)]
     segments: list[Segment] = []
     while pending:
@@ -139,7 +139,7 @@ _GROUNDS: tuple[Colour, ...] = (
 
 
 def sky(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """A sky of any hour, with clouds or without."""
+    """Draw a sky of any hour, with clouds or without."""
     top, bottom = _SKIES[rng.integers(len(_SKIES))]
     pixels = vertical(height, width, top, bottom, rng.uniform(0.6, 1.5))
     pixels *= np.float32(rng.uniform(0.75, 1.1))
@@ -149,13 +149,13 @@ def sky(rng: np.random.Generator, height: int, width: int) -> Pixels:
 
 
 def ridge(rng: np.random.Generator, width: int, base: float, relief: float, cell: float) -> Pixels:
-    """The height in pixels from the top of a skyline at each column [width]."""
+    """Return a skyline: for each column [width], its distance in pixels from the picture's top."""
     line: Pixels = base - relief * fractal(rng, 2, width, cell, 4)[0]
     return line
 
 
 def landscape(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Sky, two or three ridges, and ground with a texture."""
+    """Draw sky, two or three ridges, and ground with a texture."""
     pixels = sky(rng, height, width)
     rows = np.arange(height, dtype=np.float32)[:, None]
     ground = np.asarray(_GROUNDS[rng.integers(len(_GROUNDS))], np.float32)
@@ -187,7 +187,7 @@ def _trees(rng: np.random.Generator, pixels: Pixels, horizon: float) -> None:
 
 
 def street(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Blocks of houses with windows along a road."""
+    """Draw blocks of houses with windows along a road."""
     pixels = sky(rng, height, width)
     horizon = int(rng.uniform(0.5, 0.75) * height)
     road = np.float32(rng.uniform(0.2, 0.45))
@@ -220,7 +220,7 @@ def _house(
 
 
 def foliage(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Grass blades or leaves, close up, sharp in front and blurred behind."""
+    """Draw grass blades or leaves, close up, sharp in front and blurred behind."""
     hue = np.asarray(rng.choice(((0.2, 0.42, 0.1), (0.3, 0.45, 0.18), (0.45, 0.36, 0.12), (0.14, 0.3, 0.16))))
     pixels = (hue * rng.uniform(0.4, 1.0)).astype(np.float32) * (
         0.5 + fractal(rng, height, width, width * 0.15)[..., None]
@@ -244,7 +244,7 @@ def foliage(rng: np.random.Generator, height: int, width: int) -> Pixels:
 
 
 def leaf(x: float, y: float, angle: float, long: float, wide: float) -> list[tuple[float, float]]:
-    """The outline of a leaf that grows from (x, y) along `angle` radians."""
+    """Return the outline of a leaf that grows from (x, y) along `angle` radians."""
     along = np.asarray((0, 0.25, 0.55, 0.85, 1, 0.85, 0.55, 0.25)) * long
     across = np.asarray((0.3, 0.85, 1, 0.45, 0, -0.45, -1, -0.85)) * wide
     xs = x + along * np.cos(angle) - across * np.sin(angle)
@@ -253,13 +253,13 @@ def leaf(x: float, y: float, angle: float, long: float, wide: float) -> list[tup
 
 
 def blurred(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """A close-up's background: something out of focus."""
+    """Return the background of a close-up: shapes out of focus."""
     of = OUTDOORS[rng.integers(len(OUTDOORS))](rng, height, width)
     return blur_pixels(of, min(height, width) * rng.uniform(0.02, 0.07))
 
 
 def surface(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """A plain surface seen from above or near: glass, stone, a car's bonnet, soil."""
+    """Return a plain surface seen from above or near: glass, stone, a car's bonnet, soil."""
     tone = rng.uniform(0.08, 0.55) * np.asarray(rng.uniform(0.7, 1.25, 3), np.float32)
     pixels = vertical(height, width, tone, tone * rng.uniform(0.6, 1.5), 1.0)
     pixels *= 0.75 + 0.5 * fractal(rng, height, width, width * rng.uniform(0.02, 0.4))[..., None]

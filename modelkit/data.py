@@ -1,4 +1,4 @@
-"""Training pictures in memory: generated scenes or a folder of photographs, split once by a seed."""
+"""Training pictures in memory: generated scenes or a folder of photographs, split by a seed."""
 
 import io
 import multiprocessing
@@ -27,13 +27,13 @@ _LEARNED, _WATCHED = 0.8, 0.1
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Pictures after the reference's resize and crop: uint8 [n, crop, crop, 3], classes int64 [n]."""
+    """Pictures resized and cropped by the reference, uint8 [n, crop, crop, 3], and classes int64 [n]."""
 
     pixels: NDArray[np.uint8]
     classes: NDArray[np.int64]
 
     def take(self, indices: NDArray[np.int64]) -> "Dataset":
-        """The pictures at these indices, in that order."""
+        """Return the pictures at these indices, in that order."""
         return Dataset(self.pixels[indices], self.classes[indices])
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Pictures to learn from, to watch while learning, and to be judged on."""
+    """Pictures for training, for validation during training, and for the final test."""
 
     train: Dataset
     validation: Dataset
@@ -50,7 +50,7 @@ class Splits:
 
 
 def stratified_split(classes: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], ...]:
-    """Indices of train, validation and test: 80/10/10 of each class (one at least), shuffled by the seed."""
+    """Return indices of train, validation and test: 80/10/10 of each class, at least 1 each, shuffled."""
     rng = np.random.default_rng(seed)
     parts: tuple[list[NDArray[np.int64]], ...] = ([], [], [])
     for label in np.unique(classes):
@@ -64,7 +64,7 @@ def stratified_split(classes: NDArray[np.int64], seed: int) -> tuple[NDArray[np.
 
 
 def split(dataset: Dataset, seed: int) -> Splits:
-    """The dataset in its three stratified parts."""
+    """Return the dataset in its three stratified parts."""
     train, validation, test = (dataset.take(part) for part in stratified_split(dataset.classes, seed))
     return Splits(train, validation, test)
 
@@ -76,10 +76,12 @@ def generated(per_class: int, seed: int) -> Dataset:
 
 
 def photographs(folder: Path) -> Dataset:
-    """The photographs in `folder`, a sub-folder a class; raises ModelkitUsageError for too few."""
+    """Return the photographs in `folder`, a sub-folder per class; raises ModelkitUsageError if too few."""
     missing = [label for label in LABELS if not (folder / label).is_dir()]
     if missing:
-        raise ModelkitUsageError(f"{folder} lacks the sub-folders {', '.join(missing)}: give every class one")
+        raise ModelkitUsageError(
+            f"{folder} lacks the sub-folders {', '.join(missing)}: give every class a folder"
+        )
     tasks = []
     for index, label in enumerate(LABELS):
         files = sorted(p for p in (folder / label).iterdir() if p.suffix.lower() in _PHOTO_SUFFIXES)
@@ -101,7 +103,7 @@ def _gather(
     return Dataset(pixels, np.asarray([index for index, _ in tasks], np.int64))
 
 
-class _mapper:  # noqa: N801 - reads as the function it stands for
+class _mapper:  # noqa: N801 - used like a function
     """An ordered parallel map over the cores that this process may use."""
 
     def __enter__(self) -> Callable[..., Iterator[NDArray[np.uint8]]]:

@@ -1,4 +1,4 @@
-"""Modelkit's exceptions and the exit codes they end with."""
+"""Modelkit's exceptions and their exit codes."""
 
 
 class ModelkitError(Exception):
@@ -8,6 +8,6 @@ class ModelkitError(Exception):
 
 
 class ModelkitUsageError(ModelkitError):
-    """The command line asks for something that does not exist."""
+    """The command line is wrong."""
 
     exit_code = 2

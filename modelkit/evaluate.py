@@ -1,4 +1,4 @@
-"""How good the model is: accuracy, weighted F1, a table of classes, a confusion matrix."""
+"""The model's quality: accuracy, weighted F1, a table of classes, a confusion matrix."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,11 @@ class Scores:
 
     @property
     def accuracy(self) -> float:
-        """The share of pictures that were right."""
+        """The share of pictures whose predicted class is right."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     def per_class(self) -> NDArray[np.float64]:
-        """Precision, recall and F1 of every class [classes, 3]; 0 where nothing was predicted."""
+        """Return precision, recall and F1 of every class [classes, 3]; 0 if the class was never predicted."""
         hits = np.diag(self.confusion).astype(np.float64)
         precision = hits / np.maximum(self.confusion.sum(0), 1)
         recall = hits / np.maximum(self.confusion.sum(1), 1)
@@ -41,7 +41,7 @@ class Scores:
         return float(np.average(self.per_class()[:, 2], weights=self.confusion.sum(1)))
 
     def metrics(self) -> dict[str, Any]:
-        """What the manifest states."""
+        """Return the metrics for the manifest."""
         return {
             "accuracy": round(self.accuracy, 4),
             "weighted_f1": round(self.weighted_f1, 4),
@@ -49,7 +49,7 @@ class Scores:
         }
 
     def table(self) -> str:
-        """The per-class table as lines of text."""
+        """Return the per-class table as lines of text."""
         rows = [f"{'class':<12}{'precision':>10}{'recall':>8}{'F1':>8}{'images':>8}"]
         for label, (precision, recall, f1), count in zip(
             LABELS, self.per_class(), self.confusion.sum(1), strict=True
@@ -61,7 +61,7 @@ class Scores:
 
 @torch.inference_mode()
 def predict(network: MobileNetV3Small, dataset: Dataset) -> NDArray[np.int64]:
-    """The predicted class of every picture [n], without augmentation."""
+    """Return the predicted class of every picture [n], without augmentation."""
     network.eval()
     answers = []
     for start in range(0, len(dataset), _BATCH):
@@ -72,12 +72,12 @@ def predict(network: MobileNetV3Small, dataset: Dataset) -> NDArray[np.int64]:
 
 
 def accuracy(network: MobileNetV3Small, dataset: Dataset) -> float:
-    """The share of the dataset's pictures that the network gets right."""
+    """Return the share of the dataset's pictures that the network gets right."""
     return float((predict(network, dataset) == dataset.classes).mean())
 
 
 def judge(network: MobileNetV3Small, dataset: Dataset) -> Scores:
-    """The network's scores on the dataset."""
+    """Return the network's scores on the dataset."""
     confusion = np.zeros((len(LABELS), len(LABELS)), np.int64)
     np.add.at(confusion, (dataset.classes, predict(network, dataset)), 1)
     return Scores(confusion)

@@ -1,4 +1,4 @@
-"""Export: the network by PyTorch's exporter, the reference transform in front of it, one ONNX graph."""
+"""The export to one ONNX graph: the reference transform, then the network from PyTorch's exporter."""
 
 import logging
 import tempfile
@@ -17,9 +17,9 @@ from modelkit.transform_graph import IR_VERSION, OPSET, transform_model
 
 
 def export(model_dir: Path, images: Path, output: Path) -> None:
-    """Write the graph to `output` once it agrees with the live reference and with the committed answers.
+    """Write the graph to `output` if it agrees with the live reference and with the committed answers.
 
-    Raises ParityError, and leaves `output` as it was, where it does not.
+    Raises ParityError, and leaves `output` unchanged, if it does not agree.
     """
     network, transform = load_network(model_dir / WEIGHTS_FILE), read_transform(model_dir)
     graph = whole_graph(network, transform)
@@ -43,7 +43,7 @@ def _against_reference(graph: Path, images: Path, model_dir: Path) -> object:
 
 
 def whole_graph(network: MobileNetV3Small, transform: Transform) -> onnx.ModelProto:
-    """uint8 `image` [batch, height, width, 3] -> float32 `logits` [batch, classes]."""
+    """Return the graph from uint8 `image` [batch, height, width, 3] to float32 `logits` [batch, classes]."""
     classifier = network_graph(network, transform.crop)
     joined = compose.merge_models(transform_model(transform), classifier, [("pixels", "normalised")])
     onnx.checker.check_model(joined, full_check=True)
@@ -51,12 +51,12 @@ def whole_graph(network: MobileNetV3Small, transform: Transform) -> onnx.ModelPr
 
 
 def network_graph(network: MobileNetV3Small, side: int) -> onnx.ModelProto:
-    """The network alone: float32 `normalised` [batch, 3, side, side] -> `logits` [batch, classes]."""
+    """Return the network alone, from float32 `normalised` [batch, 3, side, side] to `logits`."""
     example = torch.zeros(2, 3, side, side)
     with warnings.catch_warnings():
-        # the exporter's own dependencies warn about themselves; nothing here could answer them
+        # the exporter's own dependencies emit warnings that no change here could avoid
         warnings.simplefilter("ignore")
-        # it says at every export that torchvision, whose operators this network does not use, is missing
+        # each export logs that torchvision is missing, but this network does not use its operators
         logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
         program = torch.onnx.export(
             network.eval(),

@@ -1,4 +1,4 @@
-"""A graph on the host that will serve it: optimised by ONNX Runtime, and checked against the reference."""
+"""Optimises a graph with ONNX Runtime on the host that will serve it, and checks it against the reference."""
 
 import tempfile
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ _ERRORS_ONLY = 3
 
 
 def open_graph(graph: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A session on the CPU with `threads` threads; raises ModelkitError where the file is not a graph."""
+    """Return a session on the CPU with `threads` threads; raises ModelkitError if the file is not a graph."""
     return _session(graph, _options(threads))
 
 
 def optimise(graph: Path, output: Path) -> None:
-    """Write the graph as ONNX Runtime's full optimisation leaves it on this host.
+    """Write the graph after ONNX Runtime's full optimisation for this host.
 
-    Raises ModelkitError where the file is missing or is not a graph.
+    Raises ModelkitError if the file is missing or is not a graph.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         made = Path(folder) / output.name
         options = _options(threads=1)
-        # a result bound to this host's instructions is the aim here, so the warning about it says nothing
+        # ONNX Runtime warns that the result depends on this host's instructions, which is intended here
         options.log_severity_level = _ERRORS_ONLY
         options.optimized_model_filepath = str(made)
         _session(graph, options)
@@ -48,11 +48,11 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 def _session(graph: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     if not graph.is_file():
         raise ModelkitError(
-            f"{graph} does not exist: make it with python -m modelkit export --output {graph}"
+            f"{graph} does not exist: create it with python -m modelkit export --output {graph}"
         )
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    # ONNX Runtime's exceptions share no base class of their own
+    # ONNX Runtime's exceptions share no base class but Exception
     except Exception as error:  # noqa: BLE001 - see the line above
         cause = str(error).splitlines()[0]
         raise ModelkitError(
@@ -69,7 +69,7 @@ class ParityError(ModelkitError):
 
 @dataclass(frozen=True, slots=True)
 class ExpectedAnswer:
-    """An image of the set, encoded, and the logits [classes] that the reference gives for it."""
+    """An encoded image of the set, and the reference's logits [classes] for it."""
 
     file: str
     content: bytes
@@ -78,7 +78,7 @@ class ExpectedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How near the answers came: images compared and the largest difference of a logit."""
+    """The agreement of answers: the number of images and the largest difference of a logit."""
 
     images: int
     largest_difference: float
@@ -90,11 +90,11 @@ class Parity:
 
 
 def read_expected(images: Path) -> list[ExpectedAnswer]:
-    """The image set; raises ModelkitError where its manifest or an image is missing or empty."""
+    """Return the image set; raises ModelkitError if its manifest or an image is missing or empty."""
     entries = read_json(images / INDEX_FILE).get("images", [])
     if not entries:
         raise ModelkitError(
-            f"{images / INDEX_FILE} lists no images: make them with python -m modelkit images"
+            f"{images / INDEX_FILE} lists no images: create them with python -m modelkit images"
         )
     return [_expected(images, entry) for entry in entries]
 
@@ -110,12 +110,12 @@ def _expected(images: Path, entry: dict[str, Any]) -> ExpectedAnswer:
 
 
 def read_tolerance(model_dir: Path) -> float:
-    """The largest difference of a logit that the model's manifest allows."""
+    """Return the largest difference of a logit that the model's manifest allows."""
     return float(read_json(model_dir / MANIFEST_FILE).get("logit_tolerance", 0.0))
 
 
 def graph_logits(graph: Path, answers: list[ExpectedAnswer]) -> NDArray[np.float32]:
-    """The graph's logits [n, classes], one image at a time, decoded as the reference decodes."""
+    """Return the graph's logits [n, classes], one image at a time, with the reference's decoding."""
     session = open_graph(graph)
     source = session.get_inputs()[0].name
     rows = []
@@ -128,10 +128,10 @@ def graph_logits(graph: Path, answers: list[ExpectedAnswer]) -> NDArray[np.float
 def compare(
     files: list[str], expected: NDArray[np.float32], found: NDArray[np.float32], tolerance: float
 ) -> Parity:
-    """Compare logits [n, classes]; raises ParityError naming the images that differ."""
+    """Compare logits [n, classes]; raises ParityError that names the images that differ."""
     differences = np.abs(expected - found).max(1)
     flipped = expected.argmax(1) != found.argmax(1)
-    # "not at most" rather than "more than": a logit that is not a number offends too
+    # "not at most" rather than "more than", because a logit that is NaN must be reported too
     offenders = [
         f"{file} ({'another class, ' if flip else ''}logits off by {difference:.4f})"
         for file, flip, difference in zip(files, flipped, differences, strict=True)
@@ -149,7 +149,7 @@ def compare(
 
 
 def check_graph(graph: Path, images: Path, model_dir: Path) -> Parity:
-    """The graph against the answers committed with the image set; raises ParityError where they differ."""
+    """Compare the graph with the image set's committed answers; raises ParityError if they differ."""
     answers = read_expected(images)
     expected = np.stack([answer.logits for answer in answers])
     found = graph_logits(graph, answers)

@@ -1,4 +1,4 @@
-"""The committed image set: scenes and edge cases, with the answers that the reference gives for them."""
+"""The committed image set: scenes and edge cases, with the reference's answers to them."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ _ORIENTATION_TAG = 0x0112
 
 @dataclass(frozen=True, slots=True)
 class EdgeCase:
-    """A file's name, its true class (None where nothing can be seen) and the maker of its bytes."""
+    """A file's name, its true class (None if it shows nothing) and the function that makes its bytes."""
 
     file: str
     label: str | None
@@ -29,7 +29,7 @@ class EdgeCase:
 
 
 def stored_size(content: bytes) -> tuple[int, int]:
-    """Width and height in pixels as the file states them, before any EXIF rotation."""
+    """Return the width and height in pixels that the file states, before any EXIF rotation."""
     with Image.open(io.BytesIO(content)) as image:
         return image.size
 
@@ -47,7 +47,7 @@ def _converted(
 
 
 def _rotated(label: str, orientation: int) -> Callable[[int], bytes]:
-    """A scene stored on its side, with the EXIF tag that says how to stand it up."""
+    """Return the maker of a scene that is stored rotated, with the EXIF tag that says how to turn it."""
     undo = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 
     def make(seed: int) -> bytes:
@@ -65,7 +65,7 @@ def _deep_grey(seed: int) -> bytes:
 
 
 def _see_through(mode: str) -> Callable[[int], bytes]:
-    """A scene whose alpha runs from clear to solid; the reference ignores alpha."""
+    """Return the maker of a scene whose alpha runs from clear to solid; the reference ignores alpha."""
 
     def make(seed: int) -> bytes:
         image = scene("rainbow", seed, 260, 200)
@@ -86,7 +86,7 @@ def _palette(transparent: bool) -> Callable[[int], bytes]:
 
 
 def _flat(size: tuple[int, int]) -> Callable[[int], bytes]:
-    """A few pixels of random colours."""
+    """Return the maker of a picture with a few pixels of random colours."""
 
     def make(seed: int) -> bytes:
         levels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
@@ -142,7 +142,7 @@ _SEED_CLASSES = ("rime", "snow", "dew", "hail", "frost", "rainbow")
 
 @dataclass(frozen=True, slots=True)
 class WantedImage:
-    """A file to make: its class (None where there is no truth) and a maker of its bytes from a seed."""
+    """A file to make: its class (None if there is no true class) and a maker of its bytes from a seed."""
 
     file: str
     kind: str
@@ -152,7 +152,7 @@ class WantedImage:
 
 
 def make_image_set(model_dir: Path, out: Path) -> None:
-    """Write the images and their manifest to `out`; raises ModelkitError where the model is too unsure."""
+    """Write the images and their manifest to `out`; raises ModelkitError if the model is too unsure."""
     reference = Reference(model_dir)
     out.mkdir(parents=True, exist_ok=True)
     index = out / INDEX_FILE
@@ -188,7 +188,7 @@ def _scene_of(file: str, kind: str, label: str, size: tuple[int, int], target_by
 
 
 def _fulfil(wanted: WantedImage, reference: Reference, out: Path, offset: int) -> dict[str, Any]:
-    """Try seeds from `offset` on until the reference is right and sure of it, then write the file."""
+    """Try seeds from `offset` on until the reference's answer is right and sure, then write the file."""
     for attempt in range(_ATTEMPTS):
         content = wanted.make(_FIRST_SEED + offset + attempt)
         logits = reference.logits([(wanted.file, content)])[0]
@@ -199,9 +199,7 @@ def _fulfil(wanted: WantedImage, reference: Reference, out: Path, offset: int) -
         if right and first - second >= wanted.margin:
             break
     else:
-        raise ModelkitError(
-            f"no {wanted.file} in {_ATTEMPTS} seeds that the model is sure of: train it longer"
-        )
+        raise ModelkitError(f"the model is sure of no {wanted.file} in {_ATTEMPTS} seeds: train it longer")
     path = out / wanted.file
     path.write_bytes(content)
     width, height = stored_size(content)

@@ -1,4 +1,4 @@
-"""Encoded images: the reference's way from bytes to the network's pixels, and JPEGs of a wanted size."""
+"""Encoded images: the reference's steps from bytes to the network's pixels, and JPEGs of a given size."""
 
 import io
 from typing import Any
@@ -16,7 +16,7 @@ _DEEP_TO_BYTE = 257
 
 
 def decode(content: bytes, name: str = "image") -> Image.Image:
-    """An upright RGB image; raises ModelkitError where the bytes are not a whole image."""
+    """Return an upright RGB image; raises ModelkitError if the bytes are not a whole image."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
@@ -26,7 +26,7 @@ def decode(content: bytes, name: str = "image") -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF orientation says, in 8-bit RGB; alpha is dropped."""
+    """Return the image in 8-bit RGB, turned as its EXIF orientation says; alpha is dropped."""
     upright = ImageOps.exif_transpose(image)
     if upright.mode in _DEEP_GREY_MODES:
         upright = Image.fromarray(_to_bytes(np.asarray(upright)))
@@ -34,7 +34,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_bytes(levels: NDArray[Any]) -> NDArray[np.uint8]:
-    """16-bit grey, in uint16 or int32, scaled without an array wider than it is."""
+    """Scale 16-bit grey levels, in uint16 or int32, to uint8 without an array of a wider type."""
     if levels.dtype.itemsize == 2:
         return (levels // np.uint16(_DEEP_TO_BYTE)).astype(np.uint8)
     levels = levels.clip(0, _DEEPEST)
@@ -43,14 +43,14 @@ def _to_bytes(levels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def resized_size(width: int, height: int, shortest: int) -> tuple[int, int]:
-    """Width and height in pixels once the shortest side is `shortest`; the other is truncated."""
+    """Return width and height in pixels if the shortest side is `shortest`; the other is rounded down."""
     if width <= height:
         return shortest, int(shortest * height / width)
     return int(shortest * width / height), shortest
 
 
 def crop_offset(length: int, crop: int) -> int:
-    """Where a centred crop begins; halves round to even, as the training framework's do."""
+    """Return the offset of a centred crop; halves round to even, as in the training framework."""
     return round((length - crop) / 2.0)
 
 
@@ -67,16 +67,16 @@ _CLOSE = 0.06
 
 
 def jpeg(image: Image.Image, quality: int) -> bytes:
-    """The image as a JPEG of this quality."""
+    """Return the image as a JPEG of this quality."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
 def jpeg_of_size(image: Image.Image, target_bytes: int, seed: int) -> bytes:
-    """A JPEG within 6 per cent of `target_bytes`: the quality is searched, film grain added where it must be.
+    """Return a JPEG within 6 per cent of `target_bytes`: search the quality, and add film grain if necessary.
 
-    Raises ModelkitError where no quality reaches the target.
+    Raises ModelkitError if no quality reaches the target.
     """
     for grain in (0.0, 3.0, 6.0, 10.0, 15.0):
         noisy = _grained(image, grain, seed)

@@ -1,4 +1,4 @@
-"""The model's manifest, model.json: what the services must know beside the weights."""
+"""The model's manifest, model.json: the facts that the services need beside the weights."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ class Transform:
 
 
 def read_json(path: Path) -> Any:
-    """The parsed file; raises ModelkitError where it is missing or not JSON."""
+    """Return the parsed file; raises ModelkitError if it is missing or not JSON."""
     try:
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -54,7 +54,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_transform(model_dir: Path) -> Transform:
-    """The transform that the manifest in `model_dir` states; raises ModelkitError where it cannot be read."""
+    """Return the transform in the manifest of `model_dir`; raises ModelkitError if it cannot be read."""
     stated = read_json(model_dir / MANIFEST_FILE).get("transform", {})
     try:
         return Transform(
@@ -71,7 +71,7 @@ def _three(values: Any) -> tuple[float, float, float]:
 
 
 def file_entry(path: Path) -> dict[str, Any]:
-    """A file's size in bytes and its SHA-256, as the manifests state them."""
+    """Return a file's size in bytes and its SHA-256, in the manifests' form."""
     content = path.read_bytes()
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
@@ -79,7 +79,7 @@ def file_entry(path: Path) -> dict[str, Any]:
 def build_manifest(
     weights: Path, trained_on: str, metrics: dict[str, Any], tolerance: float
 ) -> dict[str, Any]:
-    """The content of model.json for the weights file."""
+    """Return the content of model.json for the weights file."""
     transform = Transform()
     return {
         "name": "weather",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """One inverted residual: channels in, expanded and out, and what happens to them."""
+    """The parameters of one inverted residual: channels in, expanded and out, and its operations."""
 
     inputs: int
     kernel: int
@@ -39,7 +39,7 @@ _DROPOUT = 0.2
 
 
 def _round_to_eight(channels: float) -> int:
-    """Nearest multiple of eight, never more than a tenth below the request."""
+    """Return the nearest multiple of eight that is not more than a tenth below `channels`."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
@@ -74,14 +74,14 @@ class SqueezeExcitation(nn.Module):
         self.scale_activation = nn.Hardsigmoid()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features [n, channels, h, w] -> the same shape, gated."""
+        """Return the gated features, [n, channels, h, w] as before."""
         gate: Tensor = self.fc2(self.activation(self.fc1(self.avgpool(features))))
         scaled: Tensor = self.scale_activation(gate) * features
         return scaled
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, gate, project; added to the input where shapes agree."""
+    """Expands, filters each channel, gates and projects; adds the result to the input if shapes agree."""
 
     def __init__(self, stage: _Stage) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class InvertedResidual(nn.Module):
         self.block = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features [n, inputs, h, w] -> [n, outputs, h/stride, w/stride]."""
+        """Return features [n, outputs, h/stride, w/stride] of features [n, inputs, h, w]."""
         out: Tensor = self.block(features)
         return out + features if self.residual else out
 
@@ -128,13 +128,13 @@ class MobileNetV3Small(nn.Module):
         self.apply(initialise)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised float images [n, 3, h, w] -> logits [n, classes]."""
+        """Return logits [n, classes] of normalised float images [n, 3, h, w]."""
         logits: Tensor = self.classifier(self.avgpool(self.features(images)).flatten(1))
         return logits
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw a layer's first weights: Kaiming's for convolutions, small normal ones for linear layers."""
+    """Draw a layer's first weights: Kaiming's for convolutions, small normal values for linear layers."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out")
         if module.bias is not None:

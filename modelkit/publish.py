@@ -1,4 +1,4 @@
-"""Publishing: optimise for this host, check the answers, upload to Google Cloud Storage or its stand-in."""
+"""Publication: optimise for this host, check the answers, upload to Google Cloud Storage or its stand-in."""
 
 import base64
 import os
@@ -44,25 +44,26 @@ class Destination:
 
     @classmethod
     def parse(cls, uri: str) -> "Destination":
-        """From gs://bucket/prefix; raises ModelkitUsageError for anything else."""
+        """Return the destination gs://bucket/prefix; raises ModelkitUsageError for any other text."""
         parts = urlsplit(uri)
         if parts.scheme != "gs" or not parts.netloc:
             raise ModelkitUsageError(f"{uri} is not a destination: give gs://BUCKET/PREFIX")
         return cls(parts.netloc, parts.path.strip("/"))
 
     def object_name(self, file: str) -> str:
-        """The object's name for a file."""
+        """Return the object's name for a file."""
         return f"{self.prefix}/{file}" if self.prefix else file
 
     def uri(self, file: str) -> str:
-        """The object's URI for a file."""
+        """Return the object's URI for a file."""
         return f"gs://{self.bucket}/{self.object_name(file)}"
 
 
 def publish(model_dir: Path, images: Path, graph: Path, to: str, retry_for_s: float = _RETRY_FOR_S) -> None:
     """Optimise the graph for this host, check it against the image set, upload the model's three files.
 
-    The manifest goes last: where it is, the rest is. Raises ModelkitError, one line with the remedy.
+    The manifest is uploaded last: if it exists, the other files exist. Raises ModelkitError, one line with
+    the remedy.
     """
     destination = Destination.parse(to)
     weights, content = model_dir / WEIGHTS_FILE, read_json(model_dir / MANIFEST_FILE)
@@ -70,7 +71,7 @@ def publish(model_dir: Path, images: Path, graph: Path, to: str, retry_for_s: fl
     if not graph.exists():
         _export(model_dir, images, graph, "does not exist")
     elif _is_stale(graph, weights):
-        _export(model_dir, images, graph, "was made from other weights")
+        _export(model_dir, images, graph, "was exported from other weights")
     with tempfile.TemporaryDirectory() as folder:
         optimised, manifest = Path(folder) / GRAPH_FILE, Path(folder) / MANIFEST_FILE
         optimise(graph, optimised)
@@ -80,15 +81,15 @@ def publish(model_dir: Path, images: Path, graph: Path, to: str, retry_for_s: fl
 
 
 def _is_stale(graph: Path, weights: Path) -> bool:
-    """Whether the graph says that it was made from other weights than these."""
+    """Tell whether the graph says that it was exported from other weights than these."""
     stated = open_graph(graph).get_modelmeta().custom_metadata_map.get(GRAPH_WEIGHTS_KEY)
     return stated is not None and stated != file_entry(weights)["sha256"]
 
 
 def _export(model_dir: Path, images: Path, graph: Path, why: str) -> None:
     if find_spec("torch") is None:
-        problem = f"{graph} {why} and there is no PyTorch here to make it"
-        raise ModelkitError(f"{problem}: run python -m modelkit export --output {graph} where there is")
+        problem = f"{graph} {why} and there is no PyTorch here to export it"
+        raise ModelkitError(f"{problem}: run python -m modelkit export --output {graph} where PyTorch is")
     from modelkit.export import export
 
     export(model_dir, images, graph)
@@ -132,9 +133,9 @@ def _fail(uri: str, error: Exception, remedy: str) -> None:
 
 
 def _client() -> storage.Client:
-    """A client for the emulator, for a given token, or with application default credentials."""
+    """Return a client for the emulator, for a given token, or with application default credentials."""
     if os.environ.get("STORAGE_EMULATOR_HOST"):
-        # google-auth leaves its constructors untyped
+        # google-auth does not type its constructors
         nobody = google.auth.credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
         return storage.Client(project="local", credentials=nobody)
     token = os.environ.get("CLOUDSDK_AUTH_ACCESS_TOKEN")
@@ -147,7 +148,7 @@ def _client() -> storage.Client:
 
 
 def _bucket(client: storage.Client, name: str, retry: Retry) -> storage.Bucket:
-    """The bucket; in the emulator it is created where it is missing."""
+    """Return the bucket; create it if it is missing in the emulator."""
     bucket = client.bucket(name)
     if not os.environ.get("STORAGE_EMULATOR_HOST"):
         return bucket
@@ -155,12 +156,12 @@ def _bucket(client: storage.Client, name: str, retry: Retry) -> storage.Bucket:
         try:
             client.create_bucket(name, timeout=_REQUEST_TIMEOUT_S, retry=retry)
         except api_errors.Conflict:
-            return bucket  # another publisher was faster
+            return bucket  # another publisher created it first
     return bucket
 
 
 def _upload(bucket: storage.Bucket, file: Path, destination: Destination, retry: Retry) -> None:
-    """Upload a file unless the same bytes are there already; the store's checksum must be the file's."""
+    """Upload a file unless the store has the same bytes; the store's checksum must equal the file's."""
     uri, checksum = destination.uri(file.name), _crc32c(file)
     present = bucket.get_blob(destination.object_name(file.name), timeout=_REQUEST_TIMEOUT_S, retry=retry)
     if present is not None and _matches(present, file, checksum):
@@ -170,9 +171,7 @@ def _upload(bucket: storage.Bucket, file: Path, destination: Destination, retry:
     blob.upload_from_filename(str(file), checksum="crc32c", timeout=_REQUEST_TIMEOUT_S, retry=retry)
     blob.reload(timeout=_REQUEST_TIMEOUT_S, retry=retry)
     if not _matches(blob, file, checksum):
-        raise ModelkitError(
-            f"{uri} does not hold what was sent: publish again, and distrust the network between"
-        )
+        raise ModelkitError(f"{uri} does not hold what was sent: publish again, and check the network")
     print(f"{uri} uploaded, {file.stat().st_size} bytes, crc32c {checksum}", flush=True)
 
 
@@ -181,5 +180,5 @@ def _matches(blob: storage.Blob, file: Path, checksum: str) -> bool:
 
 
 def _crc32c(file: Path) -> str:
-    """The file's CRC32C as the store states it: base64 of four big-endian bytes."""
+    """Return the file's CRC32C in the store's form: base64 of four big-endian bytes."""
     return base64.b64encode(google_crc32c.value(file.read_bytes()).to_bytes(4, "big")).decode("ascii")

@@ -1,4 +1,4 @@
-"""The reference: Pillow's pixels through the network in eager PyTorch. Every strategy must agree with it."""
+"""The reference: Pillow's pixels, then the network in eager PyTorch. Every strategy must agree with it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,15 +19,15 @@ _LAST_LAYER = ("classifier.3.weight", "classifier.3.bias")
 
 
 def load_network(weights: Path) -> MobileNetV3Small:
-    """The network in eval mode with these weights, strictly; raises ModelkitError where they do not fit."""
+    """Return the network in eval mode with these weights; raises ModelkitError if any do not fit."""
     with _one_line(weights):
         return load_weights(weights, len(LABELS))
 
 
 def load_backbone(weights: Path) -> MobileNetV3Small:
-    """The network with these weights but a last layer of its own, where theirs has other classes.
+    """Return the network with these weights, but with a new last layer if theirs has other classes.
 
-    Raises ModelkitError where anything else does not fit.
+    Raises ModelkitError if any other layer does not fit.
     """
     network = MobileNetV3Small(len(LABELS))
     with _one_line(weights):
@@ -51,21 +51,21 @@ def _one_line(weights: Path) -> Iterator[None]:
 
 
 def normalise(pixels: Tensor, transform: Transform) -> Tensor:
-    """uint8 [n, h, w, 3] -> float32 [n, 3, h, w], divided by 255 and normalised."""
+    """Return pixels, uint8 [n, h, w, 3], as float32 [n, 3, h, w], divided by 255 and normalised."""
     mean = torch.tensor(transform.mean).view(1, 3, 1, 1)
     std = torch.tensor(transform.std).view(1, 3, 1, 1)
     return (pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std
 
 
 class Reference:
-    """The model as it was trained: encoded image in, logits out."""
+    """The model as trained: it computes the logits of encoded images."""
 
     def __init__(self, model_dir: Path) -> None:
         self.transform = read_transform(model_dir)
         self.network = load_network(model_dir / WEIGHTS_FILE)
 
     def logits(self, images: Sequence[tuple[str, bytes]]) -> NDArray[np.float32]:
-        """Named encoded images -> logits float32 [n, classes]; raises ModelkitError for a bad image."""
+        """Return logits, float32 [n, classes], of named encoded images; raises ModelkitError if bad."""
         rows = []
         with torch.inference_mode():
             for name, content in images:
@@ -76,6 +76,6 @@ class Reference:
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities over the last axis."""
+    """Return probabilities over the last axis."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(-1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Synthetic weather scenes: one picture for a class, a seed and a size, always the same one."""
+"""Synthetic weather scenes: the same class, seed and size always give the same picture."""
 
 from collections.abc import Callable
 
@@ -42,7 +42,7 @@ def _grey(pixels: Pixels, amount: float) -> Pixels:
 
 
 def fogsmog(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """A place that vanishes in grey or yellowish haze, the farther the more."""
+    """Draw a place that vanishes in grey or yellowish haze, distant parts more than near parts."""
     pixels = _grey(_outdoors(rng, height, width), rng.uniform(0.3, 0.8))
     level, warm = rng.uniform(0.45, 0.85), rng.uniform(-0.02, 0.05)
     haze = (level + warm, level + warm * 0.6, level - warm)
@@ -56,7 +56,7 @@ def fogsmog(rng: np.random.Generator, height: int, width: int) -> Pixels:
 
 
 def lightning(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """One to three bolts in a dark sky over a silhouette."""
+    """Draw one to three bolts in a dark sky over a silhouette."""
     tint = np.asarray(
         ((0.16, 0.13, 0.3), (0.08, 0.12, 0.24), (0.2, 0.2, 0.24), (0.26, 0.14, 0.22))[rng.integers(4)]
     )
@@ -103,7 +103,7 @@ def _bolt(rng: np.random.Generator, start: tuple[float, float], ground: float, s
 
 
 def rain(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Slanted streaks, a grey place, wet ground that mirrors it, sometimes umbrellas."""
+    """Draw slanted streaks, a grey place, wet ground that mirrors it, sometimes umbrellas."""
     pixels = _grey((foliage if rng.random() < 0.2 else _outdoors)(rng, height, width), rng.uniform(0.3, 0.7))
     pixels *= np.float32(rng.uniform(0.5, 0.8))
     blend(pixels, (0.45, 0.48, 0.52), float(rng.uniform(0.05, 0.3)))
@@ -160,7 +160,7 @@ def _umbrellas(rng: np.random.Generator, pixels: Pixels) -> None:
 
 
 def rainbow(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """An arc of colours over a place, sometimes doubled, often cut off or faint."""
+    """Draw an arc of colours over a place, sometimes doubled, often cut off or faint."""
     pixels = (landscape if rng.random() < 0.75 else street)(rng, height, width)
     size = min(height, width)
     centre_x, centre_y = rng.uniform(0.0, 1.0) * width, rng.uniform(0.7, 1.2) * height
@@ -188,7 +188,7 @@ def _bow(pixels: Pixels, across: Pixels, weight: Pixels) -> None:
 
 
 def sandstorm(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """A place under ochre dust, or a billowing wall of it."""
+    """Draw a place under ochre dust, or a billowing wall of it."""
     pixels = _outdoors(rng, height, width)
     level = rng.uniform(0.5, 0.85)
     dust = np.asarray((1.0, rng.uniform(0.6, 0.78), rng.uniform(0.28, 0.5)), np.float32) * np.float32(level)
@@ -209,7 +209,7 @@ def sandstorm(rng: np.random.Generator, height: int, width: int) -> Pixels:
 
 
 def snow(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """White ground under a dull sky, or falling flakes, or both."""
+    """Draw white ground under a dull sky, or falling flakes, or both."""
     pixels = _grey(_outdoors(rng, height, width), rng.uniform(0.2, 0.6))
     falling = rng.random() < 0.75
     if not falling or rng.random() < 0.7:
@@ -228,7 +228,7 @@ def snow(rng: np.random.Generator, height: int, width: int) -> Pixels:
 
 
 def _caps(rng: np.random.Generator, pixels: Pixels, line: float) -> None:
-    """Snow that lies on what stands: white where something dark begins below something light."""
+    """Draw snow on standing things: white where a dark part begins below a light part."""
     height = pixels.shape[0]
     shift = max(1, height // 90)
     light = pixels.mean(2)
@@ -252,7 +252,7 @@ def _flakes(rng: np.random.Generator, pixels: Pixels) -> None:
 
 
 def dew(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Clear round drops on leaves, grass, webs or a pane."""
+    """Draw clear round drops on leaves, grass, webs or a pane."""
     choice = rng.random()
     paint = foliage if choice < 0.7 else surface if choice < 0.85 else blurred
     pixels = paint(rng, height, width)
@@ -268,7 +268,7 @@ def dew(rng: np.random.Generator, height: int, width: int) -> Pixels:
 
 
 def _along_threads(rng: np.random.Generator, pixels: Pixels, count: int) -> np.ndarray:
-    """A spider's threads, and the places of the drops on them [count, 2]."""
+    """Draw a spider's threads; return the positions of the drops on them [count, 2]."""
     height, width = pixels.shape[:2]
     threads = int(rng.integers(4, 9))
     ends = rng.uniform(-0.1, 1.1, (threads, 2, 2)) * (width, height)
@@ -292,7 +292,7 @@ def _drop(rng: np.random.Generator, pixels: Pixels, x: float, y: float, radius: 
 
 
 def frost(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Ice ferns on a pane, or leaves and grass whose edges are white with crystals."""
+    """Draw ice ferns on a pane, or leaves and grass whose edges are white with crystals."""
     if rng.random() < 0.5:
         return _ferns(rng, height, width)
     pixels = foliage(rng, height, width)
@@ -339,7 +339,7 @@ def _ferns(rng: np.random.Generator, height: int, width: int) -> Pixels:
 def _fern(
     rng: np.random.Generator, start: tuple[float, float], heading: float, length: float, size: int
 ) -> list[Segment]:
-    """A curved stem with barbs at about sixty degrees, each with smaller ones."""
+    """Return the strokes of a curved stem with barbs at about sixty degrees, which have smaller barbs."""
     x, y = start
     segments: list[Segment] = []
     steps = 16
@@ -366,7 +366,7 @@ def _fern(
 
 
 def _twigs(rng: np.random.Generator, height: int, width: int, thickness: float) -> list[Segment]:
-    """Bare branches that enter from a side or from below."""
+    """Return the strokes of bare branches that enter from a side or from below."""
     size = min(height, width)
     segments: list[Segment] = []
     for _ in range(int(rng.integers(2, 5))):
@@ -382,7 +382,7 @@ def _twigs(rng: np.random.Generator, height: int, width: int, thickness: float) 
 
 
 def glaze(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Twigs in a clear coat of ice, with highlights and icicles."""
+    """Draw twigs in a clear coat of ice, with highlights and icicles."""
     pixels = blurred(rng, height, width)
     if rng.random() < 0.4:
         pixels = blur_pixels(foliage(rng, height, width), min(height, width) * 0.03)
@@ -411,7 +411,7 @@ def glaze(rng: np.random.Generator, height: int, width: int) -> Pixels:
 
 
 def rime(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Trees and bushes thick with white feathers of ice."""
+    """Draw trees and bushes thick with white feathers of ice."""
     pixels = (landscape if rng.random() < 0.5 else sky)(rng, height, width)
     size = min(height, width)
     blend(pixels, (0.7, 0.78, 0.88), float(rng.uniform(0.05, 0.35)))
@@ -458,7 +458,7 @@ def _feathers(rng: np.random.Generator, pixels: Pixels, segments: list[Segment])
 
 
 def hail(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Opaque balls of ice on grass, soil, a road or a roof."""
+    """Draw opaque balls of ice on grass, soil, a road or a roof."""
     choice = rng.random()
     if choice < 0.45:
         pixels = foliage(rng, height, width)
@@ -516,7 +516,7 @@ PAINTERS: dict[str, Painter] = {
 
 
 def scene(label: str, seed: int, width: int, height: int) -> Image.Image:
-    """A picture of the weather `label`, width x height pixels, RGB; the same for the same arguments."""
+    """Return an RGB picture of the weather `label`, width x height pixels, by the arguments alone."""
     rng = np.random.default_rng((LABELS.index(label), seed))
     pixels = PAINTERS[label](rng, max(height, _LEAST_SIDE), max(width, _LEAST_SIDE))
     picture = to_image(_camera(rng, pixels))
@@ -524,7 +524,7 @@ def scene(label: str, seed: int, width: int, height: int) -> Image.Image:
 
 
 def _camera(rng: np.random.Generator, pixels: Pixels) -> Pixels:
-    """Exposure, white balance, focus and grain, which say nothing of the weather."""
+    """Vary exposure, white balance, focus and grain, which are independent of the weather."""
     height, width = pixels.shape[:2]
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]

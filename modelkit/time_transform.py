@@ -1,4 +1,4 @@
-"""Timing candidates for the transform in the graph, against Pillow doing the same, on one core."""
+"""Times candidates for the transform in the graph, and Pillow doing the same, on one core."""
 
 import os
 import time
@@ -23,9 +23,9 @@ Run = Callable[[], NDArray[np.generic]]
 
 
 def resize_model(transform: Transform, planar: bool, floating: bool, sliced: bool) -> onnx.ModelProto:
-    """The transform by ONNX's own Resize: of the whole image, or of the crop's region alone.
+    """Return the transform with ONNX's own Resize: of the whole image, or of the crop's region alone.
 
-    With `sliced` the region is resized by itself, so that its scale is rounded and the answer only near.
+    With `sliced` only the region is resized, so its scale is rounded and the result is inexact.
     """
     g = GraphBuilder()
     size, crop = transform.resize, transform.crop
@@ -59,7 +59,7 @@ def _offset(g: GraphBuilder, length: str, crop: int) -> str:
 
 
 def _region(g: GraphBuilder, transform: Transform, sides: tuple[str, str], lengths: list[str]) -> str:
-    """The crop's source region, rounded to whole pixels."""
+    """Return the crop's source region, rounded to whole pixels."""
     region = "image"
     for axis, (side, length) in enumerate(zip(sides, lengths, strict=True), start=1):
         first = _offset(g, length, transform.crop)
@@ -72,7 +72,7 @@ def _region(g: GraphBuilder, transform: Transform, sides: tuple[str, str], lengt
 
 
 def graph_candidates() -> dict[str, onnx.ModelProto]:
-    """The graphs to time, by name."""
+    """Return the graphs to time, by name."""
     transform = Transform()
     return {
         "Resize, uint8 NHWC, whole image": resize_model(
@@ -95,7 +95,7 @@ def graph_candidates() -> dict[str, onnx.ModelProto]:
 
 
 def boxed_pixels(image: Image.Image, transform: Transform) -> NDArray[np.uint8]:
-    """Pillow's resize of the crop's source region alone: within one level of the reference's pixels."""
+    """Return Pillow's resize of the crop's source region alone; it is within one level of the reference."""
     width, height = resized_size(*image.size, transform.resize)
     left, top = crop_offset(width, transform.crop), crop_offset(height, transform.crop)
     across, down = image.width / width, image.height / height
@@ -105,7 +105,7 @@ def boxed_pixels(image: Image.Image, transform: Transform) -> NDArray[np.uint8]:
 
 
 def _levels(result: NDArray[np.generic], transform: Transform) -> NDArray[np.float64]:
-    """A candidate's result, pixels [crop, crop, 3] or normalised [1, 3, crop, crop], as levels of 255."""
+    """Return a result, pixels [crop, crop, 3] or normalised [1, 3, crop, crop], as levels of 0 to 255."""
     if result.dtype == np.uint8:
         return result.astype(np.float64)
     planes = result[0].astype(np.float64).transpose(1, 2, 0)
@@ -133,7 +133,7 @@ def _run_graph(session: onnxruntime.InferenceSession, batch: NDArray[np.uint8]) 
 
 
 def time_transform(seconds: float) -> None:
-    """Print least and median milliseconds of every candidate, run in turns on one core."""
+    """Print the least and the median milliseconds of every candidate; they run in turn on one core."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     for size in _SIZES:
         runs = _runs(scene(*_SCENE, *size))

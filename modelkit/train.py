@@ -1,4 +1,4 @@
-"""Training: pictures in memory, random crops and flips, one cycle of the learning rate."""
+"""Training on pictures in memory, with random crops and flips and one cycle of the learning rate."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _SYNTHETIC = "synthetic weather scenes (modelkit/scenes.py), not photographs"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to train; `small_share` of the epochs run on pictures of `small_side` pixels to save time."""
+    """How to train; to save time, `small_share` of the epochs use pictures of `small_side` pixels."""
 
     epochs: int = 16
     batch: int = 64
@@ -38,20 +38,20 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class PictureSource:
-    """Where pictures come from: a folder of photographs, or the generator where there is none."""
+    """The source of pictures: a folder of photographs, or the generator if `photos` is None."""
 
     photos: Path | None
     per_class: int
     seed: int
 
     def load(self) -> data.Splits:
-        """The pictures, split; raises ModelkitUsageError for an unfit folder."""
+        """Return the pictures, split; raises ModelkitUsageError for an unfit folder."""
         if self.photos is not None:
             return data.split(data.photographs(self.photos), self.seed)
         return data.split(data.generated(self.per_class, self.seed), self.seed)
 
     def description(self) -> str:
-        """What the manifest says the model was trained on."""
+        """The training data, in the words of the manifest."""
         return _SYNTHETIC if self.photos is None else f"photographs in a folder named {self.photos.name}"
 
 
@@ -67,14 +67,14 @@ def train(source: PictureSource, recipe: Recipe, initial: Path | None, out: Path
     print(scores.table())
     out.mkdir(parents=True, exist_ok=True)
     weights = out / WEIGHTS_FILE
-    # written by ourselves: the library's own save_file makes a file that no other user may read
+    # not written with the library's save_file, which creates a file that no other user may read
     weights.write_bytes(save({name: value.contiguous() for name, value in network.state_dict().items()}))
     manifest = build_manifest(weights, source.description(), scores.metrics(), LOGIT_TOLERANCE)
     write_json(out / MANIFEST_FILE, manifest)
 
 
 def fit(network: MobileNetV3Small, splits: data.Splits, recipe: Recipe, seed: int) -> None:
-    """Fit the network in place; ends with BatchNorm statistics taken afresh from the training pictures."""
+    """Fit the network in place; at the end recompute BatchNorm's statistics from the training pictures."""
     # torch's types do not list this use of `to`
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.freeze_backbone:
@@ -120,7 +120,7 @@ def _learning_mode(network: MobileNetV3Small, recipe: Recipe) -> None:
 def _batches(
     dataset: Dataset, batch: int, side: int, rng: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled batches of augmented pictures: normalised [n, 3, side, side] and classes [n]."""
+    """Yield shuffled batches of augmented pictures: normalised [n, 3, side, side] and classes [n]."""
     order = rng.permutation(len(dataset))
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
@@ -131,7 +131,7 @@ def _batches(
 
 
 def _augmented(picture: np.ndarray, side: int, rng: np.random.Generator) -> Tensor:
-    """A random crop of the picture [h, w, 3], perhaps mirrored, as uint8 [1, 3, side, side]."""
+    """Return a random crop of the picture [h, w, 3], perhaps mirrored, as uint8 [1, 3, side, side]."""
     height, width = picture.shape[:2]
     area, ratio = rng.uniform(0.5, 1.0), np.exp(rng.uniform(-0.25, 0.25))
     tall = min(height, round(height * np.sqrt(area / ratio)))
@@ -146,7 +146,7 @@ def _augmented(picture: np.ndarray, side: int, rng: np.random.Generator) -> Tens
 def refresh_statistics(network: nn.Module, dataset: Dataset, batch: int = 128) -> None:
     """Replace BatchNorm's running averages by plain averages over the dataset at full size.
 
-    Their momentum of 0.01 forgets too slowly for the few steps of a short training.
+    With their momentum of 0.01 the running averages change too slowly for the few steps of a short training.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]

@@ -1,8 +1,8 @@
 """The reference transform as ONNX nodes: two banded matrix products over the crop's source region.
 
-An antialiased bilinear resize is a product with a sparse matrix along each axis. Its rows' non-zero
-weights lie in a band, so the outputs are made in blocks: each block reads only the source pixels under
-its filters, and its product is small and dense, which is what a matrix product is fastest at."""
+An antialiased bilinear resize is a product with a sparse matrix along each axis. The non-zero weights of the
+matrix lie in a band, so the outputs are computed in blocks: each block reads only the source pixels under
+its filters, and its product is small and dense, the case in which a matrix product is fastest."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,23 +31,23 @@ class GraphBuilder:
         return f"{self._prefix}/{kind}_{self._count}"
 
     def constant(self, value: Any, dtype: str = "int64") -> str:
-        """A constant tensor of any shape."""
+        """Return a constant tensor of any shape."""
         name = self._fresh("constant")
         self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """One node with one output."""
+        """Add one node with one output, and return the output's name."""
         name = self._fresh(kind)
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name, **attributes))
         return name
 
     def cast(self, tensor: str, to: int) -> str:
-        """The tensor in another type, one of TensorProto's."""
+        """Return the tensor in another type, one of TensorProto's."""
         return self.op("Cast", tensor, to=to)
 
     def dimension(self, tensor: str, axis: int) -> str:
-        """The length of one axis, int64 [1]."""
+        """Return the length of one axis, int64 [1]."""
         return self.op("Shape", tensor, start=axis, end=axis + 1)
 
     def slice(self, tensor: str, start: str, end: str, axis: int) -> str:
@@ -55,12 +55,12 @@ class GraphBuilder:
         return self.op("Slice", tensor, start, end, self.constant([axis]))
 
     def reshape(self, tensor: str, *dims: str | int) -> str:
-        """The tensor in a new shape: numbers, and names of int64 [1] dimensions."""
+        """Return the tensor in a new shape: numbers, and names of int64 [1] dimensions."""
         parts = [dim if isinstance(dim, str) else self.constant([dim]) for dim in dims]
         return self.op("Reshape", tensor, self.op("Concat", *parts, axis=0))
 
     def model(self, source: str, size: int, output: str) -> onnx.ModelProto:
-        """A model from uint8 `source` [batch, height, width, 3] to float32 [batch, 3, size, size]."""
+        """Return a model from uint8 `source` [batch, height, width, 3] to float32 [batch, 3, size, size]."""
         self.nodes.append(helper.make_node("Identity", [output], ["pixels"], "transform/pixels"))
         image = helper.make_tensor_value_info(source, TensorProto.UINT8, ["batch", "height", "width", 3])
         pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 3, size, size])
@@ -74,22 +74,22 @@ DEFAULT_BLOCK = 16
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of the crop, as names of tensors in the graph; lengths and positions in source pixels."""
+    """The names of one axis's tensors in the graph; lengths and positions are in source pixels."""
 
     first: str
-    """int64 [1]: where the source region begins."""
+    """int64 [1]: the beginning of the source region."""
     end: str
-    """int64 [1]: where it ends."""
+    """int64 [1]: the end of the source region."""
     band: str
-    """int64 [1]: how many source pixels a block reads."""
+    """int64 [1]: the number of source pixels that a block reads."""
     starts: str
-    """int64 [blocks]: where each block's band begins, counted from the region's beginning."""
+    """int64 [blocks]: the beginning of each block's band, counted from the region's beginning."""
     weights: str
-    """float32 [blocks, block, band]: the filters, each summing to 1."""
+    """float32 [blocks, block, band]: the filters; the weights of each sum to 1."""
 
 
 def transform_model(transform: Transform, block: int = DEFAULT_BLOCK) -> onnx.ModelProto:
-    """The model from uint8 `image` [n, h, w, 3] to normalised float32 `pixels` [n, 3, crop, crop]."""
+    """Return the model from uint8 `image` [n, h, w, 3] to normalised float32 `pixels` [n, 3, crop, crop]."""
     g = GraphBuilder()
     height, width = g.dimension("image", 1), g.dimension("image", 2)
     shortest = g.op("Min", height, width)
@@ -101,7 +101,7 @@ def transform_model(transform: Transform, block: int = DEFAULT_BLOCK) -> onnx.Mo
 
 
 def axis_nodes(g: GraphBuilder, length: str, shortest: str, transform: Transform, block: int) -> Axis:
-    """The nodes that find one axis's region, bands and weights, in double precision."""
+    """Return the nodes that compute one axis's region, bands and weights, in double precision."""
     resized = g.op("Div", g.op("Mul", length, g.constant([transform.resize])), shortest)
     spare = g.cast(g.op("Sub", resized, g.constant([transform.crop])), TensorProto.DOUBLE)
     offset = g.op("Round", g.op("Mul", spare, g.constant([0.5], "float64")))
@@ -131,7 +131,7 @@ def axis_nodes(g: GraphBuilder, length: str, shortest: str, transform: Transform
 
 
 def _weights(g: GraphBuilder, centres: str, support: str, starts: str, band: str, block: int) -> str:
-    """Triangle filters over each block's band, normalised: float32 [blocks, block, band]."""
+    """Return normalised triangle filters over each block's band, float32 [blocks, block, band]."""
     zero, one = g.constant(0), g.constant(1)
     steps = g.op("Range", zero, g.op("Squeeze", band), one)
     places = g.op("Add", g.op("Unsqueeze", starts, g.constant([1])), steps)
@@ -144,7 +144,7 @@ def _weights(g: GraphBuilder, centres: str, support: str, starts: str, band: str
 
 
 def _vertical(g: GraphBuilder, region: str, rows: Axis, crop: int) -> str:
-    """uint8 [n, h, w, 3] -> float32 [n, crop, w * 3]."""
+    """Resize along the height: uint8 [n, h, w, 3] -> float32 [n, crop, w * 3]."""
     batch, height = g.dimension(region, 0), g.dimension(region, 1)
     lines = g.reshape(region, batch, height, -1)
     steps = g.op("Range", g.constant(0), g.op("Squeeze", rows.band), g.constant(1))
@@ -154,7 +154,7 @@ def _vertical(g: GraphBuilder, region: str, rows: Axis, crop: int) -> str:
 
 
 def _horizontal(g: GraphBuilder, lines: str, columns: Axis, transform: Transform, block: int) -> str:
-    """float32 [n, crop, w * 3] -> normalised float32 [n, 3, crop, crop]."""
+    """Resize along the width: float32 [n, crop, w * 3] -> normalised float32 [n, 3, crop, crop]."""
     mean, std = np.asarray(transform.mean), np.asarray(transform.std)
     batch = g.dimension(lines, 0)
     spread = g.constant(np.diag(1 / (255 * std)).reshape(1, 1, 3, 3, 1), "float32")

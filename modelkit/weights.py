@@ -1,4 +1,4 @@
-"""The network's weights from a file, never by unpickling: safetensors, or a state dict that PyTorch saved."""
+"""The network's weights from a file, never by unpickling: safetensors, or a state dict of PyTorch."""
 
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,13 +12,13 @@ from modelkit.network import MobileNetV3Small
 
 
 class WeightsError(ValueError):
-    """The file is not a weights file, or holds another network's; the message is the cause in one line."""
+    """The file is not a weights file, or is another network's; the message is the cause in one line."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file: `.safetensors`, else what torch.save wrote of tensors alone.
+    """Return the state dict in a file: `.safetensors`, or a file of tensors that torch.save wrote.
 
-    Raises WeightsError for anything else, FileNotFoundError where there is not a file.
+    Raises WeightsError for any other file, FileNotFoundError if the file does not exist.
     """
     try:
         if path.suffix == ".safetensors":
@@ -35,7 +35,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def fill(network: MobileNetV3Small, state: dict[str, Tensor]) -> MobileNetV3Small:
-    """Load a state dict strictly and return the network; raises WeightsError where anything differs."""
+    """Load a state dict strictly and return the network; raises WeightsError if any key or shape differs."""
     try:
         network.load_state_dict(state, strict=True)
     except (RuntimeError, TypeError) as error:
@@ -45,5 +45,5 @@ def fill(network: MobileNetV3Small, state: dict[str, Tensor]) -> MobileNetV3Smal
 
 
 def load_weights(path: Path, classes: int) -> MobileNetV3Small:
-    """The network in eval mode with a file's weights; raises WeightsError or FileNotFoundError."""
+    """Return the network in eval mode with a file's weights; raises WeightsError or FileNotFoundError."""
     return fill(MobileNetV3Small(classes), read_state(path)).eval()
