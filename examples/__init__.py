@@ -1,1 +1,1 @@
-"""Examples: models of another kind, and how they are served."""
+"""Examples of models other than the image classifier, and of their handlers."""

@@ -1,4 +1,4 @@
-"""The image classifier with an answer of its own where no class is likely."""
+"""The image classifier with an answer of its own if no class is likely."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ LEAST_PROBABILITY = 0.5
 
 
 class Unsure(ImageClassifier):
-    """Answers "unsure" rather than with the best of many bad guesses."""
+    """Answers "unsure" instead of the best of many bad guesses."""
 
     def postprocess(self, result: Any) -> Outputs:
-        """Return the classifier's outputs, with another label where its best class is unlikely."""
+        """Return the classifier's outputs, with another label if its best class is unlikely."""
         outputs = super().postprocess(result)
         if outputs["probabilities"].max() < LEAST_PROBABILITY:
             return {**outputs, "label": "unsure"}

@@ -1,4 +1,4 @@
-"""What the batcher itself costs: microseconds a request with an engine that does nothing, and bytes a waiter.
+"""What the batcher itself costs: microseconds per request with an idle engine, and bytes per waiting request.
 
 python tools/batcher_overhead.py [--requests N] [--rounds R]
 """
@@ -11,7 +11,7 @@ import tracemalloc
 from pathlib import Path
 from time import monotonic, process_time
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a program, a folder's own files come first
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a program's own folder comes first in the path
 
 import uvloop
 
@@ -23,7 +23,7 @@ DEADLINE_S = 30.0
 
 
 async def nothing(items: list[int]) -> list[int]:
-    """Answer at once."""
+    """Return the items at once."""
     return items
 
 
@@ -34,7 +34,7 @@ async def client(batcher: Batcher[int, int], requests: int) -> None:
 
 
 async def cost_us(waiters: int, requests: int) -> float:
-    """Return processor microseconds a request with so many clients, their own loop included."""
+    """Return the processor's microseconds per request with `waiters` clients, their own loop included."""
     async with Batcher(nothing, Policy(max_batch=BATCH, max_items=2048)) as batcher:
         began_s = process_time()
         await asyncio.gather(*(client(batcher, requests // waiters) for _ in range(waiters)))
@@ -42,7 +42,7 @@ async def cost_us(waiters: int, requests: int) -> float:
 
 
 async def bytes_a_waiter(waiters: int = 2000) -> float:
-    """Return what one waiting request takes beside its item."""
+    """Return the bytes of memory that one waiting request takes beside its item."""
 
     async def never(items: list[int]) -> list[int]:
         await asyncio.Event().wait()
@@ -65,17 +65,17 @@ async def bytes_a_waiter(waiters: int = 2000) -> float:
 def main() -> None:
     """Measure in interleaved rounds and print medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--requests", type=int, default=20_000, help="requests a measurement (20000)")
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each number of waiters (5)")
+    parser.add_argument("--requests", type=int, default=20_000, help="requests in each measurement (20000)")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements for each number of waiters (5)")
     options = parser.parse_args()
     seen: dict[int, list[float]] = {waiters: [] for waiters in WAITERS}
     for _ in range(options.rounds):
         for waiters, costs in seen.items():
             costs.append(uvloop.run(cost_us(waiters, max(options.requests, waiters))))
-    print("waiters  µs a request (median)  least  most")
+    print("waiters  µs/request (median)    least  most")
     for waiters, costs in seen.items():
         print(f"{waiters:7d}  {statistics.median(costs):21.1f}  {min(costs):5.1f}  {max(costs):4.1f}")
-    print(f"{asyncio.run(bytes_a_waiter()):.0f} bytes a waiting request beside its item")
+    print(f"{asyncio.run(bytes_a_waiter()):.0f} bytes for each waiting request beside its item")
 
 
 if __name__ == "__main__":

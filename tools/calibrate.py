@@ -1,10 +1,10 @@
-"""What the driver measures of servers whose truth is known, as a Markdown table: truth, measured and error.
+"""The driver's figures for servers whose truth is known, as a Markdown table: truth, measured and error.
 
 python tools/calibrate.py [--seconds S]
 
-The trials are those of tests/calibration with longer windows, S seconds of windows in all. A trial that
-something else on its cores disturbed is run up to three times; the calmest is kept, and that is said. Exit
-code 1 where a claim does not hold.
+The trials are those of tests/calibration with longer windows, S seconds of windows in all. If something else
+on its cores disturbs a trial, it is run up to three times; the least disturbed trial is kept and reported as
+disturbed. The exit code is 1 if a claim does not hold.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a program, a folder's own files come first
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a program's own folder comes first in the path
 
 import numpy as np
 
@@ -40,7 +40,7 @@ Shown = tuple[str, Sequence[Figure], Trial | None]
 
 
 def constants(seconds: float) -> Iterator[Shown]:
-    """Constant service times in open and closed loops."""
+    """Yield trials of constant service times in open and closed loops."""
     for arrivals, name in (("poisson", "open loop, Poisson"), ("constant", "open loop, even")):
         trial = experiments.constant_open(run, seconds, arrivals)  # type: ignore[arg-type]
         yield name, constant_figures(trial, trial.requests.response_ms), trial
@@ -51,7 +51,7 @@ def constants(seconds: float) -> Iterator[Shown]:
 
 
 def exponentials(seconds: float) -> Iterator[Shown]:
-    """Exponential service times in an open and a closed loop."""
+    """Yield trials of exponential service times in an open and a closed loop."""
     trial = experiments.exponential_open(run, seconds)
     mean_ms = experiments.EXPONENTIAL_MEAN_MS
     yield "open loop", exponential_figures(trial, trial.requests.response_ms, mean_ms), trial
@@ -61,7 +61,7 @@ def exponentials(seconds: float) -> Iterator[Shown]:
 
 
 def stalls(seconds: float) -> Iterator[Shown]:
-    """A stall in an open and in a closed loop, at the same time."""
+    """Yield trials of one stall, in an open and in a closed loop, at the same time."""
     open_, closed, _ = experiments.stalled(run, seconds)
     every_s, stall_s = experiments.STALL_EVERY_S, experiments.STALL_S
     figures = visible_stall_figures(open_, open_.requests.response_ms, every_s, stall_s)
@@ -70,7 +70,7 @@ def stalls(seconds: float) -> Iterator[Shown]:
 
 
 def queues(seconds: float) -> Iterator[Shown]:
-    """A long schedule against the textbook, then trials against their own schedules."""
+    """Yield a long schedule compared with the textbook, then trials compared with their own schedules."""
     rate, service_ms = experiments.QUEUE_RATE, experiments.QUEUE_SERVICE_MS
     due_ns = ARRIVALS["poisson"](rate, LONG / rate, 1)
     n = len(due_ns)
@@ -83,7 +83,7 @@ def queues(seconds: float) -> Iterator[Shown]:
 
 
 def shown(seconds: float) -> Iterator[Shown]:
-    """All trials, each with its share of the seconds."""
+    """Yield all trials; each gets its share of the seconds."""
     yield from constants(0.1 * seconds)
     yield from exponentials(0.12 * seconds)
     yield from stalls(0.1 * seconds)
@@ -91,16 +91,16 @@ def shown(seconds: float) -> Iterator[Shown]:
 
 
 def row(name: str, figure: Figure) -> str:
-    """One row of the table."""
+    """Return one row of the table."""
     error = f"{figure.error:+.2%}" if figure.truth else ""
     cells = (figure.claim, name, f"{figure.truth:.4g}", f"{figure.measured:.4g}", error, figure.bound)
     return f"| {' | '.join(cells)} | {figure.n} | {'yes' if figure.holds else '**no**'} |"
 
 
 def main() -> int:
-    """Run everything and print the table as it comes, trials that were disturbed to stderr."""
+    """Run every trial and print its rows; report disturbed trials on stderr; return the exit code."""
     parser = argparse.ArgumentParser(prog="python tools/calibrate.py", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=280.0, help="of windows in all")
+    parser.add_argument("--seconds", type=float, default=280.0, help="seconds of windows in all (280)")
     seconds = parser.parse_args().seconds
     if not LEAST_S <= seconds <= MOST_S:
         parser.error(f"--seconds must lie from {LEAST_S:g} to {MOST_S:g}")

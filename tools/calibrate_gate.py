@@ -1,11 +1,12 @@
-"""How often does the gate cry wolf, and what does it find? Real gates, on what is planted in a clone.
+"""How often does the gate raise a false alarm, and which regressions does it find? Real gates in a clone.
 
 python tools/calibrate_gate.py [--equal 20] [--slower 10] [--strategy onnx] [--out FOLDER] [--fresh]
 
-In a clone of this repository a commit is gated against itself (`--equal` times), then a commit whose engine
-spins for 15% of a request's CPU time after each batch (`--slower` times), then one whose image is 5 MB larger
-(once, limits alone). Every gate's folder is kept in --out, a line is printed as each ends, and at the end one
-for what was planted. Gates that are in the folder already are kept, but with --fresh.
+In a clone of this repository a commit is gated against itself (`--equal` times). Then a commit is gated whose
+engine spins for 15% of a request's CPU time after each batch (`--slower` times), and a commit whose image is
+5 MB larger (once, with limits alone). The folder of every gate is kept in --out. A line is printed when a
+gate ends, and at the end a line for each planted change. Without --fresh, gates in the folder are not run
+again.
 """
 
 import argparse
@@ -29,20 +30,20 @@ ENGINES = {"onnx": "onnx_serving", "torch": "torch_serving", "batched": "batched
 SPIN = """
 
 def spin(rounds: int) -> None:
-    \"\"\"What calibrates the gate: time that is lost.\"\"\"
+    \"\"\"Waste time, to calibrate the gate.\"\"\"
     for _ in range(rounds):
         pass
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the gates and print what they said; returns 1 where they fell short."""
+    """Run the gates and print their verdicts; return 1 if a verdict is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--equal", type=int, default=20, help="gates of a commit against itself")
     parser.add_argument("--slower", type=int, default=10, help="gates of a commit that is 15%% slower")
     parser.add_argument("--strategy", choices=ENGINES, default="onnx")
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "gates", help="where folders go")
-    parser.add_argument("--fresh", action="store_true", help="make all anew")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "gates", help="the gates' folders")
+    parser.add_argument("--fresh", action="store_true", help="run every gate again")
     options = parser.parse_args(arguments)
     if options.fresh:
         shutil.rmtree(options.out, ignore_errors=True)
@@ -51,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run("git", "clone", "--quiet", str(ROOT), str(clone))
         set_apart(clone)
         found = list(made(options, clone))
-    return told(found)
+    return summary(found)
 
 
 def made(options: argparse.Namespace, clone: Path) -> Iterator[dict[str, Any]]:
-    """Each gate's judgement, with what was planted and how long it took."""
+    """Yield each gate's judgement, with the planted change and the gate's duration."""
     only = ("--strategies", options.strategy)
     series = Series(options.out, clone)
     for number in range(options.equal):
@@ -74,13 +75,13 @@ def made(options: argparse.Namespace, clone: Path) -> Iterator[dict[str, Any]]:
 
 
 class Series:
-    """Gates of the same two commits: the first that is made builds the images, the others take those."""
+    """Gates of the same two commits: the first gate builds the images, the others reuse them."""
 
     def __init__(self, out: Path, clone: Path) -> None:
         self._out, self._clone, self._built = out, clone, False
 
     def gate(self, name: str, ref: str, *more: str) -> dict[str, Any]:
-        """One gate, unless its folder is there; raises SystemExit where it could not judge."""
+        """Return a gate's judgement; runs the gate unless its folder exists; raises SystemExit on failure."""
         place, begun = self._out / name, time.monotonic()
         if not (place / "gate.json").is_file():
             self._make(place, ref, *more)
@@ -114,7 +115,7 @@ class Series:
 
 
 def set_apart(clone: Path) -> None:
-    """Give the clone's containers, images and ports names that nothing else on this machine has."""
+    """Give the clone's containers, images and ports names that nothing else on this machine uses."""
     file = clone / "compose.yaml"
     text = file.read_text(encoding="utf-8").replace("model-serving-bench", "gate-calibration")
     file.write_text(re.sub(r"(_PORT:-)80", r"\g<1>180", text), encoding="utf-8")
@@ -122,7 +123,7 @@ def set_apart(clone: Path) -> None:
 
 
 def cpu_ms(out: Path) -> float:
-    """CPU milliseconds a request, the median over the trials of the gates of equal commits."""
+    """Return CPU milliseconds per request, the median over the trials of the gates of equal commits."""
     trials = [
         trial["cpu_ms_per_request"]
         for file in sorted(out.glob("equal-*/run.json"))
@@ -130,14 +131,14 @@ def cpu_ms(out: Path) -> float:
         if trial["cpu_ms_per_request"]
     ]
     if not trials:
-        raise SystemExit("how much 15% is, gates of equal commits say: make one at least, --equal 1")
+        raise SystemExit("gates of equal commits say how much CPU time 15% is: run --equal 1 at least")
     return float(statistics.median(trials))
 
 
 def spins(ms_a_request: float) -> int:
-    """How many rounds of the planted loop take 15% of a request's time on this machine now."""
+    """Return how many rounds of the planted loop take 15% of a request's time on this machine now."""
     namespace: dict[str, Any] = {}
-    exec(SPIN, namespace)  # noqa: S102 - the very code that is planted
+    exec(SPIN, namespace)  # noqa: S102 - the same code that is planted
     rounds, taken_s = 1_000_000, []
     for _ in range(20):
         begun = time.process_time()
@@ -147,7 +148,7 @@ def spins(ms_a_request: float) -> int:
 
 
 def plant_spin(clone: Path, package: str, rounds: int) -> None:
-    """Commit a predict that spins for each item, after it has computed."""
+    """Commit a `predict` that spins for each item after it has computed."""
     file = clone / package / "engine.py"
     text = file.read_text(encoding="utf-8")
     before, found, after = text.rpartition("        return logits\n")
@@ -158,13 +159,13 @@ def plant_spin(clone: Path, package: str, rounds: int) -> None:
 
 
 def plant_bytes(clone: Path, package: str) -> None:
-    """Commit 5 MB that an image takes along."""
+    """Commit a file of 5 MB that becomes part of the image."""
     (clone / package / "more.bin").write_bytes(bytes(range(250)) * (MORE_BYTES // 250))
     commit(clone, "Carry five megabytes")
 
 
 def commit(clone: Path, message: str) -> None:
-    """Commit everything under nobody's name."""
+    """Commit all files, with no person's name."""
     nobody = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org")
     run("git", "add", "--all", cwd=clone)
     run("git", *nobody, "commit", "--quiet", "--message", message, cwd=clone)
@@ -175,8 +176,8 @@ def run(*command: str, cwd: Path = ROOT) -> None:
     subprocess.run(command, cwd=cwd, check=True)  # noqa: S603 - commands of our own
 
 
-def told(found: Sequence[dict[str, Any]]) -> int:
-    """Print a line for what was planted; returns 1 where a wolf was cried, or too few were seen."""
+def summary(found: Sequence[dict[str, Any]]) -> int:
+    """Print a line for each planted change; return 1 after a false alarm, or if too few changes were seen."""
     short = False
     for planted in dict.fromkeys(one["planted"] for one in found):
         of = [one for one in found if one["planted"] == planted]
@@ -187,7 +188,7 @@ def told(found: Sequence[dict[str, Any]]) -> int:
         words = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         print(f"{planted}: {len(of)} gates: {words}{middle}, {seconds:.0f} s each")
         if planted == "equal":
-            # what was not judged cried no wolf, and shows nothing either
+            # a gate without a verdict raised no false alarm, and shows nothing either
             short |= verdicts["regression"] > 0 or verdicts["invalid"] > 0.1 * len(of)
         else:
             short |= verdicts["regression"] < 0.9 * len(of)

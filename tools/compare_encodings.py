@@ -1,9 +1,9 @@
-"""How much each encoding of a request costs: interleaved windows of ApacheBench against one running service.
+"""What each encoding of a request costs: interleaved windows of ApacheBench against a running service.
 
     python tools/compare_encodings.py http://127.0.0.1:8080 --image images/rime_01.jpg --rounds 10
 
-Every encoding's answer is checked first. Throughput is ApacheBench's; CPU time is the service's own, from its
-metrics. With --against URL, each encoding is compared with the same one of another service instead.
+The answer to every encoding is checked first. ApacheBench measures the throughput; the CPU time comes from
+the service's metrics. With --against URL, each encoding is compared with that of another service.
 """
 
 import argparse
@@ -31,7 +31,7 @@ INFER = "/v2/models/weather/infer"
 
 @dataclass(frozen=True, slots=True)
 class EncodedRequest:
-    """One image in one encoding; `expects` is in the right answer."""
+    """One image in one encoding; the right answer contains `expects`."""
 
     path: str
     content_type: str
@@ -42,14 +42,14 @@ class EncodedRequest:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWindow:
-    """What one window of load showed."""
+    """The figures of one window of load."""
 
     throughput_rps: float
     cpu_ms_per_request: float
 
 
 def encodings(image: bytes, label: str) -> dict[str, EncodedRequest]:
-    """Return the requests to compare, the first of which the others are compared with."""
+    """Return the requests to compare; the first is the base of the comparison."""
     text = base64.b64encode(image).decode()
     tensor = {"name": "image", "shape": [1], "datatype": "BYTES"}
     in_json = {**tensor, "parameters": {"content_type": "base64"}, "data": [text]}
@@ -68,7 +68,7 @@ def encodings(image: bytes, label: str) -> dict[str, EncodedRequest]:
 
 
 def check(url: str, name: str, request: EncodedRequest) -> None:
-    """End the program unless the answer is the right one."""
+    """End the program unless the answer is right."""
     headers = {"Content-Type": request.content_type, **request.headers}
     asked = urllib.request.Request(url + request.path, request.body, headers)  # noqa: S310 - the address we were given
     try:
@@ -89,7 +89,7 @@ def cpu_seconds(url: str) -> float:
 
 
 def window(url: str, request: EncodedRequest, clients: int, seconds: int) -> MeasuredWindow:
-    """Offer load for some seconds; end the program when any answer is a refusal."""
+    """Offer load for some seconds; end the program if an answer is a refusal."""
     with tempfile.NamedTemporaryFile() as body:
         body.write(request.body)
         body.flush()
@@ -107,7 +107,7 @@ def window(url: str, request: EncodedRequest, clients: int, seconds: int) -> Mea
 
 
 def row(name: str, windows: Mapping[int, MeasuredWindow], base: Mapping[int, MeasuredWindow]) -> str:
-    """Return a row of the table: the medians, and ratios to the base, paired by round."""
+    """Return a row of the table: the medians, and the ratios to the base, paired by round."""
     rates = sorted(one.throughput_rps for one in windows.values())
     costs = sorted(one.cpu_ms_per_request for one in windows.values())
     middle = len(rates) // 2
@@ -123,7 +123,7 @@ def row(name: str, windows: Mapping[int, MeasuredWindow], base: Mapping[int, Mea
 
 
 def shown(ratio: Comparison | None) -> str:
-    """Return a ratio with its interval, where it has one."""
+    """Return a ratio, with its interval if it has an interval."""
     if ratio is None:
         return "n/a"
     interval = "" if ratio.low is None else f" ({ratio.low:.3f} to {ratio.high:.3f})"
@@ -134,9 +134,9 @@ def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("url", help="the service, such as http://127.0.0.1:8080")
-    parser.add_argument("--against", help="another service, to compare each encoding with its own there")
-    parser.add_argument("--image", type=Path, default=Path("images/rime_01.jpg"), help="one of the image set")
-    parser.add_argument("--only", help="encodings to compare, with commas between them (default: all)")
+    parser.add_argument("--against", help="another service, whose encodings are the base of the comparison")
+    parser.add_argument("--image", type=Path, default=Path("images/rime_01.jpg"), help="from the image set")
+    parser.add_argument("--only", help="encodings to compare, separated by commas (default: all)")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=int, default=3, help="length of a window")
     parser.add_argument("--clients", type=int, default=50)
@@ -153,8 +153,8 @@ def main() -> None:
     for url, name in cases:
         check(url, name, requests[name])
         window(url, requests[name], given.clients, 1)
-    found: dict[tuple[str, str], dict[int, MeasuredWindow]] = {case: {} for case in cases}
-    chance = Random(1)  # noqa: S311 - an order that can be repeated
+    found: dict[tuple[str, str], dict[int, Window]] = {case: {} for case in cases}
+    chance = Random(1)  # noqa: S311 - a repeatable order, not a secret
     for number in range(given.rounds):
         for url, name in chance.sample(cases, len(cases)):
             found[url, name][number] = window(url, requests[name], given.clients, given.seconds)

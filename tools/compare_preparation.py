@@ -1,4 +1,4 @@
-"""Threads or processes to prepare images: images a second with 1 thread, and a thread or a process a core.
+"""Threads or processes for preparing images: images/s with 1 thread, and with a thread or process per core.
 
 python tools/compare_preparation.py [--seconds S] [--rounds R]
 """
@@ -22,12 +22,12 @@ MOST_PIXELS = 50_000_000
 
 
 def prepare(content: bytes) -> bytes:
-    """Decode and transform one image; return its pixels, which have to come back from a process too."""
+    """Decode and transform one image; return its pixels, because a process must send them back too."""
     return crop(decode(content, MOST_PIXELS), TRANSFORM).tobytes()
 
 
 def rate(pool: Executor, workers: int, images: list[bytes], seconds: float) -> float:
-    """Return images a second, as many under way as there are workers and as many again waiting."""
+    """Return images per second, with as many images under way as workers, and as many waiting."""
     done, began_s = 0, perf_counter()
     waiting = [pool.submit(prepare, images[number % len(images)]) for number in range(2 * workers)]
     while perf_counter() - began_s < seconds:
@@ -44,7 +44,7 @@ def main() -> None:
     """Measure in interleaved rounds and print medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a measurement (2)")
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each (5)")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each pool (5)")
     options = parser.parse_args()
     cores = usable_cores()
     pools: dict[str, tuple[Executor, int]] = {

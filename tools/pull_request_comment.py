@@ -1,9 +1,9 @@
-"""Posts the gate's verdict as the one comment of its pull request, from the artifact of an untrusted run.
+"""Posts the gate's verdict as a single comment on its pull request, from the artifact of an untrusted run.
 
-Run by .github/workflows/comment.yml with a token that may write. The artifact was made by the pull request's
-own code. So nothing of it is executed or written to disk, its size is bounded, its number must name a pull
-request whose head is the commit and repository of the run, and its text may hold nothing that acts. It needs
-Python alone.
+.github/workflows/comment.yml runs it with a token that may write. The pull request's own code made the
+artifact. So no part of the artifact is executed or written to disk, its size is limited, its number must name
+a pull request whose head is the commit and repository of the run, and its text must not contain anything with
+an effect, such as a link or a mention. The script needs only Python.
 """
 
 import http.client
@@ -24,31 +24,31 @@ ARTIFACT = "gate-comment"
 MARK = "<!-- model-serving-bench: gate -->"
 AUTHOR = "github-actions[bot]"
 MOST_BYTES = 256 * 1024
-# GitHub refuses a comment of 65 536
+# GitHub refuses a comment of 65 536 characters
 MOST_CHARACTERS = 60_000
 MOST_PAGES = 20
 TITLE = re.compile(r"## Gate: [a-z ,]+")
 TAG = re.compile(r"</?(?:details|summary)>")
 ENTITY = re.compile(r"&(?:amp|lt|gt);")
 FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
-# links, pictures and addresses, in every way that Markdown has of writing them
+# links, pictures and addresses, in every form that Markdown allows
 LINK = re.compile(r"\]\(|\]\[|\]:|://|\bwww\.|\bmailto:", re.IGNORECASE)
-# a mention notifies a person, a number another discussion; neither does with a word joiner behind its sign
+# a mention notifies a person and a number links a discussion; a word joiner after the sign prevents both
 CALL = re.compile(r"@(?=\w)|(?<=\bGH)-(?=\d)|#(?=\d)", re.IGNORECASE)
 JOINER = "\N{WORD JOINER}"
 NOTE = (
-    "The pull request's own code measured and wrote this: it tells its author what changed. Whoever merges "
-    "reviews the code as ever."
+    "The pull request's own code measured and wrote this, to tell its author what changed. Review the code "
+    "before merging, as always."
 )
 
 
 class RefusedError(Exception):
-    """The artifact is not what the gate makes, or GitHub refuses; one line says what."""
+    """The artifact does not come from the gate, or GitHub refuses; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The run that the artifact comes from, as GitHub itself tells it."""
+    """The run that made the artifact, according to GitHub itself."""
 
     run: str
     commit: str
@@ -56,22 +56,22 @@ class Origin:
 
 
 class GitHub:
-    """The few calls that are needed, with the token kept from every other host."""
+    """The few necessary calls of GitHub's API; the token is sent to no other host."""
 
     def __init__(self, api: str, repository: str, token: str) -> None:
         self._base = f"{api}/repos/{repository}"
         self._token = token
 
     def json(self, path: str, method: str = "GET", body: Mapping[str, str] | None = None) -> Any:
-        """The parsed answer."""
+        """Return the parsed answer."""
         return json.loads(self.bytes(path, method, body))
 
     def bytes(self, path: str, method: str = "GET", body: Mapping[str, str] | None = None) -> bytes:
-        """The answer's body, of 4 MiB at most; raises RefusedError where GitHub answers with an error."""
+        """Return the answer's body, of at most 4 MiB; raises RefusedError if GitHub answers with an error."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self._base}{path}", data, method=method)  # noqa: S310  # the runner's own address
         request.add_header("Accept", "application/vnd.github+json")
-        # an artifact is fetched from a store of another host, to which the request is redirected
+        # the request for an artifact is redirected to a store on another host, which must not get the token
         request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
@@ -82,7 +82,7 @@ class GitHub:
 
 
 def main() -> int:
-    """Post, or say why not; returns 0 where there is nothing to post, 1 where it was refused."""
+    """Post, or say why not; return 0 if posted or if there is nothing to post, 1 if refused."""
     given = os.environ
     origin = Origin(given["RUN_ID"], given["HEAD_SHA"], given["HEAD_REPOSITORY_ID"])
     github = GitHub(given["GITHUB_API_URL"], given["GITHUB_REPOSITORY"], given["GITHUB_TOKEN"])
@@ -95,7 +95,7 @@ def main() -> int:
 
 
 def post(github: GitHub, origin: Origin) -> str:
-    """Post or update the comment and return what was done; raises RefusedError."""
+    """Post or update the comment; return a sentence that says what was done; raises RefusedError."""
     files = artifact_files(github, origin.run)
     if files is None:
         return "the run left no verdict, so there is nothing to post"
@@ -117,7 +117,7 @@ def post(github: GitHub, origin: Origin) -> str:
 
 
 def artifact_files(github: GitHub, run: str) -> dict[str, str] | None:
-    """The texts in the run's artifact by name; None where the run left none or an empty one."""
+    """Return the texts in the run's artifact by name; None if the artifact is missing or empty."""
     found = github.json(f"/actions/runs/{run}/artifacts?name={ARTIFACT}")["artifacts"]
     if not found or found[0]["expired"]:
         return None
@@ -128,12 +128,12 @@ def artifact_files(github: GitHub, run: str) -> dict[str, str] | None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             texts = {name: _member(archive, name) for name in ("number", "gate.md")}
     except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
-        raise RefusedError(f"the artifact is not what the gate makes: {error}") from None
+        raise RefusedError(f"the artifact does not come from the gate: {error}") from None
     return texts if texts["gate.md"] else None
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> str:
-    """One file's text, read no further than the bound, whatever its header says."""
+    """Return one file's text; reads no further than the limit, whatever the header says."""
     with archive.open(name) as member:
         content = member.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
@@ -142,7 +142,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """The gate's Markdown with mentions and references defused; raises RefusedError for any other text."""
+    """Return the gate's Markdown with mentions and references disarmed; raises RefusedError for others."""
     if len(text) > MOST_CHARACTERS:
         raise RefusedError(f"the text is longer than {MOST_CHARACTERS} characters")
     if not TITLE.fullmatch(text.partition("\n")[0]):
@@ -156,12 +156,12 @@ def harmless(text: str) -> str:
         if any(unicodedata.category(letter) in ("Cc", "Cf", "Co", "Cs") for letter in line):
             raise RefusedError(f"line {number} holds a control character")
     if text.count("<details>") != text.count("</details>") or len(FENCE.findall(text)) % 2:
-        raise RefusedError("the text leaves a part open, which would swallow what follows")
+        raise RefusedError("the text leaves a part open, which would hide the text after it")
     return CALL.sub(lambda found: found[0] + JOINER, text)
 
 
 def own_comment(github: GitHub, number: str) -> int | None:
-    """The id of the comment that an earlier run posted; None where there is none yet."""
+    """Return the id of an earlier run's comment; None if there is none yet."""
     for page in range(1, MOST_PAGES + 1):
         comments = github.json(f"/issues/{number}/comments?per_page=100&page={page}")
         for comment in comments:

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the settings' own types; with --check, says whether the page is theirs."""
+"""Writes docs/settings.md from the types of the settings; with --check, says whether the page is current."""
 
 import re
 import sys
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # run as a program, a folder's own files come first
+sys.path.insert(0, str(ROOT))  # a program's own folder comes first in the path
 
 from serving_core.settings import Settings, form_of  # noqa: E402 - the path comes first
 
 PAGE = ROOT / "docs" / "settings.md"
 COMMAND = "python tools/settings_table.py"
-# what the page calls a variable whose name is not its field's
+# the page's names for variables that are not named after their field
 VARIABLES = {"model_uri": "`TORCH_MODEL_URI`, `ONNX_MODEL_URI`"}
 # defaults that depend on the machine
 DEFAULTS = {
@@ -20,9 +20,9 @@ DEFAULTS = {
     "threads": "the usable cores, 32 at most, divided by `WORKERS`",
     "max_batch": "16 times `THREADS`, 32 at least",
 }
-# what no command line sets
+# fields that the environment does not set
 INTERNAL = {"service", "model_uri_variable"}
-# what the next step of a start takes, where no pattern says so
+# the forms that a later step of a start checks, if no pattern describes them
 FORMS = {
     "model_uri": "an address or pairs",
     "handler": "a class or pairs",
@@ -31,15 +31,15 @@ FORMS = {
 }
 INTRODUCTION = f"""# Settings
 
-Every service reads these variables of its environment when it starts; an empty one counts as not set. A value
+Every service reads these environment variables when it starts; an empty variable counts as not set. A value
 that is out of bounds ends the start with exit status 1 and one line that names the variable.
 
-In containers, write them into `service.env` beside `compose.yaml`, one `NAME=value` a line: all three
-services read it. Compose itself sets `PORT`, `MODEL_CACHE_DIR` and `LOCAL_STORE` there, whatever that file
-says, and takes `TORCH_MODEL_URI` and `ONNX_MODEL_URI` from the environment or from `.env`. A stop is given
-20 s there: keep `GRACE_S` and `DRAIN_LINGER_S` well within that.
+For containers, write the variables into `service.env` beside `compose.yaml`, one `NAME=value` on each line:
+all three services read this file. Compose itself sets `PORT`, `MODEL_CACHE_DIR` and `LOCAL_STORE`, whatever
+the file says, and takes `TORCH_MODEL_URI` and `ONNX_MODEL_URI` from the environment or from `.env`. Compose
+gives a stop 20 s: keep `GRACE_S` and `DRAIN_LINGER_S` well below that.
 
-`QUEUE_LIMIT`, `QUEUE_BYTES` and `MAX_CONNECTIONS` hold in each process: with `WORKERS=4` a service takes
+`QUEUE_LIMIT`, `QUEUE_BYTES` and `MAX_CONNECTIONS` hold for each process: with `WORKERS=4` a service accepts
 four times as much.
 
 This page is generated: `{COMMAND}` writes it,
@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
         return 0
-    print(f"docs/settings.md is not what the settings say: run {COMMAND}", file=sys.stderr)
+    print(f"docs/settings.md differs from the settings: run {COMMAND}", file=sys.stderr)
     return 1
 
 
@@ -85,7 +85,7 @@ def _default(name: str, field: dict[str, Any]) -> str:
     if info.is_required():
         return "none: it must be set"
     if info.default_factory is not None:
-        raise SystemExit(f"{name} has a default that is computed: describe it in DEFAULTS")
+        raise SystemExit(f"{name} has a computed default: describe it in DEFAULTS")
     default = field.get("default")
     return "not set" if default in (None, "") else f"`{default}`"
 

@@ -1,1 +1,1 @@
-"""How glad a text's words are: a short list of words, which shows how text is served."""
+"""How glad the words of a text are, by a short list of words: an example of a model of text."""

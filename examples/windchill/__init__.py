@@ -1,1 +1,1 @@
-"""How cold the wind makes it feel: a small regression that any of the services can serve."""
+"""How cold the wind makes it feel: a small regression model that every service can serve."""

@@ -1,4 +1,4 @@
-"""A handler whose model is not an image classifier: the weather in, how cold it feels out."""
+"""A handler whose model is not an image classifier: from the weather it computes how cold it feels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +18,9 @@ Range = tuple[float, float]
 
 
 class Coefficients(BaseModel):
-    """The model's file: a coefficient for each feature, and the weather it was fitted to.
+    """The model's file: a coefficient for each feature, and the range of the weather that it was fitted to.
 
-    A feature is `temperature ** i * log(wind) ** j`; `powers` has each one's i and j.
+    A feature is `temperature ** i * log(wind) ** j`; `powers` holds i and j of each feature.
     """
 
     powers: list[tuple[int, int]]
@@ -36,19 +36,19 @@ class Coefficients(BaseModel):
 
 
 def features(weather: Row, powers: Sequence[tuple[int, int]]) -> Row:
-    """Return float64 [n, features] of weather [n, 2]: temperature in °C and wind in km/h."""
+    """Return the features, float64 [n, features], of weather [n, 2]: temperature in °C and wind in km/h."""
     temperature, log_wind = weather[:, 0], np.log(weather[:, 1])
     return np.stack([temperature**i * log_wind**j for i, j in powers], axis=1)
 
 
 class WindChill(Handler):
-    """Tells how cold it feels, in °C."""
+    """Returns how cold it feels, in °C."""
 
     inputs = (TensorSpec("weather", "FP32", (2,)),)
     outputs = (TensorSpec("felt", "FP32"),)
 
     def load(self, model: Model, context: Context) -> None:
-        """Read the coefficients; raises StartError when the file has none. Needs no engine."""
+        """Read the coefficients; raises StartError if the file does not hold them. Needs no engine."""
         del context
         try:
             self._model = Coefficients.model_validate_json(model.path.read_bytes())
@@ -61,17 +61,17 @@ class WindChill(Handler):
         self._coefficients = np.array(self._model.coefficients)
 
     def example(self) -> Item:
-        """Return a winter's day."""
+        """Return the weather of a winter's day."""
         return {"weather": np.array([-10, 30], np.float32)}
 
     def preprocess(self, decoded: Any) -> Row:
-        """Return float64 [2]; raises RequestError 422 for weather that the model never saw."""
+        """Return the weather, float64 [2]; raises RequestError 422 for weather outside the fitted range."""
         weather: Row = decoded["weather"].astype(np.float64)
         model = self._model
         named = (("temperature in °C", model.temperature_c), ("wind in km/h", model.wind_km_h))
         for value, (what, (least, most)) in zip(weather.tolist(), named, strict=True):
             if not least <= value <= most:
-                raise RequestError(422, f"the {what} is {value:g}: send one from {least:g} to {most:g}")
+                raise RequestError(422, f"the {what} is {value:g}: send {least:g} to {most:g} only")
         return weather
 
     def predict(self, batch: list[Row]) -> Sequence[np.float64]:
@@ -79,5 +79,5 @@ class WindChill(Handler):
         return [*(features(np.stack(batch), self._model.powers) @ self._coefficients)]
 
     def postprocess(self, result: np.float64) -> Outputs:
-        """Return it by its name."""
+        """Return the result by the output's name."""
         return {"felt": np.float32(result)}

@@ -16,21 +16,21 @@ MEASUREMENTS = 4000
 NOISE_C = 0.5
 TEMPERATURE_C = (-50.0, 10.0)
 WIND_KM_H = (5.0, 100.0)
-# the formula's own power of the wind, 0.16, is not among them: a cubic in its logarithm comes near
+# the formula's own power of the wind, 0.16, is not among these; a cubic in the logarithm comes near it
 POWERS = [(i, j) for i in (0, 1) for j in (0, 1, 2, 3)]
-# fewer than a fit's last bits, which differ from processor to processor
+# fewer digits than a fit has, because its last bits differ between processors
 DIGITS = 6
 
 
 def wind_chill(weather: Row) -> Row:
-    """Return felt °C [n] of weather [n, 2] in °C and km/h, by the formula that Canada adopted in 2001."""
+    """Return the felt °C [n] for weather [n, 2] in °C and km/h, by the formula of Canada of 2001."""
     temperature, power = weather[:, 0], weather[:, 1] ** 0.16
     felt: Row = 13.12 + 0.6215 * temperature - 11.37 * power + 0.3965 * temperature * power
     return felt
 
 
 def fit() -> Coefficients:
-    """Return the least-squares fit to seeded measurements of the formula with noise."""
+    """Return the least-squares fit to values of the formula with seeded noise."""
     chance = np.random.default_rng(SEED)
     weather = np.stack([chance.uniform(*among, MEASUREMENTS) for among in (TEMPERATURE_C, WIND_KM_H)], axis=1)
     felt = wind_chill(weather) + chance.normal(0, NOISE_C, MEASUREMENTS)
@@ -44,7 +44,7 @@ def fit() -> Coefficients:
 
 
 def write(folder: Path) -> None:
-    """Write the coefficients and, beside them, the manifest that lists their digest."""
+    """Write the coefficients, and the manifest that lists their digest."""
     folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps(fit().model_dump(), indent=1).encode() + b"\n"
     (folder / MODEL_FILE).write_bytes(content)

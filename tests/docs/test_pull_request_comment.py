@@ -175,8 +175,8 @@ def test_nothing_is_posted_where_the_run_left_nothing_or_the_pull_request_moved_
 REFUSED = {
     "a number that is none": ({"number": b"3/../4", "gate.md": GOOD.encode()}, "is not a number"),
     "an unknown pull request": ({"number": b"8", "gate.md": GOOD.encode()}, "GET /pulls/8 failed"),
-    "no text": ({"number": b"3"}, "not what the gate makes"),
-    "a text that is none": ({"number": b"3", "gate.md": b"\xff\xfe"}, "not what the gate makes"),
+    "no text": ({"number": b"3"}, "does not come from the gate"),
+    "a text that is none": ({"number": b"3", "gate.md": b"\xff\xfe"}, "does not come from the gate"),
     "a large text": ({"number": b"3", "gate.md": b"## Gate: pass\n" + b"a" * 400_000}, "larger than"),
     "a long text": ({"number": b"3", "gate.md": b"## Gate: pass\n" + b"a" * 61_000}, "longer than 60000"),
 }
@@ -219,7 +219,7 @@ def test_a_text_that_acts_is_refused(text: str, says: str) -> None:
 
 def test_an_archive_that_is_none_too_large_or_of_another_repository_is_refused(hub: Hub) -> None:
     hub.archive = b"no archive"
-    refused(hub, "not what the gate makes")
+    refused(hub, "does not come from the gate")
     hub.archive, hub.size = None, 10**9
     refused(hub, "the artifact is larger than")
     hub.size = None
