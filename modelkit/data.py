@@ -76,7 +76,7 @@ def generated(per_class: int, seed: int) -> Dataset:
 
 
 def photographs(folder: Path) -> Dataset:
-    """Return the photographs in `folder`, a sub-folder per class; raises ModelkitUsageError if too few."""
+    """Return the photographs in `folder`, by sub-folder; raises ModelkitUsageError if too few."""
     missing = [label for label in LABELS if not (folder / label).is_dir()]
     if missing:
         raise ModelkitUsageError(

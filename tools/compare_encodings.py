@@ -153,7 +153,7 @@ def main() -> None:
     for url, name in cases:
         check(url, name, requests[name])
         window(url, requests[name], given.clients, 1)
-    found: dict[tuple[str, str], dict[int, Window]] = {case: {} for case in cases}
+    found: dict[tuple[str, str], dict[int, MeasuredWindow]] = {case: {} for case in cases}
     chance = Random(1)  # noqa: S311 - a repeatable order, not a secret
     for number in range(given.rounds):
         for url, name in chance.sample(cases, len(cases)):

@@ -80,7 +80,7 @@ def test_what_could_not_be_seen_is_said_and_fails_nothing() -> None:
     unknown = [line for line in told if not line.startswith("ok windchill: ")]
     assert [line.split(": ")[:2] for line in unknown] == [["unknown", "windchill"]] * 2
     assert ["batch" in unknown[0], "threads" in unknown[1]] == [True, True]
-    assert all(line.endswith("give an example whose neighbours differ") for line in unknown)
+    assert all(line.endswith("give an example whose variants differ") for line in unknown)
 
 
 @pytest.mark.parametrize(
