@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis.image_overlap import pytorch_build
 from bench.gate.findings import LimitBasis, RuleFinding, Verdict
-from bench.gate.metrics import LIMITS, LimitMetric, checked, complete
+from bench.gate.limit_metrics import LIMITS, LimitMetric, checked, complete
 from bench.gate.rules import Limit, Rules
 from bench.gate.unfinished import unfinished, unfinished_run
 from bench.gate.values import Batch, Problem, Sides, base_names

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import UsageError
-from bench.gate.metrics import LIMITS, primary_metrics
+from bench.gate.limit_metrics import LIMITS, primary_metrics
 
 BYTES = {
     "B": 1,

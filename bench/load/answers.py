@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.load.plan import Expected
+from bench.load.drive_plan import Expected
 from bench.load.replies import READERS, UNREADABLE
 
 CACHED_ANSWERS = 4096

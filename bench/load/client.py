@@ -16,7 +16,7 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
 from locust.env import Environment
 
-from bench.load.plan import DrivePlan, Expected
+from bench.load.drive_plan import DrivePlan, Expected
 from bench.load.schedule import shuffled_passes
 from bench.load.trial_clock import TrialClock
 

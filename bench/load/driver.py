@@ -13,9 +13,9 @@ from pathlib import Path
 
 import gevent
 
+from bench.load.drive_plan import DrivePlan, DriveSummary, plan_from_json
 from bench.load.offer import Offer, schedule
 from bench.load.parent import Parent
-from bench.load.plan import DrivePlan, DriveSummary, plan_from_json
 from bench.load.recorder import merge
 
 

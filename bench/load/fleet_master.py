@@ -16,6 +16,7 @@ from locust.exception import RPCError
 from locust.rpc import Message as LocustMessage
 from locust.runners import STATE_MISSING
 
+from bench.load.drive_plan import DrivePlan, DriveSummary, FleetPlan, plan_to_json
 from bench.load.fleet_member import Member
 from bench.load.messages import (
     CHUNK,
@@ -39,7 +40,6 @@ from bench.load.messages import (
 )
 from bench.load.offer import schedule, schedule_to_bytes
 from bench.load.parent import Parent
-from bench.load.plan import DrivePlan, DriveSummary, FleetPlan, plan_to_json
 from bench.load.recorder import merge
 from bench.load.trial_clock import Account, TrialClock
 

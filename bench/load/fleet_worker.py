@@ -18,6 +18,7 @@ from gevent.queue import Empty, Queue
 from locust.env import Environment
 from locust.rpc import Message as LocustMessage
 
+from bench.load.drive_plan import plan_from_json
 from bench.load.messages import (
     CHUNK,
     COUNT,
@@ -38,7 +39,6 @@ from bench.load.messages import (
     chunks,
 )
 from bench.load.offer import Offer, schedule_from_bytes
-from bench.load.plan import plan_from_json
 from bench.load.worker import DISMISSED_CODE, GONE_CODE
 
 HELLO_EVERY_S, HELLOS = 1.0, 10

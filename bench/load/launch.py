@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.load.follower import Follower
-from bench.load.plan import (
+from bench.load.drive_plan import (
     READY,
     TOLERANCE,
     DrivePlan,
@@ -22,6 +21,7 @@ from bench.load.plan import (
     plan_to_json,
     write_bodies,
 )
+from bench.load.follower import Follower
 from bench.load.ports import free_port
 from bench.load.samples import Samples, read_columns
 from bench.load.warmup import WarmUp

@@ -16,7 +16,7 @@ from locust.env import Environment
 
 from bench.load.answers import AnswerChecker
 from bench.load.client import Client, OpenClient, encode_requests
-from bench.load.plan import TELL_EVERY_S, DrivePlan
+from bench.load.drive_plan import TELL_EVERY_S, DrivePlan
 from bench.load.recorder import OUTCOME_CODE, Recorder
 from bench.load.schedule import open_payloads
 from bench.load.trial_clock import LOOK_EVERY_S, Account, TrialClock, sleep_until

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from gevent.fileobject import FileObjectPosix
 
-from bench.load.plan import READY, TELL_EVERY_S
+from bench.load.drive_plan import READY, TELL_EVERY_S
 
 
 class Parent:

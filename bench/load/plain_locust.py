@@ -15,7 +15,7 @@ import gevent
 from locust import FastHttpUser, task
 from locust.env import Environment
 
-from bench.load.plan import plan_from_json
+from bench.load.drive_plan import plan_from_json
 
 
 class PlainUser(FastHttpUser):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from bench.load.answers import answer_is_right
-from bench.load.plan import TOLERANCE
+from bench.load.drive_plan import TOLERANCE
 from bench.model import Payload
 
 POLL_S = 0.005

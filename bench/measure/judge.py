@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from bench.cores import Cores
+from bench.load.drive_plan import DriveSummary
 from bench.load.launch import Driven, Fleet
-from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
 from bench.load.window import Bounds, WindowFigures, summarise, window_ns
 from bench.measure.machine.usage import Usage, peak_memory_bytes, resource_figures

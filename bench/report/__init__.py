@@ -37,9 +37,9 @@ def terminal_summary(run: Run, width: int | None = None) -> str:
 
     Without a width it is the terminal's.
     """
-    from bench.report import terminal
+    from bench.report import run_screen
 
-    return terminal.render(run, width)
+    return run_screen.render(run, width)
 
 
 def aa_verdict(run: Run) -> str:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def _report_md(report: Report) -> str:
-    from bench.report import markdown
+    from bench.report import report_md
 
-    return markdown.render(report)
+    return report_md.render(report)
 
 
 def _report_html(report: Report) -> str:

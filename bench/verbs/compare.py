@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import InvalidRunError
-from bench.report.between import RENDERERS
+from bench.report.compare_runs import RENDERERS
 from bench.verbs.arguments import add_json
 
 

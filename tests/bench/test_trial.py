@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench.cores import Cores
+from bench.load.drive_plan import DriveSummary
 from bench.load.launch import Driven
-from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
 from bench.measure.judge import Readings, TrialSpec, failed_trial, judge, start_failed
 from bench.measure.machine.usage import Usage

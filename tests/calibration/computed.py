@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.load.drive_plan import DriveSummary
 from bench.load.launch import Driven
-from bench.load.plan import DriveSummary
 from bench.load.samples import Samples
 from bench.load.window import OK
 from bench.model import ARRIVALS, OpenLoad

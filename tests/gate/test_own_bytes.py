@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from bench.gate import Batch, RuleFinding, judge
-from bench.gate.metrics import image_own_bytes
+from bench.gate.limit_metrics import image_own_bytes
 from bench.gate.rules import rules_of
 from bench.model import Ceiling, Directory, ImageSize, Layer, Run
 from bench.report.verdict.verdict_sentences import finding_sentence

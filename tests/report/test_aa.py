@@ -10,7 +10,7 @@ from bench.analysis.against_itself import Pair, pairs_of
 from bench.analysis.run_analysis import analyse
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, StrategyResult, Twin
-from bench.report import aa_verdict, markdown
+from bench.report import aa_verdict, report_md
 from bench.report.report import report_of
 
 NOISE = 0.02
@@ -78,7 +78,7 @@ def test_each_strategy_of_several_is_compared_with_itself_alone(run: Run, tmp_pa
     said = words(aa_verdict(both))
     assert "A/A of onnx over 6 rounds: no difference" in said
     assert "A/A of torch over 6 rounds: no difference" in said
-    report = markdown.render(report_of(analyse(both, tmp_path))).split("\n## ")[1]
+    report = report_md.render(report_of(analyse(both, tmp_path))).split("\n## ")[1]
     assert report.count("| requests/s |") == 4, "two strategies with two classes of payloads"
     assert "0.50" not in "".join(
         line.split("|")[4] for line in report.splitlines() if line.startswith("| torch")
@@ -122,7 +122,7 @@ def test_one_round_says_that_it_says_nothing(run: Run, tmp_path: Path) -> None:
     said = words(aa_verdict(one))
     assert "nothing can be said of this machine" in said
     assert "from one round: no interval" in said
-    report = markdown.render(report_of(analyse(one, tmp_path)))
+    report = report_md.render(report_of(analyse(one, tmp_path)))
     assert "nothing can be said of this machine" in report
 
 
@@ -137,7 +137,7 @@ def test_a_run_of_different_strategies_is_refused_with_the_remedy(run: Run) -> N
 
 
 def test_the_report_begins_with_the_verdict_and_its_table(run: Run, tmp_path: Path) -> None:
-    report = markdown.render(report_of(analyse(again(run), tmp_path)))
+    report = report_md.render(report_of(analyse(again(run), tmp_path)))
     assert report.split("\n## ")[1].startswith("The same against itself\n")
     assert "| strategy | case | metric | again to first | 1 is inside |" in report
     assert "rounds for 5% | rounds for 2% |" in report

@@ -14,7 +14,7 @@ from bench.analysis.costs import core_count
 from bench.analysis.run_analysis import analyse
 from bench.analysis.summary import summarise
 from bench.model import ClosedLoad, Load, OpenLoad, RepeatCheck, ResourceFigures, Run, Trial
-from bench.report import markdown, terminal_summary, write_report
+from bench.report import report_md, terminal_summary, write_report
 from bench.report.plots import PLOTS
 from bench.report.report import report_of
 from bench.report.sentence import sentence
@@ -59,7 +59,7 @@ def cells(text: str, *first: str) -> list[str]:
 def reported(run: Run, write_folder: Write, path: Path) -> str:
     """The report without its pictures."""
     found = analyse(run, write_folder(run, path))
-    return markdown.render(report_of(found)).replace("\N{NO-BREAK SPACE}", " ")
+    return report_md.render(report_of(found)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def without_samples(run: Run, keep: Callable[[Trial], bool] = lambda _: True) -> Run:

@@ -6,8 +6,8 @@ from pathlib import Path
 from bench.analysis.image_overlap import Overlap, overlap, pytorch_builds, shared_layers
 from bench.analysis.run_analysis import analyse
 from bench.model import Directory, ImageSize, Layer, Run
+from bench.report.run_screen import render as terminal
 from bench.report.sections.deployment import image_sizes
-from bench.report.terminal import render as terminal
 from bench.report.writers import markdown
 
 BASE = Layer("base", 100, 40, "sha256:base")

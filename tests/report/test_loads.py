@@ -27,7 +27,7 @@ from bench.model import (
     StageFigures,
     Trial,
 )
-from bench.report import markdown, terminal_summary, text, write_report
+from bench.report import report_md, terminal_summary, text, write_report
 from bench.report.document import Block, Table
 from bench.report.report import report_of
 from bench.report.sections.insides import stages
@@ -219,7 +219,7 @@ def test_parts_of_the_loop_are_columns_where_they_were_run(
     strategies = {**many.strategies, "onnx": dataclasses.replace(onnx, loops=(*onnx.loops, *parts))}
     changed = dataclasses.replace(many, strategies=strategies)
     folder = write_folder(changed, tmp_path / "run")
-    report = markdown.render(report_of(analyse(changed, folder)))
+    report = report_md.render(report_of(analyse(changed, folder)))
     assert "| prepare alone, images/s | infer alone, images/s |" in report
     assert "| 400 (400\N{EN DASH}400) | 2\N{NO-BREAK SPACE}500 (" in report
     assert read_run(folder).strategies["onnx"].loops[-1].batch_size == 16

@@ -15,9 +15,8 @@ from bench.analysis.run_comparison import compare_runs
 from bench.gate import Batch, judge
 from bench.gate.rules import rules_of
 from bench.model import Run
-from bench.report import markdown as report_md
-from bench.report import terminal, terminal_summary
-from bench.report.between import RENDERERS
+from bench.report import report_md, run_screen, terminal_summary
+from bench.report.compare_runs import RENDERERS
 from bench.report.exports import action, csv_files
 from bench.report.index import write_index
 from bench.report.json_summary import summary_json
@@ -143,7 +142,7 @@ def known(run: Run) -> Run:
 def test_a_metric_arrives_in_the_tables_of_report_page_and_terminal(
     known: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = terminal.render(known, 200) + report_md.render(report_of(analyse(known, Path())))
+    before = run_screen.render(known, 200) + report_md.render(report_of(analyse(known, Path())))
     assert "p99.9 ms" not in before
     shown = replace(METRICS["p999"], places=frozenset({"load table", "key figures"}), room=Room(25, 45))
     monkeypatch.setitem(METRICS, "p999", shown)
@@ -153,7 +152,7 @@ def test_a_metric_arrives_in_the_tables_of_report_page_and_terminal(
     assert render(report).count("p99.9 ms</th>") == 3, (
         "the key figures, and a table for each class of payloads"
     )
-    wide, narrow = terminal.render(known, 200), terminal.render(known, 60)
+    wide, narrow = run_screen.render(known, 200), run_screen.render(known, 60)
     assert "p99.9 ms" in wide
     assert "123 (123" in wide
     assert "p99.9 ms" in narrow.replace("\n", " ").split("left out here for width: ")[1]

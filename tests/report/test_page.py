@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from bench.analysis.run_analysis import RunAnalysis, analyse
-from bench.gate.judge import judge
+from bench.gate.judgement import judge
 from bench.model import Environment, Run
 from bench.report import cells, write_report
 from bench.report.document import (

@@ -20,7 +20,7 @@ from bench.analysis.summary import METRICS, Summary, summarise
 from bench.load import window
 from bench.load.samples import Samples
 from bench.model import LatencyMs, Run
-from bench.report import terminal
+from bench.report import run_screen
 from bench.report.json_summary import summary_json
 from bench.report.json_types import ComparisonJson, EstimateJson, RowJson, RunJson, StrategyJson
 from bench.report.writers.terminal import Shape, fitted, lines, shown
@@ -30,7 +30,7 @@ from tests.running.doubts import doubt
 
 ROOT = Path(__file__).parents[2]
 Change = Callable[..., Run]
-EVERY_WIDTH = range(terminal.LEAST_WIDTH, terminal.MOST_WIDTH + 1)
+EVERY_WIDTH = range(run_screen.LEAST_WIDTH, run_screen.MOST_WIDTH + 1)
 INTERVAL = re.compile(r"\(\d[^)]*\)")
 
 
@@ -56,9 +56,9 @@ def huge_figures(run: Run) -> Run:
 
 def shaped(summary: Summary, width: int) -> Shape:
     """The table of all cases in the shape that fits the width."""
-    table = terminal.table_of(summary, summary.cases)
+    table = run_screen.table_of(summary, summary.cases)
     assert table is not None
-    return fitted(table, width, terminal.giving_up())
+    return fitted(table, width, run_screen.giving_up())
 
 
 def made(kind: str, run: Run) -> Run:
@@ -92,18 +92,18 @@ def test_no_line_is_longer_than_the_terminal_is_wide(kind: str, step: int, run: 
         if summary.rows:
             assert max(map(len, lines(shaped(summary, width), width))) <= width
     for width in EVERY_WIDTH[::35]:
-        assert max(map(len, terminal.render(shown, width).splitlines())) <= width
+        assert max(map(len, run_screen.render(shown, width).splitlines())) <= width
 
 
 def test_a_committed_run_fits_too() -> None:
     found = read_run(ROOT / "results" / "20261124T210427Z-db782fb")
     for width in EVERY_WIDTH[::9]:
-        assert max(map(len, terminal.render(found, width).splitlines())) <= width
+        assert max(map(len, run_screen.render(found, width).splitlines())) <= width
 
 
 def test_a_width_beyond_the_bounds_is_brought_within_them(run: Run) -> None:
-    assert terminal.render(run, 20) == terminal.render(run, 60)
-    assert terminal.render(run, 999) == terminal.render(run, 200)
+    assert run_screen.render(run, 20) == run_screen.render(run, 60)
+    assert run_screen.render(run, 999) == run_screen.render(run, 200)
 
 
 def test_every_column_is_shown_or_said_to_be_left_out(run: Run) -> None:
@@ -113,7 +113,7 @@ def test_every_column_is_shown_or_said_to_be_left_out(run: Run) -> None:
     for width in EVERY_WIDTH[::8]:
         headers = set(shown(shaped(summary, width)).figure_headers)
         assert headers <= all_headers
-        legend = terminal.render(run, width).replace("\n", " ").partition("left out here for width: ")[2]
+        legend = run_screen.render(run, width).replace("\n", " ").partition("left out here for width: ")[2]
         assert set(legend.partition(".")[0].split(", ")) - {""} == all_headers - headers
 
 
@@ -147,7 +147,7 @@ def test_verdicts_and_refusals_survive_at_eighty_columns(folder: str) -> None:
 
 
 def test_what_was_refused_has_a_column_where_a_load_was_open() -> None:
-    lines = terminal.render(read_run(ROOT / "results" / "20261124T210427Z-db782fb"), 140).splitlines()
+    lines = run_screen.render(read_run(ROOT / "results" / "20261124T210427Z-db782fb"), 140).splitlines()
     (header,) = [line for line in lines if line.startswith("case ")]
     cells = {
         tuple(re.split(r"  +", line)[:2]): re.split(r"  +", line)[-2]
@@ -161,41 +161,41 @@ def test_what_was_refused_has_a_column_where_a_load_was_open() -> None:
 
 def test_narrow_rows_stand_below_their_case(run: Run) -> None:
     everything = full(run)
-    lines = terminal.render(everything, 60).splitlines()
+    lines = run_screen.render(everything, 60).splitlines()
     place = next(place for place, line in enumerate(lines) if line == "small, 50 clients")
     assert [line.split()[0] for line in lines[place + 1 : place + 4]] == ["torch", "onnx", "batched"]
 
 
 def test_verdicts_are_those_of_the_report(run: Run) -> None:
-    rows = [line for line in terminal.render(run, 200).splitlines() if line.startswith(("small ", "seed "))]
+    rows = [line for line in run_screen.render(run, 200).splitlines() if line.startswith(("small ", "seed "))]
     words = [re.split(r"  +", line)[4] for line in rows]
     assert words == ["baseline", "faster", "faster"] * 2
 
 
 def test_without_a_width_columns_is_honoured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "73")
-    assert terminal.render(run) == terminal.render(run, 73)
+    assert run_screen.render(run) == run_screen.render(run, 73)
 
 
 def test_colours_repeat_words_and_take_no_columns(with_trials: Change) -> None:
     spoilt = with_trials(valid=False, doubts=(doubt(),))
     for run in (spoilt, with_trials()):
-        plain, coloured = terminal.render(run, 140), terminal.render(run, 140, colour=True)
+        plain, coloured = run_screen.render(run, 140), run_screen.render(run, 140, colour=True)
         assert "\x1b[" not in plain
         assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
-    assert "\x1b[1;32mfaster\x1b[0m" in terminal.render(with_trials(), 140, colour=True)
-    assert "\x1b[1;31mINVALID\x1b[0m, 36 trials of" in terminal.render(spoilt, 140, colour=True)
+    assert "\x1b[1;32mfaster\x1b[0m" in run_screen.render(with_trials(), 140, colour=True)
+    assert "\x1b[1;31mINVALID\x1b[0m, 36 trials of" in run_screen.render(spoilt, 140, colour=True)
 
 
 CHILD = """
 import os, sys
 from pathlib import Path
-from bench.report import terminal
+from bench.report import run_screen
 from bench.run_file import read_run
 run = read_run(Path(sys.argv[1]))
 for changes in ({"NO_COLOR": ""}, {"NO_COLOR": "1"}, {"NO_COLOR": "", "TERM": "dumb"}):
     os.environ.update({"TERM": "xterm", **changes})
-    print(terminal.render(run), end="~")
+    print(run_screen.render(run), end="~")
 """
 
 
@@ -236,7 +236,7 @@ def test_doubts_are_grouped_with_counts_the_gravest_first(run: Run) -> None:
     assert found[1].example.text == "the host's governor could not be read"
     assert found[2].example.text == "the host stole 1.1% of the core"
     assert set(found[2].strategies) == {"torch", "onnx", "batched"}
-    shown = terminal.render(dataclasses.replace(run, trials=tuple(trials)), 200).replace("\n  ", " ")
+    shown = run_screen.render(dataclasses.replace(run, trials=tuple(trials)), 200).replace("\n  ", " ")
     assert f"\nINVALID, 1 trial of torch: {late.text}\n" in shown
     assert (
         "\nwarning, 5 trials of torch, onnx and batched, such as: the host stole 1.1% of the core; remedy: "
@@ -246,8 +246,8 @@ def test_doubts_are_grouped_with_counts_the_gravest_first(run: Run) -> None:
 
 def test_no_more_than_a_handful_of_doubts_is_shown(run: Run) -> None:
     many = tuple(doubt(f"the {word} is odd", "other") for word in "abcdefgh")
-    shown = terminal.render(dataclasses.replace(run, doubts=many))
-    assert shown.count("warning: ") == terminal.MOST_DOUBTS
+    shown = run_screen.render(dataclasses.replace(run, doubts=many))
+    assert shown.count("warning: ") == run_screen.MOST_DOUBTS
     assert "and 3 more kinds of warning in report.md" in shown
 
 
@@ -259,7 +259,7 @@ def test_the_remedy_of_littles_law_is_shown_from_a_window_that_was_judged(run: R
     samples = Samples(due, due, due + 10_000_000, ok, ok + 200, ok, ok)
     (law,) = [one for one in window.summarise(samples, 1, 1.0, 8.0).doubts if one.code == "littles_law"]
     judged = dataclasses.replace(run.trials[0], valid=False, doubts=(law,))
-    shown = terminal.render(dataclasses.replace(run, trials=(judged, *run.trials[1:])), 200)
+    shown = run_screen.render(dataclasses.replace(run, trials=(judged, *run.trials[1:])), 200)
     assert "Little's law is off by 100.0%" in shown
     assert "; remedy: lengthen --window-s" in shown.replace("\n  ", " ")
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.cli import main
-from bench.report.between import RENDERERS
+from bench.report.compare_runs import RENDERERS
 from bench.report.formats import PRINTED
 from bench.report.verdict import FORMATS, VerdictFormat
 

@@ -16,7 +16,7 @@ from bench.analysis.run_analysis import analyse, read_answers, within_window
 from bench.analysis.tails import curves
 from bench.errors import UsageError
 from bench.model import Environment, LatencyMs, Run, Startup
-from bench.report import markdown, write_report
+from bench.report import report_md, write_report
 from bench.report.plots.startup import phase_lengths_s
 from bench.report.report import report_of
 from bench.run_file import write_run
@@ -132,7 +132,7 @@ def test_a_failed_trial_is_a_line_with_its_error(run: Run, write_folder: Write, 
         error=doubt("never ready: exit 1", "start_failed"),
     )
     spoilt = dataclasses.replace(run, trials=(failed, *rest))
-    report = markdown.render(report_of(analyse(spoilt, write_folder(spoilt, tmp_path / "run"))))
+    report = report_md.render(report_of(analyse(spoilt, write_folder(spoilt, tmp_path / "run"))))
     assert "- round 1, torch, small (INVALID, left out): never ready: exit 1" in report
     assert "| 5 of 6 |" in report
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bench.load.answers import answer_is_right
-from bench.load.plan import TOLERANCE
+from bench.load.drive_plan import TOLERANCE
 from bench.measure.payloads import ENCODINGS
 from bench.measure.plan import SessionPlan
 from bench.measure.run_builder import MeasuredLoop

@@ -10,7 +10,7 @@ from bench.model import Run
 from bench.report import sections, text
 from bench.report.document import Block, Bullets, Section, Table
 from bench.report.page import anchor, fill
-from bench.report.page.figures import figure_table
+from bench.report.page.figure_table import figure_table
 from bench.report.page.pictures import Picture, embedded
 from bench.report.report import Report
 from bench.report.writers import html

@@ -1,6 +1,6 @@
 """What goes on inside: the stages of a service, its pipeline in a bare loop, and the driver that loads it."""
 
-from bench.analysis.driver import overhead, share_of_ceiling, worst_figures
+from bench.analysis.driver_overhead import overhead, share_of_ceiling, worst_figures
 from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import PARTS

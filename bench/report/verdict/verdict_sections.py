@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bench.analysis.metrics import METRICS
 from bench.gate import EXIT_CODES, Judgement, RuleFinding
-from bench.gate.metrics import LIMITS
+from bench.gate.limit_metrics import LIMITS
 from bench.report import cells, text
 from bench.report.document import (
     Block,

@@ -6,7 +6,7 @@ from typing import assert_never
 from bench.analysis.metrics import METRICS
 from bench.gate import EXIT_CODES, Judgement, RuleFinding, Verdict
 from bench.gate.findings import LimitBasis, PrimaryBasis
-from bench.gate.metrics import LIMITS
+from bench.gate.limit_metrics import LIMITS
 from bench.gate.values import OtherConditions, Problem, Unfinished
 from bench.model import in_words
 from bench.report import text

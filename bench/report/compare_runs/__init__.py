@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 def _text(comparison: RunComparison) -> str:
-    from bench.report.between import formats
+    from bench.report.compare_runs import comparison_formats
 
-    return formats.as_text(comparison)
+    return comparison_formats.as_text(comparison)
 
 
 def _markdown(comparison: RunComparison) -> str:
-    from bench.report.between import formats
+    from bench.report.compare_runs import comparison_formats
 
-    return formats.as_markdown(comparison)
+    return comparison_formats.as_markdown(comparison)
 
 
 def _json(comparison: RunComparison) -> str:
-    from bench.report.between import formats
+    from bench.report.compare_runs import comparison_formats
 
-    return formats.as_json(comparison)
+    return comparison_formats.as_json(comparison)
 
 
 RENDERERS: dict[str, Format] = {"text": _text, "markdown": _markdown, "json": _json}

@@ -18,9 +18,9 @@ from bench.analysis.comparability import Difference, comparable_facts, differing
 from bench.analysis.run_comparison import Counted, Measured, RunComparison, Unshared, compare_runs
 from bench.errors import UsageError
 from bench.model import Environment, LatencyMs, Run, Settings, Trial
-from bench.report.between import RENDERERS
-from bench.report.between.formats import as_text
-from bench.report.between.sentence import circumstances, doubts, sentence
+from bench.report.compare_runs import RENDERERS
+from bench.report.compare_runs.comparison_formats import as_text
+from bench.report.compare_runs.comparison_sentences import circumstances, doubts, sentence
 from bench.report.verdict_words import counted_word, measured_word
 from bench.run_file import read_run
 from tests.report.full_run import full

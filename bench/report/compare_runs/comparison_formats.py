@@ -10,7 +10,7 @@ from bench.analysis.cases import case_name
 from bench.analysis.metrics import quantity
 from bench.analysis.run_comparison import Counted, Measured, RunComparison, Unshared
 from bench.report import cells, text
-from bench.report.between.sentence import COUNTS, circumstances, doubts, sentence
+from bench.report.compare_runs.comparison_sentences import COUNTS, circumstances, doubts, sentence
 from bench.report.document import (
     Block,
     Bullets,
@@ -26,8 +26,8 @@ from bench.report.document import (
 )
 from bench.report.exports.comment import within_comment
 from bench.report.plain import printable, without_links
+from bench.report.run_screen import MOST_PROSE, columns
 from bench.report.sentence import machine_line
-from bench.report.terminal import MOST_PROSE, columns
 from bench.report.verdict_words import counted_word, measured_word
 from bench.report.writers import markdown
 from bench.report.writers.terminal import GAP, INDENT, Loss, fitted, lines
