@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bench.doctor.finding import Finding, unread
 from bench.doctor.kernel import Kernel
-from bench.measure.machine.environment import turbo
+from bench.measure.machine.fingerprint import turbo
 
 CPU = "sys/devices/system/cpu"
 THROTTLED = f"{CPU}/cpu[0-9]*/thermal_throttle/core_throttle_count"

@@ -11,7 +11,7 @@ import psutil
 
 from bench.cores import Cores, pinned
 from bench.doctor.finding import Finding, finding, graded, unread, worst
-from bench.measure.machine.environment import steal_ticks
+from bench.measure.machine.fingerprint import steal_ticks
 from bench.statistics import paired_ratio
 
 ROUNDS = 6

@@ -20,8 +20,8 @@ from bench.model import (
     OtherCommit,
     Payload,
     PlannedLoad,
+    RunSettings,
     SessionOptions,
-    Settings,
     ShareLoad,
     Strategy,
 )
@@ -173,14 +173,14 @@ class SessionPlan:
         """Whether a rate depends on what each strategy can do."""
         return self.objective is not None or any(isinstance(load, ShareLoad) for load in self.loads)
 
-    def settings(self) -> Settings:
+    def settings(self) -> RunSettings:
         """The settings as the run keeps them."""
         load, base = self.typical_load, self.base
         clients = tuple(load.clients for load in self.loads if isinstance(load, ClosedLoad))
         rates = tuple(load.rate_per_s for load in self.loads if isinstance(load, OpenLoad))
         shares = tuple(load.share for load in self.loads if isinstance(load, ShareLoad))
         arrivals = {load.arrivals for load in self.loads if not isinstance(load, ClosedLoad)}
-        return Settings(
+        return RunSettings(
             rounds=self.rounds,
             side_by_side=OtherCommit(base.ref, base.commit, base.only_head) if base else UNSET,
             clients=clients or UNSET,

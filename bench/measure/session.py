@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.cores import Cores
-from bench.measure.machine.environment import fingerprint, make_redactor
+from bench.measure.machine.fingerprint import fingerprint, make_redactor
 from bench.measure.payloads import PayloadImage
 from bench.measure.plan import SessionPlan
 from bench.measure.progress import Doing, Progress, before, so_far

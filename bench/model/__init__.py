@@ -5,7 +5,7 @@ Units are in the names. A figure that could not be measured is None, never 0.
 
 from bench.model.arrivals import ARRIVALS, USUAL_ARRIVALS, ArrivalPattern, Arrivals
 from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, in_words
-from bench.model.environment import Environment, FaultBounds, OtherCommit, Settings, facts
+from bench.model.environment import Environment, FaultBounds, OtherCommit, RunSettings, facts
 from bench.model.images import (
     Directory,
     ImageSize,
@@ -102,9 +102,9 @@ __all__ = [
     "RepeatCheck",
     "ResourceFigures",
     "Run",
+    "RunSettings",
     "ServerFigures",
     "SessionOptions",
-    "Settings",
     "ShareLoad",
     "Side",
     "SloResult",

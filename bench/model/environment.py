@@ -38,7 +38,7 @@ class OtherCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RunSettings:
     """How a run was measured; `payloads` holds the files of each class."""
 
     rounds: Count = UNSET
@@ -98,7 +98,7 @@ class Environment:
     dirty: Flag = UNSET
     python: Text = UNSET
     libraries: Mapping[str, str | None] | UnsetType = UNSET
-    settings: Settings | UnsetType = UNSET
+    settings: RunSettings | UnsetType = UNSET
     engine_version: Text = UNSET
     storage_driver: Text = UNSET
     image_store: Text = UNSET

@@ -8,7 +8,7 @@ from bench.analysis.comparability import differing_facts
 from bench.cores import Cores, pin
 from bench.errors import InvalidRunError, UsageError
 from bench.gate import Batch, Judgement, Rules, judge
-from bench.measure.machine.environment import fingerprint
+from bench.measure.machine.fingerprint import fingerprint
 from bench.measure.plan import SessionPlan
 from bench.measure.runtime.instance import Runtime, with_runtime
 from bench.measure.session import Session

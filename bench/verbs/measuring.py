@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.cores import Cores, choose_cores, pin
 from bench.errors import BenchError, InvalidRunError
-from bench.measure.machine.environment import git_state
+from bench.measure.machine.fingerprint import git_state
 from bench.measure.progress import Progress
 from bench.measure.runtime.instance import Runtime
 from bench.measure.session import Session, results_folder

@@ -9,7 +9,7 @@ import pytest
 
 from bench.cores import Cores
 from bench.errors import UsageError
-from bench.measure.machine.environment import gpu
+from bench.measure.machine.fingerprint import gpu
 from bench.measure.runtime.compose_cli import override_of
 from bench.measure.runtime.process_runtime import ProcessRuntime
 from bench.measure.runtime.registry import Registry, able_to, load_registry

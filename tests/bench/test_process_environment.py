@@ -9,7 +9,7 @@ import pytest
 
 from bench.cores import Cores, choose_cores, parse_cores
 from bench.errors import UsageError
-from bench.measure.machine.environment import chosen, cpu_caches, fingerprint, is_virtual, smt, turbo
+from bench.measure.machine.fingerprint import chosen, cpu_caches, fingerprint, is_virtual, smt, turbo
 from bench.measure.runtime.process_runtime import ProcessRuntime
 from bench.measure.runtime.registry import load_registry
 

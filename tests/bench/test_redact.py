@@ -4,7 +4,7 @@ import platform
 import tempfile
 from pathlib import Path
 
-from bench.measure.machine.environment import make_redactor
+from bench.measure.machine.fingerprint import make_redactor
 
 
 def test_folders_and_the_host_get_names_of_their_own(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from bench.model import (
     LoadOptions,
     MachineOptions,
     ObjectiveOptions,
+    RunSettings,
     SessionOptions,
-    Settings,
     Twin,
 )
 from bench.run_file import FILE_NAME, read_run, write_run
@@ -227,7 +227,7 @@ def test_the_settings_of_an_older_run_have_the_names_and_kinds_of_today(tmp_path
 
     environment = read_run(changed(tmp_path, change)).environment
     assert environment == Environment(
-        cores=2, settings=Settings(rounds=6, clients=(50,), encodings=("json",))
+        cores=2, settings=RunSettings(rounds=6, clients=(50,), encodings=("json",))
     )
 
 

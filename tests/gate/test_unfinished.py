@@ -7,7 +7,7 @@ import pytest
 
 from bench.gate import Batch, judge
 from bench.gate.rules import rules_of
-from bench.model import OtherCommit, Run, Settings
+from bench.model import OtherCommit, Run, RunSettings
 from bench.report.verdict.verdict_sentences import finding_sentence
 from tests.gate.runs import (
     BASE,
@@ -41,7 +41,7 @@ SATURATED = doubt(
 
 def planned(batch: Batch, change: Callable[[Run], Run]) -> Batch:
     """The batch of a run of six planned rounds, changed."""
-    settings = Settings(rounds=6, side_by_side=OtherCommit("main", "abc1234"))
+    settings = RunSettings(rounds=6, side_by_side=OtherCommit("main", "abc1234"))
     environment = dataclasses.replace(batch.head.environment, settings=settings)
     run = dataclasses.replace(batch.head, environment=environment)
     return with_head(batch, change(run))

@@ -17,7 +17,7 @@ from bench.analysis.cases import Case
 from bench.analysis.comparability import Difference, comparable_facts, differing_facts
 from bench.analysis.run_comparison import Counted, Measured, RunComparison, Unshared, compare_runs
 from bench.errors import UsageError
-from bench.model import Environment, LatencyMs, Run, Settings, Trial
+from bench.model import Environment, LatencyMs, Run, RunSettings, Trial
 from bench.report.compare_runs import RENDERERS
 from bench.report.compare_runs.comparison_formats import as_text
 from bench.report.compare_runs.comparison_sentences import circumstances, doubts, sentence
@@ -179,8 +179,8 @@ class TestDoubts:
         assert "kernel: 6.1.0 \N{RIGHTWARDS ARROW} 6.2.0" in text
 
     def test_another_runtime_other_payloads_and_untold_facts_are_doubts(self, run: Run) -> None:
-        base = environment(run, settings=Settings(payloads={"small": ("a.jpg",)}), smt=None)
-        head = environment(run, settings=Settings(payloads={"small": ("b.jpg",)}), smt=False)
+        base = environment(run, settings=RunSettings(payloads={"small": ("a.jpg",)}), smt=None)
+        head = environment(run, settings=RunSettings(payloads={"small": ("b.jpg",)}), smt=False)
         head = dataclasses.replace(head, runtime="process")
         assert doubts(compare_runs(base, head, "a", "b")) == (
             "different payloads (settings.payloads.small)",

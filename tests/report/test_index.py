@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from bench.analysis.summary import summarise
 from bench.analysis.trends import entries, fingerprint_key, joined, trends
 from bench.errors import UsageError
-from bench.model import OtherCommit, Run, Settings
+from bench.model import OtherCommit, Run, RunSettings
 from bench.report.index import write_index
 from bench.report.page.trend_chart import letter
 from bench.run_file import write_run
@@ -43,7 +43,7 @@ def _write(results: Path, runs: dict[str, Run]) -> Path:
 
 
 def test_the_commit_the_images_and_how_often_are_free(run: Run) -> None:
-    settings = Settings(window_s=10.0, rounds=6, clients=(50,))
+    settings = RunSettings(window_s=10.0, rounds=6, clients=(50,))
     one = _made(run, 1, commit="a", dirty=False, images={"onnx": "sha256:1"}, settings=settings)
     other = _made(
         run, 2, commit="b", dirty=True, images={}, settings=dataclasses.replace(settings, rounds=12)
@@ -60,14 +60,14 @@ def test_the_commit_the_images_and_how_often_are_free(run: Run) -> None:
         {"memory_bytes": 16 * 1024**3},
         {"kernel": "6.2"},
         {"libraries": {"locust": "3"}},
-        {"settings": Settings(window_s=9.0)},
-        {"settings": Settings(window_s=10.0, payloads={"small": ("a.jpg",)})},
-        {"settings": Settings(window_s=10.0, clients=(64,))},
+        {"settings": RunSettings(window_s=9.0)},
+        {"settings": RunSettings(window_s=10.0, payloads={"small": ("a.jpg",)})},
+        {"settings": RunSettings(window_s=10.0, clients=(64,))},
         {"governor": "performance"},
     ],
 )
 def test_any_other_fact_sets_runs_apart(run: Run, changed: dict[str, Any]) -> None:
-    base = _made(run, 1, settings=Settings(window_s=10.0))
+    base = _made(run, 1, settings=RunSettings(window_s=10.0))
     assert fingerprint_key(base) != fingerprint_key(_made(base, 2, **changed))
 
 
@@ -179,7 +179,7 @@ def test_a_folder_without_a_run_is_a_usage_error_in_one_line(tmp_path: Path) -> 
 
 def test_gates_are_listed_with_what_they_said_and_join_no_trend(run: Run, tmp_path: Path) -> None:
     """Services that share a core have no figures of their own: a gate's folder is in no trend and no row."""
-    beside = _made(run, 2, settings=Settings(side_by_side=OtherCommit("main", "abc1234")))
+    beside = _made(run, 2, settings=RunSettings(side_by_side=OtherCommit("main", "abc1234")))
     results = _write(tmp_path, {"a-run": _made(run, 1), "a-gate": beside, "b-gate": beside})
     (results / "a-gate" / "gate.json").write_text('{"sentence": "Pass: all 4 rules hold"}', encoding="utf-8")
     (results / "a-gate" / "gate.html").write_text("the page", encoding="utf-8")
@@ -191,7 +191,7 @@ def test_gates_are_listed_with_what_they_said_and_join_no_trend(run: Run, tmp_pa
 
 
 def test_gates_alone_have_a_page_too(browser: Browser, run: Run, tmp_path: Path) -> None:
-    beside = _made(run, 2, settings=Settings(side_by_side=OtherCommit("main", "abc1234")))
+    beside = _made(run, 2, settings=RunSettings(side_by_side=OtherCommit("main", "abc1234")))
     opened = open_file(browser, write_index(_write(tmp_path, {"a-gate": beside})))
     assert (opened.console, opened.requests) == ([], [])
     assert opened.page.locator("h1").text_content() == "1 gate, no run"

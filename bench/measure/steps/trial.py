@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.load.launch import Drive, Rendezvous, Target
 from bench.load.samples import Samples, write_parquet
 from bench.measure.judge import CUT, Readings, TrialSpec, failed_trial, judge, start_failed
-from bench.measure.machine.environment import steal_ticks
+from bench.measure.machine.fingerprint import steal_ticks
 from bench.measure.machine.gpu import GpuWatch
 from bench.measure.machine.server_metrics import figures_between, scrape
 from bench.measure.machine.usage import Usage

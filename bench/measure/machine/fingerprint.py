@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.cores import Cores, format_cores
-from bench.model import Environment, Settings
+from bench.model import Environment, RunSettings
 
 CPU = Path("/sys/devices/system/cpu")
 UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
@@ -32,7 +32,7 @@ LIBRARIES = (
 )
 
 
-def fingerprint(root: Path, cores: Cores, settings: Settings) -> Environment:
+def fingerprint(root: Path, cores: Cores, settings: RunSettings) -> Environment:
     """Machine, code, versions and settings of this run."""
     commit, dirty = git_state(root)
     return replace(
