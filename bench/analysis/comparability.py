@@ -69,14 +69,14 @@ def differing_speed(base: Sequence[Ceiling], head: Sequence[Ceiling]) -> tuple[D
     they differ by more than a factor of 1.2.
     """
     known = {(one.payload_class, one.encoding, one.clients): one for one in base}
-    found = []
+    differences = []
     for one in head:
         before = known.get((one.payload_class, one.encoding, one.clients))
         a, b = _rates(before, one) if before else (0.0, 0.0)
         if a > 0 and b > 0 and max(a / b, b / a) > MOST_DRIFT:
             name = f"a stub's requests/s ({one.payload_class}, {one.encoding})"
-            found.append(Difference(name, f"{a:.0f}", f"{b:.0f}"))
-    return tuple(found)
+            differences.append(Difference(name, f"{a:.0f}", f"{b:.0f}"))
+    return tuple(differences)
 
 
 def _rates(before: Ceiling, now: Ceiling) -> tuple[float, float]:

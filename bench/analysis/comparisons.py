@@ -48,12 +48,12 @@ class Compared:
     @property
     def outcome(self) -> Outcome | None:
         """The verdict; None if fewer than three rounds have both strategies."""
-        found = self.comparison
-        if self.adjusted_p is None or found.n < LEAST_ROUNDS:
+        comparison = self.comparison
+        if self.adjusted_p is None or comparison.n < LEAST_ROUNDS:
             return None
         if self.differs:
-            return "more" if found.ratio > 1 else "less"
-        return "open among many" if found.shows_difference else "open"
+            return "more" if comparison.ratio > 1 else "less"
+        return "open among many" if comparison.shows_difference else "open"
 
 
 def compared(
@@ -70,16 +70,16 @@ def compared(
     if bases is None:
         base = summary.baseline
         bases = {} if base is None else {name: base for name in summary.strategies if name != base}
-    found = [
+    family = [
         (name, case, metric.name, comparison)
         for case in summary.cases
         for name, base in bases.items()
         for metric in metrics_in("comparisons")
         if (comparison := _comparison(summary, base, name, case, metric, bootstrap=bootstrap)) is not None
     ]
-    # the signs alone cannot: at six rounds their p is 0.031 at best, which no correction leaves below 0.05
-    adjusted = statistics.holm([comparison.t_p_value for *_, comparison in found])
-    return tuple(Compared(*one, p) for one, p in zip(found, adjusted, strict=True))
+    # not the p of the signs: at six rounds it is 0.031 at best, which no correction leaves below 0.05
+    adjusted = statistics.holm([comparison.t_p_value for *_, comparison in family])
+    return tuple(Compared(*one, p) for one, p in zip(family, adjusted, strict=True))
 
 
 def _comparison(

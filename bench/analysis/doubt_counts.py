@@ -42,9 +42,12 @@ def _count(held: list[tuple[Trial, Doubt]]) -> DoubtCount:
     return DoubtCount(example.code, invalid, len(trials) - invalid, strategies, example)
 
 
-def first_of_each(found: Sequence[Doubt]) -> list[Doubt]:
+def first_of_each(every: Sequence[Doubt]) -> list[Doubt]:
     """The first doubt of each code, in their order."""
-    return [one for place, one in enumerate(found) if one.code not in {other.code for other in found[:place]}]
+    firsts: dict[DoubtCode, Doubt] = {}
+    for doubt in every:
+        firsts.setdefault(doubt.code, doubt)
+    return list(firsts.values())
 
 
 def reasons(trial: Trial) -> tuple[Doubt, ...]:

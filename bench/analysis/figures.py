@@ -39,10 +39,10 @@ class Figure:
 
 def figures(analysis: RunAnalysis) -> list[Figure]:
     """All figures, in the order of cases, strategies and metrics, then starts, images and objectives."""
-    found = [one for row in analysis.summary.rows.values() for one in _of_row(row)]
+    every = [one for row in analysis.summary.rows.values() for one in _of_row(row)]
     for name, result in analysis.run.strategies.items():
-        found += _of_strategy(name, result)
-    return [*found, *_objectives(analysis)]
+        every += _of_strategy(name, result)
+    return [*every, *_objectives(analysis)]
 
 
 def _of_row(row: Row) -> Iterator[Figure]:

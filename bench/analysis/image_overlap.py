@@ -36,12 +36,12 @@ def leading_layers(images: Sequence[ImageSize]) -> tuple[Layer, ...]:
 
 def pytorch_builds(run: Run) -> dict[PyTorchBuild, list[str]]:
     """The strategies whose images hold PyTorch, by its build, as the packages in the images show it."""
-    found: dict[PyTorchBuild, list[str]] = {}
+    builds: dict[PyTorchBuild, list[str]] = {}
     for name, result in run.strategies.items():
         build = pytorch_build(result.image) if result.image is not None else None
         if build is not None:
-            found.setdefault(build, []).append(name)
-    return found
+            builds.setdefault(build, []).append(name)
+    return builds
 
 
 def pytorch_build(image: ImageSize) -> PyTorchBuild | None:

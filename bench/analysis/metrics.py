@@ -106,16 +106,16 @@ def drawn_in(picture: Picture) -> list[Metric]:
     return [metric for metric in METRICS.values() if metric.picture == picture]
 
 
-def scaled(found: Estimate, by: float) -> Estimate:
+def scaled(estimate: Estimate, by: float) -> Estimate:
     """An estimate in another unit."""
-    low, high = (None if end is None else end * by for end in (found.low, found.high))
-    return Estimate(found.centre * by, low, high, found.n)
+    low, high = (None if end is None else end * by for end in (estimate.low, estimate.high))
+    return Estimate(estimate.centre * by, low, high, estimate.n)
 
 
 def stage_ms(trial: Trial, stage: str) -> float | None:
     """The mean time of one stage in the trial's window, as the service timed it."""
-    found = trial.server.stages.get(stage) if trial.server else None
-    return found.mean_ms if found else None
+    timing = trial.server.stages.get(stage) if trial.server else None
+    return timing.mean_ms if timing else None
 
 
 def _latency(

@@ -98,4 +98,4 @@ def within_window(answers: Answers, trial: Trial) -> Floats:
 
 
 def _frozen(groups: Mapping[tuple[str, Case], list[Item]]) -> dict[tuple[str, Case], tuple[Item, ...]]:
-    return {key: tuple(found) for key, found in groups.items()}
+    return {key: tuple(items) for key, items in groups.items()}

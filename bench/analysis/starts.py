@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from bench.model import Run, Startup, StrategyResult
 from bench.statistics import Estimate, median
 
+LAST_PHASE = "first_correct_answer_s"
+
 
 @dataclass(frozen=True, slots=True)
 class StrategyStarts:
@@ -41,6 +43,20 @@ def starts(run: Run) -> list[StrategyStarts]:
 def startup_s(result: StrategyResult) -> Estimate | None:
     """Seconds from the create call to the first correct answer, the median over fresh starts."""
     return median(result.startup.first_correct_answer_s) if result.startup else None
+
+
+def phase_lengths_s(startup: Startup) -> dict[str, float]:
+    """How long each phase took, from the medians of the moments at which they ended, in order of time."""
+    total = median(startup.first_correct_answer_s)
+    moments = {phase: moment for phase, moment in _medians(startup.phases).items() if moment is not None}
+    ends = sorted((moment, phase) for phase, moment in moments.items())
+    lengths: dict[str, float] = {}
+    before = 0.0
+    for end, phase in [*ends, (total.centre if total else 0.0, LAST_PHASE)]:
+        if end > before:
+            lengths[phase] = lengths.get(phase, 0.0) + end - before
+            before = end
+    return lengths
 
 
 def _start(strategy: str, startup: Startup | None) -> StrategyStarts:

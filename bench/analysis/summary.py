@@ -134,8 +134,8 @@ def _group(trials: Iterable[Trial], strategy: str, case: Case) -> list[Trial]:
 
 
 def _by_round(trials: Iterable[Trial], metric: Metric) -> dict[int, float]:
-    found = {trial.round: metric.of(trial) for trial in trials if trial.valid}
-    return {number: value for number, value in sorted(found.items()) if value is not None}
+    values = {trial.round: metric.of(trial) for trial in trials if trial.valid}
+    return {number: value for number, value in sorted(values.items()) if value is not None}
 
 
 def _baseline(
@@ -176,9 +176,7 @@ def _row(run: Run, name: str, case: Case, trials: Sequence[Trial], baseline: Map
         overloaded=sum(refused) > 0 or any(one.code == "overloaded" for t in trials for one in t.doubts),
         offered_rps=_offered_rps(trials),
         stages=_stages(trials),
-        loop_parts={
-            part: found for part in PARTS if (found := _loop_part(run, name, case, part)) is not None
-        },
+        loop_parts={part: rate for part in PARTS if (rate := _loop_part(run, name, case, part)) is not None},
     )
 
 
@@ -197,12 +195,12 @@ def _stages(trials: Sequence[Trial]) -> dict[str, Estimate]:
     """The time of each stage, the median over rounds, in the order in which the service lists them."""
     valid = [trial for trial in trials if trial.valid]
     names = dict.fromkeys(stage for trial in valid if trial.server for stage in trial.server.stages)
-    found = {}
+    stages = {}
     for name in names:
         times = [ms for trial in valid if (ms := stage_ms(trial, name)) is not None]
         if (estimate := statistics.median(times)) is not None:
-            found[name] = estimate
-    return found
+            stages[name] = estimate
+    return stages
 
 
 def _loop_part(run: Run, name: str, case: Case, part: str) -> Estimate | None:

@@ -35,8 +35,8 @@ class Curve:
 
 def curves(latencies: Latencies) -> dict[tuple[str, Case], Curve]:
     """The curve of each strategy and case that has enough samples."""
-    found = {key: curve(rounds) for key, rounds in latencies.items()}
-    return {key: value for key, value in found.items() if value is not None}
+    every = {key: curve(rounds) for key, rounds in latencies.items()}
+    return {key: value for key, value in every.items() if value is not None}
 
 
 def curve(rounds: Iterable[Floats]) -> Curve | None:

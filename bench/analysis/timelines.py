@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from bench.model import Trial
 
-# a batch of 16 that ends in one bin or in the next is no step that the eye takes for unsteadiness
+# so long that a batch of 16, which ends in this bin or in the next, does not look like unsteadiness
 BIN_S = 1.0
 MOST_BINS = 60
-# of the drain, no more than this share of the window is kept
+# how much of the drain is kept, as a share of the window
 DRAIN_SHARE = 0.15
 
 Floats = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ def _medians(places: Ints, values: Floats, counts: Ints) -> Floats:
     """The median of each bin's values by nearest rank, NaN in a bin without values."""
     ordered = values[np.lexsort((values, places))]
     middles = np.cumsum(counts) - counts + (counts - 1) // 2
-    found = np.full(len(counts), np.nan)
+    medians = np.full(len(counts), np.nan)
     some = counts > 0
-    found[some] = ordered[middles[some]]
-    return found
+    medians[some] = ordered[middles[some]]
+    return medians

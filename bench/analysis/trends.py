@@ -59,10 +59,10 @@ def fingerprint_key(run: Run) -> Key:
     return (("runtime", run.runtime), *sorted(comparable_facts(run.environment).items()))
 
 
-def entries(found: Sequence[tuple[str, Run, Summary]]) -> list[Entry]:
+def entries(runs: Sequence[tuple[str, Run, Summary]]) -> list[Entry]:
     """The runs, the oldest first, each with its group."""
     groups: dict[Key, int] = {}
-    ordered = sorted(found, key=lambda one: (one[1].created, one[0]))
+    ordered = sorted(runs, key=lambda one: (one[1].created, one[0]))
     return [
         Entry(name, run, summary, groups.setdefault(fingerprint_key(run), len(groups)))
         for name, run, summary in ordered
@@ -73,12 +73,12 @@ def trends(runs: Sequence[Entry]) -> list[Trend]:
     """Every strategy's trend in every case, in the order of strategies as runs name them and of cases."""
     strategies = dict.fromkeys(name for entry in runs for name in entry.summary.strategies)
     cases = sorted({case for entry in runs for case in entry.summary.cases}, key=case_key)
-    found = [
+    every = [
         Trend(name, case, {one.name: _points(runs, name, case, one.name) for one in metrics_in("trends")})
         for name in strategies
         for case in cases
     ]
-    return [trend for trend in found if trend.runs]
+    return [trend for trend in every if trend.runs]
 
 
 def _points(runs: Sequence[Entry], name: str, case: Case, metric: str) -> list[TrendPoint]:

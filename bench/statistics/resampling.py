@@ -48,7 +48,7 @@ def bca_interval(differences: Floats) -> tuple[float, float] | None:
         return float(differences.min()), float(differences.max())
     from scipy import stats  # a second of imports that a run should not wait for
 
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (differences,),
         np.mean,
         n_resamples=RESAMPLES,
@@ -56,7 +56,7 @@ def bca_interval(differences: Floats) -> tuple[float, float] | None:
         method="BCa",
         rng=np.random.default_rng(SEED),
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
 @lru_cache(maxsize=EXACT_ROUNDS)

@@ -88,8 +88,8 @@ def theil_sen(times: npt.ArrayLike, values: npt.ArrayLike, confidence: float = C
         return None
     from scipy import stats  # a second of imports that a run should not wait for
 
-    found = stats.theilslopes(y, t, alpha=confidence)
-    return Slope(float(found.slope), float(found.low_slope), float(found.high_slope))
+    slopes = stats.theilslopes(y, t, alpha=confidence)
+    return Slope(float(slopes.slope), float(slopes.low_slope), float(slopes.high_slope))
 
 
 def steadiness(done_s: npt.ArrayLike, begin_s: float, end_s: float) -> Steadiness | None:

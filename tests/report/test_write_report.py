@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from bench.analysis.run_analysis import analyse, read_answers, within_window
+from bench.analysis.starts import phase_lengths_s
 from bench.analysis.tails import curves
 from bench.errors import UsageError
 from bench.model import Environment, LatencyMs, Run, Startup
 from bench.report import report_md, write_report
-from bench.report.plots.startup import phase_lengths_s
 from bench.report.report import report_of
 from bench.run_file import write_run
 from tests.running.doubts import doubt
@@ -150,7 +150,7 @@ def test_a_plot_that_has_lost_its_data_is_removed(run: Run, write_folder: Write,
 
 def test_phases_follow_each_other_and_sum_to_the_median_start() -> None:
     found = Startup((4.0, 5.0, 6.0), {"ready_s": (3.0, 4.0, 5.0), "port_open_s": (1.0, 1.5, 2.0)}, "warm")
-    assert phase_lengths_s(found) == {"port open": 1.5, "ready": 2.5, "first correct answer": 1.0}
+    assert phase_lengths_s(found) == {"port_open_s": 1.5, "ready_s": 2.5, "first_correct_answer_s": 1.0}
 
 
 def test_a_folder_without_a_run_is_a_usage_error(tmp_path: Path) -> None:

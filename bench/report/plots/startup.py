@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.starts import starts
+from bench.analysis.starts import phase_lengths_s, starts
 from bench.model import Run, Startup
 from bench.report import text
 from bench.report.plots import style
@@ -20,7 +20,6 @@ BAR_INCHES = 0.75
 MANY_BARS, THIN_INCHES = 6, 0.5
 BAR = 0.56
 NOTE: Any = {**style.BESIDE, "xytext": (8, 0)}
-LAST_PHASE = text.phase_name("first_correct_answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def _bars(run: Run) -> list[Bar]:
 
 
 def _outside_panel(axes: Any, run: Run, bars: Sequence[Bar]) -> None:
-    stacks = [phase_lengths_s(bar.found) if bar.found else {} for bar in bars]
+    stacks = [_worded(phase_lengths_s(bar.found)) if bar.found else {} for bar in bars]
     phases = list(dict.fromkeys(phase for stack in stacks for phase in stack))
     marks = style.looks(list(run.strategies))
     for place, (bar, stack) in enumerate(zip(bars, stacks, strict=True)):
@@ -107,8 +106,7 @@ def _inside_panel(axes: Any, bars: Sequence[Bar]) -> None:
     phases = list(dict.fromkeys(phase for found in inside for phase in found))
     names = [text.phase_name(phase) for phase in phases]
     for place, found in enumerate(inside):
-        medians = {text.phase_name(phase): length for phase, length in found.items()}
-        stack = {phase: length for phase, length in medians.items() if length is not None}
+        stack = _worded({phase: length for phase, length in found.items() if length is not None})
         end = style.stack(axes, place, BAR, _parts(stack, names))
         axes.annotate(f"{text.number(end)} s" if stack else text.MISSING, (end, place), **NOTE)
     _name(axes, bars, "seconds inside the service")
@@ -121,18 +119,8 @@ def _name(axes: Any, bars: Sequence[Bar], unit: str) -> None:
     style.name_bars(axes, [bar.label for bar in bars], unit, 1.18 * axes.get_xlim()[1])
 
 
-def phase_lengths_s(found: Startup) -> dict[str, float]:
-    """How long each phase took, from the medians of the moments at which they ended, in order of time."""
-    total = median(found.first_correct_answer_s)
-    moments = {phase: median(values) for phase, values in found.phases.items()}
-    ends = sorted((end.centre, text.phase_name(phase)) for phase, end in moments.items() if end is not None)
-    lengths: dict[str, float] = {}
-    before = 0.0
-    for end, phase in [*ends, (total.centre if total else 0.0, LAST_PHASE)]:
-        if end > before:
-            lengths[phase] = lengths.get(phase, 0.0) + end - before
-            before = end
-    return lengths
+def _worded(lengths: Mapping[str, float]) -> dict[str, float]:
+    return {text.phase_name(phase): length for phase, length in lengths.items()}
 
 
 def _parts(stack: Mapping[str, float], phases: Sequence[str], before: str = "") -> list[style.Part]:
