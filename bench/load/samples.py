@@ -78,16 +78,3 @@ def write_parquet(samples: Samples, file: Path, *, strategy: str, round_: int, p
         column_encoding={**dict.fromkeys(times, "DELTA_BINARY_PACKED"), "payload": "PLAIN"},
     )
     fresh.replace(file)
-
-
-def read_parquet(file: Path) -> Samples:
-    """Read a trial's samples back."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(file)
-    codes = {name: code for code, name in enumerate(OUTCOMES)}
-    columns = {
-        name: table.column(name).to_numpy().astype(np.int64) for name, _ in COLUMNS if name != "outcome"
-    }
-    names = table.column("outcome").to_pylist()
-    return Samples(**columns, outcome=np.array([codes[name] for name in names], dtype=np.int64))

@@ -6,7 +6,6 @@ from bench.model import Environment, facts
 from bench.statistics import Comparison, Estimate
 
 MISSING = "n/a"
-EMPTY = "Not measured."
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
 MIB = 1024**2

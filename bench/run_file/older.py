@@ -32,11 +32,7 @@ class Sentence:
 
 LOG = "see the service's log"
 STEADY = "lengthen --warmup-s or --window-s"
-OWN_CORE = "give it a core of its own, or lower --concurrency"
-MORE_MEMORY = "give the container more memory, or less load"
-DOCTOR = "`bench doctor` says what this machine tells"
 WORKERS = "see why those workers ended, and measure anew"
-BY_HAND = "remove it by hand: `docker ps` lists it"
 MORE_DRIVER = "lower --concurrency, or give the driver more: --workers, --driver-cores"
 
 OF_TRIALS = (

@@ -5,6 +5,7 @@ import json
 import platform
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.cores import Cores, choose_cores, parse_cores
@@ -12,6 +13,7 @@ from bench.errors import UsageError
 from bench.measure.machine.fingerprint import chosen, cpu_caches, fingerprint, is_virtual, smt, turbo
 from bench.measure.runtime.process_runtime import ProcessRuntime
 from bench.measure.runtime.registry import load_registry
+from bench.model import RunSettings
 
 COMPOSE = """
 services:
@@ -116,7 +118,9 @@ def test_threading_and_virtualisation_are_told_or_unknown(tmp_path: Path) -> Non
 
 
 def test_the_fingerprint_is_plain_data_and_names_no_folder_host_or_user(tmp_path: Path) -> None:
-    text = json.dumps(fingerprint(tmp_path, Cores((0,), (0,), (0,)), {"seed": 1}))
+    text = json.dumps(
+        msgspec.to_builtins(fingerprint(tmp_path, Cores((0,), (0,), (0,)), RunSettings(seed=1)))
+    )
     for secret in (str(tmp_path), str(Path.home()), str(Path.cwd()), platform.node()):
         assert secret not in text
     if getpass.getuser() != "root":
