@@ -59,57 +59,60 @@ GIVING_UP: tuple[Loss, ...] = (
 )
 
 
-def as_text(found: RunComparison, width: int | None = None) -> str:
+def as_text(comparison: RunComparison, width: int | None = None) -> str:
     """Plain text as wide as the terminal, 60 to 200 columns; the first lines say what is doubtful."""
     wide = columns(width)
     prose = min(wide, MOST_PROSE)
-    doubtful = doubts(found)
+    doubtful = doubts(comparison)
     shown = _wrapped(f"DOUBTFUL: {'; '.join(doubtful)}.", prose) if doubtful else []
-    shown += _wrapped(sentence(found), prose)
-    shown += ["", *_wrapped(f"base  {found.base_name}: {machine_line(found.base)}", prose, "      ")]
-    shown += _wrapped(f"head  {found.head_name}: {machine_line(found.head)}", prose, "      ")
-    for title, rows in _groups(found):
+    shown += _wrapped(sentence(comparison), prose)
+    shown += [
+        "",
+        *_wrapped(f"base  {comparison.base_name}: {machine_line(comparison.base)}", prose, "      "),
+    ]
+    shown += _wrapped(f"head  {comparison.head_name}: {machine_line(comparison.head)}", prose, "      ")
+    for title, rows in _groups(comparison):
         room = wide - len(INDENT)
         aligned = lines(fitted(table(COLUMNS, rows), room, GIVING_UP), room)
         shown += ["", *_wrapped(title, prose), *(INDENT + line.plain for line in aligned)]
-    for title, names in _lone(found):
+    for title, names in _lone(comparison):
         shown += ["", *_wrapped(f"{title}: {'; '.join(names)}.", prose, "  ")]
-    if found.differing:
+    if comparison.differing:
         shown += ["", "What is not alike:"]
-        for one in found.differing:
+        for one in comparison.differing:
             shown += _wrapped(f"{INDENT}{one.name}: {one.base} {ARROW} {one.head}", prose, "    ")
-    shown += ["", *_wrapped(_note(found).replace("`", ""), prose)]
+    shown += ["", *_wrapped(_note(comparison).replace("`", ""), prose)]
     return printable("\n".join(shown)) + "\n"
 
 
-def as_markdown(found: RunComparison) -> str:
+def as_markdown(comparison: RunComparison) -> str:
     """For a pull request, without links or HTML of the runs' own; the first line says what is doubtful."""
-    doubtful = doubts(found)
+    doubtful = doubts(comparison)
     blocks: list[Block] = [paragraph(Strong(f"Doubtful: {'; '.join(doubtful)}."))] if doubtful else []
     blocks += [
-        paragraph(sentence(found)),
+        paragraph(sentence(comparison)),
         Bullets(
             (
-                (f"base: {found.base_name}, measured {machine_line(found.base)}",),
-                (f"head: {found.head_name}, measured {machine_line(found.head)}",),
+                (f"base: {comparison.base_name}, measured {machine_line(comparison.base)}",),
+                (f"head: {comparison.head_name}, measured {machine_line(comparison.head)}",),
             )
         ),
     ]
-    rows = [[cells.words(title), *row] for title, group in _groups(found) for row in group]
+    rows = [[cells.words(title), *row] for title, group in _groups(comparison) for row in group]
     whole = (Column("strategy", "text"), *COLUMNS[:-1], Column("verdict"))
     blocks += [table(whole, rows) if rows else paragraph("Nothing is in both runs.")]
-    blocks += [paragraph(f"{title}: {'; '.join(names)}.") for title, names in _lone(found)]
-    folds = [Section("What the figures say", (paragraph(_note(found)),))]
-    folds += [Section("What is not alike", (_facts(found),))] if found.differing else []
+    blocks += [paragraph(f"{title}: {'; '.join(names)}.") for title, names in _lone(comparison)]
+    folds = [Section("What the figures say", (paragraph(_note(comparison)),))]
+    folds += [Section("What is not alike", (_facts(comparison),))] if comparison.differing else []
     return within_comment("\n".join(markdown.blocks(blocks, without_links)) + "\n", folds)
 
 
-def _note(found: RunComparison) -> str:
-    return f"{NOTE} {OWN_RATES}" if found.own_rates else NOTE
+def _note(comparison: RunComparison) -> str:
+    return f"{NOTE} {OWN_RATES}" if comparison.own_rates else NOTE
 
 
-def _lone(found: RunComparison) -> list[tuple[str, Sequence[str]]]:
-    sides = ("Only in base", found.only_base), ("Only in head", found.only_head)
+def _lone(comparison: RunComparison) -> list[tuple[str, Sequence[str]]]:
+    sides = ("Only in base", comparison.only_base), ("Only in head", comparison.only_head)
     return [(title, [_unshared(one) for one in unshared]) for title, unshared in sides if unshared]
 
 
@@ -117,9 +120,9 @@ def _unshared(one: Unshared) -> str:
     return f"{one.strategy} ({case_name(one.case)})" if one.case else one.strategy
 
 
-def _groups(found: RunComparison) -> list[tuple[str, list[list[Cell]]]]:
+def _groups(comparison: RunComparison) -> list[tuple[str, list[list[Cell]]]]:
     """Rows under the strategy and the case that they are of."""
-    everything: list[Measured | Counted] = [*found.measured, *filter(_is_shown, found.counted)]
+    everything: list[Measured | Counted] = [*comparison.measured, *filter(_is_shown, comparison.counted)]
     groups: dict[tuple[str, str], list[list[Cell]]] = {}
     for one in everything:
         groups.setdefault((one.strategy, circumstances(one)), []).append(_cells(one))
@@ -162,9 +165,9 @@ def _exact_ratio(one: Counted) -> Cell:
     return Cell(f"{one.head / one.base:.4f}{text.TIMES}", value=one.head / one.base)
 
 
-def _facts(found: RunComparison) -> Table:
+def _facts(comparison: RunComparison) -> Table:
     """The facts that differ between the two runs."""
-    rows = [map(cells.words, (one.name, one.base, one.head)) for one in found.differing]
+    rows = [map(cells.words, (one.name, one.base, one.head)) for one in comparison.differing]
     return table((name_column("fact"), Column("base", "text"), Column("head", "text")), rows)
 
 
@@ -172,23 +175,23 @@ def _wrapped(line: str, width: int, indent: str = "") -> list[str]:
     return textwrap.wrap(line, width, subsequent_indent=indent)
 
 
-def as_json(found: RunComparison) -> str:
+def as_json(comparison: RunComparison) -> str:
     """The whole comparison as one object, with the verdicts' words."""
     whole = {
         "schema": SCHEMA,
-        "judges": found.judges,
-        "base_name": found.base_name,
-        "head_name": found.head_name,
-        "sentence": sentence(found),
-        "doubts": doubts(found),
-        "differing": [dataclasses.asdict(one) for one in found.differing],
-        "measured": [_measured(one) for one in found.measured],
-        "counted": [_counted(one) for one in found.counted],
-        "only_base": [_unshared(one) for one in found.only_base],
-        "only_head": [_unshared(one) for one in found.only_head],
-        "own_rates": found.own_rates,
-        "base_machine": machine_line(found.base),
-        "head_machine": machine_line(found.head),
+        "judges": comparison.judges,
+        "base_name": comparison.base_name,
+        "head_name": comparison.head_name,
+        "sentence": sentence(comparison),
+        "doubts": doubts(comparison),
+        "differing": [dataclasses.asdict(one) for one in comparison.differing],
+        "measured": [_measured(one) for one in comparison.measured],
+        "counted": [_counted(one) for one in comparison.counted],
+        "only_base": [_unshared(one) for one in comparison.only_base],
+        "only_head": [_unshared(one) for one in comparison.only_head],
+        "own_rates": comparison.own_rates,
+        "base_machine": machine_line(comparison.base),
+        "head_machine": machine_line(comparison.head),
     }
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

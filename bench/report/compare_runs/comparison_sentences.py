@@ -29,11 +29,15 @@ def circumstances(one: Measured | Counted) -> str:
     return f"{one.model_cache} model cache" if isinstance(one, Measured) else "image"
 
 
-def sentence(found: RunComparison) -> str:
+def sentence(comparison: RunComparison) -> str:
     """How many comparisons differ and the largest of them, or how large a difference would have shown."""
-    judged = [one for one in found.measured if one.outcome]
-    first = _judged(judged, found.base_name, found.head_name) if judged else _nothing(found.measured)
-    return " ".join([first, *_counted(found.counted)])
+    judged = [one for one in comparison.measured if one.outcome]
+    first = (
+        _judged(judged, comparison.base_name, comparison.head_name)
+        if judged
+        else _nothing(comparison.measured)
+    )
+    return " ".join([first, *_counted(comparison.counted)])
 
 
 def _nothing(measured: Sequence[Measured]) -> str:
@@ -43,14 +47,14 @@ def _nothing(measured: Sequence[Measured]) -> str:
 
 
 def _judged(judged: Sequence[Measured], base_name: str, head_name: str) -> str:
-    found = sorted((one for one in judged if one.differs), key=_size, reverse=True)
+    differing = sorted((one for one in judged if one.differs), key=_size, reverse=True)
     of = text.plural(len(judged), "comparison")
-    if not found:
+    if not differing:
         return f"{head_name} is not told apart from {base_name} in any of {of}{_smallest(judged)}."
-    named = [_clause(one) for one in found[:MOST_NAMED]]
-    more = len(found) - len(named)
+    named = [_clause(one) for one in differing[:MOST_NAMED]]
+    more = len(differing) - len(named)
     named += [f"{more} more"] if more > 0 else []
-    return f"{head_name} differs from {base_name} in {len(found)} of {of}: {text.listing(named)}."
+    return f"{head_name} differs from {base_name} in {len(differing)} of {of}: {text.listing(named)}."
 
 
 def _size(one: Measured) -> float:
@@ -90,10 +94,10 @@ def _counted(counted: Sequence[Counted]) -> list[str]:
     ]
     wrong = sum(one.head or 0 for one in counted if one.name == "wrong_answers")
     before = sum(one.base or 0 for one in counted if one.name == "wrong_answers")
-    found = [f"Images to pull changed: {text.listing(images)}."] if images else []
+    clauses = [f"Images to pull changed: {text.listing(images)}."] if images else []
     if wrong or before:
-        found.append(f"Wrong answers: {text.spaced(before)} before, {text.spaced(wrong)} now.")
-    return found
+        clauses.append(f"Wrong answers: {text.spaced(before)} before, {text.spaced(wrong)} now.")
+    return clauses
 
 
 def _change(size: int) -> str:
@@ -103,48 +107,50 @@ def _change(size: int) -> str:
     return f"{sign}{text.mebibytes(abs(size))}"
 
 
-def doubts(compared: RunComparison) -> tuple[str, ...]:
+def doubts(comparison: RunComparison) -> tuple[str, ...]:
     """Why the comparison is doubtful, a clause for each reason, the gravest first; empty if it is not."""
-    differing = compared.differing
-    found = ["both are the same run"] if compared.base == compared.head else []
+    differing = comparison.differing
+    clauses = ["both are the same run"] if comparison.base == comparison.head else []
     if payloads := [one.name for one in differing if one.name.startswith(PAYLOADS)]:
-        found.append(f"different payloads ({text.listing(payloads)})")
+        clauses.append(f"different payloads ({text.listing(payloads)})")
     others = [one for one in differing if not one.name.startswith(PAYLOADS)]
     if unlike := [one.name for one in others if UNKNOWN not in (one.base, one.head)]:
-        found.append(f"different circumstances ({_some(unlike)})")
+        clauses.append(f"different circumstances ({_some(unlike)})")
     if untold := [one.name for one in others if UNKNOWN in (one.base, one.head)]:
-        found.append(f"told by one run alone: {_some(untold)}")
-    found += _drift(compared.speeds)
+        clauses.append(f"told by one run alone: {_some(untold)}")
+    clauses += _drift(comparison.speeds)
     for name, run, summary in (
-        (compared.base_name, compared.base, compared.base_summary),
-        (compared.head_name, compared.head, compared.head_summary),
+        (comparison.base_name, comparison.base, comparison.base_summary),
+        (comparison.head_name, comparison.head, comparison.head_summary),
     ):
-        found += [f"{name}: {clause}" for clause in _of_run(run, summary)]
-    return tuple(found)
+        clauses += [f"{name}: {clause}" for clause in _of_run(run, summary)]
+    return tuple(clauses)
 
 
 def _drift(speeds: Sequence[Difference]) -> list[str]:
     """The doubt that the speed of the machine itself changed."""
-    found = [f"{one.head} in place of {one.base}, {one.name}" for one in speeds]
-    told = "the machine itself was another, as its speed against a target that answers at once changed"
-    return [f"{told}: {text.listing(found)}"] if found else []
+    changes = [f"{one.head} in place of {one.base}, {one.name}" for one in speeds]
+    reason = "the machine itself was another, as its speed against a target that answers at once changed"
+    return [f"{reason}: {text.listing(changes)}"] if changes else []
 
 
 def _of_run(run: Run, summary: Summary) -> list[str]:
-    found = []
+    clauses = []
     if not run.trials:
-        found.append("no trial was made")
+        clauses.append("no trial was made")
     elif not summary.valid_trials:
-        found.append(f"no valid trial of {len(run.trials)}")
+        clauses.append(f"no valid trial of {len(run.trials)}")
     elif summary.invalid_trials:
-        found.append(f"{text.plural(summary.invalid_trials, 'invalid trial')} of {len(run.trials)} left out")
+        clauses.append(
+            f"{text.plural(summary.invalid_trials, 'invalid trial')} of {len(run.trials)} left out"
+        )
     if summary.missing_trials:
-        found.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
+        clauses.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
     if run.trials and summary.one_round:
-        found.append("one round, which proves nothing")
+        clauses.append("one round, which proves nothing")
     if run.quick:
-        found.append("a quick run of short windows")
-    return found
+        clauses.append("a quick run of short windows")
+    return clauses
 
 
 def _some(names: Sequence[str]) -> str:

@@ -44,6 +44,6 @@ SECTIONS: Mapping[str, Callable[[RunAnalysis], Sequence[Block]]] = {
 
 
 def sections(analysis: RunAnalysis) -> tuple[Section, ...]:
-    """The sections that have something to say of a run."""
-    found = (Section(title, tuple(blocks(analysis))) for title, blocks in SECTIONS.items())
-    return tuple(section for section in found if section.blocks)
+    """The sections of a run that have any content."""
+    every = (Section(title, tuple(blocks(analysis))) for title, blocks in SECTIONS.items())
+    return tuple(section for section in every if section.blocks)

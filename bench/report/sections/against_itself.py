@@ -103,18 +103,18 @@ def _verdict(summary: Summary, test: SelfTest) -> str:
 
 
 def _plain(summary: Summary, one: Compared) -> list[str]:
-    found = one.comparison
-    head = f"{summary.case_label(one.case)}, {METRICS[one.metric].heading}: {text.ratio(found)}"
-    if found.n < 2:
+    comparison = one.comparison
+    head = f"{summary.case_label(one.case)}, {METRICS[one.metric].heading}: {text.ratio(comparison)}"
+    if comparison.n < 2:
         return textwrap.wrap(f"{head}, from one round: no interval.", WIDTH)
-    inside = "misses 1" if found.shows_difference else "holds 1"
+    inside = "misses 1" if comparison.shows_difference else "holds 1"
     needs = " and ".join(f"{_rounds_cell(one, effect).text} for {100 * effect:g}%" for effect in EFFECTS)
-    told = (
-        f"{head} {inside}, p {text.p_value(found.p_value)}; tells apart differences from "
-        f"{text.percent(found.minimal_detectable_effect)} on with {text.plural(found.n, 'round')}; "
+    sentence = (
+        f"{head} {inside}, p {text.p_value(comparison.p_value)}; tells apart differences from "
+        f"{text.percent(comparison.minimal_detectable_effect)} on with {text.plural(comparison.n, 'round')}; "
         f"rounds needed: {needs}."
     )
-    return textwrap.wrap(told, WIDTH, subsequent_indent="  ")
+    return textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
 
 
 def _shown(run: Run, pair: Pair) -> str:
@@ -123,17 +123,19 @@ def _shown(run: Run, pair: Pair) -> str:
 
 
 def _cells(summary: Summary, one: Compared, name: str) -> list[Cell]:
-    found = one.comparison
+    comparison = one.comparison
     return [
         cells.words(name),
         cells.words(summary.case_label(one.case)),
         cells.words(METRICS[one.metric].heading),
-        cells.ratio(found),
-        cells.MISSING if found.low is None else cells.words("no" if found.shows_difference else "yes"),
-        cells.p_value(found.p_value),
+        cells.ratio(comparison),
+        cells.MISSING
+        if comparison.low is None
+        else cells.words("no" if comparison.shows_difference else "yes"),
+        cells.p_value(comparison.p_value),
         cells.p_value(one.adjusted_p),
-        cells.count(found.n),
-        cells.effect(found.minimal_detectable_effect),
+        cells.count(comparison.n),
+        cells.effect(comparison.minimal_detectable_effect),
         *(_rounds_cell(one, effect) for effect in EFFECTS),
     ]
 

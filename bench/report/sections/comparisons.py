@@ -56,14 +56,14 @@ def verdicts(analysis: RunAnalysis) -> list[Block]:
     return [Bullets(tuple(items))] if items else []
 
 
-def _at_focus(summary: Summary, found: list[Compared]) -> list[Text]:
+def _at_focus(summary: Summary, judged: list[Compared]) -> list[Text]:
     return [
         (
             Strong(strategy),
             f" against {summary.baseline}, {summary.payloads_at(where)}: ",
-            *_clauses([one for one in found if (one.strategy, one.case) == (strategy, where)], "; "),
+            *_clauses([one for one in judged if (one.strategy, one.case) == (strategy, where)], "; "),
         )
-        for strategy, where in dict.fromkeys((one.strategy, one.case) for one in found)
+        for strategy, where in dict.fromkeys((one.strategy, one.case) for one in judged)
     ]
 
 
@@ -71,13 +71,13 @@ def _at_load(summary: Summary, where: Case, judged: list[Compared]) -> Text:
     """Throughput and p99 of each strategy at a load, and which strategies it overloaded."""
     wanted = [one for one in judged if one.case == where and one.metric in BRIEFLY]
     over = _overloaded(rows_at(summary, [where]))
-    told: list[Span] = []
+    spans: list[Span] = []
     for strategy in dict.fromkeys(one.strategy for one in wanted):
         clauses = _clauses([one for one in wanted if one.strategy == strategy], ", ")
-        told += [*(["; "] if told else []), Strong(strategy), " ", *clauses]
+        spans += [*(["; "] if spans else []), Strong(strategy), " ", *clauses]
     if over:
-        told += [*(["; "] if told else []), f"overloaded: {text.listing(over)}"]
-    return f"against {summary.baseline}, {summary.payloads_at(where)}: ", *(told or [text.MISSING])
+        spans += [*(["; "] if spans else []), f"overloaded: {text.listing(over)}"]
+    return f"against {summary.baseline}, {summary.payloads_at(where)}: ", *(spans or [text.MISSING])
 
 
 def _overloaded(rows: list[Row]) -> list[str]:
@@ -88,20 +88,20 @@ def _overloaded(rows: list[Row]) -> list[str]:
     ]
 
 
-def _clauses(found: list[Compared], between: str) -> list[Span]:
+def _clauses(judged: list[Compared], between: str) -> list[Span]:
     """Each comparison's ratio and verdict: `requests/s 2.32 times, faster`."""
-    told: list[Span] = []
-    for one in found:
-        label = f"{between if told else ''}{METRICS[one.metric].heading} {text.ratio(one.comparison)} "
-        told += [label, Emphasis(verdict_word(one), cells.tone(one))]
-    return told
+    spans: list[Span] = []
+    for one in judged:
+        label = f"{between if spans else ''}{METRICS[one.metric].heading} {text.ratio(one.comparison)} "
+        spans += [label, Emphasis(verdict_word(one), cells.tone(one))]
+    return spans
 
 
 def comparisons(analysis: RunAnalysis) -> list[Block]:
     """Every comparison of the run; empty if it has a single round or a single strategy."""
     summary = analysis.summary
-    found = [] if summary.one_round else compared(summary, bootstrap=True)
-    if not found:
+    every = [] if summary.one_round else compared(summary, bootstrap=True)
+    if not every:
         return []
     fields = [
         (name_column("strategy"), lambda one: cells.words(one.strategy)),
@@ -116,5 +116,5 @@ def comparisons(analysis: RunAnalysis) -> list[Block]:
         (Column("rounds"), lambda one: cells.count(one.comparison.n)),
     ]
     notes: list[Paragraph] = [NOTE]
-    notes += [OWN_RATE] if any(not one.case.same_for_all for one in found) else []
-    return [tabulated(found, fields), *notes]
+    notes += [OWN_RATE] if any(not one.case.same_for_all for one in every) else []
+    return [tabulated(every, fields), *notes]

@@ -140,10 +140,10 @@ def _directories(run: Run) -> list[Block]:
         (
             cells.count(place + 1),
             *(
-                cells.words(f"{found[place].path} {text.mebibytes(found[place].unpacked_bytes)}")
-                if place < len(found)
+                cells.words(f"{directories[place].path} {text.mebibytes(directories[place].unpacked_bytes)}")
+                if place < len(directories)
                 else cells.BLANK
-                for found in ordered.values()
+                for directories in ordered.values()
             ),
         )
         for place in range(max(map(len, ordered.values())))

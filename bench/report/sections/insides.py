@@ -59,8 +59,10 @@ def stages(analysis: RunAnalysis) -> list[Block]:
     known = [row for row in rows if row.stages or row.estimates["batch"]]
     if not known:
         return []
-    found = dict.fromkeys(stage for row in known for stage in row.stages)
-    names = [stage for stage in ORDER if stage in found] + [stage for stage in found if stage not in ORDER]
+    timed_stages = dict.fromkeys(stage for row in known for stage in row.stages)
+    names = [stage for stage in ORDER if stage in timed_stages] + [
+        stage for stage in timed_stages if stage not in ORDER
+    ]
     timed = [
         [
             *labels(analysis, row),

@@ -106,7 +106,7 @@ def _table(summary: Summary, group: list[Case], title: str, *, several: bool) ->
 
 
 def ratio(summary: Summary, row: Row) -> Cell:
-    """The ratio of throughput to the baseline; nothing if each strategy has a rate of its own."""
+    """The ratio of throughput to the baseline; empty if each strategy has a rate of its own."""
     if not row.case.same_for_all:
         return cells.BLANK
     if row.strategy == summary.baseline:
@@ -126,16 +126,16 @@ def _figure(metric: Metric) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
         if metric.only_at_due_times and not row.case.at_due_times:
             return cells.BLANK
-        found = row.estimates[metric.name]
-        few = found is not None and found.n < row.valid_trials
-        after = f" in {text.plural(found.n, 'round')}" if found and few else ""
-        return cells.estimate(found, metric.scale, after)
+        estimate = row.estimates[metric.name]
+        few = estimate is not None and estimate.n < row.valid_trials
+        after = f" in {text.plural(estimate.n, 'round')}" if estimate and few else ""
+        return cells.estimate(estimate, metric.scale, after)
 
     return cell
 
 
 def _tells(metric: Metric, rows: Iterable[Row]) -> bool:
-    """Whether a metric needs its column: if it differs from another metric only in open loads, it may not."""
+    """Whether a metric gets a column: a metric of open loads only if a row of an open load has its figure."""
     known = (row for row in rows if row.case.at_due_times and row.estimates[metric.name] is not None)
     return not metric.only_at_due_times or any(known)
 

@@ -89,14 +89,14 @@ def _repeat_cells(one: RepeatCheck) -> list[Cell]:
 
 def objectives(analysis: RunAnalysis) -> list[Block]:
     """What each strategy holds of its objective; below, every rate that was tried."""
-    found = analysis.run.objectives
-    if not found:
+    results = analysis.run.objectives
+    if not results:
         return []
     held = figures("capacity, requests/s", "held up to, requests/s", "of capacity", "goodput, requests/s")
     tried = figures("offered/s", "round", "quantile, ms", "goodput/s", "answered/s", "held")
     return [
-        table([*PAYLOADS, case_column("objective"), *held], map(_objective_cells, found)),
-        table([*PAYLOADS, *tried], [row for one in found for row in _probes(one)]),
+        table([*PAYLOADS, case_column("objective"), *held], map(_objective_cells, results)),
+        table([*PAYLOADS, *tried], [row for one in results for row in _probes(one)]),
         SEARCHED,
     ]
 

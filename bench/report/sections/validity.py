@@ -84,8 +84,8 @@ def warnings(analysis: RunAnalysis) -> list[Block]:
         place = f"round {trial.round}, {trial.strategy}, {trial.payload_class}"
         place += f", {trial.load.label}" if summary.several_loads else ""
         state = "" if trial.valid else " (INVALID, left out)"
-        if found := reasons(trial):
-            items.append(f"{place}{state}: {'; '.join(map(in_words, found))}")
+        if doubts := reasons(trial):
+            items.append(f"{place}{state}: {'; '.join(map(in_words, doubts))}")
     return [Bullets(tuple((item,) for item in items))] if items else [paragraph("None.")]
 
 
