@@ -6,8 +6,7 @@ from bench.analysis.image_overlap import pytorch_build
 from bench.gate.findings import LimitBasis, RuleFinding, Verdict
 from bench.gate.limit_metrics import LIMITS, LimitMetric, checked, complete
 from bench.gate.rules import Limit, Rules
-from bench.gate.unfinished import unfinished, unfinished_run
-from bench.gate.values import Batch, Problem, Sides, base_names
+from bench.gate.values import Batch, Problem, Sides, base_names, unfinished, unfinished_run
 from bench.model import Run, Trial
 
 # what is counted in the trials, and not a property of the image

@@ -11,8 +11,7 @@ from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS
 from bench.analysis.metrics import METRICS, Metric
 from bench.gate.findings import PrimaryBasis, RuleFinding, Verdict
 from bench.gate.rules import Primary
-from bench.gate.unfinished import unfinished
-from bench.gate.values import Batch, Evidence, OtherConditions, Problem, Unfinished
+from bench.gate.values import Batch, Evidence, OtherConditions, Problem, Unfinished, unfinished
 from bench.model import Doubt, DoubtCode, Run, Trial, in_words
 from bench.statistics import Comparison
 from bench.statistics.ratios import MOST_ROUNDS, unpaired_comparison

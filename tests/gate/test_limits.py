@@ -147,7 +147,7 @@ def test_a_strategy_that_only_head_has_is_neither_passed_nor_failed() -> None:
     assert judgement.exit_code == 5
     for told in (
         FORMATS["markdown"].render(judgement),
-        on_terminal(judgement),
+        on_terminal(judgement, 100),
         FORMATS["junit"].render(judgement),
     ):
         assert "mosec is not in base: nothing was compared" in told

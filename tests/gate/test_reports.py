@@ -134,7 +134,7 @@ def test_a_command_cannot_leave_its_fence(good: Judgement) -> None:
 def test_no_control_character_of_a_run_reaches_the_terminal(good: Judgement) -> None:
     said = "\x1b[2J\x07 \N{RIGHT-TO-LEFT OVERRIDE}"
     finding = dataclasses.replace(_invalid(good.findings[0], said), strategy=f"on\nnx{said}")
-    text = on_terminal(dataclasses.replace(good, findings=(finding,)))
+    text = on_terminal(dataclasses.replace(good, findings=(finding,)), 100)
     assert not [sign for sign in text if sign != "\n" and unicodedata.category(sign) in ("Cc", "Cf")]
     assert "\N{REPLACEMENT CHARACTER}[2J" in text
 
