@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # a program's own folder com
 
 import numpy as np
 
-from bench.load.schedule import ARRIVALS
+from bench.model import ARRIVALS
 from tests.calibration import experiments
 from tests.calibration.apparatus import run
 from tests.calibration.claims import (

@@ -1,12 +1,132 @@
-"""Is an answer right? Label equal and every probability within the tolerance."""
+"""Reading a service's answer, by the form in which it comes (READERS), and checking it.
 
-from collections.abc import Mapping, Sequence
+A reader takes the body and the classes' names in the model's order, and returns the label and each class's
+probability as they were sent, unchecked. It raises one of UNREADABLE if the body is not of its form.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgpack
+import orjson
+
 from bench.load.drive_plan import Expected
-from bench.load.replies import READERS, UNREADABLE
 
 CACHED_ANSWERS = 4096
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, RecursionError, msgpack.UnpackException)
+
+Answer = tuple[Any, Mapping[Any, Any]]
+
+LENGTH_BYTES = 4
+WHITESPACE = " \t\r\n"
+DECODER = json.JSONDecoder()
+
+
+def _json(body: bytes, _classes: Sequence[str]) -> Answer:
+    return _prediction(orjson.loads(body))
+
+
+def _msgpack(body: bytes, _classes: Sequence[str]) -> Answer:
+    return _prediction(msgpack.unpackb(body))
+
+
+def _oip_json(body: bytes, classes: Sequence[str]) -> Answer:
+    outputs = orjson.loads(body)["outputs"]
+    return _of_tensors([(output, _row(output["data"])) for output in outputs], classes)
+
+
+def _oip_binary(body: bytes, classes: Sequence[str]) -> Answer:
+    outputs, data = split(body)
+    tensors, start = [], 0
+    for output in outputs:
+        end = start + _size_bytes(output)
+        part = data[start:end]
+        tensors.append((output, _elements(part) if output["datatype"] == "BYTES" else _floats(part)))
+        start = end
+    return _of_tensors(tensors, classes)
+
+
+READERS: dict[str, Callable[[bytes, Sequence[str]], Answer]] = {
+    "json": _json,
+    "msgpack": _msgpack,
+    "oip-json": _oip_json,
+    "oip-binary": _oip_binary,
+}
+
+
+def split(body: bytes) -> tuple[Sequence[Mapping[str, Any]], bytes]:
+    """Take an answer of the binary tensor extension apart: its outputs' JSON, and the tensors' bytes.
+
+    The header that tells the JSON's length is not needed: where the JSON ends follows from its syntax, and
+    where the tensors begin from their sizes. Raises one of UNREADABLE, also where the two do not meet.
+    """
+    # a character a byte, so that a place in the text is the same one in the body
+    text = body.decode("latin-1")
+    _, end = DECODER.raw_decode(text, len(text) - len(text.lstrip(WHITESPACE)))
+    outputs = orjson.loads(body[:end])["outputs"]
+    begin = len(body) - sum(_size_bytes(output) for output in outputs)
+    if begin < end or text[end:begin].strip(WHITESPACE):
+        raise ValueError("the tensors are not as long as the JSON says")
+    return outputs, body[begin:]
+
+
+def _prediction(answer: Any) -> Answer:
+    """The answer of /predict/."""
+    probabilities = answer["probabilities"]
+    if not isinstance(probabilities, dict):
+        raise ValueError("the probabilities are no mapping")
+    return answer["prediction"], probabilities
+
+
+def _of_tensors(tensors: Sequence[tuple[Mapping[str, Any], Sequence[Any]]], classes: Sequence[str]) -> Answer:
+    """The answer that one image's tensors hold: label and probabilities, maybe logits beside them."""
+    row = ("FP32", [1, len(classes)], len(classes))
+    declared = {"label": ("BYTES", [1], 1), "probabilities": row, "logits": row}
+    found: dict[str, Sequence[Any]] = {}
+    for output, values in tensors:
+        name = output["name"]
+        if name in found or declared[name] != (output["datatype"], output["shape"], len(values)):
+            raise ValueError("an output is there twice, or is not of its datatype and shape")
+        found[name] = values
+    if not all(math.isfinite(value) for value in found.get("logits", ())):
+        raise ValueError("a logit is no finite number")
+    return found["label"][0], dict(zip(classes, found["probabilities"], strict=True))
+
+
+def _row(data: Any) -> Sequence[Any]:
+    """A tensor of one item as a flat list: JSON may have it nested."""
+    if not isinstance(data, list):
+        raise ValueError("the data are no list")
+    return data[0] if len(data) == 1 and isinstance(data[0], list) else data
+
+
+def _size_bytes(output: Mapping[str, Any]) -> int:
+    size = output["parameters"]["binary_data_size"]
+    if type(size) is not int or size < 0:
+        raise ValueError("binary_data_size is no size")
+    return size
+
+
+def _floats(part: bytes) -> Sequence[float]:
+    """FP32, little-endian."""
+    if len(part) % 4:
+        raise ValueError("the bytes end within a number")
+    return struct.unpack(f"<{len(part) // 4}f", part)
+
+
+def _elements(part: bytes) -> Sequence[str]:
+    """BYTES: a u32 length before each element, here text."""
+    elements, start = [], 0
+    while start < len(part):
+        begin = start + LENGTH_BYTES
+        start = begin + int.from_bytes(part[start:begin], "little")
+        if start > len(part):
+            raise ValueError("the bytes end within an element")
+        elements.append(part[begin:start].decode())
+    return elements
 
 
 def answer_is_right(

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from bench.cores import pinned
 from bench.errors import BenchError
-from bench.load.launch import Drive, Driven, Fleet, Target
-from bench.load.ports import free_port
-from bench.load.rivals import Speed, apache_bench, plain_locust
+from bench.load.launch import Drive, Driven, Fleet, Target, free_port
+from bench.load.reference_clients import Speed, apache_bench, plain_locust
 from bench.load.samples import Samples
 from bench.load.window import summarise
 from bench.model import OUTCOMES, Ceiling, ClosedLoad, Payload

@@ -16,8 +16,7 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
 from locust.env import Environment
 
-from bench.load.drive_plan import DrivePlan, Expected
-from bench.load.schedule import shuffled_passes
+from bench.load.drive_plan import DrivePlan, Expected, shuffled_passes
 from bench.load.trial_clock import TrialClock
 
 # gevent's own lets other greenlets run even where it need not wait

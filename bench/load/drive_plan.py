@@ -2,17 +2,24 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+import random
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.model import Arrivals, Payload
+from bench.model import ARRIVALS, Arrivals, Payload
 
 TOLERANCE = 0.02
 READY = "ready"
 TELL_EVERY_S = 0.1
 """How often a driver tells how many of its requests have ended."""
+
+
+Schedule = Sequence[tuple[int, int]]
+"""When each request of an open loop comes due (ns since the epoch), and its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +134,37 @@ def plan_from_json(text: bytes) -> DrivePlan:
     payloads = tuple(Expected(**item) for item in raw.pop("payloads"))
     fleet = raw.pop("fleet")
     return DrivePlan(**raw, payloads=payloads, fleet=fleet and FleetPlan(**fleet))
+
+
+def schedule(plan: DrivePlan) -> Schedule:
+    """The arrivals of the whole trial, were its window to begin as late as it may; empty in a closed loop."""
+    if plan.rate_per_s is None:
+        return []
+    due_ns = ARRIVALS[plan.arrivals].due_ns(plan.rate_per_s, plan.latest_begin_s + plan.window_s, plan.seed)
+    return list(zip(due_ns, open_payloads(len(plan.payloads), len(due_ns), plan.seed), strict=True))
+
+
+def schedule_to_bytes(arrivals: Schedule) -> bytes:
+    """Arrivals for a message: all instants, then all payloads, in machine byte order."""
+    return array("q", (due for due, _ in arrivals)).tobytes() + array("q", (p for _, p in arrivals)).tobytes()
+
+
+def schedule_from_bytes(data: bytes) -> Schedule:
+    """The arrivals that schedule_to_bytes was given."""
+    both = array("q", data)
+    half = len(both) // 2
+    return list(zip(both[:half], both[half:], strict=True))
+
+
+def shuffled_passes(count: int, seed: str) -> Iterator[int]:
+    """Yield indices below `count` for ever, in passes over all of them, each pass shuffled."""
+    rng = random.Random(seed)  # noqa: S311  # order, not secrecy
+    indices = list(range(count))
+    while True:
+        rng.shuffle(indices)
+        yield from indices
+
+
+def open_payloads(count: int, arrivals: int, seed: int) -> "array[int]":
+    """Which of `count` payloads each of the arrivals of an open loop carries."""
+    return array("q", islice(shuffled_passes(count, f"{seed}/open"), arrivals))

@@ -12,17 +12,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 import gevent
+from gevent.fileobject import FileObjectPosix
 
-from bench.load.drive_plan import DrivePlan, DriveSummary, plan_from_json
-from bench.load.offer import Offer, schedule
-from bench.load.parent import Parent
+from bench.load.drive_plan import DrivePlan, DriveSummary, plan_from_json, schedule
+from bench.load.offer import Offer
+from bench.load.pipes import Parent
 from bench.load.recorder import merge
 
 
-def drive_alone(plan: DrivePlan, bodies: bytes) -> DriveSummary:
+def drive_alone(plan: DrivePlan, bodies: bytes, parent: Parent) -> DriveSummary:
     """Run one trial in this process; its samples are written when it returns."""
     offer = Offer(plan, bodies, range(1, plan.clients + 1), schedule(plan))
-    parent, clock = Parent(), offer.clock
+    clock = offer.clock
     clock.start_at(parent.await_start())
     gevent.signal_handler(signal.SIGTERM, clock.stop)
     gevent.spawn(parent.follow, clock.fix_window, clock.stop)
@@ -40,13 +41,15 @@ def main() -> None:
     """Drive the plan named on the command line."""
     plan = plan_from_json(Path(sys.argv[1]).read_bytes())
     bodies = Path(plan.bodies).read_bytes()
+    # other greenlets run while this reads
+    parent = Parent(FileObjectPosix(os.dup(sys.stdin.fileno()), "rb"))
     summary: DriveSummary | None
     if plan.fleet is None:
-        summary = drive_alone(plan, bodies)
+        summary = drive_alone(plan, bodies, parent)
     else:
         from bench.load.fleet_master import drive_fleet
 
-        summary = drive_fleet(plan, plan.fleet, bodies)
+        summary = drive_fleet(plan, plan.fleet, bodies, parent)
     if summary is not None:
         Path(plan.summary).write_text(json.dumps(asdict(summary)), encoding="utf-8")
     sys.stdout.flush()

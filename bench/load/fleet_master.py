@@ -7,17 +7,24 @@ give a lost worker's users to the others, and the load would look whole.
 import json
 import signal
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import gevent
-from gevent.queue import Empty
+from gevent.queue import Empty, Queue
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.rpc import Message as LocustMessage
 from locust.runners import STATE_MISSING
 
-from bench.load.drive_plan import DrivePlan, DriveSummary, FleetPlan, plan_to_json
-from bench.load.fleet_member import Member
+from bench.load.drive_plan import (
+    DrivePlan,
+    DriveSummary,
+    FleetPlan,
+    plan_to_json,
+    schedule,
+    schedule_to_bytes,
+)
 from bench.load.messages import (
     CHUNK,
     COUNT,
@@ -34,12 +41,12 @@ from bench.load.messages import (
     STOP,
     TO_MASTER,
     WINDOW,
+    Inbound,
     RoundTrip,
     best_trip,
     chunks,
 )
-from bench.load.offer import schedule, schedule_to_bytes
-from bench.load.parent import Parent
+from bench.load.pipes import Parent
 from bench.load.recorder import merge
 from bench.load.trial_clock import Account, TrialClock
 
@@ -52,6 +59,35 @@ LINGER_MS = 500
 
 class FleetError(Exception):
     """No fleet came together; its message is for the user."""
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """What the master knows of one worker; `counts` has an entry each TELL_EVERY_S."""
+
+    id: str
+    place: int
+    prepared: bool = False
+    before: RoundTrip | None = None
+    after: RoundTrip | None = None
+    counts: list[int] = field(default_factory=list)
+    inbound: Inbound = field(default_factory=Inbound)
+    pongs: Queue = field(default_factory=Queue)
+    account: Account | None = None
+    heard_s: float = 0.0
+
+    @property
+    def samples(self) -> bytes | None:
+        """All that it recorded, None while that is not complete."""
+        found = self.inbound.complete.get("samples")
+        return found if self.account is not None else None
+
+    @property
+    def clock_error_ms(self) -> float:
+        """How far its clock may have been from ours: the bound of the comparison, and the drift since."""
+        trips = [trip for trip in (self.before, self.after) if trip is not None]
+        drift_ns = abs(trips[-1].offset_ns - trips[0].offset_ns)
+        return (max(trip.error_ns for trip in trips) + drift_ns) / 1e6
 
 
 class Master:
@@ -237,9 +273,8 @@ class Master:
         )
 
 
-def drive_fleet(plan: DrivePlan, fleet: FleetPlan, bodies: bytes) -> DriveSummary | None:
+def drive_fleet(plan: DrivePlan, fleet: FleetPlan, bodies: bytes, parent: Parent) -> DriveSummary | None:
     """Run one trial with the fleet; None, once the parent has been told why, where none came together."""
-    parent = Parent()
     try:
         master = Master(plan, fleet, bodies)
         master.assemble()

@@ -18,7 +18,7 @@ from gevent.queue import Empty, Queue
 from locust.env import Environment
 from locust.rpc import Message as LocustMessage
 
-from bench.load.drive_plan import plan_from_json
+from bench.load.drive_plan import plan_from_json, schedule_from_bytes
 from bench.load.messages import (
     CHUNK,
     COUNT,
@@ -38,7 +38,7 @@ from bench.load.messages import (
     answer_ping,
     chunks,
 )
-from bench.load.offer import Offer, schedule_from_bytes
+from bench.load.offer import Offer
 from bench.load.worker import DISMISSED_CODE, GONE_CODE
 
 HELLO_EVERY_S, HELLOS = 1.0, 10

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -21,8 +22,7 @@ from bench.load.drive_plan import (
     plan_to_json,
     write_bodies,
 )
-from bench.load.follower import Follower
-from bench.load.ports import free_port
+from bench.load.pipes import Follower
 from bench.load.samples import Samples, read_columns
 from bench.load.warmup import WarmUp
 from bench.load.worker import worker_command
@@ -70,6 +70,13 @@ class Fleet:
     def placed(self) -> "Fleet":
         """The same with an address that is certain to be free where no other host has to know it."""
         return self if self.remote else dataclasses.replace(self, listen="127.0.0.1", port=free_port())
+
+
+def free_port() -> int:
+    """A loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class LeftAloneError(BenchError):

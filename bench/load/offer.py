@@ -6,7 +6,6 @@ as bytes encoded before the trial; every one is recorded from Locust's request e
 
 import gc
 import time
-from array import array
 from collections.abc import Callable, Sequence
 
 import gevent
@@ -16,11 +15,9 @@ from locust.env import Environment
 
 from bench.load.answers import AnswerChecker
 from bench.load.client import Client, OpenClient, encode_requests
-from bench.load.drive_plan import TELL_EVERY_S, DrivePlan
+from bench.load.drive_plan import TELL_EVERY_S, DrivePlan, Schedule
 from bench.load.recorder import OUTCOME_CODE, Recorder
-from bench.load.schedule import open_payloads
 from bench.load.trial_clock import LOOK_EVERY_S, Account, TrialClock, sleep_until
-from bench.model import ARRIVALS
 
 WATCH_EVERY_S = 0.02
 OK, WRONG, HTTP_ERROR, CONNECTION_ERROR, TIMEOUT, UNFINISHED, REFUSED = (
@@ -29,29 +26,6 @@ OK, WRONG, HTTP_ERROR, CONNECTION_ERROR, TIMEOUT, UNFINISHED, REFUSED = (
 )
 # What a service that is full answers. 503 might be one that is starting anew.
 REFUSAL = 429
-
-Arrivals = Sequence[tuple[int, int]]
-"""When each request of an open loop comes due (ns since the epoch), and its payload."""
-
-
-def schedule(plan: DrivePlan) -> Arrivals:
-    """The arrivals of the whole trial, were its window to begin as late as it may; empty in a closed loop."""
-    if plan.rate_per_s is None:
-        return []
-    due_ns = ARRIVALS[plan.arrivals].due_ns(plan.rate_per_s, plan.latest_begin_s + plan.window_s, plan.seed)
-    return list(zip(due_ns, open_payloads(len(plan.payloads), len(due_ns), plan.seed), strict=True))
-
-
-def schedule_to_bytes(arrivals: Arrivals) -> bytes:
-    """Arrivals for a message: all instants, then all payloads, in machine byte order."""
-    return array("q", (due for due, _ in arrivals)).tobytes() + array("q", (p for _, p in arrivals)).tobytes()
-
-
-def schedule_from_bytes(data: bytes) -> Arrivals:
-    """The arrivals that schedule_to_bytes was given."""
-    both = array("q", data)
-    half = len(both) // 2
-    return list(zip(both[:half], both[half:], strict=True))
 
 
 def outcome_of(status: int, error: BaseException | None, cut: int | None) -> int:
@@ -69,7 +43,7 @@ class Offer:
     In an open loop they share the arrivals given; in a closed one there are none.
     """
 
-    def __init__(self, plan: DrivePlan, bodies: bytes, numbers: Sequence[int], arrivals: Arrivals) -> None:
+    def __init__(self, plan: DrivePlan, bodies: bytes, numbers: Sequence[int], arrivals: Schedule) -> None:
         self._plan, self._arrivals = plan, arrivals
         self.recorder = Recorder()
         self.clock = Client.clock = TrialClock(plan.latest_begin_s, plan.window_s)

@@ -1,20 +1,63 @@
-"""What a trial's samples say of its window: rates, quantiles, and whether they may be believed."""
+"""What a trial's samples say of its window: rates, quantiles, and why they may not be believed.
+
+Each reason is a doubt with its figure, its bound and its remedy.
+"""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.load.samples import Samples
-from bench.load.validity import Bounds, Window, late_share, reasons
-from bench.model import OUTCOMES, Doubt, LatencyMs
-from bench.statistics import least_n
-
-__all__ = ["LEAST_N", "Bounds", "WindowFigures", "quantile_ms", "summarise", "window_ns"]
+from bench.model import OUTCOMES, Doubt, DoubtCode, LatencyMs
+from bench.statistics import growth, least_n, steadiness
 
 LEAST_N = {q: least_n(q) for q in (0.50, 0.90, 0.95, 0.99, 0.999)}
 OK, WRONG, REFUSED = (OUTCOMES.index(name) for name in ("ok", "wrong_answer", "refused"))
+LATE_SEND_NS = 10_000_000
+SLICES = 10
+IDLE_BOUND = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a window may have of each fault before it is void, as shares (0.01 is 1%).
+
+    `errors` and `wrong_answers` are of all requests, `late_sends` of those in the window; `little` is how
+    far Little's law may be off, `steady` how far the window's thirds, or its ends, may lie apart.
+    """
+
+    errors: float = 0.0
+    wrong_answers: float = 0.0
+    late_sends: float = 0.01
+    little: float = 0.03
+    steady: float = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A trial's samples with the masks that say which are the window's; without `clients` its load was open.
+
+    `ended` are those that ended in the window, `good` the right answers among them, `inside` all that it
+    has to answer for, `failed` and `wrong` are of the whole trial.
+    """
+
+    samples: Samples
+    begin_ns: int
+    end_ns: int
+    clients: int | None
+    ended: NDArray[np.bool_]
+    good: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
+    wrong: NDArray[np.bool_]
+
+    def due(self) -> int:
+        """How many requests came due in it."""
+        due_ns = self.samples.due_ns
+        return int(((due_ns >= self.begin_ns) & (due_ns < self.end_ns)).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +110,7 @@ def summarise(
     clients: int | None,
     warmup_s: float,
     window_s: float,
-    bounds: Bounds = Bounds(),  # noqa: B008  # frozen
+    bounds: Bounds = Bounds(),  # frozen
     *,
     scheduled: int | None = None,
 ) -> WindowFigures:
@@ -122,3 +165,165 @@ def _survivors(faults: int, requests: int) -> tuple[Doubt, ...]:
         "leave them out"
     )
     return (Doubt("faults_allowed", text, "see the service's log", voids=False, cause="service"),)
+
+
+def reasons(window: Window, requests: int, bounds: Bounds, scheduled: int | None) -> Iterator[Doubt]:
+    """Each reason to void the window, the gravest first; `scheduled` requests were planned to come due."""
+    # what went wrong outside the window still says that the trial was not clean
+    yield from _faults("wrong_answers", "wrong answers", window.wrong, window, requests, bounds.wrong_answers)
+    yield from _faults("failed_requests", "failed requests", window.failed, window, requests, bounds.errors)
+    yield from _disorder(window.samples)
+    yield from _lost(window, scheduled)
+    yield from _late_sends(window, bounds.late_sends)
+    if not window.good.any():
+        yield Doubt(
+            "nothing_answered",
+            "no request was answered correctly in the window",
+            "see the service's log",
+            voids=True,
+            cause="service",
+        )
+        return
+    if window.clients is None:
+        yield from _overload(window)
+    else:
+        yield from _imbalance(window, window.clients, bounds.little)
+        yield from _idle_clients(window, window.clients)
+    yield from _unsteadiness(window, bounds.steady)
+
+
+def late_share(window: Window) -> float | None:
+    """The share of the window's requests that the driver sent more than 10 ms after they were due."""
+    lag_ns = (window.samples.sent_ns - window.samples.due_ns)[window.inside]
+    return float(np.mean(lag_ns > LATE_SEND_NS)) if len(lag_ns) else None
+
+
+def _faults(
+    code: DoubtCode, what: str, faulty: NDArray[np.bool_], window: Window, requests: int, bound: float
+) -> Iterator[Doubt]:
+    count, outside = int(faulty.sum()), int((faulty & ~window.inside).sum())
+    if count and not count / requests <= bound:
+        where = f" ({outside} of them outside the window)" if outside else ""
+        share = f"{count / requests:.2%}, at most {bound:.2%} may be"
+        yield Doubt(
+            code,
+            f"{count} {what} of {requests} requests{where}: the trial is void ({share})",
+            "see the service's log",
+            voids=True,
+            cause="service",
+        )
+
+
+def _disorder(samples: Samples) -> Iterator[Doubt]:
+    backwards = (samples.sent_ns < samples.due_ns) | (samples.done_ns < samples.sent_ns)
+    if count := int(backwards.sum()):
+        yield Doubt(
+            "clocks_disagree",
+            f"{count} requests were sent before they were due, or done before they were sent: "
+            "the driver's clocks disagree",
+            "synchronise its hosts",
+            voids=True,
+            cause="driver",
+        )
+
+
+def _lost(window: Window, scheduled: int | None) -> Iterator[Doubt]:
+    """An open load whose records are not those of its schedule: a worker was lost, or counted twice."""
+    if scheduled is not None and (due := window.due()) != scheduled:
+        yield Doubt(
+            "requests_lost",
+            f"{due} requests of the window were recorded where its schedule has {scheduled}: "
+            "the driver lost or doubled some",
+            "look for a worker that died",
+            voids=True,
+            cause="driver",
+        )
+
+
+def _late_sends(window: Window, bound: float) -> Iterator[Doubt]:
+    late = late_share(window)
+    if late is not None and not late <= bound:
+        yield Doubt(
+            "late_sends",
+            f"the driver was late: {late:.1%} of the requests were sent more than 10 ms after they were due "
+            f"(at most {bound:.1%} may be)",
+            "lower the load or add --workers",
+            voids=True,
+            cause="driver",
+        )
+
+
+def _imbalance(window: Window, clients: int, bound: float) -> Iterator[Doubt]:
+    response_ns = (window.samples.done_ns - window.samples.due_ns)[window.ended]
+    balance = float(response_ns.sum()) / (window.end_ns - window.begin_ns)
+    off = abs(balance - clients) / clients
+    if not off <= bound:
+        yield Doubt(
+            "littles_law",
+            f"Little's law is off by {off:.1%} (at most {bound:.1%}): throughput times mean response time "
+            f"gives {balance:.1f} clients where {clients} were driven",
+            "lengthen --window-s",
+            voids=True,
+            cause="driver",
+        )
+
+
+def _idle_clients(window: Window, clients: int) -> Iterator[Doubt]:
+    """A driver that stalled, or ended early, in a tenth of the window: there its clients have nothing out."""
+    edges = np.linspace(window.begin_ns, window.end_ns, SLICES + 1)
+    due, done = np.sort(window.samples.due_ns), np.sort(window.samples.done_ns)
+    # the time that requests spent out until an edge: of each that was due by then, less of each done by then
+    out = [_elapsed(due, edge) - _elapsed(done, edge) for edge in edges]
+    fewest = float(np.diff(out).min()) / (edges[1] - edges[0])
+    if not fewest >= (1 - IDLE_BOUND) * clients:
+        yield Doubt(
+            "idle_clients",
+            f"in a tenth of the window only {fewest:.1f} of {clients} clients waited for an answer: the "
+            "driver stalled or ended early",
+            "give it a core of its own, or lower --concurrency",
+            voids=True,
+            cause="driver",
+        )
+
+
+def _elapsed(instants_ns: NDArray[np.int64], edge_ns: float) -> float:
+    """The time from each instant until the edge, summed over those before it."""
+    before = instants_ns[: np.searchsorted(instants_ns, edge_ns)]
+    return float((edge_ns - before).sum())
+
+
+def _overload(window: Window) -> Iterator[Doubt]:
+    samples, good = window.samples, window.good
+    ended, due = int(window.ended.sum()), window.due()
+    response_ms = (samples.done_ns - samples.due_ns)[good] / 1e6
+    grown = growth(samples.done_ns[good], response_ms, window.begin_ns, window.end_ns)
+    if grown is not None and grown.unbounded(due, ended):
+        yield Doubt(
+            "overloaded",
+            f"overloaded: response times grow from {grown.first:.0f} to {grown.last:.0f} ms over the window, "
+            f"in which {due} requests came due and {ended} ended",
+            "lower the rate",
+            voids=True,
+            cause="service",
+        )
+
+
+def _unsteadiness(window: Window, tolerance: float) -> Iterator[Doubt]:
+    found = steadiness(window.samples.done_ns[window.good], window.begin_ns, window.end_ns)
+    remedy = "lengthen --warmup-s or --window-s"
+    if found is None:
+        few = f"{int(window.good.sum())} answers are too few to see whether the window was steady"
+        yield Doubt("too_few_answers", few, remedy, voids=True, cause="harness")
+    elif found.uneven(tolerance):
+        thirds = " / ".join(str(count) for count in found.thirds)
+        uneven = (
+            f"not steady: the window's thirds hold {thirds} answers, {found.difference:.0%} apart (at most "
+            f"{tolerance:.0%} beyond chance)"
+        )
+        yield Doubt("not_steady", uneven, remedy, voids=True, cause="service")
+    elif found.drifts(tolerance):
+        drift = (
+            f"not steady: the rate changes by {found.drift:+.0%} from the window's begin to its end (at most "
+            f"{tolerance:.0%} beyond chance)"
+        )
+        yield Doubt("not_steady", drift, remedy, voids=True, cause="service")

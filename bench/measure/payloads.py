@@ -42,7 +42,7 @@ class Encoding:
     """How an image becomes a request, to which path it goes, and in which form the answer comes back.
 
     `request` is given the image's bytes and its media type. `path` is None for the strategy's own, and may
-    have a place for {model}; `reply` is one of bench.load.replies.READERS.
+    have a place for {model}; `reply` is one of bench.load.answers.READERS.
     """
 
     request: Callable[[bytes, str], SampleRequest]

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.load.answers import CACHED_ANSWERS, AnswerChecker, answer_is_right
+from bench.load.answers import CACHED_ANSWERS, READERS, AnswerChecker, answer_is_right
 from bench.load.drive_plan import Expected
-from bench.load.replies import READERS
 
 PROBABILITIES = {"rain": 0.7, "snow": 0.3}
 NAN = float("nan")

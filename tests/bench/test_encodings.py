@@ -12,8 +12,8 @@ from PIL import Image
 
 from bench.cores import Cores
 from bench.errors import UsageError
+from bench.load.answers import READERS
 from bench.load.launch import Drive, Target
-from bench.load.replies import READERS
 from bench.measure.http_client import complaint
 from bench.measure.payloads import (
     ENCODINGS,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.load.ceiling import measure_ceiling, null_target
-from bench.load.rivals import Speed
+from bench.load.reference_clients import Speed
 from bench.model import ClosedLoad, Payload
 
 pytestmark = pytest.mark.slow

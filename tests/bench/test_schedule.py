@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from bench.load.schedule import open_payloads, shuffled_passes
+from bench.load.drive_plan import open_payloads, shuffled_passes
 from bench.model.arrivals import constant_arrivals_ns, poisson_arrivals_ns
 
 
