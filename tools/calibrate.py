@@ -72,7 +72,7 @@ def stalls(seconds: float) -> Iterator[Shown]:
 def queues(seconds: float) -> Iterator[Shown]:
     """Yield a long schedule compared with the textbook, then trials compared with their own schedules."""
     rate, service_ms = experiments.QUEUE_RATE, experiments.QUEUE_SERVICE_MS
-    due_ns = ARRIVALS["poisson"](rate, LONG / rate, 1)
+    due_ns = ARRIVALS["poisson"].due_ns(rate, LONG / rate, 1)
     n = len(due_ns)
     drawn = {0.0: np.full(n, service_ms), 1.0: exponential_ms(n, service_ms, 1)}
     for variation, name in ((0.0, "M/D/1"), (1.0, "M/M/1")):
