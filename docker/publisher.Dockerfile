@@ -1,23 +1,23 @@
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
-# an empty default, so that a plain `docker build` needs no --build-context
+# an empty default, so that `docker build` works without --build-context
 FROM scratch AS wheels
 
-# The history of an image keeps arguments, and an index's address may hold a password: so they stay in this stage.
+# An image's history keeps build arguments, and an index's address may hold a password, so both stay in this stage.
 FROM ${BASE_IMAGE} AS install
 ARG TORCH_INDEX
 ARG PIP_INDEX_URL
 COPY tools/install.sh locks/torch.txt locks/torch-cuda.txt /install/
 RUN env | grep -E '^(TORCH_INDEX|PIP_INDEX_URL)=.' >/install/indexes || true
 
-# The layer of PyTorch: each Dockerfile that needs it has the same lines up to here, so it is built and stored once.
+# The layer of PyTorch: every Dockerfile that needs PyTorch has the same lines up to here, so it is built and stored once.
 FROM ${BASE_IMAGE} AS torch
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=install,source=/install,target=/build \
     env $(cat /build/indexes) PIP_CACHE_DIR=/var/cache/pip \
     sh /build/install.sh --torch-only /build/torch.txt /opt/venv /wheels
 
-# the export needs PyTorch; what it makes does not, so PyTorch stays behind in this stage
+# the export needs PyTorch, but the exported graph does not, so PyTorch stays in this stage
 FROM torch AS export
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=install,source=/install,target=/build \
@@ -40,7 +40,7 @@ COPY modelkit /app/modelkit
 COPY model /app/model
 COPY images /app/images
 COPY --from=export /graph /app/graph
-# readable by the service's user, whatever the umask of the checkout
+# make the files readable by the service's user, whatever the umask of the checkout
 RUN /opt/venv/bin/python -m compileall -q /app && chmod -R a+rX /app
 
 FROM ${BASE_IMAGE}

@@ -1,6 +1,6 @@
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
-# an empty default, so that a plain `docker build` needs no --build-context
+# an empty default, so that `docker build` works without --build-context
 FROM scratch AS wheels
 
 FROM ${BASE_IMAGE} AS build
@@ -9,7 +9,7 @@ COPY tools/install.sh locks/store.txt /build/
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh /build/store.txt /opt/venv /wheels
 COPY docker/healthcheck.py /app/
-# readable by the service's user, whatever the umask of the checkout
+# make the files readable by the service's user, whatever the umask of the checkout
 RUN /opt/venv/bin/python -m compileall -q /app && chmod -R a+rX /app
 
 FROM ${BASE_IMAGE}

@@ -1,13 +1,13 @@
 #!/bin/sh
-# install.sh [--torch-only] LOCK VENV [WHEELS]: put the packages that LOCK pins into the virtual environment VENV,
-# which is made if it is missing. With --torch-only PyTorch alone: images keep it in a layer of its own.
+# install.sh [--torch-only] LOCK VENV [WHEELS]: install the packages that LOCK pins into the virtual environment VENV,
+# which is created if it is missing. With --torch-only install PyTorch alone: images keep it in a layer of its own.
 #
-# The folder WHEELS is asked first, so that a machine without an index can install. For PyTorch its own index comes
-# next, whose builds for CPUs are small, and if that does not answer soon, the general index, whose build for Linux
-# needs CUDA's packages and computes without a GPU too. TORCH_INDEX, if set, is asked instead of both and nothing comes
-# after it; TORCH_INDEX=general is the general index.
+# The folder WHEELS is used first, so that a machine without an index can install. For PyTorch, its own index comes next,
+# whose builds for CPUs are small. If that does not answer in time, the general index follows, whose build for Linux needs
+# CUDA's packages and computes without a GPU too. If TORCH_INDEX is set, only that index is used instead of these two;
+# TORCH_INDEX=general is the general index.
 set -eu
-# Python itself would leave bytecode of its own library in an image's layer
+# otherwise Python would leave bytecode of its own library in an image's layer
 export PYTHONDONTWRITEBYTECODE=1
 only=
 [ "$1" = --torch-only ] && only=yes && shift
@@ -25,7 +25,7 @@ from_wheels() { [ -n "$wheels" ] && install --no-index --find-links "$wheels" "$
 have_wheel() { [ -n "$wheels" ] && ls "$wheels"/$1 >/dev/null 2>&1; }
 fail() { echo "$*" >&2; exit 1; }
 
-# an alarm outlives exec, and ends whatever is waited for: a name, a connection, an answer
+# an alarm survives exec, and ends every wait: for a name, a connection or an answer
 cpu_index_answers() {
   python -c 'import os, signal, sys; signal.alarm(int(sys.argv[1])); os.execvp(sys.argv[2], sys.argv[2:])' \
     "$answers_within_s" python -m pip --disable-pip-version-check index versions \
@@ -45,7 +45,7 @@ in_venv() { "$venv/bin/python" -c "import importlib.metadata as m; $1" 2>/dev/nu
 torch=$(grep '^torch==' "$lock" || true)
 version=${torch#torch==}
 if [ -n "$torch" ] && [ "$(in_venv 'print(m.version("torch").partition("+")[0])')" != "$version" ]; then
-  # a wheel may be there and yet be another Python's or another platform's
+  # a wheel of this version may be for another Python or another platform
   { have_wheel "torch-$version*.whl" && from_wheels "$torch"; } ||
     case ${TORCH_INDEX:-} in
       '') from_cpu_index || from_general_index ;;
@@ -61,7 +61,7 @@ install_pins() {
   { have_wheel '*.whl' && from_wheels -r "$pins"; } || install -r "$pins" ||
     fail "could not install the packages of $1: set PIP_INDEX_URL to an index that answers, or WHEELS_DIR to a folder of wheels"
 }
-# a build says itself whether it needs CUDA's packages, wherever it came from
+# the metadata of a build says whether it needs CUDA's packages
 if [ -n "$torch" ] && in_venv 'print(*(m.requires("torch") or []), sep="\n")' | grep -qE "$of_cuda"; then
   cuda_lock=$(dirname "$lock")/torch-cuda.txt
   grep -E "$of_cuda" "$cuda_lock" >"$pins"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Regenerate locks/*.txt from pyproject.toml: every package pinned with all it needs, so that installs use --no-deps.
+# Regenerate locks/*.txt from pyproject.toml. They pin every package and all its dependencies, so installs use --no-deps.
 #
-# PyTorch's CPU and CUDA builds share one version and differ in what they need; the locks name the version alone and
-# leave out CUDA's packages, for which torch-cuda.txt is there. It suits the CUDA build of the general index.
+# PyTorch's CPU and CUDA builds share a version but need different packages. So the locks name only the version and leave
+# out CUDA's packages, which torch-cuda.txt holds, for the general index's CUDA build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# wheels.sh FOLDER LOCK...: fetch the packages pinned in the locks into FOLDER, which is then a WHEELS_DIR.
+# wheels.sh FOLDER LOCK...: download the packages that the locks pin into FOLDER, for use as a WHEELS_DIR.
 #
-# For this Python and platform, so run it with the images' Python. PyTorch comes from its own index, or from TORCH_INDEX
-# if that is set. A package that cannot be fetched is left out: install.sh looks for it elsewhere.
+# The wheels are for this Python and platform, so run it with the images' Python. PyTorch comes from its own index, or
+# from TORCH_INDEX if that is set. A package that cannot be downloaded is left out: install.sh gets it elsewhere.
 set -euo pipefail
 folder=$1
 shift
