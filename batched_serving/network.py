@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from modelkit.weights import WeightsError, load_weights
+from modelkit.network import WeightsError, load_weights
 from serving_core.engine import Logits, Pixels
 from serving_core.errors import StartError
 from serving_core.models.manifest import Classifier

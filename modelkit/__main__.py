@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from modelkit.errors import ModelkitError, ModelkitUsageError
+from modelkit import ModelkitError, ModelkitUsageError
 
 _EVALUATION_PICTURE = Path("docs/pictures/confusion.png")
 

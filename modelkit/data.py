@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from modelkit.errors import ModelkitUsageError
+from modelkit import ModelkitUsageError
 from modelkit.images import decode, reference_pixels
 from modelkit.manifest import LABELS, Transform
 from modelkit.scenes import scene

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from modelkit.errors import ModelkitError
+from modelkit import ModelkitError
 from modelkit.images import decode
 from modelkit.manifest import INDEX_FILE, MANIFEST_FILE, read_json
 

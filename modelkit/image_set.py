@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from modelkit.errors import ModelkitError
+from modelkit import ModelkitError
 from modelkit.images import jpeg_of_size
 from modelkit.manifest import INDEX_FILE, LABELS, file_entry, read_json, write_json
 from modelkit.reference import Reference, softmax

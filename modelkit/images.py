@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from modelkit.errors import ModelkitError
+from modelkit import ModelkitError
 from modelkit.manifest import Transform
 
 _DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")

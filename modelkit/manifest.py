@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelkit.errors import ModelkitError
+from modelkit import ModelkitError
 
 LABELS = (
     "dew",

@@ -19,7 +19,7 @@ from google.api_core.retry import Retry
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from modelkit.errors import ModelkitError, ModelkitUsageError
+from modelkit import ModelkitError, ModelkitUsageError
 from modelkit.graph import check_graph, open_graph, optimise
 from modelkit.manifest import (
     GRAPH_FILE,

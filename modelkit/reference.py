@@ -9,11 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from modelkit.errors import ModelkitError
+from modelkit import ModelkitError
 from modelkit.images import decode, reference_pixels
 from modelkit.manifest import LABELS, WEIGHTS_FILE, Transform, read_transform
-from modelkit.network import MobileNetV3Small
-from modelkit.weights import WeightsError, fill, load_weights, read_state
+from modelkit.network import MobileNetV3Small, WeightsError, fill, load_weights, read_state
 
 _LAST_LAYER = ("classifier.3.weight", "classifier.3.bias")
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modelkit.weights import WeightsError, load_weights
+from modelkit.network import WeightsError, load_weights
 from serving_core.engine import Batching, Compute, Logits, Pixels, refuse_gpu
 from serving_core.errors import StartError
 from serving_core.models.manifest import Classifier

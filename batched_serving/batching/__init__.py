@@ -17,8 +17,7 @@ from batched_serving.batching.batcher import (
     Refused,
     Unwanted,
 )
-from batched_serving.batching.clock import Clock, LoopClock
-from batched_serving.batching.service_time import ServiceTime
+from batched_serving.batching.timing import Clock, LoopClock, ServiceTime
 
 __all__ = [
     "Batcher",

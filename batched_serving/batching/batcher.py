@@ -8,9 +8,8 @@ from math import ceil, inf
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from batched_serving.batching.clock import Clock, LoopClock, Timer
 from batched_serving.batching.queue import Queue, QueueEntry
-from batched_serving.batching.service_time import ServiceTime
+from batched_serving.batching.timing import Clock, LoopClock, ServiceTime, Timer
 
 
 @dataclass(frozen=True, slots=True)

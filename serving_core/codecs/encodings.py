@@ -13,7 +13,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from serving_core.calls import JSON_TYPE, Answer, Call, Headers, Item, Outcome, Parse, Signature
 from serving_core.codecs import oip_tensors
-from serving_core.codecs.encodings_answer import write_json, write_msgpack
+from serving_core.codecs.answers import write_json, write_msgpack
 from serving_core.codecs.size_limits import SizeLimits, check_json, limits_of
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec

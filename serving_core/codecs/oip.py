@@ -10,7 +10,7 @@ import orjson
 
 from serving_core.calls import JSON_TYPE, Call, Headers, Parse, Signature
 from serving_core.codecs import oip_tensors
-from serving_core.codecs.oip_answer import WantedOutput, encode
+from serving_core.codecs.answers import WantedOutput, write_inference
 from serving_core.codecs.size_limits import check_json
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec
@@ -127,7 +127,7 @@ def parse(signature: Signature, header_bytes: int | None, body: bytes) -> Call:
     items = [{name: column[index] for name, column in values.items()} for index in range(count)]
     texts = tuple(tensor.spec.name for tensor in inputs if tensor.untyped())
     wanted = _outputs(signature, request, parameters)
-    return Call(items, partial(encode, signature, _id(request), wanted, texts))
+    return Call(items, partial(write_inference, signature, _id(request), wanted, texts))
 
 
 def parse_raw(signature: Signature, body: bytes) -> Call:
@@ -140,7 +140,7 @@ def parse_raw(signature: Signature, body: bytes) -> Call:
     elif not body:
         raise RequestError(400, f"the body is empty: send the bytes of {spec.name!r}")
     wanted = tuple(WantedOutput(output, binary=True) for output in signature.outputs)
-    return Call([{spec.name: value}], partial(encode, signature, None, wanted, ()))
+    return Call([{spec.name: value}], partial(write_inference, signature, None, wanted, ()))
 
 
 def _load(text: bytes | memoryview) -> Mapping[str, Any]:

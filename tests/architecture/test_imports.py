@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 SERVICES = {"torch_serving", "onnx_serving", "batched_serving"}
 PACKAGES = SERVICES | {"serving_core", "modelkit", "bench", "examples", "peers"}
 # the network's definition and the reading of its weights
-NETWORK = {"modelkit.network", "modelkit.weights"}
+NETWORK = {"modelkit.network"}
 
 # package -> the modules of this repository that it may import beside its own
 ALLOWED: dict[str, set[str]] = {

@@ -9,7 +9,7 @@ import orjson
 import pytest
 import torch
 
-from batched_serving import cpu
+from batched_serving import engine as engine_module
 from batched_serving.engine import BatchedEngine
 from serving_core.engine import Batching, Compute, Device
 from serving_core.errors import StartError
@@ -71,7 +71,7 @@ def test_the_sizes_that_are_worth_a_trial_are_timed(
         asked.extend(sizes)
         return {size: size * (0.004 if size >= best else 0.005) for size in sizes}
 
-    monkeypatch.setattr(cpu, "time_sizes", time_sizes)
+    monkeypatch.setattr(engine_module, "time_sizes", time_sizes)
     engine = loaded(Compute(threads=threads, max_batch=max_batch))
     engine.warm()
     assert (asked, engine.batching.size) == (tried, size)

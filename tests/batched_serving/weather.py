@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from batched_serving.engine import BatchedEngine
-from modelkit.weights import load_weights
+from modelkit.network import load_weights
 from serving_core.engine import Compute, Logits, Pixels
 from serving_core.models.manifest import Classifier, read_classifier, read_manifest
 

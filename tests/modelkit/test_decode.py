@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from modelkit.errors import ModelkitError
+from modelkit import ModelkitError
 from modelkit.images import crop_offset, decode, reference_pixels, resized_size
 from modelkit.manifest import Transform
 from modelkit.time_transform import boxed_pixels

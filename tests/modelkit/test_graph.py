@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
 
-from modelkit.errors import ModelkitError
+from modelkit import ModelkitError
 from modelkit.export import export
 from modelkit.graph import ParityError, check_graph, open_graph, optimise
 from modelkit.images import reference_pixels

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modelkit.errors import ModelkitError
+from modelkit import ModelkitError
 from modelkit.graph import ParityError, check_graph, compare, read_expected, read_tolerance
 from modelkit.images import jpeg_of_size
 from modelkit.manifest import LABELS, file_entry, read_json

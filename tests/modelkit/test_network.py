@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import modelkit.network
-from modelkit.errors import ModelkitError
+from modelkit import ModelkitError
 from modelkit.network import MobileNetV3Small
 from modelkit.reference import load_backbone, load_network
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from modelkit.errors import ModelkitError, ModelkitUsageError
+from modelkit import ModelkitError, ModelkitUsageError
 from modelkit.graph import check_graph
 from modelkit.manifest import GRAPH_WEIGHTS_KEY, file_entry, read_json
 from modelkit.publish import Destination, publish

@@ -8,9 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from modelkit import data, train
+from modelkit import ModelkitUsageError, data, train
 from modelkit.data import Dataset
-from modelkit.errors import ModelkitUsageError
 from modelkit.evaluate import Scores, draw_confusion, judge
 from modelkit.manifest import LABELS, file_entry, read_json
 from modelkit.network import MobileNetV3Small
