@@ -38,8 +38,8 @@ def export(model_dir: Path, images: Path, output: Path) -> None:
 def _against_reference(graph: Path, images: Path, model_dir: Path) -> object:
     answers = read_expected(images)
     expected = Reference(model_dir).logits([(answer.file, answer.content) for answer in answers])
-    found = graph_logits(graph, answers)
-    return compare([answer.file for answer in answers], expected, found, read_tolerance(model_dir))
+    logits = graph_logits(graph, answers)
+    return compare([answer.file for answer in answers], expected, logits, read_tolerance(model_dir))
 
 
 def whole_graph(network: MobileNetV3Small, transform: Transform) -> onnx.ModelProto:

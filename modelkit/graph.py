@@ -126,11 +126,11 @@ def graph_logits(graph: Path, answers: list[ExpectedAnswer]) -> NDArray[np.float
 
 
 def compare(
-    files: list[str], expected: NDArray[np.float32], found: NDArray[np.float32], tolerance: float
+    files: list[str], expected: NDArray[np.float32], actual: NDArray[np.float32], tolerance: float
 ) -> Parity:
     """Compare logits [n, classes]; raises ParityError that names the images that differ."""
-    differences = np.abs(expected - found).max(1)
-    flipped = expected.argmax(1) != found.argmax(1)
+    differences = np.abs(expected - actual).max(1)
+    flipped = expected.argmax(1) != actual.argmax(1)
     # "not at most" rather than "more than", because a logit that is NaN must be reported too
     offenders = [
         f"{file} ({'another class, ' if flip else ''}logits off by {difference:.4f})"
@@ -152,5 +152,5 @@ def check_graph(graph: Path, images: Path, model_dir: Path) -> Parity:
     """Compare the graph with the image set's committed answers; raises ParityError if they differ."""
     answers = read_expected(images)
     expected = np.stack([answer.logits for answer in answers])
-    found = graph_logits(graph, answers)
-    return compare([answer.file for answer in answers], expected, found, read_tolerance(model_dir))
+    actual = graph_logits(graph, answers)
+    return compare([answer.file for answer in answers], expected, actual, read_tolerance(model_dir))

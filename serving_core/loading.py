@@ -31,20 +31,20 @@ def load_handler(name: str) -> type[Handler]:
     if not _NAME.fullmatch(name):
         raise StartError(f"HANDLER has {name!r}: write package.module:Class")
     module_name, _, class_name = name.partition(":")
-    found = getattr(_module(name, module_name), class_name, None)
-    if found is None:
+    handler_class = getattr(_module(name, module_name), class_name, None)
+    if handler_class is None:
         raise StartError(f"HANDLER={name}: {module_name} has no {class_name}: name a class that it defines")
-    if not (isinstance(found, type) and issubclass(found, Handler)):
+    if not (isinstance(handler_class, type) and issubclass(handler_class, Handler)):
         raise StartError(f"HANDLER={name} is not a Handler: derive it from serving_core.handler.Handler")
-    if missing := sorted(found.__abstractmethods__):
+    if missing := sorted(handler_class.__abstractmethods__):
         raise StartError(f"HANDLER={name} lacks {', '.join(missing)}: define what Handler leaves open")
     try:
-        inspect.signature(found).bind()
+        inspect.signature(handler_class).bind()
     except TypeError as error:
         raise StartError(
             f"HANDLER={name} is not made without arguments ({error}): take what it needs in load"
         ) from None
-    return found
+    return handler_class
 
 
 def _module(name: str, module_name: str) -> object:
@@ -68,9 +68,9 @@ def check_declared(name: str, handler: Handler) -> None:
     for kind in ("inputs", "outputs"):
         specs: Any = getattr(handler, kind, None)
         if not isinstance(specs, tuple) or not specs or not all(map(_is_spec, specs)):
-            found = " ".join(repr(specs).split())
+            written = " ".join(repr(specs).split())
             raise StartError(
-                f"HANDLER={name}: {kind} is {found}: make it a tuple of TensorSpec, at the latest in load"
+                f"HANDLER={name}: {kind} is {written}: make it a tuple of TensorSpec, at the latest in load"
             )
         names = [spec.name for spec in specs]
         if len(set(names)) != len(names):
@@ -93,7 +93,7 @@ def cause(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
 
 
-def told(error: BaseException) -> str:
+def raised(error: BaseException) -> str:
     """Return one line that says which exception was raised, and where."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"raises {cause(error)} ({Path(place.filename).name}:{place.lineno})"
@@ -149,16 +149,16 @@ def _load_model(
         return engine
 
     make_handler = load_handler(handler_name)
-    with _told(uri, f"{handler_name}.__init__"):
+    with _as_start_error(uri, f"{handler_name}.__init__"):
         handler = make_handler()
     passed("imports")
     model = pull_model(uri, settings.model_cache_dir, settings.store_timeout_s, settings.local_store)
     passed("pull")
-    with _told(uri, f"{handler_name}.load"):
+    with _as_start_error(uri, f"{handler_name}.load"):
         handler.load(model, Context(timed_engine, _compute(settings), settings.max_pixels))
     check_declared(handler_name, handler)
     passed("load")
-    with _told(uri, f"{handler_name}.warm"):
+    with _as_start_error(uri, f"{handler_name}.warm"):
         handler.warm()
     passed("warm_up")
     loaded = Loaded(name or model.manifest.name, model.manifest.version, handler)
@@ -172,7 +172,7 @@ def _compute(settings: Settings) -> Compute:
 
 
 @contextmanager
-def _told(uri: str, method: str) -> Iterator[None]:
+def _as_start_error(uri: str, method: str) -> Iterator[None]:
     """Turn any exception of the method, SystemExit too, into a StartError."""
     try:
         yield
@@ -181,7 +181,7 @@ def _told(uri: str, method: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         log.debug("%s failed", method, exc_info=True)
         raise StartError(
-            shown(f"{uri} could not be loaded: {method} {told(error)}: mend it, then run validate")
+            shown(f"{uri} could not be loaded: {method} {raised(error)}: mend it, then run validate")
         ) from error
 
 

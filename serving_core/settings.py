@@ -218,7 +218,7 @@ def handler_names(settings: Settings) -> Mapping[str | None, str]:
 
 
 def _pairs(variable: str, parts: Iterable[str], form: str) -> dict[str | None, str]:
-    found: dict[str | None, str] = {}
+    named: dict[str | None, str] = {}
     for part in parts:
         match = _PAIR.fullmatch(part)
         if match is None:
@@ -226,7 +226,7 @@ def _pairs(variable: str, parts: Iterable[str], form: str) -> dict[str | None, s
                 f"{variable} has the part {shown_whole(part)!r}: write {form}, with commas between pairs"
             )
         name, value = match.groups()
-        if name in found:
+        if name in named:
             raise StartError(f"{variable} names {name!r} twice: give each model a name of its own")
-        found[name] = value
-    return found
+        named[name] = value
+    return named

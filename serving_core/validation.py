@@ -18,7 +18,7 @@ from serving_core.codecs import encodings, oip
 from serving_core.engine import Engine
 from serving_core.errors import RequestError, StartError
 from serving_core.handler import Handler
-from serving_core.loading import Loaded, load_models, signature_of, told
+from serving_core.loading import Loaded, load_models, raised, signature_of
 from serving_core.metrics import Metrics
 from serving_core.settings import Settings
 from serving_core.tensors import BYTES, NUMERIC, TensorSpec
@@ -62,11 +62,11 @@ class ModelUnderTest:
     @cached_property
     def telling(self) -> list[int]:
         """Return the numbers of items whose outputs differ from each other; of all items if none differ."""
-        found: list[int] = []
+        distinct: list[int] = []
         for number, outputs in enumerate(self.alone):
-            if not any(same(self.alone[other], outputs) for other in found):
-                found.append(number)
-        return found if len(found) > 1 else [*range(len(self.items))]
+            if not any(same(self.alone[other], outputs) for other in distinct):
+                distinct.append(number)
+        return distinct if len(distinct) > 1 else [*range(len(self.items))]
 
     def order(self, count: int) -> list[int]:
         """Return the items to try together: those of `telling` in turn, the last another than the first."""
@@ -99,7 +99,7 @@ class ModelUnderTest:
             raise
         except (Exception, SystemExit) as error:
             raise Wrong(
-                f"an item like the example {told(error)}: serve it, or raise RequestError(422, ...)"
+                f"an item like the example {raised(error)}: serve it, or raise RequestError(422, ...)"
             ) from error
         return True
 
@@ -160,25 +160,25 @@ def _check_numbers(source: str, value: Any, spec: TensorSpec, plain: bool) -> No
         raise Wrong(f"{source} gives {spec.name} with values that are not finite: give finite ones")
 
 
-def same(expected: Outputs, found: Outputs) -> bool:
+def same(expected: Outputs, actual: Outputs) -> bool:
     """Tell whether two items' outputs are equal except for rounding."""
-    return expected.keys() == found.keys() and all(_alike(expected[name], found[name]) for name in expected)
+    return expected.keys() == actual.keys() and all(_alike(expected[name], actual[name]) for name in expected)
 
 
-def _alike(expected: Any, found: Any) -> bool:
+def _alike(expected: Any, actual: Any) -> bool:
     if isinstance(expected, str | bytes):
-        return bool(expected == found)
-    if np.shape(expected) != np.shape(found):
+        return bool(expected == actual)
+    if np.shape(expected) != np.shape(actual):
         return False
     if np.asarray(expected).dtype.kind == "f":
-        return np.allclose(expected, found, TOLERANCE, TOLERANCE)
-    return np.array_equal(expected, found)
+        return np.allclose(expected, actual, TOLERANCE, TOLERANCE)
+    return np.array_equal(expected, actual)
 
 
-def check_same(where: str, expected: Outputs, found: Outputs) -> None:
-    """Raise Wrong unless an item's outputs `found` equal, except for rounding, its outputs alone."""
+def check_same(where: str, expected: Outputs, actual: Outputs) -> None:
+    """Raise Wrong unless an item's outputs `actual` equal, except for rounding, its outputs alone."""
     for name, value in expected.items():
-        if name not in found or not _alike(value, found[name]):
+        if name not in actual or not _alike(value, actual[name]):
             raise Wrong(
                 f"{name} of an item {where} differs from its value alone: "
                 "keep nothing of an item on the handler"
@@ -204,17 +204,20 @@ def check_together(trial: ModelUnderTest) -> None:
 
 
 def check_at_once(trial: ModelUnderTest) -> None:
-    """Raise Wrong unless items in several threads get the outputs that they get alone, or Unknown."""
+    """Raise Wrong unless items in several threads at once get the outputs that they get alone.
+
+    Raises Unknown if a difference could not be seen.
+    """
     expected = trial.alone
     order = trial.order(THREADS * ROUNDS)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)  # shared data causes errors sooner if the threads take turns often
     try:
         with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(lambda number: trial.compute(trial.items[number]), order))
+            together = list(pool.map(lambda number: trial.compute(trial.items[number]), order))
     finally:
         sys.setswitchinterval(interval)
-    for number, outputs in zip(order, found, strict=True):
+    for number, outputs in zip(order, together, strict=True):
         check_same("in several threads", expected[number], outputs)
     trial.check_telling()
 
@@ -298,7 +301,7 @@ def _one(title: str, check: Callable[[], object], loaded: Loaded, sink: TextIO) 
         print(f"unknown: {loaded.name}: {title}: {unknown}", file=sink)
         return True
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is to be reported
-        fault = f"it {told(error)}: see that place"
+        fault = f"it {raised(error)}: see that place"
     else:
         print(f"ok {loaded.name}: {title}", file=sink)
         return True

@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clone = Path(scratch) / "clone"
         run("git", "clone", "--quiet", str(ROOT), str(clone))
         set_apart(clone)
-        found = list(made(options, clone))
-    return summary(found)
+        gates = list(made(options, clone))
+    return summary(gates)
 
 
 def made(options: argparse.Namespace, clone: Path) -> Iterator[dict[str, Any]]:
@@ -85,10 +85,10 @@ class Series:
         place, begun = self._out / name, time.monotonic()
         if not (place / "gate.json").is_file():
             self._make(place, ref, *more)
-        found: dict[str, Any] = json.loads((place / "gate.json").read_text(encoding="utf-8"))
+        judgement: dict[str, Any] = json.loads((place / "gate.json").read_text(encoding="utf-8"))
         seconds = time.monotonic() - begun
-        print(f"{name}: {found['verdict']}, {seconds:.0f} s: {found['sentence']}", flush=True)
-        return {**found, "planted": name.rpartition("-")[0], "seconds": seconds}
+        print(f"{name}: {judgement['verdict']}, {seconds:.0f} s: {judgement['sentence']}", flush=True)
+        return {**judgement, "planted": name.rpartition("-")[0], "seconds": seconds}
 
     def _make(self, place: Path, ref: str, *more: str) -> None:
         shutil.rmtree(place, ignore_errors=True)
@@ -151,10 +151,10 @@ def plant_spin(clone: Path, package: str, rounds: int) -> None:
     """Commit a `predict` that spins for each item after it has computed."""
     file = clone / package / "engine.py"
     text = file.read_text(encoding="utf-8")
-    before, found, after = text.rpartition("        return logits\n")
-    if not found:
+    before, returned, after = text.rpartition("        return logits\n")
+    if not returned:
         raise SystemExit(f"{package}/engine.py has no `return logits`: plant the loop elsewhere")
-    file.write_text(f"{before}        spin({rounds} * len(batch))\n{found}{after}{SPIN}", encoding="utf-8")
+    file.write_text(f"{before}        spin({rounds} * len(batch))\n{returned}{after}{SPIN}", encoding="utf-8")
     commit(clone, "Spin")
 
 
@@ -176,15 +176,15 @@ def run(*command: str, cwd: Path = ROOT) -> None:
     subprocess.run(command, cwd=cwd, check=True)  # noqa: S603 - commands of our own
 
 
-def summary(found: Sequence[dict[str, Any]]) -> int:
+def summary(gates: Sequence[dict[str, Any]]) -> int:
     """Print a line for each planted change; return 1 after a false alarm, or if too few changes were seen."""
     short = False
-    for planted in dict.fromkeys(one["planted"] for one in found):
-        of = [one for one in found if one["planted"] == planted]
-        verdicts = Counter(one["verdict"] for one in of)
-        ratios = [f["comparison"]["ratio"] for one in of for f in one["findings"] if f["comparison"]]
+    for planted in dict.fromkeys(gate["planted"] for gate in gates):
+        of = [gate for gate in gates if gate["planted"] == planted]
+        verdicts = Counter(gate["verdict"] for gate in of)
+        ratios = [f["comparison"]["ratio"] for gate in of for f in gate["findings"] if f["comparison"]]
         middle = f", median ratio {statistics.median(ratios):.3f}" if ratios else ""
-        seconds = statistics.median(one["seconds"] for one in of)
+        seconds = statistics.median(gate["seconds"] for gate in of)
         words = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         print(f"{planted}: {len(of)} gates: {words}{middle}, {seconds:.0f} s each")
         if planted == "equal":

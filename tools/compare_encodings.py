@@ -70,9 +70,9 @@ def encodings(image: bytes, label: str) -> dict[str, EncodedRequest]:
 def check(url: str, name: str, request: EncodedRequest) -> None:
     """End the program unless the answer is right."""
     headers = {"Content-Type": request.content_type, **request.headers}
-    asked = urllib.request.Request(url + request.path, request.body, headers)  # noqa: S310 - the address we were given
+    asked = urllib.request.Request(url + request.path, request.body, headers)  # noqa: S310 - the user names the address
     try:
-        with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 - the address we were given
+        with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 - the user names the address
             if request.expects not in answer.read():
                 sys.exit(f"{name}: {url} answers wrongly: nothing was measured")
     except (OSError, ValueError) as error:
@@ -81,11 +81,11 @@ def check(url: str, name: str, request: EncodedRequest) -> None:
 
 def cpu_seconds(url: str) -> float:
     """Return the CPU seconds that the service has used."""
-    with urllib.request.urlopen(url + "/metrics", timeout=30) as answer:  # noqa: S310 - the address we were given
-        found = re.search(rb"^process_cpu_seconds_total ([\d.e+]+)", answer.read(), re.MULTILINE)
-    if found is None:
+    with urllib.request.urlopen(url + "/metrics", timeout=30) as answer:  # noqa: S310 - the user names the address
+        match = re.search(rb"^process_cpu_seconds_total ([\d.e+]+)", answer.read(), re.MULTILINE)
+    if match is None:
         sys.exit(f"{url}/metrics has no process_cpu_seconds_total: compare services of one worker process")
-    return float(found[1])
+    return float(match[1])
 
 
 def window(url: str, request: EncodedRequest, clients: int, seconds: int) -> MeasuredWindow:
@@ -153,17 +153,17 @@ def main() -> None:
     for url, name in cases:
         check(url, name, requests[name])
         window(url, requests[name], given.clients, 1)
-    found: dict[tuple[str, str], dict[int, MeasuredWindow]] = {case: {} for case in cases}
+    windows: dict[tuple[str, str], dict[int, MeasuredWindow]] = {case: {} for case in cases}
     chance = Random(1)  # noqa: S311 - a repeatable order, not a secret
     for number in range(given.rounds):
         for url, name in chance.sample(cases, len(cases)):
-            found[url, name][number] = window(url, requests[name], given.clients, given.seconds)
+            windows[url, name][number] = window(url, requests[name], given.clients, given.seconds)
     base = "that of the other service" if given.against else next(iter(requests))
     print(f"| encoding | requests/s | CPU-ms a request | throughput to {base} | CPU to {base} |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in requests:
         other = (given.against, name) if given.against else cases[0]
-        print(row(name, found[given.url, name], found[other]))
+        print(row(name, windows[given.url, name], windows[other]))
 
 
 if __name__ == "__main__":

@@ -60,8 +60,8 @@ def main() -> None:
         for _ in range(options.rounds):
             for name, (pool, workers) in pools.items():
                 rates[name].append(rate(pool, workers, images, options.seconds))
-        for name, found in rates.items():
-            print(f"{kind:6s} {name:12s} {statistics.median(found):7.0f} images/s")
+        for name, measured in rates.items():
+            print(f"{kind:6s} {name:12s} {statistics.median(measured):7.0f} images/s")
     for pool, _ in pools.values():
         pool.shutdown()
 

@@ -118,12 +118,12 @@ def post(github: GitHub, origin: Origin) -> str:
 
 def artifact_files(github: GitHub, run: str) -> dict[str, str] | None:
     """Return the texts in the run's artifact by name; None if the artifact is missing or empty."""
-    found = github.json(f"/actions/runs/{run}/artifacts?name={ARTIFACT}")["artifacts"]
-    if not found or found[0]["expired"]:
+    artifacts = github.json(f"/actions/runs/{run}/artifacts?name={ARTIFACT}")["artifacts"]
+    if not artifacts or artifacts[0]["expired"]:
         return None
-    if found[0]["size_in_bytes"] > MOST_BYTES:
+    if artifacts[0]["size_in_bytes"] > MOST_BYTES:
         raise RefusedError(f"the artifact is larger than {MOST_BYTES} bytes")
-    content = github.bytes(f"/actions/artifacts/{int(found[0]['id'])}/zip")
+    content = github.bytes(f"/actions/artifacts/{int(artifacts[0]['id'])}/zip")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             texts = {name: _member(archive, name) for name in ("number", "gate.md")}
@@ -157,7 +157,7 @@ def harmless(text: str) -> str:
             raise RefusedError(f"line {number} holds a control character")
     if text.count("<details>") != text.count("</details>") or len(FENCE.findall(text)) % 2:
         raise RefusedError("the text leaves a part open, which would hide the text after it")
-    return CALL.sub(lambda found: found[0] + JOINER, text)
+    return CALL.sub(lambda call: call[0] + JOINER, text)
 
 
 def own_comment(github: GitHub, number: str) -> int | None:

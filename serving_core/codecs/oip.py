@@ -180,17 +180,17 @@ def _named(kind: str, sent: Any, specs: Sequence[TensorSpec]) -> dict[str, tuple
     if not isinstance(sent, list) or not all(isinstance(tensor, dict) for tensor in sent):
         raise RequestError(400, f"{kind}s is not a list of objects: send one for each tensor")
     known = {spec.name: spec for spec in specs}
-    found: dict[str, tuple[TensorSpec, dict[str, Any]]] = {}
+    tensors: dict[str, tuple[TensorSpec, dict[str, Any]]] = {}
     for tensor in sent:
         name = tensor.get("name")
         if not isinstance(name, str):
             raise RequestError(400, f"an {kind} has no name: give it one of {[*known]}")
         if name not in known:
             raise RequestError(400, f"there is no {kind} {name[:LONGEST_NAME]!r}: name one of {[*known]}")
-        if name in found:
+        if name in tensors:
             raise RequestError(400, f"{kind} {name!r} is there twice: send it once")
-        found[name] = known[name], tensor
-    return found
+        tensors[name] = known[name], tensor
+    return tensors
 
 
 def _inputs(

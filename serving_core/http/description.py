@@ -99,8 +99,8 @@ def _element(datatype: str) -> Schema:
 
 
 def _answers(signature: Signature) -> list[Schema]:
-    found = [_answer_shape(signature, None), _answer_shape(signature, 1)]
-    return [schema for schema in found if schema is not None] or [{"type": "object"}]
+    schemas = [_answer_shape(signature, None), _answer_shape(signature, 1)]
+    return [schema for schema in schemas if schema is not None] or [{"type": "object"}]
 
 
 def _answer_shape(signature: Signature, top_k: int | None) -> Schema | None:

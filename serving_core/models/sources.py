@@ -49,8 +49,8 @@ class Source(Protocol):
     def describe(self) -> Object:
         """Return the object's present version and its facts."""
 
-    def download(self, found: Object, file: BinaryIO) -> None:
-        """Stream the bytes of the object, described as `found`, into `file`."""
+    def download(self, described: Object, file: BinaryIO) -> None:
+        """Stream the bytes of the object, described as `described`, into `file`."""
 
     def close(self) -> None:
         """Close the connections to the store."""
@@ -100,9 +100,9 @@ class _GoogleObject:
             blob.reload(retry=None, timeout=TIMEOUT_S)
         return Object(str(blob.generation), blob.size, blob.crc32c)
 
-    def download(self, found: Object, file: BinaryIO) -> None:
+    def download(self, described: Object, file: BinaryIO) -> None:
         # The checksum reveals another version; a request for the described generation would call it missing.
-        del found
+        del described
         # A described blob would be fetched from the address in its metadata, where the store believes that it
         # can be reached; a new blob is fetched from the address at which we reach the store.
         blob = self._bucket.blob(self._name)
@@ -168,11 +168,11 @@ class _WebObject:
         crc32c = next((part[len("crc32c=") :] for part in hashes if part.startswith("crc32c=")), None)
         return Object(_version(headers), int(length) if length.isdigit() else None, crc32c)
 
-    def download(self, found: Object, file: BinaryIO) -> None:
+    def download(self, described: Object, file: BinaryIO) -> None:
         with _connection_faults(), self._session.get(self._uri, timeout=TIMEOUT_S, stream=True) as answer:
             _check_status(answer.status_code)
             version = _version(answer.headers)
-            if version and found.version and version != found.version:
+            if version and described.version and version != described.version:
                 raise Corrupt("it was replaced meanwhile")
             for chunk in answer.iter_content(CHUNK_BYTES):
                 file.write(chunk)

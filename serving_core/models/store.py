@@ -196,28 +196,28 @@ def _retrying(attempt: Callable[[], Pulled], deadline: Deadline) -> Pulled:
 
 
 def _pull_once(source: Source, uri: str, order: _Order) -> Pulled:
-    found = order.deadline.run(source.describe)
-    key = hashlib.sha256(f"{uri}\n{found.version}".encode()).hexdigest()[:32]
+    described = order.deadline.run(source.describe)
+    key = hashlib.sha256(f"{uri}\n{described.version}".encode()).hexdigest()[:32]
     path = order.cache_dir / f"{key}-{file_name(uri)}"
-    verified = found.crc32c is not None
-    if found.version and path.is_file() and _cached_fault(path, found) is None:
+    verified = described.crc32c is not None
+    if described.version and path.is_file() and _cached_fault(path, described) is None:
         return Pulled(path, verified, cached=True)
     order.cache_dir.mkdir(parents=True, exist_ok=True)
     _sweep(order.cache_dir)
-    _download(source, found, path, order.deadline)
+    _download(source, described, path, order.deadline)
     return Pulled(path, verified, cached=False)
 
 
-def _download(source: Source, found: Object, path: Path, deadline: Deadline) -> None:
+def _download(source: Source, described: Object, path: Path, deadline: Deadline) -> None:
     """Download to a temporary file in the same folder, verify it, and only then give it its name."""
     handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            deadline.run(lambda: source.download(found, file))
+            deadline.run(lambda: source.download(described, file))
             file.flush()
             os.fsync(file.fileno())
-        fault = _fault(temporary, found)
+        fault = _fault(temporary, described)
         if fault is not None:
             raise Corrupt(fault)
         temporary.replace(path)
@@ -233,21 +233,21 @@ def _sweep(cache_dir: Path) -> None:
                 left.unlink()
 
 
-def _cached_fault(path: Path, found: Object) -> str | None:
+def _cached_fault(path: Path, described: Object) -> str | None:
     try:
-        return _fault(path, found)
+        return _fault(path, described)
     except OSError as error:
         return f"it cannot be read, {error.strerror}"
 
 
-def _fault(path: Path, found: Object) -> str | None:
+def _fault(path: Path, described: Object) -> str | None:
     """Return how the file differs from the object; None if it does not differ."""
     size = path.stat().st_size
-    if found.size_bytes is not None and size != found.size_bytes:
-        return f"{size} bytes of {found.size_bytes}"
+    if described.size_bytes is not None and size != described.size_bytes:
+        return f"{size} bytes of {described.size_bytes}"
     if size == 0:
         return "it is empty"
-    if found.crc32c is not None and _crc32c(path) != found.crc32c:
+    if described.crc32c is not None and _crc32c(path) != described.crc32c:
         return "its crc32c differs"
     return None
 
