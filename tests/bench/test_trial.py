@@ -99,6 +99,13 @@ def test_a_trial_without_two_readings_is_void_and_never_has_a_zero(kept: int | N
     assert any("accounting" in one.text for one in trial.doubts)
 
 
+def test_the_accounting_of_a_service_that_ended_is_missing_through_its_own_doing() -> None:
+    killed = doubt("the container ran out of memory and was killed", "out_of_memory", cause="service")
+    for fate, cause in (((killed,), "service"), ((), "host")):
+        trial = judge(SPEC, driven(), None, fate, "samples/x.parquet", START_NS)
+        assert [one.cause for one in trial.doubts if one.code == "accounting_unread"] == [cause]
+
+
 def test_a_trial_that_failed_says_why_and_has_no_figures() -> None:
     why = start_failed("it never started")
     trial = failed_trial(SPEC, why)
