@@ -1,1 +1,1 @@
-"""Offering load: the driver in its own process, the null target, and the samples that come of it."""
+"""The load: the driver in its own process, the null target, and the samples that the driver records."""

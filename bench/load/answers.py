@@ -1,4 +1,4 @@
-"""Reading a service's answer, by the form in which it comes (READERS), and checking it.
+"""How a service's answer is read, in each form (READERS), and how it is checked.
 
 A reader takes the body and the classes' names in the model's order, and returns the label and each class's
 probability as they were sent, unchecked. It raises one of UNREADABLE if the body is not of its form.
@@ -58,12 +58,12 @@ READERS: dict[str, Callable[[bytes, Sequence[str]], Answer]] = {
 
 
 def split(body: bytes) -> tuple[Sequence[Mapping[str, Any]], bytes]:
-    """Take an answer of the binary tensor extension apart: its outputs' JSON, and the tensors' bytes.
+    """Split an answer of the binary tensor extension into its outputs' JSON and the tensors' bytes.
 
-    The header that tells the JSON's length is not needed: where the JSON ends follows from its syntax, and
-    where the tensors begin from their sizes. Raises one of UNREADABLE, also where the two do not meet.
+    The header with the JSON's length is not needed: the JSON's syntax shows where the JSON ends, and the
+    tensors' sizes show where the tensors begin. Raises one of UNREADABLE, also if the two places differ.
     """
-    # a character a byte, so that a place in the text is the same one in the body
+    # latin-1 has one character for each byte, so an index into the text is an index into the body
     text = body.decode("latin-1")
     _, end = DECODER.raw_decode(text, len(text) - len(text.lstrip(WHITESPACE)))
     outputs = orjson.loads(body[:end])["outputs"]
@@ -74,51 +74,51 @@ def split(body: bytes) -> tuple[Sequence[Mapping[str, Any]], bytes]:
 
 
 def _prediction(answer: Any) -> Answer:
-    """The answer of /predict/."""
+    """Read the answer of /predict/."""
     probabilities = answer["probabilities"]
     if not isinstance(probabilities, dict):
-        raise ValueError("the probabilities are no mapping")
+        raise ValueError("the probabilities are not a mapping")
     return answer["prediction"], probabilities
 
 
 def _of_tensors(tensors: Sequence[tuple[Mapping[str, Any], Sequence[Any]]], classes: Sequence[str]) -> Answer:
-    """The answer that one image's tensors hold: label and probabilities, maybe logits beside them."""
+    """Read label and probabilities from one image's tensors; logits may come with them."""
     row = ("FP32", [1, len(classes)], len(classes))
     declared = {"label": ("BYTES", [1], 1), "probabilities": row, "logits": row}
-    found: dict[str, Sequence[Any]] = {}
+    by_name: dict[str, Sequence[Any]] = {}
     for output, values in tensors:
         name = output["name"]
-        if name in found or declared[name] != (output["datatype"], output["shape"], len(values)):
-            raise ValueError("an output is there twice, or is not of its datatype and shape")
-        found[name] = values
-    if not all(math.isfinite(value) for value in found.get("logits", ())):
-        raise ValueError("a logit is no finite number")
-    return found["label"][0], dict(zip(classes, found["probabilities"], strict=True))
+        if name in by_name or declared[name] != (output["datatype"], output["shape"], len(values)):
+            raise ValueError("an output comes twice, or has another datatype or shape than the contract says")
+        by_name[name] = values
+    if not all(math.isfinite(value) for value in by_name.get("logits", ())):
+        raise ValueError("a logit is not a finite number")
+    return by_name["label"][0], dict(zip(classes, by_name["probabilities"], strict=True))
 
 
 def _row(data: Any) -> Sequence[Any]:
-    """A tensor of one item as a flat list: JSON may have it nested."""
+    """Return the data of a tensor with one item as a flat list: JSON may nest it."""
     if not isinstance(data, list):
-        raise ValueError("the data are no list")
+        raise ValueError("the data are not a list")
     return data[0] if len(data) == 1 and isinstance(data[0], list) else data
 
 
 def _size_bytes(output: Mapping[str, Any]) -> int:
     size = output["parameters"]["binary_data_size"]
     if type(size) is not int or size < 0:
-        raise ValueError("binary_data_size is no size")
+        raise ValueError("binary_data_size is not a size")
     return size
 
 
 def _floats(part: bytes) -> Sequence[float]:
-    """FP32, little-endian."""
+    """Read the elements of an FP32 tensor, which are little-endian."""
     if len(part) % 4:
         raise ValueError("the bytes end within a number")
     return struct.unpack(f"<{len(part) // 4}f", part)
 
 
 def _elements(part: bytes) -> Sequence[str]:
-    """BYTES: a u32 length before each element, here text."""
+    """Read the elements of a BYTES tensor as text: a u32 length stands before each element."""
     elements, start = [], 0
     while start < len(part):
         begin = start + LENGTH_BYTES
@@ -132,25 +132,25 @@ def _elements(part: bytes) -> Sequence[str]:
 def answer_is_right(
     body: bytes, label: str, probabilities: Mapping[str, float], tolerance: float, reply: str = "json"
 ) -> bool:
-    """Say whether the body holds the label and the probabilities within an absolute tolerance.
+    """Return whether the body holds the label and, within an absolute tolerance, the probabilities.
 
-    `reply` is the form in which it comes, one of READERS; in the tensors of the open inference protocol the
-    probabilities are in the order of the mapping.
+    `reply` is the form of the body, a key of READERS. Tensors of the open inference protocol hold the
+    probabilities in the order of the mapping.
     """
     read = READERS[reply]
     try:
-        given_label, given = read(body, tuple(probabilities))
+        answered_label, answered = read(body, tuple(probabilities))
     except UNREADABLE:
         return False
     return (
-        given_label == label
-        and given.keys() == probabilities.keys()
-        and all(_within(given[name], p, tolerance) for name, p in probabilities.items())
+        answered_label == label
+        and answered.keys() == probabilities.keys()
+        and all(_within(answered[name], p, tolerance) for name, p in probabilities.items())
     )
 
 
 class AnswerChecker:
-    """Checks answers by payload; bytes that were found right once are right again without parsing."""
+    """Checks answers by payload; remembers the bytes of right answers and does not parse them again."""
 
     def __init__(self, payloads: Sequence[Expected], tolerance: float) -> None:
         self._payloads = payloads
@@ -158,7 +158,7 @@ class AnswerChecker:
         self._right: tuple[set[bytes], ...] = tuple(set() for _ in payloads)
 
     def check(self, payload: int, body: bytes) -> bool:
-        """Say whether the body is a right answer to the payload of this index."""
+        """Return whether the body is a right answer to the payload of this index."""
         known = self._right[payload]
         if body in known:
             return True
@@ -169,6 +169,6 @@ class AnswerChecker:
         return right
 
 
-def _within(given: Any, expected: float, tolerance: float) -> bool:
-    # true and false count as numbers in Python, and are none in an answer
-    return type(given) in (int, float) and abs(given - expected) <= tolerance
+def _within(answered: Any, expected: float, tolerance: float) -> bool:
+    # Python takes true and false for numbers; an answer must hold numbers
+    return type(answered) in (int, float) and abs(answered - expected) <= tolerance

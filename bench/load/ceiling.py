@@ -1,4 +1,4 @@
-"""The driver's ceiling: the same payloads and clients against a target that answers at once."""
+"""The driver's ceiling: how fast the driver is against a target that answers at once."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from bench.load.window import summarise
 from bench.model import OUTCOMES, Ceiling, ClosedLoad, Payload
 
 PATH = "/predict/"
-# how often the three take turns where they are compared: what the machine does meanwhile meets them all
+# how many turns each of the clients takes if they are compared: a disturbance then meets all of them
 TURNS = 3
 
 
@@ -32,13 +32,13 @@ def measure_ceiling(
     plain: bool = False,
     fleet: Fleet | None = None,
 ) -> Ceiling:
-    """Drive the null target and return rate and CPU; `ab` runs beside it where it is installed.
+    """Drive the null target and return rate and CPU; measure ApacheBench too, if it is installed.
 
-    With `plain`, plain Locust is measured too, and the three take turns, a window of the load each.
+    With `plain`, plain Locust is measured too, and the three clients take turns of one window each.
     """
     label, probabilities = payloads[0].label, payloads[0].probabilities
     answer = json.dumps({"prediction": label, "probabilities": dict(probabilities)}).encode()
-    # the target answers a constant, so that is the right answer to every payload here
+    # the target gives every payload the same answer, so this is the right answer to every payload
     same = [
         dataclasses.replace(p, label=label, probabilities=probabilities, path=None, reply="json")
         for p in payloads
@@ -87,7 +87,7 @@ def _our_speed(
             f"the null target answered nothing in {load.window_s:g} s (all requests: "
             f"{_outcomes(driven.samples)}): the machine stalled, let it rest and run again"
         )
-    # CPU time and requests are of the driver's own count: what ended while it was looked at
+    # the driver counted both over the same time, which may differ from the window by a moment
     per_request_s = driven.summary.cpu_s / driven.summary.requests
     return Speed(figures.ok, load.window_s, per_request_s * figures.ok)
 

@@ -1,4 +1,6 @@
-"""The driver's clients, over Locust's fast client; for the driver alone, as importing this imports locust."""
+"""The driver's clients, built on Locust's fast client.
+
+Only the driver imports this module, as it imports locust, which patches the standard library."""
 
 import select
 import socket
@@ -19,12 +21,12 @@ from locust.env import Environment
 from bench.load.drive_plan import DrivePlan, Expected, shuffled_passes
 from bench.load.trial_clock import TrialClock
 
-# gevent's own lets other greenlets run even where it need not wait
+# gevent's poll lets other greenlets run even if it need not wait
 PlainPoll = monkey.get_original("select", "poll")
 
 
 class BareResponse(HTTPSocketPoolResponse):
-    """An answer whose headers are parsed, as the connection needs, and not kept: nobody reads them."""
+    """An answer that does not keep its headers: the connection needs them parsed, but nobody reads them."""
 
     def _on_status(self, msg: str) -> None:
         """Keep no reason phrase."""
@@ -40,10 +42,10 @@ class BareResponse(HTTPSocketPoolResponse):
 
 
 class EncodedSession(FastHttpSession):
-    """Locust's fast session with its own way to connect and to parse, for requests that are bytes already.
+    """Locust's fast session, for requests that are already encoded; it connects and parses in its own way.
 
-    It is its connection's own pool, of one: Locust's looks after each answer whether that was closed by the
-    server, and lets other clients run meanwhile, so that each request would go out a turn later.
+    The session is also the pool of its one connection. Locust's pool checks after each answer whether the
+    server closed the connection, and lets other clients run meanwhile, which would delay each request.
     """
 
     def __init__(self, base_url: str, **options: Any) -> None:
@@ -65,13 +67,13 @@ class EncodedSession(FastHttpSession):
         except BaseException:
             self.release_socket(sock)
             raise
-        # the response gives the socket back by itself, also where it fails
-        response = BareResponse(sock, self, method="POST")  # type: ignore[arg-type]  # all that it asks of a pool
+        # the response returns the socket by itself, also if it fails
+        response = BareResponse(sock, self, method="POST")  # type: ignore[arg-type]  # has what a pool needs
         body = response.read()
         return response.get_code(), body
 
     def _connection(self) -> Any:
-        """The connection that was kept, unless the server has closed it meanwhile, or a new one."""
+        """Return the kept connection, or a new one if there is none or the server has closed it."""
         sock, self._idle = self._idle, None
         if sock is not None:
             if not self._poll.poll(0):
@@ -87,11 +89,11 @@ class EncodedSession(FastHttpSession):
         self._idle = sock
 
     def release_socket(self, sock: Any) -> None:
-        """Close a connection that is of no more use."""
+        """Close a connection that is no longer needed."""
         sock.close()
 
     def cut_off(self, outcome: int) -> None:
-        """End the request in flight; what has arrived already is still read."""
+        """End the request in flight; the client still reads the bytes that have arrived."""
         self.cut = outcome
         if self.sock is not None:
             try:
@@ -101,9 +103,9 @@ class EncodedSession(FastHttpSession):
 
 
 class Client(FastHttpUser):
-    """One closed-loop client: sends its next request when the last is answered.
+    """A closed-loop client: it sends its next request when the last one is answered.
 
-    Its number, which no other client of the trial has, gives it an order of payloads of its own.
+    Its number is unique in the trial and gives it its own order of payloads.
     """
 
     plan: DrivePlan
@@ -124,7 +126,7 @@ class Client(FastHttpUser):
         )
 
     def arrivals(self) -> Iterator[tuple[int, int]]:
-        """Yield the instant at which a request is due, and its payload: in a closed loop, now."""
+        """Yield the instant at which a request is due, and its payload; in a closed loop, that is now."""
         now_ns, clock = time.monotonic_ns, self.clock
         for payload in shuffled_passes(len(self.requests), self._seed):
             due_ns = now_ns()
@@ -134,7 +136,7 @@ class Client(FastHttpUser):
 
     @task
     def drive(self) -> None:
-        """Send until the window's end: one endless task, since a task for each request costs more than it."""
+        """Send until the window ends, in a single task: to schedule a task costs more than a request."""
         session, fire, requests = self.session, self.environment.events.request.fire, self.requests
         path, clock = self.plan.path, time.monotonic_ns
         for due_ns, payload in self.arrivals():
@@ -162,7 +164,7 @@ class Client(FastHttpUser):
 
 
 class OpenClient(Client):
-    """A client that is handed its requests one by one, and goes back to the idle ones in between."""
+    """An open-loop client: it takes one request at a time from its inbox, and is idle in between."""
 
     idle: "list[OpenClient]"
 
@@ -171,9 +173,9 @@ class OpenClient(Client):
         self.inbox: SimpleQueue = SimpleQueue()
 
     def arrivals(self) -> Iterator[tuple[int, int]]:
-        """Yield what the inbox is given, until that is None."""
+        """Yield what comes into the inbox, until None comes."""
         while True:
-            # whoever was last busy is taken first: few connections, all of them warm
+            # the client that was busy last is taken first: few connections, and all of them warm
             self.idle.append(self)
             arrival = self.inbox.get()
             if arrival is None:
@@ -182,19 +184,19 @@ class OpenClient(Client):
 
 
 def encode_requests(plan: DrivePlan, bodies: bytes) -> tuple[bytes, ...]:
-    """Head and body of each payload's request, as they go over the wire."""
+    """Return each payload's request, head and body, as it goes over the wire."""
     return tuple(
         _head(plan, item) + bodies[item.offset : item.offset + item.length] for item in plan.payloads
     )
 
 
 def _head(plan: DrivePlan, item: Expected) -> bytes:
-    given = {name.lower() for name in item.headers}
+    named = {name.lower() for name in item.headers}
     headers = {
         "Host": f"{plan.host}:{plan.port}",
         "Content-Type": item.content_type,
         "Content-Length": str(item.length),
-        **({} if "accept" in given else {"Accept": "application/json"}),
+        **({} if "accept" in named else {"Accept": "application/json"}),
         **item.headers,
     }
     lines = (f"{name}: {value}\r\n" for name, value in headers.items())

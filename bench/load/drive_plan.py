@@ -1,4 +1,6 @@
-"""What a driver process is told: where to send, what, how many clients, and for how long."""
+"""A driver's plan: where it sends which requests, when, with how many clients, and for how long.
+
+The schedule of an open load is a pure function of the plan and its seed, computed before the load begins."""
 
 import dataclasses
 import json
@@ -15,7 +17,7 @@ from bench.model import ARRIVALS, Arrivals, Payload
 TOLERANCE = 0.02
 READY = "ready"
 TELL_EVERY_S = 0.1
-"""How often a driver tells how many of its requests have ended."""
+"""How often a driver tells the harness how many of its requests have ended."""
 
 
 Schedule = Sequence[tuple[int, int]]
@@ -24,9 +26,9 @@ Schedule = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One payload's place in the bodies (offset and length in bytes), how it is sent, and its answer.
+    """A payload's place in the bodies (offset and length in bytes), how it is sent, and its right answer.
 
-    `path` is None where the plan's own takes it; `reply` says how an answer is read.
+    `path` is None if the payload goes to the plan's path; `reply` names the reader of the answer.
     """
 
     offset: int
@@ -41,7 +43,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
-    """Where a master waits for its workers, for how many, and for how long."""
+    """The address at which a master waits for its workers, how many there are, and how long it waits."""
 
     listen: str
     port: int
@@ -51,14 +53,14 @@ class FleetPlan:
 
 @dataclass(frozen=True, slots=True)
 class DrivePlan:
-    """One trial as the driver process reads it; its start is told later, once it is ready.
+    """A trial as the driver process reads it; the harness tells the start later, once the driver is ready.
 
-    `rate_per_s` is None in a closed loop; in an open one `clients` is how many may wait for answers at once.
-    The window begins at `latest_begin_s` where no earlier begin is told.
+    `rate_per_s` is None in a closed loop; in an open loop `clients` is how many may wait for answers at once.
+    The window begins at `latest_begin_s`, unless the harness tells an earlier begin.
 
     `bodies` names a file with all request bodies one after another, `columns` and `summary` the files that
-    the driver writes when it ends. `tolerance` is absolute, per probability. With a `fleet` this process
-    sends nothing itself: its workers do.
+    the driver writes when it ends. `tolerance` is absolute, per probability. If there is a
+    `fleet`, its workers send the requests, and this process sends none.
     """
 
     host: str
@@ -82,13 +84,13 @@ class DrivePlan:
 
 @dataclass(frozen=True, slots=True)
 class DriveSummary:
-    """What the driver says of itself.
+    """The driver's account of a trial.
 
-    `rows` were recorded in the whole trial; `requests` ended in the window, which began `window_begin_s`
-    after the start. `cpu_s` is what the driver's processes used in the window, all workers and the master
-    among them; `busiest_core` is the share of a core that the busiest of them used. Of a worker that was
-    lost nothing is known: neither its samples nor its CPU time. `clock_error_ms` bounds how far a worker's
-    clock may be from the master's, None without workers.
+    `rows` counts the requests of the whole trial; `requests` counts those that ended in the window, which
+    began `window_begin_s` after the start. `cpu_s` is the CPU time of all the driver's processes in the
+    window, the master's and the workers'; `busiest_core` is the share of a core that the busiest process
+    used. A lost worker's samples and CPU time are missing. `clock_error_ms` bounds how far a worker's clock
+    may be from the master's, None without workers.
     """
 
     rows: int
@@ -102,7 +104,7 @@ class DriveSummary:
 
 
 def write_bodies(payloads: Sequence[Payload], file: Path) -> tuple[Expected, ...]:
-    """Write all request bodies into one file and return where each lies."""
+    """Write all request bodies into one file, and return each payload's place in it."""
     places, offset = [], 0
     with file.open("wb") as out:
         for payload in payloads:
@@ -124,12 +126,12 @@ def write_bodies(payloads: Sequence[Payload], file: Path) -> tuple[Expected, ...
 
 
 def plan_to_json(plan: DrivePlan) -> bytes:
-    """The plan as JSON, for a file or a message."""
+    """Return the plan as JSON, for a file or a message."""
     return json.dumps(dataclasses.asdict(plan)).encode()
 
 
 def plan_from_json(text: bytes) -> DrivePlan:
-    """The plan that plan_to_json was given."""
+    """Return the plan that plan_to_json encoded."""
     raw: dict[str, Any] = json.loads(text)
     payloads = tuple(Expected(**item) for item in raw.pop("payloads"))
     fleet = raw.pop("fleet")
@@ -137,7 +139,7 @@ def plan_from_json(text: bytes) -> DrivePlan:
 
 
 def schedule(plan: DrivePlan) -> Schedule:
-    """The arrivals of the whole trial, were its window to begin as late as it may; empty in a closed loop."""
+    """Return the arrivals until the latest possible end of the window; empty in a closed loop."""
     if plan.rate_per_s is None:
         return []
     due_ns = ARRIVALS[plan.arrivals].due_ns(plan.rate_per_s, plan.latest_begin_s + plan.window_s, plan.seed)
@@ -145,19 +147,19 @@ def schedule(plan: DrivePlan) -> Schedule:
 
 
 def schedule_to_bytes(arrivals: Schedule) -> bytes:
-    """Arrivals for a message: all instants, then all payloads, in machine byte order."""
+    """Encode arrivals for a message: all instants, then all payloads, in machine byte order."""
     return array("q", (due for due, _ in arrivals)).tobytes() + array("q", (p for _, p in arrivals)).tobytes()
 
 
 def schedule_from_bytes(data: bytes) -> Schedule:
-    """The arrivals that schedule_to_bytes was given."""
+    """Return the arrivals that schedule_to_bytes encoded."""
     both = array("q", data)
     half = len(both) // 2
     return list(zip(both[:half], both[half:], strict=True))
 
 
 def shuffled_passes(count: int, seed: str) -> Iterator[int]:
-    """Yield indices below `count` for ever, in passes over all of them, each pass shuffled."""
+    """Yield indices below `count` without end, in shuffled passes over all of them."""
     rng = random.Random(seed)  # noqa: S311  # order, not secrecy
     indices = list(range(count))
     while True:
@@ -166,5 +168,5 @@ def shuffled_passes(count: int, seed: str) -> Iterator[int]:
 
 
 def open_payloads(count: int, arrivals: int, seed: int) -> "array[int]":
-    """Which of `count` payloads each of the arrivals of an open loop carries."""
+    """Return which of `count` payloads each arrival of an open loop carries."""
     return array("q", islice(shuffled_passes(count, f"{seed}/open"), arrivals))

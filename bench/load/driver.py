@@ -1,7 +1,7 @@
 """The driver: Locust's fast client, in a process of its own (`python -m bench.load.driver PLAN`).
 
-Importing locust patches the standard library, so no other module of the harness does it. With a fleet in the
-plan this process is its master; else it drives alone.
+Importing locust patches the standard library, so the harness itself never imports it. If the plan has a
+fleet, this process is the fleet's master; otherwise it drives alone.
 """
 
 import json
@@ -21,7 +21,7 @@ from bench.load.recorder import merge
 
 
 def drive_alone(plan: DrivePlan, bodies: bytes, parent: Parent) -> DriveSummary:
-    """Run one trial in this process; its samples are written when it returns."""
+    """Run one trial in this process, and write its samples."""
     offer = Offer(plan, bodies, range(1, plan.clients + 1), schedule(plan))
     clock = offer.clock
     clock.start_at(parent.await_start())
@@ -41,7 +41,7 @@ def main() -> None:
     """Drive the plan named on the command line."""
     plan = plan_from_json(Path(sys.argv[1]).read_bytes())
     bodies = Path(plan.bodies).read_bytes()
-    # other greenlets run while this reads
+    # other greenlets run while this waits for a line
     parent = Parent(FileObjectPosix(os.dup(sys.stdin.fileno()), "rb"))
     summary: DriveSummary | None
     if plan.fleet is None:

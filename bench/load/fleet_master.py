@@ -1,7 +1,7 @@
-"""The master of a fleet: hands each worker its part of a trial and merges what they recorded.
+"""The master of a fleet: it gives each worker its part of a trial and merges the workers' samples.
 
-Locust's master and workers carry the messages and the heartbeats. Locust's dispatcher spawns nobody: it would
-give a lost worker's users to the others, and the load would look whole.
+Locust's master and workers carry the messages and the heartbeats. Locust's dispatcher starts no users: it
+would give a lost worker's users to the other workers, and the load would look complete.
 """
 
 import json
@@ -52,18 +52,18 @@ from bench.load.trial_clock import Account, TrialClock
 
 LOOK_EVERY_S = 0.02
 PONG_WITHIN_S = 1.0
-# after the drain, for what is still on its way
+# after the drain, for samples that are still on their way
 SAMPLES_WITHIN_S = 10.0
 LINGER_MS = 500
 
 
 class FleetError(Exception):
-    """No fleet came together; its message is for the user."""
+    """The fleet did not assemble; the message is for the user."""
 
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """What the master knows of one worker; `counts` has an entry each TELL_EVERY_S."""
+    """What the master knows of one worker; `counts` grows by an entry every TELL_EVERY_S."""
 
     id: str
     place: int
@@ -78,20 +78,19 @@ class Member:
 
     @property
     def samples(self) -> bytes | None:
-        """All that it recorded, None while that is not complete."""
-        found = self.inbound.complete.get("samples")
-        return found if self.account is not None else None
+        """The worker's samples, None until they are complete."""
+        return self.inbound.complete.get("samples") if self.account is not None else None
 
     @property
     def clock_error_ms(self) -> float:
-        """How far its clock may have been from ours: the bound of the comparison, and the drift since."""
+        """How far the worker's clock may be from the master's: the comparison's bound plus the drift."""
         trips = [trip for trip in (self.before, self.after) if trip is not None]
         drift_ns = abs(trips[-1].offset_ns - trips[0].offset_ns)
         return (max(trip.error_ns for trip in trips) + drift_ns) / 1e6
 
 
 class Master:
-    """Where workers come to, over one trial."""
+    """The fleet's master, for one trial."""
 
     def __init__(self, plan: DrivePlan, fleet: FleetPlan, bodies: bytes) -> None:
         self._plan, self._fleet, self._bodies = plan, fleet, bodies
@@ -100,7 +99,7 @@ class Master:
         self.clock = TrialClock(plan.latest_begin_s, plan.window_s)
         try:
             self._runner = Environment().create_master_runner(fleet.listen, fleet.port)
-        except (RPCError, SystemExit) as error:  # Locust ends the process where it knows that a port is busy
+        except (RPCError, SystemExit) as error:  # Locust ends the process if it sees that a port is busy
             if isinstance(error, SystemExit) or "in use" in str(error):
                 why = f"port {fleet.port} is busy: end what listens there, or choose another"
             else:
@@ -110,10 +109,10 @@ class Master:
             self._runner.register_message(name, self._take)
 
     def assemble(self) -> None:
-        """Wait until every worker has its part, and compare clocks; raises FleetError where some stay out."""
+        """Wait until every worker has its part, and compare clocks; raises FleetError if one is missing."""
         until = time.monotonic() + self._fleet.assemble_s
         while sum(member.prepared for member in self._members.values()) < self._fleet.workers:
-            for member in [one for one in self._members.values() if self._gone(one)]:
+            for member in [member for member in self._members.values() if self._gone(member)]:
                 del self._members[member.id]
             if time.monotonic() >= until:
                 raise FleetError(self._absence())
@@ -124,7 +123,7 @@ class Master:
                 raise FleetError("a driver worker came and was gone again: start it anew, and run again")
 
     def drive(self, parent: Parent) -> DriveSummary:
-        """Let the workers drive from the parent's epoch on, and merge what they recorded."""
+        """Let the workers drive from the harness's epoch on, and merge their samples."""
         epoch_ns = parent.await_start()
         self.clock.start_at(epoch_ns)
         for member in self._members.values():
@@ -145,7 +144,7 @@ class Master:
         return self._summary(own)
 
     def close(self) -> None:
-        """Send what is still to be sent, and end the connection."""
+        """Send the messages that still wait, and end the connection."""
         self._runner.greenlet.kill(block=True)
         self._runner.server.close(linger=LINGER_MS)  # type: ignore[no-untyped-call]  # locust's socket has no types
         self._runner.server.socket.context.term()
@@ -171,7 +170,7 @@ class Master:
             member.account = Account(**msg.data)
 
     def _greet(self, worker: str, protocol: int) -> None:
-        """Give a worker its part, or say why there is none."""
+        """Give a worker its part, or tell it why the master does not need it."""
         if worker in self._members:
             return
         if protocol != PROTOCOL:
@@ -188,7 +187,7 @@ class Master:
         gevent.spawn(self._brief, member)
 
     def _brief(self, member: Member) -> None:
-        """Send a worker everything that its part needs: every n-th client, every n-th arrival."""
+        """Send a worker its part: plan, bodies, every n-th client and every n-th arrival, for n workers."""
         step = self._fleet.workers
         numbers = list(range(1 + member.place, self._plan.clients + 1, step))
         plan = json.dumps({"plan": plan_to_json(self._plan).decode(), "numbers": numbers}).encode()
@@ -199,7 +198,7 @@ class Master:
                 gevent.sleep(0)
 
     def _gone(self, member: Member) -> bool:
-        """Whether Locust has missed the worker's heartbeats."""
+        """Return whether Locust misses the worker's heartbeats."""
         node = self._runner.clients.get(member.id)
         return node is None or node.state == STATE_MISSING
 
@@ -212,7 +211,7 @@ class Master:
         )
 
     def _compare_clocks(self, member: Member) -> RoundTrip | None:
-        """The best of several round trips, None where the worker does not answer."""
+        """Return the best of several round trips, None if the worker does not answer."""
         trips = []
         for _ in range(PINGS):
             self._runner.send_message(PING, {"sent_ns": time.monotonic_ns()}, member.id)
@@ -231,22 +230,22 @@ class Master:
         self._runner.send_message(STOP, {})
 
     def _tell(self, parent: Parent) -> None:
-        """Tell the sum of the workers' counts at each instant that all of them have reached."""
-        told = 0
+        """Tell the harness the sum of the workers' counts, for each instant that all workers have reached."""
+        last_tick = 0
         while True:
             gevent.sleep(LOOK_EVERY_S)
             living = [member for member in self._members.values() if not self._gone(member)]
-            reached = min((len(member.counts) for member in living), default=told)
-            for tick in range(told + 1, reached + 1):
-                # a worker that was lost stays at what it had done
+            reached = min((len(member.counts) for member in living), default=last_tick)
+            for tick in range(last_tick + 1, reached + 1):
+                # the count of a lost worker stays as it was
                 parent.tell(
                     tick,
                     sum(m.counts[min(tick, len(m.counts)) - 1] for m in self._members.values() if m.counts),
                 )
-            told = max(told, reached)
+            last_tick = max(last_tick, reached)
 
     def _await_samples(self) -> None:
-        """Wait until every worker has sent all it recorded, or is lost."""
+        """Wait until every worker has sent all its samples, or is lost."""
         until = self.clock.stop_ns / 1e9 + self._plan.drain_s
         while True:
             now = time.monotonic()
@@ -274,7 +273,7 @@ class Master:
 
 
 def drive_fleet(plan: DrivePlan, fleet: FleetPlan, bodies: bytes, parent: Parent) -> DriveSummary | None:
-    """Run one trial with the fleet; None, once the parent has been told why, where none came together."""
+    """Run one trial with the fleet; return None, and tell the harness why, if the fleet does not assemble."""
     try:
         master = Master(plan, fleet, bodies)
         master.assemble()

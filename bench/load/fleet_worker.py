@@ -1,7 +1,7 @@
-"""One worker for one trial: `python -m bench.load.fleet_worker HOST PORT`, where a master waits or will.
+"""A worker for one trial: `python -m bench.load.fleet_worker HOST PORT`, with the master's address.
 
-Everything it needs comes in messages, so that it may run on another host. Its stdin is held by whoever
-started it: where that closes, it ends. On stdout it says in a JSON line what it drove.
+The worker gets everything in messages, so that it may run on another host. It ends if its stdin closes, which
+the process that started it holds. It writes the number of its requests to stdout as a JSON line.
 """
 
 import dataclasses
@@ -46,12 +46,12 @@ MASTER_SILENT_S = 10.0
 
 
 class Worker:
-    """The worker's end of Locust's connection; waits in its constructor until a master answers."""
+    """The worker's end of Locust's connection; the constructor waits until a master answers."""
 
     def __init__(self, host: str, port: int) -> None:
         self._inbox: Queue = Queue()
         self._blobs = Inbound()
-        # an environment of its own: Locust's runner keeps statistics of every request of its environment
+        # not the load's environment: Locust's runner keeps statistics of every request in its environment
         self._runner = Environment().create_worker_runner(host, port)
         for name in TO_WORKER:
             self._runner.register_message(name, self._take)
@@ -68,7 +68,7 @@ class Worker:
             self._inbox.put((msg.type, msg.data))
 
     def _watch_master(self) -> None:
-        """End where the master is silent: it is gone, and nobody waits for samples."""
+        """End the process if the master is silent: it is gone, and nobody waits for samples."""
         while True:
             gevent.sleep(1.0)
             heard_s = self._runner.last_heartbeat_timestamp
@@ -83,7 +83,7 @@ class Worker:
                 self._expect(CHUNK, HELLO_EVERY_S)
                 break
             except Empty:
-                # the master that let us in may have been the last trial's: be let in by its successor
+                # the last trial's master may have accepted this worker: ask the next master to accept it too
                 again = LocustMessage("client_ready", -1, self._runner.client_id)  # type: ignore[no-untyped-call]  # locust's class has no types
                 self._runner.client.send(again)
         else:
@@ -93,14 +93,14 @@ class Worker:
         return self._blobs.complete
 
     def drive(self) -> int:
-        """Drive the part of a trial that the master gives, and return how many requests that were."""
-        given = self.introduce()
-        part = json.loads(given["plan"])
+        """Drive the part of a trial that the master sends, and return how many requests that were."""
+        received = self.introduce()
+        part = json.loads(received["plan"])
         offer = Offer(
             plan_from_json(part["plan"].encode()),
-            given["bodies"],
+            received["bodies"],
             part["numbers"],
-            schedule_from_bytes(given["arrivals"]),
+            schedule_from_bytes(received["arrivals"]),
         )
         self._runner.send_message(PREPARED, {})
         offer.clock.start_at(self._expect(START)["epoch_ns"])
@@ -123,11 +123,11 @@ class Worker:
             elif name == STOP:
                 stop()
 
-    def _expect(self, wanted: str, timeout_s: float | None = None) -> Any:
-        """The data of the next message of a name; ends the process where the master has no use for it."""
+    def _expect(self, expected: str, timeout_s: float | None = None) -> Any:
+        """Return the data of the next message with this name; end the process if the master dismisses it."""
         while True:
             name, data = self._inbox.get(timeout=timeout_s)
-            if name == wanted:
+            if name == expected:
                 return data
             if name == DISMISSED:
                 sys.stderr.write(data["why"] + "\n")

@@ -1,4 +1,4 @@
-"""Running the driver in its process, or several in a fleet, and reading back what they recorded."""
+"""How the harness starts the driver, alone or with a fleet, and reads the samples that it recorded."""
 
 import contextlib
 import dataclasses
@@ -29,13 +29,13 @@ from bench.load.worker import worker_command
 from bench.model import USUAL_ARRIVALS, ClosedLoad, Load, Payload
 
 ROOT = Path(__file__).parents[2]
-# between the word to start and the first request; a fleet's has to reach other hosts
+# between the message to start and the first request; a fleet's message has to reach other hosts
 LEAD_S, FLEET_LEAD_S = 0.05, 0.3
-# the threads that wait for one another wake up one by one
+# the threads of a rendezvous wake up one after another
 TOGETHER_LEAD_S = 0.3
 EXIT_GRACE_S = 20.0
 ASSEMBLE_S = 60.0
-# how many requests of an open loop may be in flight; one that comes due beyond is late, which is told
+# how many requests of an open loop may be in flight; beyond them a request is late, and recorded as late
 MOST_IN_FLIGHT = 512
 LOOPBACK = ("127.", "localhost", "::1")
 
@@ -51,10 +51,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """How many processes drive: `local` ones are started here, `remote` ones on other hosts by their users.
+    """How many processes drive: `local` ones, started here, and `remote` ones, which users start elsewhere.
 
-    Remote workers come to the address that the master listens on; without them it picks a free port of
-    loopback. One local process and no remote one drives alone, without a master.
+    Remote workers connect to the address on which the master listens. Without remote workers the master
+    picks a free port of loopback. A single local process drives alone, without a master.
     """
 
     local: int = 1
@@ -68,30 +68,30 @@ class Fleet:
         return self.local + self.remote
 
     def placed(self) -> "Fleet":
-        """The same with an address that is certain to be free where no other host has to know it."""
+        """Return this fleet; without remote workers, with a loopback port that is free."""
         return self if self.remote else dataclasses.replace(self, listen="127.0.0.1", port=free_port())
 
 
 def free_port() -> int:
-    """A loopback port that is free now."""
+    """Return a loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class LeftAloneError(BenchError):
-    """Others that were to begin together did not come: what stopped them is the fault to tell of."""
+    """A drive that should have begun together with this one did not come; its own error says why."""
 
 
 class Rendezvous:
-    """Lets drives of several threads begin at one instant, once the driver of each is ready."""
+    """Lets the drives of several threads begin at the same instant, once each driver is ready."""
 
     def __init__(self, parties: int) -> None:
         self._barrier = threading.Barrier(parties, self._fix)
         self._start_ns = 0
 
     def start_ns(self) -> int:
-        """Wait for the others; the instant for all (monotonic ns). LeftAloneError where one stays away."""
+        """Wait for the others and return the common start (monotonic ns); raises LeftAloneError."""
         try:
             self._barrier.wait(ASSEMBLE_S)
         except threading.BrokenBarrierError:
@@ -99,7 +99,7 @@ class Rendezvous:
         return self._start_ns
 
     def give_up(self) -> None:
-        """Let nobody wait any more."""
+        """End every thread's wait."""
         self._barrier.abort()
 
     def _fix(self) -> None:
@@ -108,17 +108,17 @@ class Rendezvous:
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What came of a drive: every request, and the driver's own account."""
+    """The result of a drive: a sample of every request, and the driver's summary."""
 
     samples: Samples
     summary: DriveSummary
 
 
 class Drive:
-    """One driver process, or a master and its workers, on its way through one plan.
+    """A running trial's load: one driver process, or a master and its workers.
 
-    With a rendezvous it begins when the others do that have it too. Raises BenchError where the driver does
-    not start, or its fleet does not assemble.
+    Drives that share a rendezvous begin together. The constructor raises BenchError if the driver does not
+    start, or its fleet does not assemble.
     """
 
     def __init__(
@@ -162,27 +162,27 @@ class Drive:
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
-        """The process ids of the local workers; none where one process drives alone."""
+        """The process ids of the local workers; empty if one process drives alone."""
         return tuple(worker.pid for worker in self._workers)
 
     def instant(self, elapsed_s: float) -> float:
-        """Seconds from now until an instant of the trial; 0 where it has passed."""
+        """Return the seconds from now until an instant of the trial; 0 if the instant has passed."""
         return max(0.0, (self.start_ns - time.monotonic_ns()) / 1e9 + elapsed_s)
 
     def await_window(self) -> float:
         """Block until the window's begin is fixed, and return it in seconds since the start.
 
-        Where evidence fixes it, or its lack does, it lies 0.4 s ahead at least; by time alone it is known
-        from the start.
+        If the throughput decides how long the warm-up lasts, the begin still lies at least 0.4 s ahead when
+        this returns. Otherwise the begin is known from the start.
         """
         return self._follower.await_window()
 
     def follow(self, tell: Callable[[float, int], None]) -> None:
-        """Pass on elapsed seconds and requests so far, several times a second, until the driver ends."""
+        """Call `tell` with elapsed seconds and requests, several times a second, until the driver ends."""
         self._follower.pass_on(tell)
 
     def finish(self) -> Driven:
-        """Wait for the driver and read what it wrote; raises BenchError where it failed."""
+        """Wait for the driver and read its samples and summary; raises BenchError if the driver failed."""
         self._follower.await_window()
         longest_s = self._follower.latest_begin_s + self._load.window_s + self._load.drain_s
         try:
@@ -195,12 +195,12 @@ class Drive:
         return Driven(read_columns(self._columns, summary.rows), summary)
 
     def cut_short(self) -> Driven:
-        """Let the driver send nothing more and drain, and read what it wrote until now."""
+        """Let the driver drain and end, and read the samples that it recorded until now."""
         self._process.terminate()
         return self.finish()
 
     def close(self) -> None:
-        """Release the processes and their pipes; those that still run are killed."""
+        """Release the processes and their pipes; kill the processes that still run."""
         for process in (self._process, *self._workers):
             if process.poll() is None:
                 process.kill()
@@ -246,7 +246,7 @@ class Drive:
                 subprocess.Popen(  # noqa: S603  # our own module
                     worker_command(master, fleet.port),
                     cwd=ROOT,
-                    stdin=subprocess.PIPE,  # where it closes, the worker ends
+                    stdin=subprocess.PIPE,  # when it closes, the worker ends
                     stdout=subprocess.DEVNULL,
                     stderr=self._log,
                     start_new_session=True,
@@ -254,11 +254,11 @@ class Drive:
             )
 
     def _begin(self) -> tuple[int, Follower]:
-        """Wait until everything is ready, then tell the driver the epoch; follow it from then on."""
-        told, heard = self._process.stdin, self._process.stdout
-        if told is None or heard is None:
+        """Wait until the driver is ready, tell it the epoch, and follow it."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
             raise BenchError("the driver has no pipes: this is a fault of bench")
-        said = heard.readline().strip()
+        said = stdout.readline().strip()
         if said.startswith(b"{"):
             raise BenchError(json.loads(said)["error"])
         if said != READY.encode():
@@ -269,11 +269,11 @@ class Drive:
         else:
             start_ns = self._together.start_ns()
         try:
-            told.write(b"%d\n" % start_ns)
-            told.flush()
+            stdin.write(b"%d\n" % start_ns)
+            stdin.flush()
         except BrokenPipeError:
             raise BenchError(f"the driver did not start: {self._last_words()}") from None
-        return start_ns, Follower(heard, told, self._warm_up, start_ns)
+        return start_ns, Follower(stdout, stdin, self._warm_up, start_ns)
 
     def _last_words(self) -> str:
         self._log.seek(0)

@@ -1,13 +1,13 @@
-"""What a master and its workers say to each other through Locust's own connection, and how clocks compare."""
+"""The messages of a master and its workers over Locust's connection, and the comparison of their clocks."""
 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# both ends must be of one mind: raised with every change of what is said
+# both ends must have the same number: raise it with every change of the messages
 PROTOCOL = 1
-# a chunk is short enough for heartbeats to pass between two of them
+# short enough that heartbeats pass between two chunks
 CHUNK_BYTES = 1 << 20
 PINGS = 16
 
@@ -22,7 +22,7 @@ Message = dict[str, Any]
 
 
 def chunks(name: str, data: bytes) -> Iterator[Message]:
-    """The messages that carry some bytes under a name, in order."""
+    """Yield the messages that carry the data under a name, in order."""
     for start in range(0, max(1, len(data)), CHUNK_BYTES):
         part = data[start : start + CHUNK_BYTES]
         yield {"name": name, "data": part, "last": start + CHUNK_BYTES >= len(data)}
@@ -36,7 +36,7 @@ class Inbound:
         self.complete: dict[str, bytes] = {}
 
     def add(self, message: Message) -> None:
-        """Take one chunk; once the last one came, `complete` holds the bytes by their name."""
+        """Add a chunk; after the last chunk of a name, `complete` holds the bytes under that name."""
         name = str(message["name"])
         self._parts.setdefault(name, bytearray()).extend(message["data"])
         if message["last"]:
@@ -45,9 +45,9 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
-    """One question and its answer: when it was sent and was back here, when it came and was answered there.
+    """A ping and its pong: when the ping was sent and came there, when the pong was sent there and came back.
 
-    All are monotonic ns, each of the clock of where it was read.
+    All times are monotonic ns: `sent_ns` and `back_ns` of the clock here, the others of the clock there.
     """
 
     sent_ns: int
@@ -57,21 +57,21 @@ class RoundTrip:
 
     @property
     def offset_ns(self) -> int:
-        """How far the clock there is ahead of ours, were both ways equally long."""
+        """How far the clock there is ahead of the clock here, if both ways took equally long."""
         return (self.came_ns - self.sent_ns + self.answered_ns - self.back_ns) // 2
 
     @property
     def error_ns(self) -> int:
-        """How far off that may be: half of what the two ways took together."""
+        """How wrong `offset_ns` may be: half of the time that both ways took together."""
         return (self.back_ns - self.sent_ns - (self.answered_ns - self.came_ns) + 1) // 2
 
 
 def best_trip(trips: Sequence[RoundTrip]) -> RoundTrip:
-    """The round trip with the narrowest bound, as NTP's clock filter takes it (RFC 5905, section 10)."""
+    """Return the round trip with the smallest error, as NTP's clock filter does (RFC 5905, section 10)."""
     return min(trips, key=lambda trip: trip.error_ns)
 
 
 def answer_ping(message: Message) -> Message:
-    """The pong to a ping, which keeps the ping's own time."""
+    """Return the pong to a ping; it repeats when the ping was sent."""
     came_ns = time.monotonic_ns()
     return {**message, "came_ns": came_ns, "answered_ns": time.monotonic_ns()}

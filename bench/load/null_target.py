@@ -1,6 +1,6 @@
-"""The null target: reads a request's body and answers a constant, so that only the driver can be slow.
+"""The null target: it reads each request and always gives the same answer, so that only the driver is slow.
 
-Run as `python -m bench.load.null_target --port PORT --answer FILE`; it says `ready` on stdout when it is up.
+Run it as `python -m bench.load.null_target --port PORT --answer FILE`; it writes `ready` to stdout once up.
 """
 
 import argparse
@@ -18,7 +18,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class NullProtocol(asyncio.BufferedProtocol):
-    """Counts a body's bytes without keeping them; all connections share one receive buffer."""
+    """Counts a body's bytes and does not keep them; all connections share one receive buffer."""
 
     def __init__(self, buffer: bytearray, answer: bytes) -> None:
         self._buffer = buffer
@@ -32,12 +32,12 @@ class NullProtocol(asyncio.BufferedProtocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports do not inherit asyncio's
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        """Lend the shared buffer: nothing of it is used after buffer_updated returns."""
+        """Return the shared buffer: nobody uses its bytes after buffer_updated returns."""
         del sizehint
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Count body bytes; at a body's end answer."""
+        """Count the bytes of a body, and answer at its end."""
         if self._left >= nbytes > 0:
             self._left -= nbytes
             if self._left == 0:
@@ -46,7 +46,7 @@ class NullProtocol(asyncio.BufferedProtocol):
         self._feed(bytes(self._buffer[:nbytes]))
 
     def _feed(self, data: bytes) -> None:
-        """Take data that holds at least a part of a head."""
+        """Read bytes that include at least a part of a head."""
         while data:
             if self._left:
                 taken = min(self._left, len(data))
@@ -56,8 +56,8 @@ class NullProtocol(asyncio.BufferedProtocol):
                 end = self._head.find(HEAD_END)
                 if end < 0:
                     return
-                found = LENGTH.search(self._head, 0, end + 2)
-                self._left = int(found.group(1)) if found else 0
+                length = LENGTH.search(self._head, 0, end + 2)
+                self._left = int(length.group(1)) if length else 0
                 data, self._head = self._head[end + len(HEAD_END) :], b""
             if self._left == 0:
                 self._reply()
@@ -69,7 +69,7 @@ class NullProtocol(asyncio.BufferedProtocol):
 
 async def serve(port: int, answer: bytes) -> None:
     """Listen on loopback until cancelled; `answer` is the JSON body of every reply."""
-    # ab takes a connection as kept only where the answer says so
+    # ab keeps a connection only if the answer says so
     head = (
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: keep-alive\r\n"
         b"content-length: %d\r\n\r\n" % len(answer)

@@ -1,7 +1,7 @@
-"""One process's part of a trial's load: its clients, its arrivals, and every request recorded.
+"""One process's part of a trial's load: it runs the clients and records every request.
 
-For the driver alone, as importing this imports locust, which patches the standard library. Requests are sent
-as bytes encoded before the trial; every one is recorded from Locust's request event, none is cut unrecorded.
+Only the driver imports this module, as it imports locust, which patches the standard library. Requests are
+encoded before the trial. Every request is recorded from Locust's request event, also if it is cut off.
 """
 
 import gc
@@ -24,12 +24,12 @@ OK, WRONG, HTTP_ERROR, CONNECTION_ERROR, TIMEOUT, UNFINISHED, REFUSED = (
     OUTCOME_CODE[name]
     for name in ("ok", "wrong_answer", "http_error", "connection_error", "timeout", "unfinished", "refused")
 )
-# What a service that is full answers. 503 might be one that is starting anew.
+# the answer of a service that is full; a 503 may come from a service that restarts
 REFUSAL = 429
 
 
 def outcome_of(status: int, error: BaseException | None, cut: int | None) -> int:
-    """Name the outcome of a request that is not a checked 200."""
+    """Return the outcome of a request that failed, or whose status is not 200."""
     if error is None:
         return REFUSED if status == REFUSAL else HTTP_ERROR
     if cut is not None:
@@ -38,9 +38,9 @@ def outcome_of(status: int, error: BaseException | None, cut: int | None) -> int
 
 
 class Offer:
-    """The clients of these numbers, ready to start, and what they record.
+    """Clients with these numbers, ready to start, and the recorder of their requests.
 
-    In an open loop they share the arrivals given; in a closed one there are none.
+    In an open loop the clients share the arrivals; in a closed loop `arrivals` is empty.
     """
 
     def __init__(self, plan: DrivePlan, bodies: bytes, numbers: Sequence[int], arrivals: Schedule) -> None:
@@ -53,14 +53,14 @@ class Offer:
         OpenClient.idle = []
         kind = Client if plan.rate_per_s is None else OpenClient
         self._users: Sequence[Client] = [kind(self._environment, number) for number in numbers]
-        # what exists now stays: the collector need not look at it again during the trial
+        # these objects live until the end: the garbage collector need not visit them during the trial
         gc.collect()
         gc.freeze()
 
     def run(self, tell: Callable[[int, int], None]) -> Account:
         """Offer the load and return once every request has ended.
 
-        `tell` is given how often TELL_EVERY_S has passed, and the requests ended by then.
+        `tell` is called every TELL_EVERY_S with the number of the call, from 1, and the requests ended.
         """
         self._listen()
         sleep_until(self.clock.epoch_ns)
@@ -72,12 +72,12 @@ class Offer:
         group.join()
         gevent.killall(helpers)
         if log.unhandled_greenlet_exception:
-            # Locust logs what a listener raises and goes on: the request would be missing, and nobody know
+            # Locust logs a listener's exception and goes on: the request would be missing without a word
             raise RuntimeError("a request could not be recorded: the reason is above")
         return account
 
     def _listen(self) -> None:
-        """Record every request from Locust's request event, its answer checked."""
+        """Check and record every request from Locust's request event."""
         checker = AnswerChecker(self._plan.payloads, self._plan.tolerance)
         add, check, epoch_ns = self.recorder.add, checker.check, self.clock.epoch_ns
 
@@ -107,7 +107,7 @@ class Offer:
         self._environment.events.request.add_listener(on_request)  # type: ignore[no-untyped-call]  # locust's hook has no types
 
     def _watch(self) -> None:
-        """Cut off what is overdue, and what the drain did not finish, until every client has stopped."""
+        """Cut off requests that reach the timeout, or are unfinished after the drain, until the load ends."""
         drain_ns, timeout_ns = int(self._plan.drain_s * 1e9), int(self._plan.timeout_s * 1e9)
         while True:
             now = time.monotonic_ns()
@@ -129,7 +129,7 @@ class Offer:
             tell(tick, len(self.recorder))
 
     def _dispatch(self) -> None:
-        """Hand each arrival to an idle client once it is due; what none took until the end is unfinished."""
+        """Give each arrival, once due, to an idle client; record it as unfinished if none becomes idle."""
         if self._plan.rate_per_s is None:
             return
         for offset_ns, payload in self._arrivals:

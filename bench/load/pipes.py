@@ -19,46 +19,46 @@ from bench.load.warmup import LEAD_S, WarmUp
 
 
 class Parent:
-    """The process that started this driver: it is written to on stdout and heard on stdin."""
+    """The driver's end: it reads `stdin`, which the harness writes, and writes to the driver's stdout."""
 
-    def __init__(self, heard: IO[bytes]) -> None:
-        self._heard = heard
+    def __init__(self, stdin: IO[bytes]) -> None:
+        self._stdin = stdin
 
     def await_start(self) -> int:
-        """Say that everything is ready, and return the epoch (monotonic ns) that is told in reply."""
+        """Say that the driver is ready, and return the epoch (monotonic ns) that the harness answers."""
         self._say(READY)
-        return int(self._heard.readline())
+        return int(self._stdin.readline())
 
     def refuse(self, why: str) -> None:
-        """Say in a line that a user understands why there will be no start."""
+        """Tell the harness why the load cannot start, in words for the user."""
         self._say(json.dumps({"error": why}))
 
     def tell(self, tick: int, requests: int) -> None:
-        """Say how many requests had ended once TELL_EVERY_S had passed this often."""
+        """Tell the harness how many requests had ended after `tick` times TELL_EVERY_S."""
         self._say(json.dumps({"elapsed_s": round(tick * TELL_EVERY_S, 3), "requests": requests}))
 
     def follow(self, fix_window: Callable[[float], None], stop: Callable[[], None]) -> None:
-        """Pass on the window's begin when it is told; a parent that is gone ends the load."""
-        while line := self._heard.readline():
+        """Call `fix_window` with the window's begin when it is told, and `stop` when the harness is gone."""
+        while line := self._stdin.readline():
             fix_window(float(json.loads(line)["window_begin_s"]))
         stop()
 
     def _say(self, line: str) -> None:
-        # a parent that is gone is seen by its other pipe
+        # follow() notices if the parent is gone
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
 
 
 class Follower:
-    """Follows one driver from its start until it closes its stdout.
+    """The harness's end: a thread that follows one driver from its start until the driver closes its stdout.
 
-    The window's begin is decided here, for one process or for many, and told to the driver unless it is the
-    latest there may be, which the driver knows itself.
+    It decides when the window begins, and tells the driver, unless the window begins as late as the plan
+    lets it, which the driver knows.
     """
 
-    def __init__(self, heard: IO[bytes], told: IO[bytes], warm_up: WarmUp, start_ns: int) -> None:
-        self._heard, self._told, self._warm_up, self._start_ns = heard, told, warm_up, start_ns
+    def __init__(self, stdout: IO[bytes], stdin: IO[bytes], warm_up: WarmUp, start_ns: int) -> None:
+        self._stdout, self._stdin, self._warm_up, self._start_ns = stdout, stdin, warm_up, start_ns
         self._counts: list[tuple[float, int]] = []
         self._unread: SimpleQueue[tuple[float, int] | None] = SimpleQueue()
         self._lock, self._fixed = threading.Lock(), threading.Event()
@@ -70,12 +70,12 @@ class Follower:
 
     @property
     def latest_begin_s(self) -> float:
-        """The window's begin, or the latest that it can still be."""
+        """The window's begin, or the latest possible one while it is not fixed."""
         return self._warm_up.most_s if self._begin_s is None else self._begin_s
 
     def await_window(self) -> float:
         """Block until the window's begin is fixed and return it, in seconds since the start."""
-        # a driver that tells nothing must not hold up the latest begin
+        # a silent driver must not delay the window beyond its latest begin
         until_latest_s = self._warm_up.most_s - LEAD_S - self._elapsed_s()
         if not self._fixed.wait(max(0.0, until_latest_s)):
             self._decide()
@@ -83,7 +83,7 @@ class Follower:
         return self.latest_begin_s
 
     def pass_on(self, tell: Callable[[float, int], None]) -> None:
-        """Give each count to `tell`, those that were heard before too, until the driver ends."""
+        """Call `tell` with each count, also the earlier ones, until the driver ends."""
         while (count := self._unread.get()) is not None:
             tell(*count)
 
@@ -95,7 +95,7 @@ class Follower:
         return (time.monotonic_ns() - self._start_ns) / 1e9
 
     def _follow(self) -> None:
-        for line in self._heard:
+        for line in self._stdout:
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 said = json.loads(line)
                 count = float(said["elapsed_s"]), int(said["requests"])
@@ -103,7 +103,7 @@ class Follower:
                 self._unread.put(count)
             self._decide()
         with self._lock:
-            self._begin_s = self.latest_begin_s  # nothing will be told any more
+            self._begin_s = self.latest_begin_s  # the driver will not tell any more counts
         self._fixed.set()
         self._unread.put(None)
 
@@ -115,8 +115,8 @@ class Follower:
             if self._begin_s is None:
                 return
         if self._begin_s < self._warm_up.most_s:
-            # a driver that is gone is seen by its exit code
+            # finish() notices by its exit code if the driver is gone
             with contextlib.suppress(OSError, ValueError):
-                self._told.write(json.dumps({"window_begin_s": self._begin_s}).encode() + b"\n")
-                self._told.flush()
+                self._stdin.write(json.dumps({"window_begin_s": self._begin_s}).encode() + b"\n")
+                self._stdin.flush()
         self._fixed.set()

@@ -1,7 +1,7 @@
-"""Plain Locust for comparison: its stock fast client and statistics, with a plan's bodies and clients.
+"""Plain Locust for comparison: its own fast client and statistics, with a plan's bodies and clients.
 
-`python -m bench.load.plain_locust PLAN` prints what it did in the plan's window as JSON. No answer is checked
-and no request is kept: it is what Locust does by itself.
+`python -m bench.load.plain_locust PLAN` prints its requests, failures and times in the plan's window as JSON.
+It checks no answer and keeps no sample, as Locust does by itself.
 """
 
 import itertools
@@ -32,11 +32,11 @@ class PlainUser(FastHttpUser):
     def post(self) -> None:
         """Send one request, as a Locust file does."""
         body, headers = next(self._turn)
-        self.client.post(self.path, data=body, headers=headers)  # type: ignore[arg-type]  # it takes bytes as well
+        self.client.post(self.path, data=body, headers=headers)  # type: ignore[arg-type]  # it also takes bytes
 
 
 def main() -> None:
-    """Drive the plan named on the command line from now on."""
+    """Drive the plan that the command line names."""
     plan = plan_from_json(Path(sys.argv[1]).read_bytes())
     bodies = Path(plan.bodies).read_bytes()
     PlainUser.host, PlainUser.path = f"http://{plan.host}:{plan.port}", plan.path

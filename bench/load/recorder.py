@@ -1,4 +1,6 @@
-"""Every request of a trial, kept in memory at full resolution and written once at the end."""
+"""The driver's record of every request, kept in memory at full resolution and written at the end.
+
+This module does not import numpy, so that the driver starts fast."""
 
 from array import array
 from collections.abc import Sequence
@@ -20,7 +22,7 @@ OUTCOME_CODE = {name: code for code, name in enumerate(OUTCOMES)}
 
 
 class Recorder:
-    """Growing columns, one entry a request; times are ns since the trial's epoch."""
+    """Columns that grow by an entry with each request; times are ns since the trial's epoch."""
 
     def __init__(self) -> None:
         self.columns = tuple(array(code) for _, code in COLUMNS)
@@ -29,7 +31,7 @@ class Recorder:
     def add(
         self, due_ns: int, sent_ns: int, done_ns: int, size: int, status: int, payload: int, outcome: int
     ) -> None:
-        """Record one request; `outcome` is an index into OUTCOMES, `size` the answer's bytes."""
+        """Record a request; `outcome` is an index into OUTCOMES, `size` the length of the answer in bytes."""
         due, sent, done, length, code, index, ended = self._append
         due(due_ns)
         sent(sent_ns)
@@ -43,14 +45,14 @@ class Recorder:
         return len(self.columns[0])
 
     def to_bytes(self) -> bytes:
-        """The columns one after another, in the order of COLUMNS, in machine byte order."""
+        """Return the columns one after another, in the order of COLUMNS, in machine byte order."""
         return b"".join(column.tobytes() for column in self.columns)
 
 
 def merge(parts: Sequence[bytes], file: Path) -> int:
-    """Write what several recorders gave as one of them would have, and return the rows.
+    """Write the columns of several recorders as if one had recorded all, and return the number of rows.
 
-    Raises ValueError where a part holds no whole number of rows.
+    Raises ValueError if a part does not hold a whole number of rows.
     """
     if any(len(part) % ROW_BYTES for part in parts):
         raise ValueError("columns of unequal length")

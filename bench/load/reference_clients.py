@@ -1,4 +1,4 @@
-"""What the driver is compared with at its ceiling: ApacheBench, and Locust as it comes."""
+"""The clients that the driver is compared with at its ceiling: ApacheBench and plain Locust."""
 
 import json
 import re
@@ -19,7 +19,7 @@ AB_REQUESTS_PER_S = 4000
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Requests answered, over how long, and the CPU time that the client used."""
+    """How many requests were answered, in which time, and the CPU time that the client used."""
 
     requests: int
     wall_s: float
@@ -37,7 +37,7 @@ class Speed:
 
     @classmethod
     def of(cls, turns: "Sequence[Speed | None]") -> "Speed | None":
-        """Several turns taken together, None where there is none or one failed."""
+        """Return the sum of several turns, None if there are no turns or a turn failed."""
         kept = [turn for turn in turns if turn is not None]
         if not kept or len(kept) < len(turns):
             return None
@@ -51,7 +51,7 @@ class Speed:
 def apache_bench(
     port: int, path: str, payload: Payload, clients: int, seconds: float, scratch: Path
 ) -> Speed | None:
-    """ApacheBench with one of the bodies, over about so many seconds; None where it is not installed."""
+    """Run ApacheBench with the payload for about that long; None if it is not installed or failed."""
     program = shutil.which("ab")
     if program is None:
         return None
@@ -60,7 +60,7 @@ def apache_bench(
     requests = max(clients, int(seconds * AB_REQUESTS_PER_S))
     options = ("-q", "-k", "-c", str(clients), "-n", str(requests), "-p", str(body))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(  # noqa: S603  # ab, as found on the PATH
+    done = subprocess.run(  # noqa: S603  # the ab on the PATH
         [program, *options, "-T", payload.content_type, f"http://127.0.0.1:{port}{path}"],
         capture_output=True,
         text=True,
@@ -75,7 +75,7 @@ def apache_bench(
 
 
 def plain_locust(plan: Path) -> Speed:
-    """Locust's own fast client with a plan's bodies, clients and window; raises BenchError where it fails."""
+    """Run plain Locust with a plan's bodies, clients and window; raises BenchError if it fails."""
     done = subprocess.run(  # noqa: S603  # our own module
         [sys.executable, "-m", "bench.load.plain_locust", str(plan)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The samples of a trial: the driver's columns, and the parquet file that keeps them."""
+"""The samples of a trial: read from the driver's columns, and kept in a parquet file."""
 
 import os
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Columns of equal length, one entry a request, ordered by the end; times are ns since the epoch.
+    """Columns with an entry for each request, ordered by when it ended; times are ns since the epoch.
 
     `outcome` holds indices into OUTCOMES, `payload` indices into the trial's payloads, `bytes` the length
     of the answer's body.
@@ -35,7 +35,7 @@ class Samples:
 
 
 def read_columns(file: Path, rows: int) -> Samples:
-    """Read what the driver wrote."""
+    """Read the columns that the driver wrote."""
     columns: dict[str, Ints] = {}
     with file.open("rb") as raw:
         for name, code in COLUMNS:

@@ -1,6 +1,6 @@
-"""A trial's instants in one process: its epoch, its window, and what was used of the processor in it.
+"""A trial's instants in one driver process: its epoch, its window, and the CPU time used in the window.
 
-For the driver alone: it sleeps as a greenlet.
+Only the driver imports this module: it sleeps as a greenlet.
 """
 
 import time
@@ -15,7 +15,7 @@ SHORTEST_WALL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Requests that ended in the window, and this process's CPU and wall time over it."""
+    """The requests that ended in the window, and this process's CPU and wall time in it."""
 
     requests: int
     cpu_s: float
@@ -23,12 +23,12 @@ class Account:
 
     @property
     def busy(self) -> float | None:
-        """The share of a core that this process used, None where the window was cut off."""
+        """The share of a core that this process used, None if the window was cut off."""
         return round(self.cpu_s / self.wall_s, 4) if self.wall_s > SHORTEST_WALL_S else None
 
 
 class TrialClock:
-    """When the window begins and the load stops (monotonic ns); both may change while they lie ahead."""
+    """When the window begins and when the load stops (monotonic ns); both may change until they come."""
 
     def __init__(self, latest_begin_s: float, window_s: float) -> None:
         self.begin_s, self._window_ns = latest_begin_s, int(window_s * 1e9)
@@ -41,7 +41,7 @@ class TrialClock:
         self.fix_window(self.begin_s)
 
     def fix_window(self, begin_s: float) -> None:
-        """Let the window begin at this instant of the trial, and the load end with it."""
+        """Let the window begin at this instant of the trial, and the load stop at the window's end."""
         self.begin_s, self.begin_ns = begin_s, self.epoch_ns + int(begin_s * 1e9)
         if not self._stopped:
             self.stop_ns = self.begin_ns + self._window_ns
@@ -51,7 +51,7 @@ class TrialClock:
         self._stopped, self.stop_ns = True, min(self.stop_ns, time.monotonic_ns())
 
     def pass_window(self, count: Callable[[], int]) -> Account:
-        """Sleep until the load stops and account for the window; `count` tells the requests ended so far."""
+        """Sleep until the load stops and return the window's account; `count` returns the requests ended."""
         while time.monotonic_ns() < min(self.begin_ns, self.stop_ns):
             sleep_until(self.begin_ns, LOOK_EVERY_S)
         at_ns, cpu_ns, ended = time.monotonic_ns(), time.process_time_ns(), count()
@@ -62,7 +62,7 @@ class TrialClock:
 
 
 def sleep_until(instant_ns: int, longest_s: float = float("inf")) -> None:
-    """Let other greenlets run until an instant of the monotonic clock, or for the longest time given."""
+    """Let other greenlets run until an instant of the monotonic clock, but at most for `longest_s`."""
     left_ns = instant_ns - time.monotonic_ns()
     if left_ns > 0:
         gevent.sleep(min(left_ns / 1e9, longest_s))

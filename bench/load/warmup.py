@@ -1,4 +1,4 @@
-"""When is a warm-up over? Once the completions say so, by a pure function of the counts seen until now."""
+"""When a warm-up ends: a pure function of how many requests had ended by when."""
 
 import math
 from bisect import bisect_left
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 STEADY_TOLERANCE = 0.10
 SIGMAS = 3.0
-# between the decision and the window's begin: time to tell it to every worker, and to read accounting
+# between the decision and the window's begin: time to tell every worker, and to read the container's usage
 LEAD_S = 0.5
 
 Counts = Sequence[tuple[float, int]]
@@ -17,20 +17,20 @@ Counts = Sequence[tuple[float, int]]
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """A warm-up of at least `least_s` that lasts up to `most_s` while the throughput is not steady."""
+    """A warm-up: it lasts at least `least_s`, and longer, up to `most_s`, if throughput is not steady."""
 
     least_s: float
     most_s: float
 
     @property
     def by_time(self) -> bool:
-        """Whether the window's begin is fixed before anything is seen."""
+        """Whether the window's begin is fixed beforehand, whatever the throughput."""
         return self.most_s <= self.least_s or self.least_s <= 0
 
     def begin_s(self, counts: Counts, now_s: float) -> float | None:
-        """The window's begin in seconds since the start, None while it is open.
+        """Return the window's begin in seconds since the start, None while it is undecided.
 
-        Once it is given, it lies LEAD_S ahead of now at least, unless it was fixed beforehand.
+        The begin lies at least LEAD_S after now, unless it was fixed beforehand or is `most_s`.
         """
         if self.by_time:
             return self.least_s
@@ -42,11 +42,11 @@ class WarmUp:
 
 
 def is_steady(counts: Counts, span_s: float) -> bool:
-    """Whether as many requests ended in each of the last three spans, to a tenth or to what chance explains.
+    """Return whether equally many requests ended in each of the last three spans, but for a tenth or chance.
 
-    Counts of independent events scatter by their square root (Poisson), so two of them that differ by no
-    more than three times the root of their sum may be the same. A span in which nothing ended is no
-    evidence, and neither are spans that begin before the start.
+    Counts of independent events scatter by their square root (Poisson), so two counts may come from the same
+    rate if they differ by at most three times the root of their sum. A span in which no request ended is not
+    evidence, and nor is a span that begins before the start.
     """
     if not counts or counts[-1][0] < 3 * span_s:
         return False
@@ -58,7 +58,7 @@ def is_steady(counts: Counts, span_s: float) -> bool:
 
 
 def _ended_by(counts: Counts, instant_s: float) -> float:
-    """How many requests had ended by an instant, between two counts in proportion."""
+    """Return how many requests had ended by an instant, interpolated between two counts."""
     place = bisect_left(counts, instant_s, key=lambda count: count[0])
     before_s, before = counts[place - 1] if place else (0.0, 0)
     if place == len(counts):

@@ -1,6 +1,6 @@
-"""What a trial's samples say of its window: rates, quantiles, and why they may not be believed.
+"""The figures of a trial's window, from its samples, and the reasons not to believe them.
 
-Each reason is a doubt with its figure, its bound and its remedy.
+Each reason is a doubt that states its figure, its bound and its remedy.
 """
 
 import math
@@ -23,10 +23,10 @@ IDLE_BOUND = 0.10
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a window may have of each fault before it is void, as shares (0.01 is 1%).
+    """How much of each fault a window may have before it is void, as shares (0.01 is 1%).
 
-    `errors` and `wrong_answers` are of all requests, `late_sends` of those in the window; `little` is how
-    far Little's law may be off, `steady` how far the window's thirds, or its ends, may lie apart.
+    `errors` and `wrong_answers` are shares of all requests, `late_sends` of the window's requests. `little`
+    bounds how far Little's law is off, `steady` how far the window's thirds, or its ends, differ.
     """
 
     errors: float = 0.0
@@ -38,10 +38,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A trial's samples with the masks that say which are the window's; without `clients` its load was open.
+    """A trial's samples, with masks that mark the window's requests; `clients` is None if the load was open.
 
-    `ended` are those that ended in the window, `good` the right answers among them, `inside` all that it
-    has to answer for, `failed` and `wrong` are of the whole trial.
+    `ended` marks the requests that ended in the window, and `good` those of them with a right answer.
+    `inside` marks the window's requests: those, and the ones due before its end that failed after it.
+    `failed` and `wrong` mark the requests of the whole trial.
     """
 
     samples: Samples
@@ -55,19 +56,20 @@ class Window:
     wrong: NDArray[np.bool_]
 
     def due(self) -> int:
-        """How many requests came due in it."""
+        """Return how many requests came due in the window."""
         due_ns = self.samples.due_ns
         return int(((due_ns >= self.begin_ns) & (due_ns < self.end_ns)).sum())
 
 
 @dataclass(frozen=True, slots=True)
 class WindowFigures:
-    """The figures of one window; rate and latency are those of right answers that ended in it.
+    """The figures of a window; rate and latency are those of right answers that ended in it.
 
-    `requests` is `ok`, `refused` (None in a closed loop, where refusals are errors), and every wrong answer
-    and failure of the whole trial, wherever it fell. `latency_ms` runs from due to done, `service_ms` from
-    sent to done; `late_sends` (a share) and `lag_p99_ms` tell how far the driver was behind its schedule,
-    None where no request can tell it. `doubts` are the reasons not to believe it if not `valid`.
+    `requests` is the sum of `ok`, `refused`, and the wrong answers and failures of the whole trial. `refused`
+    is None in a closed loop, where refusals are errors. `latency_ms` is the time from due to done,
+    `service_ms` from sent to done. `late_sends` (a share) and `lag_p99_ms` show how far the driver was behind
+    its schedule; they are None if the window has too few requests. `doubts` are the reasons not to believe
+    the figures, if they are not `valid`.
     """
 
     requests: int
@@ -85,13 +87,13 @@ class WindowFigures:
 
 
 def window_ns(begin_s: float, window_s: float) -> tuple[int, int]:
-    """The window's first instant and the first after it (ns since the epoch), as the driver counts them."""
+    """Return the window's first instant, and the first after it (ns since the epoch), as the driver does."""
     begin = int(begin_s * 1e9)
     return begin, begin + int(window_s * 1e9)
 
 
 def quantile_ms(response_ns: NDArray[np.int64], q: float) -> float | None:
-    """The q-quantile in milliseconds (the order statistic at ceil(q n)), None below the least n for it."""
+    """Return the q-quantile in ms (the order statistic at ceil(q n)), None if there are too few requests."""
     n = len(response_ns)
     if n < LEAST_N[q]:
         return None
@@ -100,7 +102,7 @@ def quantile_ms(response_ns: NDArray[np.int64], q: float) -> float | None:
 
 
 def latency(response_ns: NDArray[np.int64]) -> LatencyMs:
-    """All quantiles that are reported."""
+    """Return all quantiles that are reported."""
     p50, p90, p95, p99, p999 = (quantile_ms(response_ns, q) for q in LEAST_N)
     return LatencyMs(p50, p95, p99, p90, p999)
 
@@ -114,11 +116,11 @@ def summarise(
     *,
     scheduled: int | None = None,
 ) -> WindowFigures:
-    """Reduce a trial's samples to its window's figures; without `clients` its load was open.
+    """Compute the figures of a trial's window from its samples; `clients` is None if the load was open.
 
     The window lies from `warmup_s` to `warmup_s + window_s` after the epoch of the samples. `scheduled` is
-    how many requests an open load's schedule has due in it, where that is known. Raises ValueError for a
-    window without length.
+    how many requests of the window an open load's schedule has, if that is known. Raises ValueError if the
+    window has no length.
     """
     if not 0 < window_s < math.inf:
         raise ValueError(f"a window of {window_s:g} s has no figures")
@@ -147,17 +149,17 @@ def _window(samples: Samples, clients: int | None, warmup_s: float, window_s: fl
     begin, end = window_ns(warmup_s, window_s)
     wrong, failed = samples.outcome == WRONG, (samples.outcome != OK) & (samples.outcome != WRONG)
     if clients is None:
-        # an open load goes on as it was planned, and to turn some of it away is an answer
+        # an open load goes on as planned whatever the answers, so a refusal is an answer
         failed &= samples.outcome != REFUSED
     ended = (samples.done_ns >= begin) & (samples.done_ns < end)
-    # a request that failed after the window's end was yet the window's to answer
+    # a request that came due by the window's end and failed after it counts as the window's
     inside = ended | (failed & (samples.due_ns < end) & (samples.done_ns >= end))
     good = ended & (samples.outcome == OK)
     return Window(samples, begin, end, clients, ended, good, inside, failed, wrong)
 
 
 def _survivors(faults: int, requests: int) -> tuple[Doubt, ...]:
-    """A doubt if some faults were allowed: quantiles are of the right answers alone."""
+    """Return a doubt if some faults were allowed: the quantiles leave them out."""
     if not faults:
         return ()
     text = (
@@ -168,8 +170,8 @@ def _survivors(faults: int, requests: int) -> tuple[Doubt, ...]:
 
 
 def reasons(window: Window, requests: int, bounds: Bounds, scheduled: int | None) -> Iterator[Doubt]:
-    """Each reason to void the window, the gravest first; `scheduled` requests were planned to come due."""
-    # what went wrong outside the window still says that the trial was not clean
+    """Yield each reason to void the window, the gravest first; `scheduled` requests should come due."""
+    # faults outside the window still show that the trial was not clean
     yield from _faults("wrong_answers", "wrong answers", window.wrong, window, requests, bounds.wrong_answers)
     yield from _faults("failed_requests", "failed requests", window.failed, window, requests, bounds.errors)
     yield from _disorder(window.samples)
@@ -193,7 +195,7 @@ def reasons(window: Window, requests: int, bounds: Bounds, scheduled: int | None
 
 
 def late_share(window: Window) -> float | None:
-    """The share of the window's requests that the driver sent more than 10 ms after they were due."""
+    """Return the share of the window's requests that were sent more than 10 ms after they were due."""
     lag_ns = (window.samples.sent_ns - window.samples.due_ns)[window.inside]
     return float(np.mean(lag_ns > LATE_SEND_NS)) if len(lag_ns) else None
 
@@ -228,7 +230,7 @@ def _disorder(samples: Samples) -> Iterator[Doubt]:
 
 
 def _lost(window: Window, scheduled: int | None) -> Iterator[Doubt]:
-    """An open load whose records are not those of its schedule: a worker was lost, or counted twice."""
+    """Doubt an open load that did not record its schedule's requests: a worker was lost or counted twice."""
     if scheduled is not None and (due := window.due()) != scheduled:
         yield Doubt(
             "requests_lost",
@@ -269,12 +271,12 @@ def _imbalance(window: Window, clients: int, bound: float) -> Iterator[Doubt]:
 
 
 def _idle_clients(window: Window, clients: int) -> Iterator[Doubt]:
-    """A driver that stalled, or ended early, in a tenth of the window: there its clients have nothing out."""
+    """Doubt a driver that stalled or ended early in a tenth of the window: its clients waited for nothing."""
     edges = np.linspace(window.begin_ns, window.end_ns, SLICES + 1)
     due, done = np.sort(window.samples.due_ns), np.sort(window.samples.done_ns)
-    # the time that requests spent out until an edge: of each that was due by then, less of each done by then
-    out = [_elapsed(due, edge) - _elapsed(done, edge) for edge in edges]
-    fewest = float(np.diff(out).min()) / (edges[1] - edges[0])
+    # how long requests had waited until an edge: the times since they came due, less those since they ended
+    waited = [_elapsed(due, edge) - _elapsed(done, edge) for edge in edges]
+    fewest = float(np.diff(waited).min()) / (edges[1] - edges[0])
     if not fewest >= (1 - IDLE_BOUND) * clients:
         yield Doubt(
             "idle_clients",
@@ -287,7 +289,7 @@ def _idle_clients(window: Window, clients: int) -> Iterator[Doubt]:
 
 
 def _elapsed(instants_ns: NDArray[np.int64], edge_ns: float) -> float:
-    """The time from each instant until the edge, summed over those before it."""
+    """Return the sum of the times from each instant before the edge until the edge."""
     before = instants_ns[: np.searchsorted(instants_ns, edge_ns)]
     return float((edge_ns - before).sum())
 
@@ -309,21 +311,21 @@ def _overload(window: Window) -> Iterator[Doubt]:
 
 
 def _unsteadiness(window: Window, tolerance: float) -> Iterator[Doubt]:
-    found = steadiness(window.samples.done_ns[window.good], window.begin_ns, window.end_ns)
+    rate = steadiness(window.samples.done_ns[window.good], window.begin_ns, window.end_ns)
     remedy = "lengthen --warmup-s or --window-s"
-    if found is None:
+    if rate is None:
         few = f"{int(window.good.sum())} answers are too few to see whether the window was steady"
         yield Doubt("too_few_answers", few, remedy, voids=True, cause="harness")
-    elif found.uneven(tolerance):
-        thirds = " / ".join(str(count) for count in found.thirds)
+    elif rate.uneven(tolerance):
+        thirds = " / ".join(str(count) for count in rate.thirds)
         uneven = (
-            f"not steady: the window's thirds hold {thirds} answers, {found.difference:.0%} apart (at most "
+            f"not steady: the window's thirds hold {thirds} answers, {rate.difference:.0%} apart (at most "
             f"{tolerance:.0%} beyond chance)"
         )
         yield Doubt("not_steady", uneven, remedy, voids=True, cause="service")
-    elif found.drifts(tolerance):
+    elif rate.drifts(tolerance):
         drift = (
-            f"not steady: the rate changes by {found.drift:+.0%} from the window's begin to its end (at most "
+            f"not steady: the rate changes by {rate.drift:+.0%} from the window's begin to its end (at most "
             f"{tolerance:.0%} beyond chance)"
         )
         yield Doubt("not_steady", drift, remedy, voids=True, cause="service")

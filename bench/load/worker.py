@@ -1,7 +1,7 @@
-"""Workers for a master on another host: one fresh process a trial, until Ctrl-C.
+"""Workers for a master on another host: a new process for each trial, until Ctrl-C.
 
-`python -m bench.load.worker --master HOST --port PORT`. This module imports no locust: what drives is
-`bench.load.fleet_worker`, in a process of its own.
+`python -m bench.load.worker --master HOST --port PORT`. This module does not import locust: it starts
+`bench.load.fleet_worker`, which drives in its own process.
 """
 
 import argparse
@@ -22,14 +22,14 @@ PAUSE_S = 0.5
 
 
 def worker_command(host: str, port: int) -> list[str]:
-    """The command that drives one trial for the master there, on this host as on any other."""
+    """Return the command that drives one trial for the master at this address."""
     return [sys.executable, "-m", "bench.load.fleet_worker", host, str(port)]
 
 
 def serve(host: str, port: int) -> None:
-    """Drive one trial after another for the masters that appear there; returns on Ctrl-C or SIGTERM.
+    """Drive one trial after another for the masters at this address; return on Ctrl-C or SIGTERM.
 
-    Says in one line on stderr what came of each trial.
+    Writes a line about each trial to stderr.
     """
     with contextlib.suppress(KeyboardInterrupt), _term_as_interrupt():
         _say(f"waiting for a master at {host}:{port}; Ctrl-C ends this")
@@ -38,7 +38,7 @@ def serve(host: str, port: int) -> None:
 
 
 def _drive_one(host: str, port: int) -> None:
-    """Run one worker until it has driven a trial, or nobody needed it."""
+    """Run one worker until it has driven a trial, or no master needs it."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603  # our own module
             worker_command(host, port),
