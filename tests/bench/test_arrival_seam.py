@@ -112,7 +112,8 @@ def test_a_new_pattern_is_offered_driven_and_named(
     (trial,) = run["trials"]
     # a busy machine may spoil so short a window, which changes nothing of what was due
     assert done.returncode == (0 if trial["valid"] else 4), done.stderr
-    assert (trial["load"]["name"], trial["load"]["arrivals"]) == ("q40-pairs", "pairs")
+    assert (trial["load"]["kind"], trial["load"]["arrivals"]) == ("open", "pairs")
+    assert "-q40-pairs-" in trial["samples"]
     assert "q40-pairs" in trial["samples"]
     assert run["environment"]["settings"]["arrivals"] == ["pairs"]
     due_ns = sorted(pd.read_parquet(folder / trial["samples"]).due_ns)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from msgspec import UNSET
 
 from bench.measure.plan import SessionPlan
 from bench.measure.steps.order import TimeEstimate, steps
@@ -66,8 +67,8 @@ def test_every_trial_counts_as_a_start_and_takes_its_time() -> None:
 
 def test_the_settings_name_clients_and_rates() -> None:
     settings = plan().settings()
-    assert (settings["clients"], settings["rates_per_s"]) == ([1, 64], [50.0])
-    assert "rates_per_s" not in plan(LOADS[:2]).settings()
+    assert (settings.clients, settings.rates_per_s) == ((1, 64), (50.0,))
+    assert plan(LOADS[:2]).settings().rates_per_s is UNSET
 
 
 def test_the_ceiling_is_measured_with_the_largest_closed_load() -> None:

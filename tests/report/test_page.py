@@ -237,7 +237,7 @@ def test_what_is_missing_stands_last_either_way(browser: Browser, tmp_path: Path
 
 def _nothing() -> RunAnalysis:
     """The analysis of a run in which nothing was measured."""
-    empty = Run(2, "2026-01-02T03:04:05Z", "bench run", "compose", False, 0, {}, (), {}, ())
+    empty = Run(2, "2026-01-02T03:04:05Z", "bench run", "compose", False, 0, Environment(), (), {}, ())
     return analyse(empty, Path())
 
 
