@@ -41,7 +41,7 @@ def _new_strategy(name: str) -> RuleFinding:
 
 
 def _differences(batch: Batch) -> tuple[Difference, ...]:
-    """What makes timings of two runs incomparable; nothing where both were measured side by side."""
+    """What makes the timings of two runs incomparable; nothing if both were measured side by side."""
     if batch.paired:
         return ()
     facts = differing_facts(batch.base.environment, batch.head.environment)

@@ -16,8 +16,8 @@ Images = Mapping[str, ImageSize]
 def own_alone(run: Run, name: str) -> float | None:
     """The bytes beyond the layers with which all images on the same first layer begin.
 
-    Of one side of the run: that of `name`. None where there is no image, or none beside it that would tell
-    its own part from the base.
+    The other images are those of the same side of the run as `name`. None if the strategy has no image, or
+    if no other image shows which of its layers are the base.
     """
     images = _beside(run, name)
     count = _shared(images)
@@ -25,9 +25,9 @@ def own_alone(run: Run, name: str) -> float | None:
 
 
 def own_against(batch: Batch, name: str) -> Sides:
-    """The own parts of base's and head's image, so told apart that their difference is one of its own.
+    """The own parts of both images, divided so that a change of an own part shows in their difference.
 
-    Where neither side's other images tell what the base image is, both are the whole image.
+    If no other image of either side shows what the base image is, both parts are the whole image.
     """
     theirs = batch.name_in_base(name)
     base, head = _beside(batch.base, theirs), _beside(batch.head, name)
@@ -62,7 +62,7 @@ def _first(image: ImageSize | None) -> str:
 
 
 def _shared(images: Images) -> int | None:
-    """How many layers the images begin with alike; None where fewer than two are there to tell."""
+    """With how many equal layers the images begin; None if there are fewer than two images."""
     return len(leading_layers(list(images.values()))) if len(images) > 1 else None
 
 
@@ -82,7 +82,7 @@ class LimitMetric:
     """A figure of one strategy that is bounded as it is: `of(run, its name, its trials)`.
 
     `increases` says whether it may be bounded against base; `against(batch, its name)` gives the figures to
-    compare where it takes both sides to know them. `unknown` says why `{who}` may lack it beside an image.
+    compare if both sides are needed to know them. `unknown` says why `{who}` may lack it beside an image.
     """
 
     name: str
@@ -95,29 +95,29 @@ class LimitMetric:
 
 
 def image_unpacked_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
-    """The bytes of the image's layers; None where there is no image."""
+    """The bytes of the image's layers; None if there is no image."""
     result = run.strategies.get(name)
     return result.image.unpacked_bytes if result and result.image else None
 
 
 def image_own_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
-    """The bytes of the image beyond its base, None where that is not known."""
+    """The bytes of the image beyond its base; None if the base is not known."""
     return own_alone(run, name)
 
 
 def image_compressed_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
-    """What a pull moves; None where there is no image or its store does not tell."""
+    """What a pull moves; None if there is no image or its store does not say."""
     result = run.strategies.get(name)
     return result.image.compressed_bytes if result and result.image else None
 
 
 def wrong_answers(_run: Run, _name: str, trials: Sequence[Trial]) -> float | None:
-    """Wrong answers in all trials, invalid ones and warm-ups too; None where none was checked."""
+    """Wrong answers in all trials, invalid ones and warm-ups too; None if no answer was checked."""
     return sum(trial.wrong_answers for trial in trials) if checked(trials) else None
 
 
 def error_rate(_run: Run, _name: str, trials: Sequence[Trial]) -> float | None:
-    """The share of failed requests over all trials; None where no request was made."""
+    """The share of failed requests over all trials; None if no request was made."""
     requests = sum(trial.requests for trial in trials)
     return sum(trial.errors for trial in trials) / requests if requests else None
 

@@ -20,7 +20,7 @@ def judge_limits(rules: Rules, first: Batch, second: Batch | None) -> list[RuleF
 
 
 def _names(rules: Rules, batch: Batch) -> list[str]:
-    """Every strategy that head has or a rule names; one that stands for all where there is none."""
+    """Every strategy that head has or a rule names; a name that stands for all if there are none."""
     theirs = base_names(batch.head).values() if batch.paired else ()
     own = [name for name in _measured(batch.head) if name not in theirs]
     return list(dict.fromkeys([*own, *rules.strategies])) or ["every strategy"]
@@ -71,7 +71,7 @@ def _sides(rule: Limit, metric: LimitMetric, batch: Batch, name: str, trials: Se
 
 
 def _lacks(metric: LimitMetric, sides: Sides, batch: Batch, name: str) -> str:
-    """Why a side has no figure, where that is not that nothing was measured; empty else."""
+    """Why a side has no figure although something was measured; else empty."""
     who, run, its_name = "head", batch.head, name
     if sides.head is not None:
         who, run, its_name = "base", batch.base, batch.name_in_base(name)
@@ -114,7 +114,7 @@ def _verdict(head: float | None, most: float | None, *, whole: bool, shared: boo
 
 
 def _most(rule: Limit, base: float | None) -> float | None:
-    """The most that head may have; None where it hangs on a figure of base that is missing."""
+    """The most that head may have; None if it depends on a missing figure of base."""
     if rule.kind == "most":
         return rule.amount.value
     if base is None:

@@ -63,7 +63,7 @@ def edge_of(rule: Primary) -> float:
 
 
 def bad_side(metric: Metric) -> int:
-    """-1 where a smaller figure is worse, else 1."""
+    """-1 if a smaller figure is worse, else 1."""
     return -1 if metric.better == "more" else 1
 
 
@@ -77,7 +77,7 @@ def _lies(comparison: Comparison | None, edge: float, side: int) -> bool:
 def _p(
     comparison: Comparison | None, edge: float, side: int, against_edge: Callable[[], Comparison | None]
 ) -> float:
-    """The p against the edge, 1 where the ratio is on its good side or where there is none.
+    """The p-value against the edge; 1 if the ratio is on its good side or missing.
 
     So every rule keeps its place in the family that Holm corrects for, and one that passes lends nobody its
     significance.
@@ -127,7 +127,7 @@ def _by_round(trials: Sequence[Trial], payloads: set[tuple[str, str]], metric: M
 
 
 def _geometric_mean(values: Sequence[float]) -> float:
-    """Their geometric mean, and 0 where one has no logarithm: a ratio of it is refused."""
+    """The geometric mean of the values; 0 if a value has no logarithm, and a ratio of 0 is refused."""
     if not all(0 < value < math.inf for value in values):
         return 0.0
     return math.exp(sum(map(math.log, values)) / len(values))
@@ -145,7 +145,7 @@ def _problem(
     batch: Batch,
     cut: Unfinished | None,
 ) -> Problem:
-    """Why the rule cannot be judged, empty where it can."""
+    """Why the rule cannot be judged; empty if it can."""
     for side in (base, head):
         if not side.trials:
             return f"{side.who} has no closed-loop trial of it"
@@ -198,7 +198,7 @@ def _warned(side: Side) -> list[str]:
 
 
 def _doubt(sides: Sequence[Side]) -> str:
-    """That the driver may have been the limit, and in how many valid trials; empty where it was not."""
+    """That the driver may have been the limit, and in how many valid trials; empty if it was not."""
     valid = [trial for side in sides for trial in side.trials if trial.valid]
     limited = sum(any(one.code == "driver_may_limit" for one in trial.doubts) for trial in valid)
     return f"the driver may be the limit in {limited} of {len(valid)} valid trials" if limited else ""

@@ -24,7 +24,7 @@ NUMBER = r"(\d+(?:\.\d+)?)"
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A number in the metric's own unit, or a share of base where `relative`, and how it was written."""
+    """A number in the metric's own unit, or a share of base if `relative`, and how it was written."""
 
     value: float
     relative: bool
@@ -32,15 +32,15 @@ class Amount:
 
 
 def share(value: Any) -> float | None:
-    """The share that a percentage such as "5%" is; None where it is no percentage."""
+    """The share that a percentage such as "5%" is; None if the text is not a percentage."""
     found = re.fullmatch(rf"{NUMBER}\s*%", value.strip()) if isinstance(value, str) else None
     return float(found.group(1)) / 100 if found else None
 
 
 def amount(value: Any, unit: str, *, relative: bool) -> Amount | None:
-    """An amount of bytes, a count or a share, at least 0; None where the value is no such thing.
+    """An amount of bytes, a count or a share, at least 0; None if the value is neither.
 
-    Where `relative`, a percentage is a share of base.
+    If `relative`, a percentage is a share of base.
     """
     if value == 0 and type(value) is int:
         return Amount(0.0, False, "0")
@@ -159,7 +159,7 @@ def rules_of(raw: Mapping[str, Any], name: str = FILE_NAME) -> Rules:
 
 
 def check_strategies(rules: Rules, known: Iterable[str], name: str = FILE_NAME) -> None:
-    """Raise UsageError where a rule is for a strategy that is not among the known ones."""
+    """Raise UsageError if a rule is for a strategy that is not known."""
     there = tuple(known)
     for section, named in (
         ("primary", [rule.strategy for rule in rules.primaries]),

@@ -40,7 +40,7 @@ def base_names(run: Run) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """One figure of base and of head, None where missing."""
+    """One figure of base and of head; None if it is missing."""
 
     base: float | None
     head: float | None
@@ -74,10 +74,10 @@ Problem = str | Unfinished | OtherConditions
 class Evidence:
     """Head over base by one metric: figures of both, their ratio, and why there is none (`problem`).
 
-    `edge` is the worst ratio let pass. `p` is of the test against it, two-sided as the interval's; 1 where
+    `edge` is the worst ratio let pass. `p` is of the test against it, two-sided as the interval's; 1 if
     the ratio lies on the good side. `beyond` and `within` say whether the interval lies wholly on the bad or
     wholly on the good side of it. `doubt` says that the driver may have limited both, which hides a change;
-    empty where it did not.
+    empty if it did not.
     """
 
     base: float | None

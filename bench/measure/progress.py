@@ -14,8 +14,8 @@ from bench.statistics import Estimate
 class SoFar:
     """The figure of a strategy in one case from its valid trials until now, with its interval over rounds.
 
-    `metric` is "throughput" (requests/s) where clients wait for answers, and "p99" (ms, due to done) where
-    requests come due by a schedule, which fixes how many are answered. It is "ratio" where the strategy runs
+    `metric` is "throughput" (requests/s) if clients wait for answers, and "p99" (ms, due to done) if
+    requests come due by a schedule, which fixes how many are answered. It is "ratio" if the strategy runs
     beside its base: requests/s to the base's.
     """
 
@@ -27,7 +27,7 @@ class SoFar:
 class Doing:
     """The step that runs now, the `number`th (from 1) of `total`, with the time left in seconds.
 
-    `rounds` is how many rounds there will be, 0 where a search makes as many as it needs. `so_far` is of the
+    `rounds` is how many rounds there will be, 0 if a search makes as many as it needs. `so_far` is of the
     step's strategy and case, None before its first valid trial.
     """
 

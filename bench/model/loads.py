@@ -54,7 +54,7 @@ class OpenLoad(Struct, frozen=True, tag_field="kind", tag="open"):
 
     @property
     def name(self) -> str:
-        """A short name for files: `q200`, `s70` for a share of capacity, `-even` where arrivals are."""
+        """A short name for files: `q200`, `s70` for a share of capacity, `-even` if arrivals are."""
         return _open_name(self.rate_per_s, self.share, self.arrivals)
 
     @property

@@ -45,7 +45,7 @@ class LoopResult:
 
 @dataclass(frozen=True, slots=True)
 class StrategyResult:
-    """What is known of a strategy beside its trials; None where it could not be measured."""
+    """What is known of a strategy beside its trials; None if it could not be measured."""
 
     title: str
     image: ImageSize | None
@@ -65,8 +65,8 @@ class StrategyResult:
 class Ceiling:
     """The driver against a target that answers at once: the most that it can measure.
 
-    `ab_*` are ApacheBench's figures against the same target with one of the same bodies, None where it is
-    not installed; `plain_*` are those of Locust's own fast client without ours, None where nobody asked.
+    `ab_*` are ApacheBench's figures against the same target with one of the same bodies, None if it is
+    not installed; `plain_*` are those of Locust's own fast client without ours, None if nobody asked.
     """
 
     payload_class: str
@@ -109,7 +109,7 @@ class RepeatCheck:
 class Probe:
     """One rate that a search for an objective tried, in one trial: did the objective hold there?
 
-    `goodput_rps` counts right answers within the bound; `quantile_ms` is None where answers are too few.
+    `goodput_rps` counts right answers within the bound; `quantile_ms` is None if answers are too few.
     """
 
     rate_per_s: float

@@ -69,7 +69,7 @@ class Payload:
     """One request body and the answer that it must get.
 
     `payload_class` groups images of one kind ("seed", "small"); `probabilities` maps each label to the
-    reference's probability. `path` is None where the strategy's own path takes it, `headers` are those
+    reference's probability. `path` is None if the strategy's own path takes it, `headers` are those
     beside Content-Type, and `reply` says how the answer is read.
     """
 

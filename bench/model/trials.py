@@ -9,7 +9,7 @@ from bench.model.loads import Load
 
 @dataclass(frozen=True, slots=True)
 class LatencyMs:
-    """Quantiles over right answers that ended in the window, due to done; None where they are too few."""
+    """Quantiles over right answers that ended in the window, due to done; None if answers are too few."""
 
     p50: float | None
     p95: float | None
@@ -89,8 +89,8 @@ class Trial:
 
     `ok` counts the right answers that ended in the window; `errors` and `wrong_answers` count the whole
     trial, warm-up and drain too, as any of them voids it. Under an open load `refused` counts the requests
-    that a full service turned away in the window (429), which are no errors there; else it is None.
-    `requests` is the sum of all these. `server` is None where the service tells of no such metrics.
+    that a full service turned away in the window (429), which are not errors there; else it is None.
+    `requests` is the sum of all these. `server` is None if the service has no such metrics.
     `error` says why nothing could be measured. `latency_ms` runs from due to done, `service_ms`
     from sent to done. `overhead_s` is what the step took beside start, warm-up, window and drain.
     """

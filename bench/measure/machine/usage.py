@@ -13,7 +13,7 @@ class Usage:
     `memory_bytes` is the working set (pages in use less `file_cache_bytes`, the inactive file cache), or the
     resident set of local processes; `throttled` counts the periods in which the kernel held it back.
     `peak_bytes` is the kernel's own high-water mark of all pages since the instance began. Network bytes are
-    as the instance sees them. What is not told is None.
+    as the instance sees them. A figure that the engine does not report is None.
     """
 
     at_ns: int
@@ -33,8 +33,8 @@ def resource_figures(
 
     Args:
         usages: Readings in order, the first at the window's begin and the last at its end.
-        stolen: The share (0 to 1) of the service cores' time that the host took, None where it is not told.
-        gpu: The GPU over the same window, None where there is none.
+        stolen: The share (0 to 1) of the service cores' time that the host took, None if unknown.
+        gpu: The GPU over the same window, None if there is no GPU.
     """
     first, last = usages[0], usages[-1]
     both_ends = len(usages) > 1
@@ -50,9 +50,9 @@ def resource_figures(
 def peak_memory_bytes(usages: Sequence[Usage]) -> int:
     """The most memory in use, less the file cache that could go at once.
 
-    The kernel's high-water mark, which misses nothing, where the accounting has it: it is of the container's
-    whole life, and the least file cache that was seen is taken off, as the mark counts that too. Else, or
-    where a sample is higher, the highest sample. Raises ValueError where there is none.
+    If the accounting has the kernel's high-water mark, which misses nothing, it is that mark less the least
+    file cache that was seen, because the mark counts the file cache too; the mark is of the container's whole
+    life. Otherwise, or if a sample is higher, it is the highest sample. Raises ValueError without samples.
     """
     highest = max(usage.memory_bytes for usage in usages)
     mark = usages[-1].peak_bytes
