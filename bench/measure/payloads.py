@@ -248,7 +248,7 @@ def varied_copies(
     """Copies of the images in turn, no two with the same body, each with the answer of its image.
 
     What is added stands after the image's end, where no decoder reads: the pixels are the same. There are
-    `count` copies, or fewer where their bodies would exceed `most_bytes` together.
+    `count` copies, or fewer if their bodies would exceed `most_bytes` together.
     """
     copies: list[Payload] = []
     left_bytes = most_bytes

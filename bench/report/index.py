@@ -60,8 +60,8 @@ class Group:
 def write_index(results: Path) -> Path:
     """Write index.html over the runs and gates in a folder and return its path.
 
-    A folder in it that is neither is listed with the reason. Raises UsageError where there is none, and
-    where the folder itself is a run.
+    A subfolder that is neither is listed with the reason. Raises UsageError if there are no subfolders, and
+    if the folder itself is a run.
     """
     read, unreadable = _read(results)
     # services that share a core have no figures of their own to follow

@@ -10,7 +10,7 @@ SCHEMA = 1
 
 
 class EstimateJson(TypedDict):
-    """A centre over `n` rounds or starts with its 95% interval, whose ends are null where n is too small."""
+    """A centre over `n` rounds or starts with its 95% interval, whose ends are null if n is too small."""
 
     centre: float
     low: float | None
@@ -20,7 +20,7 @@ class EstimateJson(TypedDict):
 
 
 class ComparisonJson(TypedDict):
-    """A ratio to the baseline, paired by round; `verdict` is in words, null where too few rounds have both.
+    """A ratio to the baseline, paired by round; `verdict` is in words, null if too few rounds have both.
 
     `p` is the sign-flip test's, `adjusted_p` the paired t-test's after Holm's correction over the run, and
     `minimal_detectable_effect` the least relative difference that so many rounds find in 80 of 100 runs.
@@ -88,7 +88,7 @@ class StrategyJson(TypedDict):
 
 
 class ObjectiveJson(TypedDict):
-    """The highest rate at which an objective held, null with the reason where it is none."""
+    """The highest rate at which an objective held, null with the reason if there is none."""
 
     strategy: str
     payload_class: str
@@ -102,7 +102,7 @@ class ObjectiveJson(TypedDict):
 
 
 class WarningJson(TypedDict):
-    """One kind of reason to doubt: in how many invalid and valid trials; in none where it is of the run."""
+    """One kind of reason to doubt and how many invalid and valid trials have it; none if the run has it."""
 
     code: str
     kind: str

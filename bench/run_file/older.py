@@ -218,14 +218,14 @@ def _environment(raw: Json) -> Json:
 
 
 def _strategy(name: str, raw: Any, all_names: Collection[str]) -> Any:
-    """A strategy's result with its twin, which those schemas told by the end of its name alone."""
+    """A strategy's result with its twin, which those schemas showed by the end of its name alone."""
     twins = {of: side for side in SUFFIXES if (of := name.removesuffix(SUFFIXES[side])) != name}
     known = [Twin(of, side) for of, side in twins.items() if side == "base" or of in all_names]
     return {**raw, "twin": asdict(known[0])} if known and isinstance(raw, dict) else raw
 
 
 def _doubt(text: str, sentences: tuple[Sentence, ...]) -> Mapping[str, Any]:
-    """The doubt that a sentence tells of; one of the code "other" where none of the known ones does."""
+    """The doubt that a sentence tells of; a doubt with the code "other" if the sentence is not known."""
     found = next((one for one in sentences if re.search(one.pattern, text)), None)
     if found is None:
         return asdict(Doubt("other", text, "", voids=False, cause="harness"))

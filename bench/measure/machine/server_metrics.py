@@ -41,7 +41,7 @@ def scrape(host: str, port: int) -> Scrape | None:
 def startup_phases(host: str, port: int) -> dict[str, float]:
     """Seconds that each phase of the service's start took by its own account, summed over its models.
 
-    Empty where it gives none.
+    Empty if it reports none.
     """
     text, seconds = _fetch(host, port), defaultdict[str, float](float)
     try:

@@ -119,7 +119,7 @@ def override_of(
 ) -> dict[str, object]:
     """Pin the strategies to the service cores and keep the health check from using their time.
 
-    A device that was asked for is told to them, and a GPU is theirs. With `reach`, an address of this host,
+    They get the device that was asked for, and a GPU if there is one. With `reach`, an address of this host,
     their ports are published there too.
     """
     ours: dict[str, object] = {

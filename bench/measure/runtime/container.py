@@ -151,7 +151,7 @@ def engine_instant(text: str, now_wall_ns: int, now_ns: int) -> int:
 def model_cache(attributes: dict[str, Any], cache: str | None = None) -> str:
     """Whether what a container pulls outlives it: "warm" with a writable volume there, else "cold".
 
-    `cache` is the folder it pulls to; where that is not known, any writable volume may be it.
+    `cache` is the folder it pulls to; if that is unknown, any writable volume may be it.
     """
     mounts = [
         PurePosixPath(str(mount.get("Destination", "/")))
@@ -165,7 +165,7 @@ def model_cache(attributes: dict[str, Any], cache: str | None = None) -> str:
 def peak_file(pid: int, container_id: str, proc: Path = PROC, cgroups: Path = CGROUPS) -> Path | None:
     """Where the kernel keeps a container's high-water mark of memory, which engines leave out of their stats.
 
-    None with cgroup version 1, whose mark is in the stats, before Linux 5.19, which has none, and where the
+    None with cgroup version 1, whose mark is in the stats, before Linux 5.19, which has none, and if the
     engine's processes cannot be seen from here.
     """
     try:

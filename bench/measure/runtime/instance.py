@@ -63,7 +63,7 @@ def with_runtime(environment: Environment, told: RuntimeFacts) -> Environment:
 class Instance(Protocol):
     """One fresh copy of a strategy; times are ns on the monotonic clock.
 
-    `model_cache` is "cold" where it had to pull its model, "warm" where its cache outlives it.
+    `model_cache` is "cold" if the copy had to pull its model, "warm" if its cache outlives it.
     """
 
     created_ns: int

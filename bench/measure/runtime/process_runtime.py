@@ -75,7 +75,7 @@ class ProcessInstance:
         return self._process.poll() is None
 
     def fate(self) -> tuple[Doubt, ...]:
-        """An exit, where there was one."""
+        """The exit, if the process ended."""
         code = self._process.poll()
         if code is None:
             return ()

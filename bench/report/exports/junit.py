@@ -23,7 +23,7 @@ MOST_REASONS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A test case: `kind` is "" where it passed, else "invalid", "wrong answers" or "skipped"."""
+    """A test case: `kind` is "" if it passed, else "invalid", "wrong answers" or "skipped"."""
 
     strategy: str
     name: str
@@ -34,9 +34,9 @@ class _Test:
 
 
 def render(report: Report) -> str:
-    """The document: failures where all trials are invalid or answers were wrong, skips where none was made.
+    """The document: failures if all trials are invalid or answers were wrong, skips if no trial was made.
 
-    A run without any trial has one failed case, as no data is no pass.
+    A run without any trial has one failed case, because missing data is not a pass.
     """
     analysis = report.analysis
     tests = _tests(analysis)
@@ -73,7 +73,7 @@ def _suite_attributes(analysis: RunAnalysis, tests: Sequence[_Test]) -> dict[str
 
 
 def _timestamp(created: str) -> dict[str, str]:
-    """When the run began, in UTC and without a zone, as the schema wants it; nothing where it is no time."""
+    """When the run began, in UTC and without a zone, as the schema wants it; nothing if it is not a time."""
     try:
         moment = datetime.fromisoformat(created)
     except ValueError:
