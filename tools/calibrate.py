@@ -1,14 +1,19 @@
 """The driver's figures for servers whose truth is known, as a Markdown table: truth, measured and error.
 
-python tools/calibrate.py [--seconds S]
+python tools/calibrate.py [--seconds S] [--only trials|edges]
 
 The trials are those of tests/calibration with longer windows, S seconds of windows in all. If something else
 on its cores disturbs a trial, it is run up to three times; the least disturbed trial is kept and reported as
-disturbed. The exit code is 1 if a claim does not hold.
+disturbed.
+
+The second table has the edges of the instrument (tests/calibration/edges): what was reported wrongly once, by
+the rule that holds now and by the rule as it was, which must not hold. The exit code is 1 if a claim does not
+hold, or if a broken rule does.
 """
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -31,6 +36,7 @@ from tests.calibration.claims import (
     throughput_figure,
     visible_stall_figures,
 )
+from tests.calibration.edges.registry import Measure, edges
 from tests.calibration.trials import Trial
 from tests.calibration.truths import exponential_ms, textbook_wait
 
@@ -97,13 +103,8 @@ def row(name: str, figure: Figure) -> str:
     return f"| {' | '.join(cells)} | {figure.n} | {'yes' if figure.holds else '**no**'} |"
 
 
-def main() -> int:
-    """Run every trial and print its rows; report disturbed trials on stderr; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python tools/calibrate.py", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=280.0, help="seconds of windows in all (280)")
-    seconds = parser.parse_args().seconds
-    if not LEAST_S <= seconds <= MOST_S:
-        parser.error(f"--seconds must lie from {LEAST_S:g} to {MOST_S:g}")
+def print_trials(seconds: float) -> bool:
+    """Run every trial and print its rows, disturbances on stderr; return whether all claims hold."""
     print("| claim | load | truth | measured | error | bound | n | holds |")
     print("| --- | --- | ---: | ---: | ---: | --- | ---: | --- |")
     all_hold = True
@@ -113,6 +114,48 @@ def main() -> int:
         all_hold &= all(figure.holds for figure in figures)
         if trial is not None:
             print(f"{figures[0].claim}, {name}, {trial.told}", file=sys.stderr)
+    return all_hold
+
+
+def print_edges() -> bool:
+    """Measure every edge and print its rows; return whether all hold and every broken rule is found."""
+    print("| row | edge | claim | truth | measured | bound | by the broken rule | holds |")
+    print("| ---: | --- | --- | ---: | ---: | --- | ---: | --- |")
+    all_hold = True
+    for edge in edges():
+        figures, broken = taken(edge.measure), taken(edge.broken)
+        found = not all(figure.holds for figure in broken)
+        all_hold &= found and all(figure.holds for figure in figures)
+        by_claim = {figure.claim: figure for figure in broken}
+        for figure in figures:
+            old = by_claim.get(figure.claim)
+            cells = (
+                f"{edge.row} | {edge.title} | {figure.claim} | {figure.truth:.4g} | {figure.measured:.4g}",
+                figure.bound,
+                "" if old is None else f"{old.measured:.4g}",
+                "yes" if figure.holds and found else "**no**",
+            )
+            print(f"| {' | '.join(cells)} |", flush=True)
+    return all_hold
+
+
+def taken(measure: Measure) -> Sequence[Figure]:
+    """The figures of an edge, measured in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="bench-edge-") as folder:
+        return measure(Path(folder))
+
+
+def main() -> int:
+    """Print the tables and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python tools/calibrate.py", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=280.0, help="seconds of windows in all (280)")
+    parser.add_argument("--only", choices=("trials", "edges"), help="one of the two tables")
+    args = parser.parse_args()
+    if not LEAST_S <= args.seconds <= MOST_S:
+        parser.error(f"--seconds must lie from {LEAST_S:g} to {MOST_S:g}")
+    all_hold = args.only == "edges" or print_trials(args.seconds)
+    if args.only != "trials":
+        all_hold &= print_edges()
     return 0 if all_hold else 1
 
 
