@@ -235,6 +235,88 @@ def test_an_image_whose_layers_are_known_is_read_for_its_files_and_not_compresse
     assert (engine.saved, len(told.texts)) == (2, 1)
 
 
+EMPTY = bytes(1024)
+
+
+class StackedEngine(FakeEngine):
+    """An engine whose one image is these (digest, path, content) from the lowest up, each path saved once."""
+
+    def __init__(self, *stack: tuple[str, str, bytes], linked: bool = False) -> None:
+        super().__init__()
+        self._stack, self._linked = stack, linked
+        self.attrs = {"RootFS": {"Layers": [digest for digest, _, _ in stack]}}
+
+    def history(self) -> list[dict[str, int]]:
+        return [{"Size": 1_000_000} for _ in self._stack]
+
+    def save(self, chunk_size: int) -> list[bytes]:
+        config = {"history": [{"created_by": "COPY"} for _ in self._stack]}
+        manifest = [{"Config": "blobs/sha256/cf", "Layers": [path for _, path, _ in self._stack]}]
+        contents = {path: content for _, path, content in self._stack}
+        contents |= {"blobs/sha256/cf": json.dumps(config).encode()}
+        contents |= {"manifest.json": json.dumps(manifest).encode()}
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            for name, content in contents.items():
+                member = tarfile.TarInfo(name)
+                if self._linked and name.startswith("again"):
+                    member.type, member.linkname = tarfile.SYMTYPE, "../first/layer.tar"
+                    archive.addfile(member)
+                    continue
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        return in_blocks(stream.getvalue(), chunk_size)
+
+
+LAYER = tarred("data/a=1000000")
+ONE, OTHER = ("sha256:aa", "blobs/sha256/aa", LAYER), ("sha256:bb", "blobs/sha256/bb", tarred("data/b=9"))
+NOTHING = ("sha256:ee", "blobs/sha256/ee", EMPTY)
+
+
+@pytest.mark.parametrize(
+    ("stack", "distinct"),
+    [
+        ((ONE, ONE), (ONE,)),
+        ((ONE, ONE, ONE), (ONE,)),
+        ((ONE, OTHER, ONE), (ONE, OTHER)),
+        ((NOTHING, ONE, NOTHING, NOTHING), (NOTHING, ONE)),
+        ((ONE, OTHER), (ONE, OTHER)),
+    ],
+)
+def test_a_layer_that_an_image_holds_again_is_pulled_once_and_unpacked_each_time(
+    stack: tuple[tuple[str, str, bytes], ...], distinct: tuple[tuple[str, str, bytes], ...], tmp_path: Path
+) -> None:
+    """As an engine does: its disk holds the content once for each place in the stack."""
+    found = measure_image(StackedEngine(*stack), "sha256:1", tmp_path / "layers.json", Silent())
+    pulled = measure_image(StackedEngine(*distinct), "sha256:1", tmp_path / "apart" / "layers.json", Silent())
+    assert found.compressed_bytes == pulled.compressed_bytes
+    assert found.compressed_bytes == sum(layer.compressed_bytes or 0 for layer in found.layers)
+    assert found.unpacked_bytes == 1_000_000 * len(stack)
+    # all of it but one copy is replaced by the copy above
+    assert found.wasted_bytes == 1_000_000 * (stack.count(ONE) - 1)
+    assert [layer.digest for layer in found.layers] == [digest for digest, _, _ in stack]
+    assert measure_image(StackedEngine(*stack), "sha256:1", tmp_path / "layers.json", Silent()) == found
+
+
+def test_a_layer_under_two_compressions_is_pulled_in_both(tmp_path: Path) -> None:
+    packed = [gzip.compress(LAYER, level) for level in (1, 9)]
+    blobs = [("sha256:aa", f"blobs/sha256/{number}", content) for number, content in enumerate(packed)]
+    found = measure_image(StackedEngine(*blobs, blobs[0]), "sha256:1", tmp_path / "layers.json", Silent())
+    assert found.compressed_bytes == sum(map(len, packed))
+    assert found.unpacked_bytes == 3_000_000
+
+
+def test_a_layer_that_a_save_holds_again_as_a_link_is_the_same_layer(tmp_path: Path) -> None:
+    stack = [("sha256:aa", f"{name}/layer.tar", LAYER) for name in ("first", "again")]
+    linked, plain = (
+        measure_image(
+            StackedEngine(*layers, linked=True), "sha256:1", tmp_path / str(n) / "layers.json", Silent()
+        )
+        for n, layers in enumerate((stack, stack[:1]))
+    )
+    assert (linked.compressed_bytes, linked.wasted_bytes) == (plain.compressed_bytes, 1_000_000)
+
+
 DOCKERFILE = """
 FROM {base}
 RUN mkdir -p /data/kept/deep && head -c 300000 /dev/urandom >/data/kept/a && cp /data/kept/a /data/kept/deep/b

@@ -5,6 +5,7 @@ import dataclasses
 import gzip
 import json
 import os
+import posixpath
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,12 +34,14 @@ class LayerContent:
     """A layer that was read to its end.
 
     `packed_bytes` is what a pull moves, None if it was not asked for; `unpacked_bytes` is None if only
-    the packed length could be seen, `entries` if the archive could not be read.
+    the packed length could be seen, `entries` if the archive could not be read. `kept_packed` says that the
+    store keeps it compressed, as it was pulled.
     """
 
     packed_bytes: int | None
     unpacked_bytes: int | None
     entries: tuple[LayerEntry, ...] | None
+    kept_packed: bool = False
 
 
 class Readable(Protocol):
@@ -62,7 +65,7 @@ def read_layer(first: bytes, rest: Readable, *, pack: bool) -> LayerContent:
         _drain(raw)
     finally:
         packed = packer.finish() if packer else None
-    return LayerContent(packed, unpacked, entries)
+    return LayerContent(packed, unpacked, entries, first.startswith(PACKED))
 
 
 def gzip_size(blocks: Iterable[bytes]) -> int:
@@ -199,19 +202,22 @@ class ChunkedFile:
 class Survey:
     """What one reading of an image says: the layers asked for, by digest, and its files.
 
-    `wasted_bytes` is None if a layer's files could not be read.
+    `wasted_bytes` is None if a layer's files could not be read. `again_bytes` are those of further blobs that
+    hold a layer of the image under another compression: a pull moves each of them.
     """
 
     layers: Mapping[str, Layer]
     directories: tuple[Directory, ...]
     wasted_bytes: int | None
+    again_bytes: int = 0
 
 
 def measure_image(engine: Any, image_id: str, cache_file: Path, progress: Progress) -> ImageSize:
     """Size an image's layers and directories.
 
-    Compressing takes a while, so cache_file keeps what was found of layers, and images.json beside it what
-    was found of images, both by digest.
+    A layer that the image holds several times is pulled once, and is unpacked each time: its first place has
+    its compressed bytes, and each further place has 0. Compressing takes a while, so cache_file keeps what was
+    found of layers, and images.json beside it what was found of images, both by digest.
     """
     image = engine.images.get(image_id)
     digests: list[str] = image.attrs["RootFS"]["Layers"]
@@ -225,18 +231,26 @@ def measure_image(engine: Any, image_id: str, cache_file: Path, progress: Progre
         sizes = list(reversed([int(step.get("Size", 0)) for step in image.history()]))
         found = survey(stream, digests, missing, sizes)
         layers.update(found.layers)
-        images[image_id] = found.directories, found.wasted_bytes
+        images[image_id] = _Files(found.directories, found.wasted_bytes, found.again_bytes)
         _write_cache({digest: dataclasses.asdict(layer) for digest, layer in layers.items()}, cache_file)
-        _write_cache({key: _raw_files(*files) for key, files in images.items()}, images_file)
-    own = tuple(layers[digest] for digest in digests)
+        _write_cache({key: dataclasses.asdict(files) for key, files in images.items()}, images_file)
+    own, files = _placed([layers[digest] for digest in digests]), images[image_id]
     packed = [layer.compressed_bytes for layer in own if layer.compressed_bytes is not None]
-    directories, wasted = images[image_id]
     return ImageSize(
         unpacked_bytes=sum(layer.unpacked_bytes for layer in own),
-        compressed_bytes=sum(packed) if len(packed) == len(own) else None,
+        compressed_bytes=sum(packed) + files.again_bytes if len(packed) == len(own) else None,
         layers=own,
-        directories=directories,
-        wasted_bytes=wasted,
+        directories=files.directories,
+        wasted_bytes=files.wasted_bytes,
+    )
+
+
+def _placed(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers of an image in their places; nothing is pulled for one that lies further down already."""
+    first = {layer.digest: place for place, layer in reversed(list(enumerate(layers)))}
+    return tuple(
+        layer if first[layer.digest] == place else dataclasses.replace(layer, compressed_bytes=0)
+        for place, layer in enumerate(layers)
     )
 
 
@@ -248,8 +262,14 @@ def survey(saved: BinaryIO, digests: Sequence[str], missing: set[str], step_size
     """
     contents: dict[str, LayerContent] = {}
     documents: dict[str, bytes] = {}
+    links: dict[str, str] = {}
     with tarfile.open(fileobj=saved, mode="r|") as archive:
         for member in archive:
+            if member.issym():
+                # how older engines write a layer that the image holds a second time
+                links[member.name] = posixpath.normpath(
+                    posixpath.join(posixpath.dirname(member.name), member.linkname)
+                )
             file = archive.extractfile(member) if member.isfile() else None
             if file is None:
                 continue
@@ -262,15 +282,24 @@ def survey(saved: BinaryIO, digests: Sequence[str], missing: set[str], step_size
     manifest = json.loads(documents["manifest.json"])[0]
     history = json.loads(documents[manifest["Config"]]).get("history", [])
     made = _steps_with_layers(history, step_sizes, len(digests))
-    stack = [contents[path] for path in manifest["Layers"]]
-    layers = {
-        digest: Layer(shorten(command), _unpacked(content, size), content.packed_bytes, digest)
-        for digest, content, (command, size) in zip(digests, stack, made, strict=True)
-        if digest in missing
-    }
+    paths = [links.get(path, path) for path in manifest["Layers"]]
+    stack = [contents[path] for path in paths]
+    layers: dict[str, Layer] = {}
+    for digest, content, (command, size) in zip(digests, stack, made, strict=True):
+        if digest in missing and digest not in layers:
+            unpacked = _unpacked(content, size)
+            layers[digest] = Layer(shorten(command), unpacked, content.packed_bytes, digest)
     entries = [content.entries for content in stack if content.entries is not None]
     directories, wasted = summed(entries) if len(entries) == len(stack) else ((), None)
-    return Survey(layers, directories, wasted)
+    return Survey(layers, directories, wasted, _again(digests, paths, contents))
+
+
+def _again(digests: Sequence[str], paths: Sequence[str], contents: Mapping[str, LayerContent]) -> int:
+    """The bytes of blobs that hold a layer which another blob holds too, under another compression."""
+    first = dict(reversed(list(zip(digests, paths, strict=True))))
+    further = {path for digest, path in zip(digests, paths, strict=True) if first[digest] != path}
+    # a blob that is not compressed is compressed alike wherever it lies
+    return sum(contents[path].packed_bytes or 0 for path in further if contents[path].kept_packed)
 
 
 def _unpacked(content: LayerContent, step_size: int | None) -> int:
@@ -313,19 +342,22 @@ def _name(image: Any) -> str:
     return str(image.tags[0].partition(":")[0]) if image.tags else "an image"
 
 
-Files = tuple[tuple[Directory, ...], int | None]
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What is kept of an image beside its layers."""
+
+    directories: tuple[Directory, ...]
+    wasted_bytes: int | None
+    again_bytes: int
 
 
 def _layer(raw: Mapping[str, Any]) -> Layer:
     return Layer(**raw)
 
 
-def _files(raw: Mapping[str, Any]) -> Files:
-    return tuple(Directory(**one) for one in raw["directories"]), raw["wasted_bytes"]
-
-
-def _raw_files(directories: tuple[Directory, ...], wasted: int | None) -> dict[str, Any]:
-    return {"directories": [dataclasses.asdict(one) for one in directories], "wasted_bytes": wasted}
+def _files(raw: Mapping[str, Any]) -> _Files:
+    directories = tuple(Directory(**one) for one in raw["directories"])
+    return _Files(directories, raw["wasted_bytes"], raw["again_bytes"])
 
 
 def _read_cache(file: Path, read: Callable[[Mapping[str, Any]], Value]) -> dict[str, Value]:
