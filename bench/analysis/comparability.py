@@ -23,6 +23,7 @@ FREE = frozenset(
         "settings.startups",
         "settings.warm_startups",
         "settings.loop_s",
+        "settings.bounds.other_cpu",
         "settings.seed",
     }
 )

@@ -26,7 +26,8 @@ class Bounds:
     """How much of each fault a window may have before it is void, as shares (0.01 is 1%).
 
     `errors` and `wrong_answers` are shares of all requests, `late_sends` of the window's requests. `little`
-    bounds how far Little's law is off, `steady` how far the window's thirds, or its ends, differ.
+    bounds how far Little's law is off, `steady` how far the window's thirds, or its ends, differ. `other_cpu`
+    is the share of the service's or the driver's cores that other processes may use.
     """
 
     errors: float = 0.0
@@ -34,6 +35,7 @@ class Bounds:
     late_sends: float = 0.01
     little: float = 0.03
     steady: float = 0.10
+    other_cpu: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

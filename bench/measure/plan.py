@@ -193,7 +193,7 @@ class SessionPlan:
             window_s=load.window_s,
             drain_s=load.drain_s,
             timeout_s=load.timeout_s,
-            bounds=FaultBounds(self.bounds.errors, self.bounds.wrong_answers),
+            bounds=FaultBounds(self.bounds.errors, self.bounds.wrong_answers, self.bounds.other_cpu),
             workers=self.fleet.local + self.fleet.remote,
             remote_workers=self.fleet.remote,
             device=self.device,

@@ -19,10 +19,11 @@ Numbers = tuple[float, ...] | UnsetType
 
 @dataclass(frozen=True, slots=True)
 class FaultBounds:
-    """The shares of all requests that may fail, or be answered wrongly."""
+    """The shares of requests that may fail or be answered wrongly, and of the cores that others may use."""
 
     errors: float
     wrong_answers: float
+    other_cpu: Number = UNSET
 
 
 @dataclass(frozen=True, slots=True)

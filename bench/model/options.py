@@ -78,3 +78,4 @@ class SessionOptions:
     objective: ObjectiveOptions | None = None
     extras: ExtraOptions = field(default_factory=ExtraOptions)
     machine: MachineOptions = field(default_factory=MachineOptions)
+    max_other_cpu: float = 0.05

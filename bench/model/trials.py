@@ -48,7 +48,8 @@ class DriverFigures:
 
     `busiest_core` is the share of a core that its busiest process used; `late_sends` the share of requests
     sent more than 10 ms after they were due; `clock_error_ms` bounds how far workers' clocks may be apart
-    (None for one process).
+    (None for one process). `core_busy` is the busy share of the busiest of its cores, whoever used it, None
+    if the system does not say. Lags are from due to sent; they are None in a closed load.
     """
 
     workers: int
@@ -57,6 +58,8 @@ class DriverFigures:
     late_sends: float | None
     lag_p99_ms: float | None
     clock_error_ms: float | None = None
+    lag_p50_ms: float | None = None
+    core_busy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,9 @@ class ResourceFigures:
     """What the container's and the host's accounting say of the window, beside CPU time and peak memory.
 
     Network bytes are as the container sees them; `stolen` is the share of the service cores' time that the
-    host took.
+    host took. `other_on_service` and `other_on_driver` are the shares of the cores' time that processes used
+    which are neither the service nor bench. `kernel_peak_bytes` is the kernel's own high-water mark of memory
+    since the container began, file cache that it could drop included. All are None if unknown.
     """
 
     received_bytes: int | None
@@ -81,6 +86,9 @@ class ResourceFigures:
     throttled_periods: int | None
     stolen: float | None
     gpu: GpuFigures | None = None
+    other_on_service: float | None = None
+    other_on_driver: float | None = None
+    kernel_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,9 @@ class Trial:
     that a full service turned away in the window (429), which are not errors there; else it is None.
     `requests` is the sum of all these. `server` is None if the service has no such metrics.
     `error` says why nothing could be measured. `latency_ms` runs from due to done, `service_ms`
-    from sent to done. `overhead_s` is what the step took beside start, warm-up, window and drain.
+    from sent to done. `peak_memory_bytes` is the most of the working set (what is in use, less file cache
+    that could go at once) that was sampled in the window. `overhead_s` is what the step took beside start,
+    warm-up, window and drain.
     """
 
     strategy: str

@@ -40,6 +40,7 @@ PLACES = ("--results", "--root", "--images", "--resume", "--listen")
 ROUNDS = 6
 # the most warm-up, if it is not given, as a multiple of the least
 PATIENCE = 4
+MAX_OTHER_CPU = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def add_session(parser: argparse.ArgumentParser) -> None:
     )
     add("--timeout-s", type=seconds, default=30.0, metavar="S", help="how long an answer may take (30)")
     add("--max-errors", type=share, default=0.0, metavar="X%", help="failed requests a trial may have (0%%)")
+    add_max_other_cpu(parser)
     add("--workers", type=workers, default=1, metavar="N", help="driver processes on this host (1)")
     add(
         "--remote-workers",
@@ -140,6 +142,17 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "cpu", "cuda"),
         default="auto",
         help="where services compute, and so which are run (auto: all, each as it is configured)",
+    )
+
+
+def add_max_other_cpu(parser: argparse.ArgumentParser) -> None:
+    """How much other processes may use of the cores."""
+    parser.add_argument(
+        "--max-other-cpu",
+        type=share,
+        default=MAX_OTHER_CPU,
+        metavar="X%",
+        help="time of the service's or the driver's cores that other processes may use in a window (5%%)",
     )
 
 
@@ -250,6 +263,7 @@ def read_session(
         objective=objective,
         extras=extras or ExtraOptions(),
         machine=replace(read_machine(args), workers=args.workers, remote_workers=args.remote_workers),
+        max_other_cpu=args.max_other_cpu,
     )
 
 

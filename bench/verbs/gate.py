@@ -14,6 +14,7 @@ from bench.verbs.arguments import (
     Places,
     Voice,
     add_cores_and_root,
+    add_max_other_cpu,
     add_results,
     add_runtime,
     add_voice,
@@ -65,6 +66,7 @@ class GateOptions:
     warmup_s: float | None
     clients: int | None
     seed: int
+    max_other_cpu: float
     machine: MachineOptions
     places: Places
     build: bool
@@ -105,6 +107,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=1, metavar="N", help="seed of every order that is shuffled (1)")
     add("--format", choices=FORMATS, default="text", help="what is printed (text)")
     add("--images", type=Path, metavar="DIR", help="the image set (images/ of the root)")
+    add_max_other_cpu(parser)
     add_runtime(parser)
     add_results(parser)
     add_cores_and_root(parser)
@@ -123,6 +126,7 @@ def read(args: argparse.Namespace, given: Sequence[str]) -> GateOptions:
         warmup_s=args.warmup_s,
         clients=args.concurrency,
         seed=args.seed,
+        max_other_cpu=args.max_other_cpu,
         machine=read_machine(args),
         places=read_places(args),
         build=args.build,
@@ -227,6 +231,7 @@ def session_by_rules(options: GateOptions, rules: "Rules") -> SessionOptions:
         encodings=(how.encoding,),
         seed=options.seed,
         machine=options.machine,
+        max_other_cpu=options.max_other_cpu,
     )
 
 
@@ -246,6 +251,7 @@ def session_like(run: Run, name: str, options: GateOptions, rules: "Rules") -> S
         strategies=_strategies(options, rules),
         seed=options.seed,
         extras=ExtraOptions(),
+        max_other_cpu=options.max_other_cpu,
         machine=replace(options.machine, workers=workers, remote_workers=remote),
     )
 

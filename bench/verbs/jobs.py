@@ -58,7 +58,7 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         device=session.machine.device,
         check_repeats=session.extras.check_repeats,
         fleet=_fleet(session, places),
-        bounds=Bounds(errors=session.max_errors),
+        bounds=Bounds(errors=session.max_errors, other_cpu=session.max_other_cpu),
         price_per_core_hour=session.price_per_core_hour,
         objective=_objective(session),
     )

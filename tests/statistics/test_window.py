@@ -223,4 +223,4 @@ def test_every_reason_is_one_line() -> None:
         assert "\n" not in in_words(doubt)
         assert len(in_words(doubt)) < 220
         assert doubt.remedy
-    assert dataclasses.astuple(Bounds()) == (0.0, 0.0, 0.01, 0.03, 0.10)
+    assert dataclasses.astuple(Bounds()) == (0.0, 0.0, 0.01, 0.03, 0.10, 0.05)

@@ -216,8 +216,8 @@ def measure_image(engine: Any, image_id: str, cache_file: Path, progress: Progre
     """Size an image's layers and directories.
 
     A layer that the image holds several times is pulled once, and is unpacked each time: its first place has
-    its compressed bytes, and each further place has 0. Compressing takes a while, so cache_file keeps what was
-    found of layers, and images.json beside it what was found of images, both by digest.
+    its compressed bytes, and each further place has 0. Compressing takes a while, so cache_file keeps what
+    was found of layers, and images.json beside it what was found of images, both by digest.
     """
     image = engine.images.get(image_id)
     digests: list[str] = image.attrs["RootFS"]["Layers"]
