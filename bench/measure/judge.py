@@ -56,6 +56,8 @@ class TrialSpec:
     ceiling: Ceiling | None
     fleet: Fleet = field(default_factory=Fleet)
     bounds: Bounds = field(default_factory=Bounds)
+    again: bool = False
+    """Whether it is made a second time in its round."""
 
     @property
     def payload_class(self) -> str:
@@ -70,7 +72,7 @@ class TrialSpec:
     def name(self) -> str:
         """A name that no other trial of the run has."""
         what = f"{self.strategy.name}-{self.payload_class}-{self.encoding}"
-        return f"{what}-{self.load.name}-r{self.round:02d}"
+        return f"{what}-{self.load.name}-r{self.round:02d}{'-again' if self.again else ''}"
 
 
 @dataclass(frozen=True, slots=True)

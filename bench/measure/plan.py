@@ -115,6 +115,7 @@ class SessionPlan:
     objective: Objective | None = None
     base: OtherSide | None = None
     checked: bool = False
+    baseline: str | None = None
 
     @property
     def planned_trials(self) -> int:
@@ -151,6 +152,12 @@ class SessionPlan:
         """The first payload of the smallest set: every start is timed to the answer to this one."""
         return self.payloads_of(strategy)[self.smallest_set][0]
 
+    @property
+    def capacity_load(self) -> ClosedLoad:
+        """The closed load of the rounds whose throughput is a strategy's capacity: the plan's largest."""
+        like = self.typical_load
+        return self.closed_load(like.warmup_s, like.window_s)
+
     def closed_load(self, warmup_s: float, window_s: float) -> ClosedLoad:
         """A closed load for ceiling and capacity, with as many clients as the plan's largest closed load."""
         clients = [load.clients for load in self.loads if isinstance(load, ClosedLoad)]
@@ -168,24 +175,21 @@ class SessionPlan:
         """A load that has the same windows as all loads of the plan; the objective's if it has no others."""
         return self.loads[0] if self.loads else self._objective_load()
 
-    @property
-    def needs_capacity(self) -> bool:
-        """Whether a rate depends on what each strategy can do."""
-        return self.objective is not None or any(isinstance(load, ShareLoad) for load in self.loads)
-
     def settings(self) -> RunSettings:
         """The settings as the run keeps them."""
         load, base = self.typical_load, self.base
         clients = tuple(load.clients for load in self.loads if isinstance(load, ClosedLoad))
         rates = tuple(load.rate_per_s for load in self.loads if isinstance(load, OpenLoad))
-        shares = tuple(load.share for load in self.loads if isinstance(load, ShareLoad))
+        own = tuple(one.share for one in self.loads if isinstance(one, ShareLoad) and not one.of_slowest)
+        common = tuple(one.share for one in self.loads if isinstance(one, ShareLoad) and one.of_slowest)
         arrivals = {load.arrivals for load in self.loads if not isinstance(load, ClosedLoad)}
         return RunSettings(
             rounds=self.rounds,
             side_by_side=OtherCommit(base.ref, base.commit, base.only_head) if base else UNSET,
             clients=clients or UNSET,
             rates_per_s=rates or UNSET,
-            shares_of_capacity=shares or UNSET,
+            shares_of_capacity=own or UNSET,
+            shares_of_lowest_capacity=common or UNSET,
             arrivals=tuple(sorted(arrivals)) or UNSET,
             objective=self.objective.label if self.objective else UNSET,
             warmup_s=load.warmup_s,

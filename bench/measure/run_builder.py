@@ -143,6 +143,7 @@ class RunBuilder:
             objectives=tuple(map(self._redacted_objective, self._objectives)),
             price_per_core_hour=plan.price_per_core_hour,
             options=plan.options,
+            baseline=plan.baseline,
         )
 
     def _whole_environment(self, told: RuntimeFacts) -> Environment:

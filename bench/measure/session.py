@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -113,7 +112,7 @@ class Session:
             load = measured.load.name
             base = self._plan.base_name(measured.strategy)
             known = so_far(self._builder.trials, measured.strategy, step.payload_set, load, base)
-            self._progress.found(replace(step, strategy=measured.strategy), measured, known)
+            self._progress.found(step.about(measured, self._plan), measured, known)
 
     def _standing_doubts(self) -> list[Doubt]:
         """The doubts that follow from the plan and the machine alone."""
@@ -137,8 +136,14 @@ class Session:
     def _say_what_is_missing(self, error: BaseException) -> None:
         why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else "it failed"
         planned = self._plan.planned_trials
-        # spare rounds come on top
-        made = sum(trial.round <= self._plan.rounds for trial in self._builder.trials)
+        # spare rounds and closed loops that were made again come on top
+        made = len(
+            {
+                (one.strategy, one.payload_class, one.encoding, one.load.name, one.round)
+                for one in self._builder.trials
+                if one.round <= self._plan.rounds
+            }
+        )
         missing = f"{planned - made} of {planned} trials are missing" if planned else "its search did not end"
         go_on = f"go on with `python -m bench run --resume {self._folder.name}`"
         text = f"the run is not complete, {why}: {missing}"

@@ -9,6 +9,7 @@ DoubtCode = Literal[
     # of a trial that could not be measured
     "interrupted",
     "start_failed",
+    "capacity_unknown",
     # of the requests in a trial's window
     "wrong_answers",
     "failed_requests",
@@ -58,6 +59,7 @@ DoubtCode = Literal[
 TITLES: dict[DoubtCode, str] = {
     "interrupted": "interrupted before its window ended",
     "start_failed": "the service did not start",
+    "capacity_unknown": "the capacity is not known, of which the load is a share",
     "wrong_answers": "wrong answers",
     "failed_requests": "failed requests",
     "faults_allowed": "requests without a right answer, as the bounds allow",

@@ -64,6 +64,7 @@ class RunSettings:
     seed: Count = UNSET
     encodings: Texts = UNSET
     payloads: Mapping[str, tuple[str, ...]] | UnsetType = UNSET
+    shares_of_lowest_capacity: Numbers = UNSET
 
 
 @dataclass(frozen=True, slots=True)

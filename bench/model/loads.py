@@ -38,8 +38,10 @@ class ClosedLoad(Struct, frozen=True, tag_field="kind", tag="closed"):
 class OpenLoad(Struct, frozen=True, tag_field="kind", tag="open"):
     """Requests that come due by a seeded schedule, whether or not earlier ones are answered.
 
-    `share` is the part of the strategy's measured capacity that the rate is, None if the rate was given.
-    `seed` is that of the schedule, with which it can be computed again; None in a plan.
+    `share` is the part of the strategy's measured capacity that the rate is, None if the rate was given; of
+    the slowest strategy's capacity if it is `of_slowest`. The rate is 0 if that capacity was not known, so
+    that nothing could be offered. `seed` is that of the schedule, with which it can be computed again; None
+    in a plan.
     """
 
     rate_per_s: float
@@ -51,21 +53,25 @@ class OpenLoad(Struct, frozen=True, tag_field="kind", tag="open"):
     warmup_most_s: float | None = None
     share: float | None = None
     seed: int | None = None
+    of_slowest: bool = False
 
     @property
     def name(self) -> str:
         """A short name for files: `q200`, `s70` for a share of capacity, `-even` if arrivals are."""
-        return _open_name(self.rate_per_s, self.share, self.arrivals)
+        return _open_name(self.rate_per_s, self.share, self.arrivals, of_slowest=self.of_slowest)
 
     @property
     def label(self) -> str:
         """The load in words."""
-        return _open_label(self.rate_per_s, self.share, self.arrivals)
+        return _open_label(self.rate_per_s, self.share, self.arrivals, of_slowest=self.of_slowest)
 
 
 @dataclass(frozen=True, slots=True)
 class ShareLoad:
-    """An open load whose rate is a share of the capacity that each strategy is yet to show."""
+    """An open load whose rate is a share of the capacity that each strategy is yet to show.
+
+    With `of_slowest` it is a share of the lowest capacity among the strategies, and so the same for all.
+    """
 
     share: float
     warmup_s: float
@@ -74,16 +80,17 @@ class ShareLoad:
     timeout_s: float = 30.0
     arrivals: Arrivals = USUAL_ARRIVALS
     warmup_most_s: float | None = None
+    of_slowest: bool = False
 
     @property
     def name(self) -> str:
         """A short name for files: `s70`."""
-        return _open_name(0.0, self.share, self.arrivals)
+        return _open_name(0.0, self.share, self.arrivals, of_slowest=self.of_slowest)
 
     @property
     def label(self) -> str:
         """The load in words."""
-        return _open_label(0.0, self.share, self.arrivals)
+        return _open_label(0.0, self.share, self.arrivals, of_slowest=self.of_slowest)
 
     def at(self, capacity_rps: float) -> OpenLoad:
         """The open load that it is for a strategy of this capacity."""
@@ -96,6 +103,7 @@ class ShareLoad:
             self.arrivals,
             self.warmup_most_s,
             self.share,
+            of_slowest=self.of_slowest,
         )
 
 
@@ -103,12 +111,14 @@ Load = ClosedLoad | OpenLoad
 PlannedLoad = ClosedLoad | OpenLoad | ShareLoad
 
 
-def _open_label(rate_per_s: float, share: float | None, arrivals: str) -> str:
+def _open_label(rate_per_s: float, share: float | None, arrivals: str, *, of_slowest: bool) -> str:
     """An open load in words: `200 requests/s`, `70% of capacity`, `200 requests/s, evenly`."""
-    what = f"{rate_per_s:g} requests/s" if share is None else f"{100 * share:g}% of capacity"
+    whose = "of the slowest's capacity" if of_slowest else "of capacity"
+    what = f"{rate_per_s:g} requests/s" if share is None else f"{100 * share:g}% {whose}"
     return what + ARRIVALS[arrivals].label
 
 
-def _open_name(rate_per_s: float, share: float | None, arrivals: str) -> str:
-    what = f"q{rate_per_s:g}" if share is None else f"s{100 * share:g}"
+def _open_name(rate_per_s: float, share: float | None, arrivals: str, *, of_slowest: bool) -> str:
+    letter = "l" if of_slowest else "s"
+    what = f"q{rate_per_s:g}" if share is None else f"{letter}{100 * share:g}"
     return what + ARRIVALS[arrivals].suffix

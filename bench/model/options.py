@@ -12,8 +12,9 @@ USUAL_CLIENTS = 50
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The loads of every trial: closed ones by clients, open ones by rate or by share of the capacity.
+    """The loads of every trial: closed ones by clients, open ones by rate or by share of a capacity.
 
+    `shares` are of each strategy's own capacity, `common_shares` of the lowest among the strategies.
     A search for an objective has windows alone, and finds its rates by itself.
     """
 
@@ -25,6 +26,7 @@ class LoadOptions:
     clients: tuple[int, ...] = ()
     rates_per_s: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
+    common_shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class SessionOptions:
     """All that decides what a session measures, except the repository's own files.
 
     run.json keeps it, so that a run can go on, or be a baseline that the gate measures like. Without
-    `strategies` all that compose.yaml registers are measured.
+    `strategies` all that compose.yaml registers are measured. `baseline` is the strategy that the others are
+    compared with first; None chooses.
     """
 
     verb: Literal["run", "slo", "aa", "gate"]
@@ -78,4 +81,8 @@ class SessionOptions:
     objective: ObjectiveOptions | None = None
     extras: ExtraOptions = field(default_factory=ExtraOptions)
     machine: MachineOptions = field(default_factory=MachineOptions)
+<<<<<<< HEAD
     max_other_cpu: float = 0.05
+=======
+    baseline: str | None = None
+>>>>>>> ae1500d (Capacity is measured in the rounds: shares rest on their own closed loops; --common-load and --baseline)

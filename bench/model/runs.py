@@ -82,7 +82,10 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """The most that a strategy answered in a closed loop before the rounds; shares of it become rates."""
+    """The most that a strategy answered in a closed loop before the rounds: a search begins from it.
+
+    In older runs shares of it became rates; today these are shares of what the rounds themselves measure.
+    """
 
     strategy: str
     payload_class: str
@@ -148,7 +151,8 @@ class SloResult:
 class Run:
     """Everything that one `bench run` found, as run.json holds it.
 
-    `command` is for people; what was asked for is in `options`, which older runs do not have.
+    `command` is for people; what was asked for is in `options`, which older runs do not have. `baseline` is
+    the strategy that the others are compared with first; None if nobody chose it.
     """
 
     schema_version: int
@@ -167,6 +171,7 @@ class Run:
     objectives: tuple[SloResult, ...] = ()
     price_per_core_hour: float | None = None
     options: SessionOptions | None = None
+    baseline: str | None = None
 
 
 def objective_label(quantile: float, bound_ms: float) -> str:

@@ -99,6 +99,7 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         help="driver processes on other hosts, each `bench worker --master HOST`; needs --listen",
     )
     add("--listen", type=address, metavar="HOST[:P]", help="this host's address for workers and their load")
+    add("--baseline", metavar="NAME", help="compare with this strategy first (torch, else the first)")
     add("--price", type=price, metavar="X", help="price of a core-hour, for the cost of a million requests")
     add_results(parser)
 
@@ -182,7 +183,13 @@ def add_loads(parser: argparse.ArgumentParser) -> None:
         "--load",
         type=shares,
         metavar="X%,...",
-        help="open loads: shares of the capacity that each strategy shows before the rounds",
+        help="open loads: shares of the capacity that each strategy shows in a closed loop of the rounds",
+    )
+    add(
+        "--common-load",
+        type=shares,
+        metavar="X%,...",
+        help="open loads: shares of the lowest of these capacities, so the same rate for every strategy",
     )
     add_arrivals(parser)
 
@@ -263,7 +270,11 @@ def read_session(
         objective=objective,
         extras=extras or ExtraOptions(),
         machine=replace(read_machine(args), workers=args.workers, remote_workers=args.remote_workers),
+<<<<<<< HEAD
         max_other_cpu=args.max_other_cpu,
+=======
+        baseline=args.baseline,
+>>>>>>> ae1500d (Capacity is measured in the rounds: shares rest on their own closed loops; --common-load and --baseline)
     )
 
 
@@ -297,12 +308,14 @@ def read_windows(args: argparse.Namespace) -> LoadOptions:
 
 
 def read_loads(args: argparse.Namespace) -> LoadOptions:
-    """The loads of each trial; if none is given, the usual clients."""
+    """The loads of each trial; without rates, or with shares, which need them, the usual clients too."""
+    shared = args.load or args.common_load
     return replace(
         read_windows(args),
-        clients=args.concurrency or (() if args.rate or args.load else (USUAL_CLIENTS,)),
+        clients=args.concurrency or (() if args.rate and not shared else (USUAL_CLIENTS,)),
         rates_per_s=args.rate or (),
         shares=args.load or (),
+        common_shares=args.common_load or (),
     )
 
 

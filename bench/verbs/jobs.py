@@ -11,6 +11,7 @@ from bench.measure.payloads import PayloadImage, common_model, payload_sets, rea
 from bench.measure.plan import Objective, SessionPlan
 from bench.measure.runtime.registry import Registry, able_to, load_registry
 from bench.model import (
+    USUAL_CLIENTS,
     ClosedLoad,
     LoadOptions,
     OpenLoad,
@@ -61,8 +62,19 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         bounds=Bounds(errors=session.max_errors, other_cpu=session.max_other_cpu),
         price_per_core_hour=session.price_per_core_hour,
         objective=_objective(session),
+        baseline=session.baseline,
     )
+    _require_baseline(plan)
     return Job(session, places, registry, images, plan)
+
+
+def _require_baseline(plan: SessionPlan) -> None:
+    names = [one.name for one in plan.strategies]
+    if plan.baseline is not None and plan.baseline not in names:
+        raise UsageError(
+            f"--baseline {plan.baseline} is not measured here: name one of {', '.join(names)}, or add it to "
+            "--strategies"
+        )
 
 
 def _twice(strategies: Sequence[Strategy]) -> tuple[Strategy, ...]:
@@ -85,13 +97,19 @@ def _require_encodings(strategies: Sequence[Strategy], encodings: Sequence[str])
 
 
 def _loads(load: LoadOptions) -> tuple[PlannedLoad, ...]:
-    """Closed loads first, then rates, then shares of the capacity, each in the order of the options."""
+    """Closed loads first, then rates, then shares of a capacity, each in the order of the options.
+
+    Shares bring the usual clients if no closed load is asked for: they are shares of what that measures.
+    """
     same: dict[str, Any] = {"timeout_s": load.timeout_s, "warmup_most_s": load.warmup_most_s}
-    closed = [ClosedLoad(number, load.warmup_s, load.window_s, **same) for number in load.clients]
+    needed = (USUAL_CLIENTS,) if load.shares or load.common_shares else ()
+    closed = [ClosedLoad(number, load.warmup_s, load.window_s, **same) for number in load.clients or needed]
     same["arrivals"] = load.arrivals
     rates = [OpenLoad(rate, load.warmup_s, load.window_s, **same) for rate in load.rates_per_s]
     shares = [ShareLoad(share, load.warmup_s, load.window_s, **same) for share in load.shares]
-    return (*closed, *rates, *shares)
+    same["of_slowest"] = True
+    common = [ShareLoad(share, load.warmup_s, load.window_s, **same) for share in load.common_shares]
+    return (*closed, *rates, *common, *shares)
 
 
 def _objective(session: SessionOptions) -> Objective | None:

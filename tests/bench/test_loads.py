@@ -82,10 +82,12 @@ def test_the_ceiling_is_measured_with_the_largest_closed_load() -> None:
         (("--concurrency", "1,8,8"), {"at 1 client", "at 8 clients"}),
         (("--rate", "12.5,100"), {"at 12.5 requests/s", "at 100 requests/s"}),
         (("--rate", "20", "--concurrency", "4"), {"at 20 requests/s", "at 4 clients"}),
-        (("--load", "50%,90%"), {"at 50% of capacity", "at 90% of capacity"}),
+        (("--load", "50%,90%"), {"at 50 clients", "at 50% of capacity", "at 90% of capacity"}),
+        (("--load", "50%", "--concurrency", "4"), {"at 4 clients", "at 50% of capacity"}),
+        (("--common-load", "80%"), {"at 50 clients", "at 80% of the slowest's capacity"}),
         (
             ("--rate", "20", "--load", "70%", "--arrivals", "constant"),
-            {"at 20 requests/s, evenly", "at 70% of capacity, evenly"},
+            {"at 50 clients", "at 20 requests/s, evenly", "at 70% of capacity, evenly"},
         ),
     ],
 )
@@ -110,6 +112,8 @@ def test_loads_are_those_asked_for(
         ("--load", "50"),
         ("--load", "0%"),
         ("--load", "300%"),
+        ("--common-load", "0%"),
+        ("--baseline", "nobody"),
         ("--arrivals", "bursts"),
         ("--max-errors", "1"),
         ("--workers", "0"),

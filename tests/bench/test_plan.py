@@ -1,12 +1,14 @@
 """What a session will do: every step, in seeded order, and of an unfinished run only what it lacks."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from bench.measure.plan import Objective, SessionPlan
 from bench.measure.steps.order import steps
 from bench.measure.steps.step import Step
+from bench.model import ClosedLoad, OpenLoad, PlannedLoad, ShareLoad
 from tests.bench.plans import LOADS, NAMES, SETS, payload, plan, run_of
 
 
@@ -35,11 +37,53 @@ def test_rounds_follow_each_other_so_that_pairs_lie_close_in_time() -> None:
     assert rounds == sorted(rounds)
 
 
-def test_capacity_is_measured_before_the_rounds_and_only_where_a_share_of_it_is_asked() -> None:
-    kinds = [step.kind for step in steps(plan())]
-    assert kinds.count("capacity") == len(NAMES) * len(SETS)
-    assert max(place for place, kind in enumerate(kinds) if kind == "capacity") < kinds.index("trial")
-    assert "capacity" not in {step.kind for step in steps(plan(loads=LOADS[:2]))}
+def test_shares_rest_on_the_closed_loops_of_the_rounds_and_nothing_is_measured_before_these() -> None:
+    assert "capacity" not in {step.kind for step in steps(plan())}
+
+
+def test_the_closed_loop_of_a_strategy_and_set_comes_before_its_shares() -> None:
+    shares = (ShareLoad(0.5, 1, 2), ShareLoad(0.9, 1, 2), ClosedLoad(3, 1, 2), OpenLoad(9, 1, 2))
+    for seed in range(8):
+        made = plan(loads=(*shares, ClosedLoad(8, 1, 2)), seed=seed)
+        for number in (1, 2, 3):
+            places = placed(made, number)
+            for name in NAMES:
+                for chosen in SETS:
+                    closed = places[name, chosen, "c8"]
+                    assert all(closed < places[name, chosen, share] for share in ("s50", "s90"))
+    # the rest is shuffled as ever: the smaller closed loop stands anywhere
+    assert {
+        places["fast", SETS[0], "c3"] < places["fast", SETS[0], "s50"] for places in some(plan, shares)
+    } == {
+        True,
+        False,
+    }
+
+
+def test_all_closed_loops_of_a_set_come_before_a_share_of_the_slowest() -> None:
+    loads = (ClosedLoad(8, 1, 2), ShareLoad(0.8, 1, 2, of_slowest=True), ShareLoad(0.5, 1, 2))
+    for seed in range(8):
+        made = plan(loads=loads, seed=seed)
+        assert {step.round for step in steps(made) if step.kind == "trial"} == {1, 2, 3}
+        for number in (1, 2, 3):
+            places = placed(made, number)
+            for chosen in SETS:
+                closed = max(places[name, chosen, "c8"] for name in NAMES)
+                assert all(closed < places[name, chosen, "l80"] for name in NAMES)
+                assert all(places[name, chosen, "c8"] < places[name, chosen, "s50"] for name in NAMES)
+
+
+def placed(made: SessionPlan, number: int) -> dict[tuple[str, tuple[str, str], str], int]:
+    """The place of each trial of a round by strategy, payloads and load."""
+    trials = [step for step in steps(made) if step.kind == "trial" and step.round == number]
+    return {(s.strategy, s.payload_set, s.load.name): place for place, s in enumerate(trials) if s.load}
+
+
+def some(
+    make: Callable[..., SessionPlan], shares: tuple[PlannedLoad, ...]
+) -> Iterator[dict[tuple[str, tuple[str, str], str], int]]:
+    for seed in range(8):
+        yield placed(make(loads=(*shares, ClosedLoad(8, 1, 2)), seed=seed), 1)
 
 
 def test_starts_that_the_trials_do_not_make_are_made_at_the_end() -> None:

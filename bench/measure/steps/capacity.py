@@ -1,4 +1,4 @@
-"""A strategy's capacity: the most that it answers in a closed loop, before the rounds."""
+"""A strategy's capacity before a search: the most that it answers in a closed loop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,9 +24,12 @@ class CapacityStep(Step):
 
     @classmethod
     def planned(cls, agenda: Agenda) -> Sequence[Step]:
-        """One for each strategy and set of payloads, if a rate depends on the capacity."""
+        """One for each strategy and set of payloads, if an objective is searched, which begins from it.
+
+        A share of capacity is one of what the closed loop of the rounds answers.
+        """
         plan = agenda.plan
-        return cls.of_each_set(plan, [one.name for one in plan.strategies]) if plan.needs_capacity else []
+        return [] if plan.objective is None else cls.of_each_set(plan, [one.name for one in plan.strategies])
 
     @classmethod
     def windows_s(cls, plan: SessionPlan) -> float:
@@ -52,6 +55,6 @@ class CapacityStep(Step):
                     return
         why = "; ".join(map(in_words, trial.reasons))
         raise InvalidRunError(
-            f"the capacity of {self.strategy} is not known, and so no share of it: {why}. "
-            "Name rates with --rate"
+            f"the capacity of {self.strategy} is not known, from which its search begins: {why}. "
+            "Name rates with `bench run --rate`"
         )

@@ -30,6 +30,8 @@ class PairStep(TrialStep):
 
     kind: str = "pair"
     overhead_s: ClassVar[float] = 8.0
+    # a closed loop that is made again runs alone, on all that the core has: not what a pair's share is of
+    closed_tries: ClassVar[int] = 1
 
     @classmethod
     def planned(cls, agenda: Agenda) -> Sequence[Step]:
@@ -58,8 +60,12 @@ class PairStep(TrialStep):
 
 def measure_both(context: StepContext, step: PairStep) -> Taking[tuple[Trial, ...]]:
     """The trials of base and head at once; two failed trials if one of the copies did not start."""
-    load = step.resolved_load(context.run)
+    load = yield from step.resolved_load(context)
     names = context.plan.base_name(step.strategy), step.strategy
+    if isinstance(load, Doubt):
+        context.progress.note(f"{step.label()} is not made: {load.text}")
+        unmade = (trial_spec(context, step, step.unknown_rate, strategy=name) for name in names)
+        return tuple(failed_trial(spec, load) for spec in unmade)
     specs = [_with_half_ceiling(trial_spec(context, step, load, strategy=name)) for name in names]
     started: dict[str, Start] = {}
     tried: list[Tried] = []

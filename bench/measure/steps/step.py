@@ -4,7 +4,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, Protocol, Self, TypeVar
@@ -108,6 +108,11 @@ class Step(StepSubject, ABC):
         """Whether the run already has what this step measures; never, unless a kind says otherwise."""
         del run
         return False
+
+    def about(self, trial: Trial, plan: SessionPlan) -> StepSubject:
+        """The step as it is told of a trial that it made: a pair's is about either of two strategies."""
+        del plan
+        return replace(self, strategy=trial.strategy)
 
     @classmethod
     def of_each_set(cls, plan: SessionPlan, strategies: Sequence[str]) -> list[Self]:

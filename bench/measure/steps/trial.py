@@ -18,9 +18,10 @@ from bench.measure.machine.fingerprint import steal_ticks
 from bench.measure.machine.gpu import GpuWatch
 from bench.measure.machine.server_metrics import figures_between, scrape
 from bench.measure.machine.usage import Usage
-from bench.measure.plan import SessionPlan
+from bench.measure.plan import SessionPlan, StepSubject
 from bench.measure.progress import Now, Progress
 from bench.measure.runtime.instance import Instance, StrategyStartError
+from bench.measure.steps.shares import Capacities, capacity_first
 from bench.measure.steps.start import Start, start_fresh
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking, TrialInterrupted
 from bench.model import Doubt, Load, PlannedLoad, Run, ShareLoad, Trial
@@ -39,6 +40,8 @@ class TrialStep(Step):
     load: PlannedLoad
     overhead_s: ClassVar[float] = 6.5
     fresh_starts: ClassVar[int] = 1
+    closed_tries: ClassVar[int] = 2
+    """How often a round makes the closed loop that shares rest on, until a capacity is known."""
 
     @classmethod
     def planned(cls, agenda: Agenda) -> Sequence[Step]:
@@ -63,7 +66,7 @@ class TrialStep(Step):
             for load in plan.loads
         ]
         agenda.rng.shuffle(trials)
-        return trials
+        return capacity_first(plan, trials)
 
     @classmethod
     def windows_s(cls, plan: SessionPlan) -> float:
@@ -79,14 +82,54 @@ class TrialStep(Step):
 
     def take(self, context: StepContext) -> Taking[None]:
         """Start a copy, drive it and stop it."""
-        spec = trial_spec(context, self, self.resolved_load(context.run))
+        load = yield from self.resolved_load(context)
+        if isinstance(load, Doubt):
+            context.progress.note(f"{self.label()} is not made: {load.text}")
+            yield failed_trial(trial_spec(context, self, self.unknown_rate), load)
+            return
+        spec = trial_spec(context, self, load)
         yield (yield from attempt(context, spec, self.label(), context.folder)).trial
 
-    def resolved_load(self, run: Run) -> Load:
-        """The load; a share of the capacity becomes a rate."""
+    def resolved_load(self, context: StepContext) -> Taking[Load | Doubt]:
+        """The load, with a share of capacity as a rate; else why there is none.
+
+        The closed loops that the rate rests on are made again, once a round, if none was valid until now.
+        """
         if not isinstance(self.load, ShareLoad):
             return self.load
-        return self.load.at(next(one for one in run.capacities if self.is_about(one)).throughput_rps)
+        plan, trials = context.plan, list(context.run.trials)
+        for name in self._capacities(plan, trials).unknown(self.load, self.strategy):
+            if self._capacities(plan, trials).made(name, self.round) < self.closed_tries:
+                trials += yield from self._closed_again(context, name)
+        found = self._capacities(plan, trials)
+        unknown = found.unknown(self.load, self.strategy)
+        return found.rate(self.load, self.strategy) or found.doubt(unknown)
+
+    @property
+    def unknown_rate(self) -> Load:
+        """The load as it is kept if nothing could be offered: a share of an unknown capacity is 0/s."""
+        return self.load.at(0.0) if isinstance(self.load, ShareLoad) else self.load
+
+    def about(self, trial: Trial, plan: SessionPlan) -> StepSubject:
+        """The step as it is told of a trial that it made: a closed loop that is made again is no share."""
+        told = Step.about(self, trial, plan)
+        if not isinstance(self.load, ShareLoad) or trial.load.name == self.load.name:
+            return told
+        at = " ".join(filter(None, (plan.said(self.encoding), plan.said(trial.load), "again")))
+        return dataclasses.replace(told, load=trial.load, at=at)
+
+    def _capacities(self, plan: SessionPlan, trials: Sequence[Trial]) -> Capacities:
+        return Capacities.until(plan, trials, self.round, self.payload_set)
+
+    def _closed_again(self, context: StepContext, name: str) -> Taking[list[Trial]]:
+        """Another closed trial of a strategy in this round, which is told and kept as any other."""
+        spec = trial_spec(context, self, context.plan.capacity_load, strategy=name)
+        what = f"round {self.round}: {name} has no valid capacity yet: its closed loop is made again"
+        context.progress.note(what)
+        spec = dataclasses.replace(spec, again=True)
+        tried = yield from attempt(context, spec, what, context.folder)
+        yield tried.trial
+        return [tried.trial]
 
 
 @dataclass(frozen=True, slots=True)
