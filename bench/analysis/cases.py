@@ -6,15 +6,16 @@ from bench.model import ARRIVALS, USUAL_ARRIVALS, ClosedLoad, Load, Trial
 
 CLASS_ORDER = {"small": 0, "seed": 1}
 # which kind of load stands for a run that has several: the one that shows capacity first
-KIND_ORDER = ("closed", "open", "share")
+KIND_ORDER = ("closed", "open", "common", "share")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Case:
     """A class of payloads in one encoding under one load: what a trial offered.
 
-    `kind` is "closed", "open" or "share"; `size` is the number of clients, the requests/s, or the share of
-    the strategy's own capacity; `arrivals` is the pattern by which requests come due.
+    `kind` is "closed", "open", "common" or "share"; `size` is the clients, the requests/s, the share
+    of the slowest strategy's capacity, or the share of the strategy's own; `arrivals` is the pattern by which
+    requests come due.
     """
 
     payload_class: str
@@ -39,6 +40,11 @@ class Case:
         """Whether every strategy was offered the same; under a share of capacity each has its own rate."""
         return self.kind != "share"
 
+    @property
+    def by_capacity(self) -> bool:
+        """Whether its size is a share of a capacity, and the rate is in the trials alone."""
+        return self.kind in ("common", "share")
+
 
 def case_of(trial: Trial) -> Case:
     """The case that a trial belongs to."""
@@ -57,7 +63,7 @@ def load_size(load: Load) -> tuple[str, float]:
     if isinstance(load, ClosedLoad):
         return "closed", float(load.clients)
     if load.share is not None:
-        return "share", load.share
+        return "common" if load.of_slowest else "share", load.share
     return "open", load.rate_per_s
 
 

@@ -4,11 +4,12 @@ Invalid trials are counted and left out of every figure. A missing figure is Non
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench import statistics
 from bench.analysis.cases import KIND_ORDER, Case, case_key, case_of
 from bench.analysis.metrics import METRICS, Metric, stage_ms
+from bench.errors import UsageError
 from bench.model import OpenLoad, Run, Trial
 from bench.statistics import Comparison, Estimate
 
@@ -97,7 +98,7 @@ def summarise(run: Run) -> Summary:
     cases = tuple(sorted({case_of(trial) for trial in run.trials}, key=case_key))
     groups = {(name, case): _group(run.trials, name, case) for name in strategies for case in cases}
     throughput = {key: _by_round(group, METRICS["throughput"]) for key, group in groups.items()}
-    baseline = _baseline(strategies, cases, throughput)
+    baseline = _baseline(strategies, cases, throughput, run.baseline)
     rows = {
         (name, case): _row(run, name, case, group, throughput.get((baseline or "", case), {}))
         for (name, case), group in groups.items()
@@ -112,7 +113,7 @@ def summarise(run: Run) -> Summary:
         one_round=len({trial.round for trial in run.trials}) <= 1,
         valid_trials=len(valid),
         invalid_trials=len(run.trials) - len(valid),
-        missing_trials=max(0, run.planned_trials - len(run.trials)),
+        missing_trials=max(0, run.planned_trials - _made(run.trials)),
         requests=sum(trial.requests for trial in run.trials),
         errors=sum(trial.errors for trial in run.trials),
         wrong_answers=sum(trial.wrong_answers for trial in run.trials),
@@ -129,6 +130,20 @@ def _weight(case: Case) -> tuple[int, float, int]:
     return -KIND_ORDER.index(case.kind), case.size, -case.arrivals_place
 
 
+def with_baseline(run: Run, name: str | None) -> Run:
+    """The run with another baseline; raises UsageError if it did not measure that strategy."""
+    if name is None:
+        return run
+    if name not in run.strategies:
+        raise UsageError(f"--baseline {name} is not in this run: it has {', '.join(run.strategies)}")
+    return replace(run, baseline=name)
+
+
+def _made(trials: Iterable[Trial]) -> int:
+    """How many planned trials were made: a trial that its round made twice counts once."""
+    return len({(trial.strategy, case_of(trial), trial.round) for trial in trials})
+
+
 def _group(trials: Iterable[Trial], strategy: str, case: Case) -> list[Trial]:
     return [trial for trial in trials if trial.strategy == strategy and case_of(trial) == case]
 
@@ -142,11 +157,14 @@ def _baseline(
     strategies: Sequence[str],
     cases: Sequence[Case],
     throughput: Mapping[tuple[str, Case], Mapping[int, float]],
+    wanted: str | None,
 ) -> str | None:
-    """The strategy named torch; if it has no figure, the first strategy of the run that has one.
+    """The strategy that the user chose, or named torch; else the first strategy of the run that has a figure.
 
     It is chosen by its place, because a choice by figures would make differences out of chance.
     """
+    if wanted in strategies and any(throughput.values()):
+        return wanted
     for case in cases:
         known = [name for name in strategies if throughput[name, case]]
         if known:
@@ -186,8 +204,8 @@ def _to_baseline(baseline: Mapping[int, float], ours: Mapping[int, float]) -> Co
 
 
 def _offered_rps(trials: Sequence[Trial]) -> float | None:
-    """The rate at which requests came due, the mean over trials."""
-    rates = [trial.load.rate_per_s for trial in trials if isinstance(trial.load, OpenLoad)]
+    """The rate at which requests came due, the mean over trials; None if nothing could be offered."""
+    rates = [t.load.rate_per_s for t in trials if isinstance(t.load, OpenLoad) and t.load.rate_per_s > 0]
     return sum(rates) / len(rates) if rates else None
 
 

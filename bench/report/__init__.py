@@ -9,10 +9,11 @@ from bench.report.document import Section
 __all__ = ["aa_verdict", "terminal_summary", "write_report"]
 
 
-def write_report(folder: Path, extra: Sequence[Section] = ()) -> list[Path]:
+def write_report(folder: Path, extra: Sequence[Section] = (), *, run: Run | None = None) -> list[Path]:
     """Write report.md, report.html and the plots into a run's folder and return the files that were written.
 
-    `extra` holds sections that go on top of report.html. Raises UsageError if the folder holds no run.
+    `extra` holds sections that go on top of report.html. `run` is the folder's own, with another baseline for
+    instance. Raises UsageError if the folder holds no run.
     """
     # matplotlib and pyarrow take a second to import, which `bench --help` must not pay
     from bench.analysis.run_analysis import analyse
@@ -21,7 +22,7 @@ def write_report(folder: Path, extra: Sequence[Section] = ()) -> list[Path]:
     from bench.report.report import report_of
     from bench.run_file import read_run
 
-    analysis = analyse(read_run(folder), folder)
+    analysis = analyse(run or read_run(folder), folder)
     pictures = plots.write_plots(analysis, folder)
     report = report_of(analysis, folder, [picture.relative_to(folder) for picture in pictures], extra)
     written = []

@@ -18,6 +18,7 @@ class ReportOptions:
     folder: Path
     format: str | None
     as_json: bool
+    baseline: str | None = None
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -25,19 +26,21 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER", help="a folder that `run` wrote")
     add("--format", choices=PRINTED, help="write nothing, print this")
+    add("--baseline", metavar="NAME", help="compare with this strategy first (as the run says)")
     add_json(parser)
 
 
 def read(args: argparse.Namespace, _: Sequence[str]) -> ReportOptions:
     """The options of `report`."""
-    return ReportOptions(args.folder, args.format, args.json)
+    return ReportOptions(args.folder, args.format, args.json, args.baseline)
 
 
 def do(options: ReportOptions) -> int:
     """Write the report and print its summary, or print one format."""
+    from bench.analysis.summary import with_baseline
     from bench.run_file import read_run
 
-    run = read_run(options.folder)
+    run = with_baseline(read_run(options.folder), options.baseline)
     if options.format is None:
         write_and_print(run, options.folder, as_json=options.as_json)
         return 0
@@ -54,7 +57,7 @@ def write_and_print(run: Run, folder: Path, *, as_json: bool) -> None:
     from bench.report import terminal_summary, write_report
     from bench.report.json_summary import summary_json
 
-    written = write_report(folder)
+    written = write_report(folder, run=run)
     if as_json:
         files = [path.relative_to(folder).as_posix() for path in written]
         print(json.dumps(summary_json(run, folder.name, files), indent=1, allow_nan=False))

@@ -38,7 +38,7 @@ COLUMNS: dict[str, Column] = {
     "encoding": lambda t: t.encoding,
     "load": lambda t: t.load.label,
     "clients": lambda t: t.load.clients if isinstance(t.load, ClosedLoad) else None,
-    "offered_per_s": lambda t: t.load.rate_per_s if isinstance(t.load, OpenLoad) else None,
+    "offered_per_s": lambda t: (t.load.rate_per_s or None) if isinstance(t.load, OpenLoad) else None,
     "share_of_capacity": lambda t: t.load.share if isinstance(t.load, OpenLoad) else None,
     "arrivals": lambda t: t.load.arrivals if isinstance(t.load, OpenLoad) else None,
     "warmup_s": lambda t: t.warmup_s,

@@ -107,8 +107,8 @@ def load_axis(axes: Any, cases: Sequence[Case]) -> None:
     if cases[0].at_due_times:
         axes.set_xlim(left=0)
         axes.set_xlabel("offered, requests/s")
-        if any(not case.same_for_all for case in cases):
-            return  # each strategy has rates of its own
+        if any(case.by_capacity for case in cases):
+            return  # the rates follow what was measured
     else:
         axes.set_xscale("log", base=2)
         axes.xaxis.set_minor_locator(NullLocator())

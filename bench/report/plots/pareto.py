@@ -127,7 +127,7 @@ def _points(summary: Summary, cases: Sequence[Case]) -> list[Point]:
 def _label(row: Row, *, several: bool, alone: bool) -> str:
     if not several:
         return row.strategy
-    load = f"{row.case.size:g}/s" if row.case.same_for_all else f"{100 * row.case.size:g}%"
+    load = f"{100 * row.case.size:g}%" if row.case.by_capacity else f"{row.case.size:g}/s"
     return load if alone else f"{row.strategy} {load}"
 
 
