@@ -81,8 +81,5 @@ class SessionOptions:
     objective: ObjectiveOptions | None = None
     extras: ExtraOptions = field(default_factory=ExtraOptions)
     machine: MachineOptions = field(default_factory=MachineOptions)
-<<<<<<< HEAD
     max_other_cpu: float = 0.05
-=======
     baseline: str | None = None
->>>>>>> ae1500d (Capacity is measured in the rounds: shares rest on their own closed loops; --common-load and --baseline)

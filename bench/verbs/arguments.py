@@ -270,11 +270,8 @@ def read_session(
         objective=objective,
         extras=extras or ExtraOptions(),
         machine=replace(read_machine(args), workers=args.workers, remote_workers=args.remote_workers),
-<<<<<<< HEAD
         max_other_cpu=args.max_other_cpu,
-=======
         baseline=args.baseline,
->>>>>>> ae1500d (Capacity is measured in the rounds: shares rest on their own closed loops; --common-load and --baseline)
     )
 
 

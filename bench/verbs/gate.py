@@ -251,11 +251,8 @@ def session_like(run: Run, name: str, options: GateOptions, rules: "Rules") -> S
         strategies=_strategies(options, rules),
         seed=options.seed,
         extras=ExtraOptions(),
-<<<<<<< HEAD
         max_other_cpu=options.max_other_cpu,
-=======
         baseline=None,
->>>>>>> ae1500d (Capacity is measured in the rounds: shares rest on their own closed loops; --common-load and --baseline)
         machine=replace(options.machine, workers=workers, remote_workers=remote),
     )
 
