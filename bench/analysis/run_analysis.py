@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.analysis.cases import Case, case_of
+from bench.analysis.responses import read_responses
 from bench.analysis.summary import Row, Summary, summarise
 from bench.analysis.timelines import Timeline, timeline
 from bench.errors import UsageError
@@ -37,8 +38,9 @@ class RunAnalysis:
     """A run with its summary and its samples' figures.
 
     `latencies` holds sorted response times in ms, an array for each valid trial, and `windows_s` the length
-    of all their windows together. `timelines` holds the timeline of each trial of the cases in focus, of
-    invalid trials too.
+    of all their windows together. `responses` holds the response times of all requests of each valid trial's
+    window, infinite without a right answer, in the order in which they came due. `timelines` holds the
+    timeline of each trial of the cases in focus, of invalid trials too.
     """
 
     run: Run
@@ -46,6 +48,7 @@ class RunAnalysis:
     latencies: Latencies
     windows_s: Mapping[tuple[str, Case], float]
     timelines: Timelines
+    responses: Latencies
 
     def trials(self, row: Row) -> list[Trial]:
         """The trials of a row, valid or not."""
@@ -57,6 +60,7 @@ def analyse(run: Run, folder: Path) -> RunAnalysis:
     summary = summarise(run)
     latencies: dict[tuple[str, Case], list[Floats]] = {}
     timelines: dict[tuple[str, Case], list[Timeline]] = {}
+    responses: dict[tuple[str, Case], list[Floats]] = {}
     windows_s: dict[tuple[str, Case], float] = {}
     for trial in run.trials:
         key = trial.strategy, case_of(trial)
@@ -66,10 +70,11 @@ def analyse(run: Run, folder: Path) -> RunAnalysis:
         answers = read_answers(path)
         if trial.valid:
             latencies.setdefault(key, []).append(within_window(answers, trial))
+            responses.setdefault(key, []).append(read_responses(path, trial))
             windows_s[key] = windows_s.get(key, 0.0) + trial.window_s
         if key[1] in summary.focus:
             timelines.setdefault(key, []).append(timeline(trial, answers.done_ns, answers.latency_ms))
-    return RunAnalysis(run, summary, _frozen(latencies), windows_s, _frozen(timelines))
+    return RunAnalysis(run, summary, _frozen(latencies), windows_s, _frozen(timelines), _frozen(responses))
 
 
 def read_answers(path: Path) -> Answers:

@@ -1,6 +1,6 @@
 """What response times say of the tail: curves as far as the samples support them, and confirmed bounds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from bench.analysis.cases import Case
 from bench.analysis.run_analysis import Floats, Latencies, RunAnalysis
 from bench.analysis.summary import Row
 from bench.model import SloResult
+from bench.statistics import TailConfirmation
 
 POINTS = 80
 FIRST = 0.1
@@ -56,64 +57,66 @@ def curve(rounds: Iterable[Floats]) -> Curve | None:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveEvidence:
-    """Whether a row's samples confirm the objective of its strategy.
+    """Whether a row's rounds confirm the objective of its strategy.
 
-    `needs_more` is how many more requests, all within the bound, would confirm it; `share_over` the share of
-    requests over the bound, among which are those refused or failed. `refuted` says whether so many are over
-    that more of the same cannot confirm it. `goodput_rps` counts right answers within the bound.
+    `goodput_rps` counts right answers within the bound.
     """
 
     objective: SloResult
-    confirmed: bool
-    refuted: bool
-    share_over: float
-    needs_more: int
+    confirmation: TailConfirmation
     goodput_rps: float
 
 
 @dataclass(frozen=True, slots=True)
 class TailEvidence:
-    """What the right answers of a row's valid rounds together say of its tail, at 99% confidence.
+    """What a row's valid rounds say of its tail, at 99% confidence.
 
-    `bound_ms` is the least bound that they confirm for p99. If they are too few, it is None and `needs_more`
-    says how many more it takes. `objective` is None if the row has no objective.
+    `requests` counts those of all windows, with or without a right answer. `bound_ms` is the least bound that
+    the rounds confirm for p99; it is None if they confirm none, and `of_any` says what that would take. Both
+    are None if the service was overloaded: its tail grows for as long as it is driven. `objective` is None if
+    the row has no objective.
     """
 
     row: Row
-    right_answers: int
+    rounds: int
+    requests: int
     bound_ms: float | None
-    needs_more: int
+    of_any: TailConfirmation | None
     objective: ObjectiveEvidence | None
 
 
 def tail_evidence(analysis: RunAnalysis) -> list[TailEvidence]:
     """The evidence of each row that has samples."""
     rows = analysis.summary.rows.values()
-    return [_evidence(analysis, row) for row in rows if (row.strategy, row.case) in analysis.latencies]
+    return [_evidence(analysis, row) for row in rows if (row.strategy, row.case) in analysis.responses]
 
 
 def _evidence(analysis: RunAnalysis, row: Row) -> TailEvidence:
-    pooled = np.sort(np.concatenate(analysis.latencies[row.strategy, row.case]))
-    bound_ms = statistics.tail_bound(pooled, BOUNDED_QUANTILE, BOUND_CONFIDENCE)
-    without_overruns = statistics.confirm_tail(len(pooled), 0, BOUNDED_QUANTILE, BOUND_CONFIDENCE)
+    rounds = analysis.responses[row.strategy, row.case]
     objective = _objective(analysis, row)
-    against = None if objective is None else _against(analysis, row, pooled, objective)
-    return TailEvidence(row, len(pooled), bound_ms, without_overruns.needs_more, against)
+    against = None if objective is None else _against(analysis, row, objective)
+    requests = sum(map(len, rounds))
+    if any(doubt.code == "overloaded" for trial in analysis.trials(row) for doubt in trial.doubts):
+        return TailEvidence(row, len(rounds), requests, None, None, against)
+    # a bound that is infinite is none: what it takes is judged at the slowest right answer
+    bound_ms = statistics.tail_bound(rounds, BOUNDED_QUANTILE, BOUND_CONFIDENCE)
+    of_any = statistics.confirm_tail(rounds, _slowest_ms(rounds), BOUNDED_QUANTILE, BOUND_CONFIDENCE)
+    return TailEvidence(row, len(rounds), requests, bound_ms if of_any.confirmed else None, of_any, against)
 
 
-def _against(analysis: RunAnalysis, row: Row, pooled: Floats, objective: SloResult) -> ObjectiveEvidence:
-    within = int(np.searchsorted(pooled, objective.bound_ms, side="right"))
-    # a request that was refused or failed is within no bound
-    lost = sum((trial.refused or 0) + trial.errors for trial in analysis.trials(row) if trial.valid)
-    n = len(pooled) + lost
-    over = n - within
-    confirmation = statistics.confirm_tail(n, over, objective.quantile, BOUND_CONFIDENCE)
+def _slowest_ms(rounds: Sequence[Floats]) -> float:
+    """The response time of the slowest right answer; 0 if there is none."""
+    return max((float(times.max(initial=0.0, where=np.isfinite(times))) for times in rounds), default=0.0)
+
+
+def _against(analysis: RunAnalysis, row: Row, objective: SloResult) -> ObjectiveEvidence:
+    rounds = analysis.responses[row.strategy, row.case]
+    within = sum(int((times <= objective.bound_ms).sum()) for times in rounds)
     return ObjectiveEvidence(
         objective=objective,
-        confirmed=confirmation.confirmed,
-        refuted=not confirmation.confirmed and over > (1 - objective.quantile) * n,
-        share_over=over / n if n else 0.0,
-        needs_more=confirmation.needs_more,
+        confirmation=statistics.confirm_tail(
+            rounds, objective.bound_ms, objective.quantile, BOUND_CONFIDENCE
+        ),
         goodput_rps=within / analysis.windows_s[row.strategy, row.case],
     )
 

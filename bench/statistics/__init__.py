@@ -17,7 +17,7 @@ from bench.statistics.ratios import (
     unpaired_ratio,
 )
 from bench.statistics.steadiness import Growth, Slope, Steadiness, growth, steadiness, theil_sen
-from bench.statistics.tail_bounds import TailConfirmation, confirm_tail, tail_bound
+from bench.statistics.tail_bounds import TailConfirmation, WeighedRounds, confirm_tail, tail_bound, weigh
 
 __all__ = [
     "CONFIDENCE",
@@ -27,6 +27,7 @@ __all__ = [
     "Slope",
     "Steadiness",
     "TailConfirmation",
+    "WeighedRounds",
     "confirm_tail",
     "geometric_mean",
     "greatest_quantile",
@@ -41,4 +42,5 @@ __all__ = [
     "tail_bound",
     "theil_sen",
     "unpaired_ratio",
+    "weigh",
 ]

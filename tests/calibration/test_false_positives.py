@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.statistics import confirm_tail, holm, paired_ratio, quantile, tail_bound, unpaired_ratio
+from bench.statistics import holm, paired_ratio, quantile, unpaired_ratio
 from tests.calibration.noise import Floats, at_most, compared, rounds_of
 
 RUNS = 2000
@@ -119,29 +119,6 @@ def test_the_interval_of_a_quantile_covers_the_truth_at_least_nineteen_times_in_
     assert covered[True] / RUNS >= 1 - at_most(0.05, RUNS)
     if probability == 0.99:
         assert covered[False] / RUNS < 0.5
-
-
-def test_a_tail_that_breaks_its_bound_is_confirmed_at_most_once_in_a_hundred() -> None:
-    """The true p99 lies just above the bound. To ask after every fifty requests is broken on purpose."""
-    rng, asked = np.random.default_rng(10), range(459, 2001, 50)
-    once = again = by_eye = 0
-    for run in range(RUNS):
-        over = np.cumsum(rng.random(2000) < 0.0101)
-        once += confirm_tail(838, int(over[837])).confirmed
-        again += run < RUNS // 4 and any(confirm_tail(n, int(over[n - 1])).confirmed for n in asked)
-        by_eye += bool(over[837] <= 8)
-    assert once / RUNS <= 0.01
-    assert again / (RUNS // 4) > 0.02
-    # nor is a p99 confirmed because the sample's p99 keeps the bound
-    assert by_eye / RUNS > 0.4
-
-
-def test_the_least_confirmed_bound_lies_below_the_truth_at_most_once_in_a_hundred() -> None:
-    rng, truth = np.random.default_rng(11), _true_quantile(0.99)
-    bounds = [tail_bound(_response_times(rng, 1500)) or 0 for _ in range(RUNS)]
-    assert np.mean(np.array(bounds) < truth) <= at_most(0.01, RUNS)
-    # and is not bought by a bound that is useless
-    assert np.median(bounds) < 1.6 * truth
 
 
 def test_a_value_that_is_missing_shows_no_difference() -> None:

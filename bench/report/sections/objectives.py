@@ -1,5 +1,7 @@
 """What was searched and checked beside the rounds: capacities, objectives, repeats and the tail."""
 
+import math
+
 from bench.analysis.objectives import check_capacity, may_cache, repeated_to_varied, share_held
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.tails import ObjectiveEvidence, TailEvidence, tail_evidence
@@ -16,6 +18,7 @@ from bench.report.document import (
     table,
 )
 from bench.report.sections.resources import LABELS, labels
+from bench.statistics import TailConfirmation
 
 REPEATED = paragraph(
     "The same few images over and over against copies of which no two bodies are alike. Where repeating is "
@@ -35,16 +38,16 @@ SEARCHED = paragraph(
     " counts right answers within the bound. Each probe was one trial; a rate that is not listed was not "
     "tried.",
 )
-POOLED = (
-    "Right answers of all valid rounds together. The confidence is for independent requests; those of one "
-    "trial are not, as a queue or a stall touches many at once: take the bound for the least that is to be "
-    "doubted, and the span of the rounds in the picture beside it."
+BY_ROUNDS = (
+    "All requests of the valid rounds; a request without a right answer is over every bound. Requests that "
+    "queue are late together, so they count for fewer than they are: for as many fewer as their number "
+    "scatters more, over blocks and rounds, than that of independent requests would. At least three rounds "
+    "are needed. What never came while it was measured is in no bound."
 )
 GOODPUT = (
     " ",
     Emphasis("Goodput"),
-    " counts the right answers within the objective's bound a second; refused requests are in "
-    "neither figure.",
+    " counts the right answers within the objective's bound a second.",
 )
 PAYLOADS = (name_column("strategy"), case_column("payloads"))
 
@@ -136,7 +139,7 @@ def _held(probe: Probe) -> str:
 
 
 def tails(analysis: RunAnalysis) -> list[Block]:
-    """What the samples say of the tail: a bound on p99 at 99% confidence, or how many more it takes.
+    """What the rounds say of the tail: a bound on p99 at 99% confidence, or what it would take.
 
     It has a row for each strategy and case with samples, and goodput if the run knows an objective's bound.
     """
@@ -144,25 +147,30 @@ def tails(analysis: RunAnalysis) -> list[Block]:
     if not evidence:
         return []
     with_bound = any(one.objective is not None for one in evidence)
-    columns = [*LABELS, *figures("right answers", "p99 at 99% confidence")]
+    columns = [*LABELS, *figures("rounds", "requests", "p99 at 99% confidence")]
     columns += figures("objective", "holds at 99% confidence", "goodput, requests/s") if with_bound else []
     rows = [
         [
             *labels(analysis, one.row),
-            cells.count(one.right_answers),
+            cells.count(one.rounds),
+            cells.count(one.requests),
             _bound(one),
             *(_against(one.objective) if with_bound else []),
         ]
         for one in evidence
     ]
-    return [table(columns, rows), paragraph(POOLED, *(GOODPUT if with_bound else ()))]
+    return [table(columns, rows), paragraph(BY_ROUNDS, *(GOODPUT if with_bound else ()))]
 
 
 def _bound(one: TailEvidence) -> Cell:
-    """`≤ 45.2 ms`, or how many more requests it takes to say anything."""
+    """`≤ 45.2 ms`, or what it takes to say anything."""
     if one.bound_ms is not None:
-        return Cell(f"≤ {text.number(one.bound_ms)} ms", value=one.bound_ms)
-    return Cell(f"needs {text.spaced(one.needs_more)} more")
+        return Cell(f"\N{LESS-THAN OR EQUAL TO} {text.number(one.bound_ms)} ms", value=one.bound_ms)
+    if one.of_any is None:
+        return Cell("none: overloaded")
+    if one.of_any.refuted:
+        return Cell(f"none: {text.percent(one.of_any.share_over)} have no right answer")
+    return Cell(_needs(one.of_any))
 
 
 def _against(evidence: ObjectiveEvidence | None) -> list[Cell]:
@@ -170,13 +178,22 @@ def _against(evidence: ObjectiveEvidence | None) -> list[Cell]:
         return [cells.BLANK] * 3
     objective = evidence.objective
     bound = Cell(objective_label(objective.quantile, objective.bound_ms), value=objective.bound_ms)
-    return [bound, cells.words(_confirmed(evidence)), cells.number(evidence.goodput_rps)]
+    return [bound, cells.words(_confirmed(evidence.confirmation)), cells.number(evidence.goodput_rps)]
 
 
-def _confirmed(evidence: ObjectiveEvidence) -> str:
-    """Whether the samples confirm the bound, and if not, what more samples could do."""
-    if evidence.confirmed:
+def _confirmed(found: TailConfirmation) -> str:
+    """Whether the rounds confirm the bound, and if not, what could."""
+    if found.confirmed:
         return "yes"
-    if evidence.refuted:
-        return f"no: {text.percent(evidence.share_over)} are over"
-    return f"needs {text.spaced(evidence.needs_more)} more, all within"
+    if found.refuted:
+        return f"no: {text.percent(found.share_over)} are over"
+    return f"not confirmed: {_needs(found)}"
+
+
+def _needs(found: TailConfirmation) -> str:
+    """`needs 3 more rounds`, like these unless their windows are too short."""
+    more = found.more_rounds or 0
+    rounds = f"{text.spaced(more)} more {'round' if more == 1 else 'rounds'}"
+    if found.times_as_long > 1:
+        return f"needs windows {math.ceil(found.times_as_long)} times as long, and {rounds}"
+    return f"needs {rounds}"
