@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.model import Ceiling, Environment, facts
+from bench.model import USUAL_TOLERANCE, Ceiling, Environment, facts
 
 UNKNOWN = "n/a"
 GIB = 1024**3
@@ -29,6 +29,10 @@ FREE = frozenset(
 )
 
 
+# a run that does not say so had this too, and it is left out
+USUAL = {"settings.tolerance": f"{USUAL_TOLERANCE:g}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A fact that differs between two runs: its name, and its value in each run as text, `n/a` if unknown."""
@@ -46,7 +50,9 @@ def comparable_facts(environment: Environment) -> dict[str, str]:
     return {
         name: text
         for name, value in facts(environment)
-        if name not in FREE and name.partition(".")[0] not in FREE and (text := _text(name, value)) != UNKNOWN
+        if name not in FREE
+        and name.partition(".")[0] not in FREE
+        and (text := _text(name, value)) != USUAL.get(name, UNKNOWN)
     }
 
 
@@ -57,7 +63,7 @@ def differing_facts(base: Environment, head: Environment) -> tuple[Difference, .
     """
     ours, theirs = comparable_facts(base), comparable_facts(head)
     return tuple(
-        Difference(name, ours.get(name, UNKNOWN), theirs.get(name, UNKNOWN))
+        Difference(name, ours.get(name, USUAL.get(name, UNKNOWN)), theirs.get(name, USUAL.get(name, UNKNOWN)))
         for name in dict.fromkeys([*ours, *theirs])
         if ours.get(name) != theirs.get(name)
     )

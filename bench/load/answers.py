@@ -8,6 +8,7 @@ import json
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
@@ -129,10 +130,25 @@ def _elements(part: bytes) -> Sequence[str]:
     return elements
 
 
-def answer_is_right(
-    body: bytes, label: str, probabilities: Mapping[str, float], tolerance: float, reply: str = "json"
-) -> bool:
-    """Return whether the body holds the label and, within an absolute tolerance, the probabilities.
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far an answer that could be read is from the reference: by its label and its probabilities.
+
+    `most` is the largest absolute difference of a probability; NaN if one is not a finite number.
+    """
+
+    same_label: bool
+    most: float
+
+    def within(self, tolerance: float) -> bool:
+        """Whether the answer is right."""
+        return self.same_label and self.most <= tolerance
+
+
+def distance(
+    body: bytes, label: str, probabilities: Mapping[str, float], reply: str = "json"
+) -> Distance | None:
+    """Return how far the body's answer is from the reference; None if it has no label and probabilities.
 
     `reply` is the form of the body, a key of READERS. Tensors of the open inference protocol hold the
     probabilities in the order of the mapping.
@@ -141,12 +157,24 @@ def answer_is_right(
     try:
         answered_label, answered = read(body, tuple(probabilities))
     except UNREADABLE:
-        return False
-    return (
-        answered_label == label
-        and answered.keys() == probabilities.keys()
-        and all(_within(answered[name], p, tolerance) for name, p in probabilities.items())
-    )
+        return None
+    # Python takes true and false for numbers; an answer must hold numbers
+    if answered.keys() != probabilities.keys() or any(
+        type(value) not in (int, float) for value in answered.values()
+    ):
+        return None
+    away = [abs(answered[name] - expected) for name, expected in probabilities.items()]
+    # max() passes over NaN or not by its place
+    most = max(away, default=0.0) if all(map(math.isfinite, away)) else math.nan
+    return Distance(answered_label == label, most)
+
+
+def answer_is_right(
+    body: bytes, label: str, probabilities: Mapping[str, float], tolerance: float, reply: str = "json"
+) -> bool:
+    """Return whether the body holds the label and, within an absolute tolerance, the probabilities."""
+    found = distance(body, label, probabilities, reply)
+    return found is not None and found.within(tolerance)
 
 
 class AnswerChecker:
@@ -167,8 +195,3 @@ class AnswerChecker:
         if right and len(known) < CACHED_ANSWERS:
             known.add(body)
         return right
-
-
-def _within(answered: Any, expected: float, tolerance: float) -> bool:
-    # Python takes true and false for numbers; an answer must hold numbers
-    return type(answered) in (int, float) and abs(answered - expected) <= tolerance

@@ -14,7 +14,6 @@ from typing import Any
 
 from bench.model import ARRIVALS, Arrivals, Payload
 
-TOLERANCE = 0.02
 READY = "ready"
 TELL_EVERY_S = 0.1
 """How often a driver tells the harness how many of its requests have ended."""

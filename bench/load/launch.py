@@ -15,7 +15,6 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.load.drive_plan import (
     READY,
-    TOLERANCE,
     DrivePlan,
     DriveSummary,
     FleetPlan,
@@ -26,7 +25,7 @@ from bench.load.pipes import Follower
 from bench.load.samples import Samples, read_columns
 from bench.load.warmup import WarmUp
 from bench.load.worker import worker_command
-from bench.model import USUAL_ARRIVALS, ClosedLoad, Load, Payload
+from bench.model import USUAL_ARRIVALS, USUAL_TOLERANCE, ClosedLoad, Load, Payload
 
 ROOT = Path(__file__).parents[2]
 # between the message to start and the first request; a fleet's message has to reach other hosts
@@ -117,8 +116,9 @@ class Driven:
 class Drive:
     """A running trial's load: one driver process, or a master and its workers.
 
-    Drives that share a rendezvous begin together. The constructor raises BenchError if the driver does not
-    start, or its fleet does not assemble.
+    Drives that share a rendezvous begin together. An answer is right if each of its probabilities is within
+    `tolerance` of the reference's, and its label is the same. The constructor raises BenchError if the
+    driver does not start, or its fleet does not assemble.
     """
 
     def __init__(
@@ -130,8 +130,9 @@ class Drive:
         scratch: Path,
         fleet: Fleet | None = None,
         together: Rendezvous | None = None,
+        tolerance: float = USUAL_TOLERANCE,
     ) -> None:
-        fleet, self._together = fleet or Fleet(), together
+        fleet, self._together, self._tolerance = fleet or Fleet(), together, tolerance
         _check(fleet, target)
         alone = fleet.workers == 1 and not fleet.remote
         fleet = fleet if alone else fleet.placed()
@@ -230,7 +231,7 @@ class Drive:
             drain_s=load.drain_s,
             timeout_s=load.timeout_s,
             seed=seed,
-            tolerance=TOLERANCE,
+            tolerance=self._tolerance,
             bodies=str(scratch / "bodies"),
             payloads=write_bodies(payloads, scratch / "bodies"),
             columns=str(self._columns),

@@ -1,13 +1,14 @@
 """The few plain requests that the harness itself makes: is it up, is it ready, is its answer right."""
 
 import http.client
+import math
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from bench.load.answers import answer_is_right
-from bench.load.drive_plan import TOLERANCE
-from bench.model import Payload
+from bench.load.answers import Distance, distance
+from bench.model import USUAL_TOLERANCE, Payload
 
 POLL_S = 0.005
 PROBE_TIMEOUT_S = 2.0
@@ -49,14 +50,41 @@ def post(host: str, port: int, path: str, payload: Payload) -> tuple[int, bytes]
         connection.close()
 
 
-def complaint(host: str, port: int, path: str, payload: Payload) -> str | None:
-    """What is wrong with the answer to a payload; None if it is right."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An answer that was checked: what is wrong with it, None if it is right, and how far off it is.
+
+    `off` is the largest difference of a probability from the reference's, None if the answer has none.
+    """
+
+    complaint: str | None
+    off: float | None
+
+
+def check(host: str, port: int, path: str, payload: Payload, tolerance: float = USUAL_TOLERANCE) -> Checked:
+    """Send a payload and check its answer."""
     status, body = post(host, port, path, payload)
     if status != 200:
-        return f"status {status}" if status else f"no answer ({body.decode(errors='replace')})"
-    if not answer_is_right(body, payload.label, payload.probabilities, TOLERANCE, payload.reply):
-        return f"answered {_shown(body)} where {payload.label} is right"
-    return None
+        return Checked(f"status {status}" if status else f"no answer ({body.decode(errors='replace')})", None)
+    found = distance(body, payload.label, payload.probabilities, payload.reply)
+    off = None if found is None or math.isnan(found.most) else found.most
+    if found is not None and found.within(tolerance):
+        return Checked(None, off)
+    return Checked(f"answered {_shown(body)} where {payload.label} is right{_away(found, tolerance)}", off)
+
+
+def complaint(
+    host: str, port: int, path: str, payload: Payload, tolerance: float = USUAL_TOLERANCE
+) -> str | None:
+    """What is wrong with the answer to a payload; None if it is right."""
+    return check(host, port, path, payload, tolerance).complaint
+
+
+def _away(found: Distance | None, tolerance: float) -> str:
+    """How far off an answer with the right label is; empty if something else is wrong with it."""
+    if found is None or not found.same_label or math.isnan(found.most):
+        return ""
+    return f" (a probability is {found.most:.3g} off, at most {tolerance:g} may be)"
 
 
 def _shown(body: bytes) -> str:

@@ -15,6 +15,7 @@ from bench.load.window import Bounds, WindowFigures, summarise, window_ns
 from bench.measure.machine.usage import Usage, peak_memory_bytes, resource_figures
 from bench.model import (
     ARRIVALS,
+    USUAL_TOLERANCE,
     Cause,
     Ceiling,
     ClosedLoad,
@@ -73,6 +74,11 @@ class TrialSpec:
         """A name that no other trial of the run has."""
         what = f"{self.strategy.name}-{self.payload_class}-{self.encoding}"
         return f"{what}-{self.load.name}-r{self.round:02d}{'-again' if self.again else ''}"
+
+
+def tolerance_of(strategy: Strategy) -> float:
+    """How far each probability of a right answer of this strategy may be from the reference's."""
+    return USUAL_TOLERANCE if strategy.tolerance is None else strategy.tolerance
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from bench.measure.payloads import PayloadImage
 from bench.model import (
     USUAL_ARRIVALS,
     USUAL_CLIENTS,
+    USUAL_TOLERANCE,
     Arrivals,
     ClosedLoad,
     Device,
@@ -116,6 +117,7 @@ class SessionPlan:
     base: OtherSide | None = None
     checked: bool = False
     baseline: str | None = None
+    tolerance: float = USUAL_TOLERANCE
 
     @property
     def planned_trials(self) -> int:
@@ -207,7 +209,17 @@ class SessionPlan:
             seed=self.seed,
             encodings=tuple(dict.fromkeys(encoding for _, encoding in self.payloads)),
             payloads={name: tuple(p.file for p in ones) for (name, _), ones in self.payloads.items()},
+            tolerance=self.tolerance,
+            tolerances=self._other_tolerances() or UNSET,
         )
+
+    def _other_tolerances(self) -> dict[str, float]:
+        """The tolerances of strategies whose label says another than the run's."""
+        return {
+            one.name: one.tolerance
+            for one in self.strategies
+            if one.tolerance is not None and one.tolerance != self.tolerance
+        }
 
     def _objective_load(self) -> PlannedLoad:
         if self.objective is None:

@@ -15,6 +15,7 @@ from bench.model import (
     Environment,
     ImageSize,
     LoopResult,
+    Parity,
     RepeatCheck,
     Run,
     SloResult,
@@ -56,6 +57,14 @@ class MeasuredSize:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredParity:
+    """How far off a strategy's answers are."""
+
+    strategy: str
+    parity: Parity
+
+
+@dataclass(frozen=True, slots=True)
 class ModelBytes:
     """What a strategy's model takes in its cache."""
 
@@ -70,6 +79,7 @@ Measured = (
     | SloResult
     | Trial
     | MeasuredSize
+    | MeasuredParity
     | ModelBytes
     | MeasuredStart
     | MeasuredLoop
@@ -170,12 +180,15 @@ class RunBuilder:
 
 
 def _with(
-    result: StrategyResult, measured: MeasuredStart | MeasuredLoop | MeasuredSize | ModelBytes
+    result: StrategyResult,
+    measured: MeasuredStart | MeasuredLoop | MeasuredSize | MeasuredParity | ModelBytes,
 ) -> StrategyResult:
     """What is known of a strategy, with something measured beside its trials."""
     match measured:
         case MeasuredSize():
             return dataclasses.replace(result, image=measured.size)
+        case MeasuredParity():
+            return dataclasses.replace(result, parity=measured.parity)
         case ModelBytes():
             image = result.image and dataclasses.replace(result.image, model_bytes=measured.model_bytes)
             return dataclasses.replace(result, image=image)

@@ -20,6 +20,7 @@ from bench.model.loads import (
 )
 from bench.model.options import (
     USUAL_CLIENTS,
+    USUAL_TOLERANCE,
     ExtraOptions,
     LoadOptions,
     MachineOptions,
@@ -32,6 +33,7 @@ from bench.model.runs import (
     Capacity,
     Ceiling,
     LoopResult,
+    Parity,
     Probe,
     RepeatCheck,
     Run,
@@ -69,6 +71,7 @@ __all__ = [
     "TITLES",
     "USUAL_ARRIVALS",
     "USUAL_CLIENTS",
+    "USUAL_TOLERANCE",
     "ArrivalPattern",
     "Arrivals",
     "BatchFigures",
@@ -96,6 +99,7 @@ __all__ = [
     "OpenLoad",
     "OtherCommit",
     "Outcome",
+    "Parity",
     "Payload",
     "PlannedLoad",
     "Probe",

@@ -65,6 +65,9 @@ class RunSettings:
     encodings: Texts = UNSET
     payloads: Mapping[str, tuple[str, ...]] | UnsetType = UNSET
     shares_of_lowest_capacity: Numbers = UNSET
+    tolerance: Number = UNSET
+    tolerances: Mapping[str, float] | UnsetType = UNSET
+    """Those of the strategies that have another than `tolerance`."""
 
 
 @dataclass(frozen=True, slots=True)

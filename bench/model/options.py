@@ -8,6 +8,8 @@ from bench.model.subjects import Device
 
 # the clients of ceiling and capacity too, if no closed load says how many
 USUAL_CLIENTS = 50
+# as far may each probability of an answer be from the reference's, if nobody says otherwise
+USUAL_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ class SessionOptions:
 
     run.json keeps it, so that a run can go on, or be a baseline that the gate measures like. Without
     `strategies` all that compose.yaml registers are measured. `baseline` is the strategy that the others are
-    compared with first; None chooses.
+    compared with first; None chooses. An answer is right if it has the reference's
+    label and each of its probabilities is within `tolerance` of the reference's; a strategy's own label in
+    compose.yaml takes its place.
     """
 
     verb: Literal["run", "slo", "aa", "gate"]
@@ -83,3 +87,4 @@ class SessionOptions:
     machine: MachineOptions = field(default_factory=MachineOptions)
     max_other_cpu: float = 0.05
     baseline: str | None = None
+    tolerance: float = USUAL_TOLERANCE

@@ -44,6 +44,23 @@ class LoopResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Parity:
+    """What a strategy answered to all images in all its encodings, before anything was timed.
+
+    `largest_difference` is the greatest distance of a probability from the reference's over all answers that
+    could be read, None without such an answer; `tolerance` is what was allowed. `wrong` of the `answers` were
+    wrong, by a probability, by the label, or because they could not be read.
+    """
+
+    answers: int
+    wrong: int
+    tolerance: float
+    largest_difference: float | None
+    largest_at: str = ""
+    """The image and the encoding of the largest difference."""
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyResult:
     """What is known of a strategy beside its trials; None if it could not be measured."""
 
@@ -54,6 +71,9 @@ class StrategyResult:
     warm_startup: Startup | None = None
     """The same with a model cache that an earlier start has filled."""
     twin: Twin | None = None
+    parity: Parity | None = None
+    failure: Doubt | None = None
+    """Why nothing of it could be timed, in a session that goes on without it."""
 
     @property
     def is_base(self) -> bool:

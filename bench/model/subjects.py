@@ -57,6 +57,8 @@ class Strategy:
     keeps_model: bool = False
     """Whether it is known where it keeps the model that it pulls, so that it can be started with it there."""
     twin: Twin | None = None
+    tolerance: float | None = None
+    """How far each probability of a right answer may be from the reference's; None for the run's."""
 
     @property
     def is_base(self) -> bool:

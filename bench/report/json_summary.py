@@ -9,7 +9,7 @@ from bench.analysis.doubt_counts import doubts
 from bench.analysis.metrics import METRICS
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, rows_at, summarise
-from bench.model import TITLES, ImageSize, Run, SloResult, StrategyResult
+from bench.model import TITLES, ImageSize, Parity, Run, SloResult, StrategyResult
 from bench.report.json_types import (
     SCHEMA,
     CaseJson,
@@ -17,6 +17,7 @@ from bench.report.json_types import (
     EstimateJson,
     ImageJson,
     ObjectiveJson,
+    ParityJson,
     RowJson,
     RunJson,
     StrategyJson,
@@ -118,6 +119,17 @@ def _strategy(name: str, result: StrategyResult) -> StrategyJson:
         "start_s": _estimate(startup_s(result), "s"),
         "warm_start_s": _estimate(median(warm.first_correct_answer_s) if warm else None, "s"),
         "image": _image(result.image) if result.image else None,
+        "parity": _parity(result.parity) if result.parity else None,
+    }
+
+
+def _parity(found: Parity) -> ParityJson:
+    return {
+        "answers": found.answers,
+        "wrong": found.wrong,
+        "tolerance": found.tolerance,
+        "largest_difference": _finite(found.largest_difference),
+        "largest_at": found.largest_at,
     }
 
 

@@ -77,6 +77,16 @@ class ImageJson(TypedDict):
     model_bytes: int | None
 
 
+class ParityJson(TypedDict):
+    """Its answers before anything was timed; `largest_difference` is of a probability to the reference's."""
+
+    answers: int
+    wrong: int
+    tolerance: float
+    largest_difference: float | None
+    largest_at: str
+
+
 class StrategyJson(TypedDict):
     """Beside its trials: from the create call to the first correct answer, cold and warm, and its image."""
 
@@ -85,6 +95,7 @@ class StrategyJson(TypedDict):
     start_s: EstimateJson | None
     warm_start_s: EstimateJson | None
     image: ImageJson | None
+    parity: ParityJson | None
 
 
 class ObjectiveJson(TypedDict):

@@ -21,12 +21,11 @@ def sentence(run: Run, summary: Summary) -> str:
     if not run.trials:
         return "No trial was made: there is nothing to report."
     if summary.valid_trials == 0:
-        return (
-            f"Invalid: none of {text.plural(len(run.trials), 'trial')} may be believed. {_answers(summary)}"
-        )
+        trials = text.plural(len(run.trials), "trial")
+        return f"Invalid: none of {trials} may be believed. {_answers(run, summary)}"
     parts = [ONE_ROUND] if summary.one_round else []
     parts += [QUICK] if run.quick else []
-    parts += [_comparison(summary), _below_capacity(summary), _answers(summary), *_gaps(summary)]
+    parts += [_comparison(summary), _below_capacity(summary), _answers(run, summary), *_gaps(summary)]
     return " ".join(part for part in parts if part)
 
 
@@ -178,14 +177,15 @@ def _tail_latency(summary: Summary, leader: str) -> str:
     return ""
 
 
-def _answers(summary: Summary) -> str:
+def _answers(run: Run, summary: Summary) -> str:
     checked = f"Every answer was checked: {text.spaced(summary.wrong_answers)} wrong"
     failed = f", {text.plural(summary.errors, 'request')} failed" if summary.errors else ""
     refused = [row for row in summary.rows.values() if row.refused]
     count = text.plural(sum(row.refused or 0 for row in refused), "request")
     names = list(dict.fromkeys(row.strategy for row in refused))
     turned_away = f", {count} refused by {text.listing(names)}" if names else ""
-    return f"{checked} of {text.spaced(summary.requests)}{failed}{turned_away}."
+    right = f" ({text.right_answers(run)})"
+    return f"{checked} of {text.spaced(summary.requests)}{right}{failed}{turned_away}."
 
 
 def _gaps(summary: Summary) -> list[str]:

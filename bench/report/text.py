@@ -1,8 +1,9 @@
 """How figures are written: three digits, units, n/a for what is missing."""
 
 import math
+from collections.abc import Mapping
 
-from bench.model import Environment, facts
+from bench.model import USUAL_TOLERANCE, Environment, Run, facts
 from bench.statistics import Comparison, Estimate
 
 MISSING = "n/a"
@@ -106,6 +107,27 @@ def phase_name(key: str) -> str:
 def listing(parts: list[str]) -> str:
     """Parts joined as in a sentence: `a, b and c`."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def right_answers(run: Run) -> str:
+    """When an answer of the run counts as right, and how far off the farthest was at parity."""
+    settings = run.environment.settings
+    usual = settings.tolerance if settings and isinstance(settings.tolerance, float) else USUAL_TOLERANCE
+    others = settings.tolerances if settings and isinstance(settings.tolerances, Mapping) else {}
+    bounds = [f"within {usual:g} of the reference", *(f"{one:g} for {name}" for name, one in others.items())]
+    known = [
+        (result.parity.largest_difference, name)
+        for name, result in run.strategies.items()
+        if result.parity and result.parity.largest_difference is not None
+    ]
+    most = max(known, default=None)
+    farthest = f"; at most {difference(most[0])} off, {most[1]}'s" if most else ""
+    return f"each probability {', '.join(bounds)}, and the same label{farthest}"
+
+
+def difference(value: float | None) -> str:
+    """A difference of probabilities to three digits: `0.0199`, `4.2e-08`."""
+    return MISSING if value is None else f"{value:.3g}"
 
 
 def environment(told: Environment) -> list[tuple[str, str]]:

@@ -110,6 +110,14 @@ def price(text: str) -> float:
     return price
 
 
+def tolerance(text: str) -> float:
+    """A difference of probabilities from 0 to 1."""
+    value = number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a difference of probabilities from 0 to 1")
+    return value
+
+
 def count(text: str) -> int:
     """A whole number from 0 on."""
     if not text.isdigit():

@@ -13,6 +13,7 @@ from typing import Literal
 from bench.model import ARRIVALS, USUAL_ARRIVALS
 from bench.model.options import (
     USUAL_CLIENTS,
+    USUAL_TOLERANCE,
     ExtraOptions,
     LoadOptions,
     MachineOptions,
@@ -32,6 +33,7 @@ from bench.verbs.argument_types import (
     seconds,
     share,
     shares,
+    tolerance,
     workers,
 )
 
@@ -90,6 +92,7 @@ def add_session(parser: argparse.ArgumentParser) -> None:
     add("--timeout-s", type=seconds, default=30.0, metavar="S", help="how long an answer may take (30)")
     add("--max-errors", type=share, default=0.0, metavar="X%", help="failed requests a trial may have (0%%)")
     add_max_other_cpu(parser)
+    add_tolerance(parser)
     add("--workers", type=workers, default=1, metavar="N", help="driver processes on this host (1)")
     add(
         "--remote-workers",
@@ -102,6 +105,17 @@ def add_session(parser: argparse.ArgumentParser) -> None:
     add("--baseline", metavar="NAME", help="compare with this strategy first (torch, else the first)")
     add("--price", type=price, metavar="X", help="price of a core-hour, for the cost of a million requests")
     add_results(parser)
+
+
+def add_tolerance(parser: argparse.ArgumentParser) -> None:
+    """When an answer is right."""
+    parser.add_argument(
+        "--tolerance",
+        type=tolerance,
+        default=USUAL_TOLERANCE,
+        metavar="X",
+        help=f"how far each probability of a right answer may be from the reference's ({USUAL_TOLERANCE:g})",
+    )
 
 
 def add_payloads(parser: argparse.ArgumentParser) -> None:
@@ -272,6 +286,7 @@ def read_session(
         machine=replace(read_machine(args), workers=args.workers, remote_workers=args.remote_workers),
         max_other_cpu=args.max_other_cpu,
         baseline=args.baseline,
+        tolerance=args.tolerance,
     )
 
 

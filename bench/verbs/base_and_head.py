@@ -21,7 +21,7 @@ from bench.measure.runtime.compose_cli import wheels_folder
 from bench.measure.runtime.instance import Runtime
 from bench.measure.runtime.registry import Registry, load_registry
 from bench.model import Device, Strategy, Twin, twin_name
-from bench.verbs.jobs import Job
+from bench.verbs.jobs import Job, with_tolerance
 from bench.verbs.measuring import choose_runtime
 
 ANY_CHANGE = 1.0
@@ -91,21 +91,28 @@ def _plan_of_both(job: Job, ref: str, registry: Registry, tree: BaseTree) -> Ses
     only_head = tuple(one.name for one in job.plan.strategies if one not in shared)
     return replace(
         job.plan,
-        strategies=_twins(shared, registry, tree),
+        strategies=_twins(shared, registry, tree, job.plan.tolerance),
         base=_other_side(job, ref, registry, tree, only_head),
         # a rate that wanders does so on both sides, and their ratio does not
         bounds=replace(job.plan.bounds, steady=ANY_CHANGE),
     )
 
 
-def _twins(shared: Sequence[Strategy], registry: Registry, tree: BaseTree) -> tuple[Strategy, ...]:
-    """Each strategy of head with its twin of base."""
+def _twins(
+    shared: Sequence[Strategy], registry: Registry, tree: BaseTree, tolerance: float
+) -> tuple[Strategy, ...]:
+    """Each strategy of head with its twin of base, whose answers have this tolerance or its own label's."""
     twins = []
     for one in shared:
         theirs = registry.strategies[one.name]
         title = f"{theirs.title} ({tree.commit})"
         name, twin = twin_name(one.name, "base"), Twin(one.name, "base")
-        twins += [replace(theirs, name=name, title=title, encodings=one.encodings, twin=twin), one]
+        twins += [
+            with_tolerance(
+                replace(theirs, name=name, title=title, encodings=one.encodings, twin=twin), tolerance
+            ),
+            one,
+        ]
     return tuple(twins)
 
 

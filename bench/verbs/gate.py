@@ -17,6 +17,7 @@ from bench.verbs.arguments import (
     add_max_other_cpu,
     add_results,
     add_runtime,
+    add_tolerance,
     add_voice,
     public_command,
     read_machine,
@@ -67,6 +68,7 @@ class GateOptions:
     clients: int | None
     seed: int
     max_other_cpu: float
+    tolerance: float
     machine: MachineOptions
     places: Places
     build: bool
@@ -105,6 +107,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--warmup-s", type=seconds, metavar="S", help="load before the window (as the rules say)")
     add("--concurrency", type=positive, metavar="N", help="clients of each side (as the rules say)")
     add("--seed", type=int, default=1, metavar="N", help="seed of every order that is shuffled (1)")
+    add_tolerance(parser)
     add("--format", choices=FORMATS, default="text", help="what is printed (text)")
     add("--images", type=Path, metavar="DIR", help="the image set (images/ of the root)")
     add_max_other_cpu(parser)
@@ -127,6 +130,7 @@ def read(args: argparse.Namespace, given: Sequence[str]) -> GateOptions:
         clients=args.concurrency,
         seed=args.seed,
         max_other_cpu=args.max_other_cpu,
+        tolerance=args.tolerance,
         machine=read_machine(args),
         places=read_places(args),
         build=args.build,
@@ -232,6 +236,7 @@ def session_by_rules(options: GateOptions, rules: "Rules") -> SessionOptions:
         seed=options.seed,
         machine=options.machine,
         max_other_cpu=options.max_other_cpu,
+        tolerance=options.tolerance,
     )
 
 

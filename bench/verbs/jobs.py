@@ -40,7 +40,8 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
     """The job of these options; raises UsageError for what the repository's files do not have."""
     registry = load_registry(places.root)
     named = session.strategies is not None
-    strategies = able_to(registry.select(session.strategies), session.machine.device, named=named)
+    chosen = able_to(registry.select(session.strategies), session.machine.device, named=named)
+    strategies = tuple(with_tolerance(one, session.tolerance) for one in chosen)
     images = read_images(places.images or registry.root / "images")
     _require_encodings(strategies, session.encodings)
     model = common_model(strategies, session.encodings)
@@ -63,6 +64,7 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         price_per_core_hour=session.price_per_core_hour,
         objective=_objective(session),
         baseline=session.baseline,
+        tolerance=session.tolerance,
     )
     _require_baseline(plan)
     return Job(session, places, registry, images, plan)
@@ -75,6 +77,11 @@ def _require_baseline(plan: SessionPlan) -> None:
             f"--baseline {plan.baseline} is not measured here: name one of {', '.join(names)}, or add it to "
             "--strategies"
         )
+
+
+def with_tolerance(strategy: Strategy, tolerance: float) -> Strategy:
+    """The strategy with a tolerance of answers: its label's, or else this one."""
+    return strategy if strategy.tolerance is not None else replace(strategy, tolerance=tolerance)
 
 
 def _twice(strategies: Sequence[Strategy]) -> tuple[Strategy, ...]:

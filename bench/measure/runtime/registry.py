@@ -141,7 +141,31 @@ def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
         devices=tuple(part.strip() for part in labels.get("bench.devices", "cpu").split(",")),
         keeps_model="bench.cache" in labels,
         model=labels.get("bench.model", "model"),
+        tolerance=_tolerance_label(service, labels),
     )
+
+
+def _tolerance_label(service: str, labels: Mapping[str, str]) -> float | None:
+    """How far the service's probabilities may be off; None if the run says so."""
+    text = labels.get("bench.tolerance")
+    if text is None:
+        return None
+    value = tolerance_of_text(text)
+    if value is None:
+        raise UsageError(
+            f"{FILE_NAME}: {service}'s label bench.tolerance is {text}: "
+            'write a number from 0 to 1, such as "0.02"'
+        )
+    return value
+
+
+def tolerance_of_text(text: str) -> float | None:
+    """A tolerance of answers from 0 to 1; None if the text is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
 
 
 def _service(

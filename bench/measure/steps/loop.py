@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bench.load.answers import answer_is_right
-from bench.load.drive_plan import TOLERANCE
+from bench.measure.judge import tolerance_of
 from bench.measure.payloads import ENCODINGS
 from bench.measure.plan import SessionPlan
 from bench.measure.run_builder import MeasuredLoop
@@ -106,7 +106,7 @@ def run_loop(
             f"{strategy.name}: its loop's last line is not what it should be ({error!r})"
         ) from None
     for payload, answer in zip(payloads, answers, strict=False):
-        if not answer_is_right(answer, payload.label, payload.probabilities, TOLERANCE):
+        if not answer_is_right(answer, payload.label, payload.probabilities, tolerance_of(strategy)):
             raise StrategyStartError(f"{strategy.name}: its loop answers {payload.file} wrongly")
     if len(answers) != len(payloads):
         raise StrategyStartError(

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench.errors import BenchError, InvalidRunError
-from bench.measure.http_client import complaint
+from bench.measure.http_client import check
+from bench.measure.judge import tolerance_of
 from bench.measure.payloads import PayloadImage, make_payload
+from bench.measure.run_builder import MeasuredParity
 from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import fresh_copy
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking
-from bench.model import Strategy
+from bench.model import Parity, Strategy
 
 SHOWN_OFFENDERS = 5
 
@@ -38,9 +40,10 @@ class ParityStep(Step):
         try:
             with fresh_copy(context, strategy) as start:
                 yield start.measured
-                wrong = offenders(start.instance, strategy, context.images_of(strategy))
+                parity, wrong = offenders(start.instance, strategy, context.images_of(strategy))
         except StrategyStartError as error:
             raise InvalidRunError(f"nothing was timed: {error}") from error
+        yield MeasuredParity(strategy.name, parity)
         _require_same_image(context, strategy)
         if wrong:
             more = f"; and {len(wrong) - SHOWN_OFFENDERS} more" if len(wrong) > SHOWN_OFFENDERS else ""
@@ -50,16 +53,26 @@ class ParityStep(Step):
             )
 
 
-def offenders(instance: Instance, strategy: Strategy, images: Sequence[PayloadImage]) -> list[str]:
-    """The strategy's wrong answers, a clause each, over all images and all encodings that it takes."""
-    wrong = []
+def offenders(
+    instance: Instance, strategy: Strategy, images: Sequence[PayloadImage]
+) -> tuple[Parity, list[str]]:
+    """How far off the strategy is, and its wrong answers, a clause each.
+
+    It is asked about all images in all encodings that it takes.
+    """
+    tolerance, wrong, asked = tolerance_of(strategy), [], 0
+    off: list[tuple[float, str]] = []
     for encoding in strategy.encodings:
         for image in images:
             payload = make_payload(image, encoding, strategy.model)
-            why = complaint(instance.host, instance.port, strategy.path, payload)
-            if why is not None:
-                wrong.append(f"{strategy.name} on {image.file} as {encoding}: {why}")
-    return wrong
+            found = check(instance.host, instance.port, strategy.path, payload, tolerance)
+            asked += 1
+            if found.off is not None:
+                off.append((found.off, f"{image.file} as {encoding}"))
+            if found.complaint is not None:
+                wrong.append(f"{strategy.name} on {image.file} as {encoding}: {found.complaint}")
+    largest, at = max(off, default=(None, ""))
+    return Parity(asked, len(wrong), tolerance, largest, at), wrong
 
 
 def _require_same_image(context: StepContext, strategy: Strategy) -> None:

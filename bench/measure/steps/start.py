@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench.measure.http_client import complaint, get_status, port_answers, wait_until
-from bench.measure.judge import start_failed
+from bench.measure.judge import start_failed, tolerance_of
 from bench.measure.machine.server_metrics import startup_phases
 from bench.measure.run_builder import MeasuredStart, ModelBytes
 from bench.measure.runtime.instance import Instance, Runtime, StrategyStartError
@@ -132,7 +132,7 @@ def _follow(instance: Instance, strategy: Strategy, payload: Payload) -> dict[st
     complaints: list[str] = []
 
     def answered() -> bool:
-        wrong = complaint(host, port, strategy.path, payload)
+        wrong = complaint(host, port, strategy.path, payload, tolerance_of(strategy))
         complaints.append(wrong or "")
         return wrong is None
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 from bench.errors import BenchError
 from bench.load.launch import Drive, Rendezvous, Target
 from bench.load.samples import Samples, write_parquet
-from bench.measure.judge import CUT, Readings, TrialSpec, failed_trial, judge, start_failed
+from bench.measure.judge import CUT, Readings, TrialSpec, failed_trial, judge, start_failed, tolerance_of
 from bench.measure.machine.fingerprint import steal_ticks
 from bench.measure.machine.gpu import GpuWatch
 from bench.measure.machine.server_metrics import figures_between, scrape
@@ -216,7 +216,8 @@ def run_trial(
     name = f"samples/{spec.name()}.parquet"
     with tempfile.TemporaryDirectory(prefix="bench-trial-") as scratch:
         target = Target(instance.host, instance.port, spec.strategy.path)
-        drive = Drive(target, spec.payloads, spec.load, spec.seed, Path(scratch), spec.fleet, together)
+        tolerance, where = tolerance_of(spec.strategy), Path(scratch)
+        drive = Drive(target, spec.payloads, spec.load, spec.seed, where, spec.fleet, together, tolerance)
         try:
             threading.Thread(target=drive.follow, args=(_rate_shown(spec, progress),), daemon=True).start()
             readings = _watch(drive, instance, spec)

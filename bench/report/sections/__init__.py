@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bench.analysis.run_analysis import RunAnalysis
 from bench.report.document import Block, Section
 from bench.report.sections.against_itself import against_itself
+from bench.report.sections.answers import answers
 from bench.report.sections.comparisons import comparisons, verdicts
 from bench.report.sections.deployment import image_sizes, startup
 from bench.report.sections.insides import driver, loops, stages
@@ -27,6 +28,7 @@ SECTIONS: Mapping[str, Callable[[RunAnalysis], Sequence[Block]]] = {
     "Cost": cost,
     "Comparisons": comparisons,
     "The tail": tails,
+    "Answers": answers,
     "Resources": resources,
     "Startup": startup,
     "Image size": image_sizes,
