@@ -24,6 +24,7 @@ FREE = frozenset(
         "settings.warm_startups",
         "settings.loop_s",
         "settings.bounds.other_cpu",
+        "settings.long_s",
         "settings.seed",
     }
 )

@@ -5,7 +5,7 @@ from typing import Literal
 
 from bench.analysis.comparability import Difference
 from bench.gate.rules import Limit, Primary
-from bench.gate.values import Evidence, Problem
+from bench.gate.values import Evidence, NotMeasured, Problem
 from bench.model import Run
 from bench.statistics import Comparison
 
@@ -42,6 +42,49 @@ class LimitBasis:
 
 
 @dataclass(frozen=True, slots=True)
+class LongEvidence:
+    """Head over base from `begin_s` to `end_s` of uptime, in one long trial of each, or why there is none.
+
+    The comparison is paired by spans of the same uptime, which are no replicates: it covers the noise within
+    two containers and not the one between containers.
+    """
+
+    base: float | None
+    head: float | None
+    edge: float
+    comparison: Comparison | None
+    beyond: bool
+    within: bool
+    problem: Problem
+    begin_s: float = 0.0
+    end_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LongBasis:
+    """What the finding on a long trial rests on; `let` is the greatest change for the worse let pass."""
+
+    metric: str
+    let: float
+    first: LongEvidence
+    second: LongEvidence | None
+
+
+@dataclass(frozen=True, slots=True)
+class Uptimes:
+    """Which uptimes were looked at, in seconds since the first request came due.
+
+    The windows of the rounds lie between `begin_s` and `end_s`; `long_s` is the end of the long trials of
+    both sides, None if there were none.
+    """
+
+    begin_s: float
+    end_s: float
+    long_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RuleFinding:
     """What one rule found for one strategy.
 
@@ -51,15 +94,16 @@ class RuleFinding:
     Holm's correction, and `rounds_to_decide`, if more rounds would. `suspect`: a regression that waits for a
     second batch;
     `confirmation` is what that batch says. `notes` say what was left out or warned of. A finding of the kind
-    "strategy" is of one that base does not have: it has no metric, no figure and no basis.
+    "strategy" is of one that base does not have: it has no metric, no figure and no basis. One of the kind
+    "long" is of a long trial of each side, beyond the uptimes that the rounds saw.
     """
 
     rule: str
-    kind: Literal["primary", "limit", "strategy"]
+    kind: Literal["primary", "limit", "strategy", "long"]
     strategy: str
     metric: str
     verdict: Verdict
-    basis: PrimaryBasis | LimitBasis | None = None
+    basis: PrimaryBasis | LimitBasis | LongBasis | None = None
     edge: float | None = None
     base: float | None = None
     head: float | None = None
@@ -75,7 +119,9 @@ class RuleFinding:
 class Judgement:
     """All findings, and what they are of: `head` is head's run, or the first of two.
 
-    `differences` are facts in which a stored baseline's machine or settings differ from ours.
+    `differences` are facts in which a stored baseline's machine or settings differ from ours. `not_measured`
+    names the sides of which nothing could be timed. `error_code` is the exit code of the error that ended the
+    gate before its end, None if none did.
     """
 
     findings: tuple[RuleFinding, ...]
@@ -84,6 +130,9 @@ class Judgement:
     paired: bool
     head: Run
     differences: tuple[Difference, ...] = ()
+    not_measured: tuple[NotMeasured, ...] = ()
+    error_code: int | None = None
+    uptimes: Uptimes | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -93,8 +142,8 @@ class Judgement:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the verdict."""
-        return EXIT_CODES[self.verdict]
+        """The exit code of the verdict, or of the error that ended the gate."""
+        return EXIT_CODES[self.verdict] if self.error_code is None else self.error_code
 
     @property
     def suspects(self) -> tuple[str, ...]:

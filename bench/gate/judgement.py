@@ -3,9 +3,10 @@
 from bench.analysis.comparability import Difference, differing_facts, differing_speed
 from bench.gate.findings import Judgement, RuleFinding
 from bench.gate.limits import judge_limits
+from bench.gate.long import judge_longs, uptimes_of
 from bench.gate.primary import judge_primaries
 from bench.gate.rules import Rules
-from bench.gate.values import Batch
+from bench.gate.values import Batch, not_measured
 
 
 def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
@@ -18,6 +19,7 @@ def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
     return Judgement(
         findings=(
             *judge_primaries(rules.primaries, first, second, differences),
+            *judge_longs(rules.primaries, first, second),
             *judge_limits(rules, first, second),
             *map(_new_strategy, first.only_head),
         ),
@@ -26,7 +28,14 @@ def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
         paired=first.paired,
         head=first.head,
         differences=differences,
+        uptimes=uptimes_of(first),
+        not_measured=tuple(one for name in _names(first) for one in not_measured(first, name)),
     )
+
+
+def _names(batch: Batch) -> list[str]:
+    """Head's strategies."""
+    return [name for name, one in batch.head.strategies.items() if not (batch.paired and one.is_base)]
 
 
 def _new_strategy(name: str) -> RuleFinding:

@@ -8,7 +8,7 @@ from typing import Literal
 from bench.analysis.image_overlap import leading_layers
 from bench.analysis.metrics import Metric, metrics_in
 from bench.gate.values import Batch, Sides
-from bench.model import ImageSize, Run, Trial
+from bench.model import ImageSize, ParityResult, Run, Trial
 
 Images = Mapping[str, ImageSize]
 
@@ -111,9 +111,22 @@ def image_compressed_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> flo
     return result.image.compressed_bytes if result and result.image else None
 
 
-def wrong_answers(_run: Run, _name: str, trials: Sequence[Trial]) -> float | None:
-    """Wrong answers in all trials, invalid ones and warm-ups too; None if no answer was checked."""
+def wrong_answers(run: Run, name: str, trials: Sequence[Trial]) -> float | None:
+    """Wrong answers in all trials, invalid ones and warm-ups too; None if no answer was checked.
+
+    If the answers before the rounds were wrong, so that nothing was timed, it is the number of those.
+    """
+    parity = wrong_parity(run, name)
+    if parity is not None:
+        return parity.wrong
     return sum(trial.wrong_answers for trial in trials) if checked(trials) else None
+
+
+def wrong_parity(run: Run, name: str) -> ParityResult | None:
+    """The answers before the rounds if they are why nothing of the strategy was timed; else None."""
+    result = run.strategies.get(name)
+    failed = result is not None and result.failure is not None and result.failure.code == "wrong_answers"
+    return result.parity if result is not None and failed else None
 
 
 def error_rate(_run: Run, _name: str, trials: Sequence[Trial]) -> float | None:

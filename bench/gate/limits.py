@@ -4,9 +4,17 @@ from collections.abc import Sequence
 
 from bench.analysis.image_overlap import pytorch_build
 from bench.gate.findings import LimitBasis, RuleFinding, Verdict
-from bench.gate.limit_metrics import LIMITS, LimitMetric, checked, complete
+from bench.gate.limit_metrics import LIMITS, LimitMetric, checked, complete, wrong_parity
 from bench.gate.rules import Limit, Rules
-from bench.gate.values import Batch, Problem, Sides, base_names, unfinished, unfinished_run
+from bench.gate.values import (
+    Batch,
+    Problem,
+    Sides,
+    base_names,
+    not_measured,
+    unfinished,
+    unfinished_run,
+)
 from bench.model import Run, Trial
 
 # what is counted in the trials, and not a property of the image
@@ -31,7 +39,8 @@ def _measured(run: Run) -> list[str]:
 
 
 def _trials(run: Run, name: str) -> list[Trial]:
-    return [trial for trial in run.trials if trial.strategy == name]
+    longs = (one.trial for one in run.longs)
+    return [trial for trial in (*run.trials, *longs) if trial.strategy == name]
 
 
 def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> RuleFinding:
@@ -39,22 +48,27 @@ def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> RuleFinding:
     trials = [trial for batch in batches for trial in _trials(batch.head, name)]
     sides = _sides(rule, metric, first, name, trials)
     most = _most(rule, sides.base)
+    gone = not_measured(first, name)
+    lost = next((one for one in gone if rule.kind == "increase" or one.who == "head"), None)
     cut = unfinished(first, name) if rule.kind == "increase" else unfinished_run("head", first.head, name)
+    parity = wrong_parity(first.head, name)
     shared = _other_build(rule, metric, first, name)
     if not shared and first.paired:
         shared = _shared_fault(rule, sides, most)
-    whole = not cut and (metric.unit == "bytes" or complete(trials))
+    whole = not cut and not lost and (metric.unit == "bytes" or complete(trials))
     if sides.head is None or most is None:
-        problem: Problem = _lacks(metric, sides, first, name)
+        # without base no trial of head was made either
+        why = lost or (cut if cut and cut.doubt else None) or next(iter(gone), None)
+        problem: Problem = why or _lacks(metric, sides, first, name)
     else:
-        problem = shared or cut or ""
+        problem = shared or lost or cut or ""
     return RuleFinding(
         rule=f"limit.{name}.{rule.metric}.{rule.kind}",
         kind="limit",
         strategy=name,
         metric=rule.metric,
         verdict=_verdict(sides.head, most, whole=whole, shared=bool(shared)),
-        basis=LimitBasis(rule, checked(trials), len(trials), problem),
+        basis=LimitBasis(rule, parity.answers if parity else checked(trials), len(trials), problem),
         edge=most,
         base=sides.base,
         head=sides.head,

@@ -11,7 +11,16 @@ from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS
 from bench.analysis.metrics import METRICS, Metric
 from bench.gate.findings import PrimaryBasis, RuleFinding, Verdict
 from bench.gate.rules import Primary
-from bench.gate.values import Batch, Evidence, OtherConditions, Problem, Unfinished, unfinished
+from bench.gate.values import (
+    Batch,
+    Evidence,
+    NotMeasured,
+    OtherConditions,
+    Problem,
+    Unfinished,
+    not_measured,
+    unfinished,
+)
 from bench.model import Doubt, DoubtCode, Run, Trial, in_words
 from bench.statistics import Comparison
 from bench.statistics.ratios import MOST_ROUNDS, unpaired_comparison
@@ -39,7 +48,8 @@ def evidence(rule: Primary, batch: Batch) -> Evidence:
     edge = edge_of(rule)
     compare = _paired if batch.paired else _unpaired
     comparison = compare(base.rounds, head.rounds)
-    problem = _problem(metric, base, head, comparison, batch, unfinished(batch, rule.strategy))
+    lost = next(iter(not_measured(batch, rule.strategy)), None)
+    problem = _problem(metric, base, head, comparison, batch, lost or unfinished(batch, rule.strategy))
     if problem or comparison is None or comparison.low is None or comparison.high is None:
         comparison = None
     return Evidence(
@@ -143,9 +153,11 @@ def _problem(
     head: Side,
     comparison: Comparison | None,
     batch: Batch,
-    cut: Unfinished | None,
+    cut: NotMeasured | Unfinished | None,
 ) -> Problem:
     """Why the rule cannot be judged; empty if it can."""
+    if cut and not (isinstance(cut, Unfinished) and cut.missing):
+        return cut
     for side in (base, head):
         if not side.trials:
             return f"{side.who} has no closed-loop trial of it"
@@ -161,7 +173,9 @@ def _problem(
     else:
         n, what = min(len(base.rounds), len(head.rounds)), "valid rounds are there on the poorer side"
     if n < LEAST_ROUNDS:
-        return f"{n} {what}, and {LEAST_ROUNDS} are the least"
+        void = next((trial for side in (head, base) for trial in side.trials if not trial.valid), None)
+        why = f" ({_reasons(void)})" if void else ""
+        return f"{n} {what}, and {LEAST_ROUNDS} are the least{why}"
     return "" if comparison else f"a {metric.label} of 0 has no ratio"
 
 
@@ -178,10 +192,17 @@ def _notes(batch: Batch, base: Side, head: Side) -> tuple[str, ...]:
     if batch.base is not batch.head:
         runs.insert(0, ("base", batch.base))
     for who, run in runs:
-        missing = run.planned_trials - len(run.trials)
+        missing = run.planned_trials - _lost(batch, run) - len(run.trials)
         if missing > 0:
             notes.append(f"{missing} planned trials of {who}'s run were not made")
     return tuple(notes)
+
+
+def _lost(batch: Batch, run: Run) -> int:
+    """How many of the run's planned trials are of strategies of which nothing could be timed."""
+    twins = {batch.name_in_base(name): name for name in batch.head.strategies} if batch.paired else {}
+    lost = [name for name in run.strategies if not_measured(batch, twins.get(name, name))]
+    return run.planned_trials // len(run.strategies) * len(lost) if run.strategies else 0
 
 
 def _warned(side: Side) -> list[str]:

@@ -65,7 +65,10 @@ LEAST_ROUNDS, MOST_ROUNDS = 3, 1000
 
 @dataclass(frozen=True, slots=True)
 class GateRun:
-    """How the gate measures: rounds of fresh containers, closed loops of `concurrency` clients, seconds."""
+    """How the gate measures: rounds of fresh containers, closed loops of `concurrency` clients, seconds.
+
+    `long_s` is the length of a long trial of each side after the rounds, 0 for none.
+    """
 
     rounds: int = 6
     window_s: float = 4.0
@@ -73,6 +76,7 @@ class GateRun:
     concurrency: int = 25
     payloads: tuple[str, ...] = ("small",)
     encoding: str = "json"
+    long_s: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +236,7 @@ def _run(place: str, raw: Any) -> GateRun:
         concurrency=_whole(place, raw, "concurrency", usual.concurrency, 1, 10_000),
         payloads=tuple(dict.fromkeys(payloads)),
         encoding=_name(place, {"encoding": usual.encoding, **raw}, "encoding"),
+        long_s=0.0 if raw.get("long_s") == 0 else _seconds(place, raw, "long_s", usual.long_s),
     )
 
 

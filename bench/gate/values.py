@@ -60,13 +60,22 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True)
+class NotMeasured:
+    """That nothing of a strategy of base or head (`who`) could be timed, and why."""
+
+    strategy: str
+    who: str
+    doubt: Doubt
+
+
+@dataclass(frozen=True, slots=True)
 class OtherConditions:
     """The facts in which a stored baseline's machine or settings differ from head's."""
 
     differences: tuple[Difference, ...]
 
 
-Problem = str | Unfinished | OtherConditions
+Problem = str | Unfinished | NotMeasured | OtherConditions
 """Why a rule cannot be judged; the empty text if it can."""
 
 
@@ -97,6 +106,15 @@ class Evidence:
         return replace(
             self, comparison=None, p=1.0, beyond=False, within=False, improved=False, problem=problem
         )
+
+
+def not_measured(batch: Batch, strategy: str) -> tuple[NotMeasured, ...]:
+    """The sides, base first, of which nothing could be timed; empty if both could."""
+    sides = (("base", batch.base, batch.name_in_base(strategy)), ("head", batch.head, strategy))
+    found = ((who, run.strategies.get(name)) for who, run, name in sides)
+    return tuple(
+        NotMeasured(strategy, who, result.failure) for who, result in found if result and result.failure
+    )
 
 
 def unfinished(batch: Batch, strategy: str) -> Unfinished | None:

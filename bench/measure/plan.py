@@ -17,6 +17,7 @@ from bench.model import (
     ClosedLoad,
     Device,
     FaultBounds,
+    Load,
     OpenLoad,
     OtherCommit,
     Payload,
@@ -94,7 +95,9 @@ class SessionPlan:
     """The settings of a run; `payloads` holds the bodies of each payload class in each encoding.
 
     With a `base`, each strategy has a twin, another commit's, and both are measured side by side.
-    `checked` says that parity and sizes are known from an earlier plan of the same strategies.
+    `checked` says that parity and sizes are known from an earlier plan of the same strategies. A session that
+    `goes_on` measures the other strategies if nothing of one may be timed. `long_s` is the length of each
+    strategy's long trial in seconds from the first request on, 0 for none.
     """
 
     strategies: tuple[Strategy, ...]
@@ -118,6 +121,8 @@ class SessionPlan:
     checked: bool = False
     baseline: str | None = None
     tolerance: float = USUAL_TOLERANCE
+    goes_on: bool = False
+    long_s: float = 0.0
 
     @property
     def planned_trials(self) -> int:
@@ -177,6 +182,17 @@ class SessionPlan:
         """A load that has the same windows as all loads of the plan; the objective's if it has no others."""
         return self.loads[0] if self.loads else self._objective_load()
 
+    @property
+    def long_load(self) -> Load:
+        """The load of the long trials: the largest closed load, or else the first rate.
+
+        If all loads are shares of a capacity, it is the closed load that shows the capacity.
+        """
+        closed = [load for load in self.loads if isinstance(load, ClosedLoad)]
+        rates = [load for load in self.loads if isinstance(load, OpenLoad)]
+        largest = sorted(closed, key=lambda load: -load.clients)
+        return next(iter([*largest, *rates]), self.capacity_load)
+
     def settings(self) -> RunSettings:
         """The settings as the run keeps them."""
         load, base = self.typical_load, self.base
@@ -211,6 +227,7 @@ class SessionPlan:
             payloads={name: tuple(p.file for p in ones) for (name, _), ones in self.payloads.items()},
             tolerance=self.tolerance,
             tolerances=self._other_tolerances() or UNSET,
+            long_s=self.long_s or UNSET,
         )
 
     def _other_tolerances(self) -> dict[str, float]:

@@ -14,8 +14,9 @@ from bench.model import (
     Doubt,
     Environment,
     ImageSize,
+    LongTrial,
     LoopResult,
-    Parity,
+    ParityResult,
     RepeatCheck,
     Run,
     SloResult,
@@ -61,7 +62,15 @@ class MeasuredParity:
     """How far off a strategy's answers are."""
 
     strategy: str
-    parity: Parity
+    parity: ParityResult
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A strategy that the session goes on without, and why."""
+
+    strategy: str
+    failure: Doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +87,10 @@ Measured = (
     | RepeatCheck
     | SloResult
     | Trial
+    | LongTrial
     | MeasuredSize
     | MeasuredParity
+    | LeftOut
     | ModelBytes
     | MeasuredStart
     | MeasuredLoop
@@ -106,7 +117,7 @@ class RunBuilder:
         self._repeats = list(earlier.repeats) if earlier else []
         self._objectives = list(earlier.objectives) if earlier else []
         before = earlier.strategies if earlier else {}
-        self._strategies = {
+        self.strategies = {
             one.name: dataclasses.replace(before[one.name], title=one.title, twin=one.twin)
             if one.name in before
             else StrategyResult(one.title, None, None, twin=one.twin)
@@ -114,6 +125,7 @@ class RunBuilder:
         }
         self._doubts = [one for one in earlier.doubts if one.code != "incomplete"] if earlier else []
         self.trials = list(earlier.trials) if earlier else []
+        self.longs = list(earlier.longs) if earlier else []
 
     def add(self, measured: Measured) -> None:
         """Take in what a step measured."""
@@ -122,6 +134,8 @@ class RunBuilder:
                 self._doubts.append(measured)
             case Trial():
                 self.trials.append(measured)
+            case LongTrial():
+                self.longs.append(measured)
             case Ceiling():
                 self._ceilings.append(measured)
             case Capacity():
@@ -131,7 +145,7 @@ class RunBuilder:
             case SloResult():
                 self._objectives.append(measured)
             case _:
-                self._strategies[measured.strategy] = _with(self._strategies[measured.strategy], measured)
+                self.strategies[measured.strategy] = _with(self.strategies[measured.strategy], measured)
 
     def run(self, runtime: str, told: RuntimeFacts) -> Run:
         """Everything measured so far; `told` is what the runtime says of itself."""
@@ -145,7 +159,7 @@ class RunBuilder:
             planned_trials=plan.planned_trials,
             environment=self._whole_environment(told),
             ceilings=tuple(self._ceilings),
-            strategies=dict(self._strategies),
+            strategies=dict(self.strategies),
             trials=tuple(map(self._redacted, self.trials)),
             doubts=tuple(dict.fromkeys(map(self._redacted_doubt, self._doubts))),
             capacities=tuple(self._capacities),
@@ -154,6 +168,7 @@ class RunBuilder:
             price_per_core_hour=plan.price_per_core_hour,
             options=plan.options,
             baseline=plan.baseline,
+            longs=tuple(dataclasses.replace(one, trial=self._redacted(one.trial)) for one in self.longs),
         )
 
     def _whole_environment(self, told: RuntimeFacts) -> Environment:
@@ -181,7 +196,7 @@ class RunBuilder:
 
 def _with(
     result: StrategyResult,
-    measured: MeasuredStart | MeasuredLoop | MeasuredSize | MeasuredParity | ModelBytes,
+    measured: MeasuredStart | MeasuredLoop | MeasuredSize | MeasuredParity | LeftOut | ModelBytes,
 ) -> StrategyResult:
     """What is known of a strategy, with something measured beside its trials."""
     match measured:
@@ -189,6 +204,8 @@ def _with(
             return dataclasses.replace(result, image=measured.size)
         case MeasuredParity():
             return dataclasses.replace(result, parity=measured.parity)
+        case LeftOut():
+            return dataclasses.replace(result, failure=measured.failure)
         case ModelBytes():
             image = result.image and dataclasses.replace(result.image, model_bytes=measured.model_bytes)
             return dataclasses.replace(result, image=image)

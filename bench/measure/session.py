@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.cores import Cores
+from bench.errors import InvalidRunError
 from bench.measure.machine.fingerprint import fingerprint, make_redactor
 from bench.measure.payloads import PayloadImage
 from bench.measure.plan import SessionPlan
 from bench.measure.progress import Doing, Progress, before, so_far
-from bench.measure.run_builder import Measured, RunBuilder, take_up
+from bench.measure.run_builder import LeftOut, Measured, RunBuilder, take_up
 from bench.measure.runtime.instance import Runtime, with_runtime
 from bench.measure.steps.order import TimeEstimate, steps
-from bench.measure.steps.step import Step, StepContext, TrialInterrupted
+from bench.measure.steps.step import Step, StepContext, TrialInterrupted, UnfitStrategyError
 from bench.model import Doubt, Run, Trial, in_words
 from bench.run_file import write_run
 
@@ -23,6 +24,7 @@ class Session:
     """Takes a plan's steps; `run` is what was measured so far, and run.json always holds it.
 
     With an `earlier` run of the same plan it goes on where that run ended; raises UsageError if it cannot.
+    The strategies `left_out` are known before not to be measurable.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Session:
         folder: Path,
         progress: Progress,
         earlier: Run | None = None,
+        left_out: Sequence[LeftOut] = (),
     ) -> None:
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         environment = fingerprint(runtime.root, cores, plan.settings())
@@ -42,6 +45,8 @@ class Session:
         self._plan, self._images, self._runtime, self._cores = plan, images, runtime, cores
         self._folder, self._progress, self._earlier = folder, progress, earlier
         self._builder = RunBuilder(plan, created, environment, make_redactor(runtime.root), earlier)
+        for one in left_out:
+            self._builder.add(one)
         if earlier is not None:
             text = f"resumed at {created}: the machine may have changed in between"
             remedy = "if that matters, measure anew"
@@ -57,6 +62,9 @@ class Session:
         number = 0
         try:
             while todo:
+                if self._lacks(todo[0]):
+                    todo.pop(0)
+                    continue
                 number += 1
                 known = before(todo[0], self._builder.trials, self._plan.base_name(todo[0].strategy))
                 left_s, total = estimate.left_s(todo), number + len(todo) - 1
@@ -75,6 +83,22 @@ class Session:
     def run(self) -> Run:
         """Everything measured so far."""
         return self._builder.run(self._runtime.kind, self._runtime.describe())
+
+    def _lacks(self, step: Step) -> bool:
+        """Whether a strategy that the step needs was left out."""
+        results = self._builder.strategies
+        return any(results[name].failure for name in step.needed(self._plan) if name in results)
+
+    def _leave_out(self, step: Step, error: InvalidRunError) -> None:
+        """Go on without the step's strategy, if the plan says so; else raise."""
+        if not self._plan.goes_on or not step.strategy:
+            raise error
+        if isinstance(error, UnfitStrategyError):
+            doubt = error.doubt
+        else:
+            doubt = Doubt("not_measured", str(error), "see the service's log", voids=True, cause="service")
+        self._builder.add(LeftOut(step.strategy, doubt))
+        self._progress.note(f"{step.strategy} is left out: {in_words(doubt)}")
 
     def _take(self, step: Step) -> list[Step]:
         """Take a step and keep what it measures; returns the steps that it makes necessary."""
@@ -99,6 +123,8 @@ class Session:
         except TrialInterrupted as cut:
             self._builder.add(cut.trial)
             raise
+        except InvalidRunError as error:
+            self._leave_out(step, error)
         return more
 
     def _put(self, step: Step, measured: Measured) -> None:
@@ -134,7 +160,9 @@ class Session:
         return doubts
 
     def _say_what_is_missing(self, error: BaseException) -> None:
-        why = "it was interrupted" if isinstance(error, KeyboardInterrupt) else "it failed"
+        said = (str(error).splitlines() or [""])[0]
+        cut = isinstance(error, KeyboardInterrupt)
+        why = "it was interrupted" if cut else f"it failed ({said})" if said else "it failed"
         planned = self._plan.planned_trials
         # spare rounds and closed loops that were made again come on top
         made = len(
@@ -154,7 +182,8 @@ class Session:
 
     def _drop_strays(self) -> None:
         """Remove samples of no trial: those of a trial that was cut short, or that will be made again."""
-        kept = {trial.samples for trial in self._builder.trials}
+        longs = (one.trial for one in self._builder.longs)
+        kept = {trial.samples for trial in (*self._builder.trials, *longs)}
         for file in self._folder.glob("samples/*"):
             if f"samples/{file.name}" not in kept:
                 file.unlink()

@@ -53,6 +53,10 @@ DoubtCode = Literal[
     "copies_wrong",
     "loop_failed",
     "not_removed",
+    "not_measured",
+    "not_built",
+    "changes_with_uptime",
+    "long_trial_doubtful",
     "other",
 ]
 
@@ -100,6 +104,10 @@ TITLES: dict[DoubtCode, str] = {
     "copies_wrong": "copies of images were answered wrongly",
     "loop_failed": "the in-process loop failed",
     "not_removed": "a copy of a service could not be removed",
+    "not_measured": "a strategy could not be measured",
+    "not_built": "an image could not be built",
+    "changes_with_uptime": "a service changes with its uptime, beyond the windows",
+    "long_trial_doubtful": "something is held against a long trial",
     "other": "another warning",
 }
 """What stands for all doubts of one code where they are counted."""

@@ -66,6 +66,7 @@ class RunSettings:
     payloads: Mapping[str, tuple[str, ...]] | UnsetType = UNSET
     shares_of_lowest_capacity: Numbers = UNSET
     tolerance: Number = UNSET
+    long_s: Number = UNSET
     tolerances: Mapping[str, float] | UnsetType = UNSET
     """Those of the strategies that have another than `tolerance`."""
 

@@ -33,12 +33,13 @@ class LoadOptions:
 
 @dataclass(frozen=True, slots=True)
 class ExtraOptions:
-    """What is measured beside the trials: fresh starts, the bare loop, and repeated payloads."""
+    """What is measured beside the trials: fresh starts, the bare loop, repeated payloads, long trials."""
 
     startups: int = 0
     warm_startups: int = 0
     loop_s: float = 0.0
     check_repeats: bool = False
+    long_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bench.model.doubts import Doubt
 from bench.model.environment import Environment
@@ -44,7 +45,7 @@ class LoopResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
+class ParityResult:
     """What a strategy answered to all images in all its encodings, before anything was timed.
 
     `largest_difference` is the greatest distance of a probability from the reference's over all answers that
@@ -71,7 +72,7 @@ class StrategyResult:
     warm_startup: Startup | None = None
     """The same with a model cache that an earlier start has filled."""
     twin: Twin | None = None
-    parity: Parity | None = None
+    parity: ParityResult | None = None
     failure: Doubt | None = None
     """Why nothing of it could be timed, in a session that goes on without it."""
 
@@ -126,6 +127,55 @@ class RepeatCheck:
     encoding: str
     varied_rps: float
     repeated_rps: float
+
+
+@dataclass(frozen=True, slots=True)
+class UptimeSpan:
+    """A service between two instants of its uptime, in seconds since its first request came due.
+
+    `ok` right answers ended in it; the quantiles are theirs, in ms from due to done. `memory_bytes` is the
+    most that was in use, None if it was not read in this time.
+    """
+
+    begin_s: float
+    end_s: float
+    ok: int
+    throughput_rps: float
+    p50_ms: float | None
+    p99_ms: float | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UptimeChange:
+    """That a metric is another, beyond tolerance and chance, after the uptimes that the windows cover.
+
+    `within` is its value at the windows' uptimes, `beyond` that from `begin_s` to `end_s` of uptime.
+    """
+
+    metric: Literal["throughput", "p99"]
+    within: float
+    beyond: float
+    begin_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LongTrial:
+    """One long trial of a strategy, which shows what grows or falls with uptime.
+
+    `spans` are tenths of its time from the first request on, the warm-up among them; `window_begin_s` and
+    `window_end_s` are the uptimes that the windows of the ordinary trials cover, and `changes` what those
+    windows do not stand for. `memory` has the readings of memory in use: seconds of uptime and bytes.
+    """
+
+    trial: Trial
+    length_s: float
+    window_begin_s: float
+    window_end_s: float
+    spans: tuple[UptimeSpan, ...] = ()
+    changes: tuple[UptimeChange, ...] = ()
+    memory: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +242,7 @@ class Run:
     price_per_core_hour: float | None = None
     options: SessionOptions | None = None
     baseline: str | None = None
+    longs: tuple[LongTrial, ...] = ()
 
 
 def objective_label(quantile: float, bound_ms: float) -> str:

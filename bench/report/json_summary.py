@@ -9,7 +9,7 @@ from bench.analysis.doubt_counts import doubts
 from bench.analysis.metrics import METRICS
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, rows_at, summarise
-from bench.model import TITLES, ImageSize, Parity, Run, SloResult, StrategyResult
+from bench.model import TITLES, ImageSize, ParityResult, Run, SloResult, StrategyResult
 from bench.report.json_types import (
     SCHEMA,
     CaseJson,
@@ -123,7 +123,7 @@ def _strategy(name: str, result: StrategyResult) -> StrategyJson:
     }
 
 
-def _parity(found: Parity) -> ParityJson:
+def _parity(found: ParityResult) -> ParityJson:
     return {
         "answers": found.answers,
         "wrong": found.wrong,

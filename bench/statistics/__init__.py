@@ -9,6 +9,7 @@ from bench.statistics.estimates import (
     median,
     quantile,
 )
+from bench.statistics.later_levels import LaterChange, later_change
 from bench.statistics.ratios import (
     Comparison,
     holm,
@@ -24,6 +25,7 @@ __all__ = [
     "Comparison",
     "Estimate",
     "Growth",
+    "LaterChange",
     "Slope",
     "Steadiness",
     "TailConfirmation",
@@ -33,6 +35,7 @@ __all__ = [
     "greatest_quantile",
     "growth",
     "holm",
+    "later_change",
     "least_n",
     "median",
     "paired_ratio",

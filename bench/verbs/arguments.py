@@ -4,6 +4,7 @@ Only these readers and the `read` of each verb know the namespace that argparse 
 """
 
 import argparse
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ from bench.verbs.argument_types import (
 # options whose values name places of this machine
 PLACES = ("--results", "--root", "--images", "--resume", "--listen")
 ROUNDS = 6
+# a long trial, if no length is given, and in a quick run
+LONG_S, QUICK_LONG_S = 180.0, 30.0
 # the most warm-up, if it is not given, as a multiple of the least
 PATIENCE = 4
 MAX_OTHER_CPU = 0.05
@@ -240,6 +243,28 @@ def add_extras(parser: argparse.ArgumentParser) -> None:
         help="fresh starts with a model cache that was filled before (as --startups; quick 1)",
     )
     add("--loop-seconds", type=count_s, metavar="S", help="in-process loop a round, 0 for none (3)")
+    add_long(parser)
+
+
+def add_long(parser: argparse.ArgumentParser, usual: str = "none") -> None:
+    """A long trial of each strategy."""
+    parser.add_argument(
+        "--long",
+        type=seconds,
+        nargs="?",
+        const=math.inf,
+        metavar="S",
+        help="a long trial of each strategy, S seconds from the first request on, to see what grows with "
+        f"uptime (without --long {usual}; without S {LONG_S:g}, quick {QUICK_LONG_S:g})",
+    )
+
+
+def read_long(args: argparse.Namespace, *, quick: bool) -> float:
+    """The length of the long trials in seconds, 0 for none."""
+    length_s: float | None = args.long
+    if length_s == math.inf:
+        return QUICK_LONG_S if quick else LONG_S
+    return length_s or 0.0
 
 
 def add_voice(parser: argparse.ArgumentParser) -> None:
@@ -342,7 +367,7 @@ def _read_extras(args: argparse.Namespace) -> ExtraOptions:
     startups = (3 if quick else 10) if startups is None else startups
     warm = (min(1, startups) if quick else startups) if warm is None else warm
     loop_s = (1.0 if quick else 3.0) if loop_s is None else loop_s
-    return ExtraOptions(startups, warm, loop_s, check_repeats=not quick)
+    return ExtraOptions(startups, warm, loop_s, check_repeats=not quick, long_s=read_long(args, quick=quick))
 
 
 def public_command(given: Sequence[str]) -> str:

@@ -14,19 +14,22 @@ from bench.verbs.arguments import (
     Places,
     Voice,
     add_cores_and_root,
+    add_long,
     add_max_other_cpu,
     add_results,
     add_runtime,
     add_tolerance,
     add_voice,
     public_command,
+    read_long,
     read_machine,
     read_places,
     read_voice,
 )
 
 if TYPE_CHECKING:  # the rules' package is heavy, and --help needs none of it
-    from bench.gate import Judgement, Rules
+    from bench.gate import Rules
+    from bench.verbs.gate_session import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class EarlierGate:
 class GateOptions:
     """What this commit is compared with, by which rules, and how it is measured.
 
-    `rounds`, `window_s`, `warmup_s` and `clients` are None if the rules decide.
+    `rounds`, `window_s`, `warmup_s`, `clients` and `long_s` are None if the rules decide.
     """
 
     base: Commit | StoredRun | EarlierGate
@@ -66,6 +69,7 @@ class GateOptions:
     window_s: float | None
     warmup_s: float | None
     clients: int | None
+    long_s: float | None
     seed: int
     max_other_cpu: float
     tolerance: float
@@ -107,6 +111,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--warmup-s", type=seconds, metavar="S", help="load before the window (as the rules say)")
     add("--concurrency", type=positive, metavar="N", help="clients of each side (as the rules say)")
     add("--seed", type=int, default=1, metavar="N", help="seed of every order that is shuffled (1)")
+    add_long(parser, "as the rules say")
     add_tolerance(parser)
     add("--format", choices=FORMATS, default="text", help="what is printed (text)")
     add("--images", type=Path, metavar="DIR", help="the image set (images/ of the root)")
@@ -128,6 +133,7 @@ def read(args: argparse.Namespace, given: Sequence[str]) -> GateOptions:
         window_s=args.window_s,
         warmup_s=args.warmup_s,
         clients=args.concurrency,
+        long_s=read_long(args, quick=False) or None,
         seed=args.seed,
         max_other_cpu=args.max_other_cpu,
         tolerance=args.tolerance,
@@ -156,6 +162,7 @@ def _require_use(options: GateOptions) -> None:
         "--window-s": options.window_s,
         "--warmup-s": options.warmup_s,
         "--concurrency": options.clients,
+        "--long": options.long_s,
     }
     useless = ", ".join(name for name, value in how.items() if value is not None)
     if useless and not options.measures:
@@ -165,13 +172,19 @@ def _require_use(options: GateOptions) -> None:
 
 
 def do(options: GateOptions) -> int:
-    """Measure, judge, write the judgement, print it, and return the verdict's exit code."""
-    judgement, folder = _judge(options, _rules(options))
+    """Measure, judge, write the judgement, print it, and return the verdict's exit code.
+
+    An error that ended the gate early is raised once all is written.
+    """
+    judged = _judge(options, _rules(options))
+    judgement, folder = judged.judgement, judged.folder
     # a verdict under other rules must not take the place of the one that was given
     written = [] if folder is None else write_judgement(judgement, folder)
     print(FORMATS[options.format].render(judgement), end="")
     for path in written if options.format == "text" else ():
         print(f"{'page' if path.suffix == '.html' else 'file'}    {path}")
+    if judged.error is not None:
+        raise judged.error
     return judgement.exit_code
 
 
@@ -192,11 +205,12 @@ def _rules(options: GateOptions) -> "Rules":
     return rules
 
 
-def _judge(options: GateOptions, rules: "Rules") -> "tuple[Judgement, Path | None]":
+def _judge(options: GateOptions, rules: "Rules") -> "Judged":
     """The judgement, and the folder of what was measured for it."""
 
     from bench.run_file import read_run
     from bench.verbs.gate_session import (
+        Judged,
         judge_again,
         judge_stored,
         make_gate_job,
@@ -206,13 +220,13 @@ def _judge(options: GateOptions, rules: "Rules") -> "tuple[Judgement, Path | Non
 
     base = options.base
     if isinstance(base, EarlierGate):
-        return judge_again(rules, base.folder), None
+        return Judged(judge_again(rules, base.folder), None)
     if isinstance(base, Commit):
         job = make_gate_job(session_by_rules(options, rules), options.places, options.command)
         return measure_beside(job, base.ref, rules, build=options.build, quiet=options.voice.quiet)
     run, name = read_run(base.folder), base.folder.name
     if base.head is not None:
-        return judge_stored(rules, run, name, read_run(base.head)), None
+        return Judged(judge_stored(rules, run, name, read_run(base.head)), None)
     job = make_gate_job(session_like(run, name, options, rules), options.places, options.command)
     return measure_after(job, run, name, rules, build=options.build, quiet=options.voice.quiet)
 
@@ -220,13 +234,15 @@ def _judge(options: GateOptions, rules: "Rules") -> "tuple[Judgement, Path | Non
 def session_by_rules(options: GateOptions, rules: "Rules") -> SessionOptions:
     """What the rules measure, and how, except for what the options say."""
     how = rules.run
-    warmup_s = options.warmup_s or how.warmup_s
+    warmup_s, window_s = options.warmup_s or how.warmup_s, options.window_s or how.window_s
+    # what the rules say is for windows that are shorter than that
+    usual_s = how.long_s if rules.primaries and how.long_s > warmup_s + window_s else 0.0
     return SessionOptions(
         verb="gate",
         load=LoadOptions(
             warmup_s,
             warmup_s,
-            options.window_s or how.window_s,
+            window_s,
             clients=(options.clients or how.concurrency,),
         ),
         rounds=options.rounds or how.rounds,
@@ -234,6 +250,7 @@ def session_by_rules(options: GateOptions, rules: "Rules") -> SessionOptions:
         payloads=how.payloads,
         encodings=(how.encoding,),
         seed=options.seed,
+        extras=ExtraOptions(long_s=usual_s if options.long_s is None else options.long_s),
         machine=options.machine,
         max_other_cpu=options.max_other_cpu,
         tolerance=options.tolerance,
@@ -255,9 +272,9 @@ def session_like(run: Run, name: str, options: GateOptions, rules: "Rules") -> S
         verb="gate",
         strategies=_strategies(options, rules),
         seed=options.seed,
-        extras=ExtraOptions(),
         max_other_cpu=options.max_other_cpu,
         baseline=None,
+        extras=ExtraOptions(long_s=session.extras.long_s),
         machine=replace(options.machine, workers=workers, remote_workers=remote),
     )
 

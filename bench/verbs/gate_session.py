@@ -1,18 +1,21 @@
 """What the gate measures: base and head side by side, or head as a stored run was; and whom it judges."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.analysis.comparability import differing_facts
 from bench.cores import Cores, pin
-from bench.errors import InvalidRunError, UsageError
+from bench.errors import BenchError, InvalidRunError, UsageError
 from bench.gate import Batch, Judgement, Rules, judge
-from bench.measure.machine.fingerprint import fingerprint
+from bench.measure.machine.fingerprint import fingerprint, make_redactor
 from bench.measure.plan import SessionPlan
-from bench.measure.runtime.instance import Runtime, with_runtime
+from bench.measure.run_builder import LeftOut, RunBuilder
+from bench.measure.runtime.instance import BuildError, Runtime, RuntimeFacts, with_runtime
 from bench.measure.session import Session
-from bench.model import Environment, OtherCommit, Run, SessionOptions
+from bench.model import Doubt, Environment, OtherCommit, Run, SessionOptions
 from bench.run_file import FILE_NAME, read_run
 from bench.verbs.arguments import Places
 from bench.verbs.base_and_head import both_sides, only
@@ -21,6 +24,8 @@ from bench.verbs.measuring import choose_runtime, machine_cores, make_folder, pu
 from bench.verbs.terminal_progress import TerminalProgress, make_progress
 
 SECOND = "confirmation"
+HARNESS_FAILED = 1
+SEE_ABOVE = "the lines above say why"
 # not known before a first container has run
 LATER = ("address_kind", "peak_memory_from")
 
@@ -34,6 +39,16 @@ class Measuring:
     cores: Cores
     progress: TerminalProgress
     folder: Path
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judgement, the folder of what was measured for it, and the error that ended the gate early."""
+
+    judgement: Judgement
+    folder: Path | None
+    error: BaseException | None = None
 
 
 def judge_again(rules: Rules, folder: Path) -> Judgement:
@@ -55,38 +70,115 @@ def make_gate_job(session: SessionOptions, places: Places, command: str) -> Job:
     """The job of a gate, which asks for parity in nothing but the encodings that are driven."""
     job = make_job(session, places, command)
     strategies = tuple(replace(one, encodings=session.encodings) for one in job.plan.strategies)
-    return replace(job, plan=replace(job.plan, strategies=strategies))
+    return replace(job, plan=replace(job.plan, strategies=strategies, goes_on=True))
 
 
-def measure_beside(job: Job, ref: str, rules: Rules, *, build: bool, quiet: bool) -> tuple[Judgement, Path]:
-    """Measure another commit and this one side by side, and judge; returns the folder too."""
+def measure_beside(job: Job, ref: str, rules: Rules, *, build: bool, quiet: bool) -> Judged:
+    """Measure another commit and this one side by side, and judge."""
     cores, progress = machine_cores(job.session.machine), make_progress(quiet=quiet)
-    with both_sides(job, ref, cores, progress) as (both, runtime):
-        kept = rules.only([one.name for one in both.plan.strategies])
+    attempt = Attempt(job, rules, _pairs)
+    with attempt.kept(), both_sides(job, ref, cores, progress) as (both, runtime):
+        attempt.rules = rules.only([one.name for one in both.plan.own_side])
         try:
-            runtime.prepare(both.plan.strategies, build=build)
-            measuring = Measuring(both, runtime, cores, progress, make_folder(job, "gate"))
-            return _in_batches(measuring, kept, _pairs), measuring.folder
+            failed = _prepare(runtime, both, build=build)
+            measuring = Measuring(both, runtime, cores, progress, attempt.folder, failed)
+            attempt.judgement = _in_batches(measuring, attempt.rules, _pairs)
         finally:
             put_back(progress, runtime)
+    return attempt.judged()
 
 
-def measure_after(
-    job: Job, base: Run, name: str, rules: Rules, *, build: bool, quiet: bool
-) -> tuple[Judgement, Path]:
-    """Measure this commit as the stored base was, and judge; returns the folder too."""
+def measure_after(job: Job, base: Run, name: str, rules: Rules, *, build: bool, quiet: bool) -> Judged:
+    """Measure this commit as the stored base was, and judge."""
     cores, progress = machine_cores(job.session.machine), make_progress(quiet=quiet)
-    runtime = choose_runtime(job, cores, progress)
-    try:
-        runtime.prepare(job.plan.strategies, build=build)
-        rules = rules.only([one.name for one in job.plan.strategies])
-        if rules.primaries:
-            here = with_runtime(fingerprint(runtime.root, cores, job.plan.settings()), runtime.describe())
-            _require_same(name, base, here)
-        measuring = Measuring(job, runtime, cores, progress, make_folder(job, "gate"))
-        return _in_batches(measuring, rules, lambda head: _apart(base, name, head)), measuring.folder
-    finally:
-        put_back(progress, runtime)
+
+    def apart(head: Run) -> Batch:
+        return _apart(base, name, head)
+
+    rules = rules.only([one.name for one in job.plan.strategies])
+    attempt = Attempt(job, rules, apart)
+    with attempt.kept():
+        runtime = choose_runtime(job, cores, progress)
+        try:
+            failed = _prepare(runtime, job, build=build)
+            if rules.primaries:
+                here = with_runtime(fingerprint(runtime.root, cores, job.plan.settings()), runtime.describe())
+                _require_same(name, base, here)
+            measuring = Measuring(job, runtime, cores, progress, attempt.folder, failed)
+            attempt.judgement = _in_batches(measuring, rules, apart)
+        finally:
+            put_back(progress, runtime)
+    return attempt.judged()
+
+
+def _prepare(runtime: Runtime, job: Job, *, build: bool) -> tuple[LeftOut, ...]:
+    """Prepare the strategies whose images can be built; returns the others."""
+    left, failed = list(job.plan.strategies), list[LeftOut]()
+    while left:
+        try:
+            runtime.prepare(left, build=build)
+            break
+        except BuildError as error:
+            doubt = Doubt("not_built", "its image could not be built", SEE_ABOVE, voids=True, cause="service")
+            failed += [LeftOut(one.name, doubt) for one in left if one.name in error.strategies]
+            if not any(one.name in error.strategies for one in left):
+                raise
+            left = [one for one in left if one.name not in error.strategies]
+    return tuple(failed)
+
+
+class Attempt:
+    """A gate that leaves a judgement whatever happens: a mistake on the command line alone leaves none."""
+
+    def __init__(self, job: Job, rules: Rules, batch_of: Callable[[Run], Batch]) -> None:
+        self.job, self.rules, self._batch_of = job, rules, batch_of
+        self.judgement: Judgement | None = None
+        self._folder: Path | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The gate's folder, made once it is asked for."""
+        if self._folder is None:
+            self._folder = make_folder(self.job, "gate")
+        return self._folder
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep an error that ends the block, to be raised once everything is written."""
+        try:
+            yield
+        except UsageError:
+            raise
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # raised again after the files are written
+            self._error = error
+
+    def judged(self) -> Judged:
+        """The judgement with its folder, and the error that ended the gate early."""
+        if self.judgement is None or self._error is not None:
+            self.judgement = self._of_what_is_there()
+        return Judged(self.judgement, self.folder, self._error)
+
+    def _of_what_is_there(self) -> Judgement:
+        """The judgement of what was measured until the error, which is incomplete and so never a pass."""
+        code = self._error.exit_code if isinstance(self._error, BenchError) else HARNESS_FAILED
+        there = (self.folder / FILE_NAME).is_file()
+        first = read_run(self.folder) if there else self._nothing()
+        second = read_run(self.folder / SECOND) if (self.folder / SECOND / FILE_NAME).is_file() else None
+        rest = None if second is None else self._batch_of(second)
+        return replace(judge(self.rules, self._batch_of(first), rest), error_code=code)
+
+    def _nothing(self) -> Run:
+        """A run of which nothing was measured, with the reason."""
+        plan, root = self.job.plan, self.job.registry.root
+        why = (str(self._error).splitlines() or [""])[0] or "it was interrupted"
+        text = f"nothing was measured: {make_redactor(root)(why)}"
+        doubt = Doubt("incomplete", text, "mend that, and measure again", voids=False, cause="harness")
+        environment = fingerprint(root, machine_cores(self.job.session.machine), plan.settings())
+        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        builder = RunBuilder(plan, created, environment, make_redactor(root))
+        builder.add(doubt)
+        return builder.run(self.job.session.machine.runtime, RuntimeFacts(""))
 
 
 def _in_batches(measuring: Measuring, rules: Rules, batch_of: Callable[[Run], Batch]) -> Judgement:
@@ -105,7 +197,13 @@ def _measure(measuring: Measuring, plan: SessionPlan, folder: Path) -> Run:
     folder.mkdir(exist_ok=True)
     pin(measuring.cores.driver)
     session = Session(
-        plan, measuring.job.images, measuring.runtime, measuring.cores, folder, measuring.progress
+        plan,
+        measuring.job.images,
+        measuring.runtime,
+        measuring.cores,
+        folder,
+        measuring.progress,
+        left_out=[one for one in measuring.left_out if one.strategy in {s.name for s in plan.strategies}],
     )
     return session.measure()
 

@@ -44,6 +44,7 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
     strategies = tuple(with_tolerance(one, session.tolerance) for one in chosen)
     images = read_images(places.images or registry.root / "images")
     _require_encodings(strategies, session.encodings)
+    _require_long(session)
     model = common_model(strategies, session.encodings)
     plan = SessionPlan(
         strategies=_twice(strategies) if session.verb == "aa" else strategies,
@@ -65,6 +66,7 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         objective=_objective(session),
         baseline=session.baseline,
         tolerance=session.tolerance,
+        long_s=session.extras.long_s,
     )
     _require_baseline(plan)
     return Job(session, places, registry, images, plan)
@@ -91,6 +93,17 @@ def _twice(strategies: Sequence[Strategy]) -> tuple[Strategy, ...]:
         for one in strategies
     ]
     return tuple(strategy for pair in both for strategy in pair)
+
+
+def _require_long(session: SessionOptions) -> None:
+    """A long trial must go on after the windows; raises UsageError."""
+    load, length_s = session.load, session.extras.long_s
+    least_s = load.warmup_s + load.window_s
+    if 0 < length_s <= least_s:
+        raise UsageError(
+            f"--long {length_s:g} ends before the windows do, {least_s:g} s after the first request: "
+            "make it longer"
+        )
 
 
 def _require_encodings(strategies: Sequence[Strategy], encodings: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from bench.errors import InvalidRunError, UsageError
 from bench.load.answers import answer_is_right, distance
 from bench.measure.http_client import check
 from bench.measure.runtime.registry import load_registry
-from bench.model import Environment, Parity, Payload, Run, RunSettings
+from bench.model import Environment, ParityResult, Payload, Run, RunSettings
 from bench.report import text
 from bench.verbs import run as run_verb
 from bench.verbs.jobs import make_job, with_tolerance
@@ -154,7 +154,7 @@ def test_runs_of_other_tolerances_do_not_compare_and_older_ones_had_the_usual() 
 
 
 def with_parity(run: Run, off: float, settings: RunSettings) -> Run:
-    parity = Parity(58, 0, 0.02, off, "small_0.jpg as json")
+    parity = ParityResult(58, 0, 0.02, off, "small_0.jpg as json")
     strategies = {**run.strategies, "fast": replace(run.strategies["fast"], parity=parity)}
     return replace(run, strategies=strategies, environment=Environment(settings=settings))
 

@@ -143,7 +143,7 @@ def test_the_json_keeps_its_keys_and_says_null_for_what_is_missing(judgement: Ju
     found = json.loads(FORMATS["json"].render(judgement))
     assert list(found) == [
         *("schema", "verdict", "exit_code", "sentence", "base", "head", "paired", "made", "command"),
-        *("suspects", "findings", "differences", "environment"),
+        *("suspects", "uptimes", "not_judged", "findings", "differences", "environment"),
     ]
     assert (found["schema"], found["verdict"], found["exit_code"]) == (1, "regression", 3)
     by_rule = {one["rule"]: one for one in found["findings"]}

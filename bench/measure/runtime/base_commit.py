@@ -16,7 +16,7 @@ from typing import Any
 from bench.errors import BenchError, UsageError
 from bench.measure.runtime.compose_cli import compose_environment
 from bench.measure.runtime.conflicts import free_ports
-from bench.measure.runtime.instance import Instance, Runtime, RuntimeFacts, StrategyStartError
+from bench.measure.runtime.instance import BuildError, Instance, Runtime, RuntimeFacts, StrategyStartError
 from bench.measure.runtime.registry import FILE_NAME, Registry, load_registry
 from bench.model import ImageSize, Strategy, twin_name
 
@@ -148,9 +148,18 @@ class TwoSides:
 
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
         """Prepare both sides; local processes of both pull their models from head's store."""
-        self._head.prepare([one for one in strategies if not one.is_base], build=build)
+        failed: list[str] = []
+        try:
+            self._head.prepare([one for one in strategies if not one.is_base], build=build)
+        except BuildError as error:
+            failed += error.strategies
         if self.kind == "compose":
-            self._base.prepare([_own_name(one) for one in strategies if one.is_base], build=build)
+            try:
+                self._base.prepare([_own_name(one) for one in strategies if one.is_base], build=build)
+            except BuildError as error:
+                failed += [twin_name(name, "base") for name in error.strategies]
+        if failed:
+            raise BuildError(failed)
 
     def start(self, strategy: Strategy, *, warm: bool = False) -> Instance:
         """Start a fresh copy of its side; raises StrategyStartError."""

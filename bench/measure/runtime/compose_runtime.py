@@ -23,7 +23,7 @@ from bench.measure.runtime.container import (
     remove,
 )
 from bench.measure.runtime.image_size import measure_image
-from bench.measure.runtime.instance import RuntimeFacts, StrategyStartError
+from bench.measure.runtime.instance import BuildError, RuntimeFacts, StrategyStartError
 from bench.measure.runtime.model_cache import CacheVolumes, cache_of, empty_cache
 from bench.measure.runtime.registry import ComposeService, Registry
 from bench.model import Device, ImageSize, Strategy
@@ -93,7 +93,7 @@ class ComposeRuntime:
         if build:
             self._progress.note("building the images")
             if self._cli.build(*services) != 0:
-                raise BenchError("the images could not be built: the lines above say why")
+                raise self._build_error(strategies)
         self._compose_version = self._cli.run("version", "--short", own=True).strip()
         if not self._passing:
             self._ran = {c.labels[SERVICE_LABEL] for c in self._containers() if c.status == "running"}
@@ -220,6 +220,15 @@ class ComposeRuntime:
         finally:
             self._cli.close()
             self._lock.release()
+
+    def _build_error(self, strategies: Sequence[Strategy]) -> BenchError:
+        """The error of images that could not be built: each is tried by itself, to tell whose they are."""
+        support = [service.name for service in self._registry.support()]
+        if not support or self._cli.build(*support) == 0:
+            failed = [one.name for one in strategies if self._cli.build(one.service) != 0]
+            if failed:
+                return BuildError(failed)
+        return BenchError("the images could not be built: the lines above say why")
 
     def _bring_up(self, service: ComposeService) -> None:
         self._progress.note(f"starting {service.name}")

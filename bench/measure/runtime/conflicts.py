@@ -65,6 +65,8 @@ class ProjectLock:
             import fcntl
         except ImportError:
             return
+        if self._file is not None:
+            return
         file = self._path.open("w", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,6 +14,14 @@ class StrategyStartError(BenchError):
     """A strategy did not come up; the trial that wanted it records this and the run goes on."""
 
 
+class BuildError(BenchError):
+    """The images of some strategies could not be built; `strategies` names them."""
+
+    def __init__(self, strategies: Sequence[str]) -> None:
+        super().__init__(f"the images of {', '.join(strategies)} could not be built: the lines above say why")
+        self.strategies = tuple(strategies)
+
+
 @dataclass(frozen=True, slots=True)
 class DockerFacts:
     """What the Docker engine says of itself, as far as figures depend on it."""
@@ -96,7 +104,10 @@ class Runtime(Protocol):
     root: Path
 
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
-        """Build what is needed, stop what would disturb, and bring the support services up."""
+        """Build what is needed, stop what would disturb, and bring the support services up.
+
+        Raises BuildError with the strategies whose images could not be built; all else is BenchError.
+        """
 
     def start(self, strategy: Strategy, *, warm: bool = False) -> Instance:
         """Start a fresh copy and return as soon as it runs; raises StrategyStartError.

@@ -155,7 +155,14 @@ class ProcessRuntime:
             self._keep_cache(strategy, service, scratch)
         log = self._folder / f"{service.name}.log"
         created_ns = time.monotonic_ns()
-        process = self._spawn(service, service.command, scratch, log, self._cores.service)
+        if not service.command:
+            raise StrategyStartError(
+                f"{strategy.name}: {service.name} has no command in compose.yaml, which a local process needs"
+            )
+        try:
+            process = self._spawn(service, service.command, scratch, log, self._cores.service)
+        except OSError as error:
+            raise StrategyStartError(f"{strategy.name}: its command cannot be run ({error})") from None
         cache = "warm" if warm else "cold"
         return ProcessInstance(process, port, log, scratch, created_ns, cache, self._reach)
 

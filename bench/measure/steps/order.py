@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from bench.measure.plan import SessionPlan
 from bench.measure.steps.capacity import CapacityStep
 from bench.measure.steps.ceiling import CeilingStep
+from bench.measure.steps.long import LongPairStep, LongStep
 from bench.measure.steps.loop import LoopStep
 from bench.measure.steps.pair import PairStep
 from bench.measure.steps.parity import ParityStep
@@ -21,7 +22,7 @@ Kinds = tuple[type[Step], ...]
 # every kind of step, in the order in which a session takes them; each round shuffles the steps of a kind
 BEFORE_ROUNDS: Kinds = (ParityStep, CeilingStep, SizeStep, RepeatStep, CapacityStep)
 EACH_ROUND: Kinds = (TrialStep, PairStep, LoopStep)
-AFTER_ROUNDS: Kinds = (SearchStep, StartStep, WarmStartStep)
+AFTER_ROUNDS: Kinds = (SearchStep, LongStep, LongPairStep, StartStep, WarmStartStep)
 
 
 def steps(plan: SessionPlan, earlier: Run | None = None) -> tuple[Step, ...]:

@@ -13,12 +13,13 @@ from typing import ClassVar
 
 from bench.load.launch import LeftAloneError, Rendezvous
 from bench.measure.judge import BUSY_DRIVER, TrialSpec, driver_may_limit, failed_trial, start_failed
+from bench.measure.plan import SessionPlan
 from bench.measure.progress import Progress, Silent
 from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import Start, start_fresh
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.measure.steps.trial import TrialStep, Tried, run_trial, stop, trial_spec, with_overhead
-from bench.model import Doubt, Run, Trial
+from bench.model import Doubt, Load, Run, Trial
 
 # a pair that the host spoiled is made again, at most once for so many rounds of the plan
 ROUNDS_A_SPARE = 2
@@ -37,6 +38,10 @@ class PairStep(TrialStep):
     def planned(cls, agenda: Agenda) -> Sequence[Step]:
         """A round's pairs, shuffled, if base and head are measured side by side."""
         return cls.of_round(agenda) if agenda.plan.base else []
+
+    def needed(self, plan: SessionPlan) -> tuple[str, ...]:
+        """Both sides."""
+        return plan.base_name(self.strategy), self.strategy
 
     def is_done(self, run: Run) -> bool:
         """Never: a comparison of commits does not go on once it was cut short."""
@@ -61,11 +66,18 @@ class PairStep(TrialStep):
 def measure_both(context: StepContext, step: PairStep) -> Taking[tuple[Trial, ...]]:
     """The trials of base and head at once; two failed trials if one of the copies did not start."""
     load = yield from step.resolved_load(context)
-    names = context.plan.base_name(step.strategy), step.strategy
     if isinstance(load, Doubt):
         context.progress.note(f"{step.label()} is not made: {load.text}")
+        names = context.plan.base_name(step.strategy), step.strategy
         unmade = (trial_spec(context, step, step.unknown_rate, strategy=name) for name in names)
         return tuple(failed_trial(spec, load) for spec in unmade)
+    both = yield from try_both(context, step, load)
+    return tuple(tried.trial for _, tried in both)
+
+
+def try_both(context: StepContext, step: PairStep, load: Load) -> Taking[list[tuple[TrialSpec, Tried]]]:
+    """The trials of base and head under a load at once, with their samples and what each was to measure."""
+    names = context.plan.base_name(step.strategy), step.strategy
     specs = [_with_half_ceiling(trial_spec(context, step, load, strategy=name)) for name in names]
     started: dict[str, Start] = {}
     tried: list[Tried] = []
@@ -81,12 +93,15 @@ def measure_both(context: StepContext, step: PairStep) -> Taking[tuple[Trial, ..
     yield from troubles
     if failure is not None:
         context.progress.note(f"{step.label()} failed: {failure}")
-        return tuple(failed_trial(spec, start_failed(str(failure))) for spec in specs)
+        return [(spec, Tried(failed_trial(spec, start_failed(str(failure))), None)) for spec in specs]
     starts_s = max(start.answered_s for start in started.values())
     overhead_s = time.monotonic() - begun - starts_s - max(one.loaded_s for one in tried)
-    trials = [with_overhead(one, overhead_s).trial for one in tried]
-    busy = _busy_drivers(trials, len(context.cores.driver))
-    return tuple(replace(trial, doubts=(*trial.doubts, *busy)) for trial in trials)
+    timed = [with_overhead(one, overhead_s) for one in tried]
+    busy = _busy_drivers([one.trial for one in timed], len(context.cores.driver))
+    return [
+        (spec, replace(one, trial=replace(one.trial, doubts=(*one.trial.doubts, *busy))))
+        for spec, one in zip(specs, timed, strict=True)
+    ]
 
 
 def _start_both(

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bench.errors import BenchError, InvalidRunError
+from bench.errors import BenchError
 from bench.measure.http_client import check
-from bench.measure.judge import tolerance_of
+from bench.measure.judge import start_failed, tolerance_of
 from bench.measure.payloads import PayloadImage, make_payload
 from bench.measure.run_builder import MeasuredParity
 from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import fresh_copy
-from bench.measure.steps.step import Agenda, Step, StepContext, Taking
-from bench.model import Parity, Strategy
+from bench.measure.steps.step import Agenda, Step, StepContext, Taking, UnfitStrategyError
+from bench.model import Doubt, ParityResult, Strategy
 
 SHOWN_OFFENDERS = 5
 
@@ -35,27 +35,27 @@ class ParityStep(Step):
         return [] if plan.checked else [cls(strategy=one.name) for one in plan.strategies]
 
     def take(self, context: StepContext) -> Taking[None]:
-        """Ask a fresh copy about all images; raises InvalidRunError if an answer is wrong."""
+        """Ask a fresh copy about all images; raises UnfitStrategyError if an answer is wrong."""
         strategy = context.strategy(self.strategy)
         try:
             with fresh_copy(context, strategy) as start:
                 yield start.measured
                 parity, wrong = offenders(start.instance, strategy, context.images_of(strategy))
         except StrategyStartError as error:
-            raise InvalidRunError(f"nothing was timed: {error}") from error
+            doubt = start_failed(str(error))
+            raise UnfitStrategyError(f"nothing was timed: {error}", doubt) from error
         yield MeasuredParity(strategy.name, parity)
         _require_same_image(context, strategy)
         if wrong:
             more = f"; and {len(wrong) - SHOWN_OFFENDERS} more" if len(wrong) > SHOWN_OFFENDERS else ""
-            raise InvalidRunError(
-                f"nothing was timed, {strategy.name} gives wrong answers: "
-                f"{'; '.join(wrong[:SHOWN_OFFENDERS])}{more}"
-            )
+            told = f"{strategy.name} gives wrong answers: {'; '.join(wrong[:SHOWN_OFFENDERS])}{more}"
+            doubt = Doubt("wrong_answers", told, "see the service's log", voids=True, cause="service")
+            raise UnfitStrategyError(f"nothing was timed, {told}", doubt)
 
 
 def offenders(
     instance: Instance, strategy: Strategy, images: Sequence[PayloadImage]
-) -> tuple[Parity, list[str]]:
+) -> tuple[ParityResult, list[str]]:
     """How far off the strategy is, and its wrong answers, a clause each.
 
     It is asked about all images in all encodings that it takes.
@@ -72,7 +72,7 @@ def offenders(
             if found.complaint is not None:
                 wrong.append(f"{strategy.name} on {image.file} as {encoding}: {found.complaint}")
     largest, at = max(off, default=(None, ""))
-    return Parity(asked, len(wrong), tolerance, largest, at), wrong
+    return ParityResult(asked, len(wrong), tolerance, largest, at), wrong
 
 
 def _require_same_image(context: StepContext, strategy: Strategy) -> None:

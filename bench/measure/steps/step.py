@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar, Protocol, Self, TypeVar
 
 from bench.cores import Cores
+from bench.errors import InvalidRunError
 from bench.measure.payloads import PayloadImage
 from bench.measure.plan import SessionPlan, StepSubject
 from bench.measure.progress import Progress
 from bench.measure.run_builder import Measured
 from bench.measure.runtime.instance import Runtime
-from bench.model import Run, Strategy, Trial
+from bench.model import Doubt, Run, Strategy, Trial
 
 Result = TypeVar("Result")
 Taking = Generator["Measured | Step", None, Result]
@@ -114,6 +115,11 @@ class Step(StepSubject, ABC):
         del plan
         return replace(self, strategy=trial.strategy)
 
+    def needed(self, plan: SessionPlan) -> tuple[str, ...]:
+        """The strategies that it needs: a session that goes on without one of them leaves the step out."""
+        del plan
+        return (self.strategy,) if self.strategy else ()
+
     @classmethod
     def of_each_set(cls, plan: SessionPlan, strategies: Sequence[str]) -> list[Self]:
         """A step for each of the strategies with each of the plan's sets of payloads, in this order."""
@@ -132,6 +138,14 @@ class Step(StepSubject, ABC):
         """Whether a result is of this step's strategy and set of payloads."""
         mine = (self.strategy, self.payload_class, self.encoding)
         return (result.strategy, result.payload_class, result.encoding) == mine
+
+
+class UnfitStrategyError(InvalidRunError):
+    """Nothing of a strategy may be timed, as `doubt` says: it does not start, or it answers wrongly."""
+
+    def __init__(self, message: str, doubt: Doubt) -> None:
+        super().__init__(message)
+        self.doubt = doubt
 
 
 class TrialInterrupted(KeyboardInterrupt):

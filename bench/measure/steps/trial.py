@@ -136,12 +136,14 @@ class TrialStep(Step):
 class Tried:
     """A trial and its samples, None if the copy did not start.
 
-    `loaded_s` is how long its load took, from the first request due to the last one ended.
+    `loaded_s` is how long its load took, from the first request due to the last one ended; `memory` has the
+    readings of memory in use, in seconds since the first request came due and bytes.
     """
 
     trial: Trial
     samples: Samples | None
     loaded_s: float = 0.0
+    memory: tuple[tuple[float, int], ...] = ()
 
 
 def trial_spec(
@@ -235,8 +237,17 @@ def run_trial(
     ended_s = driven.summary.window_begin_s + spec.load.window_s
     loaded_s = max(ended_s, float(driven.samples.done_ns.max(initial=0)) / 1e9)
     return Tried(
-        judge(spec, driven, readings, instance.fate(), name, drive.start_ns), driven.samples, loaded_s
+        judge(spec, driven, readings, instance.fate(), name, drive.start_ns),
+        driven.samples,
+        loaded_s,
+        _memory(readings, drive.start_ns),
     )
+
+
+def _memory(readings: Readings | None, start_ns: int) -> tuple[tuple[float, int], ...]:
+    """The readings of memory in use, by seconds since the first request came due."""
+    usages = readings.usages if readings else ()
+    return tuple((round((one.at_ns - start_ns) / 1e9, 3), one.memory_bytes) for one in usages)
 
 
 def _write(spec: TrialSpec, samples: Samples, file: Path) -> None:

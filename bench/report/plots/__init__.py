@@ -28,6 +28,7 @@ from bench.report.plots import (
     style,
     throughput,
     timeline,
+    uptime,
 )
 from bench.report.plots.plot import Plot
 
@@ -53,6 +54,7 @@ PLOTS: dict[str, Plot] = {
         stages.PLOT,
         resources.PLOT,
         timeline.PLOT,
+        uptime.PLOT,
         startup.PLOT,
         image_size.PLOT,
     )

@@ -12,6 +12,7 @@ from bench.report.sections.insides import driver, loops, stages
 from bench.report.sections.loads import loads
 from bench.report.sections.objectives import capacities, objectives, repeats, tails
 from bench.report.sections.resources import cost, resources
+from bench.report.sections.uptimes import uptimes
 from bench.report.sections.validity import command, environment, meaning, validity, warnings
 
 VALIDITY = "Which trials count"
@@ -29,6 +30,7 @@ SECTIONS: Mapping[str, Callable[[RunAnalysis], Sequence[Block]]] = {
     "Comparisons": comparisons,
     "The tail": tails,
     "Answers": answers,
+    "Over uptime": uptimes,
     "Resources": resources,
     "Startup": startup,
     "Image size": image_sizes,

@@ -1,7 +1,7 @@
 """What counted as a right answer, and how far off each strategy was before anything was timed."""
 
 from bench.analysis.run_analysis import RunAnalysis
-from bench.model import Parity
+from bench.model import ParityResult
 from bench.report import cells, text
 from bench.report.document import Block, Cell, Code, Column, figures, name_column, paragraph, table
 
@@ -29,7 +29,7 @@ def answers(analysis: RunAnalysis) -> list[Block]:
     return [table([*columns, Column("of", "text")], rows), RULE]
 
 
-def _parity(found: Parity) -> list[Cell]:
+def _parity(found: ParityResult) -> list[Cell]:
     return [
         cells.count(found.answers),
         cells.count(found.wrong),

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import msgspec
 
 from bench.gate import Judgement, RuleFinding, Verdict
+from bench.model import in_words
 from bench.report.plain import one_line, printable, without_links
 from bench.report.sentence import machine_line
 from bench.report.verdict.verdict_sections import findings, folded
@@ -33,6 +34,11 @@ def as_json(judgement: Judgement) -> str:
         "made": machine_line(judgement.head),
         "command": judgement.head.command,
         "suspects": judgement.suspects,
+        "uptimes": None if judgement.uptimes is None else dataclasses.asdict(judgement.uptimes),
+        "not_judged": [
+            {"strategy": one.strategy, "side": one.who, "code": one.doubt.code, "why": in_words(one.doubt)}
+            for one in judgement.not_measured
+        ],
         "findings": [_finding(finding) for finding in judgement.findings],
         "differences": [dataclasses.asdict(one) for one in judgement.differences],
         "environment": msgspec.to_builtins(judgement.head.environment),

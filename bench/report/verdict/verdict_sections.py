@@ -125,7 +125,7 @@ def _side(of: Callable[[RuleFinding], float | None]) -> Callable[[RuleFinding], 
         if value is None:
             return cells.MISSING
         written = {"bytes": size, "share": percentage, "count": text.spaced}
-        primary = METRICS[finding.metric] if finding.kind == "primary" else None
+        primary = METRICS[finding.metric] if finding.kind in ("primary", "long") else None
         unit = primary.unit if primary else LIMITS[finding.metric].unit
         if primary and unit not in written:
             shown = f"{text.number(value * primary.scale)} {primary.shown_unit}"
@@ -138,7 +138,7 @@ def _side(of: Callable[[RuleFinding], float | None]) -> Callable[[RuleFinding], 
 
 def _ratio(finding: RuleFinding) -> Cell:
     """Head over base with its interval; a limit has a ratio if both sides have a size."""
-    if finding.kind == "primary":
+    if finding.kind in ("primary", "long"):
         found = finding.comparison
         if found is None:
             return cells.MISSING

@@ -5,9 +5,9 @@ from typing import assert_never
 
 from bench.analysis.metrics import METRICS
 from bench.gate import EXIT_CODES, Judgement, RuleFinding, Verdict
-from bench.gate.findings import LimitBasis, PrimaryBasis
+from bench.gate.findings import LimitBasis, LongBasis, PrimaryBasis, Uptimes
 from bench.gate.limit_metrics import LIMITS
-from bench.gate.values import OtherConditions, Problem, Unfinished
+from bench.gate.values import NotMeasured, OtherConditions, Problem, Unfinished
 from bench.model import in_words
 from bench.report import text
 from bench.report.text import DASH, TIMES
@@ -21,7 +21,28 @@ TITLES: dict[Verdict, str] = {verdict: verdict.capitalize() for verdict in EXIT_
 
 
 def overall(judgement: Judgement) -> str:
-    """The judgement in one sentence."""
+    """The judgement in a sentence, and which strategies could not be judged, in another."""
+    return _verdict(judgement) + _not_judged(judgement) + _uptimes(judgement.uptimes)
+
+
+def _uptimes(known: Uptimes | None) -> str:
+    """Which uptimes were looked at: a pass says nothing of later ones."""
+    if known is None:
+        return ""
+    windows = f" Judged from {known.begin_s:.1f} to {known.end_s:.1f} s after the first request"
+    if known.long_s is None:
+        return f"{windows}; what sets in later was not looked at."
+    return f"{windows}, and up to {known.long_s:g} s by one long trial of each side."
+
+
+def _not_judged(judgement: Judgement) -> str:
+    if not judgement.not_measured:
+        return ""
+    told = [f"{one.strategy}, {lost(one)}" for one in judgement.not_measured]
+    return f" Not judged: {'; '.join(told)}."
+
+
+def _verdict(judgement: Judgement) -> str:
     findings, verdict = judgement.findings, judgement.verdict
     if not findings:
         return "Invalid: no rule applies to what was measured, and what is not judged does not pass."
@@ -51,6 +72,8 @@ def label(finding: RuleFinding) -> str:
     """The metric of a finding as people call it."""
     if finding.kind == "strategy":
         return "comparison"
+    if finding.kind == "long":
+        return f"{METRICS[finding.metric].label} later on"
     return METRICS[finding.metric].label if finding.kind == "primary" else LIMITS[finding.metric].label
 
 
@@ -61,6 +84,8 @@ def finding_sentence(finding: RuleFinding) -> str:
             return _primary(finding, basis)
         case LimitBasis() as basis:
             return _limit(finding, basis)
+        case LongBasis() as basis:
+            return _long(finding, basis)
         case None:
             return f"{finding.strategy} is not in base: nothing was compared"
     assert_never(finding.basis)
@@ -74,6 +99,8 @@ def bound(finding: RuleFinding) -> str:
             return f"at most {percentage(primary.tolerance)} {worse}"
         case LimitBasis(rule=limit):
             return f"at most {limit.amount.written}" + (" more" if limit.kind == "increase" else "")
+        case LongBasis(metric=metric, let=let):
+            return f"at most {percentage(let)} {'less' if METRICS[metric].better == 'more' else 'more'}"
         case None:
             return ""
     assert_never(finding.basis)
@@ -110,7 +137,8 @@ def _count(findings: Sequence[RuleFinding], verdict: Verdict) -> int:
 
 def _least(findings: Sequence[RuleFinding]) -> str:
     """How small a difference would have shown in each comparison."""
-    effects = [one.comparison.minimal_detectable_effect or 0.0 for one in findings if one.comparison]
+    compared = [one for one in findings if one.kind == "primary"]
+    effects = [one.comparison.minimal_detectable_effect or 0.0 for one in compared if one.comparison]
     return f"; differences from {text.percent(max(effects))} on would have shown" if effects else ""
 
 
@@ -119,6 +147,8 @@ def _problem(problem: Problem) -> str:
     match problem:
         case str():
             return problem
+        case NotMeasured():
+            return lost(problem)
         case Unfinished(who=who, doubt=doubt) if doubt is not None:
             return f"{who}'s run ended before its plan ({in_words(doubt)})"
         case Unfinished():
@@ -130,6 +160,11 @@ def _problem(problem: Problem) -> str:
             listed = text.listing([*shown[:SHOWN_DIFFERENCES], *rest])
             return f"the baseline was measured under other conditions: {listed}; measure it anew here"
     assert_never(problem)
+
+
+def lost(one: NotMeasured) -> str:
+    """That nothing of a side could be timed, and why."""
+    return f"{one.who} could not be measured ({in_words(one.doubt)})"
 
 
 def _rounds(numbers: Sequence[int]) -> str:
@@ -145,6 +180,27 @@ def _primary(finding: RuleFinding, basis: PrimaryBasis) -> str:
         return f"{name} not judged: {_problem(basis.first.problem)}"
     said = _verdict_reason(finding, basis)
     return f"{name} {_within(comparison, basis.first.edge)} of base: {said}; {_sees(comparison)}"
+
+
+def _long(finding: RuleFinding, basis: LongBasis) -> str:
+    name, first, second = f"{finding.strategy} {label(finding)}", basis.first, basis.second
+    if first.comparison is None:
+        return f"{name} not judged: {_problem(first.problem)}"
+    span = f"from {first.begin_s:.1f} to {first.end_s:g} s of uptime"
+    told = f"{name}, {span}, {_within(first.comparison, first.edge)} of base in one long trial of each side"
+    if first.within:
+        return f"{told}: within what is let pass ({bound(finding)})"
+    if not first.beyond:
+        return f"{told}: neither within nor beyond what is let pass ({bound(finding)})"
+    if second is None:
+        return f"{told}: beyond what is let pass ({bound(finding)}), which only a second batch may confirm"
+    if second.comparison is None:
+        why = _problem(second.problem)
+        return f"{told}: beyond what is let pass, but its second batch cannot be judged: {why}"
+    again = _within(second.comparison, second.edge)
+    if second.beyond:
+        return f"{told}: a regression ({bound(finding)}), confirmed by a second batch ({again})"
+    return f"{told}: beyond what is let pass, but a second batch does not confirm it ({again})"
 
 
 def _verdict_reason(finding: RuleFinding, basis: PrimaryBasis) -> str:

@@ -1,0 +1,95 @@
+"""A long trial by its uptime: what was answered in each span of it, and what its windows do not stand for."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.load.samples import Samples
+from bench.model import OUTCOMES, UptimeChange, UptimeSpan
+from bench.statistics import later_change
+from bench.statistics.later_levels import LEAST_SPANS
+
+TENTHS = 10
+OK = OUTCOMES.index("ok")
+# a span that long at least: in a shorter one there is nothing to count
+SHORTEST_SPAN_S = 0.2
+
+Memory = Sequence[tuple[float, int]]
+
+
+def tenths(samples: Samples, length_s: float, memory: Memory) -> tuple[UptimeSpan, ...]:
+    """Return the ten tenths of a long trial, from the first request on."""
+    edges = [length_s * place / TENTHS for place in range(TENTHS + 1)]
+    return tuple(_span(samples, begin, end, memory) for begin, end in itertools.pairwise(edges))
+
+
+def changes(
+    samples: Samples, window_begin_s: float, window_end_s: float, length_s: float
+) -> tuple[UptimeChange, ...]:
+    """Return what differs after the windows' uptimes from what it was during them, beyond chance.
+
+    Both times are cut into spans of equal length: as long as the windows, or shorter if fewer than five of
+    those lie after them. Nothing is returned if hardly any time lies after the windows.
+    """
+    window_s, left_s = window_end_s - window_begin_s, length_s - window_end_s
+    span_s = min(window_s, left_s / LEAST_SPANS)
+    if span_s < SHORTEST_SPAN_S:
+        return ()
+    before = _cut(samples, window_begin_s, window_end_s, span_s)
+    after = _cut(samples, window_end_s, length_s, span_s)
+    found = [_change("throughput", before, after), _change("p99", before, after)]
+    return tuple(one for one in found if one is not None)
+
+
+def _cut(samples: Samples, begin_s: float, end_s: float, span_s: float) -> list[UptimeSpan]:
+    count = max(1, math.floor((end_s - begin_s) / span_s + 1e-6))
+    edges = [begin_s + place * span_s for place in range(count + 1)]
+    return [_span(samples, one, two, ()) for one, two in itertools.pairwise(edges)]
+
+
+def _change(metric: str, before: Sequence[UptimeSpan], after: Sequence[UptimeSpan]) -> UptimeChange | None:
+    if metric == "throughput":
+        # half an answer stands for none, which has no logarithm
+        rates = [[max(one.ok, 0.5) / (one.end_s - one.begin_s) for one in spans] for spans in (before, after)]
+        found = later_change(rates[0], rates[1])
+        if found is None:
+            return None
+        late = after[found.first :]
+        return UptimeChange("throughput", _rate(before), _rate(late), late[0].begin_s, late[-1].end_s)
+    known = [[one for one in spans if one.p99_ms] for spans in (before, after)]
+    values = [[one.p99_ms or 1.0 for one in spans] for spans in known]
+    found = later_change(values[0], values[1])
+    if found is None:
+        return None
+    late = known[1][found.first :]
+    within = float(np.exp(np.mean(np.log(values[0]))))
+    return UptimeChange("p99", within, within * found.ratio, late[0].begin_s, late[-1].end_s)
+
+
+def _rate(spans: Sequence[UptimeSpan]) -> float:
+    return sum(one.ok for one in spans) / (spans[-1].end_s - spans[0].begin_s)
+
+
+def _span(samples: Samples, begin_s: float, end_s: float, memory: Memory) -> UptimeSpan:
+    inside = (samples.done_ns >= begin_s * 1e9) & (samples.done_ns < end_s * 1e9) & (samples.outcome == OK)
+    latency_ms = np.sort((samples.done_ns - samples.due_ns)[inside]) / 1e6
+    read = [value for at_s, value in memory if begin_s <= at_s < end_s]
+    return UptimeSpan(
+        round(begin_s, 3),
+        round(end_s, 3),
+        len(latency_ms),
+        round(len(latency_ms) / (end_s - begin_s), 3),
+        _quantile(latency_ms, 0.5),
+        _quantile(latency_ms, 0.99),
+        max(read, default=None),
+    )
+
+
+def _quantile(ordered: NDArray[np.float64], share: float) -> float | None:
+    """Return the quantile by nearest rank; None without values. It is no estimate: it describes a span."""
+    if not len(ordered):
+        return None
+    return round(float(ordered[math.ceil(share * len(ordered)) - 1]), 4)
