@@ -190,8 +190,9 @@ class SessionPlan:
         """
         closed = [load for load in self.loads if isinstance(load, ClosedLoad)]
         rates = [load for load in self.loads if isinstance(load, OpenLoad)]
-        largest = sorted(closed, key=lambda load: -load.clients)
-        return next(iter([*largest, *rates]), self.capacity_load)
+        if closed or not rates:
+            return max(closed, key=lambda load: load.clients, default=self.capacity_load)
+        return rates[0]
 
     def settings(self) -> RunSettings:
         """The settings as the run keeps them."""

@@ -105,8 +105,23 @@ def test_the_rules_say_how_the_gate_measures() -> None:
         strategies=("onnx",),
         payloads=("small",),
         encodings=("raw",),
+        extras=ExtraOptions(long_s=20.0),
         machine=MachineOptions(device="cpu"),
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "long_s"),
+    [
+        ("--against main --long", 180.0),
+        ("--against main --long 60", 60.0),
+        ("--against main --window-s 30", 0.0),
+    ],
+)
+def test_a_gate_goes_on_for_as_long_as_it_is_told(line: str, long_s: float) -> None:
+    """What the rules say is for windows that are shorter than that."""
+    found = gate.session_by_rules(gate_options(line), rules_of(RULES))
+    assert found.extras.long_s == long_s
 
 
 def test_options_come_before_the_rules() -> None:
