@@ -51,13 +51,32 @@ def test_the_highest_rate_is_found_to_a_twentieth_and_never_overstated(limit: fl
 def test_what_holds_at_all_of_the_capacity_is_not_searched_further() -> None:
     result = found(1000.0)
     assert result.rate_per_s == 100.0
-    assert [probe.rate_per_s for probe in result.probes] == [10.0, 100.0, 100.0, 100.0]
+    assert [probe.rate_per_s for probe in result.probes] == [10.0] + [100.0] * (1 + CONFIRMATIONS)
 
 
-def test_an_objective_that_never_holds_has_no_rate() -> None:
+def test_an_objective_that_never_holds_has_no_rate_and_fresh_trials_of_the_lowest_say_so() -> None:
     result = found(0.0)
     assert result.rate_per_s is None
-    assert len(result.probes) == 1
+    assert result.known
+    at_lowest = [probe for probe in result.probes if probe.rate_per_s == 10.0]
+    assert [probe.round for probe in at_lowest] == [1, 2, 3, 4, 5]
+    assert result.probes[-1] == at_lowest[-1]
+    assert len(result.probes) <= 10
+
+
+@given(missed=st.sets(st.integers(0, 39), max_size=12), limit=st.floats(10.5, 99.0))
+def test_a_single_trial_that_misses_never_decides(missed: set[int], limit: float) -> None:
+    """Whichever trial the host spoils, the first too, if it spoils none of the three after it."""
+    alone = {one for one in missed if not missed & {one - 1, one + 1, one + 2}}
+    made: list[int] = []
+
+    def probe(rate: float, round_: int) -> Probe:
+        made.append(len(made))
+        return Probe(rate, round_, None, 0.0, 0.0, rate <= limit and made[-1] not in alone)
+
+    result = searched(probe)
+    assert result.rate_per_s is not None
+    assert limit / (1 + RESOLUTION) ** 2 * 0.98 <= result.rate_per_s <= limit
 
 
 def test_the_rate_counts_only_when_fresh_trials_hold_it() -> None:
@@ -67,7 +86,7 @@ def test_the_rate_counts_only_when_fresh_trials_hold_it() -> None:
     )
     assert result.rate_per_s is not None
     assert 55 * STEP_DOWN * 0.99 <= result.rate_per_s <= 55
-    last = result.probes[-(CONFIRMATIONS - 1) :]
+    last = result.probes[-CONFIRMATIONS:]
     assert {probe.rate_per_s for probe in last} == {result.rate_per_s}
     assert all(probe.held for probe in last)
 
@@ -79,8 +98,11 @@ def test_a_service_that_holds_by_chance_never_costs_more_trials_than_said(seed: 
         lambda rate, round_: Probe(rate, round_, None, 0.0, 0.0, rng.random() < limit / (limit + rate))
     )
     assert len(result.probes) <= MOST_PROBES
+    assert [(one.rate_per_s, one.round) for one in result.probes] == list(
+        dict.fromkeys((one.rate_per_s, one.round) for one in result.probes)
+    ), "every try of a rate has a number of its own"
     if result.rate_per_s is not None:
-        assert all(probe.held for probe in result.probes if probe.rate_per_s == result.rate_per_s)
+        assert sum(one.held for one in result.probes if one.rate_per_s == result.rate_per_s) >= CONFIRMATIONS
 
 
 @pytest.mark.parametrize("capacity", [0.5, 33.3, 12_345.6])
@@ -91,7 +113,7 @@ def test_rates_are_offered_to_three_digits(capacity: float) -> None:
 
 def test_why_there_is_no_rate_is_said() -> None:
     never = found(0.0)
-    assert never.why_none == "never held: not at 10/s"
+    assert never.why_none == "never held: not at 10/s in 5 trials"
     unknown = searched(
         lambda rate, number: Probe(rate, number, None, 0.0, 0.0, held=False, why_not="stolen", known=False),
     )

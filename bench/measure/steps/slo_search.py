@@ -1,14 +1,13 @@
 """The search for the highest rate at which a service-level objective holds."""
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from bench.load.samples import Samples
 from bench.measure.plan import Objective, SessionPlan
-from bench.measure.steps.capacity import TRIES
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.measure.steps.trial import TrialStep, Tried, attempt, trial_spec
 from bench.model import OUTCOMES, Probe, Run, SloResult, Trial, in_words
@@ -18,9 +17,16 @@ OK = OUTCOMES.index("ok")
 LOWEST_SHARE = 0.10
 # the search ends once the highest rate that held and the lowest that did not are this close
 RESOLUTION = 0.05
-CONFIRMATIONS = 3
+# a rate counts once so many fresh trials of it held, beside the first, before so many missed
+CONFIRMATIONS, MOST_MISSES = 3, 3
+# a rate that a trial missed is tried again before it counts as missed: the host may have had a hiccup
+MISSES = 2
+# as often may a trial of a rate say nothing before another rate is tried
+SILENT = 3
 STEP_DOWN = 0.95
-MOST_PROBES = 14
+MOST_PROBES = 40
+# the trials that one rate's confirmation takes at most, which are kept for the lowest rate
+LAST_TRIES = CONFIRMATIONS + MOST_MISSES - 1
 Event = TypeVar("Event")
 
 
@@ -48,7 +54,7 @@ class SearchStep(Step):
         return any(map(self.is_about, run.objectives))
 
     def take(self, context: StepContext) -> Taking[None]:
-        """Try rates, each in a fresh copy, and yield each trial that counts before the result."""
+        """Try rates, each in a fresh copy, and yield every trial before the result."""
         objective = context.plan.objective
         if objective is None:
             raise ValueError("a search needs an objective")
@@ -56,19 +62,14 @@ class SearchStep(Step):
 
         def probe(rate: float, round_: int) -> Taking[Probe]:
             spec = trial_spec(context, self, objective.at(rate), round_)
-            judged = None
-            for _ in range(TRIES):
-                tried = yield from attempt(context, spec, self.label(), context.folder)
-                judged = judge_probe(objective, rate, round_, tried)
-                if judged is not None:
-                    break
+            tried = yield from attempt(context, spec, self.label(), context.folder)
             yield tried.trial
-            return judged or _undecided(rate, round_, tried)
+            return judge_probe(objective, rate, round_, tried) or _undecided(rate, round_, tried)
 
         yield self._result(objective, capacity_rps, (yield from search(probe, capacity_rps)))
 
     def _result(self, objective: Objective, capacity_rps: float, ended: "SearchEnd") -> SloResult:
-        goodput = [p.goodput_rps for p in ended.probes if p.rate_per_s == ended.rate_per_s]
+        goodput = [p.goodput_rps for p in ended.probes if p.held and p.rate_per_s == ended.rate_per_s]
         return SloResult(
             strategy=self.strategy,
             payload_class=self.payload_class,
@@ -86,9 +87,9 @@ class SearchStep(Step):
 
 @dataclass(frozen=True, slots=True)
 class SearchEnd:
-    """The highest rate that held in every confirmation, else why there is none, and all probes in order.
+    """The highest rate that held in fresh trials, else why there is none, and all probes in order.
 
-    `known` says whether the search learned that: if its first probe does not say, it did not.
+    `known` says whether the search learned that: if no trial of the lowest rate says, it did not.
     """
 
     rate_per_s: float | None
@@ -97,44 +98,108 @@ class SearchEnd:
     known: bool = True
 
 
-def search(
-    probe: Callable[[float, int], Generator[Event, None, Probe]], capacity_rps: float
-) -> Generator[Event, None, SearchEnd]:
+Try = Callable[[float, int], Generator[Event, None, Probe]]
+
+
+def search(probe: Try[Event], capacity_rps: float) -> Generator[Event, None, SearchEnd]:
     """Bisect the rate between a tenth of the capacity and all of it, then confirm the rate that held.
 
-    `probe` tries a rate in a round (from 1) and says whether the objective held; it may yield events on its
-    way. A rate of which this is not known counts as a rate that did not hold, so that no rate is overstated.
-    The rate that the bisection ends with has been lucky once: it counts only if fresh trials of it hold too,
-    and gives way by a twentieth until they do. At most MOST_PROBES trials are made.
+    `probe` tries a rate for the n-th time (from 1), from fresh, and says whether the objective held; it may
+    yield events on its way. A trial that misses may have met a hiccup of the host, so a rate is missed only
+    if a second trial of it misses too, and the search goes on from a missed lowest rate as from any other. A
+    rate of which nothing is known counts as missed, so that no rate is overstated. The rate that the
+    bisection ends with has been lucky once: it counts only if three fresh trials of it hold before three
+    miss, and gives way until they do, in growing steps; the lowest rate is the last. At most MOST_PROBES
+    trials are made.
     """
-    probes: list[Probe] = []
+    tries: _Tries[Event] = _Tries(probe)
+    lowest, highest = LOWEST_SHARE * capacity_rps, capacity_rps
+    low = yield from _bisected(tries, lowest, highest)
+    while True:
+        for rate in _descending(low, lowest):
+            if tries.left > LAST_TRIES and (yield from tries.confirmed(rate)):
+                return tries.found(rate)
+        if (yield from tries.confirmed(lowest)):
+            return tries.found(lowest)
+        # a service of which a rate held once is worth another round of fresh trials
+        if tries.left <= LAST_TRIES or not any(one.held for one in tries.made):
+            return tries.never(lowest)
 
-    def holds(rate: float, round_: int) -> Generator[Event, None, bool]:
-        probes.append((yield from probe(_readable(rate), round_)))
-        return probes[-1].held
 
-    def confirmed(rate: float) -> Generator[Event, None, bool]:
-        for number in range(2, CONFIRMATIONS + 1):
-            if not (yield from holds(rate, number)):
-                return False
-        return True
+def _descending(rate: float, lowest: float) -> Iterator[float]:
+    """Rates from this one down, above the lowest: by a twentieth twice, then by steps that double."""
+    for step in (1 - STEP_DOWN, 1 - STEP_DOWN, 0.1, 0.2, 0.4, 0.8):
+        if rate > lowest:
+            yield rate
+        rate *= 1 - step
 
-    low, high = LOWEST_SHARE * capacity_rps, capacity_rps
-    if not (yield from holds(low, 1)):
-        first = probes[0]
-        why = f"never held: not at {first.rate_per_s:g}/s" if first.known else f"not known: {first.why_not}"
-        return SearchEnd(None, tuple(probes), why, known=first.known)
-    if (yield from holds(high, 1)):
-        low = high
-    while high / low > 1 + RESOLUTION:
+
+def _bisected(tries: "_Tries[Event]", lowest: float, highest: float) -> Generator[Event, None, float]:
+    """The highest rate that held once; the lowest if none did, of which fresh trials have the last word."""
+    low, high = lowest, highest
+    found = yield from tries.holds(low)
+    if found and (yield from tries.holds(high)):
+        return high
+    while high / low > 1 + RESOLUTION and tries.left > 2 * LAST_TRIES:
         middle = (low * high) ** 0.5
-        low, high = (middle, high) if (yield from holds(middle, 1)) else (low, middle)
-    rate = low
-    while rate >= LOWEST_SHARE * capacity_rps and len(probes) + CONFIRMATIONS - 1 <= MOST_PROBES:
-        if (yield from confirmed(rate)):
-            return SearchEnd(_readable(rate), tuple(probes))
-        rate *= STEP_DOWN
-    return SearchEnd(None, tuple(probes), "not confirmed: rates that held once did not hold in fresh trials")
+        if (yield from tries.holds(middle)):
+            low, found = middle, True
+        elif found:
+            high = middle
+        elif (yield from tries.holds((middle * high) ** 0.5)):
+            low, found = (middle * high) ** 0.5, True
+        else:
+            return lowest
+    return low
+
+
+@dataclass(slots=True)
+class _Tries(Generic[Event]):
+    """The trials that a search has made."""
+
+    probe: Try[Event]
+    made: list[Probe] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """How many more may be made."""
+        return MOST_PROBES - len(self.made)
+
+    def holds(self, rate: float) -> Generator[Event, None, bool]:
+        """Whether a trial of the rate holds, before too many miss or say nothing."""
+        return (yield from self._held(rate, 1, MISSES))
+
+    def confirmed(self, rate: float) -> Generator[Event, None, bool]:
+        """Whether enough fresh trials of the rate hold, before too many miss or say nothing."""
+        return (yield from self._held(rate, CONFIRMATIONS, MOST_MISSES))
+
+    def found(self, rate: float) -> SearchEnd:
+        """The end of a search that found a rate."""
+        return SearchEnd(_readable(rate), tuple(self.made))
+
+    def never(self, rate: float) -> SearchEnd:
+        """The end of a search that found no rate, of which this was the lowest."""
+        of_rate = [one for one in self.made if one.rate_per_s == _readable(rate)]
+        told = [one for one in of_rate if one.known]
+        if not told:
+            return SearchEnd(None, tuple(self.made), f"not known: {of_rate[-1].why_not}", known=False)
+        if any(one.held for one in self.made):
+            why = "not confirmed: rates that held once did not hold in fresh trials"
+        else:
+            trials = "1 trial" if len(told) == 1 else f"{len(told)} trials"
+            why = f"never held: not at {of_rate[0].rate_per_s:g}/s in {trials}"
+        return SearchEnd(None, tuple(self.made), why)
+
+    def _held(self, rate: float, wanted: int, misses: int) -> Generator[Event, None, bool]:
+        rate, held, missed, silent = _readable(rate), 0, 0, 0
+        while held < wanted and missed < misses and silent < SILENT and self.left:
+            number = 1 + sum(one.rate_per_s == rate for one in self.made)
+            one = yield from self.probe(rate, number)
+            self.made.append(one)
+            held += one.held
+            missed += one.known and not one.held
+            silent += not one.known
+        return held == wanted
 
 
 def judge_probe(objective: Objective, rate: float, round_: int, tried: Tried) -> Probe | None:
@@ -148,19 +213,21 @@ def judge_probe(objective: Objective, rate: float, round_: int, tried: Tried) ->
     if offered < least_n(objective.quantile) or not (trial.valid or _service_alone(trial)):
         return None
     missed = 1 - int((due & good).sum()) / offered
-    allowed = 1 - objective.quantile
-    if not trial.valid and missed <= allowed:
+    kept = missed <= 1 - objective.quantile
+    # a queue that only grows breaks every bound in the end
+    grows = any(one.code == "overloaded" for one in trial.doubts)
+    if kept and not trial.valid and not grows:
         return None
-    ended = (samples.done_ns >= begin_ns) & (samples.done_ns < end_ns)
-    held = missed <= allowed
+    held = kept and not grows
+    late = f"{missed:.1%} of the requests were not within {objective.bound_ms:g} ms"
     return Probe(
         rate_per_s=rate,
         round=round_,
         quantile_ms=_quantile_ms(samples, due, objective.quantile),
-        goodput_rps=round(int((ended & good).sum()) / trial.window_s, 3),
+        goodput_rps=round(int((due & good).sum()) / trial.window_s, 3),
         throughput_rps=trial.throughput_rps or 0.0,
         held=held,
-        why_not="" if held else f"{missed:.1%} of the requests were not within {objective.bound_ms:g} ms",
+        why_not="" if held else "overloaded: its queue only grew" if kept else late,
     )
 
 
