@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +31,31 @@ def changes(
 ) -> tuple[UptimeChange, ...]:
     """Return what differs after the windows' uptimes from what it was during them, beyond chance.
 
-    Both times are cut into spans of equal length: as long as the windows, or shorter if fewer than five of
-    those lie after them. Nothing is returned if hardly any time lies after the windows.
+    The time after the windows is cut twice: into spans as long as the windows, or shorter ones if fewer than
+    five of those lie there, and into ten long spans, in which what comes and goes is averaged. Nothing is
+    returned if hardly any time lies after the windows.
     """
     window_s, left_s = window_end_s - window_begin_s, length_s - window_end_s
-    span_s = min(window_s, left_s / LEAST_SPANS)
-    if span_s < SHORTEST_SPAN_S:
+    short_s, long_s = min(window_s, left_s / LEAST_SPANS), left_s / TENTHS
+    if short_s < SHORTEST_SPAN_S:
         return ()
-    before = _cut(samples, window_begin_s, window_end_s, span_s)
-    after = _cut(samples, window_end_s, length_s, span_s)
-    found = [_change("throughput", before, after), _change("p99", before, after)]
+    before = _cut(samples, window_begin_s, window_end_s, short_s)
+    halves = [(before, _cut(samples, window_end_s, length_s, short_s), 1.0)]
+    if long_s > window_s:
+        whole = _cut(samples, window_begin_s, window_end_s, window_s)
+        noisier = math.sqrt(long_s / window_s)
+        halves.append((whole, _cut(samples, window_end_s, length_s, long_s), noisier))
+    found = [_greatest(metric, halves) for metric in (_rate_change, _tail_change)]
     return tuple(one for one in found if one is not None)
+
+
+Spans = Sequence[UptimeSpan]
+Change = Callable[[Spans, Spans, float], UptimeChange | None]
+
+
+def _greatest(change: Change, halves: Sequence[tuple[Spans, Spans, float]]) -> UptimeChange | None:
+    found = [one for before, after, noisier in halves if (one := change(before, after, noisier)) is not None]
+    return max(found, key=lambda one: abs(math.log(one.beyond / one.within)), default=None)
 
 
 def _cut(samples: Samples, begin_s: float, end_s: float, span_s: float) -> list[UptimeSpan]:
@@ -50,18 +64,21 @@ def _cut(samples: Samples, begin_s: float, end_s: float, span_s: float) -> list[
     return [_span(samples, one, two, ()) for one, two in itertools.pairwise(edges)]
 
 
-def _change(metric: str, before: Sequence[UptimeSpan], after: Sequence[UptimeSpan]) -> UptimeChange | None:
-    if metric == "throughput":
-        # half an answer stands for none, which has no logarithm
-        rates = [[max(one.ok, 0.5) / (one.end_s - one.begin_s) for one in spans] for spans in (before, after)]
-        found = later_change(rates[0], rates[1])
-        if found is None:
-            return None
-        late = after[found.first :]
-        return UptimeChange("throughput", _rate(before), _rate(late), late[0].begin_s, late[-1].end_s)
+def _rate_change(before: Spans, after: Spans, noisier: float) -> UptimeChange | None:
+    # half an answer stands for none, which has no logarithm
+    rates = [[max(one.ok, 0.5) / (one.end_s - one.begin_s) for one in spans] for spans in (before, after)]
+    found = later_change(rates[0], rates[1], noisier=noisier)
+    if found is None:
+        return None
+    late = after[found.first :]
+    within, beyond = max(_rate(before), 1e-3), max(_rate(late), 1e-3)
+    return UptimeChange("throughput", within, beyond, late[0].begin_s, late[-1].end_s)
+
+
+def _tail_change(before: Spans, after: Spans, noisier: float) -> UptimeChange | None:
     known = [[one for one in spans if one.p99_ms] for spans in (before, after)]
     values = [[one.p99_ms or 1.0 for one in spans] for spans in known]
-    found = later_change(values[0], values[1])
+    found = later_change(values[0], values[1], noisier=noisier)
     if found is None:
         return None
     late = known[1][found.first :]
