@@ -1,4 +1,4 @@
-"""The clock: its source, what a reading costs, and by how much a short sleep overshoots."""
+"""The clock: its source, its step, and what a reading costs."""
 
 import time
 from dataclasses import dataclass
@@ -12,9 +12,6 @@ GOOD_SOURCES = ("tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_
 BAD_SOURCES = ("hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit")
 STEP_US = (10.0, 1000.0)
 READING_NS = (1000.0, 10_000.0)
-SLEEP_MS = 1.0
-# a request counts as late that is sent 10 ms after it was due; one in a hundred voids a trial
-OVERSHOOT_P99_MS = (2.0, 10.0)
 READINGS = 100_000
 SOURCE = "sys/devices/system/clocksource/clocksource0/current_clocksource"
 
@@ -27,14 +24,6 @@ class ClockFacts:
     step_ns: float
     went_back: int
     reading_ns: float
-
-
-@dataclass(frozen=True, slots=True)
-class SleepFacts:
-    """By how many milliseconds a sleep of 1 ms overshot: the median and the 99th percentile."""
-
-    median_ms: float
-    p99_ms: float
 
 
 def read_clock(kernel: Kernel) -> ClockFacts:
@@ -53,29 +42,9 @@ def read_clock(kernel: Kernel) -> ClockFacts:
     )
 
 
-def read_sleep(count: int) -> SleepFacts:
-    """Sleep 1 ms `count` times; the caller has pinned this thread to the driver's core."""
-    over = np.empty(count)
-    for number in range(count):
-        begin = time.monotonic_ns()
-        time.sleep(SLEEP_MS / 1e3)
-        over[number] = (time.monotonic_ns() - begin) / 1e6 - SLEEP_MS
-    return SleepFacts(float(np.median(over)), float(np.quantile(over, 0.99, method="inverted_cdf")))
-
-
 def judge_clock(facts: ClockFacts) -> tuple[Finding, ...]:
     """The findings `clock source` and `clock`."""
     return _source(facts.source), _readings(facts)
-
-
-def judge_sleep(facts: SleepFacts) -> Finding:
-    """The finding `sleep`: an open loop cannot send nearer to its schedule than a sleep ends."""
-    what = (
-        f"a sleep of {SLEEP_MS:g} ms ends {facts.median_ms:.2f} ms late in the median, "
-        f"{facts.p99_ms:.2f} ms at p99: an open loop sends that much too late"
-    )
-    remedy = "let nothing else use the driver's core; in a virtual machine, give it cores of its own"
-    return finding("sleep", graded(facts.p99_ms, *OVERSHOOT_P99_MS), what, remedy)
 
 
 def _source(source: str | None) -> Finding:

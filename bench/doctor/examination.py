@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.cores import Cores, pinned
-from bench.doctor.clock import judge_clock, judge_sleep, read_clock, read_sleep
+from bench.cores import Cores
+from bench.doctor.clock import judge_clock, read_clock
 from bench.doctor.container import ContainerFacts, image_at_hand, judge_container, read_container
 from bench.doctor.cores import judge_cores, judge_pinning, read_pinning, read_topology
 from bench.doctor.disk import judge_disk, read_disk
@@ -18,6 +18,7 @@ from bench.doctor.kernel import Kernel
 from bench.doctor.limits import judge_limits, judge_network, read_limits, read_network
 from bench.doctor.memory import judge_memory, read_memory
 from bench.doctor.noise import judge_beside, judge_noise, read_noise
+from bench.doctor.sending import judge_sending, read_sending
 from bench.errors import UsageError
 from bench.measure.runtime.registry import load_registry
 
@@ -26,13 +27,13 @@ from bench.measure.runtime.registry import load_registry
 class Effort:
     """How long the checks that take time may take."""
 
-    sleeps: int
+    send_s: float
     noise_s: float
     drive_s: float
 
 
-QUICK = Effort(sleeps=400, noise_s=1.2, drive_s=0.5)
-FULL = Effort(sleeps=3000, noise_s=9.0, drive_s=1.0)
+QUICK = Effort(send_s=0.7, noise_s=1.2, drive_s=0.5)
+FULL = Effort(send_s=3.0, noise_s=9.0, drive_s=1.0)
 
 
 def examine(
@@ -51,7 +52,7 @@ def examine(
         ("cores", lambda: judge_cores(cores, read_topology(files, cores.available))),
         ("pinning", lambda: [judge_pinning(read_pinning(files, cores.service))]),
         ("clock", lambda: judge_clock(read_clock(files))),
-        ("sleep", lambda: [_sleep(cores, effort)]),
+        ("sending", lambda: [judge_sending(read_sending(cores, effort.send_s))]),
         ("noise", lambda: _noise(cores, effort)),
         ("frequency", lambda: judge_frequency(read_frequency(files, cores.service[0], throttled))),
         ("driver", lambda: [judge_driver(read_driver(cores, effort.drive_s))]),
@@ -83,11 +84,6 @@ def _container(client: Any | None, root: Path, cores: Cores) -> Iterable[Finding
         return judge_container(None, "no image is at hand: build them with `docker compose build`")
     facts: ContainerFacts | None = read_container(client, image, cores.service)
     return judge_container(facts, "the engine did not run a container on the service's cores")
-
-
-def _sleep(cores: Cores, effort: Effort) -> Finding:
-    with pinned(cores.driver):
-        return judge_sleep(read_sleep(effort.sleeps))
 
 
 def _noise(cores: Cores, effort: Effort) -> Iterable[Finding]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import gevent
 from gevent import monkey
-from gevent.queue import SimpleQueue
 from geventhttpclient.client import HTTPClientPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 from geventhttpclient.url import URL
@@ -18,6 +17,7 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
 from locust.env import Environment
 
+from bench.load.dispatcher import Arrival, Dispatcher
 from bench.load.drive_plan import DrivePlan, Expected, shuffled_passes
 from bench.load.trial_clock import TrialClock
 
@@ -164,23 +164,27 @@ class Client(FastHttpUser):
 
 
 class OpenClient(Client):
-    """An open-loop client: it takes one request at a time from its inbox, and is idle in between."""
+    """An open-loop client: the dispatcher gives it a request at a time, and it is idle in between."""
 
-    idle: "list[OpenClient]"
-
-    def __init__(self, environment: Environment, number: int) -> None:
-        super().__init__(environment, number)
-        self.inbox: SimpleQueue = SimpleQueue()
+    dispatcher: Dispatcher
+    _waiting: Any = None
 
     def arrivals(self) -> Iterator[tuple[int, int]]:
-        """Yield what comes into the inbox, until None comes."""
+        """Yield what is due already, or else what the dispatcher gives, until that is None."""
+        self._waiting = gevent.getcurrent()
+        dispatcher, hub = self.dispatcher, gevent.get_hub()
         while True:
-            # the client that was busy last is taken first: few connections, and all of them warm
-            self.idle.append(self)
-            arrival = self.inbox.get()
+            arrival = dispatcher.take()
+            if arrival is None and not dispatcher.closed:
+                dispatcher.wait(self)
+                arrival = hub.switch()
             if arrival is None:
                 return
             yield arrival
+
+    def give(self, arrival: Arrival | None) -> None:
+        """Go on in the client's own greenlet until it waits for an answer; called in the hub."""
+        self._waiting.switch(arrival)
 
 
 def encode_requests(plan: DrivePlan, bodies: bytes) -> tuple[bytes, ...]:

@@ -15,9 +15,10 @@ from locust.env import Environment
 
 from bench.load.answers import AnswerChecker
 from bench.load.client import Client, OpenClient, encode_requests
+from bench.load.dispatcher import Dispatcher
 from bench.load.drive_plan import TELL_EVERY_S, DrivePlan, Schedule
 from bench.load.recorder import OUTCOME_CODE, Recorder
-from bench.load.trial_clock import LOOK_EVERY_S, Account, TrialClock, sleep_until
+from bench.load.trial_clock import Account, TrialClock, sleep_until
 
 WATCH_EVERY_S = 0.02
 OK, WRONG, HTTP_ERROR, CONNECTION_ERROR, TIMEOUT, UNFINISHED, REFUSED = (
@@ -44,13 +45,13 @@ class Offer:
     """
 
     def __init__(self, plan: DrivePlan, bodies: bytes, numbers: Sequence[int], arrivals: Schedule) -> None:
-        self._plan, self._arrivals = plan, arrivals
+        self._plan = plan
         self.recorder = Recorder()
         self.clock = Client.clock = TrialClock(plan.latest_begin_s, plan.window_s)
         self._environment = Environment(user_classes=[Client])
         Client.host = f"http://{plan.host}:{plan.port}"
         Client.plan, Client.requests = plan, encode_requests(plan, bodies)
-        OpenClient.idle = []
+        self._dispatcher = OpenClient.dispatcher = Dispatcher(self.clock, arrivals)
         kind = Client if plan.rate_per_s is None else OpenClient
         self._users: Sequence[Client] = [kind(self._environment, number) for number in numbers]
         # these objects live until the end: the garbage collector need not visit them during the trial
@@ -63,11 +64,15 @@ class Offer:
         `tell` is called every TELL_EVERY_S with the number of the call, from 1, and the requests ended.
         """
         self._listen()
-        sleep_until(self.clock.epoch_ns)
         group = Group()
+        closed = self._plan.rate_per_s is None
+        if closed:
+            sleep_until(self.clock.epoch_ns)
         for user in self._users:
+            # a client of an open loop waits for its arrival, and so starts before the first is due
             user.start(group)
-        helpers = [gevent.spawn(self._watch), gevent.spawn(self._tell, tell), gevent.spawn(self._dispatch)]
+        sleep_until(self.clock.epoch_ns)
+        helpers = [gevent.spawn(self._dispatch), gevent.spawn(self._watch), gevent.spawn(self._tell, tell)]
         account = self.clock.pass_window(self.recorder.__len__)
         group.join()
         gevent.killall(helpers)
@@ -129,23 +134,12 @@ class Offer:
             tell(tick, len(self.recorder))
 
     def _dispatch(self) -> None:
-        """Give each arrival, once due, to an idle client; record it as unfinished if none becomes idle."""
+        """Run the open loop; record as unfinished what no client could take, and end the clients."""
         if self._plan.rate_per_s is None:
             return
-        for offset_ns, payload in self._arrivals:
-            due_ns = self.clock.epoch_ns + offset_ns
-            while time.monotonic_ns() < min(due_ns, self.clock.stop_ns):
-                sleep_until(due_ns, 2 * LOOK_EVERY_S)
-            if due_ns >= self.clock.stop_ns:
-                break
-            drained_ns = self.clock.stop_ns + int(self._plan.drain_s * 1e9)
-            while not OpenClient.idle and time.monotonic_ns() < drained_ns:
-                gevent.sleep(0.001)
-            if OpenClient.idle:
-                OpenClient.idle.pop().inbox.put((due_ns, payload))
-            else:
-                now_ns = time.monotonic_ns() - self.clock.epoch_ns
-                self.recorder.add(offset_ns, now_ns, now_ns, 0, 0, payload, UNFINISHED)
-        for user in self._users:
-            if isinstance(user, OpenClient):
-                user.inbox.put(None)
+        for due_ns, payload in self._dispatcher.run(self._plan.drain_s):
+            now_ns, epoch_ns = time.monotonic_ns(), self.clock.epoch_ns
+            self.recorder.add(
+                due_ns - epoch_ns, now_ns - epoch_ns, now_ns - epoch_ns, 0, 0, payload, UNFINISHED
+            )
+        self._dispatcher.close()

@@ -69,9 +69,9 @@ class WindowFigures:
 
     `requests` is the sum of `ok`, `refused`, and the wrong answers and failures of the whole trial. `refused`
     is None in a closed loop, where refusals are errors. `latency_ms` is the time from due to done,
-    `service_ms` from sent to done. `late_sends` (a share) and `lag_p99_ms` show how far the driver was behind
-    its schedule; they are None if the window has too few requests. `doubts` are the reasons not to believe
-    the figures, if they are not `valid`.
+    `service_ms` from sent to done. `late_sends` (a share), `lag_p50_ms` and `lag_p99_ms` show how far the
+    driver was behind its schedule; they are None if the window has too few requests. `doubts` are the
+    reasons not to believe the figures, if they are not `valid`.
     """
 
     requests: int
@@ -86,6 +86,7 @@ class WindowFigures:
     service_ms: LatencyMs
     late_sends: float | None
     lag_p99_ms: float | None
+    lag_p50_ms: float | None = None
 
 
 def window_ns(begin_s: float, window_s: float) -> tuple[int, int]:
@@ -131,6 +132,7 @@ def summarise(
     refused = int((window.ended & (samples.outcome == REFUSED)).sum()) if clients is None else None
     requests = ok + errors + wrong_answers + (refused or 0)
     spoiled = tuple(reasons(window, requests, bounds, scheduled))
+    lag_ns = (samples.sent_ns - samples.due_ns)[window.inside]
     return WindowFigures(
         requests=requests,
         ok=ok,
@@ -143,7 +145,8 @@ def summarise(
         valid=not spoiled,
         service_ms=latency((samples.done_ns - samples.sent_ns)[window.good]),
         late_sends=late_share(window),
-        lag_p99_ms=quantile_ms((samples.sent_ns - samples.due_ns)[window.inside], 0.99),
+        lag_p99_ms=quantile_ms(lag_ns, 0.99),
+        lag_p50_ms=quantile_ms(lag_ns, 0.50),
     )
 
 

@@ -12,6 +12,7 @@ from bench.load.drive_plan import DriveSummary
 from bench.load.launch import Driven, Fleet
 from bench.load.samples import Samples
 from bench.load.window import Bounds, WindowFigures, summarise, window_ns
+from bench.measure.machine.core_use import CoreUse
 from bench.measure.machine.usage import Usage, peak_memory_bytes, resource_figures
 from bench.model import (
     ARRIVALS,
@@ -34,6 +35,7 @@ from bench.model import (
 STEAL_WARNS, STEAL_VOIDS = 0.01, 0.05
 CEILING_SHARE = 0.5
 BUSY_DRIVER = 0.9
+OTHERS_WARN = 0.02
 CLOCKS_APART_MS = 1.0
 CUT = Doubt(
     "interrupted",
@@ -83,12 +85,13 @@ def tolerance_of(strategy: Strategy) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """The container's accounting at the window's two ends and between, and the host's stolen time."""
+    """The container's accounting at the window's ends and between, stolen time, and who used the cores."""
 
     usages: tuple[Usage, ...]
     stolen_share: float | None
     server: ServerFigures | None = None
     gpu: GpuFigures | None = None
+    cores: CoreUse | None = None
 
 
 def failed_trial(spec: TrialSpec, error: Doubt, samples: str | None = None) -> Trial:
@@ -130,8 +133,12 @@ def judge(
     scheduled = _scheduled(spec, driver.window_begin_s)
     begin_s, window_s = driver.window_begin_s, load.window_s
     figures = summarise(driven.samples, clients, begin_s, window_s, spec.bounds, scheduled=scheduled)
+    others = _other_cpu(readings, spec.bounds.other_cpu)
     spoiled = [*fate, *_resource_faults(readings, fate), *_driver_faults(driver)]
-    doubtful = [*_ceiling_doubts(spec, figures, driver), *_steal_doubts(readings)]
+    spoiled += [one for one in others if one.voids]
+    busy_core = readings.cores.driver_core if readings and readings.cores else None
+    doubtful = [*_ceiling_doubts(spec, figures, driver), *_busy_driver(driver, busy_core)]
+    doubtful += [*_steal_doubts(readings), *(one for one in others if not one.voids), *_lost_cpu(readings)]
     return Trial(
         **_identity(spec, driver.window_begin_s),
         requests=figures.requests,
@@ -151,9 +158,11 @@ def judge(
         refused=figures.refused,
         server=readings.server if readings else None,
         service_ms=figures.service_ms,
-        driver=_driver_figures(driver, figures),
+        driver=_driver_figures(driver, figures, busy_core),
         resources=(
-            resource_figures(readings.usages, readings.stolen_share, readings.gpu) if readings else None
+            resource_figures(readings.usages, readings.stolen_share, readings.gpu, readings.cores)
+            if readings
+            else None
         ),
     )
 
@@ -186,7 +195,7 @@ def _identity(spec: TrialSpec, warmup_s: float) -> dict[str, Any]:
     }
 
 
-def _driver_figures(driver: DriveSummary, figures: WindowFigures) -> DriverFigures:
+def _driver_figures(driver: DriveSummary, figures: WindowFigures, busy_core: float | None) -> DriverFigures:
     return DriverFigures(
         workers=driver.workers,
         lost_workers=driver.lost_workers,
@@ -194,6 +203,8 @@ def _driver_figures(driver: DriveSummary, figures: WindowFigures) -> DriverFigur
         late_sends=figures.late_sends,
         lag_p99_ms=figures.lag_p99_ms,
         clock_error_ms=driver.clock_error_ms,
+        lag_p50_ms=figures.lag_p50_ms,
+        core_busy=busy_core,
     )
 
 
@@ -253,10 +264,6 @@ def _ceiling_doubts(spec: TrialSpec, figures: WindowFigures, driver: DriveSummar
             "more than half of that was measured, so the driver may be the limit"
         )
         found.append(driver_may_limit(reached))
-    if driver.busiest_core is not None and driver.busiest_core > BUSY_DRIVER:
-        busy = f"a driver process used {driver.busiest_core:.0%} of its core"
-        remedy = "give it more with --workers and --driver-cores"
-        found.append(Doubt("driver_busy", busy, remedy, voids=False, cause="driver"))
     if driver.clock_error_ms is not None and driver.clock_error_ms > CLOCKS_APART_MS:
         apart = (
             f"the workers' clocks may be {driver.clock_error_ms:.1f} ms apart: when requests came due, and "
@@ -265,6 +272,48 @@ def _ceiling_doubts(spec: TrialSpec, figures: WindowFigures, driver: DriveSummar
         remedy = "synchronise the hosts' clocks, or drive from one host"
         found.append(Doubt("clocks_apart", apart, remedy, voids=False, cause="driver"))
     return found
+
+
+def _busy_driver(driver: DriveSummary, busy_core: float | None) -> list[Doubt]:
+    """A doubt if a core of the driver had hardly any time left, or if a process elsewhere used all of its."""
+    if busy_core is not None and busy_core > BUSY_DRIVER:
+        busy = f"a core of the driver was busy for {busy_core:.0%} of the window"
+    elif driver.busiest_core is not None and driver.busiest_core > BUSY_DRIVER:
+        busy = f"a driver process used {driver.busiest_core:.0%} of its core"
+    else:
+        return []
+    remedy = "give it more cores with --driver-cores, and --workers for them"
+    return [Doubt("driver_busy", busy, remedy, voids=False, cause="driver")]
+
+
+def _other_cpu(readings: Readings | None, bound: float) -> list[Doubt]:
+    """What processes beside service and bench used of the cores, if more than a little, or not known."""
+    if readings is None:
+        return []
+    cores = readings.cores or CoreUse(None, None, None)
+    shares = {"service": cores.other_on_service, "driver": cores.other_on_driver}
+    found, unknown = [], [name for name, share in shares.items() if share is None]
+    for name, share in shares.items():
+        if share is not None and share > min(OTHERS_WARN, bound):
+            text = f"other processes used {share:.1%} of the time of the {name}'s cores"
+            allowed = f"at most {bound:.1%} may be: --max-other-cpu" if share > bound else ""
+            text += f" ({allowed})" if allowed else ""
+            remedy = "stop what runs beside, and measure again"
+            found.append(Doubt("other_cpu", text, remedy, voids=share > bound, cause="host"))
+    if unknown:
+        text = f"whether other processes used the cores of the {' and the '.join(unknown)} is not told here"
+        remedy = "`bench doctor` says what this machine tells"
+        found.append(Doubt("other_cpu_unknown", text, remedy, voids=False, cause="host"))
+    return found
+
+
+def _lost_cpu(readings: Readings | None) -> list[Doubt]:
+    """A doubt if processes of the service may have ended without a trace of their CPU time."""
+    if readings is None or all(usage.children_counted for usage in readings.usages):
+        return []
+    text = "the CPU time of the service's child processes that have ended is not known: it may use more"
+    remedy = "measure it in a container, or where bench may make control groups"
+    return [Doubt("children_cpu_unknown", text, remedy, voids=False, cause="host")]
 
 
 def driver_may_limit(text: str) -> Doubt:

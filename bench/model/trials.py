@@ -49,7 +49,7 @@ class DriverFigures:
     `busiest_core` is the share of a core that its busiest process used; `late_sends` the share of requests
     sent more than 10 ms after they were due; `clock_error_ms` bounds how far workers' clocks may be apart
     (None for one process). `core_busy` is the busy share of the busiest of its cores, whoever used it, None
-    if the system does not say. Lags are from due to sent; they are None in a closed load.
+    if the system does not say. Lags are from due to sent.
     """
 
     workers: int

@@ -16,7 +16,7 @@ import pytest
 import docker
 from bench.cores import Cores, choose_cores
 from bench.doctor import Finding, examine, render, spoils
-from bench.doctor.clock import ClockFacts, SleepFacts, judge_clock, judge_sleep, read_clock, read_sleep
+from bench.doctor.clock import ClockFacts, judge_clock, read_clock
 from bench.doctor.container import ContainerFacts, allowed_cores, judge_container, missing_accounts
 from bench.doctor.cores import (
     PinningFacts,
@@ -42,6 +42,7 @@ from bench.doctor.limits import (
 )
 from bench.doctor.memory import MemoryFacts, judge_memory, read_memory
 from bench.doctor.noise import BesideFacts, NoiseFacts, judge_beside, judge_noise, read_noise
+from bench.doctor.sending import SendingFacts, judge_sending, read_sending
 
 Findings = tuple[Finding, ...]
 
@@ -152,9 +153,11 @@ CASES: list[tuple[str, Grade, Findings]] = [
     ("clock", "doubtful", clock(step_ns=50_000.0)),
     ("clock", "bad", clock(step_ns=15e6)),
     ("clock", "bad", clock(went_back=1)),
-    ("sleep", "good", (judge_sleep(SleepFacts(0.06, 0.2)),)),
-    ("sleep", "doubtful", (judge_sleep(SleepFacts(0.06, 5.0)),)),
-    ("sleep", "bad", (judge_sleep(SleepFacts(0.06, 15.0)),)),
+    ("sending", "good", (judge_sending(SendingFacts(0.06, 0.2)),)),
+    ("sending", "doubtful", (judge_sending(SendingFacts(0.06, 5.0)),)),
+    ("sending", "doubtful", (judge_sending(SendingFacts(0.2, 0.4)),)),
+    ("sending", "bad", (judge_sending(SendingFacts(0.06, 15.0)),)),
+    ("sending", "bad", (judge_sending(SendingFacts(None, None, "it did not start")),)),
     ("noise", "good", (judge_noise(noise(0.02)),)),
     ("noise", "doubtful", (judge_noise(noise(0.02, between=0.04)),)),
     ("noise", "doubtful", (judge_noise(noise(0.15)),)),
@@ -394,25 +397,29 @@ def test_without_engine_and_kernel_files_what_cannot_be_read_is_unknown(
         *("siblings", "NUMA", "pinning", "clock source", "governor", "turbo", "heat"),
         *("OOM score", "ports", "loopback", "bridge", "conntrack"),
     }
-    assert {"cores", "clock", "sleep", "noise", "driver", "memory", "fsync", "open files"}.isdisjoint(unread)
+    assert {"cores", "clock", "sending", "noise", "driver", "memory", "fsync", "open files"}.isdisjoint(
+        unread
+    )
 
 
 def test_a_check_that_fails_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ValueError("not of this world")
 
-    for name in ("read_noise", "read_driver", "read_container", "read_sleep"):
+    for name in ("read_noise", "read_driver", "read_container", "read_sending"):
         monkeypatch.setattr(f"bench.doctor.examination.{name}", broken)
     before = os.sched_getaffinity(0)
     found = {finding.name: finding for finding in examine(tmp_path, choose_cores(None, None), quick=True)}
     assert os.sched_getaffinity(0) == before
-    for name in ("noise", "driver", "sleep"):
+    for name in ("noise", "driver", "sending"):
         assert (found[name].grade, found[name].what) == ("unknown", "could not be checked (ValueError)")
     assert found["memory"].grade in ("good", "doubtful", "bad")
 
 
-def test_a_sleep_ends_late_and_never_early() -> None:
-    found = read_sleep(50)
+def test_the_driver_sends_late_and_never_early() -> None:
+    found = read_sending(choose_cores(None, None), 0.3)
+    assert found.median_ms is not None
+    assert found.p99_ms is not None
     assert 0 <= found.median_ms <= found.p99_ms
 
 

@@ -10,7 +10,9 @@ from bench.cores import Cores
 from bench.load.drive_plan import DriveSummary
 from bench.load.launch import Driven
 from bench.load.samples import Samples
+from bench.load.window import Bounds
 from bench.measure.judge import Readings, TrialSpec, failed_trial, judge, start_failed
+from bench.measure.machine.core_use import CoreUse
 from bench.measure.machine.usage import Usage
 from bench.model import OUTCOMES, Ceiling, ClosedLoad, OpenLoad, Payload, Strategy, Trial
 from bench.model.arrivals import constant_arrivals_ns
@@ -44,7 +46,8 @@ def readings(**changes: Any) -> Readings:
     first = Usage(START_NS + 2 * 10**9, 10**9, 100_000_000, 0)
     middle = dataclasses.replace(first, at_ns=START_NS + 7 * 10**9, memory_bytes=150_000_000)
     last = Usage(START_NS + 12 * 10**9, 9 * 10**9, 120_000_000, changes.pop("throttled", 0))
-    return Readings((first, middle, last), changes.pop("stolen_share", 0.0))
+    cores = changes.pop("cores", CoreUse(0.0, 0.0, 0.5))
+    return Readings((first, middle, last), changes.pop("stolen_share", 0.0), cores=cores)
 
 
 def judged(spec: TrialSpec = SPEC, fate: tuple[str, ...] = (), **changes: Any) -> Trial:
@@ -67,6 +70,20 @@ def test_a_clean_trial_is_valid_and_has_all_its_figures() -> None:
     ("changes", "reason", "valid"),
     [
         ({"throttled": 2}, "throttled the container in 2 periods", False),
+        ({"cores": CoreUse(0.498, 0.0, 0.5)}, "used 49.8% of the time of the service's cores", False),
+        ({"cores": CoreUse(0.0, 0.06, 0.5)}, "used 6.0% of the time of the driver's cores", False),
+        ({"cores": CoreUse(0.03, 0.0, 0.5)}, "used 3.0% of the time of the service's cores", True),
+        ({"cores": CoreUse(None, 0.0, 0.5)}, "cores of the service is not told", True),
+        ({"cores": None}, "cores of the service and the driver is not told", True),
+        ({"cores": CoreUse(0.0, 0.0, 0.98)}, "core of the driver was busy for 98%", True),
+        (
+            {
+                "cores": CoreUse(0.6, 0.0, 0.5),
+                "spec": dataclasses.replace(SPEC, bounds=Bounds(other_cpu=1.0)),
+            },
+            "used 60.0% of the time",
+            True,
+        ),
         ({"stolen_share": 0.06}, "stole 6.0%", False),
         ({"stolen_share": 0.02}, "stole 2.0%", True),
         ({"fate": (doubt("the container was restarted 1 times", "restarted"),)}, "restarted", False),

@@ -33,18 +33,13 @@ def test_network_bytes_that_are_not_known_at_both_ends_are_none(usages: list[Usa
     assert (found.received_bytes, found.sent_bytes) == (None, None)
 
 
-def test_without_the_kernels_mark_the_peak_is_the_highest_sample() -> None:
+def test_the_peak_is_the_highest_sample_of_the_working_set() -> None:
     assert peak_memory_bytes([FIRST, replace(FIRST, memory_bytes=300), LAST]) == 300
 
 
-def test_the_kernels_mark_has_the_peak_that_no_sample_saw() -> None:
-    assert peak_memory_bytes([FIRST, replace(LAST, peak_bytes=900)]) == 900
-
-
-def test_file_cache_that_was_there_all_along_is_no_part_of_the_peak() -> None:
-    first, last = replace(FIRST, file_cache_bytes=500), replace(LAST, file_cache_bytes=300, peak_bytes=900)
-    assert peak_memory_bytes([first, last]) == 600
-
-
-def test_a_sample_above_the_mark_stands() -> None:
-    assert peak_memory_bytes([replace(FIRST, memory_bytes=700), replace(LAST, peak_bytes=650)]) == 700
+def test_the_kernels_mark_is_a_figure_of_its_own() -> None:
+    """It counts file cache, and what was in use before the window: 429 MiB of a service that needs 29."""
+    last = replace(LAST, peak_bytes=900)
+    assert peak_memory_bytes([FIRST, last]) == 120
+    assert resource_figures([FIRST, last], 0.0, None).kernel_peak_bytes == 900
+    assert resource_figures([FIRST, LAST], 0.0, None).kernel_peak_bytes is None

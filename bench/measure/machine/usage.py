@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.measure.machine.core_use import CoreUse
 from bench.model import GpuFigures, ResourceFigures
 
 
@@ -13,7 +14,8 @@ class Usage:
     `memory_bytes` is the working set (pages in use less `file_cache_bytes`, the inactive file cache), or the
     resident set of local processes; `throttled` counts the periods in which the kernel held it back.
     `peak_bytes` is the kernel's own high-water mark of all pages since the instance began. Network bytes are
-    as the instance sees them. A figure that the engine does not report is None.
+    as the instance sees them. A figure that the engine does not report is None. `children_counted` says
+    whether the CPU time has that of processes that have ended.
     """
 
     at_ns: int
@@ -24,10 +26,14 @@ class Usage:
     peak_bytes: int | None = None
     received_bytes: int | None = None
     sent_bytes: int | None = None
+    children_counted: bool = True
 
 
 def resource_figures(
-    usages: Sequence[Usage], stolen: float | None, gpu: GpuFigures | None
+    usages: Sequence[Usage],
+    stolen: float | None,
+    gpu: GpuFigures | None,
+    cores: CoreUse | None = None,
 ) -> ResourceFigures:
     """What happened between the first and the last reading; network bytes are None if there is only one.
 
@@ -35,6 +41,7 @@ def resource_figures(
         usages: Readings in order, the first at the window's begin and the last at its end.
         stolen: The share (0 to 1) of the service cores' time that the host took, None if unknown.
         gpu: The GPU over the same window, None if there is no GPU.
+        cores: What else used the cores in the window, None if unknown.
     """
     first, last = usages[0], usages[-1]
     both_ends = len(usages) > 1
@@ -44,21 +51,19 @@ def resource_figures(
         throttled_periods=_grown(first.throttled, last.throttled),
         stolen=None if stolen is None else round(stolen, 6),
         gpu=gpu,
+        other_on_service=cores.other_on_service if cores else None,
+        other_on_driver=cores.other_on_driver if cores else None,
+        kernel_peak_bytes=last.peak_bytes,
     )
 
 
 def peak_memory_bytes(usages: Sequence[Usage]) -> int:
-    """The most memory in use, less the file cache that could go at once.
+    """The most of the working set that was sampled; raises ValueError without samples.
 
-    If the accounting has the kernel's high-water mark, which misses nothing, it is that mark less the least
-    file cache that was seen, because the mark counts the file cache too; the mark is of the container's whole
-    life. Otherwise, or if a sample is higher, it is the highest sample. Raises ValueError without samples.
+    The kernel's high-water mark is another figure: it counts file cache that could go at once, and what was
+    in use before the window.
     """
-    highest = max(usage.memory_bytes for usage in usages)
-    mark = usages[-1].peak_bytes
-    if mark is None:
-        return highest
-    return max(highest, mark - min(usage.file_cache_bytes for usage in usages))
+    return max(usage.memory_bytes for usage in usages)
 
 
 def _grown(before: int | None, after: int | None) -> int | None:

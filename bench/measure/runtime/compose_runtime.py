@@ -28,6 +28,7 @@ from bench.measure.runtime.model_cache import CacheVolumes, cache_of, empty_cach
 from bench.measure.runtime.registry import ComposeService, Registry
 from bench.model import Device, ImageSize, Strategy
 
+WORKING_SET = "the working set, sampled"
 APPEAR_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300
 POLL_S = 0.005
@@ -305,6 +306,5 @@ class ComposeRuntime:
         )
         instance = ContainerInstance(container, created_ns, running_ns, host, port, kind, service.cache)
         self._images[strategy.name], self._address_kind = instance.image_id, kind
-        told = instance.peak_told or self._info.get("CgroupVersion") == "1"
-        self._peak_from = "the kernel's mark" if told else "samples"
+        self._peak_from = WORKING_SET
         return instance

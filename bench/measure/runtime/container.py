@@ -41,7 +41,9 @@ class ContainerInstance:
         self.host, self.port, self.address_kind = host, port, kind
         self.image_id = str(container.attrs["Image"])
         self.model_cache = model_cache(container.attrs, cache)
-        self._peak_file = peak_file(int(container.attrs["State"].get("Pid") or 0), str(container.id))
+        self.pid = int(container.attrs["State"].get("Pid") or 0)
+        self.here = runs_here(self.pid, str(container.id))
+        self._peak_file = peak_file(self.pid, str(container.id))
 
     @property
     def peak_told(self) -> bool:
@@ -160,6 +162,14 @@ def model_cache(attributes: dict[str, Any], cache: str | None = None) -> str:
     ]
     kept = mounts if cache is None else [m for m in mounts if PurePosixPath(cache).is_relative_to(m)]
     return "warm" if kept else "cold"
+
+
+def runs_here(pid: int, container_id: str, proc: Path = PROC) -> bool:
+    """Whether a container's first process is this kernel's: its number may be another process's here."""
+    try:
+        return container_id in (proc / str(pid) / "cgroup").read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def peak_file(pid: int, container_id: str, proc: Path = PROC, cgroups: Path = CGROUPS) -> Path | None:

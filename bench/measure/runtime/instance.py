@@ -71,7 +71,8 @@ def with_runtime(environment: Environment, told: RuntimeFacts) -> Environment:
 class Instance(Protocol):
     """One fresh copy of a strategy; times are ns on the monotonic clock.
 
-    `model_cache` is "cold" if the copy had to pull its model, "warm" if its cache outlives it.
+    `model_cache` is "cold" if the copy had to pull its model, "warm" if its cache outlives it. `pid` is its
+    first process, 0 if unknown; `here` says whether that runs under this kernel.
     """
 
     created_ns: int
@@ -80,6 +81,11 @@ class Instance(Protocol):
     port: int
     address_kind: str
     model_cache: str
+    pid: int
+
+    @property
+    def here(self) -> bool:
+        """Whether it uses this machine's cores."""
 
     def usage(self) -> Usage:
         """Read the accounting now."""

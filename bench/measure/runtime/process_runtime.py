@@ -15,8 +15,10 @@ from pathlib import Path
 from bench.cores import Cores, pinned
 from bench.errors import BenchError
 from bench.measure.http_client import get_status, port_answers, wait_until
+from bench.measure.machine.process_tree import tree, usage_of
 from bench.measure.machine.usage import Usage
 from bench.measure.runtime.conflicts import require_free
+from bench.measure.runtime.cpu_group import CpuGroup, cpu_group
 from bench.measure.runtime.instance import RuntimeFacts, StrategyStartError
 from bench.measure.runtime.model_cache import cache_of, empty_cache
 from bench.measure.runtime.registry import ComposeService, Registry
@@ -44,31 +46,35 @@ class ProcessInstance:
         created_ns: int,
         model_cache: str = "cold",
         host: str = "127.0.0.1",
+        group: CpuGroup | None = None,
     ) -> None:
-        import psutil
-
         self.model_cache, self.host = model_cache, host
         self.created_ns, self.running_ns, self.port = created_ns, time.monotonic_ns(), port
         self._process, self._log, self._scratch = process, log, scratch
-        self._root = psutil.Process(process.pid)
+        self.pid, self._group = process.pid, group
+
+    @property
+    def here(self) -> bool:
+        """It runs under this kernel."""
+        return True
 
     def usage(self) -> Usage:
-        """CPU and resident memory summed over the process tree; ProcessLookupError if it is gone."""
-        import psutil
+        """CPU time and resident memory of the process tree; ProcessLookupError if it is gone.
 
-        cpu_s, memory = 0.0, 0
-        try:
-            children = self._root.children(recursive=True)
-        except psutil.NoSuchProcess as error:
-            raise ProcessLookupError(str(error)) from None
-        for process in (self._root, *children):
-            try:
-                times = process.cpu_times()
-                memory += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-            cpu_s += times.user + times.system
-        return Usage(time.monotonic_ns(), int(cpu_s * 1e9), memory, None)
+        CPU time is the control group's, which misses nothing. Without a group it is that of the living
+        processes and of the children that they have reaped.
+        """
+        if not self.alive():
+            raise ProcessLookupError(f"process {self.pid} is gone")
+        group = self._group
+        cpu_ns, pids = (group.cpu_ns(), group.pids()) if group else (None, None)
+        at_ns = time.monotonic_ns()
+        found = usage_of(tree(self.pid) if pids is None else pids)
+        if cpu_ns is None:
+            return Usage(
+                at_ns, int(found.cpu_s * 1e9), found.resident_bytes, None, children_counted=found.complete
+            )
+        return Usage(at_ns, cpu_ns, found.resident_bytes, None)
 
     def alive(self) -> bool:
         """Say whether the first process still runs."""
@@ -89,6 +95,8 @@ class ProcessInstance:
     def stop(self) -> None:
         """End the process tree, gently at first."""
         end(self._process)
+        if self._group is not None:
+            self._group.remove()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
@@ -164,7 +172,8 @@ class ProcessRuntime:
         except OSError as error:
             raise StrategyStartError(f"{strategy.name}: its command cannot be run ({error})") from None
         cache = "warm" if warm else "cold"
-        return ProcessInstance(process, port, log, scratch, created_ns, cache, self._reach)
+        group = cpu_group(process.pid, f"bench-{os.getpid()}-{process.pid}")
+        return ProcessInstance(process, port, log, scratch, created_ns, cache, self._reach, group)
 
     def model_bytes(self, strategy: Strategy) -> int | None:
         """The bytes of the files in the strategy's model cache."""

@@ -148,8 +148,9 @@ def run_pair(sides: Sequence[tuple[TrialSpec, Instance]], folder: Path, progress
     shown: list[Progress] = [Silent(), *[progress] * (len(sides) - 1)]
 
     def drive(spec: TrialSpec, instance: Instance, tell: Progress) -> Tried:
+        beside = [other for _, other in sides if other is not instance]
         try:
-            return run_trial(spec, instance, folder, tell, together)
+            return run_trial(spec, instance, folder, tell, together, beside)
         except BaseException:
             together.give_up()
             raise

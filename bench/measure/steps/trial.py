@@ -14,6 +14,7 @@ from bench.errors import BenchError
 from bench.load.launch import Drive, Rendezvous, Target
 from bench.load.samples import Samples, write_parquet
 from bench.measure.judge import CUT, Readings, TrialSpec, failed_trial, judge, start_failed, tolerance_of
+from bench.measure.machine.core_use import CoreReading, CoreUse, core_use
 from bench.measure.machine.fingerprint import steal_ticks
 from bench.measure.machine.gpu import GpuWatch
 from bench.measure.machine.server_metrics import figures_between, scrape
@@ -29,6 +30,8 @@ from bench.model import Doubt, Load, PlannedLoad, Run, ShareLoad, Trial
 USAGE_EVERY_S = 0.75
 # a scrape takes some of the service's time, which must not be the window's
 SCRAPE_AHEAD_S = 0.2
+# the last sample before the window's end is so far from it at least
+LAST_READING_S = 0.1
 SHOWN_EVERY_S = 1.0
 
 
@@ -209,11 +212,12 @@ def run_trial(
     folder: Path,
     progress: Progress,
     together: Rendezvous | None = None,
+    beside: Sequence[Instance] = (),
 ) -> Tried:
     """Drive the instance, write its samples under folder/samples, and return the trial.
 
-    All trials that share a `together` begin at the same instant. Ctrl-C raises TrialInterrupted, once the
-    requests in flight have ended and are written.
+    All trials that share a `together` begin at the same instant; their instances are `beside` this one.
+    Ctrl-C raises TrialInterrupted, once the requests in flight have ended and are written.
     """
     name = f"samples/{spec.name()}.parquet"
     with tempfile.TemporaryDirectory(prefix="bench-trial-") as scratch:
@@ -222,7 +226,7 @@ def run_trial(
         drive = Drive(target, spec.payloads, spec.load, spec.seed, where, spec.fleet, together, tolerance)
         try:
             threading.Thread(target=drive.follow, args=(_rate_shown(spec, progress),), daemon=True).start()
-            readings = _watch(drive, instance, spec)
+            readings = _watch(drive, (instance, *beside), spec)
             driven = drive.finish()
         except KeyboardInterrupt:
             progress.note("interrupted: draining what is in flight")
@@ -257,9 +261,12 @@ def _write(spec: TrialSpec, samples: Samples, file: Path) -> None:
     )
 
 
-def _watch(drive: Drive, instance: Instance, spec: TrialSpec) -> Readings | None:
-    """Read the accounting at the window's begin, at its end and in between; None if the instance died."""
-    begin_s = drive.await_window()
+def _watch(drive: Drive, instances: Sequence[Instance], spec: TrialSpec) -> Readings | None:
+    """Read the accounting at the window's begin, at its end and in between; None if the instance died.
+
+    The first instance is the trial's; the others share its cores.
+    """
+    begin_s, instance = drive.await_window(), instances[0]
     with ThreadPoolExecutor(1) as aside:
         time.sleep(drive.instant(begin_s - SCRAPE_AHEAD_S))
         # a service that hangs must not hold up the accounting
@@ -269,7 +276,7 @@ def _watch(drive: Drive, instance: Instance, spec: TrialSpec) -> Readings | None
         stolen, ticks = steal_ticks(cores)
         with GpuWatch() as gpu:
             try:
-                usages = _usages(drive, instance, begin_s + spec.load.window_s)
+                usages, use = _usages(drive, instances, begin_s + spec.load.window_s, spec)
             except (KeyError, OSError, ValueError):
                 # a container that is gone has no accounting; the engine knows its fate
                 return None
@@ -280,16 +287,28 @@ def _watch(drive: Drive, instance: Instance, spec: TrialSpec) -> Readings | None
         (stolen_end - stolen) / (ticks_end - ticks) if ticks_end > ticks else None,
         figures_between(before.result(), after),
         gpu.figures,
+        use,
     )
 
 
-def _usages(drive: Drive, instance: Instance, end_s: float) -> tuple[Usage, ...]:
-    """The accounting now, at the window's end and in between; raises as the instance does if it is gone."""
-    readings = [instance.usage()]
-    while (left := drive.instant(end_s)) > 0:
+def _usages(
+    drive: Drive, instances: Sequence[Instance], end_s: float, spec: TrialSpec
+) -> tuple[tuple[Usage, ...], CoreUse]:
+    """The accounting now, at the window's end and in between, and the use of the cores from now to the end.
+
+    Raises as the instances do if one is gone.
+    """
+    instance, services = instances[0], [one.pid for one in instances]
+    first, before = [one.usage() for one in instances], CoreReading.now(services)
+    readings = first[:1]
+    while (left := drive.instant(end_s) - LAST_READING_S) > 0:
         time.sleep(min(left, USAGE_EVERY_S))
         readings.append(instance.usage())
-    return tuple(readings)
+    time.sleep(drive.instant(end_s))
+    last, after = [one.usage() for one in instances], CoreReading.now(services)
+    used_ns = sum(late.cpu_ns - early.cpu_ns for early, late in zip(first, last, strict=True))
+    known = all(one.here for one in instances)
+    return (*readings, last[0]), core_use(before, after, spec.cores, used_ns / 1e9 if known else None)
 
 
 def _rate_shown(spec: TrialSpec, progress: Progress) -> Callable[[float, int], None]:
