@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from tests.running.ports import free_port
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 LABELS = ("rain", "snow")
+# other tests may use the cores
+BUSY_HERE = ("--max-other-cpu", "100%")
 
 STANZA = """
   {name}-service:
@@ -94,13 +96,19 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
+def measures(args: Sequence[str | Path]) -> bool:
+    """Whether this command measures, by options of its own."""
+    told = {"--resume", "--again", "--head", "--help"} & set(map(str, args))
+    return str(args[0]) in ("run", "slo", "aa", "gate") and not told if args else False
+
+
 @pytest.fixture
 def bench() -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Run `python -m bench` as a user would."""
+    """Run `python -m bench` as a user would, on a machine that may run other tests meanwhile."""
 
     def call(*args: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "bench", *map(str, args)],
+            [sys.executable, "-m", "bench", *map(str, args), *(BUSY_HERE if measures(args) else ())],
             cwd=REPOSITORY,
             env={**os.environ, **environment},
             capture_output=True,

@@ -26,7 +26,19 @@ Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 BASE_IMAGE = "python:3.11-slim-bookworm"
-SHORT = ("--concurrency", "4", "--quick", "--warmup-s", "0.3", "--warmup-most-s", "0.6", "--window-s", "1")
+SHORT = (
+    "--max-other-cpu",
+    "100%",
+    "--concurrency",
+    "4",
+    "--quick",
+    "--warmup-s",
+    "0.3",
+    "--warmup-most-s",
+    "0.6",
+    "--window-s",
+    "1",
+)
 ONLY_TRIALS = (*SHORT, "--startups", "0", "--loop-seconds", "0", "--payloads", "small")
 PROCESS = ("--runtime", "process", *ONLY_TRIALS)
 LONG = (*PROCESS, "--strategies", "fast", "--rounds", "50")

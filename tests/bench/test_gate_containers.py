@@ -112,6 +112,7 @@ def test_five_megabytes_more_are_caught_and_nothing_is_left_behind(
 
 def test_ctrl_c_leaves_nothing_running_and_says_what_is_missing(repository: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "gate", "--against", "before", "--runtime", "compose"]
+    command += ["--max-other-cpu", "100%"]
     command += ["--root", str(repository), "--results", str(tmp_path / "results"), "--strategies", "fast"]
     repository_root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=repository_root, stderr=subprocess.PIPE, text=True) as process:

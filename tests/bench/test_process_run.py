@@ -21,7 +21,19 @@ from bench.model import SCHEMA_VERSION
 pytestmark = pytest.mark.slow
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
-SHORT = ("--concurrency", "4", "--quick", "--warmup-s", "0.3", "--window-s", "1", "--startups", "0")
+SHORT = (
+    "--max-other-cpu",
+    "100%",
+    "--concurrency",
+    "4",
+    "--quick",
+    "--warmup-s",
+    "0.3",
+    "--window-s",
+    "1",
+    "--startups",
+    "0",
+)
 PROCESS = ("--runtime", "process", *SHORT, "--loop-seconds", "0.2")
 
 

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 OPTIONS = (
     *("--runtime", "process", "--quick", "--rounds", "3", "--concurrency", "4", "--payloads", "small"),
     *("--warmup-s", "0.3", "--warmup-most-s", "0.6", "--window-s", "1", "--startups", "5"),
-    *("--warm-startups", "1", "--loop-seconds", "0.2"),
+    *("--warm-startups", "1", "--loop-seconds", "0.2", "--max-other-cpu", "100%"),
 )
 
 

@@ -34,7 +34,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Complete
     results = tmp_path_factory.mktemp("results")
     environment = os.environ | {"COMPOSE_PROJECT_NAME": "model-serving-bench-quick"}
     environment |= {setting: str(free_port()) for setting in PORT_SETTINGS.values()}
-    words = ["make", "bench", f"BENCH_ARGS=--quick --results {results}"]
+    words = ["make", "bench", f"BENCH_ARGS=--quick --max-other-cpu 100% --results {results}"]
     done = subprocess.run(
         words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1400, check=False
     )
@@ -93,6 +93,8 @@ def test_a_run_borrows_a_project_that_is_up_and_puts_it_back(composed: Project, 
         "bench",
         "run",
         "--quick",
+        "--max-other-cpu",
+        "100%",
         "--strategies",
         "onnx,torch",
         "--payloads",

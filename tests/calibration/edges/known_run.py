@@ -44,6 +44,8 @@ STANZA = """
 """
 # nothing beside the trials, and no check of repeated payloads, which takes longer than a trial
 USUAL = ("--runtime", "process", "--payloads", "small", "--startups", "0", "--loop-seconds", "0", "--quick")
+# other tests may use the cores
+USUAL = (*USUAL, "--max-other-cpu", "100%")
 
 
 @dataclass(frozen=True)
