@@ -13,7 +13,8 @@ from bench.statistics import median
 class WorstFigures:
     """The driver's worst figures in a case, over all strategies' trials, invalid ones too.
 
-    `lost_workers` is a sum; all other figures are the greatest of a trial.
+    `lost_workers` is a sum; all other figures are the greatest of a trial. `busiest_core` is that of a
+    core of the driver, whoever used it; in older runs, of the driver's busiest process.
     """
 
     case: Case
@@ -24,6 +25,7 @@ class WorstFigures:
     lag_p99_ms: float | None
     cpu_ms_per_request: float | None
     clock_error_ms: float | None
+    lag_p50_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,12 @@ def _worst(case: Case, trials: Sequence[Trial]) -> WorstFigures:
         case=case,
         workers=max(one.workers for one in figures),
         lost_workers=sum(one.lost_workers for one in figures),
-        busiest_core=_most(one.busiest_core for one in figures),
+        busiest_core=_most(one.busiest_core if one.core_busy is None else one.core_busy for one in figures),
         late_sends=_most(one.late_sends for one in figures),
         lag_p99_ms=_most(one.lag_p99_ms for one in figures),
         cpu_ms_per_request=_most(trial.driver_cpu_ms_per_request for trial in trials),
         clock_error_ms=_most(one.clock_error_ms for one in figures),
+        lag_p50_ms=_most(one.lag_p50_ms for one in figures),
     )
 
 

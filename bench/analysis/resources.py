@@ -1,6 +1,6 @@
 """What the accounting of containers, host and GPU says beside CPU time and memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.analysis.cases import Case
@@ -16,7 +16,8 @@ class Accounting:
 
     `case` is the first of its cases. Bytes are those of a request, medians of the valid trials;
     `throttled_periods` is a sum over all trials; `stolen_median` and `stolen_most` are shares of the service
-    cores' time that the host took in a trial.
+    cores' time that the host took in a trial; `other_on_service_most` and `other_on_driver_most` are the most
+    that other processes used of their cores in a trial; `kernel_peak_bytes` is a median of the valid trials.
     """
 
     strategy: str
@@ -26,6 +27,9 @@ class Accounting:
     throttled_periods: int | None
     stolen_median: float | None
     stolen_most: float | None
+    other_on_service_most: float | None
+    other_on_driver_most: float | None
+    kernel_peak_bytes: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,9 @@ def _accounting(analysis: RunAnalysis, rows: Sequence[Row]) -> Accounting | None
         throttled_periods=sum(throttled) if throttled else None,
         stolen_median=_median(stolen),
         stolen_most=max(stolen, default=None),
+        other_on_service_most=_most(one.other_on_service for one in figures),
+        other_on_driver_most=_most(one.other_on_driver for one in figures),
+        kernel_peak_bytes=_median([t.resources.kernel_peak_bytes for t in trials if t.valid and t.resources]),
     )
 
 
@@ -94,6 +101,11 @@ def _a_request(trials: Sequence[Trial], of: Callable[[ResourceFigures], float | 
             and (value := of(trial.resources)) is not None
         ]
     )
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    """The largest of the values that are known; None if none is."""
+    return max((value for value in values if value is not None), default=None)
 
 
 def _median(values: Sequence[float | None]) -> float | None:

@@ -21,7 +21,22 @@ from bench.report.document import (
 ACCOUNTING = paragraph(
     "Of all loads. Bytes are medians of the valid trials, as the container sees them, headers included; "
     "throttled periods are a sum over all trials, and stolen time is the share of the service cores' time "
-    "that the host took."
+    "that the host took. Other processes are all but the service and bench itself: the most of a trial, of "
+    "the time of the service's cores and of the driver's."
+)
+KERNEL_MARK = paragraph(
+    "The kernel's mark is the most that was ever in use, file cache that could go at once and what was freed "
+    "before the window included."
+)
+PEAK = {
+    "compose": "Peak memory is the most of the working set that was sampled in the window: what is in use, "
+    "less file cache that could go at once.",
+    "process": "Peak memory is the most resident memory of the service's processes that was sampled in the "
+    "window.",
+}
+OLD_MARK = (
+    "Peak memory is the kernel's mark over the container's life, less the least file cache in the window: it "
+    "may hold what was freed before."
 )
 GPU = paragraph(
     "Of the GPU as a whole, over the window: its idle power counts too. Medians of the valid trials."
@@ -46,7 +61,15 @@ def resources(analysis: RunAnalysis) -> list[Block]:
     metrics = metrics_in("resource table")
     columns = [*LABELS, *figures(*(one.heading for one in metrics))]
     used = [[*labels(analysis, row), *(cells.measured(one)(row) for one in metrics)] for row in rows]
-    return [table(columns, used), *_accounting(analysis), *_gpu(analysis)]
+    return [table(columns, used), paragraph(_peak_told(analysis)), *_accounting(analysis), *_gpu(analysis)]
+
+
+def _peak_told(analysis: RunAnalysis) -> str:
+    """Which figure of memory is shown."""
+    run = analysis.run
+    if run.environment.peak_memory_from == "the kernel's mark":
+        return OLD_MARK
+    return PEAK.get(run.runtime, PEAK["compose"])
 
 
 def labels(analysis: RunAnalysis, row: Row) -> tuple[Cell, Cell]:
@@ -56,6 +79,12 @@ def labels(analysis: RunAnalysis, row: Row) -> tuple[Cell, Cell]:
 
 def _accounting(analysis: RunAnalysis) -> list[Block]:
     """A row for each strategy and class of payloads, all loads together."""
+    told = accounting(analysis)
+    # older runs know neither
+    others = any(
+        one.other_on_service_most is not None or one.other_on_driver_most is not None for one in told
+    )
+    marks = any(one.kernel_peak_bytes is not None for one in told)
     rows = [
         [
             cells.words(one.strategy),
@@ -65,14 +94,19 @@ def _accounting(analysis: RunAnalysis) -> list[Block]:
             cells.count(one.throttled_periods),
             cells.percent(one.stolen_median),
             cells.percent(one.stolen_most),
+            *([cells.percent(one.other_on_service_most)] if others else []),
+            *([cells.percent(one.other_on_driver_most)] if others else []),
+            *([cells.mebibytes(one.kernel_peak_bytes)] if marks else []),
         ]
-        for one in accounting(analysis)
+        for one in told
     ]
     if not rows:
         return []
     columns = figures("received bytes a request", "sent bytes a request", "throttled periods")
     columns += figures("stolen, median", "stolen, most")
-    return [table([*LABELS, *columns], rows), ACCOUNTING]
+    columns += figures("others on its cores", "others on the driver's") if others else ()
+    columns += figures("kernel's mark of memory") if marks else ()
+    return [table([*LABELS, *columns], rows), ACCOUNTING, *([KERNEL_MARK] if marks else [])]
 
 
 def _gpu(analysis: RunAnalysis) -> list[Block]:
