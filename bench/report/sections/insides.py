@@ -124,7 +124,11 @@ def _ceilings(analysis: RunAnalysis) -> list[Block]:
 def _driver_figures(analysis: RunAnalysis) -> list[Block]:
     """A row for each case, all strategies together: the most that the driver did."""
     columns: list[Column] = [name_column("case"), *figures("workers", "lost", "busiest core", "late sends")]
-    columns += figures("lag p50 ms", "lag p99 ms", "CPU-ms a request", "clock error ms")
+    found = worst_figures(analysis.run, analysis.summary)
+    # older runs do not know it
+    medians = any(worst.lag_p50_ms is not None for worst in found)
+    columns += figures("lag p50 ms") if medians else ()
+    columns += figures("lag p99 ms", "CPU-ms a request", "clock error ms")
     rows = [
         [
             cells.words(analysis.summary.case_label(worst.case)),
@@ -132,12 +136,12 @@ def _driver_figures(analysis: RunAnalysis) -> list[Block]:
             cells.count(worst.lost_workers),
             cells.percent(worst.busiest_core),
             cells.percent(worst.late_sends),
-            cells.number(worst.lag_p50_ms),
+            *([cells.number(worst.lag_p50_ms)] if medians else []),
             cells.number(worst.lag_p99_ms),
             cells.number(worst.cpu_ms_per_request),
             cells.number(worst.clock_error_ms),
         ]
-        for worst in worst_figures(analysis.run, analysis.summary)
+        for worst in found
     ]
     return [table(columns, rows), WORST] if rows else []
 

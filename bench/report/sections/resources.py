@@ -21,23 +21,25 @@ from bench.report.document import (
 ACCOUNTING = paragraph(
     "Of all loads. Bytes are medians of the valid trials, as the container sees them, headers included; "
     "throttled periods are a sum over all trials, and stolen time is the share of the service cores' time "
-    "that the host took. Other processes are all but the service and bench itself: the most of a trial, of "
-    "the time of the service's cores and of the driver's."
+    "that the host took."
+)
+OTHERS = paragraph(
+    "Others are all processes but the service and bench itself: the most of a trial, of the time of the "
+    "service's cores and of the driver's. Above 2% is a doubt; above the bound (--max-other-cpu) a trial is void."
 )
 KERNEL_MARK = paragraph(
     "The kernel's mark is the most that was ever in use, file cache that could go at once and what was freed "
     "before the window included."
 )
-PEAK = {
-    "compose": "Peak memory is the most of the working set that was sampled in the window: what is in use, "
-    "less file cache that could go at once.",
-    "process": "Peak memory is the most resident memory of the service's processes that was sampled in the "
-    "window.",
-}
-OLD_MARK = (
-    "Peak memory is the kernel's mark over the container's life, less the least file cache in the window: it "
-    "may hold what was freed before."
+RESIDENT = (
+    "Peak memory is the most resident memory of the service's processes that was sampled in the window."
 )
+PEAK = {
+    "the working set, sampled": "Peak memory is the most of the working set that was sampled in the window: "
+    "what is in use, less file cache that could go at once.",
+    "the kernel's mark": "Peak memory is the kernel's mark over the container's life, less the least file "
+    "cache in the window: it may hold what was freed before.",
+}
 GPU = paragraph(
     "Of the GPU as a whole, over the window: its idle power counts too. Medians of the valid trials."
 )
@@ -61,15 +63,14 @@ def resources(analysis: RunAnalysis) -> list[Block]:
     metrics = metrics_in("resource table")
     columns = [*LABELS, *figures(*(one.heading for one in metrics))]
     used = [[*labels(analysis, row), *(cells.measured(one)(row) for one in metrics)] for row in rows]
-    return [table(columns, used), paragraph(_peak_told(analysis)), *_accounting(analysis), *_gpu(analysis)]
+    return [table(columns, used), *_peak_told(analysis), *_accounting(analysis), *_gpu(analysis)]
 
 
-def _peak_told(analysis: RunAnalysis) -> str:
-    """Which figure of memory is shown."""
+def _peak_told(analysis: RunAnalysis) -> list[Block]:
+    """Which figure of memory is shown; nothing if an older run does not know."""
     run = analysis.run
-    if run.environment.peak_memory_from == "the kernel's mark":
-        return OLD_MARK
-    return PEAK.get(run.runtime, PEAK["compose"])
+    told = RESIDENT if run.runtime == "process" else PEAK.get(str(run.environment.peak_memory_from))
+    return [paragraph(told)] if told else []
 
 
 def labels(analysis: RunAnalysis, row: Row) -> tuple[Cell, Cell]:
@@ -106,7 +107,8 @@ def _accounting(analysis: RunAnalysis) -> list[Block]:
     columns += figures("stolen, median", "stolen, most")
     columns += figures("others on its cores", "others on the driver's") if others else ()
     columns += figures("kernel's mark of memory") if marks else ()
-    return [table([*LABELS, *columns], rows), ACCOUNTING, *([KERNEL_MARK] if marks else [])]
+    told_too = [*([OTHERS] if others else []), *([KERNEL_MARK] if marks else [])]
+    return [table([*LABELS, *columns], rows), ACCOUNTING, *told_too]
 
 
 def _gpu(analysis: RunAnalysis) -> list[Block]:
