@@ -25,7 +25,7 @@ ACCOUNTING = paragraph(
 )
 OTHERS = paragraph(
     "Others are all processes but the service and bench itself: the most of a trial, of the time of the "
-    "service's cores and of the driver's. Above 2% is a doubt; above the bound (--max-other-cpu) a trial is void."
+    "service's cores and of the driver's. Above 2% is a doubt, above --max-other-cpu void."
 )
 KERNEL_MARK = paragraph(
     "The kernel's mark is the most that was ever in use, file cache that could go at once and what was freed "
