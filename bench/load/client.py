@@ -17,8 +17,8 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
 from locust.env import Environment
 
-from bench.load.dispatcher import Arrival, Dispatcher
 from bench.load.drive_plan import DrivePlan, Expected, shuffled_passes
+from bench.load.open_loop import Arrival, OpenLoop
 from bench.load.trial_clock import TrialClock
 
 # gevent's poll lets other greenlets run even if it need not wait
@@ -164,19 +164,19 @@ class Client(FastHttpUser):
 
 
 class OpenClient(Client):
-    """An open-loop client: the dispatcher gives it a request at a time, and it is idle in between."""
+    """An open-loop client: the loop gives it a request at a time, and it is idle in between."""
 
-    dispatcher: Dispatcher
+    open_loop: OpenLoop
     _waiting: Any = None
 
     def arrivals(self) -> Iterator[tuple[int, int]]:
-        """Yield what is due already, or else what the dispatcher gives, until that is None."""
+        """Yield what is due already, or else what the loop gives, until that is None."""
         self._waiting = gevent.getcurrent()
-        dispatcher, hub = self.dispatcher, gevent.get_hub()
+        open_loop, hub = self.open_loop, gevent.get_hub()
         while True:
-            arrival = dispatcher.take()
-            if arrival is None and not dispatcher.closed:
-                dispatcher.wait(self)
+            arrival = open_loop.take()
+            if arrival is None and not open_loop.closed:
+                open_loop.wait(self)
                 arrival = hub.switch()
             if arrival is None:
                 return

@@ -15,8 +15,8 @@ from locust.env import Environment
 
 from bench.load.answers import AnswerChecker
 from bench.load.client import Client, OpenClient, encode_requests
-from bench.load.dispatcher import Dispatcher
 from bench.load.drive_plan import TELL_EVERY_S, DrivePlan, Schedule
+from bench.load.open_loop import OpenLoop
 from bench.load.recorder import OUTCOME_CODE, Recorder
 from bench.load.trial_clock import Account, TrialClock, sleep_until
 
@@ -51,7 +51,7 @@ class Offer:
         self._environment = Environment(user_classes=[Client])
         Client.host = f"http://{plan.host}:{plan.port}"
         Client.plan, Client.requests = plan, encode_requests(plan, bodies)
-        self._dispatcher = OpenClient.dispatcher = Dispatcher(self.clock, arrivals)
+        self._open_loop = OpenClient.open_loop = OpenLoop(self.clock, arrivals)
         kind = Client if plan.rate_per_s is None else OpenClient
         self._users: Sequence[Client] = [kind(self._environment, number) for number in numbers]
         # these objects live until the end: the garbage collector need not visit them during the trial
@@ -137,9 +137,9 @@ class Offer:
         """Run the open loop; record as unfinished what no client could take, and end the clients."""
         if self._plan.rate_per_s is None:
             return
-        for due_ns, payload in self._dispatcher.run(self._plan.drain_s):
+        for due_ns, payload in self._open_loop.run(self._plan.drain_s):
             now_ns, epoch_ns = time.monotonic_ns(), self.clock.epoch_ns
             self.recorder.add(
                 due_ns - epoch_ns, now_ns - epoch_ns, now_ns - epoch_ns, 0, 0, payload, UNFINISHED
             )
-        self._dispatcher.close()
+        self._open_loop.close()

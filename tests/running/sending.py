@@ -1,4 +1,4 @@
-"""A program that sends to nobody by a schedule, in turns by the driver's dispatcher and as it was before.
+"""A program that sends to nobody by a schedule, in turns by the driver's open loop and as it was before.
 
 `python -m tests.running.sending RATE SECONDS` prints, for each way, when each request was due and was sent.
 """
@@ -10,8 +10,8 @@ import time
 import gevent
 from gevent.queue import SimpleQueue
 
-from bench.load.dispatcher import Dispatcher
 from bench.load.drive_plan import Schedule
+from bench.load.open_loop import OpenLoop
 from bench.load.trial_clock import TrialClock, sleep_until
 from bench.model.arrivals import poisson_arrivals_ns
 
@@ -22,23 +22,23 @@ Sent = list[tuple[int, int]]
 class Idle:
     """A client that notes when it was given a request."""
 
-    def __init__(self, dispatcher: Dispatcher, sent: Sent) -> None:
-        self._dispatcher, self._sent = dispatcher, sent
+    def __init__(self, open_loop: OpenLoop, sent: Sent) -> None:
+        self._open_loop, self._sent = open_loop, sent
 
     def give(self, arrival: tuple[int, int] | None) -> None:
         """Note it, and be idle again at once."""
         if arrival is not None:
             self._sent.append((arrival[0], time.monotonic_ns()))
-            self._dispatcher.wait(self)
+            self._open_loop.wait(self)
 
 
-def by_dispatcher(clock: TrialClock, arrivals: Schedule) -> Sent:
+def by_open_loop(clock: TrialClock, arrivals: Schedule) -> Sent:
     """As the driver does it."""
     sent: Sent = []
-    dispatcher = Dispatcher(clock, arrivals)
+    open_loop = OpenLoop(clock, arrivals)
     for _ in range(CLIENTS):
-        dispatcher.wait(Idle(dispatcher, sent))
-    dispatcher.run(0.0)
+        open_loop.wait(Idle(open_loop, sent))
+    open_loop.run(0.0)
     return sent
 
 
@@ -66,9 +66,9 @@ def by_sleeping(clock: TrialClock, arrivals: Schedule) -> Sent:
 def main() -> None:
     """Let both ways take turns."""
     rate, seconds = float(sys.argv[1]), float(sys.argv[2])
-    found: dict[str, Sent] = {"dispatcher": [], "sleeping": []}
+    found: dict[str, Sent] = {"open_loop": [], "sleeping": []}
     for turn in range(TURNS):
-        for name, way in (("dispatcher", by_dispatcher), ("sleeping", by_sleeping)):
+        for name, way in (("open_loop", by_open_loop), ("sleeping", by_sleeping)):
             arrivals = [(due_ns, 0) for due_ns in poisson_arrivals_ns(rate, seconds, turn)]
             clock = TrialClock(0.0, seconds)
             clock.start_at(time.monotonic_ns() + 20_000_000)

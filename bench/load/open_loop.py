@@ -29,7 +29,7 @@ class Taker(Protocol):
         """Let it send this arrival, called in the hub; None ends it."""
 
 
-class Dispatcher:
+class OpenLoop:
     """The arrivals that are still to be sent, and the clients that wait for them.
 
     `arrivals` are due in ns since the epoch, in order.

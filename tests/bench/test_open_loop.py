@@ -39,17 +39,17 @@ def gaps_ks(rows: Times) -> float:
 
 def test_every_arrival_is_sent_once_and_never_early(sent: dict[str, Times]) -> None:
     planned = sum(len(poisson_arrivals_ns(RATE, SECONDS, turn)) for turn in range(TURNS))
-    assert len(sent["dispatcher"]) == len(set(sent["dispatcher"][:, 0].tolist())) == planned
-    assert lag_ns(sent["dispatcher"]).min() >= 0
+    assert len(sent["open_loop"]) == len(set(sent["open_loop"][:, 0].tolist())) == planned
+    assert lag_ns(sent["open_loop"]).min() >= 0
 
 
 def test_it_sends_much_nearer_to_the_schedule_than_timers_of_a_millisecond(sent: dict[str, Times]) -> None:
     """By the quarter that was least late in either way: what else the machine does delays both alike."""
-    ours, before = (np.quantile(lag_ns(sent[name]), 0.25) for name in ("dispatcher", "sleeping"))
+    ours, before = (np.quantile(lag_ns(sent[name]), 0.25) for name in ("open_loop", "sleeping"))
     assert ours < 0.4 * before
 
 
 @pytest.mark.alone
 def test_gaps_between_sends_are_those_of_the_schedule(sent: dict[str, Times]) -> None:
     """On a core of its own D is 0.005 for 0.22 before; on one that five others use, 0.16 for 0.29."""
-    assert gaps_ks(sent["dispatcher"]) < 0.75 * gaps_ks(sent["sleeping"])
+    assert gaps_ks(sent["open_loop"]) < 0.75 * gaps_ks(sent["sleeping"])
