@@ -17,7 +17,8 @@ class Cost:
     """The cost of a million requests of a row, in the currency of the price.
 
     `cpu_time` is the price of the CPU time that they use, `whole_cores` that of the service's cores for as
-    long as the service takes to answer them.
+    long as the service takes to answer them. This is None if the service was not full: at a rate that
+    somebody chose it is the price by that rate, the same for every strategy.
     """
 
     row: Row
@@ -27,7 +28,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The costs at the load that stands for the run; `cores` is None if the service's cores are unknown."""
+    """The costs at the load that stands for the run, or at the rates at which objectives held.
+
+    `cores` is None if the service's cores are unknown.
+    """
 
     price_per_core_hour: float
     cores: int | None
@@ -40,9 +44,22 @@ def costs(run: Run, summary: Summary) -> Costs | None:
     if price is None or not summary.rows:
         return None
     cores = core_count(run.environment.service_cores)
-    rows = [row for row in summary.rows.values() if row.case in summary.focus]
-    of_rows = (Cost(row, _cpu_time(row, price), _whole_cores(row, price, cores)) for row in rows)
+    rows = _held(run, summary) or [row for row in summary.rows.values() if row.case in summary.focus]
+    of_rows = (Cost(row, _cpu_time(row, price), _whole_cores(run, row, price, cores)) for row in rows)
     return Costs(price, cores, tuple(of_rows))
+
+
+def _held(run: Run, summary: Summary) -> list[Row]:
+    """The rows at the highest rate at which each objective held."""
+    return [row for row in summary.rows.values() if _objective_held(run, row)]
+
+
+def _objective_held(run: Run, row: Row) -> bool:
+    """Whether an objective held at the row's rate, and at none above: what the service can be sold for."""
+    wanted = (row.strategy, row.case.payload_class, row.case.encoding, row.case.size)
+    return row.case.kind == "open" and any(
+        (one.strategy, one.payload_class, one.encoding, one.rate_per_s) == wanted for one in run.objectives
+    )
 
 
 def core_count(cores: object) -> int | None:
@@ -63,8 +80,9 @@ def _cpu_time(row: Row, price: float) -> Estimate | None:
     return None if cpu_ms is None else scaled(cpu_ms, MILLION * price / MS_PER_HOUR)
 
 
-def _whole_cores(row: Row, price: float, cores: int | None) -> Estimate | None:
-    rate = row.estimates["throughput"]
+def _whole_cores(run: Run, row: Row, price: float, cores: int | None) -> Estimate | None:
+    full = row.case.kind == "closed" or _objective_held(run, row)
+    rate = row.estimates["throughput"] if full else None
     if rate is None or cores is None or rate.centre <= 0:
         return None
     scale = MILLION * price * cores / S_PER_HOUR

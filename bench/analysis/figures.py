@@ -53,6 +53,13 @@ def _of_row(row: Row) -> Iterator[Figure]:
         yield Figure(
             row.strategy, row.case, metric.series, metric.unit, better, row.estimates[metric.name], "rounds"
         )
+    yield from _utilisation(row)
+
+
+def _utilisation(row: Row) -> Iterator[Figure]:
+    if row.utilisation is not None:
+        what = "rate offered to capacity"
+        yield Figure(row.strategy, row.case, what, "share", "", row.utilisation, "rounds")
 
 
 def _of_strategy(name: str, result: StrategyResult) -> Iterator[Figure]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bench import statistics
 from bench.analysis.cases import KIND_ORDER, Case, case_key, case_of
-from bench.analysis.metrics import METRICS, Metric, stage_ms
+from bench.analysis.metrics import METRICS, Metric, scaled, stage_ms
 from bench.errors import UsageError
 from bench.model import OpenLoad, Run, Trial
 from bench.statistics import Comparison, Estimate
@@ -47,6 +47,9 @@ class Row:
     offered_rps: float | None
     stages: Mapping[str, Estimate]
     loop_parts: Mapping[str, Estimate]
+    utilisation: Estimate | None = None
+    """Of an open load: the mean rate offered as a share of the capacity that the closed loop of the same
+    rounds showed, with the interval over these rounds; None without such a closed loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ def summarise(run: Run) -> Summary:
         for (name, case), group in groups.items()
         if group
     }
+    rows = {key: _with_baseline(row, rows.get((baseline or "", row.case))) for key, row in rows.items()}
+    rows = {key: replace(row, utilisation=_utilisation(row, groups)) for key, row in rows.items()}
     valid = [trial for trial in run.trials if trial.valid]
     return Summary(
         strategies=strategies,
@@ -201,6 +206,39 @@ def _row(run: Run, name: str, case: Case, trials: Sequence[Trial], baseline: Map
 def _to_baseline(baseline: Mapping[int, float], ours: Mapping[int, float]) -> Comparison | None:
     # without the bootstrap, whose import takes a second that the terminal's table should not wait for
     return statistics.paired_ratio(baseline, ours, bootstrap=False)
+
+
+def _with_baseline(row: Row, base: Row | None) -> Row:
+    """The row without its ratio if it or the baseline's row is overloaded, which repeats no state."""
+    return replace(row, to_baseline=None) if row.overloaded or (base is not None and base.overloaded) else row
+
+
+def _utilisation(row: Row, groups: Mapping[tuple[str, Case], Sequence[Trial]]) -> Estimate | None:
+    """The mean rate offered over the geometric mean of the capacity in the same rounds.
+
+    The capacity is what the row's strategy and payloads answered in the run's largest closed loop.
+    """
+    closed = [
+        case
+        for name, case in groups
+        if (name, case.kind) == (row.strategy, "closed")
+        and (case.payload_class, case.encoding) == (row.case.payload_class, row.case.encoding)
+    ]
+    if not row.case.at_due_times or not closed:
+        return None
+    capacity = _by_round(groups[row.strategy, max(closed, key=_weight)], METRICS["throughput"])
+    offered = {
+        trial.round: trial.load.rate_per_s
+        for trial in groups[row.strategy, row.case]
+        if isinstance(trial.load, OpenLoad) and trial.load.rate_per_s > 0
+    }
+    rounds = [number for number in offered if capacity.get(number, 0.0) > 0]
+    shares = statistics.geometric_mean([offered[number] / capacity[number] for number in rounds])
+    mean = statistics.geometric_mean([capacity[number] for number in rounds])
+    if shares is None or mean is None:
+        return None
+    centre = sum(offered[number] for number in rounds) / len(rounds) / mean.centre
+    return scaled(shares, centre / shares.centre)
 
 
 def _offered_rps(trials: Sequence[Trial]) -> float | None:

@@ -1,8 +1,10 @@
 """What documents quote of a committed run: the README's block of results, and two tables."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.analysis.comparisons import Compared, compared
+from bench.analysis.cases import Case
+from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared
 from bench.analysis.metrics import METRICS, metrics_in
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, rows_at, summarise
@@ -23,6 +25,7 @@ from bench.report.document import (
     tabulated,
 )
 from bench.report.sentence import machine_line, sentence
+from bench.report.verdict_words import NOT_TOLD_APART, why_not_compared
 from bench.report.writers import markdown
 
 PICTURES = ("throughput", "latency", "pareto")
@@ -107,6 +110,8 @@ def ratios(run: Run, strategy: str) -> str:
 def lateness(run: Run) -> str:
     """The p50 and p99 of each strategy in ms from the instant a request was due: a row for each open load.
 
+    Beside them stand the share of capacity that was reached, and whose p99 is shown to be the least.
+
     If a load was too much for a strategy, its cells say so, and how many requests it refused.
 
     Raises UsageError if the run has no open load.
@@ -115,18 +120,63 @@ def lateness(run: Run) -> str:
     cases = [case for case in summary.cases if case.at_due_times]
     if not cases:
         raise UsageError("that run has no open load: name one made with --rate or --load")
-    pairs = [(name, quantile) for name in summary.strategies for quantile in ("p50", "p99")]
+    known = any(row.utilisation for row in summary.rows.values())
     columns = [name_column("offered"), case_column("payloads")]
-    columns += figures(*(f"{name} {METRICS[quantile].heading}" for name, quantile in pairs))
+    for name in summary.strategies:
+        headers = [METRICS[quantile].heading for quantile in ("p50", "p99")]
+        columns += figures(
+            *(f"{name} {header}" for header in [*(["of capacity"] if known else []), *headers])
+        )
+    columns += [Column("least late by p99", "text")] if len(summary.strategies) > 1 else []
+    family, unequal = compared(summary), not_compared(summary)
     rows = [
         [
             cells.words(case.load),
             cells.words(summary.payload_label(case)),
-            *(_latency(summary.rows.get((name, case)), quantile) for name, quantile in pairs),
+            *(
+                cell
+                for name in summary.strategies
+                for cell in _late(summary.rows.get((name, case)), known=known)
+            ),
+            *([_least_late(summary, case, family, unequal)] if len(summary.strategies) > 1 else []),
         ]
         for case in cases
     ]
     return _written(table(columns, rows))
+
+
+def _late(row: Row | None, *, known: bool) -> list[Cell]:
+    """A strategy's share of capacity, if any is known, and its p50 and p99."""
+    reached = cells.MISSING if row is None else cells.utilisation(row)
+    return [*([reached] if known else []), *(_latency(row, quantile) for quantile in ("p50", "p99"))]
+
+
+def _least_late(
+    summary: Summary, case: Case, family: Sequence[Compared], unequal: Sequence[NotCompared]
+) -> Cell:
+    """The strategy whose p99 is shown to be below every other's; else why there is none."""
+    late = {
+        name: p99.centre
+        for name in summary.strategies
+        if (row := summary.rows.get((name, case))) and (p99 := row.estimates["p99"])
+    }
+    pairs = [one.pairing for one in unequal if one.pairing.case == one.pairing.base_case == case]
+    why = [
+        why_not_compared(one) for one in unequal if one.pairing in pairs and one.pairing.relation != "cases"
+    ]
+    if why:
+        return cells.words(why[0] if len(set(why)) == 1 else "not compared: not equally busy, or overloaded")
+    if len(late) < 2:
+        return cells.MISSING
+    least = min(late, key=lambda name: late[name])
+    here = [one for one in family if one.metric == "p99" and one.case == one.base_case == case]
+    beaten = {
+        one.base if one.strategy == least else one.strategy
+        for one in here
+        if one.differs and least in (one.strategy, one.base)
+    }
+    apart = beaten >= late.keys() - {least}
+    return cells.words(least if apart else NOT_TOLD_APART)
 
 
 def _written(found: Table) -> str:

@@ -95,6 +95,21 @@ def percent(value: float | None) -> Cell:
     return MISSING if value is None else Cell(text.percent(value), value=100 * value)
 
 
+def utilisation(row: Row) -> Cell:
+    """The share of capacity that an open load reached, with its interval; empty for a closed load."""
+    if not row.case.at_due_times:
+        return BLANK
+    found = row.utilisation
+    if found is None:
+        return MISSING
+    ends = (
+        ""
+        if found.low is None or found.high is None
+        else f"{100 * found.low:.0f}{text.DASH}{100 * found.high:.0f}%"
+    )
+    return Cell(text.percent(found.centre), ends, value=100 * found.centre)
+
+
 def effect(value: float | None) -> Cell:
     """The smallest difference that shows: `±1.8%`."""
     return MISSING if value is None else Cell(f"±{text.percent(value)}", value=100 * value)

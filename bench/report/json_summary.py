@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from bench.analysis.cases import Case
-from bench.analysis.comparisons import Compared, compared
+from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared, to_baseline
 from bench.analysis.doubt_counts import doubts
 from bench.analysis.metrics import METRICS
 from bench.analysis.starts import startup_s
@@ -16,7 +16,9 @@ from bench.report.json_types import (
     ComparisonJson,
     EstimateJson,
     ImageJson,
+    NotComparedJson,
     ObjectiveJson,
+    PairJson,
     ParityJson,
     RowJson,
     RunJson,
@@ -55,6 +57,8 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
         "strategies": [_strategy(name, result) for name, result in run.strategies.items()],
         "cases": [_case(case) for case in summary.cases],
         "rows": [_row(row, found) for row in rows_at(summary, summary.cases)],
+        "comparisons": [_pair(one) for one in found],
+        "not_compared": [_not_compared(one) for one in (() if summary.one_round else not_compared(summary))],
         "objectives": [_objective(one) for one in run.objectives],
         "warnings": [
             {
@@ -74,7 +78,7 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
 
 
 def _row(row: Row, found: Sequence[Compared]) -> RowJson:
-    mine = [one for one in found if (one.strategy, one.case) == (row.strategy, row.case)]
+    mine = [one for one in to_baseline(found) if (one.strategy, one.case) == (row.strategy, row.case)]
     return {
         "strategy": row.strategy,
         "case": _case_id(row.case),
@@ -87,6 +91,34 @@ def _row(row: Row, found: Sequence[Compared]) -> RowJson:
         "wrong_answers": row.wrong_answers,
         "refused": row.refused,
         "offered_per_s": _finite(row.offered_rps),
+        "utilisation": _estimate(row.utilisation, "share of capacity"),
+    }
+
+
+def _pair(one: Compared) -> PairJson:
+    """A comparison with what was compared: a strategy and its case with a base and its case."""
+    return {
+        "strategy": one.strategy,
+        "case": _case_id(one.case),
+        "base": one.base,
+        "base_case": _case_id(one.base_case),
+        "relation": one.relation,
+        "metric": one.metric,
+        "found": _comparison(one),
+    }
+
+
+def _not_compared(one: NotCompared) -> NotComparedJson:
+    pair = one.pairing
+    return {
+        "strategy": pair.strategy,
+        "case": _case_id(pair.case),
+        "base": pair.base,
+        "base_case": _case_id(pair.base_case),
+        "relation": pair.relation,
+        "why": one.why,
+        "utilisation": _finite(one.utilisations[1]),
+        "base_utilisation": _finite(one.utilisations[0]),
     }
 
 

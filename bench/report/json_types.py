@@ -37,6 +37,36 @@ class ComparisonJson(TypedDict):
     verdict: str | None
 
 
+class PairJson(TypedDict):
+    """Everything that was compared: `found.ratio` is of `strategy` in `case` to `base` in `base_case`.
+
+    `relation` is "baseline", "strategies" (two others), or "cases" (of one strategy).
+    """
+
+    strategy: str
+    case: str
+    base: str
+    base_case: str
+    relation: str
+    metric: str
+    found: ComparisonJson
+
+
+class NotComparedJson(TypedDict):
+    """Two rows with figures that are not compared: `why` is "overloaded", "utilisation" (they reached other
+    shares of their capacities) or "utilisation_unknown".
+    """
+
+    strategy: str
+    case: str
+    base: str
+    base_case: str
+    relation: str
+    why: str
+    utilisation: float | None
+    base_utilisation: float | None
+
+
 class CaseJson(TypedDict):
     """What was offered: `size` is of clients, requests/s, or the share of capacity, by `kind`."""
 
@@ -53,6 +83,7 @@ class RowJson(TypedDict):
     """One strategy in one case, by its id; counts are over all its trials, estimates over valid ones.
 
     `estimates` has every metric; `to_baseline` those that were compared, and none for the baseline itself.
+    `utilisation` is the rate offered as a share of the capacity that the closed loop of the same rounds had.
     """
 
     strategy: str
@@ -66,6 +97,7 @@ class RowJson(TypedDict):
     wrong_answers: int
     refused: int | None
     offered_per_s: float | None
+    utilisation: EstimateJson | None
 
 
 class ImageJson(TypedDict):
@@ -151,6 +183,8 @@ class RunJson(TypedDict):
     strategies: list[StrategyJson]
     cases: list[CaseJson]
     rows: list[RowJson]
+    comparisons: list[PairJson]
+    not_compared: list[NotComparedJson]
     objectives: list[ObjectiveJson]
     warnings: list[WarningJson]
     folder: str | None

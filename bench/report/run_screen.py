@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from bench.analysis.cases import KIND_ORDER, Case
-from bench.analysis.comparisons import Compared, compared
+from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared, to_baseline
 from bench.analysis.doubt_counts import DoubtCount, doubts
 from bench.analysis.image_overlap import pytorch_builds
 from bench.analysis.metrics import METRICS, Metric, Room
@@ -29,6 +29,7 @@ MOST_PROSE = 120
 MOST_ROWS = 18
 MOST_DOUBTS = 5
 INVALID = "INVALID"
+BUSY = "busy"
 # what is given up beside the metrics, by rank: those have ranks of their own
 GIVING_UP: tuple[tuple[int, Loss], ...] = (
     (70, GAP),
@@ -36,7 +37,9 @@ GIVING_UP: tuple[tuple[int, Loss], ...] = (
     (130, ("column", "trials")),
     (140, ("column", "verdict")),
     (150, ("column", "bad")),
+    (155, ("intervals", BUSY)),
     (160, ("column", "refused")),
+    (165, ("column", BUSY)),
     (170, NAMES),
     (180, ("intervals", "ratio")),
 )
@@ -105,13 +108,19 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
     if not rows:
         return None
     verdicts = _verdicts(summary)
+    unequal = {(one.pairing.strategy, one.pairing.case) for one in _unequal(summary)}
     throughput, *others = (metric for metric, _ in _metrics())
     fields = {
         case_column("case"): lambda row: cells.words(summary.case_label(row.case)),
         name_column("strategy"): lambda row: cells.words(row.strategy),
         Column(_header(throughput)): cells.measured(throughput),
         Column("ratio"): lambda row: _ratio(summary, row),
-        **({Column("verdict"): lambda row: _verdict(summary, row, verdicts)} if verdicts else {}),
+        **(
+            {Column("verdict"): lambda row: _verdict(summary, row, verdicts, unequal)}
+            if verdicts or unequal
+            else {}
+        ),
+        **({Column(BUSY): cells.utilisation} if any(row.utilisation for row in rows) else {}),
         **{Column(_header(one)): cells.measured(one) for one in others},
         Column("bad"): lambda row: cells.count(row.errors + row.wrong_answers),
         **(
@@ -154,14 +163,27 @@ def _verdicts(summary: Summary) -> dict[tuple[str, Case], Compared]:
     """The verdict for each strategy and case: on throughput if clients wait, else on p99."""
     return {
         (one.strategy, one.case): one
-        for one in (() if summary.one_round else compared(summary))
+        for one in (() if summary.one_round else to_baseline(compared(summary)))
         if one.outcome is not None and one.metric == ("throughput" if one.case.kind == "closed" else "p99")
     }
 
 
-def _verdict(summary: Summary, row: Row, verdicts: Mapping[tuple[str, Case], Compared]) -> Cell:
+def _unequal(summary: Summary) -> list[NotCompared]:
+    """Who is not compared with the baseline."""
+    every = () if summary.one_round else not_compared(summary)
+    return [one for one in every if one.pairing.relation == "baseline"]
+
+
+def _verdict(
+    summary: Summary,
+    row: Row,
+    verdicts: Mapping[tuple[str, Case], Compared],
+    unequal: set[tuple[str, Case]],
+) -> Cell:
     if row.strategy == summary.baseline:
         return Cell("baseline")
+    if (row.strategy, row.case) in unequal:
+        return Cell("not compared")
     one = verdicts.get((row.strategy, row.case))
     if one is None:
         return cells.MISSING
@@ -210,6 +232,12 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         f"ratio: requests/s to {summary.baseline or text.MISSING}, paired by round",
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
         "verdict: on requests/s unless it says p99" if "verdict" in shown_headers else "",
+        "busy: the rate offered as a share of the capacity in the same rounds"
+        if BUSY in shown_headers
+        else "",
+        "not compared: overloaded, or shares of capacity more than 5% apart"
+        if _unequal(summary) and "verdict" in shown_headers
+        else "",
         "bad: failed requests and wrong answers" if "bad" in shown_headers else "",
         "refused: turned away with 429 or 503" if "refused" in shown_headers else "",
         "trials: valid of made" if "trials" in shown_headers else "",

@@ -4,7 +4,7 @@ Below it stands a line on when, on what and how the run was made.
 """
 
 from bench.analysis.cases import KIND_ORDER, Case
-from bench.analysis.comparisons import compared
+from bench.analysis.comparisons import Compared, compared, not_compared, to_baseline
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.model import Run
 from bench.report import text
@@ -50,7 +50,7 @@ def _comparison(summary: Summary) -> str:
     if summary.focus and summary.focus[0].at_due_times:
         return _highest_taken(summary)
     if not compared or summary.baseline is None:
-        return "There is nothing to compare: fewer than two strategies have valid trials in one round."
+        return _between_cases(summary)
     leader, *others = sorted(compared, key=lambda name: -_best_ratio(compared[name]))
     others = others if len(others) <= MOST_OTHERS else []
     at = f"At {summary.focus[0].load}, " if summary.several_loads else ""
@@ -61,6 +61,34 @@ def _comparison(summary: Summary) -> str:
     for name in others:
         clauses.append(f"{name} answers {text.listing([_ratio(summary, row) for row in compared[name]])}")
     return "; ".join(clauses) + "."
+
+
+def _between_cases(summary: Summary) -> str:
+    """How the cases of a strategy compare, if strategies do not; else why there is nothing to say."""
+    family = [one for one in compared(summary) if one.relation == "cases"]
+    found = [one for one in family if one.metric == "throughput"] or [
+        one for one in family if one.metric == "p99"
+    ]
+    told = [_case_ratio(summary, one) for one in found[:MOST_CASES]]
+    if told:
+        return "; ".join(told) + "."
+    several = len(summary.rows) > len(summary.strategies)
+    if several or any(row.overloaded for row in summary.rows.values()):
+        return "No two figures could be compared: the sections below say what was measured."
+    return "There is nothing to compare: fewer than two strategies have valid trials in one round."
+
+
+def _case_ratio(summary: Summary, one: Compared) -> str:
+    """`onnx at 8 clients answers 2.92 times the requests of 1 client`."""
+    rates = one.metric == "throughput"
+    first = f"{one.strategy} at {summary.case_label(one.case)} {'answers' if rates else 'has a p99 of'}"
+    last = f"{'the requests of' if rates else 'that of'} {summary.case_label(one.base_case)}"
+    said = "" if one.differs or summary.one_round else _undecided(one)
+    return f"{first} {text.ratio(one.comparison)} {last}{said}"
+
+
+def _undecided(one: Compared) -> str:
+    return f" ({'one round only' if one.comparison.low is None else 'no difference shown'})"
 
 
 def _highest_taken(summary: Summary) -> str:
@@ -113,15 +141,43 @@ def _tails(summary: Summary, case: Case) -> str:
     known = [
         (p99.centre, row) for row in rows_at(summary, [case]) if (p99 := row.estimates["p99"]) is not None
     ]
+    ordered = [row for _, row in sorted(known, key=lambda one: one[0])]
     tails = [
-        f"{row.strategy} {text.number(p99)} ms{_at_its_rate(row)}{_refused(row)}"
-        for p99, row in sorted(known, key=lambda one: one[0])
+        f"{row.strategy} {text.number(p99.centre)} ms{_at_its_rate(row)}{_refused(row)}"
+        f"{_not_apart(summary, row, ordered[0])}"
+        for row in ordered
+        if (p99 := row.estimates["p99"]) is not None
     ]
-    return f"At {case.load} {_payloads(summary, case)}, p99: {', '.join(tails)}" if tails else ""
+    if not tails:
+        return ""
+    return f"At {case.load} {_payloads(summary, case)}, p99: {', '.join(tails)}{_unequal(summary, case)}"
 
 
 def _at_its_rate(row: Row) -> str:
-    return "" if row.case.same_for_all else f" at its {text.number(row.offered_rps)} requests/s"
+    """The strategy's own rate, and what share of its capacity was reached, if these are known."""
+    rate = "" if row.case.same_for_all else f" at its {text.number(row.offered_rps)} requests/s"
+    return rate + (f" ({100 * row.utilisation.centre:.0f}% of capacity)" if row.utilisation else "")
+
+
+def _not_apart(summary: Summary, row: Row, least: Row) -> str:
+    """That a p99 is not told apart from the least, whatever their order is."""
+    both = {row.strategy, least.strategy}
+    known = [
+        one
+        for one in ([] if row is least or summary.one_round else compared(summary))
+        if one.metric == "p99" and one.case == one.base_case == row.case and {one.strategy, one.base} == both
+    ]
+    return f" (not told apart from {least.strategy})" if any(not one.differs for one in known) else ""
+
+
+def _unequal(summary: Summary, case: Case) -> str:
+    """Who is not compared at a load, since they were not equally busy."""
+    pairs = [one.pairing for one in not_compared(summary) if one.why != "overloaded"]
+    names = [
+        name for pair in pairs if pair.case == pair.base_case == case for name in (pair.base, pair.strategy)
+    ]
+    who = list(dict.fromkeys(names))
+    return f"; {text.listing(who)} were not equally busy, and are not compared" if who else ""
 
 
 def _refused(row: Row) -> str:
@@ -155,7 +211,8 @@ def _ratio(summary: Summary, row: Row, of: str = "") -> str:
 def _differs(summary: Summary, row: Row) -> bool:
     """Whether the verdict is that throughput differs: the sentence must not say more than the table."""
     wanted = (row.strategy, row.case, "throughput")
-    return any(one.differs for one in compared(summary) if (one.strategy, one.case, one.metric) == wanted)
+    known = to_baseline(compared(summary))
+    return any(one.differs for one in known if (one.strategy, one.case, one.metric) == wanted)
 
 
 def _payloads(summary: Summary, case: Case) -> str:

@@ -1,6 +1,6 @@
 """The verdicts of comparisons in words."""
 
-from bench.analysis.comparisons import ENOUGH_ROUNDS, Compared
+from bench.analysis.comparisons import ENOUGH_ROUNDS, Compared, NotCompared
 from bench.analysis.metrics import METRICS, STARTUP, quantity
 from bench.analysis.run_comparison import Counted, Measured
 from bench.report import text
@@ -27,6 +27,19 @@ def short_verdict_word(one: Compared) -> str:
         words = METRICS[one.metric]
         return _with_number(words.above if one.outcome == "more" else words.below, one.comparison.n, "rounds")
     return "" if one.outcome is None else NOT_TOLD_APART
+
+
+def why_not_compared(one: NotCompared) -> str:
+    """Why two rows are not compared: `not compared: 75% and 95% of capacity`, the base's share first."""
+    shares = [share for share in one.utilisations if share is not None]
+    if one.why == "overloaded":
+        return f"not compared: {text.listing(list(one.overloaded))} overloaded"
+    if one.why == "utilisation_unknown" or len(shares) < 2:
+        return "not compared: no closed loop of the same rounds says what share of capacity each had"
+    written = [f"{100 * share:.0f}%" for share in shares]
+    if written[0] == written[1]:
+        written = [text.percent(share) for share in shares]
+    return f"not compared: {text.listing(written)} of capacity"
 
 
 def measured_word(one: Measured) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 
 from markupsafe import Markup
 
-from bench.analysis.comparisons import compared
+from bench.analysis.comparisons import Compared, compared, to_baseline
 from bench.analysis.metrics import Metric, metrics_in
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import startup_s
@@ -104,7 +104,10 @@ def _columns(run: Run, summary: Summary, rows: Sequence[Row]) -> dict[str, list[
             columns[column.header] = _bar_cells(found, column.scale)
         if place == 0:
             header = f"to {summary.baseline}" if summary.baseline else "ratio"
-            columns[header] = [_ratio_cell(summary, row) for row in rows]
+            judged = to_baseline(compared(summary))
+            columns[header] = [_ratio_cell(summary, row, judged) for row in rows]
+            if any(row.case.at_due_times for row in rows):
+                columns["of capacity"] = [html.figure_cell(cells.utilisation(row)) for row in rows]
     if summary.wrong_answers:
         columns["wrong answers"] = [html.figure_cell(cells.count(row.wrong_answers)) for row in rows]
     return columns
@@ -145,12 +148,12 @@ def _bar(found: Estimate, most: float) -> Markup:
     ).format(BAR_WIDTH, BAR_HEIGHT, found.centre * scale, whisker)
 
 
-def _ratio_cell(summary: Summary, row: Row) -> Markup:
+def _ratio_cell(summary: Summary, row: Row, judged: Sequence[Compared]) -> Markup:
     """The ratio of throughput and, in a closed loop, the verdict's word."""
     if row.strategy == summary.baseline:
         return html.figure_cell(cells.BASELINE)
     key = (row.strategy, row.case, "throughput")
-    one = next((one for one in compared(summary) if (one.strategy, one.case, one.metric) == key), None)
+    one = next((one for one in judged if (one.strategy, one.case, one.metric) == key), None)
     word = html.NOTHING
     if one is not None and one.outcome is not None:
         word = Markup('<span class="word {}">{}</span>').format(cells.tone(one) or "", verdict_word(one))

@@ -53,9 +53,20 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         run,
         f"{counted(summary, *groups)}; throughput: geometric mean of rounds; latency: median{goodput}; "
         "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six"
+        + _reached(summary)
         + absent(summary, having(summary, groups, "throughput", "p50", "p99")),
     )
     return figure
+
+
+def _reached(summary: Summary) -> str:
+    """The shares of capacity that each strategy's open loads reached, in their order; empty if not known."""
+    told = []
+    for name in summary.strategies:
+        rows = [summary.rows[name, case] for case in summary.cases if (name, case) in summary.rows]
+        shares = [f"{100 * row.utilisation.centre:.0f}" for row in rows if row.utilisation]
+        told += [f"{name} {', '.join(shares)}%"] if shares else []
+    return f"; of its capacity in the same rounds each open load was: {'; '.join(told)}" if told else ""
 
 
 def describe(analysis: RunAnalysis) -> str:

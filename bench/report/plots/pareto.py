@@ -20,6 +20,8 @@ PANEL_INCHES = (5.4, 4.8)
 LEAST_WIDTH = 6.4
 # more than this between the lowest and the highest latency is read on a log scale only
 LINEAR = 6
+# a share of capacity that was reached is said if it is so far from the share that was asked for
+ALIKE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,11 @@ def _points(summary: Summary, cases: Sequence[Case]) -> list[Point]:
 def _label(row: Row, *, several: bool, alone: bool) -> str:
     if not several:
         return row.strategy
-    load = f"{100 * row.case.size:g}%" if row.case.by_capacity else f"{row.case.size:g}/s"
+    load = f"{row.case.size:g}/s"
+    if row.case.by_capacity:
+        reached = row.utilisation.centre if row.utilisation else row.case.size
+        far = abs(reached - row.case.size) > ALIKE and row.case.kind == "share"
+        load = f"{100 * row.case.size:g}%" + (f" (reached {100 * reached:.0f}%)" if far else "")
     return load if alone else f"{row.strategy} {load}"
 
 

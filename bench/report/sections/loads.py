@@ -38,6 +38,10 @@ MEASURED_BEFORE = (
     "Capacity was measured before the rounds, in requests/s, and in brackets what the rounds' own closed "
     "loop answered"
 )
+REACHED: Text = (
+    Emphasis("Of capacity"),
+    " is the rate offered as a share of what the closed loop of the same rounds answered.",
+)
 SERVICE: Text = (Emphasis("Service p99"), " runs from sent to done, all others from due to done.")
 
 
@@ -55,6 +59,7 @@ def loads(analysis: RunAnalysis) -> list[Block]:
     notes = [ONE_ROUND if summary.one_round else INTERVALS]
     if any(not case.same_for_all for case in summary.cases):
         notes += [SHARES, *_capacities(analysis)]
+    notes += [REACHED] if any(row.utilisation for row in summary.rows.values()) else []
     notes += [SERVICE] if _tells(METRICS["service_p99"], summary.rows.values()) else []
     return [*blocks, joined(*notes)]
 
@@ -91,6 +96,7 @@ def _table(summary: Summary, group: list[Case], title: str, *, several: bool) ->
         **({case_column("load"): lambda row: cells.words(row.case.load)} if several else {}),
         name_column("strategy"): lambda row: cells.words(row.strategy),
         **({Column("offered/s"): _offered} if at_due_times else {}),
+        **({Column("of capacity"): cells.utilisation} if any(row.utilisation for row in rows) else {}),
         Column(throughput.heading): _figure(throughput),
         Column(f"ratio to {summary.baseline}" if summary.baseline else "ratio"): lambda row: ratio(
             summary, row

@@ -1,7 +1,7 @@
 """What the services used, CPU and memory, network bytes, stolen time and the GPU, and what that costs."""
 
-from bench.analysis.costs import costs
-from bench.analysis.metrics import metrics_in
+from bench.analysis.costs import Costs, costs
+from bench.analysis.metrics import METRICS, metrics_in
 from bench.analysis.resources import accounting, gpu_use
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row
@@ -11,8 +11,10 @@ from bench.report.document import (
     Block,
     Cell,
     Emphasis,
+    Text,
     case_column,
     figures,
+    joined,
     name_column,
     paragraph,
     table,
@@ -43,14 +45,18 @@ PEAK = {
 GPU = paragraph(
     "Of the GPU as a whole, over the window: its idle power counts too. Medians of the valid trials."
 )
-COST = paragraph(
-    "At the load that stands for the run. ",
+COST: Text = (
     Emphasis("CPU time"),
     " is CPU-ms a request times the price: of the service alone, as if every idle moment of its cores were "
-    "sold to somebody else. ",
+    "sold to somebody else.",
+)
+WHOLE: Text = (
     Emphasis("Whole core"),
-    " is what the service's cores cost while they answer at the rate measured. Both are in the currency of "
-    "the price.",
+    " is what the service's cores cost while they answer at that rate.",
+)
+NOT_FULL: Text = (
+    "At a rate that was chosen the service is not full, and its whole cores cost the price by the rate, the "
+    "same for every strategy: so that is not shown.",
 )
 LABELS = (name_column("strategy"), case_column("case"))
 
@@ -130,11 +136,29 @@ def cost(analysis: RunAnalysis) -> list[Block]:
     known = costs(analysis.run, analysis.summary)
     if known is None:
         return []
+    full = any(one.whole_cores for one in known.costs)
+    cpu = METRICS["cpu"]
     rows = [
-        [*labels(analysis, one.row), cells.money(one.cpu_time), cells.money(one.whole_cores)]
+        [
+            *labels(analysis, one.row),
+            cells.measured(cpu)(one.row),
+            cells.money(one.cpu_time),
+            *([cells.money(one.whole_cores)] if full else []),
+        ]
         for one in known.costs
     ]
     what = "whole core" if known.cores == 1 else f"whole cores ({known.cores or text.MISSING})"
-    columns = [*LABELS, *figures("CPU time, a million requests", f"{what}, a million requests")]
-    title = f"At {known.price_per_core_hour:g} a core-hour"
-    return [paragraph(f"{title}:"), table(columns, rows, title), COST]
+    columns = [*LABELS, *figures(cpu.heading, "CPU time, a million requests")]
+    columns += figures(f"{what}, a million requests") if full else []
+    title = f"At {known.price_per_core_hour:g} a core-hour, {_where(known)}"
+    said = joined(COST, WHOLE if full else NOT_FULL, ("In the currency of the price.",))
+    return [paragraph(f"{title}:"), table(columns, rows, title), said]
+
+
+def _where(known: Costs) -> str:
+    """The load that the costs are of."""
+    if all(one.row.case.kind == "closed" for one in known.costs):
+        return "in the closed loop, which keeps the service full"
+    if any(one.whole_cores for one in known.costs):
+        return "at the highest rates at which the objectives held"
+    return "at the load that stands for the run"
