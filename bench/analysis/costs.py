@@ -44,7 +44,9 @@ def costs(run: Run, summary: Summary) -> Costs | None:
     if price is None or not summary.rows:
         return None
     cores = core_count(run.environment.service_cores)
-    rows = _held(run, summary) or [row for row in summary.rows.values() if row.case in summary.focus]
+    rows = [row for row in summary.rows.values() if row.case in summary.focus]
+    if any(row.case.at_due_times for row in rows):
+        rows = _held(run, summary) or rows
     of_rows = (Cost(row, _cpu_time(row, price), _whole_cores(run, row, price, cores)) for row in rows)
     return Costs(price, cores, tuple(of_rows))
 

@@ -34,12 +34,11 @@ BUSY = "busy"
 GIVING_UP: tuple[tuple[int, Loss], ...] = (
     (70, GAP),
     (110, CASES),
+    (125, ("column", BUSY)),
     (130, ("column", "trials")),
     (140, ("column", "verdict")),
     (150, ("column", "bad")),
-    (155, ("intervals", BUSY)),
     (160, ("column", "refused")),
-    (165, ("column", BUSY)),
     (170, NAMES),
     (180, ("intervals", "ratio")),
 )
@@ -120,7 +119,7 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
             if verdicts or unequal
             else {}
         ),
-        **({Column(BUSY): cells.utilisation} if any(row.utilisation for row in rows) else {}),
+        **({Column(BUSY): _busy} if any(row.utilisation for row in rows) else {}),
         **{Column(_header(one)): cells.measured(one) for one in others},
         Column("bad"): lambda row: cells.count(row.errors + row.wrong_answers),
         **(
@@ -166,6 +165,13 @@ def _verdicts(summary: Summary) -> dict[tuple[str, Case], Compared]:
         for one in (() if summary.one_round else to_baseline(compared(summary)))
         if one.outcome is not None and one.metric == ("throughput" if one.case.kind == "closed" else "p99")
     }
+
+
+def _busy(row: Row) -> Cell:
+    """The share of capacity that an open load reached, without its interval, which is in report.md."""
+    if row.utilisation is None:
+        return cells.BLANK
+    return Cell(f"{100 * row.utilisation.centre:.0f}%", value=row.utilisation.centre)
 
 
 def _unequal(summary: Summary) -> list[NotCompared]:
@@ -232,10 +238,8 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         f"ratio: requests/s to {summary.baseline or text.MISSING}, paired by round",
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
         "verdict: on requests/s unless it says p99" if "verdict" in shown_headers else "",
-        "busy: the rate offered as a share of the capacity in the same rounds"
-        if BUSY in shown_headers
-        else "",
-        "not compared: overloaded, or shares of capacity more than 5% apart"
+        "busy: rate offered to capacity in the same rounds" if BUSY in shown_headers else "",
+        "not compared: overloaded, or not equally busy"
         if _unequal(summary) and "verdict" in shown_headers
         else "",
         "bad: failed requests and wrong answers" if "bad" in shown_headers else "",

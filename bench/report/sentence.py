@@ -72,8 +72,10 @@ def _between_cases(summary: Summary) -> str:
     told = [_case_ratio(summary, one) for one in found[:MOST_CASES]]
     if told:
         return "; ".join(told) + "."
-    several = len(summary.rows) > len(summary.strategies)
-    if several or any(row.overloaded for row in summary.rows.values()):
+    known = [
+        row.strategy for row in summary.rows.values() if row.estimates["p50"] or row.estimates["throughput"]
+    ]
+    if any(known.count(name) > 1 for name in known):
         return "No two figures could be compared: the sections below say what was measured."
     return "There is nothing to compare: fewer than two strategies have valid trials in one round."
 
@@ -156,7 +158,7 @@ def _tails(summary: Summary, case: Case) -> str:
 def _at_its_rate(row: Row) -> str:
     """The strategy's own rate, and what share of its capacity was reached, if these are known."""
     rate = "" if row.case.same_for_all else f" at its {text.number(row.offered_rps)} requests/s"
-    return rate + (f" ({100 * row.utilisation.centre:.0f}% of capacity)" if row.utilisation else "")
+    return rate + (f" ({100 * row.utilisation.centre:.0f}% busy)" if row.utilisation else "")
 
 
 def _not_apart(summary: Summary, row: Row, least: Row) -> str:
@@ -172,7 +174,7 @@ def _not_apart(summary: Summary, row: Row, least: Row) -> str:
 
 def _unequal(summary: Summary, case: Case) -> str:
     """Who is not compared at a load, since they were not equally busy."""
-    pairs = [one.pairing for one in not_compared(summary) if one.why != "overloaded"]
+    pairs = [one.pairing for one in not_compared(summary) if one.why == "utilisation"]
     names = [
         name for pair in pairs if pair.case == pair.base_case == case for name in (pair.base, pair.strategy)
     ]

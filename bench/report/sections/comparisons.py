@@ -20,7 +20,6 @@ from bench.report.document import (
     Column,
     Emphasis,
     Field,
-    Heading,
     Span,
     Strong,
     Text,
@@ -66,7 +65,8 @@ def verdicts(analysis: RunAnalysis) -> list[Block]:
     elsewhere = [*(one.case for one in known), *(one.pairing.case for one in missing)]
     others = [case for case in summary.cases if case in elsewhere and case not in summary.focus]
     items = [*_at_focus(summary, at_focus), *(_at_load(summary, case, known, missing) for case in others)]
-    items += _of_cases(summary, [one for one in judged if one.relation == "cases"])
+    if len(summary.strategies) == 1:
+        items += _of_cases(summary, [one for one in judged if one.relation == "cases"])
     return [Bullets(tuple(items))] if items else []
 
 
@@ -96,7 +96,7 @@ def _at_load(summary: Summary, where: Case, judged: list[Compared], missing: lis
             told = f" {why_not_compared(one)}"
             spans += [*(["; "] if spans else []), Strong(one.pairing.strategy), told]
     if over:
-        spans += [*(["; "] if spans else []), f"overloaded, and so not compared: {text.listing(over)}"]
+        spans += [*(["; "] if spans else []), f"not compared, as overloaded: {text.listing(over)}"]
     return f"against {summary.baseline}, {summary.payloads_at(where)}: ", *(spans or [text.MISSING])
 
 
@@ -140,7 +140,7 @@ def comparisons(analysis: RunAnalysis) -> list[Block]:
     relations = [one for one in TITLES if any(found.relation == one for found in every)]
     for relation in relations:
         title = TITLES[relation].format(summary.baseline)
-        blocks += [Heading(title)] if len(relations) > 1 else []
+        blocks += [paragraph(Strong(title))] if len(relations) > 1 else []
         found = [one for one in every if one.relation == relation]
         caption = title if len(relations) > 1 else ""
         blocks.append(tabulated(found, _fields(summary, relation), caption))

@@ -96,12 +96,12 @@ def _table(summary: Summary, group: list[Case], title: str, *, several: bool) ->
         **({case_column("load"): lambda row: cells.words(row.case.load)} if several else {}),
         name_column("strategy"): lambda row: cells.words(row.strategy),
         **({Column("offered/s"): _offered} if at_due_times else {}),
-        **({Column("of capacity"): cells.utilisation} if any(row.utilisation for row in rows) else {}),
         Column(throughput.heading): _figure(throughput),
         Column(f"ratio to {summary.baseline}" if summary.baseline else "ratio"): lambda row: ratio(
             summary, row
         ),
         Column("detectable from"): lambda row: _effect(summary, row),
+        **({Column("of capacity"): cells.utilisation} if any(row.utilisation for row in rows) else {}),
         **{Column(one.heading): _figure(one) for one in others if _tells(one, rows)},
         Column("errors"): lambda row: cells.count(row.errors),
         **({Column("refused"): lambda row: cells.count(row.refused)} if at_due_times else {}),

@@ -141,15 +141,15 @@ def cost(analysis: RunAnalysis) -> list[Block]:
     rows = [
         [
             *labels(analysis, one.row),
-            cells.measured(cpu)(one.row),
             cells.money(one.cpu_time),
             *([cells.money(one.whole_cores)] if full else []),
+            cells.measured(cpu)(one.row),
         ]
         for one in known.costs
     ]
     what = "whole core" if known.cores == 1 else f"whole cores ({known.cores or text.MISSING})"
-    columns = [*LABELS, *figures(cpu.heading, "CPU time, a million requests")]
-    columns += figures(f"{what}, a million requests") if full else []
+    columns = [*LABELS, *figures("CPU time, a million requests")]
+    columns += figures(*([f"{what}, a million requests"] if full else []), cpu.heading)
     title = f"At {known.price_per_core_hour:g} a core-hour, {_where(known)}"
     said = joined(COST, WHOLE if full else NOT_FULL, ("In the currency of the price.",))
     return [paragraph(f"{title}:"), table(columns, rows, title), said]
