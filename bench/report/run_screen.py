@@ -238,10 +238,7 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         f"ratio: requests/s to {summary.baseline or text.MISSING}, paired by round",
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
         "verdict: on requests/s unless it says p99" if "verdict" in shown_headers else "",
-        "busy: rate offered to capacity in the same rounds" if BUSY in shown_headers else "",
-        "not compared: overloaded, or not equally busy"
-        if _unequal(summary) and "verdict" in shown_headers
-        else "",
+        "busy: of capacity" if BUSY in shown_headers else "",
         "bad: failed requests and wrong answers" if "bad" in shown_headers else "",
         "refused: turned away with 429 or 503" if "refused" in shown_headers else "",
         "trials: valid of made" if "trials" in shown_headers else "",

@@ -156,9 +156,11 @@ def _tails(summary: Summary, case: Case) -> str:
 
 
 def _at_its_rate(row: Row) -> str:
-    """The strategy's own rate, and what share of its capacity was reached, if these are known."""
-    rate = "" if row.case.same_for_all else f" at its {text.number(row.offered_rps)} requests/s"
-    return rate + (f" ({100 * row.utilisation.centre:.0f}% busy)" if row.utilisation else "")
+    """The strategy's own rate, if it has one, and what share of its capacity was reached, if that is known."""
+    if row.case.same_for_all:
+        return ""
+    busy = f" ({100 * row.utilisation.centre:.0f}% busy)" if row.utilisation else ""
+    return f" at its {text.number(row.offered_rps)} requests/s{busy}"
 
 
 def _not_apart(summary: Summary, row: Row, least: Row) -> str:
