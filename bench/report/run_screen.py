@@ -240,7 +240,7 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         "verdict: on requests/s unless it says p99" if "verdict" in shown_headers else "",
         "busy: of capacity" if BUSY in shown_headers else "",
         "bad: failed requests and wrong answers" if "bad" in shown_headers else "",
-        "refused: turned away with 429 or 503" if "refused" in shown_headers else "",
+        "refused: turned away with 429" if "refused" in shown_headers else "",
         "trials: valid of made" if "trials" in shown_headers else "",
         f"{text.plural(more, 'more load')} in report.md" if more else "",
         f"left out here for width: {', '.join(left_out)}" if left_out else "",

@@ -156,7 +156,7 @@ def _tails(summary: Summary, case: Case) -> str:
 
 
 def _at_its_rate(row: Row) -> str:
-    """The strategy's own rate, if it has one, and what share of its capacity was reached, if that is known."""
+    """The strategy's own rate, if it has one, and what share of its capacity that is, if it is known."""
     if row.case.same_for_all:
         return ""
     busy = f" ({100 * row.utilisation.centre:.0f}% busy)" if row.utilisation else ""
