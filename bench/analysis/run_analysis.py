@@ -27,8 +27,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The right answers of a trial: when each ended, in ns since the trial's start, and its response time."""
+    """The right answers of a trial: when each came due and ended (ns since its start), its response time."""
 
+    due_ns: Ints
     done_ns: Ints
     latency_ms: Floats
 
@@ -90,15 +91,16 @@ def read_answers(path: Path) -> Answers:
             "fetch it again, or remove it, and the report goes on without it"
         ) from None
     kept = samples.filter(pc.equal(samples["outcome"], "ok"))
-    done_ns = kept["done_ns"].to_numpy()
-    return Answers(done_ns, (done_ns - kept["due_ns"].to_numpy()).astype(np.float64) / 1e6)
+    due_ns, done_ns = kept["due_ns"].to_numpy(), kept["done_ns"].to_numpy()
+    return Answers(due_ns, done_ns, (done_ns - due_ns).astype(np.float64) / 1e6)
 
 
 def within_window(answers: Answers, trial: Trial) -> Floats:
-    """The response times in ms of the answers that ended in the window, in order of their size."""
+    """The response times in ms of the answers to the window's requests, in order of their size."""
     start_ns = int(trial.warmup_s * 1e9)
     end_ns = start_ns + int(trial.window_s * 1e9)
-    inside = (answers.done_ns >= start_ns) & (answers.done_ns < end_ns)
+    at_ns = answers.due_ns if trial.counted_by == "due" else answers.done_ns
+    inside = (at_ns >= start_ns) & (at_ns < end_ns)
     return np.sort(answers.latency_ms[inside])
 
 

@@ -19,15 +19,24 @@ PARTS = ("prepare", "infer")
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """The least and the most of the values of `n` rounds, which may be infinite."""
+
+    least: float
+    most: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One strategy in one case: its estimates by metric name, counts over all its trials, and ratios.
 
     `rounds` holds each metric's value by round. `to_baseline` is the ratio of throughput to the baseline
     strategy; it is None under a share of capacity, where each strategy has a rate of its own. `loop` is the
     rate of the strategy's own in-process loop, `to_loop` the ratio of throughput to it, and `loop_parts` the
-    images/s of the loop's parts. `refused` and `offered_rps` are None if the load is closed. `overloaded`
-    says whether requests were refused, or a trial has the doubt that its queue only grew. `stages` holds the
-    ms of each stage that the service itself timed: of each window the mean, over rounds the median.
+    images/s of the loop's parts. `refused` and `offered_rps` are None if the load is closed. `stages`
+    holds the ms of each stage that the service itself timed: of each window the mean, over rounds the
+    median. `overloaded_trials` counts the trials, valid or not, that the load was too much for.
     """
 
     strategy: str
@@ -43,13 +52,28 @@ class Row:
     loop: Estimate | None
     to_loop: Estimate | None
     refused: int | None
-    overloaded: bool
     offered_rps: float | None
     stages: Mapping[str, Estimate]
     loop_parts: Mapping[str, Estimate]
     utilisation: Estimate | None = None
     """Of an open load: the mean rate offered as a share of the capacity that the closed loop of the same
     rounds showed, with the interval over these rounds; None without such a closed loop."""
+    overloaded_trials: int = 0
+
+    @property
+    def made_trials(self) -> int:
+        """How many trials were made, valid or not."""
+        return self.valid_trials + self.invalid_trials
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether any trial was overloaded: then the rounds do not repeat one state of the service."""
+        return self.overloaded_trials > 0
+
+    def spread(self, metric: str) -> Spread | None:
+        """The least and the most of the rounds' values; None without values."""
+        values = self.rounds[metric].values()
+        return Spread(min(values), max(values), len(values)) if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +125,12 @@ def summarise(run: Run) -> Summary:
     cases = tuple(sorted({case_of(trial) for trial in run.trials}, key=case_key))
     groups = {(name, case): _group(run.trials, name, case) for name in strategies for case in cases}
     throughput = {key: _by_round(group, METRICS["throughput"]) for key, group in groups.items()}
+    overloaded = {key for key, group in groups.items() if any(trial.overloaded for trial in group)}
     baseline = _baseline(strategies, cases, throughput, run.baseline)
+    # what has no one state is no baseline
+    known = {key: rates for key, rates in throughput.items() if key not in overloaded}
     rows = {
-        (name, case): _row(run, name, case, group, throughput.get((baseline or "", case), {}))
+        (name, case): _row(run, name, case, group, known.get((baseline or "", case), {}))
         for (name, case), group in groups.items()
         if group
     }
@@ -179,28 +206,39 @@ def _baseline(
 
 def _row(run: Run, name: str, case: Case, trials: Sequence[Trial], baseline: Mapping[int, float]) -> Row:
     rounds = {metric.name: _by_round(trials, metric) for metric in METRICS.values()}
-    valid = sum(trial.valid for trial in trials)
+    valid, overloaded = sum(trial.valid for trial in trials), sum(trial.overloaded for trial in trials)
     loop = _loop_rates(run, name, case.payload_class)
     refused = [trial.refused for trial in trials if trial.refused is not None]
     return Row(
         strategy=name,
         case=case,
-        estimates={m.name: m.over_rounds(list(rounds[m.name].values())) for m in METRICS.values()},
+        estimates={
+            m.name: _estimate(m, list(rounds[m.name].values()), overloaded=overloaded > 0)
+            for m in METRICS.values()
+        },
         rounds=rounds,
         valid_trials=valid,
         invalid_trials=len(trials) - valid,
         requests=sum(trial.requests for trial in trials),
         errors=sum(trial.errors for trial in trials),
         wrong_answers=sum(trial.wrong_answers for trial in trials),
-        to_baseline=_to_baseline(baseline, rounds["throughput"]) if case.same_for_all else None,
+        to_baseline=(
+            _to_baseline(baseline, rounds["throughput"]) if case.same_for_all and not overloaded else None
+        ),
         loop=statistics.geometric_mean(loop),
         to_loop=statistics.unpaired_ratio(loop, list(rounds["throughput"].values())),
         refused=sum(refused) if refused else None,
-        overloaded=sum(refused) > 0 or any(one.code == "overloaded" for t in trials for one in t.doubts),
         offered_rps=_offered_rps(trials),
         stages=_stages(trials),
         loop_parts={part: rate for part in PARTS if (rate := _loop_part(run, name, case, part)) is not None},
+        overloaded_trials=overloaded,
     )
+
+
+def _estimate(metric: Metric, values: Sequence[float], *, overloaded: bool) -> Estimate | None:
+    """The figure of several rounds; without an interval if they do not repeat one state of the service."""
+    found = metric.over_rounds(values)
+    return found if found is None or not overloaded else Estimate(found.centre, None, None, found.n)
 
 
 def _to_baseline(baseline: Mapping[int, float], ours: Mapping[int, float]) -> Comparison | None:

@@ -112,7 +112,8 @@ def lateness(run: Run) -> str:
 
     Beside them stand the share of capacity that was reached, and whose p99 is shown to be the least.
 
-    If a load was too much for a strategy, its cells say so, and how many requests it refused.
+    If a load was too much for a strategy, its cells have the least and the most of the rounds, in how many
+    trials it was, and how many requests it refused.
 
     Raises UsageError if the run has no open load.
     """
@@ -200,5 +201,5 @@ def _latency(row: Row | None, quantile: str) -> Cell:
     if row is None:
         return cells.MISSING
     refused = f": {text.spaced(row.refused)} refused" if row.refused else ""
-    found = cells.estimate(row.estimates[quantile])
-    return replace(found, after=f", overloaded{refused}") if row.overloaded else found
+    found = cells.of_row(row, METRICS[quantile], said=True)
+    return replace(found, after=found.after + refused)

@@ -11,23 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.load.samples import Samples
-from bench.model import OUTCOMES, Doubt, DoubtCode, LatencyMs
-from bench.statistics import growth, least_n, steadiness
+from bench.model import OUTCOMES, Doubt, DoubtCode, LatencyMs, Population
+from bench.statistics import growth, least_n, shift, steadiness
 
 LEAST_N = {q: least_n(q) for q in (0.50, 0.90, 0.95, 0.99, 0.999)}
 OK, WRONG, REFUSED = (OUTCOMES.index(name) for name in ("ok", "wrong_answer", "refused"))
 LATE_SEND_NS = 10_000_000
 SLICES = 10
 IDLE_BOUND = 0.10
+NEVER_NS = np.int64(2**62)
+# by how many requests a steady queue differs between the window's ends, and by how many deviations of the
+# number in flight in between
+CUT_LEAST, CUT_DEVIATIONS = 40, 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much of each fault a window may have before it is void, as shares (0.01 is 1%).
 
-    `errors` and `wrong_answers` are shares of all requests, `late_sends` of the window's requests. `little`
-    bounds how far Little's law is off, `steady` how far the window's thirds, or its ends, differ. `other_cpu`
-    is the share of the service's or the driver's cores that other processes may use.
+    `errors` and `wrong_answers` bound the shares of the window's requests, and of the whole trial's requests
+    too; `late_sends` is a share of the window's requests. `little` bounds how far Little's law is off,
+    `steady` how far the window's thirds, its ends, or the response times within it differ. `other_cpu` is the
+    share of the service's or the driver's cores that other processes may use.
     """
 
     errors: float = 0.0
@@ -42,9 +47,12 @@ class Bounds:
 class Window:
     """A trial's samples, with masks that mark the window's requests; `clients` is None if the load was open.
 
-    `ended` marks the requests that ended in the window, and `good` those of them with a right answer.
-    `inside` marks the window's requests: those, and the ones due before its end that failed after it.
-    `failed` and `wrong` mark the requests of the whole trial.
+    `inside` marks the window's requests, of which all counts, shares and quantiles are. Under an open load
+    they are those that came due in the window, however late they ended: counted by when they ended, a stall
+    at the window's end would take what it holds up out of every figure. Clients of a closed load wait, so
+    its requests are those that ended in the window, and those due before its end that failed after it.
+    `good` marks those of them with a right answer. `ended` marks what ended in the window, which throughput
+    counts. `failed` and `wrong` mark requests of the whole trial.
     """
 
     samples: Samples
@@ -57,21 +65,40 @@ class Window:
     failed: NDArray[np.bool_]
     wrong: NDArray[np.bool_]
 
+    @property
+    def counted_by(self) -> Population:
+        """Which requests are the window's."""
+        return "due" if self.clients is None else "ended"
+
+    @property
+    def refused(self) -> NDArray[np.bool_]:
+        """Which requests of the window were refused; in a closed loop those are failures."""
+        turned_away: NDArray[np.bool_] = self.samples.outcome == REFUSED
+        return self.inside & turned_away & ~self.failed
+
     def due(self) -> int:
         """Return how many requests came due in the window."""
         due_ns = self.samples.due_ns
         return int(((due_ns >= self.begin_ns) & (due_ns < self.end_ns)).sum())
 
+    def in_flight(self) -> NDArray[np.int64]:
+        """Return how many requests had come due and not ended at each edge of SLICES slices of the window."""
+        edges = np.linspace(self.begin_ns, self.end_ns, SLICES + 1)
+        due, done = np.sort(self.samples.due_ns), np.sort(self.samples.done_ns)
+        return np.searchsorted(due, edges) - np.searchsorted(done, edges)
+
 
 @dataclass(frozen=True, slots=True)
 class WindowFigures:
-    """The figures of a window; rate and latency are those of right answers that ended in it.
+    """The figures of a window: what its requests say, and the rate of what ended in it.
 
-    `requests` is the sum of `ok`, `refused`, and the wrong answers and failures of the whole trial. `refused`
-    is None in a closed loop, where refusals are errors. `latency_ms` is the time from due to done,
-    `service_ms` from sent to done. `late_sends` (a share), `lag_p50_ms` and `lag_p99_ms` show how far the
-    driver was behind its schedule; they are None if the window has too few requests. `doubts` are the
-    reasons not to believe the figures, if they are not `valid`.
+    `requests` is the sum of `ok`, `errors`, `wrong_answers` and `refused`, which is None in a closed loop,
+    where refusals are errors. `errors_outside` and `wrong_answers_outside` count the rest of the trial.
+    `throughput_rps` counts the right answers that ended in the window. `latency_ms` is the time from due to
+    done of right answers, `with_failures_ms` that of all requests, of which those without a right answer
+    never end; `service_ms` is the time from sent to done. `late_sends` (a share), `lag_p50_ms` and
+    `lag_p99_ms` show how far the driver was behind its schedule; they are None if the window has too few
+    requests. `doubts` are the reasons to doubt the figures; one of them voids these if they are not `valid`.
     """
 
     requests: int
@@ -86,7 +113,11 @@ class WindowFigures:
     service_ms: LatencyMs
     late_sends: float | None
     lag_p99_ms: float | None
-    lag_p50_ms: float | None = None
+    lag_p50_ms: float | None
+    counted_by: Population
+    with_failures_ms: LatencyMs
+    errors_outside: int
+    wrong_answers_outside: int
 
 
 def window_ns(begin_s: float, window_s: float) -> tuple[int, int]:
@@ -110,6 +141,18 @@ def latency(response_ns: NDArray[np.int64]) -> LatencyMs:
     return LatencyMs(p50, p95, p99, p90, p999)
 
 
+def with_failures(response_ns: NDArray[np.int64], requests: int) -> LatencyMs:
+    """Return the quantiles of all requests, of which only those with a response time ever end.
+
+    A quantile is None if it never ends, or if the requests are too few.
+    """
+    endless = np.full(requests - len(response_ns), NEVER_NS)
+    every = np.concatenate((response_ns, endless))
+    found = [quantile_ms(every, q) for q in LEAST_N]
+    p50, p90, p95, p99, p999 = (None if ms is None or ms * 1e6 >= NEVER_NS else ms for ms in found)
+    return LatencyMs(p50, p95, p99, p90, p999)
+
+
 def summarise(
     samples: Samples,
     clients: int | None,
@@ -128,25 +171,30 @@ def summarise(
     if not 0 < window_s < math.inf:
         raise ValueError(f"a window of {window_s:g} s has no figures")
     window = _window(samples, clients, warmup_s, window_s)
-    ok, errors, wrong_answers = int(window.good.sum()), int(window.failed.sum()), int(window.wrong.sum())
-    refused = int((window.ended & (samples.outcome == REFUSED)).sum()) if clients is None else None
-    requests = ok + errors + wrong_answers + (refused or 0)
-    spoiled = tuple(reasons(window, requests, bounds, scheduled))
+    requests, ok = int(window.inside.sum()), int(window.good.sum())
+    errors, wrong_answers = (int((window.inside & one).sum()) for one in (window.failed, window.wrong))
+    found = tuple(reasons(window, bounds, scheduled))
+    voided = any(one.voids for one in found)
+    response_ns = (samples.done_ns - samples.due_ns)[window.good]
     lag_ns = (samples.sent_ns - samples.due_ns)[window.inside]
     return WindowFigures(
         requests=requests,
         ok=ok,
         errors=errors,
-        refused=refused,
+        refused=int(window.refused.sum()) if clients is None else None,
         wrong_answers=wrong_answers,
-        throughput_rps=ok / window_s,
-        latency_ms=latency((samples.done_ns - samples.due_ns)[window.good]),
-        doubts=spoiled or _survivors(errors + wrong_answers, requests),
-        valid=not spoiled,
+        throughput_rps=int((window.ended & (samples.outcome == OK)).sum()) / window_s,
+        latency_ms=latency(response_ns),
+        doubts=found if voided else (*found, *_survivors(errors + wrong_answers, requests)),
+        valid=not voided,
         service_ms=latency((samples.done_ns - samples.sent_ns)[window.good]),
         late_sends=late_share(window),
         lag_p99_ms=quantile_ms(lag_ns, 0.99),
         lag_p50_ms=quantile_ms(lag_ns, 0.50),
+        counted_by=window.counted_by,
+        with_failures_ms=with_failures(response_ns, requests),
+        errors_outside=int(window.failed.sum()) - errors,
+        wrong_answers_outside=int(window.wrong.sum()) - wrong_answers,
     )
 
 
@@ -157,9 +205,11 @@ def _window(samples: Samples, clients: int | None, warmup_s: float, window_s: fl
         # an open load goes on as planned whatever the answers, so a refusal is an answer
         failed &= samples.outcome != REFUSED
     ended = (samples.done_ns >= begin) & (samples.done_ns < end)
-    # a request that came due by the window's end and failed after it counts as the window's
-    inside = ended | (failed & (samples.due_ns < end) & (samples.done_ns >= end))
-    good = ended & (samples.outcome == OK)
+    if clients is None:
+        inside = (samples.due_ns >= begin) & (samples.due_ns < end)
+    else:
+        inside = ended | (failed & (samples.due_ns < end) & (samples.done_ns >= end))
+    good = inside & (samples.outcome == OK)
     return Window(samples, begin, end, clients, ended, good, inside, failed, wrong)
 
 
@@ -174,11 +224,13 @@ def _survivors(faults: int, requests: int) -> tuple[Doubt, ...]:
     return (Doubt("faults_allowed", text, "see the service's log", voids=False, cause="service"),)
 
 
-def reasons(window: Window, requests: int, bounds: Bounds, scheduled: int | None) -> Iterator[Doubt]:
-    """Yield each reason to void the window, the gravest first; `scheduled` requests should come due."""
-    # faults outside the window still show that the trial was not clean
-    yield from _faults("wrong_answers", "wrong answers", window.wrong, window, requests, bounds.wrong_answers)
-    yield from _faults("failed_requests", "failed requests", window.failed, window, requests, bounds.errors)
+def reasons(window: Window, bounds: Bounds, scheduled: int | None) -> Iterator[Doubt]:
+    """Yield each reason to doubt the window; `scheduled` requests should come due.
+
+    An overloaded window is not held to be steady: it is judged as every other window of its load.
+    """
+    yield from _faults("wrong_answers", "wrong answers", window.wrong, window, bounds.wrong_answers)
+    yield from _faults("failed_requests", "failed requests", window.failed, window, bounds.errors)
     yield from _disorder(window.samples)
     yield from _lost(window, scheduled)
     yield from _late_sends(window, bounds.late_sends)
@@ -192,11 +244,15 @@ def reasons(window: Window, requests: int, bounds: Bounds, scheduled: int | None
         )
         return
     if window.clients is None:
-        yield from _overload(window)
+        overload = tuple(_overload(window))
+        yield from overload or _cut(window)
+        if overload:
+            return
     else:
         yield from _imbalance(window, window.clients, bounds.little)
         yield from _idle_clients(window, window.clients)
-    yield from _unsteadiness(window, bounds.steady)
+    unsteady = tuple(_unsteadiness(window, bounds.steady))
+    yield from unsteady or _shifted(window, bounds.steady)
 
 
 def late_share(window: Window) -> float | None:
@@ -206,19 +262,18 @@ def late_share(window: Window) -> float | None:
 
 
 def _faults(
-    code: DoubtCode, what: str, faulty: NDArray[np.bool_], window: Window, requests: int, bound: float
+    code: DoubtCode, what: str, faulty: NDArray[np.bool_], window: Window, bound: float
 ) -> Iterator[Doubt]:
-    count, outside = int(faulty.sum()), int((faulty & ~window.inside).sum())
-    if count and not count / requests <= bound:
-        where = f" ({outside} of them outside the window)" if outside else ""
-        share = f"{count / requests:.2%}, at most {bound:.2%} may be"
-        yield Doubt(
-            code,
-            f"{count} {what} of {requests} requests{where}: the trial is void ({share})",
-            "see the service's log",
-            voids=True,
-            cause="service",
-        )
+    """Doubt a window with too many faults, and a clean one whose whole trial has too many of them."""
+    whole = np.ones_like(faulty)
+    for population, where in ((window.inside, ""), (whole, " of the whole trial")):
+        count, requests = int((faulty & population).sum()), int(population.sum())
+        if count and not count / requests <= bound:
+            outside = f" ({int((faulty & ~window.inside).sum())} outside the window)" if where else ""
+            share = f"{count / requests:.2%}, at most {bound:.2%} may be"
+            text = f"{count} {what} of {requests} requests{where}{outside}: the trial is void ({share})"
+            yield Doubt(code, text, "see the service's log", voids=True, cause="service")
+            return
 
 
 def _disorder(samples: Samples) -> Iterator[Doubt]:
@@ -300,26 +355,70 @@ def _elapsed(instants_ns: NDArray[np.int64], edge_ns: float) -> float:
 
 
 def _overload(window: Window) -> Iterator[Doubt]:
+    """Say that the load is more than the service can answer: it refuses requests, or its queue only grows."""
     samples, good = window.samples, window.good
-    ended, due = int(window.ended.sum()), window.due()
+    ended, due, refused = int(window.ended.sum()), window.due(), int(window.refused.sum())
     response_ms = (samples.done_ns - samples.due_ns)[good] / 1e6
-    grown = growth(samples.done_ns[good], response_ms, window.begin_ns, window.end_ns)
+    grown = growth(samples.due_ns[good], response_ms, window.begin_ns, window.end_ns)
+    signs = []
     if grown is not None and grown.unbounded(due, ended):
+        signs.append(
+            f"response times grow from {grown.first:.0f} to {grown.last:.0f} ms over the window, "
+            f"in which {due} requests came due and {ended} ended"
+        )
+    if refused:
+        signs.append(f"{refused} of {due} requests were refused")
+    if signs:
+        text = f"overloaded: {', and '.join(signs)}"
+        yield Doubt("overloaded", text, "lower the rate", voids=False, cause="service")
+
+
+def _cut(window: Window) -> Iterator[Doubt]:
+    """Doubt an open window in which more requests came due than ended, or less, than a steady queue explains.
+
+    The difference is that of the numbers in flight at the window's ends. It may be the forty that an M/M/1 at
+    90% of capacity reaches once in a hundred windows, and three deviations of the number in flight (√2N) for
+    services that answer many at once.
+    """
+    in_flight = window.in_flight()
+    grown = int(in_flight[-1] - in_flight[0])
+    bound = CUT_LEAST + CUT_DEVIATIONS * math.sqrt(2 * float(np.median(in_flight[1:-1])))
+    if abs(grown) > bound:
+        due, where = window.due(), "end" if grown > 0 else "begin"
         yield Doubt(
-            "overloaded",
-            f"overloaded: response times grow from {grown.first:.0f} to {grown.last:.0f} ms over the window, "
-            f"in which {due} requests came due and {ended} ended",
-            "lower the rate",
+            "window_cut",
+            f"{due} requests came due in the window and {due - grown} ended: more waited at its {where} than "
+            f"a steady queue explains (a difference of {bound:.0f}), so the service stalled there or was not "
+            "steady",
+            "lengthen --warmup-s or --window-s",
+            voids=True,
+            cause="service",
+        )
+
+
+def _shifted(window: Window, tolerance: float) -> Iterator[Doubt]:
+    """Doubt a window within which response times changed."""
+    samples, good = window.samples, window.good
+    instants = samples.due_ns if window.clients is None else samples.done_ns
+    response_ns = (samples.done_ns - samples.due_ns)[good]
+    found = shift(instants[good], response_ns, window.begin_ns, window.end_ns)
+    if found is not None and found.beyond(tolerance):
+        yield Doubt(
+            "not_steady",
+            f"not steady: response times change to {found.factor:.2f} times what they were within the window "
+            f"(at most {tolerance:.0%} beyond chance)",
+            "lengthen --warmup-s or --window-s",
             voids=True,
             cause="service",
         )
 
 
 def _unsteadiness(window: Window, tolerance: float) -> Iterator[Doubt]:
-    rate = steadiness(window.samples.done_ns[window.good], window.begin_ns, window.end_ns)
+    answered = window.ended & (window.samples.outcome == OK)
+    rate = steadiness(window.samples.done_ns[answered], window.begin_ns, window.end_ns)
     remedy = "lengthen --warmup-s or --window-s"
     if rate is None:
-        few = f"{int(window.good.sum())} answers are too few to see whether the window was steady"
+        few = f"{int(answered.sum())} answers are too few to see whether the window was steady"
         yield Doubt("too_few_answers", few, remedy, voids=True, cause="harness")
     elif rate.uneven(tolerance):
         thirds = " / ".join(str(count) for count in rate.thirds)

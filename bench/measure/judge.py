@@ -158,6 +158,10 @@ def judge(
         refused=figures.refused,
         server=readings.server if readings else None,
         service_ms=figures.service_ms,
+        counted_by=figures.counted_by,
+        with_failures_ms=figures.with_failures_ms,
+        errors_outside=figures.errors_outside,
+        wrong_answers_outside=figures.wrong_answers_outside,
         driver=_driver_figures(driver, figures, busy_core),
         resources=(
             resource_figures(readings.usages, readings.stolen_share, readings.gpu, readings.cores)

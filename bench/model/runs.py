@@ -11,7 +11,7 @@ from bench.model.options import SessionOptions
 from bench.model.subjects import Twin
 from bench.model.trials import Trial
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # as much faster may repeated payloads be answered as varied ones
 REPEAT_ALLOWED = 1.10
 

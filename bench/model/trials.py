@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from bench.model.doubts import Doubt
 from bench.model.loads import Load
 
+Population = Literal["due", "ended"]
+"""Which requests are the window's: those that came due in it, or those that ended in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LatencyMs:
-    """Quantiles over right answers that ended in the window, due to done; None if answers are too few."""
+    """Quantiles over the right answers to the window's requests; None if answers are too few."""
 
     p50: float | None
     p95: float | None
@@ -95,10 +99,15 @@ class ResourceFigures:
 class Trial:
     """One strategy under one load in one round, in a fresh container.
 
-    `ok` counts the right answers that ended in the window; `errors` and `wrong_answers` count the whole
-    trial, warm-up and drain too, as any of them voids it. Under an open load `refused` counts the requests
-    that a full service turned away in the window (429), which are not errors there; else it is None.
-    `requests` is the sum of all these. `server` is None if the service has no such metrics.
+    `counted_by` says which requests are the window's, and all counts and quantiles are of these alone: under
+    an open load those that came due in it, however late they ended; under a closed load those that ended in
+    it, and those due before its end that failed after it. `ok`, `errors` and `wrong_answers` count them;
+    under an open load `refused` counts those that a full service turned away (429), which are not errors
+    there; else it is None. `requests` is the sum of all these. `errors_outside` and `wrong_answers_outside`
+    count the rest of the trial, warm-up and drain; None if older counts hold the whole trial's.
+    `throughput_rps` counts right answers that ended in the window. `with_failures_ms` has the quantiles of
+    all the window's requests, of which those without a right answer never end: a quantile is None if it
+    never ends, or if requests are too few. `server` is None if the service has no such metrics.
     `error` says why nothing could be measured. `latency_ms` runs from due to done, `service_ms`
     from sent to done. `peak_memory_bytes` is the most of the working set (what is in use, less file cache
     that could go at once) that was sampled in the window. `overhead_s` is what the step took beside start,
@@ -131,6 +140,17 @@ class Trial:
     driver: DriverFigures | None = None
     resources: ResourceFigures | None = None
     overhead_s: float | None = None
+    counted_by: Population = "ended"
+    with_failures_ms: LatencyMs | None = None
+    errors_outside: int | None = None
+    wrong_answers_outside: int | None = None
+    warmup_bias: float | None = None
+    """By what share the warm-up may still bias the window, as far as its trend says; None: unknown."""
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the load was more than the service could answer: it refused some, or its queue grew."""
+        return bool(self.refused) or any(one.code == "overloaded" for one in self.doubts)
 
     @property
     def reasons(self) -> tuple[Doubt, ...]:

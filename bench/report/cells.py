@@ -1,5 +1,6 @@
 """Cells made from values: each has its text, its interval, and the number by which it sorts."""
 
+import math
 from collections.abc import Callable
 
 from bench.analysis.comparisons import Compared
@@ -50,7 +51,24 @@ def estimate(value: Estimate | None, scale: float = 1.0, after: str = "") -> Cel
     if value is None:
         return MISSING
     centre = value.centre * scale
-    return Cell(text.number(centre), text.interval(value, scale), after, centre)
+    sorts_by = centre if math.isfinite(centre) else None
+    return Cell(text.number(centre), text.interval(value, scale), after, sorts_by)
+
+
+def of_row(row: Row, metric: Metric, after: str = "", *, said: bool = False) -> Cell:
+    """A row's figure; of an overloaded row the least and the most of its rounds, and no interval.
+
+    If `said`, the cell says too in how many trials the row was overloaded.
+    """
+    found = row.estimates[metric.name]
+    if not row.overloaded:
+        return estimate(found, metric.scale, after)
+    after = f", {text.overloaded(row)}" if said else after
+    if found is None:
+        return Cell(text.MISSING, "", after, missing=True)
+    spread = row.spread(metric.name)
+    value = found.centre * metric.scale
+    return Cell(text.spread(spread, metric.scale), "", after, value if math.isfinite(value) else None)
 
 
 def metric_field(metric: Metric) -> Field[Row]:
@@ -60,7 +78,7 @@ def metric_field(metric: Metric) -> Field[Row]:
 
 def measured(metric: Metric) -> Callable[[Row], Cell]:
     """What a row's cell is in the column of this metric."""
-    return lambda row: estimate(row.estimates[metric.name], metric.scale)
+    return lambda row: of_row(row, metric)
 
 
 def money(value: Estimate | None) -> Cell:

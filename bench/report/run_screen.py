@@ -30,6 +30,7 @@ MOST_ROWS = 18
 MOST_DOUBTS = 5
 INVALID = "INVALID"
 BUSY = "busy"
+OVERLOADED = "overloaded"
 # what is given up beside the metrics, by rank: those have ranks of their own
 GIVING_UP: tuple[tuple[int, Loss], ...] = (
     (70, GAP),
@@ -39,6 +40,7 @@ GIVING_UP: tuple[tuple[int, Loss], ...] = (
     (140, ("column", "verdict")),
     (150, ("column", "bad")),
     (160, ("column", "refused")),
+    (155, ("column", OVERLOADED)),
     (170, NAMES),
     (180, ("intervals", "ratio")),
 )
@@ -127,9 +129,15 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
             if any(row.refused is not None for row in rows)
             else {}
         ),
+        **({Column(OVERLOADED): _overloaded} if not verdicts and any(row.overloaded for row in rows) else {}),
         Column("trials"): lambda row: Cell(f"{row.valid_trials}/{row.valid_trials + row.invalid_trials}"),
     }
     return tabulated(rows, fields.items())
+
+
+def _overloaded(row: Row) -> Cell:
+    """In how many trials the row was overloaded; blank if in none."""
+    return Cell(f"{row.overloaded_trials}/{row.made_trials}") if row.overloaded else cells.BLANK
 
 
 def giving_up() -> list[Loss]:
@@ -186,6 +194,8 @@ def _verdict(
     verdicts: Mapping[tuple[str, Case], Compared],
     unequal: set[tuple[str, Case]],
 ) -> Cell:
+    if row.overloaded:
+        return Cell(f"{OVERLOADED} {row.overloaded_trials}/{row.made_trials}")
     if row.strategy == summary.baseline:
         return Cell("baseline")
     if (row.strategy, row.case) in unequal:
@@ -240,7 +250,10 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         "verdict: on requests/s unless it says p99" if "verdict" in shown_headers else "",
         "busy: of capacity" if BUSY in shown_headers else "",
         "bad: failed requests and wrong answers" if "bad" in shown_headers else "",
-        "refused: turned away with 429" if "refused" in shown_headers else "",
+        f"refused: {text.REFUSED}" if "refused" in shown_headers else "",
+        "overloaded: in so many trials, and then figures are the least and the most of the rounds"
+        if any(row.overloaded for row in rows_at(summary, cases))
+        else "",
         "trials: valid of made" if "trials" in shown_headers else "",
         f"{text.plural(more, 'more load')} in report.md" if more else "",
         f"left out here for width: {', '.join(left_out)}" if left_out else "",

@@ -3,10 +3,15 @@
 import math
 from collections.abc import Mapping
 
+from bench.analysis.summary import Row, Spread
 from bench.model import USUAL_TOLERANCE, Environment, Run, facts
 from bench.statistics import Comparison, Estimate
 
 MISSING = "n/a"
+REFUSED = "turned away with 429; a 503 is a failure"
+"""What it means under an open load that a request was refused."""
+NEVER = "never"
+"""What is written for a time that has no end: so many requests had no right answer."""
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
 MIB = 1024**2
@@ -16,6 +21,8 @@ def number(value: float | None, like: float | None = None) -> str:
     """A figure to three digits, or to as many decimals as `like` has at three digits."""
     if value is None:
         return MISSING
+    if math.isinf(value):
+        return NEVER
     size = abs(value if like is None else like)
     decimals = 0 if size >= 100 else 1 if size >= 10 else 2
     return spaced(value) if decimals == 0 else f"{value:.{decimals}f}"
@@ -60,6 +67,19 @@ def percent(value: float | None) -> str:
     if value is None:
         return MISSING
     return f"{spaced(100 * value)}%" if value >= 1 else f"{100 * value:.1f}%"
+
+
+def spread(value: Spread | None, scale: float = 1.0) -> str:
+    """The least and the most of the rounds: `77-2 015`; the value itself if they are alike."""
+    if value is None:
+        return MISSING
+    least, most = number(value.least * scale), number(value.most * scale)
+    return least if least == most else f"{least}{DASH}{most}"
+
+
+def overloaded(row: Row) -> str:
+    """In how many of its trials a row was overloaded: `overloaded in 5 of 6`."""
+    return f"overloaded in {row.overloaded_trials} of {row.made_trials}"
 
 
 def span(value: tuple[float, float] | None) -> str:

@@ -1,6 +1,6 @@
-"""Runs of schemas 1 and 2, which committed results have, brought into the shape of today's schema.
+"""Runs of schemas 1 to 3, which committed results have, brought into the shape of today's schema.
 
-Those schemas kept a doubt as a sentence. This module is the only place that reads such a sentence, and it
+Schemas 1 and 2 kept a doubt as a sentence. This module is the only place that reads such a sentence, and it
 does so for old files alone.
 """
 
@@ -13,7 +13,8 @@ from bench.model import SCHEMA_VERSION, Cause, Doubt, DoubtCode, Twin
 from bench.model.subjects import SUFFIXES
 
 Json = dict[str, Any]
-OLDER_VERSIONS = (1, 2)
+OLDER_VERSIONS = (1, 2, 3)
+WITH_SENTENCES = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +164,36 @@ GO_ON = re.compile(r"^(?P<text>.*); (?P<remedy>go on with `[^`]*`)$")
 
 
 def upgrade(raw: Json) -> Json:
-    """A document of schema 1 or 2 as one of today's; what has a wrong type stays, and is refused later.
+    """A document of an older schema as one of today's; what has a wrong type stays, and is refused later.
 
     Raises TypeError, AttributeError or KeyError for a document of another shape.
     """
-    run = {**raw, "schema_version": SCHEMA_VERSION}
+    run = _from_sentences(raw) if raw["schema_version"] in WITH_SENTENCES else raw
+    trials = _each(run.get("trials"), _counted_by_end)
+    return {**run, "schema_version": SCHEMA_VERSION, "trials": trials}
+
+
+def _counted_by_end(raw: Json) -> Json:
+    """A trial of a schema before 4: its requests were counted by when they ended, and overload voided it."""
+    trial = {**raw, "counted_by": "ended"}
+    if not isinstance(trial.get("doubts"), list):
+        return trial
+    overload = [one for one in trial["doubts"] if one["code"] == "overloaded"]
+    others = [one for one in trial["doubts"] if one["code"] != "overloaded"]
+    trial["doubts"] = [{**one, "voids": False} if one in overload else one for one in trial["doubts"]]
+    if trial.get("refused") and not overload:
+        text = f"overloaded: {trial['refused']} of {trial.get('requests')} requests were refused"
+        doubt = Doubt("overloaded", text, "lower the rate", voids=False, cause="service")
+        trial["doubts"].append(asdict(doubt))
+    if not trial.get("error") and any(one["voids"] for one in overload):
+        # a sentence that nothing knows any more may be what voided it
+        trial["valid"] = not any(one["voids"] or one["code"] == "other" for one in others)
+    return trial
+
+
+def _from_sentences(raw: Json) -> Json:
+    """A document of schema 1 or 2 as one of schema 3."""
+    run = dict(raw)
     run["doubts"] = _each(run.pop("warnings", []), lambda text: _doubt(text, OF_RUNS))
     run["trials"] = _each(run.get("trials"), _trial)
     run["objectives"] = _each(run.get("objectives", []), _objective)

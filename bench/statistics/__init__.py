@@ -17,7 +17,7 @@ from bench.statistics.ratios import (
     rounds_needed,
     unpaired_ratio,
 )
-from bench.statistics.steadiness import Growth, Slope, Steadiness, growth, steadiness, theil_sen
+from bench.statistics.steadiness import Growth, Shift, Slope, Steadiness, growth, shift, steadiness, theil_sen
 from bench.statistics.tail_bounds import TailConfirmation, WeighedRounds, confirm_tail, tail_bound, weigh
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Estimate",
     "Growth",
     "LaterChange",
+    "Shift",
     "Slope",
     "Steadiness",
     "TailConfirmation",
@@ -41,6 +42,7 @@ __all__ = [
     "paired_ratio",
     "quantile",
     "rounds_needed",
+    "shift",
     "steadiness",
     "tail_bound",
     "theil_sen",

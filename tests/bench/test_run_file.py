@@ -152,7 +152,7 @@ def older(folder: Path, version: int, **trial: Any) -> Path:
                 "overloaded",
                 "overloaded: response times grow from 302 to 774 ms over the window",
                 "lower the rate",
-                voids=True,
+                voids=False,
                 cause="service",
             ),
         ),

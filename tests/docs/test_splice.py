@@ -50,7 +50,7 @@ def write(folder: Path, mark: str, name: str = "page.md") -> Path:
             f"lateness {OPEN}",
             "| 50% of capacity | small | 47.5% (43\N{EN DASH}53%) | 17.6 (14.6\N{EN DASH}20.8) | 63.5",
         ),
-        (f"lateness {OPEN}", "| 1\N{NO-BREAK SPACE}379, overloaded: 1\N{NO-BREAK SPACE}598 refused |"),
+        (f"lateness {OPEN}", "overloaded in 5 of 6: 1\N{NO-BREAK SPACE}598 refused |"),
         ("help worker", "--master HOST  where `run --remote-workers` runs"),
         ("help", "## doctor\n\n```text\nusage: python -m bench doctor [-h]"),
     ],

@@ -78,10 +78,12 @@ def test_an_open_loop_below_saturation_is_valid_at_any_load() -> None:
         assert figures.valid, figures.doubts
 
 
-def test_an_overloaded_open_loop_is_void_and_says_how_response_times_grow() -> None:
-    (why,) = [one for one in judged(opened(1.2), None).doubts if one.code == "overloaded"]
+def test_an_overloaded_open_loop_is_no_void_and_says_how_response_times_grow() -> None:
+    figures = judged(opened(1.2), None)
+    (why,) = figures.doubts
+    assert figures.valid
     assert why.text.startswith("overloaded: response times grow from")
-    assert (why.remedy, why.cause, why.voids) == ("lower the rate", "service", True)
+    assert (why.code, why.remedy, why.cause, why.voids) == ("overloaded", "lower the rate", "service", False)
 
 
 @pytest.mark.parametrize(("bound", "valid"), [(0.0, False), (0.001, False), (0.01, True)])

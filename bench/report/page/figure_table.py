@@ -44,11 +44,15 @@ class FigureTable:
 
 @dataclass(frozen=True, slots=True)
 class KeyFigure:
-    """A column with bars: its header, the estimate for a row, and the factor to the header's unit."""
+    """A column with bars: its header, the estimate for a row, and the factor to the header's unit.
+
+    `metric` is None if the figure does not depend on trials.
+    """
 
     header: str
     of: Callable[[Run, Row], Estimate | None]
     scale: float = 1.0
+    metric: Metric | None = None
 
 
 # beside the metrics of trials
@@ -61,7 +65,7 @@ OF_STRATEGIES = (
 def _key_figures() -> list[KeyFigure]:
     """The columns; the throughput is the first."""
     of_trials = [
-        KeyFigure(one.heading, partial(_of_trials, one), one.scale) for one in metrics_in("key figures")
+        KeyFigure(one.heading, partial(_of_trials, one), one.scale, one) for one in metrics_in("key figures")
     ]
     return [*of_trials, *OF_STRATEGIES]
 
@@ -101,7 +105,7 @@ def _columns(run: Run, summary: Summary, rows: Sequence[Row]) -> dict[str, list[
     for place, column in enumerate(_key_figures()):
         found = [column.of(run, row) for row in rows]
         if any(found):
-            columns[column.header] = _bar_cells(found, column.scale)
+            columns[column.header] = _bar_cells(column, rows, found)
         if place == 0:
             header = f"to {summary.baseline}" if summary.baseline else "ratio"
             judged = to_baseline(compared(summary))
@@ -124,14 +128,17 @@ def _image(run: Run, row: Row) -> Estimate | None:
     return None if size is None else Estimate(size, None, None, 1)
 
 
-def _bar_cells(found: Sequence[Estimate | None], scale: float) -> list[Markup]:
+def _bar_cells(column: KeyFigure, rows: Sequence[Row], found: Sequence[Estimate | None]) -> list[Markup]:
     """The cells of a column, whose bars share a scale from 0."""
     most = max((one.high or one.centre for one in found if one is not None), default=0.0)
     return [
         html.figure_cell(
-            cells.estimate(one, scale), _bar(one, most) if one is not None and most > 0 else html.NOTHING
+            cells.estimate(one, column.scale)
+            if column.metric is None
+            else cells.of_row(row, column.metric, said=True),
+            _bar(one, most) if one is not None and most > 0 else html.NOTHING,
         )
-        for one in found
+        for row, one in zip(rows, found, strict=True)
     ]
 
 

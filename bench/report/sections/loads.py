@@ -42,6 +42,12 @@ REACHED: Text = (
     Emphasis("Of capacity"),
     " is the rate offered as a share of what the closed loop of the same rounds answered.",
 )
+OVERLOADED: Text = (
+    Emphasis("Overloaded"),
+    ": in so many trials requests were refused (429), or response times only grew. Such trials repeat no "
+    "state of the service: their row has the least and the most of its rounds instead of an interval, and "
+    "is not compared.",
+)
 SERVICE: Text = (Emphasis("Service p99"), " runs from sent to done, all others from due to done.")
 
 
@@ -60,6 +66,7 @@ def loads(analysis: RunAnalysis) -> list[Block]:
     if any(not case.same_for_all for case in summary.cases):
         notes += [SHARES, *_capacities(analysis)]
     notes += [REACHED] if any(row.utilisation for row in summary.rows.values()) else []
+    notes += [OVERLOADED] if any(row.overloaded for row in summary.rows.values()) else []
     notes += [SERVICE] if _tells(METRICS["service_p99"], summary.rows.values()) else []
     return [*blocks, joined(*notes)]
 
@@ -106,6 +113,11 @@ def _table(summary: Summary, group: list[Case], title: str, *, several: bool) ->
         Column("errors"): lambda row: cells.count(row.errors),
         **({Column("refused"): lambda row: cells.count(row.refused)} if at_due_times else {}),
         Column("wrong"): lambda row: cells.count(row.wrong_answers),
+        **(
+            {Column("overloaded"): lambda row: cells.of(row.overloaded_trials, row.made_trials)}
+            if any(row.overloaded for row in rows)
+            else {}
+        ),
         Column("valid trials"): lambda row: cells.of(row.valid_trials, row.valid_trials + row.invalid_trials),
     }
     return tabulated(rows, fields.items(), title)
@@ -135,7 +147,7 @@ def _figure(metric: Metric) -> Callable[[Row], Cell]:
         estimate = row.estimates[metric.name]
         few = estimate is not None and estimate.n < row.valid_trials
         after = f" in {text.plural(estimate.n, 'round')}" if estimate and few else ""
-        return cells.estimate(estimate, metric.scale, after)
+        return cells.of_row(row, metric, after)
 
     return cell
 

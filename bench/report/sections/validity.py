@@ -23,15 +23,20 @@ from bench.report.document import (
 )
 
 REASONS = paragraph(
-    "A trial that has several reasons counts under each. A reason that stands in invalid trials need not be "
-    "what voids them; one that stands in valid trials only warns."
+    "A trial that has several reasons counts under each. It is invalid, and left out, if one of them voids "
+    "it; the first column counts the trials that a reason voids."
 )
 ONE_ROUND: Text = ("One round proves nothing: it shows that everything runs.",)
 OPEN: Text = (
     "An open loop (requests that come due by a schedule, whoever still waits) shows latency at a rate. Its "
     "latencies run from due, not from sent. ",
     Emphasis("Refused"),
-    " requests (429, 503) are neither errors nor answers.",
+    f" requests are neither errors nor answers: they were {text.REFUSED}. ",
+    "Such a load's requests are those that came due in the window, however late they ended; its throughput "
+    "counts the right answers that ended in it. ",
+    Emphasis("With failures"),
+    ": over all of them, if a request without a right answer never ends; the other quantiles are of right "
+    "answers.",
 )
 MEANING: tuple[Text, ...] = (
     (
@@ -46,8 +51,8 @@ MEANING: tuple[Text, ...] = (
     (
         "A trial called INVALID is left out of every figure. ",
         Emphasis("Not steady"),
-        " (a window's thirds differ by more than a tenth, and than chance explains) only warns: such a trial "
-        "counts.",
+        ": throughput or response times change within the window by more than a tenth, and than chance "
+        "explains.",
     ),
     (Code("n/a"), " is a figure that was not measured or that has too few samples; it is never 0."),
 )
@@ -57,9 +62,10 @@ PROCESSES: Text = ("The services ran as local processes, not in containers: ther
 def validity(analysis: RunAnalysis) -> list[Block]:
     """How many trials count, and the doubts of trials; empty if all trials were made and none has a doubt."""
     run, summary = analysis.run, analysis.summary
-    invalid, valid = Counter[str](), Counter[str]()
+    invalid, valid, voiding = Counter[str](), Counter[str](), Counter[str]()
     for trial in run.trials:
         (valid if trial.valid else invalid).update({TITLES[one.code] for one in reasons(trial)})
+        voiding.update({TITLES[one.code] for one in reasons(trial) if one.voids})
     if not invalid and not valid and not summary.missing_trials:
         return []
     counted = paragraph(
@@ -67,10 +73,10 @@ def validity(analysis: RunAnalysis) -> list[Block]:
         f"{summary.invalid_trials} invalid and left out, {summary.missing_trials} not made."
     )
     rows = [
-        [cells.words(reason), cells.count(invalid[reason]), cells.count(valid[reason])]
+        [cells.words(reason), *(cells.count(each[reason]) for each in (voiding, invalid, valid))]
         for reason in sorted({*invalid, *valid}, key=lambda one: (-invalid[one], -valid[one], one))
     ]
-    columns = [name_column("reason"), *figures("in invalid trials", "in valid trials")]
+    columns = [name_column("reason"), *figures("voids", "in invalid trials", "in valid trials")]
     return [counted, table(columns, rows), REASONS] if rows else [counted]
 
 
