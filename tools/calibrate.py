@@ -21,11 +21,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # a program's own folder com
 
 import numpy as np
 
+from bench.cores import choose_cores
+from bench.doctor.sending import read_sending
 from bench.model import ARRIVALS
 from tests.calibration import experiments
 from tests.calibration.apparatus import run
 from tests.calibration.claims import (
     Figure,
+    clock_figures,
     constant_figures,
     exponential_figures,
     hidden_stall_figure,
@@ -42,6 +45,7 @@ from tests.calibration.truths import exponential_ms, textbook_wait
 
 LEAST_S, MOST_S = 70.0, 1000.0
 LONG = 1_000_000
+CLOCK_S = 8.0
 Shown = tuple[str, Sequence[Figure], Trial | None]
 
 
@@ -88,12 +92,22 @@ def queues(seconds: float) -> Iterator[Shown]:
         yield "open loop", queue_figures(name, trial, measured_waits_ms(trial)[0]), trial
 
 
+def clocks() -> Iterator[Shown]:
+    """Yield how late the driver sends to a target that answers at once."""
+    cores = choose_cores(None, None)
+    for rate_per_s in (50.0, 200.0, 1000.0):
+        found = read_sending(cores, CLOCK_S, rate_per_s)
+        median_ms, p99_ms = found.median_ms or float("nan"), found.p99_ms or float("nan")
+        yield "open loop", clock_figures(rate_per_s, median_ms, p99_ms, int(rate_per_s * CLOCK_S)), None
+
+
 def shown(seconds: float) -> Iterator[Shown]:
     """Yield all trials; each gets its share of the seconds."""
     yield from constants(0.1 * seconds)
     yield from exponentials(0.12 * seconds)
     yield from stalls(0.1 * seconds)
     yield from queues(0.17 * seconds)
+    yield from clocks()
 
 
 def row(name: str, figure: Figure) -> str:

@@ -30,11 +30,11 @@ class SendingFacts:
     why_not: str = ""
 
 
-def read_sending(cores: Cores, window_s: float) -> SendingFacts:
+def read_sending(cores: Cores, window_s: float, rate_per_s: float = RATE_PER_S) -> SendingFacts:
     """Offer the null target an open load of small bodies, on the driver's cores."""
     body = b'{"image":"' + b"A" * 3000 + b'"}'
     payload = Payload("made-up", "made-up", "json", "application/json", body, "rime", {"rime": 1.0})
-    load = OpenLoad(RATE_PER_S, WARMUP_S, window_s, drain_s=5.0, timeout_s=5.0)
+    load = OpenLoad(rate_per_s, WARMUP_S, window_s, drain_s=5.0, timeout_s=5.0)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="bench-doctor-") as folder,

@@ -75,6 +75,15 @@ def overlap(claim: str, truth: Estimate | None, measured: Estimate | None, bound
     return Figure(claim, truth.centre, measured.centre, said, holds, measured.n)
 
 
+def clock_figures(rate_per_s: float, median_ms: float, p99_ms: float, n: int) -> list[Figure]:
+    """How late an open loop sends on a core of its own; a machine that is busy with other things may not."""
+    told = f"lag of {rate_per_s:g} requests/s"
+    return [
+        Figure(f"{told}, {name}", 0.0, lag_ms, f"at most {bound_ms:g} ms", lag_ms <= bound_ms, n)
+        for name, lag_ms, bound_ms in (("p50", median_ms, 0.1), ("p99", p99_ms, 0.5))
+    ]
+
+
 def overhead_figure(overhead_ms: Floats) -> Figure:
     """The overhead that is taken off is small itself."""
     centre, n = float(np.median(overhead_ms)), len(overhead_ms)
