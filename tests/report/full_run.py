@@ -12,6 +12,7 @@ from bench.model import (
     DriverFigures,
     GpuFigures,
     LatencyMs,
+    LongTrial,
     OpenLoad,
     Probe,
     RepeatCheck,
@@ -21,6 +22,8 @@ from bench.model import (
     Startup,
     StrategyResult,
     Trial,
+    UptimeChange,
+    UptimeSpan,
 )
 from tests.running.doubts import doubt
 
@@ -66,7 +69,28 @@ def full(run: Run) -> Run:
             _objective("batched", 138.0, None),
         ),
         price_per_core_hour=0.04,
+        longs=tuple(_long(one) for one in small if one.round == 1),
     )
+
+
+def _long(trial: Trial) -> LongTrial:
+    """A long trial that is slow at first, and whose memory grows."""
+    rate = trial.throughput_rps or 1.0
+    spans = tuple(
+        UptimeSpan(
+            6.0 * place,
+            6.0 * place + 6.0,
+            round(6 * rate * part),
+            rate * part,
+            300.0 / part,
+            400.0 / part,
+            (200 + 3 * place) * MIB,
+        )
+        for place, part in enumerate((0.5, 0.5, *(1.0,) * 8))
+    )
+    change = UptimeChange("throughput", 0.5 * rate, rate, 12.0, 60.0)
+    long = dataclasses.replace(trial, round=0, samples=None)
+    return LongTrial(long, 60.0, 2.0, 10.0, spans, (change,), ((3.0, 200 * MIB),))
 
 
 def _capacity(run: Run, name: str) -> float:

@@ -1,6 +1,6 @@
 """Each long trial over its uptime: throughput, p99 and memory by tenths, with the windows shaded."""
 
-from typing import Any
+import math
 
 from matplotlib.figure import Figure
 
@@ -10,8 +10,13 @@ from bench.report import text
 from bench.report.plots import style
 from bench.report.plots.plot import Plot
 
-PANELS = (("throughput", "requests/s", 1.0), ("p99", "p99, ms", 1.0), ("memory", "memory, MiB", 1 / text.MIB))
-SIZE = (8.2, 3.4)
+PANELS = (
+    ("throughput", "Throughput", "requests/s", 1.0),
+    ("p99", "Response time, p99", "ms", 1.0),
+    ("memory", "Memory in use", "MiB", 1 / text.MIB),
+)
+WIDTH, HEIGHT = 10.0, 3.9
+PANEL_INCHES = 2.9
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:
@@ -19,29 +24,34 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     longs = [one for one in analysis.run.longs if one.spans]
     if not longs:
         return None
-    figure = Figure(figsize=SIZE, dpi=style.DPI)
-    said = f"n = {text.plural(len(longs), 'long trial')}, a line each, by tenths of its time, no interval"
-    below = (style.footer(figure, analysis.run, said) + style.PAD_INCHES + 0.5) / SIZE[1]
-    axes: Any = figure.subplots(1, len(PANELS))
-    figure.subplots_adjust(left=0.08, right=0.98, top=0.80, bottom=below, wspace=0.32)
-    looks = style.looks(analysis.summary.strategies)
-    for panel, (name, label, scale) in zip(axes, PANELS, strict=True):
+    figure, axes = style.new_figure(WIDTH, HEIGHT, columns=len(PANELS))
+    looks = style.looks(list(dict.fromkeys(one.trial.strategy for one in longs)))
+    for panel, (name, _, unit, scale) in zip(axes, PANELS, strict=True):
         for one in longs:
-            values = [
-                float("nan") if value is None else value * scale for value in figures_of(one)[name].values
-            ]
+            values = [math.nan if value is None else value * scale for value in figures_of(one)[name].values]
             middles = [(span.begin_s + span.end_s) / 2 for span in one.spans]
-            look = looks[one.trial.strategy]
-            what = f"{one.trial.strategy}, {one.trial.payload_class}"
-            panel.plot(middles, values, color=look.colour, marker=look.marker, markersize=3.5, label=what)
-        windows = longs[0].window_begin_s, longs[0].window_end_s
+            look, what = looks[one.trial.strategy], f"{one.trial.strategy}, {one.trial.payload_class}"
+            panel.plot(
+                middles, values, color=look.colour, marker=look.marker, linestyle=look.line, label=what
+            )
+        windows = min(one.window_begin_s for one in longs), max(one.window_end_s for one in longs)
         panel.axvspan(*windows, color=style.OUTSIDE, linewidth=0, zorder=0)
         panel.set_ylim(bottom=0)
-        panel.set_title(label, loc="left", fontsize=9.5)
+        panel.set_ylabel(unit)
         panel.set_xlabel("seconds of uptime")
-        panel.tick_params(labelsize=8.5)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper left", ncols=4, fontsize=8.5, bbox_to_anchor=(0.07, 1.0))
+    shown = axes[0].get_legend_handles_labels()[0]
+    style.heads(
+        [
+            (panel, title, shown if panel is axes[0] else [])
+            for panel, (_, title, _, _) in zip(axes, PANELS, strict=True)
+        ],
+        PANEL_INCHES,
+    )
+    said = (
+        f"n = {text.plural(len(longs), 'long trial')}, a line each, by tenths of its time, no interval; "
+        "grey: the uptimes that the windows cover"
+    )
+    style.footer(figure, analysis.run, said)
     return figure
 
 
