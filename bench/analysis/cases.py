@@ -1,12 +1,13 @@
 """The cases of a run: a class of payloads in one encoding under one load, with its name and its order."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from bench.model import ARRIVALS, USUAL_ARRIVALS, ClosedLoad, Load, Trial
+from bench.model import ARRIVALS, USUAL_ARRIVALS, ClosedLoad, Load, Run, Trial
 
 CLASS_ORDER = {"small": 0, "seed": 1}
 # which kind of load stands for a run that has several: the one that shows capacity first
-KIND_ORDER = ("closed", "open", "common", "share")
+KIND_ORDER = ("closed", "held", "open", "common", "share")
+RATE_THAT_HELD = "the rate that held"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -14,8 +15,9 @@ class Case:
     """A class of payloads in one encoding under one load: what a trial offered.
 
     `kind` is "closed", "open", "common" or "share"; `size` is the clients, the requests/s, the share
-    of the slowest strategy's capacity, or the share of the strategy's own; `arrivals` is the pattern by which
-    requests come due.
+    of the slowest strategy's capacity, or the share of the strategy's own. "held" is the highest rate at
+    which an objective held, which each strategy has for itself; its `size` is 0. `arrivals` is the pattern by
+    which requests come due.
     """
 
     payload_class: str
@@ -38,12 +40,12 @@ class Case:
     @property
     def same_for_all(self) -> bool:
         """Whether every strategy was offered the same; under a share of capacity each has its own rate."""
-        return self.kind != "share"
+        return self.kind not in ("share", "held")
 
     @property
     def by_capacity(self) -> bool:
-        """Whether its size is a share of a capacity, and the rate is in the trials alone."""
-        return self.kind in ("common", "share")
+        """Whether its rate follows from what was measured, and is in the trials alone."""
+        return self.kind in ("common", "share", "held")
 
 
 def case_of(trial: Trial) -> Case:
@@ -51,6 +53,23 @@ def case_of(trial: Trial) -> Case:
     kind, size = load_size(trial.load)
     arrivals = USUAL_ARRIVALS if isinstance(trial.load, ClosedLoad) else trial.load.arrivals
     return Case(trial.payload_class, trial.encoding, trial.load.label, kind, size, arrivals)
+
+
+def case_in(run: Run, trial: Trial) -> Case:
+    """The case that a trial of the run belongs to: in a search, trials of the rate that held are a case."""
+    case = case_of(trial)
+    wanted = trial.strategy, trial.payload_class, trial.encoding, case.size
+    if is_search(run) and case.kind == "open":
+        held = [(one.strategy, one.payload_class, one.encoding, one.rate_per_s) for one in run.objectives]
+        if wanted in held:
+            return replace(case, load=RATE_THAT_HELD, kind="held", size=0.0)
+    return case
+
+
+def is_search(run: Run) -> bool:
+    """Whether the run is a search for an objective, whose trials are tries and were not planned."""
+    asked = run.options is not None and run.options.verb == "slo"
+    return asked or (run.planned_trials == 0 and bool(run.objectives))
 
 
 def case_name(case: Case) -> str:

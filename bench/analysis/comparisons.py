@@ -207,6 +207,8 @@ def _comparison(summary: Summary, pairing: Pairing, metric: Metric, *, bootstrap
         return None
     if metric.set_by_schedule and (ours.case.at_due_times or theirs.case.at_due_times):
         return None
+    if case.kind == "held":  # each at a limit of its own: what differs is the rate
+        return None
     a, b = _above_zero(theirs.rounds[metric.name]), _above_zero(ours.rounds[metric.name])
     return statistics.paired_ratio(a, b, bootstrap=bootstrap)
 

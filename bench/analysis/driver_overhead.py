@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.cases import Case, case_of
+from bench.analysis.cases import Case, case_in
 from bench.analysis.summary import Summary
 from bench.model import Ceiling, Run, Trial
 from bench.statistics import median
@@ -40,7 +40,7 @@ class Overhead:
 def worst_figures(run: Run, summary: Summary) -> list[WorstFigures]:
     """The driver's worst figures in each case in which its figures are known."""
     groups = [
-        (case, [trial for trial in run.trials if trial.driver and case_of(trial) == case])
+        (case, [trial for trial in run.trials if trial.driver and case_in(run, trial) == case])
         for case in summary.cases
     ]
     return [_worst(case, trials) for case, trials in groups if trials]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.analysis.cases import Case, case_of
+from bench.analysis.cases import Case, case_in
 from bench.analysis.responses import read_responses
 from bench.analysis.summary import Row, Summary, summarise
 from bench.analysis.timelines import Timeline, timeline
@@ -53,7 +53,7 @@ class RunAnalysis:
 
     def trials(self, row: Row) -> list[Trial]:
         """The trials of a row, valid or not."""
-        return [t for t in self.run.trials if t.strategy == row.strategy and case_of(t) == row.case]
+        return [t for t in self.run.trials if t.strategy == row.strategy and case_in(self.run, t) == row.case]
 
 
 def analyse(run: Run, folder: Path) -> RunAnalysis:
@@ -64,7 +64,7 @@ def analyse(run: Run, folder: Path) -> RunAnalysis:
     responses: dict[tuple[str, Case], list[Floats]] = {}
     windows_s: dict[tuple[str, Case], float] = {}
     for trial in run.trials:
-        key = trial.strategy, case_of(trial)
+        key = trial.strategy, case_in(run, trial)
         path = folder / trial.samples if trial.samples else None
         if path is None or not path.is_file() or not (trial.valid or key[1] in summary.focus):
             continue

@@ -18,6 +18,10 @@ from bench.statistics.ratios import unpaired_comparison
 CountName = Literal["wrong_answers", "errors", "compressed_bytes", "unpacked_bytes"]
 
 
+# at the highest rate that an objective allows these say how near the limit was, and not how good a service is
+AT_A_LIMIT = ("p50", "p99")
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """One metric of one strategy in both runs: base, head, and head over base.
@@ -173,6 +177,8 @@ def _corrected(measured: Sequence[Measured]) -> tuple[Measured, ...]:
 def _metrics(base: Row, head: Row) -> Iterator[Measured]:
     for metric in metrics_in("run comparisons"):
         if metric.set_by_schedule and base.case.at_due_times:
+            continue
+        if base.case.kind == "held" and metric.name in AT_A_LIMIT:
             continue
         sides = base.estimates[metric.name], head.estimates[metric.name]
         comparison = unpaired_comparison(_values(base, metric.name), _values(head, metric.name))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench import statistics
-from bench.analysis.cases import KIND_ORDER, Case, case_key, case_of
+from bench.analysis.cases import KIND_ORDER, Case, case_in, case_key, is_search
 from bench.analysis.metrics import METRICS, Metric, scaled, stage_ms
 from bench.errors import UsageError
 from bench.model import OpenLoad, Run, Trial
@@ -78,7 +78,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All rows of a run, and what concerns it as a whole."""
+    """All rows of a run, and what concerns it as a whole.
+
+    `searched` says whether its trials are tries of a search for an objective, of which no number was planned.
+    """
 
     strategies: tuple[str, ...]
     cases: tuple[Case, ...]
@@ -91,6 +94,7 @@ class Summary:
     requests: int
     errors: int
     wrong_answers: int
+    searched: bool = False
 
     @property
     def several_loads(self) -> bool:
@@ -99,9 +103,13 @@ class Summary:
 
     @property
     def focus(self) -> tuple[Case, ...]:
-        """The cases that stand for the run: of its largest closed load, or else of its largest open load."""
-        largest = max(map(_weight, self.cases), default=None)
-        return tuple(case for case in self.cases if _weight(case) == largest)
+        """The cases that stand for the run: of its largest closed load, or else of its largest open load.
+
+        Of a search, the rates at which the objective held; none if it held nowhere.
+        """
+        cases = [case for case in self.cases if case.kind == "held" or not self.searched]
+        largest = max(map(_weight, cases), default=None)
+        return tuple(case for case in cases if _weight(case) == largest)
 
     def payload_label(self, case: Case) -> str:
         """The payload class, and the encoding if the run has several."""
@@ -122,8 +130,8 @@ class Summary:
 def summarise(run: Run) -> Summary:
     """Sum a run up; strategies keep the order in which the run lists them."""
     strategies = tuple(dict.fromkeys([*run.strategies, *(trial.strategy for trial in run.trials)]))
-    cases = tuple(sorted({case_of(trial) for trial in run.trials}, key=case_key))
-    groups = {(name, case): _group(run.trials, name, case) for name in strategies for case in cases}
+    cases = tuple(sorted({case_in(run, trial) for trial in run.trials}, key=case_key))
+    groups = {(name, case): _group(run, name, case) for name in strategies for case in cases}
     throughput = {key: _by_round(group, METRICS["throughput"]) for key, group in groups.items()}
     overloaded = {key for key, group in groups.items() if any(trial.overloaded for trial in group)}
     baseline = _baseline(strategies, cases, throughput, run.baseline)
@@ -142,13 +150,14 @@ def summarise(run: Run) -> Summary:
         cases=cases,
         rows=rows,
         baseline=baseline,
-        one_round=len({trial.round for trial in run.trials}) <= 1,
+        one_round=not is_search(run) and len({trial.round for trial in run.trials}) <= 1,
         valid_trials=len(valid),
         invalid_trials=len(run.trials) - len(valid),
-        missing_trials=max(0, run.planned_trials - _made(run.trials)),
+        missing_trials=max(0, run.planned_trials - _made(run)),
         requests=sum(trial.requests for trial in run.trials),
         errors=sum(trial.errors for trial in run.trials),
         wrong_answers=sum(trial.wrong_answers for trial in run.trials),
+        searched=is_search(run),
     )
 
 
@@ -171,13 +180,13 @@ def with_baseline(run: Run, name: str | None) -> Run:
     return replace(run, baseline=name)
 
 
-def _made(trials: Iterable[Trial]) -> int:
+def _made(run: Run) -> int:
     """How many planned trials were made: a trial that its round made twice counts once."""
-    return len({(trial.strategy, case_of(trial), trial.round) for trial in trials})
+    return len({(trial.strategy, case_in(run, trial), trial.round) for trial in run.trials})
 
 
-def _group(trials: Iterable[Trial], strategy: str, case: Case) -> list[Trial]:
-    return [trial for trial in trials if trial.strategy == strategy and case_of(trial) == case]
+def _group(run: Run, strategy: str, case: Case) -> list[Trial]:
+    return [trial for trial in run.trials if trial.strategy == strategy and case_in(run, trial) == case]
 
 
 def _by_round(trials: Iterable[Trial], metric: Metric) -> dict[int, float]:

@@ -86,8 +86,9 @@ class TailEvidence:
 
 
 def tail_evidence(analysis: RunAnalysis) -> list[TailEvidence]:
-    """The evidence of each row that has samples."""
-    rows = analysis.summary.rows.values()
+    """The evidence of each row that has samples; of a search, of the rates that held."""
+    summary = analysis.summary
+    rows = [row for row in summary.rows.values() if not summary.searched or row.case in summary.focus]
     return [_evidence(analysis, row) for row in rows if (row.strategy, row.case) in analysis.responses]
 
 

@@ -72,13 +72,18 @@ def entries(runs: Sequence[tuple[str, Run, Summary]]) -> list[Entry]:
 def trends(runs: Sequence[Entry]) -> list[Trend]:
     """Every strategy's trend in every case, in the order of strategies as runs name them and of cases."""
     strategies = dict.fromkeys(name for entry in runs for name in entry.summary.strategies)
-    cases = sorted({case for entry in runs for case in entry.summary.cases}, key=case_key)
+    cases = sorted({case for entry in runs for case in _followed(entry.summary)}, key=case_key)
     every = [
         Trend(name, case, {one.name: _points(runs, name, case, one.name) for one in metrics_in("trends")})
         for name in strategies
         for case in cases
     ]
     return [trend for trend in every if trend.runs]
+
+
+def _followed(summary: Summary) -> tuple[Case, ...]:
+    """The cases that other runs may have too: a search chose most of its rates by its own answers."""
+    return summary.focus if summary.searched else summary.cases
 
 
 def _points(runs: Sequence[Entry], name: str, case: Case, metric: str) -> list[TrendPoint]:

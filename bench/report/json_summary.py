@@ -46,7 +46,7 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
         "quick": run.quick,
         "baseline": summary.baseline,
         "trials": {
-            "planned": run.planned_trials,
+            "planned": None if summary.searched else run.planned_trials,
             "valid": summary.valid_trials,
             "invalid": summary.invalid_trials,
             "missing": summary.missing_trials,

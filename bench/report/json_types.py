@@ -157,9 +157,9 @@ class WarningJson(TypedDict):
 
 
 class TrialsJson(TypedDict):
-    """How many trials were planned, may be believed, may not, and were not made."""
+    """How many trials were planned (null if they are a search's), may be believed, may not, were not made."""
 
-    planned: int
+    planned: int | None
     valid: int
     invalid: int
     missing: int

@@ -5,8 +5,9 @@ Below it stands a line on when, on what and how the run was made.
 
 from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import Compared, compared, not_compared, to_baseline
+from bench.analysis.objectives import share_held
 from bench.analysis.summary import Row, Summary, rows_at
-from bench.model import Run
+from bench.model import Run, SloResult, objective_label
 from bench.report import text
 
 ONE_ROUND = "One round: it proves nothing."
@@ -20,12 +21,13 @@ def sentence(run: Run, summary: Summary) -> str:
     """What the run found, in a few sentences; a run without a valid trial claims nothing."""
     if not run.trials:
         return "No trial was made: there is nothing to report."
-    if summary.valid_trials == 0:
+    if summary.valid_trials == 0 and not (summary.searched and run.objectives):
         trials = text.plural(len(run.trials), "trial")
         return f"Invalid: none of {trials} may be believed. {_answers(run, summary)}"
     parts = [ONE_ROUND] if summary.one_round else []
     parts += [QUICK] if run.quick else []
-    parts += [_comparison(summary), _below_capacity(summary), _answers(run, summary), *_gaps(summary)]
+    parts += [_held(run)] if summary.searched else [_comparison(summary), _below_capacity(summary)]
+    parts += [_answers(run, summary), *_gaps(summary)]
     return " ".join(part for part in parts if part)
 
 
@@ -42,6 +44,36 @@ def machine_line(run: Run) -> str:
         f"runtime {run.runtime}",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _held(run: Run) -> str:
+    """For each objective and payloads, up to which rate each strategy held it, the highest first."""
+    if not run.objectives:
+        return "The search did not end: which rates hold the objective is not known."
+    groups: dict[tuple[str, str, str], list[SloResult]] = {}
+    for one in run.objectives:
+        what = objective_label(one.quantile, one.bound_ms)
+        groups.setdefault((what, one.payload_class, one.encoding), []).append(one)
+    several = len({one.encoding for one in run.objectives}) > 1
+    return " ".join(
+        f"{what} with {payloads}{f', {encoding}' if several else ''} payloads: {_rates_that_held(found)}."
+        for (what, payloads, encoding), found in groups.items()
+    )
+
+
+def _rates_that_held(found: list[SloResult]) -> str:
+    """`onnx held up to 137 requests/s (goodput 136, 62% of its capacity); torch at no rate (...)`."""
+    clauses = []
+    for one in sorted(found, key=lambda one: -(one.rate_per_s or 0.0)):
+        if one.rate_per_s is None:
+            state = "held at no rate" if one.known else "is not known to hold at a rate"
+            clauses.append(f"{one.strategy} {state} ({one.why_none or 'never held'})")
+            continue
+        share = share_held(one)
+        of_capacity = f", {text.percent(share)} of its capacity" if share is not None else ""
+        goodput = f"goodput {text.number(one.goodput_rps)}{of_capacity}"
+        clauses.append(f"{one.strategy} held up to {text.number(one.rate_per_s)} requests/s ({goodput})")
+    return "; ".join(clauses)
 
 
 def _comparison(summary: Summary) -> str:

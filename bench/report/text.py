@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from bench.analysis.summary import Row, Spread
+from bench.analysis.summary import Row, Spread, Summary
 from bench.model import USUAL_TOLERANCE, Environment, Run, facts
 from bench.statistics import Comparison, Estimate
 
@@ -60,6 +60,13 @@ def ratio(value: Comparison | Estimate | None) -> str:
     if value.low is None or value.high is None:
         return f"{centre:.2f}{TIMES}"
     return f"{centre:.2f}{TIMES} ({value.low:.2f}{DASH}{value.high:.2f})"
+
+
+def valid_trials(run: Run, summary: Summary) -> str:
+    """`107 of 108 planned trials valid`; of a search, which plans no number of trials: `4 trials valid`."""
+    if summary.searched:
+        return f"{plural(summary.valid_trials, 'trial')} valid"
+    return f"{summary.valid_trials} of {plural(run.planned_trials, 'planned trial')} valid"
 
 
 def percent(value: float | None) -> str:

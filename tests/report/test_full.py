@@ -179,7 +179,7 @@ def test_too_few_rounds_for_a_tail_say_how_many_are_missing(
     tail = section(reported(dataclasses.replace(run, trials=few), write_folder, tmp_path / "run"), "The tail")
     row = cells(tail, "onnx", "small")
     assert row[2] == "1"
-    assert row[4] == "needs 2 more rounds"
+    assert row[4] == "needs at least 2 more rounds"
 
 
 def test_what_a_million_requests_cost_is_cpu_time_and_whole_cores(report: str) -> None:

@@ -30,6 +30,10 @@ INTERVALS: Text = (
     ": the smallest detectable difference, which so many rounds find in 80 of 100 runs.",
 )
 ONE_ROUND: Text = ("One round: no intervals.",)
+SEARCHED: Text = (
+    "A search chose these rates, each strategy's own. The highest rate at which the objective held stands "
+    "for the run: its key figures and its costs are at that rate.",
+)
 SHARES: Text = (
     "At a share of capacity each strategy is offered its own rate, so there is no ratio of throughput: read "
     "how late the answers are when it is so full.",
@@ -63,7 +67,8 @@ def loads(analysis: RunAnalysis) -> list[Block]:
         title = f"{summary.payload_label(group[0]).capitalize()} payloads ({what})"
         blocks += [Heading(title), _table(summary, group, title, several=len(names) > 1)]
     notes = [ONE_ROUND if summary.one_round else INTERVALS]
-    if any(not case.same_for_all for case in summary.cases):
+    notes += [SEARCHED] if summary.searched else []
+    if any(case.kind == "share" for case in summary.cases):
         notes += [SHARES, *_capacities(analysis)]
     notes += [REACHED] if any(row.utilisation for row in summary.rows.values()) else []
     notes += [OVERLOADED] if any(row.overloaded for row in summary.rows.values()) else []

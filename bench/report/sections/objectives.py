@@ -19,6 +19,7 @@ from bench.report.document import (
 )
 from bench.report.sections.resources import LABELS, labels
 from bench.statistics import TailConfirmation
+from bench.statistics.tail_bounds import LEAST_ROUNDS
 
 REPEATED = paragraph(
     "The same few images over and over against copies of which no two bodies are alike. Where repeating is "
@@ -33,10 +34,11 @@ CAPACITY = paragraph(
     " the first to the second: above 1, a share of capacity was in truth a larger share.",
 )
 SEARCHED = paragraph(
-    "The highest rate tried at which the objective held; ",
+    "The highest rate at which most of several fresh trials held the objective; ",
     Emphasis("goodput"),
-    " counts right answers within the bound. Each probe was one trial; a rate that is not listed was not "
-    "tried.",
+    " counts right answers within the bound, in the trials that held. Each probe was one trial, and ",
+    Emphasis("round"),
+    " counts the trials of its rate; a rate that is not listed was not tried.",
 )
 BY_ROUNDS = (
     "All requests of the valid rounds; a request without a right answer is over every bound. Requests that "
@@ -155,7 +157,7 @@ def tails(analysis: RunAnalysis) -> list[Block]:
             cells.count(one.rounds),
             cells.count(one.requests),
             _bound(one),
-            *(_against(one.objective) if with_bound else []),
+            *(_against(one.objective, one.rounds) if with_bound else []),
         ]
         for one in evidence
     ]
@@ -170,30 +172,31 @@ def _bound(one: TailEvidence) -> Cell:
         return Cell("none: overloaded")
     if one.of_any.refuted:
         return Cell(f"none: {text.percent(one.of_any.share_over)} have no right answer")
-    return Cell(_needs(one.of_any))
+    return Cell(_needs(one.of_any, one.rounds))
 
 
-def _against(evidence: ObjectiveEvidence | None) -> list[Cell]:
+def _against(evidence: ObjectiveEvidence | None, rounds: int) -> list[Cell]:
     if evidence is None:
         return [cells.BLANK] * 3
     objective = evidence.objective
     bound = Cell(objective_label(objective.quantile, objective.bound_ms), value=objective.bound_ms)
-    return [bound, cells.words(_confirmed(evidence.confirmation)), cells.number(evidence.goodput_rps)]
+    return [bound, cells.words(_confirmed(evidence.confirmation, rounds)), cells.number(evidence.goodput_rps)]
 
 
-def _confirmed(found: TailConfirmation) -> str:
+def _confirmed(found: TailConfirmation, rounds: int) -> str:
     """Whether the rounds confirm the bound, and if not, what could."""
     if found.confirmed:
         return "yes"
     if found.refuted:
         return f"no: {text.percent(found.share_over)} are over"
-    return f"not confirmed: {_needs(found)}"
+    return f"not confirmed: {_needs(found, rounds)}"
 
 
-def _needs(found: TailConfirmation) -> str:
-    """`needs 3 more rounds`, like these unless their windows are too short."""
-    more = found.more_rounds or 0
-    rounds = f"{text.spaced(more)} more {'round' if more == 1 else 'rounds'}"
+def _needs(found: TailConfirmation, rounds: int) -> str:
+    """`needs 3 more rounds`, like these if their windows are long enough; at least, if they are few."""
+    number = found.more_rounds or 0
+    more = f"{'at least ' if rounds < LEAST_ROUNDS else ''}{text.spaced(number)} more"
+    more += " round" if number == 1 else " rounds"
     if found.times_as_long > 1:
-        return f"needs windows {math.ceil(found.times_as_long)} times as long, and {rounds}"
-    return f"needs {rounds}"
+        return f"needs windows {math.ceil(found.times_as_long)} times as long, and {more}"
+    return f"needs {more}"

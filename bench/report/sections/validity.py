@@ -69,8 +69,8 @@ def validity(analysis: RunAnalysis) -> list[Block]:
     if not invalid and not valid and not summary.missing_trials:
         return []
     counted = paragraph(
-        f"{summary.valid_trials} of {text.plural(run.planned_trials, 'planned trial')} valid, "
-        f"{summary.invalid_trials} invalid and left out, {summary.missing_trials} not made."
+        f"{text.valid_trials(run, summary)}, {summary.invalid_trials} invalid and left out"
+        + ("." if summary.searched else f", {summary.missing_trials} not made.")
     )
     rows = [
         [cells.words(reason), *(cells.count(each[reason]) for each in (voiding, invalid, valid))]

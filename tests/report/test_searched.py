@@ -1,0 +1,130 @@
+"""A search for an objective: everything shows the rate that held, never the highest rate that was tried."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.analysis.costs import costs
+from bench.analysis.run_analysis import analyse
+from bench.analysis.run_comparison import compare_runs
+from bench.analysis.summary import summarise
+from bench.analysis.tails import tail_evidence
+from bench.analysis.trends import entries, trends
+from bench.model import Run
+from bench.report import terminal_summary, write_report
+from bench.report.exports.csv_files import summary as summary_csv
+from bench.report.index import write_index
+from bench.report.json_summary import summary_json
+from bench.report.page.figure_table import figure_table
+from bench.report.plots import PLOTS
+from bench.report.report import report_of
+from bench.report.sentence import sentence
+from tests.report.searched_run import HELD, searched
+
+Write = Callable[[Run, Path], Path]
+
+
+@pytest.fixture(scope="module")
+def search(run: Run) -> Run:
+    return searched(run)
+
+
+@pytest.fixture(scope="module")
+def folder(search: Run, write_folder: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(search, tmp_path_factory.mktemp("results") / "search")
+
+
+def nowhere(run: Run) -> Run:
+    """The same search, if the objective held nowhere."""
+    none = tuple(
+        dataclasses.replace(one, rate_per_s=None, goodput_rps=None, why_none="never held: not at 10/s")
+        for one in run.objectives
+    )
+    return dataclasses.replace(run, objectives=none)
+
+
+def test_the_headline_names_the_objective_and_the_rate_that_held_with_its_goodput(search: Run) -> None:
+    said = sentence(search, summarise(search))
+    assert said.startswith(
+        "p99 \N{LESS-THAN OR EQUAL TO} 100 ms with small payloads: onnx held up to 137 requests/s"
+    )
+    assert "(goodput 136, 59.3% of its capacity); torch held up to 56.2 requests/s (goodput 55.9" in said
+    assert "batched held at no rate (never held: not at 13.8/s in 4 trials)." in said
+    assert sentence(nowhere(search), summarise(nowhere(search))).count("held at no rate") == 3
+
+
+def test_what_stands_for_the_run_is_the_rate_that_held_and_not_the_highest_that_was_tried(
+    search: Run, folder: Path
+) -> None:
+    analysis = analyse(search, folder)
+    (case,) = analysis.summary.focus
+    assert (case.kind, case.load) == ("held", "the rate that held")
+    rates = {name: row.offered_rps for (name, of), row in analysis.summary.rows.items() if of == case}
+    assert rates == {name: rate for name, rate in HELD.items() if rate is not None}
+    table = figure_table(analysis)
+    assert table is not None
+    assert [row.strategy for row in table.rows] == ["torch", "onnx"]
+    found = costs(search, analysis.summary)
+    assert found is not None
+    assert {one.row.strategy: one.row.offered_rps for one in found.costs} == rates
+    assert {(one.row.strategy, one.rounds) for one in tail_evidence(analysis)} == {("torch", 4), ("onnx", 5)}
+
+
+@pytest.mark.parametrize("name", ["throughput", "resources", "latency", "pareto", "timeline", "objectives"])
+def test_the_pictures_are_of_the_rate_that_held_or_are_not_drawn(
+    search: Run, folder: Path, name: str
+) -> None:
+    plot = PLOTS[name]
+    analysis = analyse(search, folder)
+    assert plot.draw(analysis) is not None
+    said = plot.describe(analysis)
+    assert "231" not in said
+    if name in ("throughput", "objectives"):
+        assert "137" in said
+        assert "56.2" in said
+    none = analyse(nowhere(search), folder)
+    assert (plot.draw(none) is None) == (name != "objectives")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [lambda run: run, nowhere])
+def test_every_format_says_how_many_trials_are_valid_without_a_number_that_was_planned(
+    search: Run, write_folder: Write, tmp_path: Path, change: Callable[[Run], Run]
+) -> None:
+    run = change(search)
+    path = write_folder(run, tmp_path / "results" / "one")
+    write_report(path)
+    texts = [(path / name).read_text(encoding="utf-8") for name in ("report.md", "report.html")]
+    texts.append(terminal_summary(run, 100))
+    texts.append(write_index(path.parent).read_text(encoding="utf-8"))
+    assert f"{len(run.trials)} trials valid, 0 invalid and left out." in texts[0]
+    for one in texts:
+        assert "of 0" not in one.replace("\N{NO-BREAK SPACE}", " ")
+        assert "100 ms" in one
+    found = summary_json(run)
+    assert found["trials"]["planned"] is None
+    assert found["sentence"].startswith("p99")
+    assert json.dumps(found)
+
+
+def test_the_csv_of_figures_has_the_rate_that_held(search: Run, folder: Path) -> None:
+    text = summary_csv(report_of(analyse(search, folder)))
+    assert any(line.startswith("onnx,small,json,the rate that held,") for line in text.splitlines())
+
+
+def test_a_trend_follows_the_rate_that_held_and_no_rate_that_a_search_happened_to_try(search: Run) -> None:
+    later = dataclasses.replace(search, created="2026-01-03T03:04:05+00:00")
+    followed = trends(entries([(one.created, one, summarise(one)) for one in (search, later)]))
+    assert {one.case.kind for one in followed} == {"held"}
+    assert {one.strategy for one in followed} == {"torch", "onnx"}
+    assert all(one.runs == 2 for one in followed)
+
+
+def test_two_searches_are_not_compared_by_latencies_at_limits_of_their_own(search: Run) -> None:
+    later = dataclasses.replace(search, created="2026-01-03T03:04:05+00:00")
+    found = compare_runs(search, later, "a", "b")
+    at_held = {one.metric for one in found.measured if one.case and one.case.kind == "held"}
+    assert at_held == {"cpu", "memory"}
