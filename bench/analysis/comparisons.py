@@ -136,8 +136,8 @@ def _pairings(summary: Summary, bases: Mapping[str, str] | None) -> list[Pairing
         every = [(case, name, base) for case in summary.cases for name, base in bases.items()]
         return [Pairing(name, case, base, case, "strategies") for case, name, base in every]
     first = summary.baseline
-    if first is None:
-        return []
+    if first is None or summary.searched:
+        return []  # a search chose each strategy its own rates: what differs is the rate
     others = [name for name in summary.strategies if name != first]
     return [
         *(Pairing(name, case, first, case, "baseline") for case in summary.cases for name in others),
@@ -206,8 +206,6 @@ def _comparison(summary: Summary, pairing: Pairing, metric: Metric, *, bootstrap
     if ours is None or theirs is None or _obstacle(theirs, ours) is not None:
         return None
     if metric.set_by_schedule and (ours.case.at_due_times or theirs.case.at_due_times):
-        return None
-    if case.kind == "held":  # each at a limit of its own: what differs is the rate
         return None
     a, b = _above_zero(theirs.rounds[metric.name]), _above_zero(ours.rounds[metric.name])
     return statistics.paired_ratio(a, b, bootstrap=bootstrap)

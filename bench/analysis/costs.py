@@ -59,7 +59,7 @@ def _held(run: Run, summary: Summary) -> list[Row]:
 def _objective_held(run: Run, row: Row) -> bool:
     """Whether an objective held at the row's rate, and at none above: what the service can be sold for."""
     wanted = (row.strategy, row.case.payload_class, row.case.encoding, row.case.size)
-    return row.case.kind == "open" and any(
+    return row.case.kind == "held" or any(
         (one.strategy, one.payload_class, one.encoding, one.rate_per_s) == wanted for one in run.objectives
     )
 
