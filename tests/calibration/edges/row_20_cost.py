@@ -1,0 +1,48 @@
+"""Row 20: at a chosen rate the cost is that of CPU time; whole cores cost the same for everybody there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.analysis.costs import MILLION, S_PER_HOUR, costs
+from bench.analysis.summary import summarise
+from tests.calibration.claims import Figure, close
+from tests.calibration.edges.known_run import KnownRun, run_known
+from tests.calibration.edges.known_service import Script
+from tests.calibration.edges.registry import Edge
+
+PRICE, LIGHT, HEAVY = 0.04, 6.0, 12.0
+OPTIONS = ("--rate", "30", "--price", str(PRICE), "--warmup-s", "1", "--window-s", "3")
+
+
+def _measured(folder: Path) -> KnownRun:
+    services = {"light": Script(cpu_ms=LIGHT), "heavy": Script(cpu_ms=HEAVY)}
+    return run_known(folder, services, *OPTIONS)
+
+
+def measure(folder: Path) -> Sequence[Figure]:
+    """Two services of which one burns twice the CPU time, at one rate."""
+    found = _measured(folder)
+    known = costs(found.run, summarise(found.run))
+    assert known is not None
+    whole = [one for one in known.costs if one.whole_cores is not None]
+    none = Figure("costs of whole cores at a chosen rate", 0, len(whole), "none", not whole, 2)
+    money = {one.row.strategy: one.cpu_time.centre for one in known.costs if one.cpu_time}
+    if len(money) < 2:
+        return [none]
+    # the service's own work comes on top of what it burns on purpose
+    ratio = money["heavy"] / money["light"]
+    more = Figure("the cost of CPU time, heavy to light", 2, ratio, "1.4 to 2.2", 1.4 <= ratio <= 2.2, 1)
+    section = (found.folder / "report.md").read_text().split("## Cost")[1].split("\n## ")[0]
+    words = "CPU time" in section and "whole core, a million" not in section
+    return [none, more, Figure("the report says which cost it is", 1, float(words), "it does", words, 1)]
+
+
+def broken(folder: Path) -> Sequence[Figure]:
+    """The price of a core by the rate of answers, as it was: the same for both."""
+    found = _measured(folder)
+    rates = {one.strategy: one.throughput_rps or 30.0 for one in found.run.trials}
+    money = {name: MILLION * PRICE / S_PER_HOUR / rate for name, rate in rates.items()}
+    return [close("the cost of CPU time, heavy to light", 2, money["heavy"] / money["light"], 0.3, 1)]
+
+
+EDGES = [Edge(20, "the cost at a chosen rate is that of CPU time", measure, broken)]
