@@ -1,7 +1,7 @@
 """Searches for an objective over simulated queues, on a host that has hiccups: the truth is known."""
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ from bench.measure.plan import Objective
 from bench.measure.steps.slo_search import SearchEnd, search
 from bench.model import Probe
 from tests.calibration.tail_coverage import Queue, Service
+
+Tries = Callable[[float, int], Generator[None, None, Probe]]
+How = Callable[[Tries, float], Generator[None, None, SearchEnd]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def missed(host: Host, objective: Objective, rate: float, rng: np.random.Generat
     return float(np.mean(response[inside] * 1e3 > objective.bound_ms)) if inside.any() else 0.0
 
 
-def searched(host: Host, objective: Objective, rng: np.random.Generator) -> SearchEnd:
+def searched(host: Host, objective: Objective, rng: np.random.Generator, how: How = search) -> SearchEnd:
     """A search over trials of the simulated host."""
 
     def probe(rate: float, round_: int) -> Generator[None, None, Probe]:
@@ -57,7 +60,7 @@ def searched(host: Host, objective: Objective, rng: np.random.Generator) -> Sear
         return Probe(rate, round_, None, rate, rate, held, "" if held else "late")
 
     def ended() -> Generator[None, None, None]:
-        ends.append((yield from search(probe, host.capacity_per_s)))
+        ends.append((yield from how(probe, host.capacity_per_s)))
 
     ends: list[SearchEnd] = []
     for _ in ended():
@@ -76,9 +79,11 @@ class Searches:
     most_probes: int
 
 
-def many(host: Host, objective: Objective, searches: int, rng: np.random.Generator) -> Searches:
+def many(
+    host: Host, objective: Objective, searches: int, rng: np.random.Generator, how: How = search
+) -> Searches:
     """Search so many times."""
-    ends = [searched(host, objective, rng) for _ in range(searches)]
+    ends = [searched(host, objective, rng, how) for _ in range(searches)]
     truth = highest_rate(host, objective)
     rates = np.array([end.rate_per_s / truth for end in ends if end.rate_per_s is not None] or [math.nan])
     probes = [len(end.probes) for end in ends]
