@@ -302,6 +302,7 @@ class TestCsv:
     def test_every_figure_of_a_trial_has_a_column(self, run: Run) -> None:
         """A field that is added to a trial and forgotten here fails this."""
         elsewhere = {"load", "latency_ms", "service_ms", "server", "driver", "resources", "doubts", "error"}
+        elsewhere |= {"with_failures_ms"}
         renamed = {
             "payload_class": "payloads",
             "ok": "right_answers",

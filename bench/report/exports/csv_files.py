@@ -50,8 +50,13 @@ COLUMNS: dict[str, Column] = {
     "failed_requests": lambda t: t.errors,
     "wrong_answers": lambda t: t.wrong_answers,
     "refused_requests": lambda t: t.refused,
+    "counted_by": lambda t: t.counted_by,
+    "errors_outside": lambda t: t.errors_outside,
+    "wrong_answers_outside": lambda t: t.wrong_answers_outside,
 }
 AFTER: dict[str, Column] = {
+    "with_failures_p50_ms": lambda t: t.with_failures_ms.p50 if t.with_failures_ms else None,
+    "with_failures_p99_ms": lambda t: t.with_failures_ms.p99 if t.with_failures_ms else None,
     "received_bytes": lambda t: (t.resources or NO_RESOURCES).received_bytes,
     "sent_bytes": lambda t: (t.resources or NO_RESOURCES).sent_bytes,
     "throttled_periods": lambda t: (t.resources or NO_RESOURCES).throttled_periods,
