@@ -51,6 +51,7 @@ COLUMNS: dict[str, Column] = {
     "wrong_answers": lambda t: t.wrong_answers,
     "refused_requests": lambda t: t.refused,
     "counted_by": lambda t: t.counted_by,
+    "warmup_bias": lambda t: t.warmup_bias,
     "errors_outside": lambda t: t.errors_outside,
     "wrong_answers_outside": lambda t: t.wrong_answers_outside,
 }
