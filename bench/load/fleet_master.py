@@ -70,7 +70,7 @@ class Member:
     prepared: bool = False
     before: RoundTrip | None = None
     after: RoundTrip | None = None
-    counts: list[int] = field(default_factory=list)
+    counts: list[tuple[int, int]] = field(default_factory=list)
     inbound: Inbound = field(default_factory=Inbound)
     pongs: Queue = field(default_factory=Queue)
     account: Account | None = None
@@ -165,7 +165,7 @@ class Master:
         elif msg.type == PONG:
             member.pongs.put(RoundTrip(**msg.data, back_ns=time.monotonic_ns()))
         elif msg.type == COUNT:
-            member.counts.append(msg.data["count"])
+            member.counts.append(tuple(msg.data["count"]))
         elif msg.type == DONE:
             member.account = Account(**msg.data)
 
@@ -238,10 +238,8 @@ class Master:
             reached = min((len(member.counts) for member in living), default=last_tick)
             for tick in range(last_tick + 1, reached + 1):
                 # the count of a lost worker stays as it was
-                parent.tell(
-                    tick,
-                    sum(m.counts[min(tick, len(m.counts)) - 1] for m in self._members.values() if m.counts),
-                )
+                counts = [m.counts[min(tick, len(m.counts)) - 1] for m in self._members.values() if m.counts]
+                parent.tell(tick, sum(ended for ended, _ in counts), sum(waited for _, waited in counts))
             last_tick = max(last_tick, reached)
 
     def _await_samples(self) -> None:

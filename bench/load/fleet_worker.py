@@ -106,7 +106,7 @@ class Worker:
         offer.clock.start_at(self._expect(START)["epoch_ns"])
         follower = gevent.spawn(self._follow, offer.clock.fix_window, offer.clock.stop)
         account = offer.run(
-            lambda tick, count: self._runner.send_message(COUNT, {"tick": tick, "count": count})
+            lambda tick, *count: self._runner.send_message(COUNT, {"tick": tick, "count": count})
         )
         gevent.kill(follower)
         for chunk in chunks("samples", offer.recorder.to_bytes()):

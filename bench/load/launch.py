@@ -137,9 +137,8 @@ class Drive:
         alone = fleet.workers == 1 and not fleet.remote
         fleet = fleet if alone else fleet.placed()
         self._columns, self._summary, self._load = scratch / "columns", scratch / "summary.json", load
-        self._warm_up = WarmUp(
-            load.warmup_s, load.warmup_s if load.warmup_most_s is None else load.warmup_most_s
-        )
+        most_s = load.warmup_s if load.warmup_most_s is None else load.warmup_most_s
+        self._warm_up = WarmUp(load.warmup_s, most_s, load.window_s)
         self._lead_s = LEAD_S if alone else FLEET_LEAD_S
         plan = self._plan(target, payloads, seed, scratch, None if alone else fleet)
         (scratch / "plan.json").write_bytes(plan_to_json(plan))

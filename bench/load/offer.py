@@ -58,10 +58,11 @@ class Offer:
         gc.collect()
         gc.freeze()
 
-    def run(self, tell: Callable[[int, int], None]) -> Account:
+    def run(self, tell: Callable[[int, int, int], None]) -> Account:
         """Offer the load and return once every request has ended.
 
-        `tell` is called every TELL_EVERY_S with the number of the call, from 1, and the requests ended.
+        `tell` is called every TELL_EVERY_S with the number of the call, from 1, the requests ended, and
+        the ns that they took together.
         """
         self._listen()
         group = Group()
@@ -126,12 +127,12 @@ class Offer:
                     user.session.cut_off(TIMEOUT)
             gevent.sleep(WATCH_EVERY_S)
 
-    def _tell(self, tell: Callable[[int, int], None]) -> None:
+    def _tell(self, tell: Callable[[int, int, int], None]) -> None:
         tick = 0
         while True:
             tick += 1
             sleep_until(self.clock.epoch_ns + int(tick * TELL_EVERY_S * 1e9))
-            tell(tick, len(self.recorder))
+            tell(tick, len(self.recorder), self.recorder.waited_ns)
 
     def _dispatch(self) -> None:
         """Run the open loop; record as unfinished what no client could take, and end the clients."""

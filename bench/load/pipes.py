@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import IO
 
 from bench.load.drive_plan import READY, TELL_EVERY_S
-from bench.load.warmup import LEAD_S, WarmUp
+from bench.load.warmup import LEAD_S, Count, WarmUp
 
 
 class Parent:
@@ -33,9 +33,10 @@ class Parent:
         """Tell the harness why the load cannot start, in words for the user."""
         self._say(json.dumps({"error": why}))
 
-    def tell(self, tick: int, requests: int) -> None:
-        """Tell the harness how many requests had ended after `tick` times TELL_EVERY_S."""
-        self._say(json.dumps({"elapsed_s": round(tick * TELL_EVERY_S, 3), "requests": requests}))
+    def tell(self, tick: int, requests: int, waited_ns: int) -> None:
+        """Tell the harness how many requests had ended after `tick` times TELL_EVERY_S, and their time."""
+        elapsed_s = round(tick * TELL_EVERY_S, 3)
+        self._say(json.dumps({"elapsed_s": elapsed_s, "requests": requests, "waited_s": waited_ns / 1e9}))
 
     def follow(self, fix_window: Callable[[float], None], stop: Callable[[], None]) -> None:
         """Call `fix_window` with the window's begin when it is told, and `stop` when the harness is gone."""
@@ -59,8 +60,8 @@ class Follower:
 
     def __init__(self, stdout: IO[bytes], stdin: IO[bytes], warm_up: WarmUp, start_ns: int) -> None:
         self._stdout, self._stdin, self._warm_up, self._start_ns = stdout, stdin, warm_up, start_ns
-        self._counts: list[tuple[float, int]] = []
-        self._unread: SimpleQueue[tuple[float, int] | None] = SimpleQueue()
+        self._counts: list[Count] = []
+        self._unread: SimpleQueue[Count | None] = SimpleQueue()
         self._lock, self._fixed = threading.Lock(), threading.Event()
         self._begin_s = warm_up.begin_s((), 0.0) if warm_up.by_time else None
         if self._begin_s is not None:
@@ -85,7 +86,7 @@ class Follower:
     def pass_on(self, tell: Callable[[float, int], None]) -> None:
         """Call `tell` with each count, also the earlier ones, until the driver ends."""
         while (count := self._unread.get()) is not None:
-            tell(*count)
+            tell(*count[:2])
 
     def join(self) -> None:
         """Wait until the driver has closed its stdout."""
@@ -98,7 +99,7 @@ class Follower:
         for line in self._stdout:
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 said = json.loads(line)
-                count = float(said["elapsed_s"]), int(said["requests"])
+                count = float(said["elapsed_s"]), int(said["requests"]), float(said["waited_s"])
                 self._counts.append(count)
                 self._unread.put(count)
             self._decide()

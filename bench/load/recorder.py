@@ -22,11 +22,15 @@ OUTCOME_CODE = {name: code for code, name in enumerate(OUTCOMES)}
 
 
 class Recorder:
-    """Columns that grow by an entry with each request; times are ns since the trial's epoch."""
+    """Columns that grow by an entry with each request; times are ns since the trial's epoch.
+
+    `waited_ns` is how long all requests together took, from due to done.
+    """
 
     def __init__(self) -> None:
         self.columns = tuple(array(code) for _, code in COLUMNS)
         self._append = tuple(column.append for column in self.columns)
+        self.waited_ns = 0
 
     def add(
         self, due_ns: int, sent_ns: int, done_ns: int, size: int, status: int, payload: int, outcome: int
@@ -40,6 +44,7 @@ class Recorder:
         code(status)
         index(payload)
         ended(outcome)
+        self.waited_ns += done_ns - due_ns
 
     def __len__(self) -> int:
         return len(self.columns[0])

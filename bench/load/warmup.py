@@ -1,26 +1,44 @@
-"""When a warm-up ends: a pure function of how many requests had ended by when."""
+"""When a warm-up ends: a pure function of how many requests had ended by when, and how long they took.
 
-import math
+A warm-up ends as soon as the trends of throughput and of response time exclude that the window would be off
+by more than 2% because the service still changes. A service that scatters from second to second cannot show
+this in a short time. So after twice the least warm-up it is enough that no trend is seen; what could not be
+excluded is a figure of the trial. As long as a trend is seen, the warm-up goes on, up to its most.
+"""
+
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-STEADY_TOLERANCE = 0.10
-SIGMAS = 3.0
+from bench.model import BIAS_BOUND
+
+if TYPE_CHECKING:
+    from bench.statistics import Drift
+
+# a trend is taken from so many spans of the last three quarters of the warm-up: its begin is a cold start
+SPANS, FROM = 15, 0.25
+# of the least warm-up: by then a trend that matters much would be seen
+ENOUGH = 2.0
 # between the decision and the window's begin: time to tell every worker, and to read the container's usage
 LEAD_S = 0.5
 
-Counts = Sequence[tuple[float, int]]
-"""Seconds since the start, ascending, and how many requests had ended by then."""
+
+Count = tuple[float, int, float]
+"""Seconds since the start, how many requests had ended by then, and how many seconds they took together."""
+
+Counts = Sequence[Count]
+"""Ascending."""
 
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """A warm-up: it lasts at least `least_s`, and longer, up to `most_s`, if throughput is not steady."""
+    """A warm-up before a window of `window_s`: it lasts at least `least_s`, and at most `most_s`."""
 
     least_s: float
     most_s: float
+    window_s: float
 
     @property
     def by_time(self) -> bool:
@@ -36,33 +54,43 @@ class WarmUp:
             return self.least_s
         if now_s + LEAD_S >= self.most_s:
             return self.most_s
-        if now_s >= self.least_s and is_steady(counts, self.least_s / 3):
+        if now_s >= self.least_s and self._is_warm(counts, now_s):
             return round(now_s + LEAD_S, 3)
         return None
 
+    def _is_warm(self, counts: Counts, now_s: float) -> bool:
+        trends = drifts(counts)
+        if not trends:
+            return False
+        excluded = all(one.bias(self.window_s).within(BIAS_BOUND) for one in trends)
+        return excluded or (now_s >= ENOUGH * self.least_s and not any(one.shown for one in trends))
 
-def is_steady(counts: Counts, span_s: float) -> bool:
-    """Return whether equally many requests ended in each of the last three spans, but for a tenth or chance.
 
-    Counts of independent events scatter by their square root (Poisson), so two counts may come from the same
-    rate if they differ by at most three times the root of their sum. A span in which no request ended is not
-    evidence, and nor is a span that begins before the start.
-    """
-    if not counts or counts[-1][0] < 3 * span_s:
-        return False
+def drifts(counts: Counts) -> "tuple[Drift, ...]":
+    """Return the trends of throughput and of response time; empty without answers in most of the spans."""
+    from bench.statistics import drift  # the driver imports this module too, and must start fast
+
+    if not counts:
+        return ()
     end_s = counts[-1][0]
-    totals = [_ended_by(counts, end_s - back * span_s) for back in (3, 2, 1, 0)]
-    spans = [later - earlier for earlier, later in pairwise(totals)]
-    least, most = min(spans), max(spans)
-    return least > 0 and most - least <= max(STEADY_TOLERANCE * most, SIGMAS * math.sqrt(least + most))
+    width_s = (1 - FROM) * end_s / SPANS
+    edges_s = [FROM * end_s + place * width_s for place in range(SPANS + 1)]
+    totals = [_by(counts, edge_s) for edge_s in edges_s]
+    ended = [later[0] - earlier[0] for earlier, later in pairwise(totals)]
+    waited = [later[1] - earlier[1] for earlier, later in pairwise(totals)]
+    middles = [(begin_s + end_s) / 2 for begin_s, end_s in pairwise(edges_s)]
+    answered = [(t, w / n) for t, w, n in zip(middles, waited, ended, strict=True) if n > 0]
+    rate = drift(middles, ended)
+    response = drift([t for t, _ in answered], [seconds for _, seconds in answered])
+    return (rate, response) if rate is not None and response is not None else ()
 
 
-def _ended_by(counts: Counts, instant_s: float) -> float:
-    """Return how many requests had ended by an instant, interpolated between two counts."""
+def _by(counts: Counts, instant_s: float) -> tuple[float, float]:
+    """Return how many requests had ended by an instant and how long they took, interpolated."""
     place = bisect_left(counts, instant_s, key=lambda count: count[0])
-    before_s, before = counts[place - 1] if place else (0.0, 0)
+    before = counts[place - 1] if place else (0.0, 0, 0.0)
     if place == len(counts):
-        return before
-    after_s, after = counts[place]
-    share = (instant_s - before_s) / (after_s - before_s) if after_s > before_s else 1.0
-    return before + share * (after - before)
+        return before[1:]
+    after = counts[place]
+    share = (instant_s - before[0]) / (after[0] - before[0]) if after[0] > before[0] else 1.0
+    return before[1] + share * (after[1] - before[1]), before[2] + share * (after[2] - before[2])

@@ -12,6 +12,7 @@ from bench.load.drive_plan import DriveSummary
 from bench.load.launch import Driven, Fleet
 from bench.load.samples import Samples
 from bench.load.window import Bounds, WindowFigures, summarise, window_ns
+from bench.load.window_bias import warming_doubts, window_bias
 from bench.measure.machine.core_use import CoreUse
 from bench.measure.machine.usage import Usage, peak_memory_bytes, resource_figures
 from bench.model import (
@@ -133,12 +134,15 @@ def judge(
     scheduled = _scheduled(spec, driver.window_begin_s)
     begin_s, window_s = driver.window_begin_s, load.window_s
     figures = summarise(driven.samples, clients, begin_s, window_s, spec.bounds, scheduled=scheduled)
+    bias = window_bias(driven.samples, clients is not None, begin_s, window_s)
     others = _other_cpu(readings, spec.bounds.other_cpu)
     spoiled = [*fate, *_resource_faults(readings, fate), *_driver_faults(driver)]
-    spoiled += [one for one in others if one.voids]
+    warming = tuple(warming_doubts(bias, closed=clients is not None, ended_at_most=_cut_off(load, begin_s)))
+    spoiled += [one for one in (*others, *warming) if one.voids]
     busy_core = readings.cores.driver_core if readings and readings.cores else None
     doubtful = [*_ceiling_doubts(spec, figures, driver), *_busy_driver(driver, busy_core)]
-    doubtful += [*_steal_doubts(readings), *(one for one in others if not one.voids), *_lost_cpu(readings)]
+    doubtful += [*_steal_doubts(readings), *_lost_cpu(readings)]
+    doubtful += [one for one in (*others, *warming) if not one.voids]
     return Trial(
         **_identity(spec, driver.window_begin_s),
         requests=figures.requests,
@@ -162,6 +166,7 @@ def judge(
         with_failures_ms=figures.with_failures_ms,
         errors_outside=figures.errors_outside,
         wrong_answers_outside=figures.wrong_answers_outside,
+        warmup_bias=None if bias is None else round(bias.bias.most, 4),
         driver=_driver_figures(driver, figures, busy_core),
         resources=(
             resource_figures(readings.usages, readings.stolen_share, readings.gpu, readings.cores)
@@ -169,6 +174,11 @@ def judge(
             else None
         ),
     )
+
+
+def _cut_off(load: Load, begin_s: float) -> bool:
+    """Whether the warm-up went on, for a trend that it saw, until it had to end."""
+    return load.warmup_most_s is not None and load.warmup_s < load.warmup_most_s <= begin_s
 
 
 def _scheduled(spec: TrialSpec, begin_s: float) -> int | None:

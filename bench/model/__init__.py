@@ -56,6 +56,7 @@ from bench.model.subjects import (
     twin_name,
 )
 from bench.model.trials import (
+    BIAS_BOUND,
     BatchFigures,
     DriverFigures,
     GpuFigures,
@@ -69,6 +70,7 @@ from bench.model.trials import (
 
 __all__ = [
     "ARRIVALS",
+    "BIAS_BOUND",
     "OUTCOMES",
     "REPEAT_ALLOWED",
     "SCHEMA_VERSION",

@@ -11,6 +11,10 @@ Population = Literal["due", "ended"]
 """Which requests are the window's: those that came due in it, or those that ended in it."""
 
 
+BIAS_BOUND = 0.02
+"""The share by which a window may be off because its service still changed, before that is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class LatencyMs:
     """Quantiles over the right answers to the window's requests; None if answers are too few."""
@@ -145,7 +149,7 @@ class Trial:
     errors_outside: int | None = None
     wrong_answers_outside: int | None = None
     warmup_bias: float | None = None
-    """By what share the warm-up may still bias the window, as far as its trend says; None: unknown."""
+    """The largest share by which the trend of the warm-up and the window allows that the window is off."""
 
     @property
     def overloaded(self) -> bool:

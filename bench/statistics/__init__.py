@@ -1,5 +1,6 @@
 """Centres, intervals and comparisons: what figures may say of rounds and of raw samples, and no more."""
 
+from bench.statistics.drifts import Bias, Drift, drift
 from bench.statistics.estimates import (
     CONFIDENCE,
     Estimate,
@@ -22,7 +23,9 @@ from bench.statistics.tail_bounds import TailConfirmation, WeighedRounds, confir
 
 __all__ = [
     "CONFIDENCE",
+    "Bias",
     "Comparison",
+    "Drift",
     "Estimate",
     "Growth",
     "LaterChange",
@@ -32,6 +35,7 @@ __all__ = [
     "TailConfirmation",
     "WeighedRounds",
     "confirm_tail",
+    "drift",
     "geometric_mean",
     "greatest_quantile",
     "growth",

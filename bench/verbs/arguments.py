@@ -43,8 +43,8 @@ PLACES = ("--results", "--root", "--images", "--resume", "--listen")
 ROUNDS = 6
 # a long trial, if no length is given, and in a quick run
 LONG_S, QUICK_LONG_S = 180.0, 30.0
-# the most warm-up, if it is not given, as a multiple of the least
-PATIENCE = 4
+# the most warm-up, if it is not given: in seconds, and of a quick run as a multiple of the least
+PATIENCE_S, QUICK_PATIENCE = 60.0, 4
 MAX_OTHER_CPU = 0.05
 
 
@@ -90,7 +90,7 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         "--warmup-most-s",
         type=seconds,
         metavar="S",
-        help="most load before the window, until it is steady (four times the least)",
+        help="most load before the window, as long as a trend is seen (60; quick four times the least)",
     )
     add("--timeout-s", type=seconds, default=30.0, metavar="S", help="how long an answer may take (30)")
     add("--max-errors", type=share, default=0.0, metavar="X%", help="failed requests a trial may have (0%%)")
@@ -340,7 +340,8 @@ def read_windows(args: argparse.Namespace) -> LoadOptions:
     # a quick run of three strategies must end within two minutes, parity and image sizes included
     warmup_s = args.warmup_s or (1.5 if args.quick else 4.0)
     window_s = args.window_s or (4.0 if args.quick else 10.0)
-    most_s = max(warmup_s, args.warmup_most_s or PATIENCE * warmup_s)
+    patience_s = QUICK_PATIENCE * warmup_s if args.quick else PATIENCE_S
+    most_s = max(warmup_s, args.warmup_most_s or patience_s)
     return LoadOptions(warmup_s, most_s, window_s, args.timeout_s, args.arrivals)
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from bench.analysis.cases import load_size
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.run_analysis import RunAnalysis
-from bench.model import TITLES, Trial, in_words
+from bench.model import BIAS_BOUND, TITLES, Trial, in_words
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
@@ -119,7 +119,25 @@ def _offered(analysis: RunAnalysis, loads: list[str]) -> Text:
     warmups = [trial.warmup_s for trial in analysis.run.trials]
     least, most = min(warmups), max(warmups)
     warmed = f"{least:g} s" + ("" if least == most else f" to {most:g} s")
-    return (f"Offered: {'; '.join(loads)}; windows of {seconds} after warm-ups of {warmed}.",)
+    return (
+        f"Offered: {'; '.join(loads)}; windows of {seconds} after warm-ups of {warmed}.{_biases(analysis)}",
+    )
+
+
+def _biases(analysis: RunAnalysis) -> str:
+    """How far windows may be off by what was left of the warm-up; empty if trials do not say."""
+    biases = sorted(
+        one.warmup_bias for one in analysis.run.trials if one.valid and one.warmup_bias is not None
+    )
+    if not biases:
+        return ""
+    excluded = sum(one <= BIAS_BOUND for one in biases)
+    middle = biases[len(biases) // 2]
+    return (
+        f" The trend of a trial's warm-up and window excludes that the window is off by more than "
+        f"{BIAS_BOUND:.0%} in {excluded} of {len(biases)} valid trials; half of the trials allow "
+        f"{middle:.1%} or more, and one allows {biases[-1]:.1%}."
+    )
 
 
 def environment(analysis: RunAnalysis) -> list[Block]:
