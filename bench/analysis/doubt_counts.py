@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.model import Doubt, DoubtCode, Run, Trial
+from bench.model import Doubt, DoubtCode, Run, Trial, gravity
 
 NO_REASON = Doubt("no_reason", "no reason was recorded", "measure anew", voids=True, cause="harness")
 
@@ -29,7 +29,9 @@ def doubts(run: Run) -> tuple[DoubtCount, ...]:
     for trial in sorted(run.trials, key=lambda one: one.valid):
         for one in first_of_each(reasons(trial)):
             held.setdefault(one.code, []).append((trial, one))
-    of_trials = sorted(map(_count, held.values()), key=lambda one: (-one.invalid, -one.valid))
+    of_trials = sorted(
+        map(_count, held.values()), key=lambda one: (gravity(one.code), -one.invalid, -one.valid)
+    )
     whole = [DoubtCount(one.code, 0, 0, (), one) for one in dict.fromkeys(run.doubts)]
     of_invalid = [one for one in of_trials if one.invalid]
     return (*of_invalid, *whole, *(one for one in of_trials if not one.invalid))

@@ -4,6 +4,7 @@ Code that shows, compares or judges figures looks them up here, so a new metric 
 order of the entries is their order in every table.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,10 +15,11 @@ from bench.statistics import Estimate
 
 MIB = 1024**2
 
-Centre = Literal["geometric mean", "median"]
+Centre = Literal["geometric mean", "median", "endless median"]
 CENTRES: Mapping[Centre, Callable[[Sequence[float]], Estimate | None]] = {
     "geometric mean": statistics.geometric_mean,
     "median": statistics.median,
+    "endless median": statistics.endless_median,
 }
 
 Place = Literal[
@@ -147,6 +149,40 @@ def _latency(
     )
 
 
+def with_failures_ms(trial: Trial, probability: float) -> float | None:
+    """The quantile of the response times of all the window's requests, failed and refused ones among them.
+
+    A request without a right answer never ends, so a quantile may be infinite. None if requests are too few,
+    or if the run is older than this figure.
+    """
+    found = trial.with_failures_ms
+    if found is None or trial.requests < statistics.least_n(probability):
+        return None
+    value = found.p99 if probability == 0.99 else found.p50
+    return math.inf if value is None else value
+
+
+def _with_failures(name: str, probability: float) -> Metric:
+    """A quantile of the response time, from due to done, of all requests, of which some may never end."""
+    return Metric(
+        name=f"{name}_with_failures",
+        label=f"{name} with failures",
+        heading=f"{name} with failures, ms",
+        series=f"{name} latency with failures",
+        title=f"{name} latency with failures",
+        column=f"{name}_with_failures_ms",
+        unit="ms",
+        shown_unit="ms",
+        better="less",
+        below="faster",
+        above="slower",
+        centre="endless median",
+        of=lambda trial: with_failures_ms(trial, probability),
+        places=frozenset({"load table"}),
+        only_at_due_times=True,
+    )
+
+
 def _service_time(
     name: str,
     of: Callable[[LatencyMs], float | None],
@@ -202,6 +238,8 @@ METRICS: dict[str, Metric] = {
         _latency("p95", lambda ms: ms.p95, room=Room(20, 50)),
         _latency("p99", lambda ms: ms.p99, SHOWN | JUDGED | {"key figures", "trends"}, room=Room(60, 190)),
         _latency("p999", lambda ms: ms.p999, frozenset(), label="p99.9"),
+        _with_failures("p50", 0.50),
+        _with_failures("p99", 0.99),
         _service_time("p50", lambda ms: ms.p50),
         _service_time("p90", lambda ms: ms.p90),
         _service_time("p95", lambda ms: ms.p95),

@@ -4,7 +4,7 @@ Units are in the names. A figure that could not be measured is None, never 0.
 """
 
 from bench.model.arrivals import ARRIVALS, USUAL_ARRIVALS, ArrivalPattern, Arrivals
-from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, in_words
+from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, gravity, in_words
 from bench.model.environment import Environment, FaultBounds, OtherCommit, RunSettings, facts
 from bench.model.images import (
     Directory,
@@ -129,6 +129,7 @@ __all__ = [
     "UptimeChange",
     "UptimeSpan",
     "facts",
+    "gravity",
     "in_words",
     "objective_label",
     "twin_name",

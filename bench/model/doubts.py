@@ -1,5 +1,6 @@
 """A reason not to believe a figure: what people read, and what code decides by."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -131,6 +132,32 @@ class Doubt:
     remedy: str
     voids: bool
     cause: Cause
+
+
+# what a service's end, or the harness's, explains stands behind it
+GRAVEST: tuple[DoubtCode, ...] = (
+    "start_failed",
+    "out_of_memory",
+    "exited",
+    "restarted",
+    "interrupted",
+    "wrong_answers",
+    "failed_requests",
+)
+
+
+def gravity(code: DoubtCode) -> int:
+    """The place of a doubt of this code among others, 0 for the gravest; most codes share the last place.
+
+    A service that was killed makes its window unsteady too, and its load too great: what to do about that
+    must not stand before what happened.
+    """
+    return GRAVEST.index(code) if code in GRAVEST else len(GRAVEST)
+
+
+def gravest_first(doubts: Iterable[Doubt]) -> tuple[Doubt, ...]:
+    """The doubts in the order in which people should read them: those that void first, by their gravity."""
+    return tuple(sorted(doubts, key=lambda one: (not one.voids, gravity(one.code))))
 
 
 def in_words(doubt: Doubt) -> str:

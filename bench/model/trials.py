@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.model.doubts import Doubt
+from bench.model.doubts import Doubt, gravest_first
 from bench.model.loads import Load
 
 Population = Literal["due", "ended"]
@@ -158,5 +158,6 @@ class Trial:
 
     @property
     def reasons(self) -> tuple[Doubt, ...]:
-        """All that is held against it, first why nothing could be measured."""
-        return self.doubts if self.error is None else (self.error, *self.doubts)
+        """All that is held against it, first why nothing could be measured, then the gravest."""
+        doubts = gravest_first(self.doubts)
+        return doubts if self.error is None else (self.error, *doubts)

@@ -28,6 +28,8 @@ def raw(value: Raw) -> Cell:
         return MISSING
     if isinstance(value, bool):
         return Cell("true" if value else "false")
+    if isinstance(value, float) and math.isinf(value):
+        return Cell(text.NEVER)
     return Cell(value) if isinstance(value, str) else Cell(str(value), value=value)
 
 

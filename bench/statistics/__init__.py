@@ -4,6 +4,7 @@ from bench.statistics.drifts import Bias, Drift, drift
 from bench.statistics.estimates import (
     CONFIDENCE,
     Estimate,
+    endless_median,
     geometric_mean,
     greatest_quantile,
     least_n,
@@ -36,6 +37,7 @@ __all__ = [
     "WeighedRounds",
     "confirm_tail",
     "drift",
+    "endless_median",
     "geometric_mean",
     "greatest_quantile",
     "growth",

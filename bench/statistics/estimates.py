@@ -38,7 +38,12 @@ def geometric_mean(values: Sequence[float]) -> Estimate | None:
 
 def median(values: Sequence[float]) -> Estimate | None:
     """The median with its order-statistic interval, which needs six values; None unless all are finite."""
-    if not values or not np.isfinite(values).all():
+    return endless_median(values) if np.isfinite(values).all() else None
+
+
+def endless_median(values: Sequence[float]) -> Estimate | None:
+    """The same of values some of which may be infinite, as its centre and its ends may be then."""
+    if not values or np.isnan(values).any():
         return None
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     ranks = _interval_ranks(len(ordered), 0.5)

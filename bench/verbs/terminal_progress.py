@@ -165,7 +165,7 @@ def trial_lines(step: StepSubject, trial: Trial, so_far: SoFar | None) -> list[s
     verdict = "" if trial.valid else " INVALID"
     several = so_far is not None and so_far.estimate.n > 1
     known = f"; so far {_estimate(so_far)}" if several and so_far else ""
-    return [f"{step.label()}: {found}{verdict}{known}", *(f"  {in_words(one)}" for one in trial.doubts)]
+    return [f"{step.label()}: {found}{verdict}{known}", *(f"  {in_words(one)}" for one in trial.reasons)]
 
 
 def running(doing: Doing, now: Now | None, width: int) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from bench.analysis.cases import load_size
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.run_analysis import RunAnalysis
-from bench.model import BIAS_BOUND, TITLES, Trial, in_words
+from bench.model import BIAS_BOUND, TITLES, Trial, gravity, in_words
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
@@ -68,13 +68,16 @@ def validity(analysis: RunAnalysis) -> list[Block]:
         voiding.update({TITLES[one.code] for one in reasons(trial) if one.voids})
     if not invalid and not valid and not summary.missing_trials:
         return []
+    place = {title: gravity(code) for code, title in TITLES.items()}
     counted = paragraph(
         f"{text.valid_trials(run, summary)}, {summary.invalid_trials} invalid and left out"
         + ("." if summary.searched else f", {summary.missing_trials} not made.")
     )
     rows = [
         [cells.words(reason), *(cells.count(each[reason]) for each in (voiding, invalid, valid))]
-        for reason in sorted({*invalid, *valid}, key=lambda one: (-invalid[one], -valid[one], one))
+        for reason in sorted(
+            {*invalid, *valid}, key=lambda one: (place[one], -invalid[one], -valid[one], one)
+        )
     ]
     columns = [name_column("reason"), *figures("voids", "in invalid trials", "in valid trials")]
     return [counted, table(columns, rows), REASONS] if rows else [counted]
