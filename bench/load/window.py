@@ -356,10 +356,12 @@ def _elapsed(instants_ns: NDArray[np.int64], edge_ns: float) -> float:
 
 def _overload(window: Window) -> Iterator[Doubt]:
     """Say that the load is more than the service can answer: it refuses requests, or its queue only grows."""
-    samples, good = window.samples, window.good
+    samples = window.samples
+    answered = window.ended & (samples.outcome == OK)
     ended, due, refused = int(window.ended.sum()), window.due(), int(window.refused.sum())
-    response_ms = (samples.done_ns - samples.due_ns)[good] / 1e6
-    grown = growth(samples.due_ns[good], response_ms, window.begin_ns, window.end_ns)
+    # by when they ended: a stall at the window's end is no queue that grows throughout
+    response_ms = (samples.done_ns - samples.due_ns)[answered] / 1e6
+    grown = growth(samples.done_ns[answered], response_ms, window.begin_ns, window.end_ns)
     signs = []
     if grown is not None and grown.unbounded(due, ended):
         signs.append(

@@ -24,7 +24,7 @@ def overloaded(folder: Path) -> KnownRun:
 
 
 def measure(folder: Path) -> Sequence[Figure]:
-    """Every trial counts as overloaded and none is void by it; a row has a spread, no interval, no verdict."""
+    """Every trial counts as overloaded and none is void by it; a row has no interval and no verdict."""
     run = overloaded(folder).run
     summary, figures = summarise(run), []
     for row in summary.rows.values():

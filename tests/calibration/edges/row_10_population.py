@@ -9,7 +9,7 @@ from tests.calibration.edges.known_service import Script
 from tests.calibration.edges.registry import Edge
 
 EVERY, BOUND = 11, 0.01
-OPTIONS = ("--window-s", "4", "--warmup-s", "2", "--max-wrong-answers", "50%")
+OPTIONS = ("--window-s", "4", "--warmup-s", "2")
 LOADS = {"open": ("--rate", "100"), "closed": ("--concurrency", "4")}
 
 
