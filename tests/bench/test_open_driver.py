@@ -107,7 +107,7 @@ def test_a_full_service_that_turns_requests_away_is_no_error_of_an_open_loop(
     assert closed.refused is None
     assert closed.errors + (closed.errors_outside or 0) == found["refused"]
     assert not closed.valid
-    assert open_.throughput_rps * 2.0 == open_.ok <= found["ok"]
+    assert 0 < open_.ok <= found["ok"]
 
 
 def test_a_server_fault_voids_an_open_loop_too(
