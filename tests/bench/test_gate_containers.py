@@ -21,6 +21,7 @@ RULES = """
 rounds = 3
 window_s = 1.0
 warmup_s = 0.5
+long_s = 0
 concurrency = 4
 payloads = ["small"]
 
@@ -127,4 +128,6 @@ def test_ctrl_c_leaves_nothing_running_and_says_what_is_missing(repository: Path
     assert containers(repository) == ""
     (folder,) = (tmp_path / "results").iterdir()
     assert "the run is not complete" in json.loads((folder / "run.json").read_text())["doubts"][-1]["text"]
-    assert not (folder / "gate.json").exists()
+    verdict = json.loads((folder / "gate.json").read_text())
+    assert verdict["verdict"] == "invalid"
+    assert (folder / "gate.md").is_file()
