@@ -57,10 +57,7 @@ class QuietProgress(Silent):
         """Write why a trial is void, unless a search made it: there a rate that is too high is a result."""
         if trial.valid or not step.void_is_news:
             return
-        for line in (
-            *trial_lines(step, trial, so_far),
-            *([f"  {in_words(trial.error)}"] if trial.error else []),
-        ):
+        for line in (*trial_lines(step, trial, so_far),):
             sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
