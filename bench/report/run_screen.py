@@ -245,13 +245,13 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
     left_out = [header for header in table.figure_headers if header not in shown_headers]
     more = len({case.load for case in summary.cases}) - len({case.load for case in cases})
     parts = [
-        f"ratio: requests/s to {summary.baseline or text.MISSING}, paired by round",
+        f"ratio: requests/s to {summary.baseline or text.MISSING}, by round",
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
-        "verdict: on requests/s unless it says p99" if "verdict" in shown_headers else "",
+        "verdict: on requests/s, or p99 if named" if "verdict" in shown_headers else "",
         "busy: of capacity" if BUSY in shown_headers else "",
-        "bad: failed requests and wrong answers" if "bad" in shown_headers else "",
+        "bad: failed or wrong" if "bad" in shown_headers else "",
         f"refused: {text.REFUSED}" if "refused" in shown_headers else "",
-        "overloaded: in so many trials, and then figures are the least and the most of the rounds"
+        "overloaded: in so many trials, and figures are least to most"
         if any(row.overloaded for row in rows_at(summary, cases))
         else "",
         "trials: valid of made" if "trials" in shown_headers else "",
