@@ -144,9 +144,9 @@ def test_failures_in_the_warm_up_void_the_trial_too() -> None:
     samples.outcome[:3] = HTTP_ERROR
     figures = summarise(samples, 10, 2.0, 10.0)
     assert not figures.valid
-    assert (figures.errors, figures.requests) == (3, figures.ok + 3)
+    assert (figures.errors, figures.errors_outside, figures.requests) == (0, 3, figures.ok)
     assert figures.doubts[0].text.startswith("3 failed requests")
-    assert "3 of them outside the window" in figures.doubts[0].text
+    assert "(3 outside the window)" in figures.doubts[0].text
 
 
 @pytest.mark.parametrize(("late", "valid"), [(20, True), (21, False)])
