@@ -49,7 +49,7 @@ def gate_options(line: str) -> gate.GateOptions:
 def test_a_run_without_options_has_the_usual_ones() -> None:
     assert session("run") == SessionOptions(
         verb="run",
-        load=LoadOptions(4.0, 16.0, 10.0, clients=(50,)),
+        load=LoadOptions(4.0, 60.0, 10.0, clients=(50,)),
         rounds=6,
         extras=ExtraOptions(10, 10, 3.0, check_repeats=True),
     )

@@ -54,7 +54,7 @@ class Requests:
     replied_ns: Ints
     done_ns: Ints
     inside: NDArray[np.bool_]
-    """Whether it was answered rightly within the declared window."""
+    """Whether it was right and is the window's: by its end, or in an open load by when it was due."""
 
     @property
     def response_ms(self) -> Floats:
