@@ -16,6 +16,7 @@ def test_the_edge_holds(edge: Edge, tmp_path: Path, show: Callable[..., None]) -
     show(edge.measure(tmp_path))
 
 
+@pytest.mark.nightly
 @EVERY
 def test_a_broken_rule_is_found(edge: Edge, tmp_path: Path) -> None:
     figures = edge.broken(tmp_path)
