@@ -16,7 +16,7 @@ RULES = """
 rounds = 3
 window_s = 1.0
 warmup_s = 0.5
-long_s = 3
+long_s = 0
 concurrency = 6
 payloads = ["small"]
 
