@@ -135,8 +135,9 @@ def test_a_lasting_fault_ends_in_one_line_and_leaves_nothing_behind(
 
 
 def test_a_store_that_is_down_is_named_when_the_time_is_over(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"could not be reached for 0\.5 s"):
-        pull(URI, tmp_path, 0.5, "models=http://127.0.0.1:9")
+    with pytest.raises(StoreError, match=r"could not be reached for 3 s"):
+        # on a busy machine the client alone takes half a second to load
+        pull(URI, tmp_path, 3.0, "models=http://127.0.0.1:9")
 
 
 def test_a_missing_object_is_not_retried(store: Any, tmp_path: Path) -> None:
