@@ -1,23 +1,38 @@
-"""How each request of a trial's window fared, in the order in which they came due: what tells of a tail."""
+"""A trial's samples as reports need them: when requests came due and ended, and which are the window's."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.errors import UsageError
-from bench.model import ClosedLoad, Trial
+from bench.model import Trial
 from bench.statistics.tail_bounds import Floats
 
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
-def read_responses(path: Path, trial: Trial) -> Floats:
-    """The response times in ms, due to done, of the window's requests, in the order in which they came due.
 
-    They are infinite if a request has no right answer: refused, failed or wrong, it is over every bound. The
-    window's requests are those due in it under an open load, and in a closed loop those that ended in it and
-    those that came due before its end and failed after it. Raises UsageError if the file cannot be read.
-    """
+@dataclass(frozen=True, slots=True)
+class Responses:
+    """All requests of a trial, in ns since its start; `right` marks those with a right answer."""
+
+    due_ns: Ints
+    done_ns: Ints
+    right: Mask
+
+    @property
+    def times_ms(self) -> Floats:
+        """The response times, due to done."""
+        return (self.done_ns - self.due_ns).astype(np.float64) / 1e6
+
+
+def read_responses(path: Path) -> Responses:
+    """Read a trial's file of samples; raises UsageError if it cannot be read."""
     try:
         samples = pq.read_table(path, columns=["due_ns", "done_ns", "outcome"])
     except pa.ArrowException as error:
@@ -25,13 +40,35 @@ def read_responses(path: Path, trial: Trial) -> Floats:
             f"{path.name} in the run's samples cannot be read ({str(error).splitlines()[0]}): "
             "fetch it again, or remove it, and the report goes on without it"
         ) from None
-    due, done = samples["due_ns"].to_numpy(), samples["done_ns"].to_numpy()
-    right = samples["outcome"].to_numpy() == "ok"
-    begin = int(trial.warmup_s * 1e9)
-    end = begin + int(trial.window_s * 1e9)
-    if isinstance(trial.load, ClosedLoad):
-        inside = ((done >= begin) & (done < end)) | (~right & (due < end) & (done >= end))
-    else:
-        inside = (due >= begin) & (due < end)
-    times: Floats = np.where(right, (done - due) / 1e6, np.inf)[inside]
-    return times[np.argsort(due[inside], kind="stable")]
+    right = pc.equal(samples["outcome"], "ok").to_numpy()
+    return Responses(samples["due_ns"].to_numpy(), samples["done_ns"].to_numpy(), right)
+
+
+def window_mask(found: Responses, trial: Trial) -> Mask:
+    """Mark the window's requests, by what the trial says that it was counted by.
+
+    Those are the requests that were due in the window; or those that ended in it, and those that came due
+    before its end and failed after it.
+    """
+    begin_ns = int(trial.warmup_s * 1e9)
+    end_ns = begin_ns + int(trial.window_s * 1e9)
+    due_ns, done_ns = found.due_ns, found.done_ns
+    if trial.counted_by == "due":
+        return (due_ns >= begin_ns) & (due_ns < end_ns)
+    ended = (done_ns >= begin_ns) & (done_ns < end_ns)
+    return ended | (~found.right & (due_ns < end_ns) & (done_ns >= end_ns))
+
+
+def answer_times_ms(found: Responses, trial: Trial) -> Floats:
+    """The response times of the window's right answers, in order of their size."""
+    return np.sort(found.times_ms[window_mask(found, trial) & found.right])
+
+
+def response_times_ms(found: Responses, trial: Trial) -> Floats:
+    """The response times of all the window's requests, in the order in which they came due.
+
+    They are infinite if a request has no right answer: refused, failed or wrong, it is over every bound.
+    """
+    inside = window_mask(found, trial)
+    times_ms = np.where(found.right, found.times_ms, np.inf)[inside]
+    return times_ms[np.argsort(found.due_ns[inside], kind="stable")]

@@ -7,15 +7,11 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bench.analysis.cases import Case, case_in
-from bench.analysis.responses import read_responses
+from bench.analysis.responses import answer_times_ms, read_responses, response_times_ms
 from bench.analysis.summary import Row, Summary, summarise
 from bench.analysis.timelines import Timeline, timeline
-from bench.errors import UsageError
 from bench.model import Run, Trial
 
 Floats = npt.NDArray[np.float64]
@@ -23,15 +19,6 @@ Ints = npt.NDArray[np.int64]
 Latencies = Mapping[tuple[str, Case], tuple[Floats, ...]]
 Timelines = Mapping[tuple[str, Case], tuple[Timeline, ...]]
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """The right answers of a trial: when each came due and ended (ns since its start), its response time."""
-
-    due_ns: Ints
-    done_ns: Ints
-    latency_ms: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,40 +55,16 @@ def analyse(run: Run, folder: Path) -> RunAnalysis:
         path = folder / trial.samples if trial.samples else None
         if path is None or not path.is_file() or not (trial.valid or key[1] in summary.focus):
             continue
-        answers = read_answers(path)
+        found = read_responses(path)
         if trial.valid:
-            latencies.setdefault(key, []).append(within_window(answers, trial))
-            responses.setdefault(key, []).append(read_responses(path, trial))
+            latencies.setdefault(key, []).append(answer_times_ms(found, trial))
+            responses.setdefault(key, []).append(response_times_ms(found, trial))
             windows_s[key] = windows_s.get(key, 0.0) + trial.window_s
         if key[1] in summary.focus:
-            timelines.setdefault(key, []).append(timeline(trial, answers.done_ns, answers.latency_ms))
+            timelines.setdefault(key, []).append(
+                timeline(trial, found.done_ns[found.right], found.times_ms[found.right])
+            )
     return RunAnalysis(run, summary, _frozen(latencies), windows_s, _frozen(timelines), _frozen(responses))
-
-
-def read_answers(path: Path) -> Answers:
-    """The right answers in a trial's file of samples, in its order; response times run from due to done.
-
-    Raises UsageError if the file cannot be read.
-    """
-    try:
-        samples = pq.read_table(path, columns=["due_ns", "done_ns", "outcome"])
-    except pa.ArrowException as error:
-        raise UsageError(
-            f"{path.name} in the run's samples cannot be read ({str(error).splitlines()[0]}): "
-            "fetch it again, or remove it, and the report goes on without it"
-        ) from None
-    kept = samples.filter(pc.equal(samples["outcome"], "ok"))
-    due_ns, done_ns = kept["due_ns"].to_numpy(), kept["done_ns"].to_numpy()
-    return Answers(due_ns, done_ns, (done_ns - due_ns).astype(np.float64) / 1e6)
-
-
-def within_window(answers: Answers, trial: Trial) -> Floats:
-    """The response times in ms of the answers to the window's requests, in order of their size."""
-    start_ns = int(trial.warmup_s * 1e9)
-    end_ns = start_ns + int(trial.window_s * 1e9)
-    at_ns = answers.due_ns if trial.counted_by == "due" else answers.done_ns
-    inside = (at_ns >= start_ns) & (at_ns < end_ns)
-    return np.sort(answers.latency_ms[inside])
 
 
 def _frozen(groups: Mapping[tuple[str, Case], list[Item]]) -> dict[tuple[str, Case], tuple[Item, ...]]:

@@ -82,8 +82,10 @@ class DueTimer:
         self._fallback = timer
 
     def _expired(self) -> None:
+        if self._fd is None:
+            return
         try:
-            os.read(self._fd or 0, 8)
+            os.read(self._fd, 8)
         except BlockingIOError:
             # it was armed anew after it had expired
             return

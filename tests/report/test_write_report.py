@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from bench.analysis.run_analysis import analyse, read_answers, within_window
+from bench.analysis.responses import answer_times_ms, read_responses
+from bench.analysis.run_analysis import analyse
 from bench.analysis.starts import phase_lengths_s
 from bench.analysis.tails import curves
 from bench.errors import UsageError
@@ -170,8 +171,8 @@ def test_latency_takes_right_answers_within_the_window_only(run: Run, tmp_path: 
     )
     pq.write_table(table, tmp_path / "samples.parquet")
     trial = dataclasses.replace(run.trials[0], warmup_s=2.0, window_s=20.0)
-    answers = read_answers(tmp_path / "samples.parquet")
-    assert within_window(answers, trial).tolist() == [100.0, 100.0]
+    found = read_responses(tmp_path / "samples.parquet")
+    assert answer_times_ms(found, trial).tolist() == [100.0, 100.0]
 
 
 def test_a_curve_ends_where_its_samples_support_no_interval(run: Run, folder: Path) -> None:
