@@ -13,7 +13,15 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Summary
 from bench.report import text
 from bench.report.plots import style
-from bench.report.plots.over_load import PANEL_INCHES, described, groups_of, having, lines, load_axis
+from bench.report.plots.over_load import (
+    PANEL_INCHES,
+    described,
+    groups_of,
+    having,
+    lines,
+    load_axis,
+    overloads,
+)
 from bench.report.plots.plot import Plot, absent, counted, listed
 
 LINEAR = 20
@@ -51,6 +59,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         run,
         f"{counted(summary, *groups)}; as the services count; queue: an item's wait for the model; "
         "marks: median of the rounds' means; whiskers: 95% order-statistic interval, from six rounds"
+        + overloads(summary, groups)
         + absent(summary, having(summary, groups, "batch", "queue")),
     )
     return figure
@@ -71,7 +80,7 @@ PLOT = Plot("batching", "Where the time goes", draw, describe, cost=5)
 
 
 def _inside(axes: Any, summary: Summary, cases: Sequence[Case], inside: Inside) -> None:
-    points = lines(axes, summary, cases, lambda row: row.estimates[inside.metric])
+    points = lines(axes, summary, cases, inside.metric)
     centres = [found.centre for _, found in points]
     axes.set_ylabel(inside.unit)
     if not points:

@@ -20,6 +20,7 @@ from bench.report.plots.over_load import (
     having,
     lines,
     load_axis,
+    overloads,
     pen,
     rows_of,
 )
@@ -54,6 +55,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         f"{counted(summary, *groups)}; throughput: geometric mean of rounds; latency: median{goodput}; "
         "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six"
         + _reached(summary)
+        + overloads(summary, groups)
         + absent(summary, having(summary, groups, "throughput", "p50", "p99")),
     )
     return figure
@@ -86,7 +88,9 @@ def describe(analysis: RunAnalysis) -> str:
 
 
 def _p99(row: Row) -> str:
-    p99 = row.estimates["p99"]
+    p99, spread = row.estimates["p99"], row.spread("p99")
+    if row.overloaded and spread is not None:
+        return f"{text.spread(spread)} ms, {text.overloaded(row)}"
     return MISSING if p99 is None else f"{text.number(p99.centre)} ms"
 
 
@@ -106,7 +110,7 @@ def _throughput(
     axes: Any, analysis: RunAnalysis, cases: Sequence[Case], objective: SloResult | None
 ) -> list[Any]:
     summary = analysis.summary
-    lines(axes, summary, cases, lambda row: row.estimates["throughput"])
+    lines(axes, summary, cases, "throughput")
     handles = list(axes.get_legend_handles_labels()[0])
     if cases[0].at_due_times:
         most = max(size for name in summary.strategies for size, _ in rows_of(summary, name, cases))
@@ -135,8 +139,8 @@ def _goodput(axes: Any, analysis: RunAnalysis, cases: Sequence[Case], bound_ms: 
 
 
 def _latency(axes: Any, summary: Summary, cases: Sequence[Case], objective: SloResult | None) -> list[Any]:
-    lines(axes, summary, cases, lambda row: row.estimates["p99"])
-    lines(axes, summary, cases, lambda row: row.estimates["p50"], hollow=True)
+    lines(axes, summary, cases, "p99")
+    lines(axes, summary, cases, "p50", hollow=True)
     shown = having(summary, [cases], "p50", "p99")
     looks = style.looks(summary.strategies)
     handles = [

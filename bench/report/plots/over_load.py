@@ -1,6 +1,6 @@
 """Curves over the load that was offered: a line for each strategy, for the plots that draw such curves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.ticker import NullLocator
@@ -9,6 +9,7 @@ from matplotlib.transforms import ScaledTranslation
 from bench.analysis.cases import Case
 from bench.analysis.summary import Row, Summary
 from bench.model import ARRIVALS
+from bench.report import text
 from bench.report.plots import style
 from bench.report.plots.plot import interval
 from bench.statistics import Estimate
@@ -51,22 +52,42 @@ def lines(
     axes: Any,
     summary: Summary,
     cases: Sequence[Case],
-    figure_of: Callable[[Row], Estimate | None],
+    metric: str,
     *,
     hollow: bool = False,
 ) -> Points:
-    """Draw a line for each strategy through the loads at which it has the figure; return all points."""
+    """Draw a line for each strategy through the loads at which it has the metric; return all points."""
     looks = style.looks(summary.strategies)
     drawn: Points = []
     for name in summary.strategies:
         rows = rows_of(summary, name, cases)
-        points: Points = [(size, found) for size, row in rows if (found := figure_of(row)) is not None]
+        points: Points = [(size, found) for size, row in rows if (found := _figure(row, metric)) is not None]
         if points:
             sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
             axes.plot(sizes, centres, **pen(looks[name], hollow=hollow), label=name)
             _whiskers(axes, points, looks[name].colour, hollow=hollow)
         drawn += points
     return drawn
+
+
+def _figure(row: Row, metric: str) -> Estimate | None:
+    """The row's figure; its ends are the least and the most round if the load was too much for it."""
+    found, spread = row.estimates[metric], row.spread(metric)
+    if found is None or spread is None or not row.overloaded:
+        return found
+    return Estimate(found.centre, spread.least, spread.most, found.n)
+
+
+def overloads(summary: Summary, groups: Sequence[Sequence[Case]]) -> str:
+    """A clause that names the overloaded rows, whose whiskers mean something else; empty without any."""
+    named = [
+        f"{name} at {text.number(size)}/s in {row.overloaded_trials} of {row.made_trials}"
+        for cases in groups
+        for name in summary.strategies
+        for size, row in rows_of(summary, name, cases)
+        if row.overloaded
+    ]
+    return f"; overloaded, whiskers from the least to the most round: {'; '.join(named)}" if named else ""
 
 
 def rows_of(summary: Summary, name: str, cases: Sequence[Case]) -> list[tuple[float, Row]]:
