@@ -39,7 +39,10 @@ class Costs:
 
 
 def costs(run: Run, summary: Summary) -> Costs | None:
-    """The cost of each strategy; None if the run has no price of a core-hour, or no figures."""
+    """The cost of each strategy.
+
+    None if the run has no price of a core-hour, or no figures at the load that stands for it.
+    """
     price = run.price_per_core_hour
     if price is None or not summary.rows:
         return None
@@ -47,6 +50,8 @@ def costs(run: Run, summary: Summary) -> Costs | None:
     rows = [row for row in summary.rows.values() if row.case in summary.focus]
     if any(row.case.at_due_times for row in rows):
         rows = _held(run, summary) or rows
+    if not rows:  # a search that found no rate
+        return None
     of_rows = (Cost(row, _cpu_time(row, price), _whole_cores(run, row, price, cores)) for row in rows)
     return Costs(price, cores, tuple(of_rows))
 

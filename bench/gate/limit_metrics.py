@@ -119,7 +119,9 @@ def wrong_answers(run: Run, name: str, trials: Sequence[Trial]) -> float | None:
     parity = wrong_parity(run, name)
     if parity is not None:
         return parity.wrong
-    return sum(trial.wrong_answers for trial in trials) if checked(trials) else None
+    if not checked(trials):
+        return None
+    return sum(trial.wrong_answers + (trial.wrong_answers_outside or 0) for trial in trials)
 
 
 def wrong_parity(run: Run, name: str) -> ParityResult | None:

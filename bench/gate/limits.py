@@ -72,6 +72,21 @@ def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> RuleFinding:
         edge=most,
         base=sides.base,
         head=sides.head,
+        notes=_tolerances(first, name) if rule.metric == "wrong_answers" else (),
+    )
+
+
+def _tolerances(batch: Batch, name: str) -> tuple[str, ...]:
+    """That answers of head count as right that would be wrong of base, or the other way round."""
+    base, head = batch.base.strategies.get(batch.name_in_base(name)), batch.head.strategies.get(name)
+    if base is None or head is None or base.parity is None or head.parity is None:
+        return ()
+    allowed, before = head.parity.tolerance, base.parity.tolerance
+    if allowed == before:
+        return ()
+    return (
+        f"a probability of head's answers may be {allowed:g} off, one of base's {before:g}: wrong answers "
+        "are not counted alike; give both the same label bench.tolerance",
     )
 
 

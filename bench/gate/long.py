@@ -33,12 +33,23 @@ def uptimes_of(batch: Batch) -> Uptimes | None:
     ]
     if not trials:
         return None
-    longs = [one.length_s for run in runs for one in run.longs if one.spans]
     return Uptimes(
         min(one.warmup_s for one in trials),
         max(one.warmup_s + one.window_s for one in trials),
-        max(longs, default=None),
+        _long_of_both(batch),
     )
+
+
+def _long_of_both(batch: Batch) -> float | None:
+    """Up to which uptime both sides have a long trial; None if a side has none."""
+    base = {batch.name_in_base(name) for name in batch.head.strategies} - {""}
+    of_base = [one.length_s for one in batch.base.longs if one.spans and one.trial.strategy in base]
+    of_head = [
+        one.length_s
+        for one in batch.head.longs
+        if one.spans and not (batch.paired and one.trial.strategy in base)
+    ]
+    return min(max(of_base), max(of_head)) if of_base and of_head else None
 
 
 def _asked(run: Run) -> bool:

@@ -111,6 +111,28 @@ def test_five_megabytes_more_are_caught_and_nothing_is_left_behind(
     assert f"page    {folder / 'gate.html'}" in done.stdout
 
 
+def test_an_image_that_cannot_be_built_leaves_the_other_strategy_to_be_judged(
+    bench: Bench, repository: Path, tmp_path: Path
+) -> None:
+    (repository / "broken.Dockerfile").write_text(f"FROM {BASE_IMAGE}\nRUN exit 7\n")
+    compose = repository / "compose.yaml"
+    before, slow = compose.read_text().split("  slow-service:")
+    broken = slow.replace("build: .", "build: {context: ., dockerfile: broken.Dockerfile}")
+    assert broken != slow
+    compose.write_text(f"{before}  slow-service:{broken}")
+    places = ("--root", repository, "--results", tmp_path / "results")
+    done = bench("gate", *places, "--against", "before", "--runtime", "compose")
+    (folder,) = (tmp_path / "results").iterdir()
+    told = json.loads((folder / "gate.json").read_text())
+    assert done.returncode == told["exit_code"] == 4, done.stdout + done.stderr
+    assert {(one["strategy"], one["code"]) for one in told["not_judged"]} == {("slow", "not_built")}
+    found = {one["rule"]: one for one in told["findings"]}
+    assert found["primary.fast.throughput"]["head"] > 0
+    assert found["limit.fast.error_rate.most"]["verdict"] == "pass"
+    assert {"gate.md", "gate.html", "gate.junit.xml"} <= {path.name for path in folder.iterdir()}
+    assert containers(repository) == ""
+
+
 def test_ctrl_c_leaves_nothing_running_and_says_what_is_missing(repository: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "gate", "--against", "before", "--runtime", "compose"]
     command += ["--max-other-cpu", "100%"]

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from bench.gate import judge
-from bench.model import Environment
+from bench.model import Environment, ParityResult, Run
 from bench.report.verdict import FORMATS
 from bench.report.verdict.verdict_sentences import finding_sentence
 from bench.report.verdict.verdict_terminal import render as on_terminal
@@ -97,9 +97,31 @@ def test_wrong_answers_of_the_second_batch_count_too() -> None:
     assert judge(rules, SLOW, wrong).verdict == "regression"
 
 
+def test_a_wrong_answer_before_the_window_counts_too() -> None:
+    wrong = with_head(SLOW, with_trials(SLOW.head, "onnx", wrong_answers_outside=1))
+    rules = limit_rules(metric="wrong_answers", most=0, strategy="onnx")
+    assert judge(rules, wrong).verdict == "regression"
+
+
 def test_wrong_answers_of_base_are_not_those_of_head() -> None:
     wrong = with_head(SAME, with_trials(SAME.head, f"onnx{BASE}", wrong_answers=3))
     assert judge(limit_rules(metric="wrong_answers", most=0), wrong).verdict == "pass"
+
+
+def with_tolerance(run: Run, strategy: str, tolerance: float) -> Run:
+    """The run in which probabilities of this strategy's answers may be so far off."""
+    result = dataclasses.replace(run.strategies[strategy], parity=ParityResult(73, 0, tolerance, 0.01))
+    return dataclasses.replace(run, strategies={**run.strategies, strategy: result})
+
+
+@pytest.mark.parametrize(("allowed", "noted"), [(0.02, False), (0.5, True), (0.001, True)])
+def test_answers_that_are_judged_by_other_tolerances_are_told(allowed: float, noted: bool) -> None:
+    """A commit may loosen the label that says what a wrong answer is."""
+    run = with_tolerance(with_tolerance(SAME.head, f"onnx{BASE}", 0.02), "onnx", allowed)
+    judgement = judge(limit_rules(metric="wrong_answers", most=0), with_head(SAME, run))
+    assert bool(only(judgement).notes) == noted
+    told = f"head's answers may be {allowed:g} off, one of base's 0.02"
+    assert (told in FORMATS["markdown"].render(judgement)) == noted
 
 
 @pytest.mark.parametrize("metric", ["wrong_answers", "error_rate"])

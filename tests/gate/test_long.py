@@ -47,6 +47,14 @@ def test_an_equal_long_trial_passes_and_the_pass_says_how_far_it_looked() -> Non
     assert "Judged from 2.0 to 12.0 s after the first request, and up to 60 s by one long trial" in text
 
 
+@pytest.mark.parametrize("name", ["onnx", f"onnx{BASE}"])
+def test_a_long_trial_of_one_side_alone_is_no_look_further(name: str) -> None:
+    made = beside({"onnx": EQUAL}, {"onnx": times(1.0)})
+    found = judge(RULES, with_head(made, replace(made.head, longs=(long(name, STEADY),))))
+    assert found.uptimes is not None
+    assert found.uptimes.long_s is None
+
+
 @pytest.mark.parametrize("factor", [0.0, 0.025, 0.5, 0.8])
 def test_what_sets_in_after_the_windows_is_a_regression_once_confirmed(factor: float) -> None:
     first = batch(late(factor))

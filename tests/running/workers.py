@@ -12,6 +12,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 CONTAINERS = "the project's containers"
 CONTAINERS_FILES = ("tests/containers/", "tests/contract/", "tests/examples/test_handlers_page.py")
+# each test makes all that it needs, and takes minutes
+APART = ("tests/calibration/edges/test_edges.py",)
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
 
 
@@ -19,8 +21,11 @@ def group_of(nodeid: str) -> str:
     """Return the name of the tests that one process runs, one after the other: a file's.
 
     All that need the project's containers are one group: they stop some of them, and build their images.
+    A test of a file in APART is a group of its own.
     """
-    return CONTAINERS if nodeid.startswith(CONTAINERS_FILES) else nodeid.partition("::")[0]
+    if nodeid.startswith(CONTAINERS_FILES):
+        return CONTAINERS
+    return nodeid if nodeid.startswith(APART) else nodeid.partition("::")[0]
 
 
 class Groups(LoadScopeScheduling):

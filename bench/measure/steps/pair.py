@@ -183,4 +183,6 @@ def _spoiled_rounds(trials: Iterable[Trial], sides: Sequence[str]) -> set[int]:
 
 def _spoiled_by_host(trial: Trial) -> bool:
     """Whether a trial is void through no fault of the service."""
-    return not trial.valid and trial.error is None and not trial.errors and not trial.wrong_answers
+    inside = trial.errors or trial.wrong_answers
+    outside = trial.errors_outside or trial.wrong_answers_outside
+    return not trial.valid and trial.error is None and not inside and not outside

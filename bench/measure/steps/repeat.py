@@ -59,7 +59,7 @@ class RepeatStep(Step):
         except StrategyStartError as error:
             yield _unknown(strategy, str(error), "see the service's log")
             return
-        wrong = sum(trial.wrong_answers for trial in varied)
+        wrong = sum(trial.wrong_answers + (trial.wrong_answers_outside or 0) for trial in varied)
         if wrong:
             text = f"{strategy.name} answered {wrong} copies of images wrongly, which it had not seen before"
             remedy = "see whether it computes each answer from its own image"
