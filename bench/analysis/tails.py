@@ -97,7 +97,7 @@ def _evidence(analysis: RunAnalysis, row: Row) -> TailEvidence:
     objective = _objective(analysis, row)
     against = None if objective is None else _against(analysis, row, objective)
     requests = sum(map(len, rounds))
-    if any(doubt.code == "overloaded" for trial in analysis.trials(row) for doubt in trial.doubts):
+    if any(trial.overloaded for trial in analysis.trials(row)):
         return TailEvidence(row, len(rounds), requests, None, None, against)
     # a bound that is infinite is none: what it takes is judged at the slowest right answer
     bound_ms = statistics.tail_bound(rounds, BOUNDED_QUANTILE, BOUND_CONFIDENCE)

@@ -372,7 +372,9 @@ def _overload(window: Window) -> Iterator[Doubt]:
         signs.append(f"{refused} of {due} requests were refused")
     if signs:
         text = f"overloaded: {', and '.join(signs)}"
-        yield Doubt("overloaded", text, "lower the rate", voids=False, cause="service")
+        # a service that refuses a few keeps its queue short: only a queue that grows breaks every bound
+        code: DoubtCode = "refusing" if len(signs) == 1 and refused else "overloaded"
+        yield Doubt(code, text, "lower the rate", voids=False, cause="service")
 
 
 def _cut(window: Window) -> Iterator[Doubt]:

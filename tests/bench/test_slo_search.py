@@ -68,6 +68,19 @@ def test_what_was_turned_away_or_wrong_is_within_no_bound() -> None:
     assert found.goodput_rps == 380 / 2.0
 
 
+@pytest.mark.parametrize(("refused", "held"), [(2, True), (6, False)])
+def test_what_is_refused_is_late_and_no_queue_that_grows(refused: int, held: bool) -> None:
+    """The objective lets one of a hundred miss."""
+    some = samples([1.0] * 400, ["ok"] * (400 - refused) + ["refused"] * refused)
+    note = doubt(
+        f"overloaded: {refused} of 400 requests were refused", "refusing", voids=False, cause="service"
+    )
+    found = judge_probe(OBJECTIVE, 100.0, 1, tried(some, replace(OPEN, doubts=(note,))))
+    assert found is not None
+    assert found.held == held
+    assert "queue" not in found.why_not
+
+
 def test_goodput_counts_only_answers_within_the_bound() -> None:
     found = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([10.0] * 200 + [150.0] * 200)))
     assert found is not None

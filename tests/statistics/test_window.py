@@ -86,6 +86,13 @@ def test_an_overloaded_open_loop_is_no_void_and_says_how_response_times_grow() -
     assert (why.code, why.remedy, why.cause, why.voids) == ("overloaded", "lower the rate", "service", False)
 
 
+def test_a_few_requests_that_are_refused_are_no_queue_that_grows() -> None:
+    samples = opened(0.5)
+    samples.outcome[len(samples.outcome) // 2] = OUTCOMES.index("refused")
+    figures = judged(samples, None)
+    assert [(one.code, one.voids) for one in figures.doubts] == [("refusing", False)]
+
+
 @pytest.mark.parametrize(("bound", "valid"), [(0.0, False), (0.001, False), (0.01, True)])
 @pytest.mark.parametrize(("outcome", "name"), [(WRONG, "wrong_answers"), (HTTP_ERROR, "errors")])
 def test_faults_void_above_their_bound_and_below_it_the_quantiles_are_told_to_leave_them_out(

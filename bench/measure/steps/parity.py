@@ -41,9 +41,14 @@ class ParityStep(Step):
             with fresh_copy(context, strategy) as start:
                 yield start.measured
                 parity, wrong = offenders(start.instance, strategy, context.images_of(strategy))
+                ends = start.instance.fate() if wrong else ()
         except StrategyStartError as error:
             doubt = start_failed(str(error))
             raise UnfitStrategyError(f"nothing was timed: {error}", doubt) from error
+        if ends:  # what it did not answer is not wrong
+            raise UnfitStrategyError(
+                f"nothing was timed: while {strategy.name}'s answers were checked, {ends[0].text}", ends[0]
+            )
         yield MeasuredParity(strategy.name, parity)
         _require_same_image(context, strategy)
         if wrong:
