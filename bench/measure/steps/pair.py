@@ -6,7 +6,7 @@ their difference remains ("duet benchmarking", Bulej and others, ICPE 2020): doc
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -115,6 +115,11 @@ def _start_both(
 
     with ThreadPoolExecutor(len(specs)) as aside:
         futures = [aside.submit(start, spec) for spec in specs]
+        try:
+            wait(futures)
+        except BaseException:
+            wait(futures)  # Ctrl-C: a copy that came up after this would be left running
+            raise
     failures = [error for future in futures if (error := future.exception()) is not None]
     for error in failures:
         if not isinstance(error, StrategyStartError):
