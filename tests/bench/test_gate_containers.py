@@ -84,10 +84,15 @@ def name_of(project: Path) -> str:
     return found.group(1)
 
 
-def containers(project: Path) -> str:
-    """All containers of both sides, running or not."""
+def left_behind(project: Path) -> str:
+    """All containers and networks of both sides, running or not."""
     names = [f"label=com.docker.compose.project={name_of(project)}{suffix}" for suffix in ("", "-base")]
-    return "".join(run("docker", "ps", "--all", "--quiet", "--filter", name, cwd=project) for name in names)
+    lists = (("ps", "--all"), ("network", "ls"))
+    return "".join(
+        run("docker", *command, "--quiet", "--filter", name, cwd=project)
+        for name in names
+        for command in lists
+    )
 
 
 def test_five_megabytes_more_are_caught_and_nothing_is_left_behind(
@@ -107,7 +112,7 @@ def test_five_megabytes_more_are_caught_and_nothing_is_left_behind(
     images = told["environment"]["images"]
     assert set(images) == {"fast", "fast@base"}
     assert len(set(images.values())) == 2
-    assert containers(repository) == ""
+    assert left_behind(repository) == ""
     assert f"page    {folder / 'gate.html'}" in done.stdout
 
 
@@ -130,7 +135,7 @@ def test_an_image_that_cannot_be_built_leaves_the_other_strategy_to_be_judged(
     assert found["primary.fast.throughput"]["head"] > 0
     assert found["limit.fast.error_rate.most"]["verdict"] == "pass"
     assert {"gate.md", "gate.html", "gate.junit.xml"} <= {path.name for path in folder.iterdir()}
-    assert containers(repository) == ""
+    assert left_behind(repository) == ""
 
 
 def test_ctrl_c_leaves_nothing_running_and_says_what_is_missing(repository: Path, tmp_path: Path) -> None:
@@ -147,7 +152,7 @@ def test_ctrl_c_leaves_nothing_running_and_says_what_is_missing(repository: Path
         rest = process.stderr.read()
         assert process.wait(60) == 1
     assert "interrupted" in rest
-    assert containers(repository) == ""
+    assert left_behind(repository) == ""
     (folder,) = (tmp_path / "results").iterdir()
     assert "the run is not complete" in json.loads((folder / "run.json").read_text())["doubts"][-1]["text"]
     verdict = json.loads((folder / "gate.json").read_text())

@@ -1,8 +1,10 @@
 """Pairs of base and head: how they begin, what asks for a spare round, and how many there are."""
 
+import concurrent.futures
 import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +21,9 @@ from bench.measure.progress import Silent
 from bench.measure.steps import pair
 from bench.measure.steps.order import steps
 from bench.measure.steps.pair import PairStep, run_pair
-from bench.model import ClosedLoad, Trial, Twin
+from bench.measure.steps.step import StepContext
+from bench.measure.steps.trial import trial_spec
+from bench.model import ClosedLoad, Strategy, Trial, Twin
 from tests.bench.plans import context, plan, run_of, strategy, trial
 from tests.running.doubts import doubt
 
@@ -100,6 +104,8 @@ def test_a_spare_round_has_all_payloads_of_the_one_that_was_spoiled(monkeypatch:
     [
         {"valid": False, "wrong_answers": 1},
         {"valid": False, "errors": 3},
+        {"valid": False, "wrong_answers_outside": 1},
+        {"valid": False, "errors_outside": 1},
         {"valid": False, "error": "fast never reached ready"},
     ],
 )
@@ -107,6 +113,60 @@ def test_what_the_service_did_is_not_tried_until_it_succeeds(
     fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [t.round for t in measured(pair_plan(), {2: fault}, monkeypatch)] == [1, 2, 3, 4]
+
+
+def specs_of(chosen: SessionPlan) -> tuple[StepContext, list[TrialSpec]]:
+    of = context(chosen, run_of(chosen, []))
+    step = next(one for one in steps(chosen) if one.kind == "pair")
+    return of, [trial_spec(of, step, LOAD, strategy=name) for name in (BASE, "fast")]
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_ctrl_c_before_both_threads_are_there_starts_no_copy(
+    at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[str] = []
+    monkeypatch.setattr(pair, "start_fresh", lambda _, strategy, __: began.append(strategy.name))
+    of, specs = specs_of(pair_plan())
+    submit, calls = ThreadPoolExecutor.submit, iter(range(1, 3))
+
+    def interrupted(pool: ThreadPoolExecutor, *args: Any) -> Any:
+        found = submit(pool, *args)
+        if next(calls) == at:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pair._start_both(of, specs, {})
+    assert began == []
+
+
+def test_ctrl_c_while_copies_start_awaits_both_so_that_both_are_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both_began = threading.Barrier(3)
+
+    def start(_: object, strategy: Strategy, __: object) -> str:
+        both_began.wait(30)
+        time.sleep(0.5)
+        return strategy.name
+
+    interrupts = iter([True, False])
+
+    def wait(futures: list[Any]) -> object:
+        if next(interrupts):
+            both_began.wait(30)
+            raise KeyboardInterrupt
+        return concurrent.futures.wait(futures)
+
+    monkeypatch.setattr(pair, "start_fresh", start)
+    monkeypatch.setattr(pair, "wait", wait)
+    of, specs = specs_of(pair_plan())
+    started: dict[str, Any] = {}
+    with pytest.raises(KeyboardInterrupt):
+        pair._start_both(of, specs, started)
+    assert started.keys() == {BASE, "fast"}
 
 
 def test_a_plan_of_pairs_checks_both_sides_and_makes_one_step_of_each_pair() -> None:

@@ -142,6 +142,17 @@ def test_wrong_answers_stop_the_run_before_anything_is_timed(
     assert run_json(only_folder(tmp_path / "results"))["trials"] == []
 
 
+def test_a_strategy_that_ends_while_its_answers_are_checked_gave_no_wrong_ones(
+    bench: Bench, project: Path, tmp_path: Path
+) -> None:
+    change(project, 'STUB_DELAY_S: "0.02"', 'STUB_DIE_AFTER: "3"')
+    done = bench("run", "--root", project, "--results", tmp_path / "results", *PROCESS)
+    assert done.returncode == 4
+    told = "bench: nothing was timed: while slow's answers were checked, the process exited with 7: see the"
+    assert told in done.stderr
+    assert "wrong answers" not in done.stderr
+
+
 def test_a_strategy_that_does_not_start_names_its_last_line(
     bench: Bench, project: Path, tmp_path: Path
 ) -> None:

@@ -56,6 +56,11 @@ def test_the_headline_names_the_objective_and_the_rate_that_held_with_its_goodpu
     assert sentence(nowhere(search), summarise(nowhere(search))).count("held at no rate") == 3
 
 
+def test_what_held_nowhere_has_no_cost(search: Run) -> None:
+    none = nowhere(search)
+    assert costs(none, summarise(none)) is None
+
+
 def test_what_stands_for_the_run_is_the_rate_that_held_and_not_the_highest_that_was_tried(
     search: Run, folder: Path
 ) -> None:

@@ -85,7 +85,6 @@ class ComposeRuntime:
         self._peak_from: str | None = None
         self._address_kind = ""
         self._touched = False
-        self._closed = False
         self._lock = ProjectLock(registry.project)
 
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
@@ -129,8 +128,6 @@ class ComposeRuntime:
                 time.sleep(POLL_S)
                 container.reload()
             instance = self._instance(strategy, container)
-            if self._closed:  # Ctrl-C, while another thread waited for this start
-                raise StrategyStartError(f"{strategy.name}: the harness ended meanwhile")
         except BaseException as error:
             stop_process(process)
             with contextlib.suppress(docker.errors.DockerException, OSError):
@@ -204,7 +201,6 @@ class ComposeRuntime:
         """Bring back what ran before; if nothing did, take everything down."""
         import docker
 
-        self._closed = True
         if not self._touched:
             self._cli.close()
             self._lock.release()

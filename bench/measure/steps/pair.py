@@ -6,9 +6,10 @@ their difference remains ("duet benchmarking", Bulej and others, ICPE 2020): doc
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Barrier
 from typing import ClassVar
 
 from bench.load.launch import LeftAloneError, Rendezvous
@@ -107,18 +108,28 @@ def try_both(context: StepContext, step: PairStep, load: Load) -> Taking[list[tu
 def _start_both(
     context: StepContext, specs: Sequence[TrialSpec], started: dict[str, Start]
 ) -> StrategyStartError | None:
-    """Start both at once, as no start is timed here; the first failure, with what came up in `started`."""
+    """Start both at once, as no start is timed here; the first failure, with what came up in `started`.
+
+    Ctrl-C takes effect once both starts have ended: a copy that came up later would be left running. If it
+    comes before both threads are there, none starts a copy.
+    """
+    all_there = Barrier(len(specs) + 1)
 
     def start(spec: TrialSpec) -> None:
+        all_there.wait()
         payload = context.plan.first_payload(spec.strategy)
         started[spec.strategy.name] = start_fresh(context.runtime, spec.strategy, payload)
 
+    futures: list[Future[None]] = []
     with ThreadPoolExecutor(len(specs)) as aside:
-        futures = [aside.submit(start, spec) for spec in specs]
         try:
+            for spec in specs:
+                futures.append(aside.submit(start, spec))
+            all_there.wait()
             wait(futures)
         except BaseException:
-            wait(futures)  # Ctrl-C: a copy that came up after this would be left running
+            all_there.abort()
+            wait(futures)
             raise
     failures = [error for future in futures if (error := future.exception()) is not None]
     for error in failures:

@@ -46,9 +46,9 @@ class ParityStep(Step):
             doubt = start_failed(str(error))
             raise UnfitStrategyError(f"nothing was timed: {error}", doubt) from error
         if ends:  # what it did not answer is not wrong
-            raise UnfitStrategyError(
-                f"nothing was timed: while {strategy.name}'s answers were checked, {ends[0].text}", ends[0]
-            )
+            text, remedy = ends[0].text, ends[0].remedy
+            told = f"nothing was timed: while {strategy.name}'s answers were checked, {text}: {remedy}"
+            raise UnfitStrategyError(told, ends[0])
         yield MeasuredParity(strategy.name, parity)
         _require_same_image(context, strategy)
         if wrong:
