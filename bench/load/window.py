@@ -363,7 +363,8 @@ def _overload(window: Window) -> Iterator[Doubt]:
     response_ms = (samples.done_ns - samples.due_ns)[answered] / 1e6
     grown = growth(samples.done_ns[answered], response_ms, window.begin_ns, window.end_ns)
     signs = []
-    if grown is not None and grown.unbounded(due, ended):
+    length_ms = (window.end_ns - window.begin_ns) / 1e6
+    if grown is not None and grown.unbounded(due, ended, length_ms):
         signs.append(
             f"response times grow from {grown.first:.0f} to {grown.last:.0f} ms over the window, "
             f"in which {due} requests came due and {ended} ended"

@@ -17,6 +17,8 @@ LEAST_SIDE = 4
 TINY = 1e-9
 TOLERANCE = 0.10
 GROWTH_CONFIDENCE = 0.99
+# of the rise of response times that the requests that wait would make if they waited in turn
+LEAST_EXPLAINED = 0.25
 # what a shift of response times must exceed in its own standard errors: this much if requests do not wait,
 # and more the longer a queue remembers, up to the most
 LEAST_SHIFT, SHIFT_BY_MEMORY, MOST_SHIFT = 4.0, 7.0, 14.0
@@ -70,17 +72,22 @@ class Growth:
     last: float
     rising: bool
 
-    def unbounded(self, due: int, ended: int) -> bool:
+    def unbounded(self, due: int, ended: int, length: float) -> bool:
         """Whether requests come faster than they are answered; `due` and `ended` count those in the window.
 
-        Three conditions must meet. The response time rises beyond chance. It at least doubles: a queue near
-        saturation wanders for seconds, and a rise by itself would occur in every tenth window at 90% of
-        capacity. And the queue grew by more than the standard deviation of arrivals and answers at equal
-        rates, √(2·due), by which it might wander. If the queue was so long at the window's begin that it
-        cannot double, it must have grown by three standard deviations.
+        `length` is the window's, in the unit of the response times. Four conditions must meet. The response
+        time rises beyond chance. It at least doubles: a queue near saturation wanders for seconds, and a rise
+        by itself would occur in every tenth window at 90% of capacity. The queue grew by more than the
+        standard deviation of arrivals and answers at equal rates, √(2·due), by which it might wander. If the
+        queue was so long at the window's begin that it cannot double, it must have grown by three standard
+        deviations. And the rise explains the queue: if requests wait in turn, the rise is the share of those
+        due that have not ended, times the length; simulated queues at 1.02 to 1.5 of capacity show at least
+        0.4 of that. Requests that a stall at the window's end holds back come with no such rise.
         """
         doubled = self.last >= 2 * self.first
-        return self.rising and due - ended > (1 if doubled else 3) * math.sqrt(2 * due)
+        waiting = due - ended
+        explained = self.last - self.first >= LEAST_EXPLAINED * length * waiting / max(due, 1)
+        return self.rising and explained and waiting > (1 if doubled else 3) * math.sqrt(2 * due)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,11 @@ def test_the_session_of_a_run_is_what_it_keeps_and_not_what_its_command_says() -
     assert session_of(kept) == MEASURED
 
 
-@pytest.mark.parametrize("folder", sorted((ROOT / "results").glob("2*")), ids=lambda folder: folder.name)
+# runs keep their options since
+OLDER = [folder for folder in sorted((ROOT / "results").glob("2*")) if folder.name < "20261125"]
+
+
+@pytest.mark.parametrize("folder", OLDER, ids=lambda folder: folder.name)
 def test_the_session_of_an_older_run_is_what_its_command_says(folder: Path) -> None:
     stored = read_run(folder)
     assert stored.options is None

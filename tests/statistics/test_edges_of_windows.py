@@ -189,7 +189,7 @@ def test_any_refusal_overloads_and_voids_nothing() -> None:
     figures = judged(faulty(REFUSED, lambda due: np.arange(len(due)) % 500 == 0))
     assert figures.valid
     assert figures.refused == 2
-    assert [(one.code, one.voids) for one in figures.doubts] == [("overloaded", False)]
+    assert [(one.code, one.voids) for one in figures.doubts] == [("refusing", False)]
 
 
 def test_what_ended_a_service_stands_before_what_followed_from_it() -> None:

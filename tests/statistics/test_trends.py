@@ -131,7 +131,7 @@ def overloaded(rng: np.random.Generator, load: float, capacity: float, *, expone
     ended = (done >= WARMUP_S) & (done < END_S)
     found = growth(done[ended], (done - due)[ended], WARMUP_S, END_S)
     assert found is not None
-    return found.unbounded(int(((due >= WARMUP_S) & (due < END_S)).sum()), int(ended.sum()))
+    return found.unbounded(int(((due >= WARMUP_S) & (due < END_S)).sum()), int(ended.sum()), WINDOW_S)
 
 
 @pytest.mark.parametrize("capacity", [50, 100, 300, 1000])
@@ -171,7 +171,20 @@ def test_a_queue_that_was_long_at_the_begin_cannot_double_and_is_found_nonethele
     found = growth(done[ended], (done - due)[ended], 30, 40)
     assert found is not None
     assert found.last < 2 * found.first
-    assert found.unbounded(int(((due >= 30) & (due < 40)).sum()), int(ended.sum()))
+    assert found.unbounded(int(((due >= 30) & (due < 40)).sum()), int(ended.sum()), 10)
+
+
+@pytest.mark.parametrize("risen_s", [0.0, 0.001, 0.01])
+def test_a_stall_at_the_end_is_no_queue_that_grows_even_if_times_crept_up(risen_s: float) -> None:
+    """The last 1.2 s of requests wait for a stall to end; the others rise from 5 ms by a little."""
+    due = np.arange(0, 10, 0.01)
+    done = due + 0.005 + risen_s * due / 10
+    done[due > 8.8] = 10.8
+    ended = done < 10
+    found = growth(done[ended], (done - due)[ended], 0, 10)
+    assert found is not None
+    assert found.rising == (risen_s > 0)
+    assert not found.unbounded(len(due), int(ended.sum()), 10)
 
 
 def test_few_answers_have_no_growth() -> None:
