@@ -123,7 +123,7 @@ def not_compared(summary: Summary, bases: Mapping[str, str] | None = None) -> tu
     found = []
     for pairing in _pairings(summary, bases):
         theirs, ours = _rows(summary, pairing)
-        why = None if ours is None or theirs is None else _obstacle(theirs, ours)
+        why = None if ours is None or theirs is None else _within_run(theirs, ours)
         if why is not None and ours is not None and theirs is not None:
             reached = [row.utilisation.centre if row.utilisation else None for row in (theirs, ours)]
             over = dict.fromkeys(row.strategy for row in (theirs, ours) if row.overloaded)
@@ -189,11 +189,11 @@ def _rows(summary: Summary, pairing: Pairing) -> tuple[Row | None, Row | None]:
     return summary.rows.get((pairing.base, pairing.base_case)), ours
 
 
-def _obstacle(theirs: Row, ours: Row) -> Obstacle | None:
-    """Why two rows are not compared; None if they are."""
+def obstacle(theirs: Row, ours: Row, *, offered_alike: bool) -> Obstacle | None:
+    """Why two rows are not compared; None if they are. Offered alike, they may be unequally busy."""
     if theirs.overloaded or ours.overloaded:
         return "overloaded"
-    if theirs.case.same_for_all and ours.case.same_for_all:
+    if offered_alike:
         return None
     if theirs.utilisation is None or ours.utilisation is None:
         return "utilisation_unknown"
@@ -201,9 +201,13 @@ def _obstacle(theirs: Row, ours: Row) -> Obstacle | None:
     return "utilisation" if reached[1] > (1 + UTILISATION_ALLOWED) * reached[0] else None
 
 
+def _within_run(theirs: Row, ours: Row) -> Obstacle | None:
+    return obstacle(theirs, ours, offered_alike=theirs.case.same_for_all and ours.case.same_for_all)
+
+
 def _comparison(summary: Summary, pairing: Pairing, metric: Metric, *, bootstrap: bool) -> Comparison | None:
     theirs, ours = _rows(summary, pairing)
-    if ours is None or theirs is None or _obstacle(theirs, ours) is not None:
+    if ours is None or theirs is None or _within_run(theirs, ours) is not None:
         return None
     if metric.set_by_schedule and (ours.case.at_due_times or theirs.case.at_due_times):
         return None

@@ -7,11 +7,12 @@ from typing import Literal
 from bench import statistics
 from bench.analysis.cases import Case
 from bench.analysis.comparability import Difference, differing_facts, differing_speed
-from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS, Outcome
+from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS, UTILISATION_ALLOWED, Obstacle, Outcome, obstacle
+from bench.analysis.held_rates import HeldRates, by_objective, held_rates
 from bench.analysis.metrics import STARTUP, metrics_in
 from bench.analysis.summary import Row, Summary, summarise
 from bench.errors import UsageError
-from bench.model import Run, Startup
+from bench.model import Run, SloResult, Startup
 from bench.statistics import Comparison, Estimate
 from bench.statistics.ratios import unpaired_comparison
 
@@ -23,12 +24,32 @@ AT_A_LIMIT = ("p50", "p99")
 
 
 @dataclass(frozen=True, slots=True)
+class RowPair:
+    """The rows of a strategy and a case in both runs; `why_not` is why their timings are not compared."""
+
+    base: Row
+    head: Row
+    why_not: Obstacle | None
+
+    @property
+    def key(self) -> tuple[str, Case]:
+        """The strategy and the case."""
+        return self.head.strategy, self.head.case
+
+    @property
+    def sides(self) -> tuple[tuple[Literal["base", "head"], Row], ...]:
+        """Both rows with the names of their sides."""
+        return ("base", self.base), ("head", self.head)
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """One metric of one strategy in both runs: base, head, and head over base.
 
     A start has no `case`, but the state of its `model_cache` ("cold" or "warm"). `metric` is the name of a
-    metric, or of the startup. `comparison` is Welch's, None if a side has no value; `adjusted_p` is its p
-    after Holm's correction over everything that both runs measured. Values are in the metric's own unit.
+    metric, or of the startup. `comparison` is Welch's, None if a side has no value or if `why_not` says why
+    the sides are not compared; `adjusted_p` is its p after Holm's correction over everything that both runs
+    measured. Values are in the metric's own unit.
     """
 
     strategy: str
@@ -39,6 +60,7 @@ class Measured:
     head: Estimate | None
     comparison: Comparison | None
     adjusted_p: float | None = None
+    why_not: Obstacle | None = None
 
     @property
     def differs(self) -> bool:
@@ -62,7 +84,8 @@ class Counted:
     """A count of one strategy in both runs. It has no noise and is compared exactly; None if it is unknown.
 
     A size of an image has no `case`. `of` holds the totals of base and head if the count is a part of a
-    total, as wrong answers are of requests; None for a size.
+    total, as wrong answers are of requests; None for a size. Failures under loads that are not alike are not
+    compared, and `why_not` says why; a wrong answer is wrong under every load.
     """
 
     strategy: str
@@ -71,11 +94,12 @@ class Counted:
     base: int | None
     head: int | None
     of: tuple[int, int] | None = None
+    why_not: Obstacle | None = None
 
     @property
     def outcome(self) -> Literal["less", "same", "more"] | None:
-        """Whether head has less or more than base, by share if there are totals; None if unknown."""
-        if self.base is None or self.head is None:
+        """Whether head has less or more than base, by share if there are totals; None if not compared."""
+        if self.base is None or self.head is None or self.why_not is not None:
             return None
         of_base, of_head = self.of or (1, 1)
         ours, theirs = self.head * of_base, self.base * of_head
@@ -86,10 +110,11 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Unshared:
-    """What only one of two runs has: a strategy, or one of its cases if both runs have the strategy."""
+    """What only one of two runs has: a strategy, or a case or an objective of one that both runs have."""
 
     strategy: str
     case: Case | None = None
+    objective: SloResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +123,8 @@ class RunComparison:
 
     `differing` holds the facts of the environments that differ, `speeds` the rates at which the machine
     itself answered faster or slower than before. `only_base` and `only_head` list what only one run has.
-    `own_rates` says whether some latencies are at a share of each strategy's own capacity in its own run.
+    `rows` are those that both have, `held` the rates up to which objectives held. `own_rates` says whether
+    some loads follow from what each run measured, so that they may have been other rates.
     """
 
     base_name: str
@@ -114,18 +140,28 @@ class RunComparison:
     only_base: tuple[Unshared, ...]
     only_head: tuple[Unshared, ...]
     own_rates: bool
+    rows: tuple[RowPair, ...] = ()
+    held: tuple[HeldRates, ...] = ()
 
     @property
     def judges(self) -> bool:
-        """Whether anything measured has a verdict. If not, the comparison shows nothing."""
-        return any(one.outcome for one in self.measured)
+        """Whether anything measured has a verdict, or an objective is known. If not, nothing is shown."""
+        return any(one.outcome for one in self.measured) or any(one.outcome != "unknown" for one in self.held)
+
+    @property
+    def not_compared(self) -> tuple[RowPair, ...]:
+        """The rows of both runs whose timings are not compared."""
+        return tuple(one for one in self.rows if one.why_not is not None)
 
 
 def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunComparison:
     """Compare head with base by throughput (closed loads), latency, CPU time, memory, starts and sizes.
 
     Rounds of two runs were not interleaved and do not pair, so the intervals are Welch's on logs, and the
-    p-values are corrected over the whole family (Holm). Raises UsageError if the runs share no strategy.
+    p-values are corrected over the whole family (Holm). Rows with an overloaded trial are not compared, nor
+    rows of other loads: under a share of capacity both must have reached the same, within 5%; at a rate that
+    follows otherwise from what was measured, they must have been offered the same or have reached the same.
+    Raises UsageError if the runs share no strategy.
     """
     ours, theirs = summarise(base), summarise(head)
     shared = [name for name in ours.strategies if name in theirs.strategies]
@@ -136,9 +172,11 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
         )
     pairs = [(name, case) for case in ours.cases for name in shared]
     keys = [key for key in pairs if key in ours.rows and key in theirs.rows]
-    unjudged = [one for key in keys for one in _metrics(ours.rows[key], theirs.rows[key])]
+    rows = tuple(_pair(ours.rows[key], theirs.rows[key]) for key in keys)
+    held = held_rates(base, head)
+    unjudged = [one for pair in rows for one in _metrics(pair)]
     unjudged += [one for name in shared for one in _startups(name, base, head)]
-    counted = [one for key in keys for one in _counts(ours.rows[key], theirs.rows[key])]
+    counted = [one for pair in rows for one in _counts(pair)]
     counted += [one for name in shared for one in _image_sizes(name, base, head)]
     return RunComparison(
         base_name,
@@ -151,10 +189,24 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
         differing_speed(base.ceilings, head.ceilings),
         _corrected(unjudged),
         tuple(counted),
-        _unshared(ours, theirs, keys),
-        _unshared(theirs, ours, keys),
-        own_rates=any(not case.same_for_all for _, case in keys),
+        (*_unshared(ours, theirs, keys), *_lone_objectives(base, theirs, held)),
+        (*_unshared(theirs, ours, keys), *_lone_objectives(head, ours, held)),
+        own_rates=any(case.by_capacity for _, case in keys),
+        rows=rows,
+        held=held,
     )
+
+
+def _pair(base: Row, head: Row) -> RowPair:
+    return RowPair(base, head, obstacle(base, head, offered_alike=_offered_alike(base, head)))
+
+
+def _offered_alike(base: Row, head: Row) -> bool:
+    """Whether the load itself is the same; a share of its own capacity is judged by what was reached."""
+    if not base.case.by_capacity:
+        return True
+    rates = sorted((base.offered_rps or 0.0, head.offered_rps or 0.0))
+    return base.case.kind != "share" and 0 < rates[1] <= (1 + UTILISATION_ALLOWED) * rates[0]
 
 
 def _differing(base: Run, head: Run) -> tuple[Difference, ...]:
@@ -174,15 +226,20 @@ def _corrected(measured: Sequence[Measured]) -> tuple[Measured, ...]:
     return tuple(replace(one, adjusted_p=p) for one, p in zip(measured, adjusted, strict=True))
 
 
-def _metrics(base: Row, head: Row) -> Iterator[Measured]:
+def _metrics(pair: RowPair) -> Iterator[Measured]:
+    base, head = pair.base, pair.head
     for metric in metrics_in("run comparisons"):
         if metric.set_by_schedule and base.case.at_due_times:
             continue
         if base.case.kind == "held" and metric.name in AT_A_LIMIT:
             continue
         sides = base.estimates[metric.name], head.estimates[metric.name]
-        comparison = unpaired_comparison(_values(base, metric.name), _values(head, metric.name))
-        yield Measured(base.strategy, base.case, None, metric.name, *sides, comparison)
+        comparison = (
+            unpaired_comparison(_values(base, metric.name), _values(head, metric.name))
+            if pair.why_not is None
+            else None
+        )
+        yield Measured(base.strategy, base.case, None, metric.name, *sides, comparison, why_not=pair.why_not)
 
 
 def _values(row: Row, metric: str) -> list[float]:
@@ -206,10 +263,11 @@ def _by_model_cache(run: Run, name: str) -> dict[str, Startup]:
     return {startup.model_cache: startup for startup in startups if startup is not None}
 
 
-def _counts(base: Row, head: Row) -> Iterator[Counted]:
-    key, of = (base.strategy, base.case), (base.requests, head.requests)
-    yield Counted(*key, "wrong_answers", base.wrong_answers, head.wrong_answers, of)
-    yield Counted(*key, "errors", base.errors, head.errors, of)
+def _counts(pair: RowPair) -> Iterator[Counted]:
+    base, head = pair.base, pair.head
+    of = base.requests, head.requests
+    yield Counted(*pair.key, "wrong_answers", base.wrong_answers, head.wrong_answers, of)
+    yield Counted(*pair.key, "errors", base.errors, head.errors, of, pair.why_not)
 
 
 def _image_sizes(name: str, base: Run, head: Run) -> Iterator[Counted]:
@@ -221,9 +279,22 @@ def _image_sizes(name: str, base: Run, head: Run) -> Iterator[Counted]:
 
 
 def _unshared(own: Summary, other: Summary, shared: list[tuple[str, Case]]) -> tuple[Unshared, ...]:
-    """Strategies and cases that only one run has; a strategy that the other run lacks is listed once."""
+    """Strategies and cases that only one run has; a strategy that the other run lacks is listed once.
+
+    The rates that a search happened to try are left out.
+    """
     missing = [name for name in own.strategies if name not in other.strategies]
     cases = [
-        Unshared(name, case) for name, case in own.rows if name not in missing and (name, case) not in shared
+        Unshared(name, case)
+        for name, case in own.rows
+        if name not in missing and (name, case) not in shared and not (own.searched and case.kind == "open")
     ]
     return (*map(Unshared, missing), *cases)
+
+
+def _lone_objectives(run: Run, other: Summary, held: Sequence[HeldRates]) -> Iterator[Unshared]:
+    """The objectives that only this run searched for, of strategies that both have."""
+    shared = [one for pair in held for one in (pair.base, pair.head)]
+    for one in by_objective(run).values():
+        if one.strategy in other.strategies and one not in shared:
+            yield Unshared(one.strategy, objective=one)

@@ -1,11 +1,21 @@
 """The verdicts of comparisons in words."""
 
 from bench.analysis.comparisons import ENOUGH_ROUNDS, Compared, NotCompared
+from bench.analysis.held_rates import HeldOutcome, HeldRates
 from bench.analysis.metrics import METRICS, STARTUP, quantity
-from bench.analysis.run_comparison import Counted, Measured
+from bench.analysis.run_comparison import Counted, Measured, RowPair
 from bench.report import text
 
 NOT_TOLD_APART = "not told apart"
+NOT_COMPARED = "not compared"
+HELD_WORDS: dict[HeldOutcome, str] = {
+    "unknown": "not known",
+    "neither": "held in neither",
+    "base alone": "held in base alone",
+    "head alone": "held in head alone",
+    "open": NOT_TOLD_APART,
+    "ratio": "no verdict: one search each",
+}
 STAR = "*"
 """Marks what is not told apart although its own interval excludes 1: it does not stand among so many."""
 
@@ -42,8 +52,27 @@ def why_not_compared(one: NotCompared) -> str:
     return f"not compared: {text.listing(written)} of capacity"
 
 
+def why_rows_not_compared(pair: RowPair) -> str:
+    """Why two runs are not compared in a case: `base at 75% and head at 95% of capacity`."""
+    if pair.why_not == "overloaded":
+        sides = [f"{side} {text.overloaded(row)}" for side, row in pair.sides if row.overloaded]
+        return text.listing(sides)
+    if pair.why_not == "utilisation":
+        busy = [row.utilisation.centre if row.utilisation else None for _, row in pair.sides]
+        return f"base at {text.percent(busy[0])} and head at {text.percent(busy[1])} of capacity"
+    rates = [f"{side} at {text.number(row.offered_rps)} requests/s" for side, row in pair.sides]
+    return f"{text.listing(rates)}, of which no closed loop says what share of capacity that was"
+
+
+def held_word(one: HeldRates) -> str:
+    """What two searches for an objective say, in a word."""
+    return HELD_WORDS[one.outcome]
+
+
 def measured_word(one: Measured) -> str:
     """The verdict on two runs in a word; empty if there are too few values for one."""
+    if one.why_not is not None:
+        return NOT_COMPARED
     if one.outcome is None or one.comparison is None:
         return ""
     if one.outcome in ("less", "more"):
@@ -55,6 +84,8 @@ def measured_word(one: Measured) -> str:
 
 def counted_word(one: Counted) -> str:
     """Whether a count is the same in two runs; empty if one of them does not know it."""
+    if one.why_not is not None:
+        return NOT_COMPARED
     if one.outcome is None or one.outcome == "same":
         return one.outcome or ""
     below, above = ("fewer", "more") if one.of else ("smaller", "larger")

@@ -7,10 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.analysis.cases import case_name
-from bench.analysis.metrics import quantity
-from bench.analysis.run_comparison import Counted, Measured, RunComparison, Unshared
+from bench.analysis.comparisons import UTILISATION_ALLOWED
+from bench.analysis.held_rates import SEARCHES_DIFFER, HeldRates
+from bench.analysis.metrics import METRICS, quantity
+from bench.analysis.run_comparison import Counted, Measured, RowPair, RunComparison, Unshared
+from bench.model import SloResult
 from bench.report import cells, text
-from bench.report.compare_runs.comparison_sentences import COUNTS, circumstances, doubts, sentence
+from bench.report.compare_runs.comparison_sentences import (
+    COUNTS,
+    circumstances,
+    doubts,
+    objective_circumstances,
+    offered,
+    sentence,
+)
 from bench.report.document import (
     Block,
     Bullets,
@@ -28,7 +38,7 @@ from bench.report.exports.comment import within_comment
 from bench.report.plain import printable, without_links
 from bench.report.run_screen import MOST_PROSE, columns
 from bench.report.sentence import machine_line
-from bench.report.verdict_words import counted_word, measured_word
+from bench.report.verdict_words import counted_word, held_word, measured_word, why_rows_not_compared
 from bench.report.writers import markdown
 from bench.report.writers.terminal import GAP, INDENT, Loss, fitted, lines
 from bench.statistics import Comparison, Estimate
@@ -43,7 +53,16 @@ NOTE = (
     "requests/s and CPU-ms geometric means; the ratios are of geometric means. n/a was not measured."
 )
 ARROW = "\N{RIGHTWARDS ARROW}"
-OWN_RATES = "Under a share of capacity each run has a rate of its own."
+OWN_RATES = (
+    "Where a rate follows from what was measured, each run has a rate of its own: loads are compared if both "
+    f"reached the same share of capacity, within {100 * UTILISATION_ALLOWED:.0f}% of it, or, except under "
+    "shares of the strategy's own capacity, were offered the same."
+)
+SEARCHED = (
+    "A run searches once for an objective, so the ratio of rates that held has no interval and no verdict; "
+    f"two searches of one service differ by up to {100 * SEARCHES_DIFFER:.0f}% on a quiet host, and by "
+    "more on one with hiccups."
+)
 COLUMNS = (
     name_column("metric"),
     *figures("base", "head", "ratio", "detectable"),
@@ -75,7 +94,7 @@ def as_text(comparison: RunComparison, width: int | None = None) -> str:
         room = wide - len(INDENT)
         aligned = lines(fitted(table(COLUMNS, rows), room, GIVING_UP), room)
         shown += ["", *_wrapped(title, prose), *(INDENT + line.plain for line in aligned)]
-    for title, names in _lone(comparison):
+    for title, names in (*_left_out(comparison), *_lone(comparison)):
         shown += ["", *_wrapped(f"{title}: {'; '.join(names)}.", prose, "  ")]
     if comparison.differing:
         shown += ["", "What is not alike:"]
@@ -101,14 +120,25 @@ def as_markdown(comparison: RunComparison) -> str:
     rows = [[cells.words(title), *row] for title, group in _groups(comparison) for row in group]
     whole = (Column("strategy", "text"), *COLUMNS[:-1], Column("verdict"))
     blocks += [table(whole, rows) if rows else paragraph("Nothing is in both runs.")]
-    blocks += [paragraph(f"{title}: {'; '.join(names)}.") for title, names in _lone(comparison)]
+    blocks += [
+        paragraph(f"{title}: {'; '.join(names)}.")
+        for title, names in (*_left_out(comparison), *_lone(comparison))
+    ]
     folds = [Section("What the figures say", (paragraph(_note(comparison)),))]
     folds += [Section("What is not alike", (_facts(comparison),))] if comparison.differing else []
     return within_comment("\n".join(markdown.blocks(blocks, without_links)) + "\n", folds)
 
 
 def _note(comparison: RunComparison) -> str:
-    return f"{NOTE} {OWN_RATES}" if comparison.own_rates else NOTE
+    told = [NOTE, *([OWN_RATES] if comparison.own_rates else []), *([SEARCHED] if comparison.held else [])]
+    return " ".join(told)
+
+
+def _left_out(comparison: RunComparison) -> list[tuple[str, Sequence[str]]]:
+    """The rows that are not compared, with the reasons."""
+    pairs = comparison.not_compared
+    told = [f"{one.head.strategy}, {case_name(one.head.case)}: {why_rows_not_compared(one)}" for one in pairs]
+    return [("Not compared", told)] if told else []
 
 
 def _lone(comparison: RunComparison) -> list[tuple[str, Sequence[str]]]:
@@ -117,16 +147,25 @@ def _lone(comparison: RunComparison) -> list[tuple[str, Sequence[str]]]:
 
 
 def _unshared(one: Unshared) -> str:
+    if one.objective is not None:
+        return f"{one.strategy} ({objective_circumstances(one.objective)})"
     return f"{one.strategy} ({case_name(one.case)})" if one.case else one.strategy
 
 
 def _groups(comparison: RunComparison) -> list[tuple[str, list[list[Cell]]]]:
-    """Rows under the strategy and the case that they are of."""
+    """Rows under the strategy and the case, or the objective, that they are of."""
+    groups: dict[str, list[list[Cell]]] = {}
+    for objective in comparison.held:
+        title = f"{objective.of.strategy}, {objective_circumstances(objective.of)}"
+        groups.setdefault(title, []).append(_held_cells(objective))
+    pairs = {pair.key: pair for pair in comparison.rows}
     everything: list[Measured | Counted] = [*comparison.measured, *filter(_is_shown, comparison.counted)]
-    groups: dict[tuple[str, str], list[list[Cell]]] = {}
     for one in everything:
-        groups.setdefault((one.strategy, circumstances(one)), []).append(_cells(one))
-    return [(f"{strategy}, {place}", rows) for (strategy, place), rows in groups.items()]
+        pair = pairs.get((one.strategy, one.case)) if one.case is not None else None
+        rates = offered(pair) if pair else ""
+        title = f"{one.strategy}, {circumstances(one)}" + (f" ({rates})" if rates else "")
+        groups.setdefault(title, []).append(_cells(one, pair))
+    return list(groups.items())
 
 
 def _is_shown(one: Counted) -> bool:
@@ -134,22 +173,46 @@ def _is_shown(one: Counted) -> bool:
     return one.name != "errors" or bool(one.base or one.head)
 
 
-def _cells(one: Measured | Counted) -> list[Cell]:
+def _held_cells(one: HeldRates) -> list[Cell]:
+    sides = [_held(one.base), _held(one.head)]
+    return [
+        cells.words("held up to, requests/s"),
+        *sides,
+        cells.plain_ratio(one.ratio),
+        cells.BLANK,
+        cells.words(held_word(one)),
+    ]
+
+
+def _held(found: SloResult | None) -> Cell:
+    if found is None or not found.known:
+        return Cell("not known", missing=True)
+    return Cell("none", missing=True) if found.rate_per_s is None else cells.number(found.rate_per_s)
+
+
+def _cells(one: Measured | Counted, pair: RowPair | None) -> list[Cell]:
     if isinstance(one, Counted):
         verdict = counted_word(one)
         sides = [_count(one.base, one.of and one.of[0]), _count(one.head, one.of and one.of[1])]
         figures_ = [*sides, _exact_ratio(one), cells.BLANK]
         return [cells.words(COUNTS[one.name]), *figures_, cells.words(verdict) if verdict else cells.MISSING]
-    scale = quantity(one.metric).scale
     verdict = measured_word(one)
     return [
         cells.words(quantity(one.metric).heading),
-        cells.estimate(one.base, scale),
-        cells.estimate(one.head, scale),
+        *_sides(one, pair),
         cells.ratio(one.comparison),
         cells.effect(one.comparison.minimal_detectable_effect if one.comparison else None),
         cells.words(verdict) if verdict else cells.MISSING,
     ]
+
+
+def _sides(one: Measured, pair: RowPair | None) -> tuple[Cell, Cell]:
+    """Base and head; of an overloaded row the least and the most of its rounds."""
+    if pair is not None:
+        metric = METRICS[one.metric]
+        return cells.of_row(pair.base, metric), cells.of_row(pair.head, metric)
+    scale = quantity(one.metric).scale
+    return cells.estimate(one.base, scale), cells.estimate(one.head, scale)
 
 
 def _count(value: int | None, of: int | None) -> Cell:
@@ -190,6 +253,8 @@ def as_json(comparison: RunComparison) -> str:
         "only_base": [_unshared(one) for one in comparison.only_base],
         "only_head": [_unshared(one) for one in comparison.only_head],
         "own_rates": comparison.own_rates,
+        "not_compared": [_not_compared(one) for one in comparison.not_compared],
+        "objectives": [_objective(one) for one in comparison.held],
         "base_machine": machine_line(comparison.base),
         "head_machine": machine_line(comparison.head),
     }
@@ -207,6 +272,49 @@ def _measured(one: Measured) -> dict[str, Any]:
         "adjusted_p": one.adjusted_p,
         "word": measured_word(one) or None,
         "differs": one.differs,
+    }
+
+
+def _not_compared(pair: RowPair) -> dict[str, Any]:
+    """The loads of both runs, and why they are not compared."""
+    sides = {
+        f"{side}_{name}": value
+        for side, row in pair.sides
+        for name, value in (
+            ("offered_per_s", row.offered_rps),
+            ("utilisation", row.utilisation.centre if row.utilisation else None),
+            ("overloaded_trials", row.overloaded_trials),
+        )
+    }
+    return {
+        "strategy": pair.head.strategy,
+        "place": case_name(pair.head.case),
+        "why": pair.why_not,
+        "words": why_rows_not_compared(pair),
+        **sides,
+    }
+
+
+def _objective(one: HeldRates) -> dict[str, Any]:
+    """The rate up to which an objective held in both runs; null if it held at none, or if nobody knows."""
+    sides = {
+        f"{side}_{name}": value
+        for side, found in (("base", one.base), ("head", one.head))
+        for name, value in (
+            ("per_s", found.rate_per_s if found else None),
+            ("goodput_per_s", found.goodput_rps if found else None),
+            ("known", found is not None and found.known),
+        )
+    }
+    return {
+        "strategy": one.of.strategy,
+        "place": objective_circumstances(one.of),
+        "quantile": one.of.quantile,
+        "bound_ms": one.of.bound_ms,
+        **sides,
+        "ratio": one.ratio,
+        "outcome": one.outcome,
+        "word": held_word(one),
     }
 
 

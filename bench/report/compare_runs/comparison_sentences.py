@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 
 from bench.analysis.cases import case_name
 from bench.analysis.comparability import UNKNOWN, Difference
+from bench.analysis.held_rates import SEARCHES_DIFFER, HeldRates
 from bench.analysis.metrics import quantity
-from bench.analysis.run_comparison import Counted, CountName, Measured, RunComparison
+from bench.analysis.run_comparison import Counted, CountName, Measured, RowPair, RunComparison
 from bench.analysis.summary import Summary
-from bench.model import Run
+from bench.model import Run, SloResult, objective_label
 from bench.report import text
-from bench.report.verdict_words import measured_word
+from bench.report.verdict_words import measured_word, why_rows_not_compared
 
 MOST_NAMED = 4
+MOST_LEFT_OUT = 2
 PAYLOADS = ("settings.payloads", "settings.encodings")
 MOST_FACTS = 12
 COUNTS: Mapping[CountName, str] = {
@@ -29,21 +31,84 @@ def circumstances(one: Measured | Counted) -> str:
     return f"{one.model_cache} model cache" if isinstance(one, Measured) else "image"
 
 
+def objective_circumstances(one: SloResult) -> str:
+    """What a search was for: `small, json, p99 ≤ 100 ms`."""
+    return f"{one.payload_class}, {one.encoding}, {objective_label(one.quantile, one.bound_ms)}"
+
+
+def offered(pair: RowPair) -> str:
+    """What both runs offered and reached, if it is their own: `75.0 and 95.2 requests/s, 75.0% and ...`."""
+    if not pair.head.case.by_capacity:
+        return ""
+    rates = " and ".join(text.number(row.offered_rps) for _, row in pair.sides)
+    busy = [row.utilisation for _, row in pair.sides]
+    shares = [text.MISSING if one is None else text.percent(one.centre) for one in busy]
+    return f"{rates} requests/s" + (f", {' and '.join(shares)} of capacity" if any(busy) else "")
+
+
 def sentence(comparison: RunComparison) -> str:
-    """How many comparisons differ and the largest of them, or how large a difference would have shown."""
+    """How many comparisons differ and the largest of them, or how large a difference would have shown.
+
+    Objectives that both runs searched for come first; what is not compared is named, with the reason.
+    """
     judged = [one for one in comparison.measured if one.outcome]
-    first = (
-        _judged(judged, comparison.base_name, comparison.head_name)
-        if judged
-        else _nothing(comparison.measured)
-    )
-    return " ".join([first, *_counted(comparison.counted)])
+    first = [_judged(judged, comparison.base_name, comparison.head_name)] if judged else _nothing(comparison)
+    return " ".join([*_held(comparison), *first, *_left_out(comparison), *_counted(comparison.counted)])
 
 
-def _nothing(measured: Sequence[Measured]) -> str:
-    if any(one.comparison for one in measured):
-        return "Nothing is judged: no figure has three valid rounds in both runs."
-    return "Nothing is compared: no figure was measured in both runs."
+def _nothing(comparison: RunComparison) -> list[str]:
+    if any(one.comparison for one in comparison.measured):
+        return ["Nothing is judged: no figure has three valid rounds in both runs."]
+    if comparison.not_compared:
+        return ["Nothing that was measured in rounds is compared."]
+    return [] if comparison.held else ["Nothing is compared: no figure was measured in both runs."]
+
+
+def _held(comparison: RunComparison) -> list[str]:
+    """Up to which rate each objective held in both runs; a search has no interval."""
+    names = comparison.base_name, comparison.head_name
+    told = [
+        f"{one.of.strategy} ({objective_circumstances(one.of)}) {_both_held(one, *names)}"
+        for one in comparison.held[:MOST_NAMED]
+    ]
+    more = len(comparison.held) - len(told)
+    told += [f"and {text.plural(more, 'more objective')}"] if more > 0 else []
+    if not told:
+        return []
+    scatter = f"two searches of one service differ by up to {100 * SEARCHES_DIFFER:.0f}% on a quiet host"
+    rates = any(one.ratio is not None for one in comparison.held)
+    return [f"{'; '.join(told)}{f' ({scatter})' if rates else ''}."]
+
+
+def _both_held(one: HeldRates, base_name: str, head_name: str) -> str:
+    if one.ratio is not None and one.base and one.head:
+        rates = [text.number(side.rate_per_s) for side in (one.base, one.head)]
+        apart = "not told apart, " if one.outcome == "open" else ""
+        return f"held up to {rates[0]} requests/s in {base_name} and {rates[1]} in {head_name}, {apart}" + (
+            f"{one.ratio:.2f}{text.TIMES}"
+        )
+    return f"{held_state(one.base)} in {base_name} and {held_state(one.head)} in {head_name}"
+
+
+def held_state(found: SloResult | None) -> str:
+    """What a search says: the rate, that there is none, or that it is not known."""
+    if found is None:
+        return "is not known (its search did not end)"
+    if found.rate_per_s is not None:
+        return f"held up to {text.number(found.rate_per_s)} requests/s"
+    return "held at no rate" if found.known else f"is not known to hold at a rate ({found.why_none})"
+
+
+def _left_out(comparison: RunComparison) -> list[str]:
+    """The loads that are not compared, and why."""
+    pairs = comparison.not_compared
+    named = [
+        f"{pair.head.strategy} at {case_name(pair.head.case)} ({why_rows_not_compared(pair)})"
+        for pair in pairs[:MOST_LEFT_OUT]
+    ]
+    more = len(pairs) - len(named)
+    named += [f"{more} more"] if more > 0 else []
+    return [f"Not compared: {'; '.join(named)}."] if named else []
 
 
 def _judged(judged: Sequence[Measured], base_name: str, head_name: str) -> str:
