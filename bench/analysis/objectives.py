@@ -39,7 +39,7 @@ def check_capacity(summary: Summary, capacity: Capacity) -> CapacityCheck:
 
 def share_held(result: SloResult) -> float | None:
     """The highest rate at which the objective held, as a share of capacity; None if it never held."""
-    if result.rate_per_s is None or result.capacity_rps <= 0:
+    if result.rate_per_s is None or not result.capacity_rps:
         return None
     return result.rate_per_s / result.capacity_rps
 

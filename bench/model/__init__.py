@@ -4,7 +4,7 @@ Units are in the names. A figure that could not be measured is None, never 0.
 """
 
 from bench.model.arrivals import ARRIVALS, USUAL_ARRIVALS, ArrivalPattern, Arrivals
-from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, gravity, in_words
+from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, gravest_first, gravity, in_words, is_grave
 from bench.model.environment import Environment, FaultBounds, OtherCommit, RunSettings, facts
 from bench.model.images import (
     Directory,
@@ -129,8 +129,10 @@ __all__ = [
     "UptimeChange",
     "UptimeSpan",
     "facts",
+    "gravest_first",
     "gravity",
     "in_words",
+    "is_grave",
     "objective_label",
     "twin_name",
 ]

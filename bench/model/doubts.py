@@ -157,6 +157,11 @@ def gravity(code: DoubtCode) -> int:
     return GRAVEST.index(code) if code in GRAVEST else len(GRAVEST)
 
 
+def is_grave(code: DoubtCode) -> bool:
+    """Whether a doubt of this code tells of a failure, and not only of figures that are not to be trusted."""
+    return code in GRAVEST
+
+
 def gravest_first(doubts: Iterable[Doubt]) -> tuple[Doubt, ...]:
     """The doubts in the order in which people should read them: those that void first, by their gravity."""
     return tuple(sorted(doubts, key=lambda one: (not one.voids, gravity(one.code))))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.model.doubts import Doubt
+from bench.model.doubts import Doubt, DoubtCode
 from bench.model.environment import Environment
 from bench.model.images import ImageSize
 from bench.model.options import SessionOptions
@@ -194,13 +194,16 @@ class Probe:
     why_not: str = ""
     known: bool = True
     """Whether the trial tells: where not, it neither held nor did not."""
+    code: DoubtCode | None = None
+    """The gravest thing that the service did instead of holding; None if answers were late and no more."""
 
 
 @dataclass(frozen=True, slots=True)
 class SloResult:
     """The highest rate tried at which an objective held, or `why_none`, in words.
 
-    The objective is `quantile` of the response times within `bound_ms`.
+    The objective is `quantile` of the response times within `bound_ms`. Without a `capacity_rps`, from which
+    a search begins, no rate was tried.
     """
 
     strategy: str
@@ -208,7 +211,7 @@ class SloResult:
     encoding: str
     quantile: float
     bound_ms: float
-    capacity_rps: float
+    capacity_rps: float | None
     rate_per_s: float | None
     goodput_rps: float | None
     probes: tuple[Probe, ...]

@@ -15,7 +15,7 @@ from bench.analysis.image_overlap import pytorch_builds
 from bench.analysis.metrics import METRICS, Metric, Room
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, rows_at, summarise
-from bench.model import Run, objective_label
+from bench.model import Run, SloResult, objective_label
 from bench.report import cells, text
 from bench.report.document import Cell, Column, Table, case_column, name_column, tabulated
 from bench.report.sentence import sentence
@@ -233,11 +233,16 @@ def _objectives(run: Run) -> str:
     first = run.objectives[0]
     several = len({one.payload_class for one in run.objectives}) > 1
     held = [
-        f"{one.strategy} {'never' if one.rate_per_s is None else text.number(one.rate_per_s)}"
-        + (f" ({one.payload_class})" if several else "")
+        f"{one.strategy} {_held(one)}" + (f" ({one.payload_class})" if several else "")
         for one in run.objectives
     ]
     return f"{objective_label(first.quantile, first.bound_ms)} held up to, requests/s: {', '.join(held)}"
+
+
+def _held(one: SloResult) -> str:
+    if one.rate_per_s is not None:
+        return text.number(one.rate_per_s)
+    return "never" if one.known else "not known"
 
 
 def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape) -> str:

@@ -19,7 +19,7 @@ MOST_CASES = 2
 
 def sentence(run: Run, summary: Summary) -> str:
     """What the run found, in a few sentences; a run without a valid trial claims nothing."""
-    if not run.trials:
+    if not run.trials and not run.objectives:
         return "No trial was made: there is nothing to report."
     if summary.valid_trials == 0 and not (summary.searched and run.objectives):
         trials = text.plural(len(run.trials), "trial")

@@ -38,7 +38,7 @@ def measure(options: MeasureOptions, folder: Path | None = None, earlier: Run | 
                 session.measure()
             finally:
                 put_back(progress, runtime)
-                if session.run.trials:
+                if session.run.trials or session.run.objectives:
                     write_and_print(session.run, folder, as_json=options.voice.as_json)
         finally:
             with contextlib.suppress(OSError):
@@ -47,9 +47,16 @@ def measure(options: MeasureOptions, folder: Path | None = None, earlier: Run | 
         put_back(progress, runtime)
     if options.session.verb == "aa":
         print(f"\n{aa_verdict(session.run)}", file=sys.stderr if options.voice.as_json else sys.stdout)
-    if not any(trial.valid for trial in session.run.trials):
-        raise InvalidRunError("no trial of this run may be believed: its report says why for each")
+    _require_findings(session.run)
     return 0
+
+
+def _require_findings(run: Run) -> None:
+    """Raise InvalidRunError if nothing that the run measured may be believed."""
+    if run.objectives and not any(one.known for one in run.objectives):
+        raise InvalidRunError("which rates hold the objective is not known: the report says why for each")
+    if not any(trial.valid for trial in run.trials):
+        raise InvalidRunError("no trial of this run may be believed: its report says why for each")
 
 
 def machine_cores(machine: MachineOptions) -> Cores:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Generator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from bench.measure.steps.slo_search import (
     SearchEnd,
     search,
 )
-from bench.model import Probe
+from bench.model import DoubtCode, Probe
 
 
 def searched(probe: Callable[[float, int], Probe], capacity: float = 100.0) -> SearchEnd:
@@ -122,3 +123,24 @@ def test_why_there_is_no_rate_is_said() -> None:
     assert lucky.rate_per_s is None
     assert lucky.why_none.startswith("not confirmed")
     assert found(50.0).why_none == ""
+
+
+def test_of_all_that_a_service_did_at_the_rate_the_gravest_is_said() -> None:
+    did: list[tuple[DoubtCode | None, str]] = [
+        ("failed_requests", "failed"),
+        ("exited", "exited with -9"),
+        (None, "late"),
+        ("overloaded", "overloaded"),
+        ("refusing", "refused"),
+    ]
+
+    def missed(rate: float, number: int) -> Probe:
+        code, why = did[(number - 1) % 5]
+        return Probe(rate, number, None, 0.0, 0.0, held=False, why_not=why, code=code)
+
+    assert searched(missed).why_none == "never held: not at 10/s in 5 trials: exited with -9"
+
+    def dies_in_the_end(rate: float, number: int) -> Probe:
+        return replace(missed(rate, 2), held=True, why_not="", code=None) if number == 1 else missed(rate, 2)
+
+    assert searched(dies_in_the_end).why_none.endswith("did not hold in fresh trials: exited with -9")

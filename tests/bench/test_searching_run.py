@@ -16,6 +16,12 @@ SHORT = (
 ONLY_TRIALS = ("--startups", "0", "--warm-startups", "0", "--loop-seconds", "0")
 
 
+def code_of(found: dict[str, Any]) -> int:
+    """The exit code of a run with these results: something of it must be known, and a trial valid."""
+    known = not found["objectives"] or any(one["known"] for one in found["objectives"])
+    return 0 if known and any(trial["valid"] for trial in found["trials"]) else 4
+
+
 @pytest.fixture
 def measured(bench: Bench, project: Path) -> Callable[..., tuple[dict[str, Any], str, str]]:
     def call(verb: str, *options: str) -> tuple[dict[str, Any], str, str]:
@@ -23,8 +29,7 @@ def measured(bench: Bench, project: Path) -> Callable[..., tuple[dict[str, Any],
         done = bench(verb, "--root", project, *SHORT, *alone, *options)
         (folder,) = (project / "results").iterdir()
         found = json.loads((folder / "run.json").read_text())
-        valid = any(trial["valid"] for trial in found["trials"])
-        assert done.returncode == (0 if valid else 4), done.stderr
+        assert done.returncode == code_of(found), done.stderr
         return found, done.stdout, (folder / "report.md").read_text()
 
     return call
@@ -70,6 +75,61 @@ def test_a_search_finds_a_rate_and_keeps_every_probe(measured: Measured) -> None
         assert result["goodput_rps"] <= result["capacity_rps"] * 1.2
         assert f"{result['rate_per_s']:g}"[:2] in out + report
     assert found["planned_trials"] == 0
+
+
+# a copy ends by SIGKILL after so many requests to it, beyond the first so many copies
+DYING = """
+import os, pathlib, signal
+import stub_strategy
+
+copies = pathlib.Path("copies")
+begun = len(copies.read_text()) if copies.exists() else 0
+copies.write_text("x" * (begun + 1))
+whole = begun < int(os.environ["WHOLE_COPIES"])
+stub_strategy.DIE_AFTER = 0 if whole else 30
+stub_strategy.os._exit = lambda code: os.kill(os.getpid(), signal.SIGKILL)
+stub_strategy.Server(("127.0.0.1", int(os.environ["PORT"])), stub_strategy.Handler).serve_forever()
+"""
+
+
+def dying(project: Path, whole_copies: int) -> None:
+    """The strategy slow ends by itself in each copy after the first ones."""
+    (project / "dying.py").write_text(DYING)
+    head, slow = (project / "compose.yaml").read_text().split("  slow-service:")
+    slow = slow.replace('["python", "stub_strategy.py"]', '["python", "dying.py"]', 1)
+    slow = slow.replace("    environment:\n", f'    environment:\n      WHOLE_COPIES: "{whole_copies}"\n', 1)
+    (project / "compose.yaml").write_text(f"{head}  slow-service:{slow}")
+
+
+def test_a_strategy_without_a_capacity_leaves_the_others_searched(measured: Measured, project: Path) -> None:
+    """Its first copy answers all that parity asks, and every other copy ends under load."""
+    dying(project, 1)
+    found, out, report = measured("slo", "--quick", "--p90", "5s")
+    results = {one["strategy"]: one for one in found["objectives"]}
+    assert set(results) == {"fast", "slow"}
+    slow = results["slow"]
+    assert (slow["known"], slow["probes"]) == (False, [])
+    assert (slow["capacity_rps"], slow["rate_per_s"]) == (None, None)
+    assert "the process exited with -9" in slow["why_none"]
+    assert results["fast"]["probes"], "the search of the other went on"
+    assert not any(one["code"] == "incomplete" for one in found["doubts"])
+    assert "slow is not known to hold at a rate" in " ".join(report.split())
+    assert "slow not known" in " ".join(out.split())
+
+
+def test_a_service_that_dies_in_every_probe_never_holds_since_it_exited(
+    measured: Measured, project: Path
+) -> None:
+    dying(project, 2)
+    found, _, report = measured("slo", "--quick", "--p90", "5s", "--strategies", "slow")
+    (slow,) = found["objectives"]
+    if not slow["probes"]:
+        pytest.skip("the host spoiled the capacity, and what then happens is shown above")
+    assert slow["rate_per_s"] is None
+    assert "the process exited with -9" in slow["why_none"]
+    for probe in slow["probes"]:
+        assert probe["code"] == "exited" if probe["known"] else "exited with -9" in probe["why_not"]
+    assert "exited with -9" in report
 
 
 def test_a_strategy_against_itself_ends_with_what_the_machine_tells_apart(measured: Measured) -> None:

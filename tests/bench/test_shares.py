@@ -12,7 +12,7 @@ from bench.measure.progress import Silent
 from bench.measure.steps import trial as trials_module
 from bench.measure.steps.order import steps
 from bench.measure.steps.trial import TrialStep, Tried
-from bench.model import ClosedLoad, OpenLoad, Run, ShareLoad, Trial
+from bench.model import ClosedLoad, DoubtCode, OpenLoad, Run, ShareLoad, Trial
 from tests.bench.plans import context, plan, run_of, trial
 from tests.running.doubts import doubt
 
@@ -137,6 +137,19 @@ def test_a_run_goes_on_beyond_a_share_that_failed(again: list[Any]) -> None:
 def test_a_service_that_does_not_start_lowers_nobody_elses_rate(again: list[Any]) -> None:
     dead = [closed(None, 1, "slow", valid=False, error=doubt("no", "start_failed"))] * 2
     assert rate(COMMON, 1, "fast", with_trials(closed(100.0), *dead), again) == 80.0
+
+
+@pytest.mark.parametrize("code", ["exited", "out_of_memory", "wrong_answers", "failed_requests"])
+def test_a_service_that_fails_in_every_closed_loop_leaves_the_others_their_rate(
+    code: DoubtCode, again: list[Any]
+) -> None:
+    """What it is capable of will never be known; if the host spoiled one of the loops, it may yet be."""
+    own = doubt("its own doing", code, cause="service")
+    failed = closed(7.0, 1, "slow", valid=False, doubts=(own,))
+    assert rate(COMMON, 1, "fast", with_trials(closed(100.0), failed, failed), again) == 80.0
+    again[0].append(spoiled(1, "slow"))
+    run = with_trials(closed(100.0), replace(failed, doubts=(own, SPOILED)))
+    assert taken(step(COMMON), run)[-1].error is not None
 
 
 def test_a_spoiled_capacity_of_the_slowest_is_sought_before_anybodys_rate(again: list[Any]) -> None:

@@ -8,15 +8,15 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from bench.errors import InvalidRunError
 from bench.load.samples import Samples
 from bench.measure.judge import TrialSpec
 from bench.measure.plan import Objective
 from bench.measure.runtime.container import ContainerInstance
 from bench.measure.steps import capacity, repeat, slo_search
 from bench.measure.steps.capacity import CapacityStep
+from bench.measure.steps.probe import judge_probe
 from bench.measure.steps.repeat import RepeatStep, repeat_check, repeat_doubt
-from bench.measure.steps.slo_search import SILENT, SearchStep, judge_probe
+from bench.measure.steps.slo_search import SILENT, SearchStep
 from bench.measure.steps.step import Step
 from bench.measure.steps.trial import TrialStep, Tried
 from bench.model import OUTCOMES, Capacity, Doubt, OpenLoad, RepeatCheck, SloResult, Trial
@@ -127,6 +127,39 @@ def test_a_container_that_was_killed_for_memory_counts_as_missed() -> None:
     )
     assert missed is not None
     assert (missed.held, missed.known) == (False, True)
+    assert missed.code == "out_of_memory"
+    assert missed.why_not.startswith("the container ran out of memory and was killed: 100.0% of the requests")
+
+
+def test_a_service_that_ended_is_said_to_have_ended_however_few_requests_that_cost() -> None:
+    faults = (
+        doubt("52.0% of the requests failed", "failed_requests", cause="service"),
+        doubt("the process exited with -9", "exited", cause="service"),
+    )
+    died = replace(OPEN, valid=False, doubts=faults)
+    outcomes = ["ok"] * 192 + ["connection_error"] * 208
+    half = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([1.0] * 400, outcomes), died))
+    assert half is not None
+    assert half.why_not == (
+        "the process exited with -9: 52.0% of the requests were not within 100 ms (208 without a connection)"
+    )
+    at_the_end = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([1.0] * 400), died))
+    assert at_the_end is not None
+    assert (at_the_end.held, at_the_end.known) == (False, True)
+    assert at_the_end.why_not == "the process exited with -9"
+
+
+def test_how_requests_missed_is_said_if_they_were_not_just_late() -> None:
+    outcomes = ["ok"] * 390 + ["refused"] * 6 + ["http_error"] * 2 + ["wrong_answer"] + ["timeout"]
+    some = samples([500.0] * 2 + [1.0] * 398, outcomes)
+    found = judge_probe(OBJECTIVE, 100.0, 1, tried(some))
+    assert found is not None
+    assert found.why_not == (
+        "3.0% of the requests were not within 100 ms (2 late, 1 wrong, 2 failed, 1 timed out, 6 refused)"
+    )
+    late = judge_probe(OBJECTIVE, 100.0, 1, tried(samples([500.0] * 12 + [1.0] * 388)))
+    assert late is not None
+    assert (late.why_not, late.code) == ("3.0% of the requests were not within 100 ms", None)
 
 
 def test_fewer_requests_than_the_quantile_takes_tell_nothing() -> None:
@@ -220,12 +253,33 @@ def test_capacity_is_the_throughput_of_a_valid_trial_and_a_spoiled_one_is_made_a
     assert found == Capacity("fast", "seed", "json", 50, 80.0)
 
 
-def test_a_capacity_that_cannot_be_known_ends_the_run_with_its_reason(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("why", "error"),
+    [
+        ("it never became ready", doubt("it never became ready", "start_failed")),
+        ("stole 7.5%", None),
+    ],
+)
+def test_a_capacity_that_cannot_be_known_leaves_its_search_unknown_with_the_reason(
+    why: str, error: Doubt | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = Tried(replace(OPEN, valid=False, error=doubt("it never became ready", "start_failed")), None)
-    with pytest.raises(InvalidRunError, match=r"capacity of fast is not known.*never became ready.*--rate"):
-        taken(CapacityStep(**CASE), capacity, monkeypatch, lambda _: failed)
+    note = doubt("whether others used the cores is not told", "other_cpu_unknown", voids=False)
+    failed = Tried(replace(OPEN, valid=False, error=error, doubts=() if error else (note, doubt())), None)
+    (found,) = taken(CapacityStep(**CASE), capacity, monkeypatch, lambda _: failed)
+    assert isinstance(found, SloResult)
+    assert (found.rate_per_s, found.capacity_rps, found.known, found.probes) == (None, None, False, ())
+    assert found.why_none.startswith("not known: its capacity is not, from which a search begins: ")
+    assert why in found.why_none
+    assert "others used" not in found.why_none, "only what voids the trial is a reason"
+
+
+def test_a_search_without_a_capacity_makes_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    def attempt(*_: object) -> None:
+        raise AssertionError("there is nothing to begin from")
+
+    monkeypatch.setattr(slo_search, "attempt", attempt)
+    searching = plan(objective=OBJECTIVE, loads=(), rounds=0)
+    assert list(SearchStep(**CASE).take(context(searching, run_of(searching, [])))) == []
 
 
 def test_a_service_that_keeps_answers_is_flagged_and_one_that_does_not_is_not() -> None:

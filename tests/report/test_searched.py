@@ -56,6 +56,33 @@ def test_the_headline_names_the_objective_and_the_rate_that_held_with_its_goodpu
     assert sentence(nowhere(search), summarise(nowhere(search))).count("held at no rate") == 3
 
 
+def unknown(run: Run, *names: str) -> Run:
+    """The same search, if these strategies' capacities could not be measured."""
+    why = "not known: its capacity is not, from which a search begins: the process exited with -9"
+    nothing = {"rate_per_s": None, "goodput_rps": None, "capacity_rps": None, "probes": (), "known": False}
+    results = tuple(
+        dataclasses.replace(one, why_none=why, **nothing) if one.strategy in names else one  # type: ignore[arg-type]  # fields by name
+        for one in run.objectives
+    )
+    trials = tuple(one for one in run.trials if one.strategy not in names)
+    return dataclasses.replace(run, objectives=results, trials=trials)
+
+
+@pytest.mark.parametrize("names", [("torch",), ("torch", "onnx", "batched")])
+def test_a_search_that_could_not_begin_is_told_with_its_reason_and_the_others_as_ever(
+    search: Run, names: tuple[str, ...], write_folder: Write, tmp_path: Path
+) -> None:
+    run = unknown(search, *names)
+    said = sentence(run, summarise(run))
+    assert said.count("is not known to hold at a rate (not known: its capacity is not") == len(names)
+    assert ("onnx held up to 137 requests/s" in said) == ("onnx" not in names)
+    assert "torch not known" in " ".join(terminal_summary(run, 100).split())
+    path = write_folder(run, tmp_path / "unknown")
+    write_report(path)
+    assert "the process exited with -9" in (path / "report.md").read_text()
+    assert "the process exited with -9" in (path / "report.html").read_text()
+
+
 def test_what_held_nowhere_has_no_cost(search: Run) -> None:
     none = nowhere(search)
     assert costs(none, summarise(none)) is None

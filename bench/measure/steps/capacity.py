@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bench.errors import InvalidRunError
 from bench.measure.plan import SessionPlan
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking, scratch_folder
 from bench.measure.steps.trial import attempt, trial_spec
-from bench.model import Capacity, Run, in_words
+from bench.model import Capacity, Run, SloResult, Trial, in_words
 
 # a trial that the host spoiled says nothing about the service, and is made again once
 TRIES = 2
@@ -41,7 +40,7 @@ class CapacityStep(Step):
         return any(map(self.is_about, run.capacities))
 
     def take(self, context: StepContext) -> Taking[None]:
-        """Drive a closed loop; raises InvalidRunError if two trials are both invalid."""
+        """Drive a closed loop; if two trials are both invalid, the search has no begin and ends unknown."""
         windows = context.plan.typical_load
         load = context.plan.closed_load(windows.warmup_s, windows.window_s)
         spec = trial_spec(context, self, load)
@@ -53,8 +52,26 @@ class CapacityStep(Step):
                         self.strategy, self.payload_class, self.encoding, load.clients, trial.throughput_rps
                     )
                     return
-        why = "; ".join(map(in_words, trial.reasons))
-        raise InvalidRunError(
-            f"the capacity of {self.strategy} is not known, from which its search begins: {why}. "
-            "Name rates with `bench run --rate`"
+        unknown = self._unknown(context.plan, trial)
+        context.progress.note(f"{self.label()}: {unknown.why_none}")
+        yield unknown
+
+    def _unknown(self, plan: SessionPlan, last: Trial) -> SloResult:
+        """The end of a search that cannot begin, for the reasons that the last trial has."""
+        if plan.objective is None:
+            raise ValueError("a capacity before the rounds is for a search")
+        reasons = [one for one in last.reasons if one.voids] or last.reasons
+        why = "; ".join(map(in_words, reasons)) or "nothing was answered"
+        return SloResult(
+            strategy=self.strategy,
+            payload_class=self.payload_class,
+            encoding=self.encoding,
+            quantile=plan.objective.quantile,
+            bound_ms=plan.objective.bound_ms,
+            capacity_rps=None,
+            rate_per_s=None,
+            goodput_rps=None,
+            probes=(),
+            why_none=f"not known: its capacity is not, from which a search begins: {why}",
+            known=False,
         )

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from bench import statistics
 from bench.measure.plan import PayloadSet, SessionPlan
-from bench.model import Doubt, OpenLoad, PlannedLoad, ShareLoad, Trial, in_words
+from bench.model import Doubt, OpenLoad, PlannedLoad, ShareLoad, Trial, in_words, is_grave
 
 
 class TrialLike(Protocol):
@@ -63,11 +63,11 @@ class Capacities:
         return sum((one.strategy, one.round) == (strategy, round_) for one in self.trials)
 
     def asked_of(self, load: ShareLoad, strategy: str) -> list[str]:
-        """The strategies whose capacities decide the rate: the strategy's own, or all that ever started."""
+        """The strategies whose capacities decide the rate: the strategy's own, or all that have one."""
         if not load.of_slowest:
             return [strategy]
-        # a service that does not start has no capacity, and is nobody's choice
-        return [one.name for one in self.plan.own_side if not self._does_not_start(one.name)]
+        # a service that fails under the load has no capacity, and must not take the others' rate
+        return [one.name for one in self.plan.own_side if not self._always_fails(one.name)]
 
     def rate(self, load: ShareLoad, strategy: str) -> OpenLoad | None:
         """The load at its rate; None if a capacity is not known that it depends on."""
@@ -90,10 +90,18 @@ class Capacities:
             "capacity_unknown", text, remedy, voids=True, cause=reasons[0].cause if reasons else "harness"
         )
 
-    def _does_not_start(self, strategy: str) -> bool:
-        """Whether two closed loops or more were tried, and none could be offered."""
+    def _always_fails(self, strategy: str) -> bool:
+        """Whether two closed loops or more were tried, and the service itself failed in all of them."""
         mine = [one for one in self.trials if one.strategy == strategy]
-        return len(mine) > 1 and all(one.error is not None for one in mine)
+        return len(mine) > 1 and all(map(_failed_by_itself, mine))
+
+
+def _failed_by_itself(trial: Trial) -> bool:
+    """Whether a service did not start, ended or did not answer rightly, and nothing else voids its trial."""
+    if trial.error is not None:
+        return True
+    voiding = [one for one in trial.doubts if one.voids]
+    return all(one.cause == "service" for one in voiding) and any(is_grave(one.code) for one in voiding)
 
 
 def capacity_first(plan: SessionPlan, trials: Sequence[Planned]) -> list[Planned]:

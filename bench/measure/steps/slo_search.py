@@ -6,14 +6,12 @@ from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from bench.load.samples import Samples
 from bench.measure.plan import Objective, SessionPlan
+from bench.measure.steps.probe import probe_of
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking
-from bench.measure.steps.trial import TrialStep, Tried, attempt, trial_spec
-from bench.model import OUTCOMES, Probe, Run, SloResult, Trial, in_words
-from bench.statistics import least_n
+from bench.measure.steps.trial import TrialStep, attempt, trial_spec
+from bench.model import Probe, Run, SloResult, gravity
 
-OK = OUTCOMES.index("ok")
 LOWEST_SHARE = 0.10
 # the search ends once the highest rate that held and the lowest that did not are this close
 RESOLUTION = 0.05
@@ -58,13 +56,16 @@ class SearchStep(Step):
         objective = context.plan.objective
         if objective is None:
             raise ValueError("a search needs an objective")
-        capacity_rps = next(one for one in context.run.capacities if self.is_about(one)).throughput_rps
+        capacity = next((one for one in context.run.capacities if self.is_about(one)), None)
+        if capacity is None:
+            return  # the run has the result, and why there is none
+        capacity_rps = capacity.throughput_rps
 
         def probe(rate: float, round_: int) -> Taking[Probe]:
             spec = trial_spec(context, self, objective.at(rate), round_)
             tried = yield from attempt(context, spec, self.label(), context.folder)
             yield tried.trial
-            return judge_probe(objective, rate, round_, tried) or _undecided(rate, round_, tried)
+            return probe_of(objective, rate, round_, tried)
 
         yield self._result(objective, capacity_rps, (yield from search(probe, capacity_rps)))
 
@@ -182,12 +183,15 @@ class _Tries(Generic[Event]):
         of_rate = [one for one in self.made if one.rate_per_s == _readable(rate)]
         told = [one for one in of_rate if one.known]
         if not told:
-            return SearchEnd(None, tuple(self.made), f"not known: {of_rate[-1].why_not}", known=False)
+            why = (_gravest(of_rate) or of_rate[-1]).why_not
+            return SearchEnd(None, tuple(self.made), f"not known: {why}", known=False)
         if any(one.held for one in self.made):
-            why = "not confirmed: rates that held once did not hold in fresh trials"
+            why, missed = "not confirmed: rates that held once did not hold in fresh trials", self.made
         else:
             trials = "1 trial" if len(told) == 1 else f"{len(told)} trials"
-            why = f"never held: not at {of_rate[0].rate_per_s:g}/s in {trials}"
+            why, missed = f"never held: not at {of_rate[0].rate_per_s:g}/s in {trials}", told
+        worst = _gravest(missed)
+        why += f": {worst.why_not}" if worst else ""
         return SearchEnd(None, tuple(self.made), why)
 
     def _held(self, rate: float, wanted: int, misses: int) -> Generator[Event, None, bool]:
@@ -202,61 +206,10 @@ class _Tries(Generic[Event]):
         return held == wanted
 
 
-def judge_probe(objective: Objective, rate: float, round_: int, tried: Tried) -> Probe | None:
-    """Whether the objective held in a trial; None if the trial does not say."""
-    trial, samples = tried.trial, tried.samples
-    if samples is None:
-        return None
-    begin_ns, end_ns = int(trial.warmup_s * 1e9), int((trial.warmup_s + trial.window_s) * 1e9)
-    due = (samples.due_ns >= begin_ns) & (samples.due_ns < end_ns)
-    offered, good = int(due.sum()), within(samples, objective.bound_ms)
-    if offered < least_n(objective.quantile) or not (trial.valid or _service_alone(trial)):
-        return None
-    missed = 1 - int((due & good).sum()) / offered
-    kept = missed <= 1 - objective.quantile
-    # a queue that only grows breaks every bound in the end
-    grows = any(one.code == "overloaded" for one in trial.doubts)
-    if kept and not trial.valid and not grows:
-        return None
-    held = kept and not grows
-    late = f"{missed:.1%} of the requests were not within {objective.bound_ms:g} ms"
-    return Probe(
-        rate_per_s=rate,
-        round=round_,
-        quantile_ms=_quantile_ms(samples, due, objective.quantile),
-        goodput_rps=round(int((due & good).sum()) / trial.window_s, 3),
-        throughput_rps=trial.throughput_rps or 0.0,
-        held=held,
-        why_not="" if held else "overloaded: its queue only grew" if kept else late,
-    )
-
-
-def _service_alone(trial: Trial) -> bool:
-    """Whether everything that voids the trial is the service's own doing."""
-    return trial.error is None and all(one.cause == "service" for one in trial.doubts if one.voids)
-
-
-def within(samples: Samples, bound_ms: float) -> "np.typing.NDArray[np.bool_]":
-    """Which requests were answered rightly within the bound, from due to done."""
-    good: np.typing.NDArray[np.bool_] = (samples.outcome == OK) & (
-        samples.done_ns - samples.due_ns <= bound_ms * 1e6
-    )
-    return good
-
-
-def _quantile_ms(samples: Samples, due: "np.typing.NDArray[np.bool_]", quantile: float) -> float | None:
-    """The quantile over all requests that came due; requests without a right answer rank above all others."""
-    times = np.where(samples.outcome == OK, (samples.done_ns - samples.due_ns) / 1e6, np.inf)[due]
-    rank = max(1, int(np.ceil(quantile * len(times) - 1e-9)))
-    value = float(np.partition(times, rank - 1)[rank - 1])
-    return round(value, 3) if np.isfinite(value) else None
-
-
-def _undecided(rate: float, round_: int, tried: Tried) -> Probe:
-    trial = tried.trial
-    said = "; ".join(map(in_words, trial.reasons))
-    why = said or f"{trial.requests} requests are too few: lengthen --window-s"
-    return Probe(rate, round_, None, 0.0, trial.throughput_rps or 0.0, held=False, why_not=why, known=False)
+def _gravest(probes: Sequence[Probe]) -> Probe | None:
+    """The probe in which the service did the gravest thing; None if it was late and no more."""
+    told = [(gravity(one.code), one) for one in probes if one.code is not None]
+    return min(told, key=lambda one: one[0])[1] if told else None
 
 
 def _readable(rate: float) -> float:

@@ -54,11 +54,16 @@ def draw(analysis: RunAnalysis) -> Figure | None:
 def describe(analysis: RunAnalysis) -> str:
     """Up to which rate each strategy held its objective."""
     clauses = [
-        f"{one.strategy}, {one.payload_class}, {objective_label(one.quantile, one.bound_ms)} "
-        + ("not held" if one.rate_per_s is None else f"held up to {text.number(one.rate_per_s)} requests/s")
+        f"{one.strategy}, {one.payload_class}, {objective_label(one.quantile, one.bound_ms)} " + _held(one)
         for one in analysis.run.objectives
     ]
     return f"latency and goodput at each rate that was tried. {listed(clauses)}"
+
+
+def _held(one: SloResult) -> str:
+    if one.rate_per_s is not None:
+        return f"held up to {text.number(one.rate_per_s)} requests/s"
+    return "not held" if one.known else "not known"
 
 
 PLOT = Plot("objectives", "Service objectives", draw, describe)
