@@ -1,20 +1,25 @@
 """The driver's figures for servers whose truth is known, as a Markdown table: truth, measured and error.
 
-python tools/calibrate.py [--seconds S] [--only trials|edges]
+python tools/calibrate.py [--seconds S] [--runs N] [--only trials|edges|tails]
 
 The trials are those of tests/calibration with longer windows, S seconds of windows in all. If something else
 on its cores disturbs a trial, it is run up to three times; the least disturbed trial is kept and reported as
 disturbed.
 
 The second table has the edges of the instrument (tests/calibration/edges): what was reported wrongly once, by
-the rule that holds now and by the rule as it was, which must not hold. The exit code is 1 if a claim does not
-hold, or if a broken rule does.
+the rule that holds now and by the rule as it was, which must not hold.
+
+The third table has the tail's confirmation over simulated queues of known p99, N runs a cell
+(tests/calibration/tail_coverage): how often a bound just below the truth is confirmed, by the rule and by the
+binomial over pooled requests, and how often a bound of half as much again is. The exit code is 1 if a claim
+does not hold, or if a broken rule does.
 """
 
 import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a program's own folder comes first in the path
@@ -40,11 +45,17 @@ from tests.calibration.claims import (
     visible_stall_figures,
 )
 from tests.calibration.edges.registry import Measure, edges
+from tests.calibration.noise import at_most
+from tests.calibration.tail_coverage import Coverage, Design, Queue, Service, coverage, pooled
 from tests.calibration.trials import Trial
 from tests.calibration.truths import exponential_ms, textbook_wait
 
 LEAST_S, MOST_S = 70.0, 1000.0
 LONG = 1_000_000
+LEAST_RUNS, MOST_RUNS = 50, 10_000
+TAILS = Design(rounds=12, window_s=10.0)
+QUEUES: tuple[tuple[Service, str], ...] = (("constant", "M/D/1"), ("exponential", "M/M/1"))
+LOADS, CAPACITIES_PER_S = (0.5, 0.7, 0.9), (50.0, 300.0, 1000.0)
 CLOCK_S = 8.0
 Shown = tuple[str, Sequence[Figure], Trial | None]
 
@@ -153,6 +164,37 @@ def print_edges() -> bool:
     return all_hold
 
 
+def print_tails(runs: int) -> bool:
+    """Simulate the tail's confirmation and print its rows; return whether no cell errs too often."""
+    print(f"{TAILS.rounds} rounds of {TAILS.window_s:g} s after {TAILS.warmup_s:g} s, {runs} runs a cell\n")
+    capacities = ", ".join(f"{capacity:g}" for capacity in CAPACITIES_PER_S)
+    print(
+        f"| capacities of {capacities} requests/s | confirmed, wrongly | pooled | 1.5 times the p99 | holds |"
+    )
+    print("| --- | ---: | ---: | ---: | --- |")
+    all_hold = True
+    for (service, name), load in product(QUEUES, LOADS):
+        queues_ = [Queue(service, load, capacity) for capacity in CAPACITIES_PER_S]
+        found = [coverage(queue, TAILS, runs, np.random.default_rng(16)) for queue in queues_]
+        broken = [coverage(queue, TAILS, runs, np.random.default_rng(16), pooled) for queue in queues_]
+        holds = all(errors(one) <= at_most(0.01, runs) for one in found)
+        all_hold &= holds
+        cells = (
+            f"{name} at {load:g}",
+            ", ".join(f"{100 * errors(one):.1f}" for one in found) + "%",
+            ", ".join(f"{100 * errors(one):.0f}" for one in broken) + "%",
+            ", ".join(f"{100 * one.at_one_and_half:.0f}" for one in found) + "%",
+            "yes" if holds else "**no**",
+        )
+        print(f"| {' | '.join(cells)} |", flush=True)
+    return all_hold
+
+
+def errors(found: Coverage) -> float:
+    """The share of runs with a bound that does not hold, told or asked for."""
+    return max(found.wrong, found.bound_below)
+
+
 def taken(measure: Measure) -> Sequence[Figure]:
     """The figures of an edge, measured in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="bench-edge-") as folder:
@@ -163,14 +205,20 @@ def main() -> int:
     """Print the tables and return the exit code."""
     parser = argparse.ArgumentParser(prog="python tools/calibrate.py", description=__doc__)
     parser.add_argument("--seconds", type=float, default=280.0, help="seconds of windows in all (280)")
-    parser.add_argument("--only", choices=("trials", "edges"), help="one of the two tables")
+    parser.add_argument("--runs", type=int, default=1000, help="simulated runs a cell of the tails (1000)")
+    parser.add_argument("--only", choices=("trials", "edges", "tails"), help="one of the three tables")
     args = parser.parse_args()
     if not LEAST_S <= args.seconds <= MOST_S:
         parser.error(f"--seconds must lie from {LEAST_S:g} to {MOST_S:g}")
-    all_hold = args.only == "edges" or print_trials(args.seconds)
-    if args.only != "trials":
-        all_hold &= print_edges()
-    return 0 if all_hold else 1
+    if not LEAST_RUNS <= args.runs <= MOST_RUNS:
+        parser.error(f"--runs must lie from {LEAST_RUNS} to {MOST_RUNS}")
+    tables = {
+        "trials": lambda: print_trials(args.seconds),
+        "edges": print_edges,
+        "tails": lambda: print_tails(args.runs),
+    }
+    held = [table() for name, table in tables.items() if args.only in (None, name)]
+    return 0 if all(held) else 1
 
 
 if __name__ == "__main__":

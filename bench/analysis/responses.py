@@ -64,11 +64,22 @@ def answer_times_ms(found: Responses, trial: Trial) -> Floats:
     return np.sort(found.times_ms[window_mask(found, trial) & found.right])
 
 
-def response_times_ms(found: Responses, trial: Trial) -> Floats:
-    """The response times of all the window's requests, in the order in which they came due.
+@dataclass(frozen=True, slots=True)
+class WindowResponses:
+    """The response times of all the window's requests, in the order in which they came due, and its length.
 
     They are infinite if a request has no right answer: refused, failed or wrong, it is over every bound.
+    `valid` says whether the trial is.
     """
+
+    times_ms: Floats
+    window_s: float
+    valid: bool
+
+
+def window_responses(found: Responses, trial: Trial) -> WindowResponses:
+    """All the window's requests of a trial, valid or not."""
     inside = window_mask(found, trial)
     times_ms = np.where(found.right, found.times_ms, np.inf)[inside]
-    return times_ms[np.argsort(found.due_ns[inside], kind="stable")]
+    ordered = times_ms[np.argsort(found.due_ns[inside], kind="stable")]
+    return WindowResponses(ordered, trial.window_s, trial.valid)

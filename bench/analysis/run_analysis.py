@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.analysis.cases import Case, case_in
-from bench.analysis.responses import answer_times_ms, read_responses, response_times_ms
+from bench.analysis.responses import WindowResponses, answer_times_ms, read_responses, window_responses
 from bench.analysis.summary import Row, Summary, summarise
 from bench.analysis.timelines import Timeline, timeline
 from bench.model import Run, Trial
@@ -26,9 +26,9 @@ class RunAnalysis:
     """A run with its summary and its samples' figures.
 
     `latencies` holds sorted response times in ms, an array for each valid trial, and `windows_s` the length
-    of all their windows together. `responses` holds the response times of all requests of each valid trial's
-    window, infinite without a right answer, in the order in which they came due. `timelines` holds the
-    timeline of each trial of the cases in focus, of invalid trials too.
+    of all their windows together. `responses` holds all requests of each window that tells of the tail: of
+    valid trials, and of those that are void by the service's own doing, which would hide its worst rounds.
+    `timelines` holds the timeline of each trial of the cases in focus, of invalid trials too.
     """
 
     run: Run
@@ -36,7 +36,7 @@ class RunAnalysis:
     latencies: Latencies
     windows_s: Mapping[tuple[str, Case], float]
     timelines: Timelines
-    responses: Latencies
+    responses: Mapping[tuple[str, Case], tuple[WindowResponses, ...]]
 
     def trials(self, row: Row) -> list[Trial]:
         """The trials of a row, valid or not."""
@@ -48,17 +48,19 @@ def analyse(run: Run, folder: Path) -> RunAnalysis:
     summary = summarise(run)
     latencies: dict[tuple[str, Case], list[Floats]] = {}
     timelines: dict[tuple[str, Case], list[Timeline]] = {}
-    responses: dict[tuple[str, Case], list[Floats]] = {}
+    responses: dict[tuple[str, Case], list[WindowResponses]] = {}
     windows_s: dict[tuple[str, Case], float] = {}
     for trial in run.trials:
         key = trial.strategy, case_in(run, trial)
         path = folder / trial.samples if trial.samples else None
-        if path is None or not path.is_file() or not (trial.valid or key[1] in summary.focus):
+        tells = trial.valid or trial.void_by_service
+        if path is None or not path.is_file() or not (tells or key[1] in summary.focus):
             continue
         found = read_responses(path)
+        if tells:
+            responses.setdefault(key, []).append(window_responses(found, trial))
         if trial.valid:
             latencies.setdefault(key, []).append(answer_times_ms(found, trial))
-            responses.setdefault(key, []).append(response_times_ms(found, trial))
             windows_s[key] = windows_s.get(key, 0.0) + trial.window_s
         if key[1] in summary.focus:
             timelines.setdefault(key, []).append(

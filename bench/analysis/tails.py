@@ -1,12 +1,14 @@
 """What response times say of the tail: curves as far as the samples support them, and confirmed bounds."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from bench import statistics
 from bench.analysis.cases import Case
+from bench.analysis.responses import WindowResponses
 from bench.analysis.run_analysis import Floats, Latencies, RunAnalysis
 from bench.analysis.summary import Row
 from bench.model import SloResult
@@ -55,6 +57,12 @@ def curve(rounds: Iterable[Floats]) -> Curve | None:
     return Curve(quantiles, _at(pooled, quantiles), lowest, highest, len(pooled), len(ordered))
 
 
+Withheld = Literal["overloaded", "chosen", "unrecorded"]
+"""Why nothing is confirmed: the tail of an overloaded service grows for as long as it is driven; a search
+chose the rate because its trials held, so they cannot confirm it too; or a trial that the service spoiled has
+no samples, and so all its requests are missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectiveEvidence:
     """Whether a row's rounds confirm the objective of its strategy.
@@ -69,12 +77,16 @@ class ObjectiveEvidence:
 
 @dataclass(frozen=True, slots=True)
 class TailEvidence:
-    """What a row's valid rounds say of its tail, at 99% confidence.
+    """What a row's rounds say of its tail, at 99% confidence.
+
+    A round that is void by the service's own doing tells of its tail as much as others: a bound that rests on
+    the others alone is chosen by its outcome. `rounds` counts them all, and `void_rounds` those that are
+    void. A round that host, driver or harness spoiled is left out.
 
     `requests` counts those of all windows, with or without a right answer. `bound_ms` is the least bound that
-    the rounds confirm for p99; it is None if they confirm none, and `of_any` says what that would take. Both
-    are None if the service was overloaded: its tail grows for as long as it is driven. `objective` is None if
-    the row has no objective.
+    the rounds confirm for p99; it is None if they confirm none, and `of_any` says what that would take. If
+    the evidence is `withheld`, both are None, and `objective` may be refuted but not confirmed. `objective`
+    is None if the row has no objective.
     """
 
     row: Row
@@ -83,26 +95,47 @@ class TailEvidence:
     bound_ms: float | None
     of_any: TailConfirmation | None
     objective: ObjectiveEvidence | None
+    void_rounds: int = 0
+    withheld: Withheld | None = None
 
 
 def tail_evidence(analysis: RunAnalysis) -> list[TailEvidence]:
-    """The evidence of each row that has samples; of a search, of the rates that held."""
+    """The evidence of each row that has samples of a valid trial; of a search, of the rates that held."""
     summary = analysis.summary
     rows = [row for row in summary.rows.values() if not summary.searched or row.case in summary.focus]
-    return [_evidence(analysis, row) for row in rows if (row.strategy, row.case) in analysis.responses]
+    return [_evidence(analysis, row) for row in rows if (row.strategy, row.case) in analysis.latencies]
 
 
 def _evidence(analysis: RunAnalysis, row: Row) -> TailEvidence:
-    rounds = analysis.responses[row.strategy, row.case]
-    objective = _objective(analysis, row)
-    against = None if objective is None else _against(analysis, row, objective)
-    requests = sum(map(len, rounds))
-    if any(trial.overloaded for trial in analysis.trials(row)):
-        return TailEvidence(row, len(rounds), requests, None, None, against)
+    windows = analysis.responses[row.strategy, row.case]
+    rounds = [one.times_ms for one in windows]
+    told = TailEvidence(
+        row=row,
+        rounds=len(rounds),
+        requests=sum(map(len, rounds)),
+        bound_ms=None,
+        of_any=None,
+        objective=_against(windows, _objective(analysis, row)),
+        void_rounds=sum(not one.valid for one in windows),
+        withheld=_withheld(analysis, row, windows),
+    )
+    if told.withheld is not None:
+        return told
     # a bound that is infinite is none: what it takes is judged at the slowest right answer
     bound_ms = statistics.tail_bound(rounds, BOUNDED_QUANTILE, BOUND_CONFIDENCE)
     of_any = statistics.confirm_tail(rounds, _slowest_ms(rounds), BOUNDED_QUANTILE, BOUND_CONFIDENCE)
-    return TailEvidence(row, len(rounds), requests, bound_ms if of_any.confirmed else None, of_any, against)
+    return replace(told, bound_ms=bound_ms if of_any.confirmed else None, of_any=of_any)
+
+
+def _withheld(analysis: RunAnalysis, row: Row, windows: Sequence[WindowResponses]) -> Withheld | None:
+    trials = analysis.trials(row)
+    if any(trial.overloaded for trial in trials):
+        return "overloaded"
+    if row.case.kind == "held":
+        return "chosen"
+    spoiled = sum(trial.void_by_service for trial in trials)
+    recorded = sum(not one.valid and len(one.times_ms) > 0 for one in windows)
+    return "unrecorded" if recorded < spoiled else None
 
 
 def _slowest_ms(rounds: Sequence[Floats]) -> float:
@@ -110,15 +143,17 @@ def _slowest_ms(rounds: Sequence[Floats]) -> float:
     return max((float(times.max(initial=0.0, where=np.isfinite(times))) for times in rounds), default=0.0)
 
 
-def _against(analysis: RunAnalysis, row: Row, objective: SloResult) -> ObjectiveEvidence:
-    rounds = analysis.responses[row.strategy, row.case]
+def _against(windows: Sequence[WindowResponses], objective: SloResult | None) -> ObjectiveEvidence | None:
+    if objective is None:
+        return None
+    rounds = [one.times_ms for one in windows]
     within = sum(int((times <= objective.bound_ms).sum()) for times in rounds)
     return ObjectiveEvidence(
         objective=objective,
         confirmation=statistics.confirm_tail(
             rounds, objective.bound_ms, objective.quantile, BOUND_CONFIDENCE
         ),
-        goodput_rps=within / analysis.windows_s[row.strategy, row.case],
+        goodput_rps=within / sum(one.window_s for one in windows),
     )
 
 

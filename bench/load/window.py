@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.load.samples import Samples
-from bench.model import OUTCOMES, Doubt, DoubtCode, LatencyMs, Population
+from bench.model import OUTCOMES, Cause, Doubt, DoubtCode, LatencyMs, Population
 from bench.statistics import growth, least_n, shift, steadiness
+from bench.statistics.steadiness import BINS
 
 LEAST_N = {q: least_n(q) for q in (0.50, 0.90, 0.95, 0.99, 0.999)}
 OK, WRONG, REFUSED = (OUTCOMES.index(name) for name in ("ok", "wrong_answer", "refused"))
@@ -424,7 +425,9 @@ def _unsteadiness(window: Window, tolerance: float) -> Iterator[Doubt]:
     remedy = "lengthen --warmup-s or --window-s"
     if rate is None:
         few = f"{int(answered.sum())} answers are too few to see whether the window was steady"
-        yield Doubt("too_few_answers", few, remedy, voids=True, cause="harness")
+        # where enough requests were to be answered, it is the service that did not
+        cause: Cause = "service" if window.inside.sum() >= BINS else "harness"
+        yield Doubt("too_few_answers", few, remedy, voids=True, cause=cause)
     elif rate.uneven(tolerance):
         thirds = " / ".join(str(count) for count in rate.thirds)
         uneven = (

@@ -157,6 +157,12 @@ class Trial:
         return bool(self.refused) or any(one.code == "overloaded" for one in self.doubts)
 
     @property
+    def void_by_service(self) -> bool:
+        """Whether it is void, and by the service's own doing alone: neither host nor driver explains it."""
+        voiding = [one for one in self.reasons if one.voids]
+        return not self.valid and bool(voiding) and all(one.cause == "service" for one in voiding)
+
+    @property
     def reasons(self) -> tuple[Doubt, ...]:
         """All that is held against it, first why nothing could be measured, then the gravest."""
         doubts = gravest_first(self.doubts)

@@ -14,7 +14,7 @@ from bench.analysis.summary import summarise
 from bench.analysis.tails import tail_evidence
 from bench.analysis.trends import entries, trends
 from bench.model import Run
-from bench.report import terminal_summary, write_report
+from bench.report import report_md, terminal_summary, write_report
 from bench.report.exports.csv_files import summary as summary_csv
 from bench.report.index import write_index
 from bench.report.json_summary import summary_json
@@ -103,6 +103,19 @@ def test_what_stands_for_the_run_is_the_rate_that_held_and_not_the_highest_that_
     assert found is not None
     assert {one.row.strategy: one.row.offered_rps for one in found.costs} == rates
     assert {(one.row.strategy, one.rounds) for one in tail_evidence(analysis)} == {("torch", 4), ("onnx", 5)}
+
+
+def test_the_rate_that_a_search_chose_by_its_trials_is_not_confirmed_by_them(
+    search: Run, folder: Path
+) -> None:
+    """Its trials held, or it would not be the rate: a bound for fresh trials takes fresh trials."""
+    analysis = analyse(search, folder)
+    found = tail_evidence(analysis)
+    assert [(one.withheld, one.bound_ms, one.of_any) for one in found] == [("chosen", None, None)] * 2
+    assert all(one.objective is not None and one.objective.goodput_rps > 0 for one in found)
+    said = report_md.render(report_of(analysis, folder))
+    assert "none: the search chose the rate by these rounds" in said
+    assert "not judged: the search chose the rate by these rounds" in said
 
 
 @pytest.mark.parametrize("name", ["throughput", "resources", "latency", "pareto", "timeline", "objectives"])

@@ -4,7 +4,7 @@ import math
 
 from bench.analysis.objectives import check_capacity, may_cache, repeated_to_varied, share_held
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.tails import ObjectiveEvidence, TailEvidence, tail_evidence
+from bench.analysis.tails import TailEvidence, Withheld, tail_evidence
 from bench.model import REPEAT_ALLOWED, Capacity, Probe, RepeatCheck, SloResult, objective_label
 from bench.report import cells, text
 from bench.report.document import (
@@ -41,11 +41,18 @@ SEARCHED = paragraph(
     " counts the trials of its rate; a rate that is not listed was not tried.",
 )
 BY_ROUNDS = (
-    "All requests of the valid rounds; a request without a right answer is over every bound. Requests that "
+    "All requests of the rounds; a request without a right answer is over every bound. A round that is "
+    "invalid by the service's own doing counts here, as the others alone would be a choice of the best; a "
+    "round that host, driver or harness spoiled does not. Requests that "
     "queue are late together, so they count for fewer than they are: for as many fewer as their number "
     "scatters more, over blocks and rounds, than that of independent requests would. At least three rounds "
     "are needed. What never came while it was measured is in no bound."
 )
+WITHHELD: dict[Withheld, str] = {
+    "overloaded": "overloaded",
+    "chosen": "the search chose the rate by these rounds: `bench run --rate` makes others",
+    "unrecorded": "a round that the service spoiled has no samples",
+}
 GOODPUT = (
     " ",
     Emphasis("Goodput"),
@@ -154,33 +161,43 @@ def tails(analysis: RunAnalysis) -> list[Block]:
     rows = [
         [
             *labels(analysis, one.row),
-            cells.count(one.rounds),
+            _rounds(one),
             cells.count(one.requests),
             _bound(one),
-            *(_against(one.objective, one.rounds) if with_bound else []),
+            *(_against(one) if with_bound else []),
         ]
         for one in evidence
     ]
     return [table(columns, rows), paragraph(BY_ROUNDS, *(GOODPUT if with_bound else ()))]
 
 
+def _rounds(one: TailEvidence) -> Cell:
+    """How many rounds, and how many of them are invalid."""
+    if not one.void_rounds:
+        return cells.count(one.rounds)
+    return Cell(f"{one.rounds}, {one.void_rounds} invalid", value=one.rounds)
+
+
 def _bound(one: TailEvidence) -> Cell:
     """`≤ 45.2 ms`, or what it takes to say anything."""
     if one.bound_ms is not None:
         return Cell(f"\N{LESS-THAN OR EQUAL TO} {text.number(one.bound_ms)} ms", value=one.bound_ms)
-    if one.of_any is None:
-        return Cell("none: overloaded")
+    if one.withheld is not None or one.of_any is None:
+        return Cell(f"none: {WITHHELD[one.withheld or 'unrecorded']}")
     if one.of_any.refuted:
         return Cell(f"none: {text.percent(one.of_any.share_over)} have no right answer")
     return Cell(_needs(one.of_any, one.rounds))
 
 
-def _against(evidence: ObjectiveEvidence | None, rounds: int) -> list[Cell]:
-    if evidence is None:
+def _against(one: TailEvidence) -> list[Cell]:
+    if one.objective is None:
         return [cells.BLANK] * 3
-    objective = evidence.objective
+    objective, found = one.objective.objective, one.objective.confirmation
     bound = Cell(objective_label(objective.quantile, objective.bound_ms), value=objective.bound_ms)
-    return [bound, cells.words(_confirmed(evidence.confirmation, rounds)), cells.number(evidence.goodput_rps)]
+    told = _confirmed(found, one.rounds)
+    if one.withheld is not None and not found.refuted:
+        told = f"not judged: {WITHHELD[one.withheld]}"
+    return [bound, cells.words(told), cells.number(one.objective.goodput_rps)]
 
 
 def _confirmed(found: TailConfirmation, rounds: int) -> str:
