@@ -49,7 +49,8 @@ MEANING: tuple[Text, ...] = (
     ),
     ("Latency counts right answers, from due to done. Failed requests and wrong answers are counted apart.",),
     (
-        "A trial called INVALID is left out of every figure. ",
+        "A trial called INVALID is left out of every figure, but for the bound on the tail if its service "
+        "made it invalid. ",
         Emphasis("Not steady"),
         ": throughput or response times change within the window by more than a tenth, and than chance "
         "explains.",
