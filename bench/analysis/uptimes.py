@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.model import LongTrial, UptimeSpan
-from bench.statistics import Slope, theil_sen
+from bench.statistics import Slope, later_span_s, theil_sen
+
+# what an allocator takes and gives back is less
+LEAST_GROWTH = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,18 @@ class UptimeFigure:
 
     values: tuple[float | None, ...]
     trend: Slope | None
+
+
+def looked_beyond(long: LongTrial) -> bool:
+    """Whether enough of a long trial lies after the uptimes that the windows cover to compare them."""
+    window_s, left_s = long.window_end_s - long.window_begin_s, long.length_s - long.window_end_s
+    return bool(long.spans) and later_span_s(window_s, left_s) is not None
+
+
+def grown_memory(long: LongTrial) -> Slope | None:
+    """The trend of memory over a long trial, if it grows by 1% or more and beyond chance; None if not."""
+    trend = figures_of(long)["memory"].trend
+    return trend if trend is not None and trend.low > 0 and trend.centre >= LEAST_GROWTH else None
 
 
 def figures_of(long: LongTrial) -> Mapping[str, UptimeFigure]:

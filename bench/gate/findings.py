@@ -10,6 +10,7 @@ from bench.model import Run
 from bench.statistics import Comparison
 
 Verdict = Literal["pass", "regression", "inconclusive", "invalid"]
+Side = Literal["base", "head"]
 
 # worst first: the worst finding is the judgement's
 EXIT_CODES: dict[Verdict, int] = {"regression": 3, "invalid": 4, "inconclusive": 5, "pass": 0}
@@ -76,12 +77,14 @@ class Uptimes:
     """Which uptimes were looked at, in seconds since the first request came due.
 
     The windows of the rounds lie between `begin_s` and `end_s`; `long_s` is the end of the long trials of
-    both sides, None if there were none.
+    both sides, None if there were none. `alone` is the only side that was measured with long trials, if two
+    stored runs differ in that.
     """
 
     begin_s: float
     end_s: float
     long_s: float | None
+    alone: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)

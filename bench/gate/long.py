@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bench import statistics
 from bench.analysis.metrics import METRICS
-from bench.gate.findings import LongBasis, LongEvidence, RuleFinding, Uptimes, Verdict
+from bench.gate.findings import LongBasis, LongEvidence, RuleFinding, Side, Uptimes, Verdict
 from bench.gate.primary import bad_side
 from bench.gate.rules import Primary
 from bench.gate.values import Batch, Problem, not_measured
@@ -19,8 +19,8 @@ LEAST_SPANS = 3
 
 
 def judge_longs(rules: Sequence[Primary], first: Batch, second: Batch | None) -> list[RuleFinding]:
-    """A finding for each primary rule, if long trials were asked for."""
-    if not _asked(first.head):
+    """A finding for each primary rule, if long trials were asked for on either side."""
+    if not (_asked(first.head) or _asked(first.base)):
         return []
     return [_finding(rule, first, second) for rule in rules]
 
@@ -37,7 +37,16 @@ def uptimes_of(batch: Batch) -> Uptimes | None:
         min(one.warmup_s for one in trials),
         max(one.warmup_s + one.window_s for one in trials),
         _long_of_both(batch),
+        _asked_alone(batch),
     )
+
+
+def _asked_alone(batch: Batch) -> Side | None:
+    """The only one of two stored runs that was asked for long trials; None if both or neither were."""
+    asked = _asked(batch.base), _asked(batch.head)
+    if batch.paired or asked[0] == asked[1]:
+        return None
+    return "base" if asked[0] else "head"
 
 
 def _long_of_both(batch: Batch) -> float | None:
@@ -145,6 +154,9 @@ def _problem(
     lost = next(iter(not_measured(batch, strategy)), None)
     if lost:
         return lost
+    if alone := _asked_alone(batch):
+        other = "head" if alone == "base" else "base"
+        return f"only {alone} was measured with long trials: measure {other} with --long too, or both without"
     for who, longs in (("base", theirs), ("head", ours)):
         if not longs:
             return f"{who} has no long trial of it"

@@ -9,13 +9,10 @@ from numpy.typing import NDArray
 
 from bench.load.samples import Samples
 from bench.model import OUTCOMES, UptimeChange, UptimeSpan
-from bench.statistics import later_change
-from bench.statistics.later_levels import LEAST_SPANS
+from bench.statistics import later_change, later_span_s
 
 TENTHS = 10
 OK = OUTCOMES.index("ok")
-# a span that long at least: in a shorter one there is nothing to count
-SHORTEST_SPAN_S = 0.2
 
 Memory = Sequence[tuple[float, int]]
 
@@ -31,13 +28,13 @@ def changes(
 ) -> tuple[UptimeChange, ...]:
     """Return what differs after the windows' uptimes from what it was during them, beyond chance.
 
-    The time after the windows is cut twice: into spans as long as the windows, or shorter ones if fewer than
-    five of those lie there, and into ten long spans, in which what comes and goes is averaged. Nothing is
-    returned if hardly any time lies after the windows.
+    The time after the windows is cut twice: into spans as long as the windows, or shorter (`later_span_s`),
+    and into ten long spans, in which what comes and goes is averaged. Nothing is returned if hardly any time
+    lies after the windows.
     """
     window_s, left_s = window_end_s - window_begin_s, length_s - window_end_s
-    short_s, long_s = min(window_s, left_s / LEAST_SPANS), left_s / TENTHS
-    if short_s < SHORTEST_SPAN_S:
+    short_s, long_s = later_span_s(window_s, left_s), left_s / TENTHS
+    if short_s is None:
         return ()
     before = _cut(samples, window_begin_s, window_end_s, short_s)
     halves = [(before, _cut(samples, window_end_s, length_s, short_s), 1.0)]

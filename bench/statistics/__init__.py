@@ -11,7 +11,7 @@ from bench.statistics.estimates import (
     median,
     quantile,
 )
-from bench.statistics.later_levels import LaterChange, later_change
+from bench.statistics.later_levels import LaterChange, later_change, later_span_s
 from bench.statistics.ratios import (
     Comparison,
     holm,
@@ -43,6 +43,7 @@ __all__ = [
     "growth",
     "holm",
     "later_change",
+    "later_span_s",
     "least_n",
     "median",
     "paired_ratio",

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from scipy import special
 
 LEAST_SPANS = 5
+# a span that long at least: in a shorter one there is nothing to count
+SHORTEST_SPAN_S = 0.2
 CHANGE_TOLERANCE = 0.10
 CHANGE_SIGNIFICANCE = 0.01
 # the scatter of a normal variable, from the median of the distances of two neighbours
@@ -24,6 +26,15 @@ class LaterChange:
 
     ratio: float
     first: int
+
+
+def later_span_s(window_s: float, left_s: float) -> float | None:
+    """How long the spans are in which the time after windows is cut; None if hardly any time is left there.
+
+    They are as long as the windows, or shorter if fewer than five of those lie there.
+    """
+    span_s = min(window_s, left_s / LEAST_SPANS)
+    return None if span_s < SHORTEST_SPAN_S else span_s
 
 
 def later_change(

@@ -12,15 +12,16 @@ import pytest
 from bench.errors import UsageError
 from bench.load.samples import Samples
 from bench.load.uptime_spans import changes, tenths
-from bench.measure.steps.long import LongPairStep, LongStep, lengthened, windows_uptime
+from bench.measure.steps.long import LongPairStep, LongStep, lengthened, told, windows_uptime
 from bench.measure.steps.order import TimeEstimate, steps
-from bench.measure.steps.trial import TrialStep, trial_spec
-from bench.model import ClosedLoad, LongTrial, OpenLoad, ShareLoad
+from bench.measure.steps.trial import TrialStep, Tried, trial_spec
+from bench.model import ClosedLoad, Doubt, LongTrial, OpenLoad, ShareLoad
 from bench.verbs.arguments import Places
 from bench.verbs.jobs import make_job
 from tests.bench.plans import context, plan, run_of, trial
 from tests.bench.test_pairs import pair_plan
 from tests.bench.test_tolerance import options
+from tests.running.doubts import doubt
 
 
 def samples(done_s: Sequence[float], took_s: Sequence[float] | float = 0.01) -> Samples:
@@ -166,3 +167,27 @@ def test_a_run_keeps_a_long_trial_with_its_samples_and_shows_it(
     assert "Over uptime" in report, done.stderr
     assert (folder / "plots" / "uptime.png").is_file()
     assert "for 6 s" in done.stderr
+
+
+def told_of(*held: Doubt) -> list[Doubt]:
+    """What a run is told of a long trial that answered nothing from its 20th second on, with these doubts."""
+    made = replace(plan(loads=(ClosedLoad(8, 1, 2),)), long_s=60.0)
+    at_hand = context(made, run_of(made, steps(made)))
+    step = next(step for step in steps(made) if isinstance(step, LongStep))
+    spec = trial_spec(at_hand, step, lengthened(made.long_load, 60.0))
+    tried = Tried(replace(trial(step), doubts=held, valid=not held), samples(at(100, 0, 20)), 0.0)
+    return [one for one in told(at_hand, spec, tried) if isinstance(one, Doubt)]
+
+
+def test_a_killed_long_trial_says_what_ended_it_and_gives_no_remedy_about_windows() -> None:
+    steady = doubt("not steady", "not_steady", cause="service")
+    found = told_of(steady, doubt("exited with -9", "exited", cause="service"))
+    assert [one.code for one in found] == ["long_trial_doubtful"]
+    assert "exited with -9" in found[0].text
+    assert "not steady" not in found[0].text
+
+
+def test_what_is_held_against_a_long_trial_comes_before_what_changed_in_it() -> None:
+    found = told_of(doubt("driver was late", "late_sends", cause="driver"))
+    assert [one.code for one in found] == ["long_trial_doubtful", "changes_with_uptime"]
+    assert [one.code for one in told_of()] == ["changes_with_uptime"]

@@ -109,6 +109,25 @@ def test_a_stored_baseline_is_compared_too(factor: float, verdict: str) -> None:
     assert of_long(judge(RULES, stored(base, head))).verdict == verdict
 
 
+@pytest.mark.parametrize("alone", ["base", "head"])
+def test_if_only_one_of_two_stored_runs_has_long_trials_that_is_said_plainly_and_is_no_pass(
+    alone: str,
+) -> None:
+    made = batch(STEADY)
+    one = {"onnx": made.head.strategies["onnx"]}
+    trials = tuple(t for t in made.head.trials if t.strategy == "onnx")
+    with_long = replace(made.head, strategies=one, trials=trials, longs=(long("onnx", STEADY),))
+    without = replace(with_long, longs=())
+    runs = (with_long, without) if alone == "base" else (without, with_long)
+    found = judge(RULES, stored(*runs))
+    assert of_long(found).verdict == "invalid"
+    assert (found.verdict, found.uptimes and found.uptimes.alone) == ("invalid", alone)
+    other = "head" if alone == "base" else "base"
+    text = FORMATS["text"].render(found).replace("\n", " ")
+    assert f"only {alone} was measured with long trials: measure {other} with --long too" in text
+    assert f"what sets in later was not compared, as only {alone} has long trials" in text
+
+
 def test_wrong_answers_in_a_long_trial_break_their_limit() -> None:
     from bench.gate.rules import rules_of
 

@@ -12,11 +12,15 @@ from bench.measure.plan import SessionPlan
 from bench.measure.steps.pair import PairStep, try_both
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking, TrialInterrupted
 from bench.measure.steps.trial import TrialStep, Tried, attempt, trial_spec
-from bench.model import Doubt, Load, LongTrial, Run, UptimeChange, in_words
+from bench.model import Doubt, DoubtCode, Load, LongTrial, Run, UptimeChange, in_words
 
 # a long trial is there to see what is not steady
 ANY_CHANGE = 1.0
 UNITS = {"throughput": "requests/s", "p99": "ms"}
+# after these nothing is answered any more, or by another process
+ENDS: frozenset[DoubtCode] = frozenset(
+    {"start_failed", "out_of_memory", "exited", "restarted", "interrupted"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,16 +116,20 @@ def told(context: StepContext, spec: TrialSpec, tried: Tried) -> Taking[None]:
     who = f"{trial.strategy} ({trial.payload_class}, {trial.load.label})"
     if tried.samples is None:
         yield LongTrial(trial, length_s, begin_s, end_s)
+        found: tuple[UptimeChange, ...] = ()
     else:
         found = uptime_spans.changes(tried.samples, begin_s, end_s, length_s)
         spans = uptime_spans.tenths(tried.samples, length_s, tried.memory)
         yield LongTrial(trial, length_s, begin_s, end_s, spans, found, tried.memory)
+    held = [one for one in trial.reasons if one.voids or one.code == "start_failed"]
+    ended = [one for one in held if one.code in ENDS]
+    if held:
+        # what a service's end explains is not told beside it
+        text = f"the long trial of {who}: {'; '.join(map(in_words, ended[:1] or held))}"
+        yield Doubt("long_trial_doubtful", text, "see the service's log", voids=False, cause=held[0].cause)
+    if not ended:
         for one in found:
             yield _changes(who, one, begin_s, end_s)
-    held = [one for one in trial.reasons if one.voids or one.code == "start_failed"]
-    if held:
-        text = f"the long trial of {who}: {'; '.join(map(in_words, held))}"
-        yield Doubt("long_trial_doubtful", text, "see the service's log", voids=False, cause=held[0].cause)
 
 
 def windows_uptime(context: StepContext, spec: TrialSpec) -> tuple[float, float]:

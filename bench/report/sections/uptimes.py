@@ -1,7 +1,7 @@
 """Long trials: what grows or falls with a service's uptime, and what the windows do not stand for."""
 
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.uptimes import UptimeFigure, figures_of
+from bench.analysis.uptimes import UptimeFigure, figures_of, grown_memory, looked_beyond
 from bench.model import LongTrial, UptimeChange
 from bench.report import cells, text
 from bench.report.document import (
@@ -23,7 +23,8 @@ HOW = paragraph(
     "cell holds the figure of the first and of the last tenth of that time; in brackets the trend over all "
     "tenths, as a share of their median, with its 95% interval (Theil and Sen)."
 )
-SAME = "what its windows cover stands for what came later, as far as 10% and chance go"
+SAME = "its throughput and p99 stand for what came later, as far as 10% and chance go"
+NOTHING_LATER = "hardly any time lies after them, so whether they stand for what comes later is not known"
 
 
 def uptimes(analysis: RunAnalysis) -> list[Block]:
@@ -64,9 +65,27 @@ def _told(long: LongTrial) -> Paragraph:
     who = f"{trial.strategy}, {trial.payload_class}: "
     if not long.spans:
         return paragraph(who, "its long trial was not made.")
-    covered = f"windows from {long.window_begin_s:.1f} to {long.window_end_s:.1f} s of uptime; "
-    changes = text.listing([_change(one) for one in long.changes]) if long.changes else SAME
-    return paragraph(f"{who}{covered}{changes}.")
+    covered = f"windows from {long.window_begin_s:.1f} to {long.window_end_s:.1f} s of uptime"
+    return paragraph(f"{who}{'; '.join([covered, *_later(long), *_memory(long)])}.")
+
+
+def _later(long: LongTrial) -> list[str]:
+    """What came after the windows, and what is held against the long trial that says so."""
+    held = [one for one in long.trial.reasons if one.voids][:1]
+    told = [text.listing([_change(one) for one in long.changes])] if long.changes else []
+    if not told and not held:
+        told = [SAME if looked_beyond(long) else NOTHING_LATER]
+    return [*told, *(f"its long trial is void: {one.text}" for one in held)]
+
+
+def _memory(long: LongTrial) -> list[str]:
+    grown = grown_memory(long)
+    if grown is None:
+        return []
+    shown = _figure(figures_of(long)["memory"], 1 / text.MIB).text
+    return [
+        f"its memory grows, from {shown} MiB ({_trend(grown)}), and a window does not show where that ends"
+    ]
 
 
 def _change(one: UptimeChange) -> str:

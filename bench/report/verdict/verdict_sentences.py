@@ -30,6 +30,8 @@ def _uptimes(known: Uptimes | None) -> str:
     if known is None:
         return ""
     windows = f" Judged from {known.begin_s:.1f} to {known.end_s:.1f} s after the first request"
+    if known.alone is not None:
+        return f"{windows}; what sets in later was not compared, as only {known.alone} has long trials."
     if known.long_s is None:
         return f"{windows}; what sets in later was not looked at."
     return f"{windows}, and up to {known.long_s:g} s by one long trial of each side."
