@@ -17,7 +17,7 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
 from locust.env import Environment
 
-from bench.load.drive_plan import DrivePlan, Expected, shuffled_passes
+from bench.load.drive_plan import PAUSE_S, DrivePlan, Expected, shuffled_passes
 from bench.load.open_loop import Arrival, OpenLoop
 from bench.load.trial_clock import TrialClock
 
@@ -59,9 +59,9 @@ class EncodedSession(FastHttpSession):
 
     def send(self, request: bytes) -> tuple[int, bytes]:
         """Send one encoded request and return status and body; raises OSError or HTTPParseError."""
-        self.cut, self.sent_ns = None, 0
+        # a service that does not accept a connection keeps the request waiting: the driver has sent it
+        self.cut, self.sent_ns = None, time.monotonic_ns()
         sock = self.sock = self._connection()
-        self.sent_ns = time.monotonic_ns()
         try:
             sock.sendall(request)
         except BaseException:
@@ -154,12 +154,12 @@ class Client(FastHttpUser):
                 response_time=(done_ns - due_ns) / 1e6,
                 response_length=len(body),
                 exception=error,
-                context=(due_ns, session.sent_ns or done_ns, done_ns, payload, session.cut),
+                context=(due_ns, session.sent_ns, done_ns, payload, session.cut),
                 response=body,
                 status=status,
             )
             if error is not None:
-                gevent.sleep(0.01)  # a target that refuses must not be hammered
+                gevent.sleep(PAUSE_S)
         self.stop()
 
 

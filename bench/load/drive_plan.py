@@ -18,6 +18,9 @@ READY = "ready"
 TELL_EVERY_S = 0.1
 """How often a driver tells the harness how many of its requests have ended."""
 
+PAUSE_S = 0.01
+"""How long a client pauses after a request that failed: a target that refuses must not be hammered."""
+
 
 Schedule = Sequence[tuple[int, int]]
 """When each request of an open loop comes due (ns since the epoch), and its payload."""
@@ -89,7 +92,7 @@ class DriveSummary:
     began `window_begin_s` after the start. `cpu_s` is the CPU time of all the driver's processes in the
     window, the master's and the workers'; `busiest_core` is the share of a core that the busiest process
     used. A lost worker's samples and CPU time are missing. `clock_error_ms` bounds how far a worker's clock
-    may be from the master's, None without workers.
+    may be from the master's, None without workers. `clients` is how many requests could be in flight.
     """
 
     rows: int
@@ -100,6 +103,7 @@ class DriveSummary:
     lost_workers: int = 0
     busiest_core: float | None = None
     clock_error_ms: float | None = None
+    clients: int | None = None
 
 
 def write_bodies(payloads: Sequence[Payload], file: Path) -> tuple[Expected, ...]:

@@ -34,6 +34,7 @@ def drive_alone(plan: DrivePlan, bodies: bytes, parent: Parent) -> DriveSummary:
         cpu_s=account.cpu_s,
         window_begin_s=clock.begin_s,
         busiest_core=account.busy,
+        clients=plan.clients,
     )
 
 

@@ -267,6 +267,7 @@ class Master:
             lost_workers=self._fleet.workers - len(kept),
             busiest_core=max(busy, default=None),
             clock_error_ms=max((member.clock_error_ms for member in kept), default=None),
+            clients=self._plan.clients,
         )
 
 

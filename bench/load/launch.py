@@ -34,7 +34,7 @@ LEAD_S, FLEET_LEAD_S = 0.05, 0.3
 TOGETHER_LEAD_S = 0.3
 EXIT_GRACE_S = 20.0
 ASSEMBLE_S = 60.0
-# how many requests of an open loop may be in flight; beyond them a request is late, and recorded as late
+# how many requests of an open loop may be in flight; further ones wait in the driver until one has ended
 MOST_IN_FLIGHT = 512
 LOOPBACK = ("127.", "localhost", "::1")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.load.client_pool import ClientPool
 from bench.load.samples import Samples
 from bench.model import OUTCOMES, Cause, Doubt, DoubtCode, LatencyMs, Population
 from bench.statistics import growth, least_n, shift, steadiness
@@ -53,7 +54,8 @@ class Window:
     at the window's end would take what it holds up out of every figure. Clients of a closed load wait, so
     its requests are those that ended in the window, and those due before its end that failed after it.
     `good` marks those of them with a right answer. `ended` marks what ended in the window, which throughput
-    counts. `failed` and `wrong` mark requests of the whole trial.
+    counts. `failed` and `wrong` mark requests of the whole trial. `ready_ns` is when each request could be
+    sent: when it came due, or once a client of the `pool` was free, if all of them were busy then.
     """
 
     samples: Samples
@@ -65,6 +67,13 @@ class Window:
     inside: NDArray[np.bool_]
     failed: NDArray[np.bool_]
     wrong: NDArray[np.bool_]
+    ready_ns: NDArray[np.int64]
+    pool: ClientPool | None
+
+    @property
+    def lag_ns(self) -> NDArray[np.int64]:
+        """How far behind its schedule the driver itself was with each of the window's requests."""
+        return (self.samples.sent_ns - self.ready_ns)[self.inside]
 
     @property
     def counted_by(self) -> Population:
@@ -98,8 +107,9 @@ class WindowFigures:
     `throughput_rps` counts the right answers that ended in the window. `latency_ms` is the time from due to
     done of right answers, `with_failures_ms` that of all requests, of which those without a right answer
     never end; `service_ms` is the time from sent to done. `late_sends` (a share), `lag_p50_ms` and
-    `lag_p99_ms` show how far the driver was behind its schedule; they are None if the window has too few
-    requests. `doubts` are the reasons to doubt the figures; one of them voids these if they are not `valid`.
+    `lag_p99_ms` show how far the driver itself was behind its schedule; they are None if the window has too
+    few requests. `doubts` are the reasons to doubt the figures; one of them voids these if they are not
+    `valid`.
     """
 
     requests: int
@@ -162,22 +172,22 @@ def summarise(
     bounds: Bounds = Bounds(),  # frozen
     *,
     scheduled: int | None = None,
+    pool: ClientPool | None = None,
 ) -> WindowFigures:
     """Compute the figures of a trial's window from its samples; `clients` is None if the load was open.
 
     The window lies from `warmup_s` to `warmup_s + window_s` after the epoch of the samples. `scheduled` is
-    how many requests of the window an open load's schedule has, if that is known. Raises ValueError if the
-    window has no length.
+    how many requests of the window an open load's schedule has, and `pool` its clients, if that is known.
+    Raises ValueError if the window has no length.
     """
     if not 0 < window_s < math.inf:
         raise ValueError(f"a window of {window_s:g} s has no figures")
-    window = _window(samples, clients, warmup_s, window_s)
+    window = _window(samples, clients, warmup_s, window_s, pool)
     requests, ok = int(window.inside.sum()), int(window.good.sum())
     errors, wrong_answers = (int((window.inside & one).sum()) for one in (window.failed, window.wrong))
     found = tuple(reasons(window, bounds, scheduled))
     voided = any(one.voids for one in found)
     response_ns = (samples.done_ns - samples.due_ns)[window.good]
-    lag_ns = (samples.sent_ns - samples.due_ns)[window.inside]
     return WindowFigures(
         requests=requests,
         ok=ok,
@@ -190,8 +200,8 @@ def summarise(
         valid=not voided,
         service_ms=latency((samples.done_ns - samples.sent_ns)[window.good]),
         late_sends=late_share(window),
-        lag_p99_ms=quantile_ms(lag_ns, 0.99),
-        lag_p50_ms=quantile_ms(lag_ns, 0.50),
+        lag_p99_ms=quantile_ms(window.lag_ns, 0.99),
+        lag_p50_ms=quantile_ms(window.lag_ns, 0.50),
         counted_by=window.counted_by,
         with_failures_ms=with_failures(response_ns, requests),
         errors_outside=int(window.failed.sum()) - errors,
@@ -199,7 +209,9 @@ def summarise(
     )
 
 
-def _window(samples: Samples, clients: int | None, warmup_s: float, window_s: float) -> Window:
+def _window(
+    samples: Samples, clients: int | None, warmup_s: float, window_s: float, pool: ClientPool | None
+) -> Window:
     begin, end = window_ns(warmup_s, window_s)
     wrong, failed = samples.outcome == WRONG, (samples.outcome != OK) & (samples.outcome != WRONG)
     if clients is None:
@@ -211,7 +223,9 @@ def _window(samples: Samples, clients: int | None, warmup_s: float, window_s: fl
     else:
         inside = ended | (failed & (samples.due_ns < end) & (samples.done_ns >= end))
     good = inside & (samples.outcome == OK)
-    return Window(samples, begin, end, clients, ended, good, inside, failed, wrong)
+    pool = pool if clients is None else None
+    ready_ns = samples.due_ns if pool is None else pool.ready_ns(samples)
+    return Window(samples, begin, end, clients, ended, good, inside, failed, wrong, ready_ns, pool)
 
 
 def _survivors(faults: int, requests: int) -> tuple[Doubt, ...]:
@@ -235,6 +249,7 @@ def reasons(window: Window, bounds: Bounds, scheduled: int | None) -> Iterator[D
     yield from _disorder(window.samples)
     yield from _lost(window, scheduled)
     yield from _late_sends(window, bounds.late_sends)
+    yield from _busy_clients(window)
     if not window.good.any():
         yield Doubt(
             "nothing_answered",
@@ -257,8 +272,8 @@ def reasons(window: Window, bounds: Bounds, scheduled: int | None) -> Iterator[D
 
 
 def late_share(window: Window) -> float | None:
-    """Return the share of the window's requests that were sent more than 10 ms after they were due."""
-    lag_ns = (window.samples.sent_ns - window.samples.due_ns)[window.inside]
+    """Return the share of the window's requests that were sent more than 10 ms after they could be."""
+    lag_ns = window.lag_ns
     return float(np.mean(lag_ns > LATE_SEND_NS)) if len(lag_ns) else None
 
 
@@ -308,11 +323,28 @@ def _late_sends(window: Window, bound: float) -> Iterator[Doubt]:
     if late is not None and not late <= bound:
         yield Doubt(
             "late_sends",
-            f"the driver was late: {late:.1%} of the requests were sent more than 10 ms after they were due "
+            f"the driver was late: {late:.1%} of the requests were sent more than 10 ms after they could be "
             f"(at most {bound:.1%} may be)",
             "lower the load or add --workers",
             voids=True,
             cause="driver",
+        )
+
+
+def _busy_clients(window: Window) -> Iterator[Doubt]:
+    """Say that more requests waited than the driver has clients, which is the service's doing."""
+    if window.pool is None:
+        return
+    held = (window.ready_ns - window.samples.due_ns)[window.inside] > LATE_SEND_NS
+    if count := int(held.sum()):
+        yield Doubt(
+            "clients_busy",
+            f"{count} of {len(held)} requests ({count / len(held):.1%}) came due while all "
+            f"{window.pool.clients} clients of the driver waited for answers, and were sent late: their "
+            "response times count that, and the service saw a shorter queue",
+            "lower the rate",
+            voids=False,
+            cause="service",
         )
 
 

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from bench.cores import Cores
+from bench.load.client_pool import ClientPool
 from bench.load.drive_plan import DriveSummary
 from bench.load.launch import Driven, Fleet
 from bench.load.samples import Samples
@@ -133,7 +134,10 @@ def judge(
     clients = load.clients if isinstance(load, ClosedLoad) else None
     scheduled = _scheduled(spec, driver.window_begin_s)
     begin_s, window_s = driver.window_begin_s, load.window_s
-    figures = summarise(driven.samples, clients, begin_s, window_s, spec.bounds, scheduled=scheduled)
+    pool = None if driver.clients is None else ClientPool(driver.clients, driver.workers)
+    figures = summarise(
+        driven.samples, clients, begin_s, window_s, spec.bounds, scheduled=scheduled, pool=pool
+    )
     bias = window_bias(driven.samples, clients is not None, begin_s, window_s)
     others = _other_cpu(readings, spec.bounds.other_cpu)
     spoiled = [*fate, *_resource_faults(readings, fate), *_driver_faults(driver)]

@@ -55,9 +55,10 @@ class DriverFigures:
     """The driver's own part in a trial, over its window.
 
     `busiest_core` is the share of a core that its busiest process used; `late_sends` the share of requests
-    sent more than 10 ms after they were due; `clock_error_ms` bounds how far workers' clocks may be apart
+    sent more than 10 ms after they could be; `clock_error_ms` bounds how far workers' clocks may be apart
     (None for one process). `core_busy` is the busy share of the busiest of its cores, whoever used it, None
-    if the system does not say. Lags are from due to sent.
+    if the system does not say. Lags are from due to sent, less what a request of an open load waited because
+    all of the driver's clients were busy.
     """
 
     workers: int

@@ -1,5 +1,6 @@
-"""The open loop against real servers: sent when due, late where the pool is full, and nothing left out."""
+"""The open loop against real servers: sent when due, held where the pool is full, and nothing left out."""
 
+import socket
 import threading
 import time
 from collections import Counter
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from bench.load import launch
-from bench.load.launch import Drive, Driven, Target
+from bench.load.client_pool import ClientPool
+from bench.load.launch import Drive, Driven, Fleet, Target
 from bench.load.window import summarise
 from bench.measure.payloads import by_class, read_images
 from bench.model import OUTCOMES, OpenLoad, Payload
@@ -27,9 +29,16 @@ LAG_NS = 50_000_000
 def drive(project: Path, tmp_path: Path) -> Callable[..., Driven]:
     payloads = by_class(read_images(project / "images"), ["small"], "json")["small"]
 
-    def run(port: int, *, rate: float = RATE, cut_after_s: float | None = None, **limits: Any) -> Driven:
+    def run(
+        port: int,
+        *,
+        rate: float = RATE,
+        cut_after_s: float | None = None,
+        fleet: Fleet | None = None,
+        **limits: Any,
+    ) -> Driven:
         load = OpenLoad(rate, warmup_s=0.3, window_s=2.0, **limits)
-        running = Drive(Target("127.0.0.1", port, "/predict/"), payloads, load, SEED, tmp_path)
+        running = Drive(Target("127.0.0.1", port, "/predict/"), payloads, load, SEED, tmp_path, fleet)
         try:
             if cut_after_s is None:
                 return running.finish()
@@ -68,18 +77,40 @@ def test_a_slow_server_delays_no_later_request(
     assert (driven.samples.done_ns - driven.samples.due_ns).min() >= 800_000_000
 
 
-def test_where_every_client_is_busy_what_waits_is_late_and_its_wait_is_counted(
-    stub_server: Callable[..., int], drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("workers", [1, 2])
+def test_where_every_client_is_busy_the_wait_is_counted_and_is_the_services_doing(
+    stub_server: Callable[..., int],
+    drive: Callable[..., Driven],
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
 ) -> None:
-    monkeypatch.setattr(launch, "MOST_IN_FLIGHT", 2)
-    driven = drive(stub_server(delay_s=0.1))
+    monkeypatch.setattr(launch, "MOST_IN_FLIGHT", 3)
+    driven = drive(stub_server(delay_s=0.1), fleet=Fleet(local=workers))
     assert sorted(driven.samples.due_ns.tolist()) == list(poisson_arrivals_ns(RATE, 2.3, SEED))
     response_ns = driven.samples.done_ns - driven.samples.due_ns
     service_ns = driven.samples.done_ns - driven.samples.sent_ns
     assert response_ns.max() > 3 * service_ns.max()
-    figures = summarise(driven.samples, None, 0.3, 2.0)
-    assert not figures.valid
-    assert any("the driver was late" in one.text for one in figures.doubts)
+    assert driven.summary.clients == 3
+    figures = summarise(driven.samples, None, 0.3, 2.0, pool=ClientPool(3, workers))
+    assert figures.valid, figures.doubts
+    assert "late_sends" not in {one.code for one in figures.doubts}
+    (busy,) = [one for one in figures.doubts if one.code == "clients_busy"]
+    assert (busy.voids, busy.cause) == (False, "service")
+    assert "while all 3 clients" in busy.text
+    # broken on purpose: without knowing its clients the driver takes the wait for its own
+    blamed = summarise(driven.samples, None, 0.3, 2.0)
+    assert "late_sends" in {one.code for one in blamed.doubts}
+
+
+def test_a_service_that_accepts_no_connection_makes_no_late_driver(
+    drive: Callable[..., Driven],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        driven = drive(full.getsockname()[1], rate=20.0, timeout_s=0.5, drain_s=0.6)
+    assert set(outcomes(driven)) <= {"timeout", "unfinished", "connection_error"}
+    lag_ns = driven.samples.sent_ns - driven.samples.due_ns
+    assert np.median(lag_ns) < LAG_NS
+    assert "late_sends" not in {one.code for one in summarise(driven.samples, None, 0.3, 2.0).doubts}
 
 
 def test_what_the_drain_leaves_unsent_is_recorded_as_unfinished(

@@ -19,6 +19,7 @@ import numpy as np
 
 from bench.cores import Cores, choose_cores, pinned
 from bench.load import launch
+from bench.load.client_pool import ClientPool
 from bench.load.launch import Drive, Driven, Target
 from bench.load.window import OK, summarise
 from bench.model import ClosedLoad, Payload
@@ -160,7 +161,8 @@ def joined(driving: Driving, part: DriverPart, log: Mapping[str, Any], disturban
     """Return the trial that a driver's samples and its server's log make together."""
     load = driving.load
     clients = load.clients if isinstance(load, ClosedLoad) else None
-    figures = summarise(part.driven.samples, clients, load.warmup_s, load.window_s)
+    pool = ClientPool(driving.in_flight or launch.MOST_IN_FLIGHT)
+    figures = summarise(part.driven.samples, clients, load.warmup_s, load.window_s, pool=pool)
     requests = _requests(driving, part, log["columns"])
     assert figures.ok == requests.inside.sum(), "the driver's window is not the declared one"
     stalls = tuple((begun - part.start_ns, ended - part.start_ns) for begun, ended in log["stalls"])

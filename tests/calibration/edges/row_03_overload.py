@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from bench.analysis.comparisons import compared
 from bench.analysis.summary import summarise
+from bench.load.launch import MOST_IN_FLIGHT
 from tests.calibration.claims import Figure
 from tests.calibration.edges.known_run import KnownRun, run_known
 from tests.calibration.edges.known_service import Script
@@ -16,6 +19,18 @@ SERVICES = {
     "refusing": Script(phases=[[0.0, 10.0]], servers="one", most_queued=20),
 }
 OPTIONS = ("--rate", "140", "--window-s", "4", "--warmup-s", "1", "--rounds", "2")
+# more requests wait than the driver has clients: a queue that grows by 300/s, and a stall at 250/s
+FULL = {
+    "queue": (
+        Script(phases=[[0.0, 5.0]], servers="one"),
+        ("--rate", "500", "--window-s", "4", "--warmup-s", "1"),
+    ),
+    "stall": (
+        Script(stalls=[[4.0, 3.0, 0.0]]),
+        ("--rate", "250", "--window-s", "9", "--warmup-s", "1", "--warmup-most-s", "1"),
+    ),
+}
+LATE_MS, LATE_SHARE = 10, 0.01
 
 
 def overloaded(folder: Path) -> KnownRun:
@@ -43,7 +58,46 @@ def measure(folder: Path) -> Sequence[Figure]:
         figures.append(
             Figure(f"{row.strategy}: judged alike", 1, holds, "no void, interval, verdict", holds, made)
         )
+    return [*figures, *(figure for case in FULL for figure in full(folder, case))]
+
+
+def full(folder: Path, case: str) -> Sequence[Figure]:
+    """A trial in which more requests wait than the driver has clients: valid, and the service's doing."""
+    script, options = FULL[case]
+    made = run_known(folder / case, {"known": script}, *options)
+    trial, figures = made.trial(), []
+    waited, late = shares(made)
+    n = trial.requests
+    figures.append(Figure(f"{case}: sent late, but for busy clients", 0, late, "1%", late <= LATE_SHARE, n))
+    figures.append(Figure(f"{case}: waited for a client", 0.1, waited, "more", waited > 0.1, n))
+    codes = {one.code for one in trial.doubts}
+    said = "clients_busy" in codes and "late_sends" not in codes and trial.valid
+    figures.append(Figure(f"{case}: valid, and said", 1, said, "valid", said, n))
+    if case == "queue":
+        figures.append(Figure("queue: overloaded", 1, trial.overloaded, "said", trial.overloaded, n))
     return figures
+
+
+def shares(made: KnownRun) -> tuple[float, float]:
+    """Which shares of the window's requests were sent late as all clients were busy, and late otherwise."""
+    trial, samples = made.trial(), made.samples(made.trial())
+    due, sent, done = (samples[f"{name}_ns"].to_numpy() / 1e6 for name in ("due", "sent", "done"))
+    began, ended = np.sort(sent), np.sort(done)
+    in_flight = np.searchsorted(began, due) - np.searchsorted(ended, due)
+    # those that others overtake find no client either
+    busy = in_flight >= 0.95 * MOST_IN_FLIGHT
+    begin_ms = 1e3 * trial.warmup_s
+    inside = (due >= begin_ms) & (due < begin_ms + 1e3 * trial.window_s)
+    late = (sent - due > LATE_MS)[inside]
+    return float(np.mean(late & busy[inside])), float(np.mean(late & ~busy[inside]))
+
+
+def full_broken(folder: Path) -> Sequence[Figure]:
+    """As it was: whatever is sent after it was due is the driver's fault."""
+    script, options = FULL["queue"]
+    made = run_known(folder / "queue", {"known": script}, *options)
+    late, n = sum(shares(made)), made.trial().requests
+    return [Figure("sent late", 0, late, "1%", late <= LATE_SHARE, n)]
 
 
 def broken(folder: Path) -> Sequence[Figure]:
@@ -54,7 +108,7 @@ def broken(folder: Path) -> Sequence[Figure]:
         for one in run.trials
         if not any(doubt.code == "overloaded" and "grow" in doubt.text for doubt in one.doubts)
     ]
-    figures = []
+    figures = list(full_broken(folder))
     for name in SERVICES:
         left = kept.count(name)
         figures.append(Figure(f"{name}: trials that count", 2, left, "all or none", left == 2, 2))
