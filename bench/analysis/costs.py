@@ -17,13 +17,15 @@ class Cost:
     """The cost of a million requests of a row, in the currency of the price.
 
     `cpu_time` is the price of the CPU time that they use, `whole_cores` that of the service's cores for as
-    long as the service takes to answer them. This is None if the service was not full: at a rate that
-    somebody chose it is the price by that rate, the same for every strategy.
+    long as the service takes to answer them. This is None if the service was not `full`: at a rate that
+    somebody chose it is the price by that rate, the same for every strategy. A closed loop keeps it full, and
+    the rate that held is what it can be sold for; without a valid trial there is no figure even so.
     """
 
     row: Row
     cpu_time: Estimate | None
     whole_cores: Estimate | None
+    full: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,12 @@ def costs(run: Run, summary: Summary) -> Costs | None:
         rows = _held(run, summary) or rows
     if not rows:  # a search that found no rate
         return None
-    of_rows = (Cost(row, _cpu_time(row, price), _whole_cores(run, row, price, cores)) for row in rows)
-    return Costs(price, cores, tuple(of_rows))
+    return Costs(price, cores, tuple(_cost(run, row, price, cores) for row in rows))
+
+
+def _cost(run: Run, row: Row, price: float, cores: int | None) -> Cost:
+    full = row.case.kind == "closed" or _objective_held(run, row)
+    return Cost(row, _cpu_time(row, price), _whole_cores(row, price, cores) if full else None, full)
 
 
 def _held(run: Run, summary: Summary) -> list[Row]:
@@ -87,9 +93,8 @@ def _cpu_time(row: Row, price: float) -> Estimate | None:
     return None if cpu_ms is None else scaled(cpu_ms, MILLION * price / MS_PER_HOUR)
 
 
-def _whole_cores(run: Run, row: Row, price: float, cores: int | None) -> Estimate | None:
-    full = row.case.kind == "closed" or _objective_held(run, row)
-    rate = row.estimates["throughput"] if full else None
+def _whole_cores(row: Row, price: float, cores: int | None) -> Estimate | None:
+    rate = row.estimates["throughput"]
     if rate is None or cores is None or rate.centre <= 0:
         return None
     scale = MILLION * price * cores / S_PER_HOUR

@@ -58,7 +58,8 @@ def pytorch_build(image: ImageSize) -> PyTorchBuild | None:
 def overlap(run: Run, name: str) -> Overlap:
     """What a strategy's image shares, beyond the base of all images, with some of the others.
 
-    Empty layers are left out, because they are the same in every image.
+    Empty layers are left out, because they are the same in every image. A layer that the image holds twice is
+    shared once.
     """
     base = {layer.digest for layer in shared_layers(run)}
     held = {
@@ -67,9 +68,13 @@ def overlap(run: Run, name: str) -> Overlap:
         if result.image is not None
     }
     image = run.strategies[name].image
-    layers = image.layers if image else ()
+    layers = {layer.digest: layer for layer in image.layers} if image else {}
     others = {other: digests for other, digests in held.items() if other != name}
     return Overlap(
-        sum(layer.unpacked_bytes for layer in layers if any(layer.digest in d for d in others.values())),
+        sum(
+            layer.unpacked_bytes
+            for digest, layer in layers.items()
+            if any(digest in held_there for held_there in others.values())
+        ),
         tuple(other for other, digests in others.items() if digests & held.get(name, set())),
     )

@@ -3,6 +3,7 @@
 Invalid trials are counted and left out of every figure. A missing figure is None.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -80,6 +81,7 @@ class Row:
 class Summary:
     """All rows of a run, and what concerns it as a whole.
 
+    `missing_trials` are those that were planned and not made; spare rounds do not stand for them.
     `searched` says whether its trials are tries of a search for an objective, of which no number was planned.
     """
 
@@ -95,6 +97,11 @@ class Summary:
     errors: int
     wrong_answers: int
     searched: bool = False
+
+    @property
+    def all_trials(self) -> int:
+        """How many trials there are, with those that were planned and not made."""
+        return self.valid_trials + self.invalid_trials + self.missing_trials
 
     @property
     def several_loads(self) -> bool:
@@ -153,7 +160,7 @@ def summarise(run: Run) -> Summary:
         one_round=not is_search(run) and len({trial.round for trial in run.trials}) <= 1,
         valid_trials=len(valid),
         invalid_trials=len(run.trials) - len(valid),
-        missing_trials=max(0, run.planned_trials - _made(run)),
+        missing_trials=max(0, run.planned_trials - planned_made(run)),
         requests=sum(trial.requests for trial in run.trials),
         errors=sum(trial.errors for trial in run.trials),
         wrong_answers=sum(trial.wrong_answers for trial in run.trials),
@@ -180,9 +187,12 @@ def with_baseline(run: Run, name: str | None) -> Run:
     return replace(run, baseline=name)
 
 
-def _made(run: Run) -> int:
-    """How many planned trials were made: a trial that its round made twice counts once."""
-    return len({(trial.strategy, case_in(run, trial), trial.round) for trial in run.trials})
+def planned_made(run: Run) -> int:
+    """How many planned trials were made: one that its round made twice counts once, a spare round's not."""
+    settings = run.environment.settings
+    rounds = (settings.rounds if settings else None) or math.inf
+    made = {(one.strategy, case_in(run, one), one.round) for one in run.trials if one.round <= rounds}
+    return len(made)
 
 
 def _group(run: Run, strategy: str, case: Case) -> list[Trial]:

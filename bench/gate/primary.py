@@ -9,6 +9,7 @@ from bench.analysis.cases import load_size
 from bench.analysis.comparability import Difference
 from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS
 from bench.analysis.metrics import METRICS, Metric
+from bench.analysis.summary import planned_made
 from bench.gate.findings import PrimaryBasis, RuleFinding, Verdict
 from bench.gate.rules import Primary
 from bench.gate.values import (
@@ -192,7 +193,7 @@ def _notes(batch: Batch, base: Side, head: Side) -> tuple[str, ...]:
     if batch.base is not batch.head:
         runs.insert(0, ("base", batch.base))
     for who, run in runs:
-        missing = run.planned_trials - _lost(batch, run) - len(run.trials)
+        missing = run.planned_trials - _lost(batch, run) - planned_made(run)
         if missing > 0:
             notes.append(f"{missing} planned trials of {who}'s run were not made")
     return tuple(notes)

@@ -13,6 +13,7 @@ from bench.statistics import Comparison, Estimate
 
 BLANK = Cell("", missing=True)
 MISSING = Cell(text.MISSING, missing=True)
+OWN_RATE = Cell("own rate")
 BASELINE = Cell("1 (baseline)", value=1.0)
 Raw = str | float | int | bool | None
 

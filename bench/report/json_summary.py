@@ -185,6 +185,7 @@ def _objective(one: SloResult) -> ObjectiveJson:
         "rate_per_s": _finite(one.rate_per_s),
         "goodput_per_s": _finite(one.goodput_rps),
         "why_none": one.why_none or None,
+        "known": one.known,
     }
 
 

@@ -131,7 +131,10 @@ class StrategyJson(TypedDict):
 
 
 class ObjectiveJson(TypedDict):
-    """The highest rate at which an objective held, null with the reason if there is none."""
+    """The highest rate at which an objective held, null with the reason if there is none.
+
+    `known` is false if the search did not learn which rate that is: it does not say that none holds.
+    """
 
     strategy: str
     payload_class: str
@@ -142,6 +145,7 @@ class ObjectiveJson(TypedDict):
     rate_per_s: float | None
     goodput_per_s: float | None
     why_none: str | None
+    known: bool
 
 
 class WarningJson(TypedDict):

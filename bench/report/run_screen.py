@@ -162,7 +162,7 @@ def _header(metric: Metric) -> str:
 
 def _ratio(summary: Summary, row: Row) -> Cell:
     if not row.case.same_for_all:
-        return Cell("own rate")
+        return cells.OWN_RATE
     return Cell("baseline") if row.strategy == summary.baseline else cells.ratio(row.to_baseline)
 
 
@@ -231,9 +231,9 @@ def _images(run: Run) -> str:
 def _objectives(run: Run) -> str:
     """The rate up to which each strategy's objective held."""
     first = run.objectives[0]
-    several = len({one.payload_class for one in run.objectives}) > 1
+    several = len({(one.payload_class, one.encoding) for one in run.objectives}) > 1
     held = [
-        f"{one.strategy} {_held(one)}" + (f" ({one.payload_class})" if several else "")
+        f"{one.strategy} {_held(one)}" + (f" ({text.searched_payloads(run, one)})" if several else "")
         for one in run.objectives
     ]
     return f"{objective_label(first.quantile, first.bound_ms)} held up to, requests/s: {', '.join(held)}"

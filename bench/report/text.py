@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from bench.analysis.summary import Row, Spread, Summary
-from bench.model import USUAL_TOLERANCE, Environment, Run, facts
+from bench.model import USUAL_TOLERANCE, Environment, Run, SloResult, facts
 from bench.statistics import Comparison, Estimate
 
 MISSING = "n/a"
@@ -63,10 +63,22 @@ def ratio(value: Comparison | Estimate | None) -> str:
 
 
 def valid_trials(run: Run, summary: Summary) -> str:
-    """`107 of 108 planned trials valid`; of a search, which plans no number of trials: `4 trials valid`."""
+    """`107 of 108 planned trials valid`; with spare rounds `7 of 8 trials valid (6 planned)`.
+
+    Of a search, which plans no number of trials, it is `4 trials valid`.
+    """
     if summary.searched:
         return f"{plural(summary.valid_trials, 'trial')} valid"
+    if summary.all_trials > run.planned_trials:
+        whole = plural(summary.all_trials, "trial")
+        return f"{summary.valid_trials} of {whole} valid ({run.planned_trials} planned)"
     return f"{summary.valid_trials} of {plural(run.planned_trials, 'planned trial')} valid"
+
+
+def searched_payloads(run: Run, one: SloResult) -> str:
+    """The payload class of a search, and the encoding if the run searched with several: `small, raw`."""
+    several = len({other.encoding for other in run.objectives}) > 1
+    return f"{one.payload_class}, {one.encoding}" if several else one.payload_class
 
 
 def percent(value: float | None) -> str:

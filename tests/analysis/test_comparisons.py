@@ -19,7 +19,9 @@ from bench.report import report_md
 from bench.report.json_summary import summary_json
 from bench.report.report import report_of
 from bench.report.run_screen import render
+from bench.report.sections.resources import cost
 from bench.report.sentence import sentence
+from bench.report.writers import markdown
 from bench.run_file import read_run
 from tests.bench.plans import plan, run_of
 
@@ -268,6 +270,15 @@ def test_at_a_chosen_rate_only_the_cost_of_cpu_time_is_shown() -> None:
     assert "4.97" in section
     assert "whole core" not in section.splitlines()[4]
     assert "not full" in section
+
+
+def test_a_closed_loop_without_a_valid_trial_has_the_headings_of_a_closed_loop() -> None:
+    trials = [replace(one, valid=False) for one in rounds("torch", ClosedLoad(50, 2, 10), 100)]
+    told = markdown.blocks(cost(analyse(made(trials, price_per_core_hour=0.04), Path("nowhere"))))
+    said = "\n".join(told)
+    assert "in the closed loop, which keeps the service full" in said
+    assert "whole core" in said
+    assert "At a rate that was chosen" not in said
 
 
 def test_a_full_service_has_the_cost_of_its_whole_cores() -> None:

@@ -352,3 +352,25 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def test_reasons_in_a_comment_stand_by_gravity_then_by_number_then_by_words(run: Run) -> None:
+    """Of a set of words the order was another in each process."""
+    held = (
+        doubt("stolen", "stolen", voids=False),
+        doubt("busy", "driver_busy", voids=False),
+        doubt("late", "late_sends", voids=False),
+        doubt("off", "littles_law", voids=False),
+        doubt("wrong", "wrong_answers", voids=False),
+    )
+    trials = [dataclasses.replace(run.trials[0], doubts=held)]
+    trials += [dataclasses.replace(one, doubts=held[:1]) for one in run.trials[1:3]]
+    text = PRINTED["markdown"](report(dataclasses.replace(run, trials=(*trials, *run.trials[3:]))))
+    found = re.findall(r"trials? warned of: ([^\n]*)", text)
+    assert found[:5] == [
+        "wrong answers",
+        "the host stole time of the service's core",
+        "Little's law is off",
+        "a core of the driver was busy",
+        "the driver was late",
+    ]

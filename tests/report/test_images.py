@@ -38,6 +38,20 @@ def test_packages_shared_by_two_of_three_are_told_apart_from_the_base(run: Run) 
     assert overlap(found, "onnx") == Overlap(0, ())
 
 
+def test_a_layer_that_an_image_holds_twice_is_shared_once(run: Run) -> None:
+    own = Layer("COPY packages", 900, 300, "sha256:other")
+    found = with_images(
+        run,
+        {
+            "torch": (BASE, PACKAGES, own, PACKAGES),
+            "onnx": (BASE, EMPTY),
+            "batched": (BASE, own, PACKAGES, EMPTY),
+        },
+    )
+    assert overlap(found, "torch") == Overlap(1800, ("batched",))
+    assert overlap(found, "batched") == Overlap(1800, ("torch",))
+
+
 def holding(run: Run, packages: dict[str, tuple[str, ...]]) -> Run:
     """The run with images whose largest directories are these packages."""
     strategies = dict(run.strategies)

@@ -173,3 +173,41 @@ def test_two_searches_are_not_compared_by_latencies_at_limits_of_their_own(searc
     found = compare_runs(search, later, "a", "b")
     at_held = {one.metric for one in found.measured if one.case and one.case.kind == "held"}
     assert at_held == {"cpu", "memory"}
+
+
+def in_two_encodings(run: Run) -> Run:
+    """The search in two encodings, if it did not learn what batched holds."""
+    none = [one for one in run.objectives if one.strategy == "batched"]
+    others = [one for one in run.objectives if one.strategy != "batched"]
+    results = [dataclasses.replace(one, known=False, why_none="not known: few requests") for one in none]
+    raw = [dataclasses.replace(one, encoding="raw") for one in others[:1]]
+    return dataclasses.replace(run, objectives=(*others, *raw, *results))
+
+
+def test_a_search_that_does_not_know_says_no_never_and_encodings_are_told_apart(
+    search: Run, folder: Path
+) -> None:
+    run = in_two_encodings(search)
+    terminal = " ".join(terminal_summary(run, 200).split())
+    assert "torch 56.2 (small, json)" in terminal
+    assert "torch 56.2 (small, raw)" in terminal
+    assert "batched not known (small, json)" in terminal
+    assert "never" not in terminal
+    described = PLOTS["objectives"].describe(analyse(run, folder))
+    assert "torch, small, raw, p99" in described
+    assert "batched, small, json, p99 \N{LESS-THAN OR EQUAL TO} 100 ms not known" in described
+    known = {one["strategy"]: one["known"] for one in summary_json(run)["objectives"]}
+    assert known == {"torch": True, "onnx": True, "batched": False}
+
+
+def test_at_rates_of_their_own_the_page_has_no_ratio_and_the_capacity_that_began_the_search(
+    search: Run, folder: Path
+) -> None:
+    table = figure_table(analyse(search, folder))
+    assert table is not None
+    by_name = {row.strategy: dict(zip(table.columns, row.cells, strict=True)) for row in table.rows}
+    ratio = next(header for header in table.columns if header.startswith("to "))
+    assert all("own rate" in row[ratio] for row in by_name.values())
+    assert "1 (baseline)" not in str(by_name)
+    assert "56.2%" in by_name["torch"]["of capacity"]
+    assert "59.3%" in by_name["onnx"]["of capacity"]

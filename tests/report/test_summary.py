@@ -2,14 +2,20 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from bench.analysis.cases import Case
+from bench.analysis.run_analysis import analyse
 from bench.analysis.summary import summarise
-from bench.model import LatencyMs, Run
+from bench.model import LatencyMs, Run, RunSettings
 from bench.report import terminal_summary
+from bench.report.formats import PRINTED
+from bench.report.page.run_page import state
+from bench.report.report import report_of
 from bench.report.sentence import sentence
+from bench.report.text import valid_trials
 from tests.running.doubts import doubt
 
 Change = Callable[..., Run]
@@ -189,3 +195,51 @@ def test_the_terminal_fits_a_hundred_columns(run: Run) -> None:
     rows = [line for line in lines if line.startswith(("small", "seed", "case"))]
     assert len(rows) == 7
     assert len({len(row) for row in rows}) == 1
+
+
+@pytest.fixture
+def spared(run: Run) -> Run:
+    """Six rounds were planned and a seventh made, since a trial of the third was void."""
+    spare = tuple(dataclasses.replace(t, round=7) for t in run.trials if t.round == 6)
+    void = tuple(
+        dataclasses.replace(t, valid=False) if (t.strategy, t.payload_class, t.round) == VOID else t
+        for t in run.trials
+    )
+    environment = dataclasses.replace(run.environment, settings=RunSettings(rounds=6))
+    return dataclasses.replace(run, trials=(*void, *spare), environment=environment)
+
+
+VOID = ("torch", "small", 3)
+
+
+def test_spare_rounds_are_no_planned_trials(spared: Run) -> None:
+    """36 planned, and six more: `41 of 36 planned trials valid` would be nonsense."""
+    summary = summarise(spared)
+    assert valid_trials(spared, summary) == "41 of 42 trials valid (36 planned)"
+    assert state(spared, summary) == ("doubtful", "41 of 42 trials valid")
+    found = PRINTED["junit"](report_of(analyse(spared, Path("nowhere"))))
+    assert 'name="valid trials" value="41 of 42 trials valid (36 planned)"' in found
+
+
+def test_a_spare_round_stands_for_no_planned_trial_that_was_not_made(spared: Run) -> None:
+    trials = tuple(t for t in spared.trials if (t.strategy, t.payload_class, t.round) != VOID)
+    lacking = dataclasses.replace(spared, trials=trials)
+    summary = summarise(lacking)
+    assert summary.missing_trials == 1
+    assert valid_trials(lacking, summary) == "41 of 42 trials valid (36 planned)"
+    assert "1 planned trial not made." in said(lacking)
+
+
+def test_a_baseline_without_a_valid_trial_leaves_the_other_strategies_comparisons(run: Run) -> None:
+    trials = tuple(
+        dataclasses.replace(t, valid=False, doubts=(doubt("stolen", "stolen"),))
+        if t.strategy == "batched"
+        else t
+        for t in run.trials
+    )
+    told = said(dataclasses.replace(run, trials=trials, baseline="batched"))
+    assert "nothing to compare" not in told
+    assert told.startswith(
+        "batched, the baseline, has no figure to compare with; onnx answers 2.30\N{MULTIPLICATION SIGN}"
+    )
+    assert "the requests of torch per core with small payloads" in told

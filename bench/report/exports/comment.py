@@ -11,7 +11,7 @@ from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, rows_at
-from bench.model import TITLES, Run, in_words
+from bench.model import TITLES, DoubtCode, Run, gravity, in_words
 from bench.report import cells, text
 from bench.report.document import (
     Block,
@@ -129,8 +129,14 @@ def _image_bytes(run: Run, row: Row) -> int | None:
 
 def _ratio(analysis: RunAnalysis, row: Row) -> Cell:
     if not row.case.same_for_all:
-        return Cell("own rate")
+        return cells.OWN_RATE
     return Cell("baseline") if row.strategy == analysis.summary.baseline else cells.ratio(row.to_baseline)
+
+
+def _gravest_first(counted: tuple[DoubtCode, int]) -> tuple[int, int, str]:
+    """The order of reasons: by their gravity, then by how many trials have them, then by their words."""
+    code, n = counted
+    return gravity(code), -n, TITLES[code]
 
 
 def _warnings(analysis: RunAnalysis) -> Block:
@@ -144,9 +150,12 @@ def _warnings(analysis: RunAnalysis) -> Block:
             reason
             for trial in run.trials
             if trial.valid == valid
-            for reason in {TITLES[one.code] for one in reasons(trial)}
+            for reason in {one.code for one in reasons(trial)}
         )
-        lines += [f"{text.plural(n, 'trial')} {state}: {reason}" for reason, n in counted.most_common()]
+        lines += [
+            f"{text.plural(n, 'trial')} {state}: {TITLES[code]}"
+            for code, n in sorted(counted.items(), key=_gravest_first)
+        ]
     more = len(lines) - MOST_WARNINGS
     shown = [*lines[:MOST_WARNINGS], *([f"and {more} more, below"] if more > 0 else [])]
     return Bullets(tuple((line,) for line in shown)) if shown else paragraph("No warnings.")

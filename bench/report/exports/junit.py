@@ -122,8 +122,7 @@ def _details(trials: Sequence[Trial]) -> str:
 def _properties(analysis: RunAnalysis) -> list[tuple[str, str]]:
     """What the figures were measured on and with, and each that there is, in its unit."""
     run, summary = analysis.run, analysis.summary
-    valid = f"{summary.valid_trials}"
-    valid += "" if summary.searched else f" of {run.planned_trials} planned"
+    valid = text.valid_trials(run, summary)
     found = [("command", run.command), ("runtime", run.runtime), ("valid trials", valid)]
     found += [(name, value) for name, value in text.environment(run.environment) if value != text.MISSING]
     for one in figures(analysis):

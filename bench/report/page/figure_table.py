@@ -8,11 +8,13 @@ from markupsafe import Markup
 
 from bench.analysis.comparisons import Compared, compared, to_baseline
 from bench.analysis.metrics import Metric, metrics_in
+from bench.analysis.objectives import share_held
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.model import Run
 from bench.report import cells, text
+from bench.report.document import Cell
 from bench.report.plots import style
 from bench.report.verdict_words import verdict_word
 from bench.report.writers import html
@@ -111,10 +113,19 @@ def _columns(run: Run, summary: Summary, rows: Sequence[Row]) -> dict[str, list[
             judged = to_baseline(compared(summary))
             columns[header] = [_ratio_cell(summary, row, judged) for row in rows]
             if any(row.case.at_due_times for row in rows):
-                columns["of capacity"] = [html.figure_cell(cells.utilisation(row)) for row in rows]
+                columns["of capacity"] = [html.figure_cell(_of_capacity(run, row)) for row in rows]
     if summary.wrong_answers:
         columns["wrong answers"] = [html.figure_cell(cells.count(row.wrong_answers)) for row in rows]
     return columns
+
+
+def _of_capacity(run: Run, row: Row) -> Cell:
+    """The share of capacity that a row reached; a rate that held, of what its search began from."""
+    if row.case.kind != "held":
+        return cells.utilisation(row)
+    wanted = (row.strategy, row.case.payload_class, row.case.encoding)
+    found = (one for one in run.objectives if (one.strategy, one.payload_class, one.encoding) == wanted)
+    return cells.percent(next(map(share_held, found), None))
 
 
 def _startup(run: Run, row: Row) -> Estimate | None:
@@ -156,7 +167,9 @@ def _bar(found: Estimate, most: float) -> Markup:
 
 
 def _ratio_cell(summary: Summary, row: Row, judged: Sequence[Compared]) -> Markup:
-    """The ratio of throughput and, in a closed loop, the verdict's word."""
+    """The ratio of throughput and, in a closed loop, the verdict's word; none at rates of their own."""
+    if not row.case.same_for_all:
+        return html.figure_cell(cells.OWN_RATE)
     if row.strategy == summary.baseline:
         return html.figure_cell(cells.BASELINE)
     key = (row.strategy, row.case, "throughput")

@@ -65,8 +65,7 @@ def state(run: Run, summary: Summary) -> tuple[str, str]:
         return "doubtful", "Proves nothing: " + ("one round" if summary.one_round else "a quick run")
     left_out = summary.invalid_trials + summary.missing_trials
     if left_out:
-        made = max(run.planned_trials, len(run.trials))
-        return "doubtful", f"{summary.valid_trials} of {text.plural(made, 'trial')} valid"
+        return "doubtful", f"{summary.valid_trials} of {text.plural(summary.all_trials, 'trial')} valid"
     return "valid", f"All {text.plural(summary.valid_trials, 'trial')} valid"
 
 

@@ -53,9 +53,11 @@ def draw(analysis: RunAnalysis) -> Figure | None:
 
 def describe(analysis: RunAnalysis) -> str:
     """Up to which rate each strategy held its objective."""
+    run = analysis.run
     clauses = [
-        f"{one.strategy}, {one.payload_class}, {objective_label(one.quantile, one.bound_ms)} " + _held(one)
-        for one in analysis.run.objectives
+        f"{one.strategy}, {text.searched_payloads(run, one)}, {objective_label(one.quantile, one.bound_ms)} "
+        + _held(one)
+        for one in run.objectives
     ]
     return f"latency and goodput at each rate that was tried. {listed(clauses)}"
 

@@ -136,7 +136,7 @@ def cost(analysis: RunAnalysis) -> list[Block]:
     known = costs(analysis.run, analysis.summary)
     if known is None:
         return []
-    full = any(one.whole_cores for one in known.costs)
+    full = any(one.full for one in known.costs)
     cpu = METRICS["cpu"]
     rows = [
         [
@@ -159,6 +159,6 @@ def _where(known: Costs) -> str:
     """The load that the costs are of."""
     if all(one.row.case.kind == "closed" for one in known.costs):
         return "in the closed loop, which keeps the service full"
-    if any(one.whole_cores for one in known.costs):
+    if any(one.full for one in known.costs):
         return "at the highest rates at which the objectives held"
     return "at the load that stands for the run"
