@@ -9,7 +9,7 @@ from bench.load.client_pool import ClientPool
 from bench.load.samples import Samples
 from bench.load.window import WindowFigures, summarise
 from bench.measure.plan import Objective
-from bench.measure.steps.slo_search import judge_probe
+from bench.measure.steps.probe import judge_probe
 from bench.measure.steps.trial import TrialStep, Tried
 from bench.model import OUTCOMES, OpenLoad
 from tests.bench.plans import trial
