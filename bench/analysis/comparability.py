@@ -1,6 +1,6 @@
 """Which facts of two runs' environments must be equal before their timings may be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bench.model import USUAL_TOLERANCE, Ceiling, Environment, facts
@@ -31,7 +31,8 @@ FREE = frozenset(
 
 
 # a run that does not say so had this too, and it is left out
-USUAL = {"settings.tolerance": f"{USUAL_TOLERANCE:g}"}
+TOLERANCE, TOLERANCES = "settings.tolerance", "settings.tolerances."
+USUAL = {TOLERANCE: f"{USUAL_TOLERANCE:g}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,34 @@ def comparable_facts(environment: Environment) -> dict[str, str]:
     }
 
 
-def differing_facts(base: Environment, head: Environment) -> tuple[Difference, ...]:
+def differing_facts(
+    base: Environment, head: Environment, strategies: Collection[str] | None = None
+) -> tuple[Difference, ...]:
     """What differs between two environments, in the order of the base; empty if their timings compare.
 
-    A fact that only one environment has counts as different.
+    A fact that only one environment has counts as different. If only some `strategies` are compared, the
+    tolerances of others do not count, and theirs are those that they had, by a label or by the run's.
     """
+    found = _all_differences(base, head)
+    if strategies is None:
+        return found
+    others = [one for one in found if one.name != TOLERANCE and not one.name.startswith(TOLERANCES)]
+    allowed = {name: (_tolerance(base, name), _tolerance(head, name)) for name in strategies}
+    apart = [Difference(f"{TOLERANCES}{name}", a, b) for name, (a, b) in allowed.items() if a != b]
+    whole = [one for one in found if one.name == TOLERANCE]
+    # what the runs' own tolerances explain is said once
+    same = [one for one in apart if whole and (one.base, one.head) == (whole[0].base, whole[0].head)]
+    labelled = [one for one in apart if one not in same]
+    return (*others, *(whole if same else ()), *labelled)
+
+
+def _tolerance(environment: Environment, strategy: str) -> str:
+    """The tolerance that the answers of a strategy had, as text: its label's, or the run's."""
+    known = comparable_facts(environment)
+    return known.get(f"{TOLERANCES}{strategy}", known.get(TOLERANCE, USUAL[TOLERANCE]))
+
+
+def _all_differences(base: Environment, head: Environment) -> tuple[Difference, ...]:
     ours, theirs = comparable_facts(base), comparable_facts(head)
     return tuple(
         Difference(name, ours.get(name, USUAL.get(name, UNKNOWN)), theirs.get(name, USUAL.get(name, UNKNOWN)))

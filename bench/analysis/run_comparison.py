@@ -185,7 +185,7 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
         head,
         ours,
         theirs,
-        _differing(base, head),
+        _differing(base, head, shared),
         differing_speed(base.ceilings, head.ceilings),
         _corrected(unjudged),
         tuple(counted),
@@ -209,11 +209,11 @@ def _offered_alike(base: Row, head: Row) -> bool:
     return base.case.kind != "share" and 0 < rates[1] <= (1 + UTILISATION_ALLOWED) * rates[0]
 
 
-def _differing(base: Run, head: Run) -> tuple[Difference, ...]:
-    """What timings hang on and differs; the runtime stands beside the environment in run.json."""
+def _differing(base: Run, head: Run, strategies: Sequence[str]) -> tuple[Difference, ...]:
+    """What the timings of these strategies hang on and differs; the runtime stands beside the environment."""
     same = base.runtime == head.runtime
     runtimes = () if same else (Difference("runtime", base.runtime, head.runtime),)
-    return (*runtimes, *differing_facts(base.environment, head.environment))
+    return (*runtimes, *differing_facts(base.environment, head.environment, strategies))
 
 
 def _names(summary: Summary) -> str:

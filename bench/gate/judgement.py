@@ -15,7 +15,8 @@ def judge(rules: Rules, first: Batch, second: Batch | None = None) -> Judgement:
     Without it no regression of a primary metric is said, and `Judgement.suspects` names the strategies that
     it is needed for. A rule without data is invalid, never passed.
     """
-    differences = tuple(dict.fromkeys([*_differences(first), *(_differences(second) if second else ())]))
+    batches = [first] if second is None else [first, second]
+    differences = tuple(dict.fromkeys(one for batch in batches for one in _differences(batch, rules)))
     return Judgement(
         findings=(
             *judge_primaries(rules.primaries, first, second, differences),
@@ -49,9 +50,10 @@ def _new_strategy(name: str) -> RuleFinding:
     )
 
 
-def _differences(batch: Batch) -> tuple[Difference, ...]:
+def _differences(batch: Batch, rules: Rules) -> tuple[Difference, ...]:
     """What makes the timings of two runs incomparable; nothing if both were measured side by side."""
     if batch.paired:
         return ()
-    facts = differing_facts(batch.base.environment, batch.head.environment)
+    judged = dict.fromkeys(one.strategy for one in rules.primaries)
+    facts = differing_facts(batch.base.environment, batch.head.environment, judged)
     return (*facts, *differing_speed(batch.base.ceilings, batch.head.ceilings))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from bench.errors import UsageError
 from bench.model import ARRIVALS, USUAL_ARRIVALS
 from bench.model.options import (
     USUAL_CLIENTS,
@@ -111,11 +112,10 @@ def add_session(parser: argparse.ArgumentParser) -> None:
 
 
 def add_tolerance(parser: argparse.ArgumentParser) -> None:
-    """When an answer is right."""
+    """When an answer is right; None if nothing is said."""
     parser.add_argument(
         "--tolerance",
         type=tolerance,
-        default=USUAL_TOLERANCE,
         metavar="X",
         help=f"how far each probability of a right answer may be from the reference's ({USUAL_TOLERANCE:g})",
     )
@@ -220,7 +220,6 @@ def add_arrivals(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--arrivals",
         choices=tuple(ARRIVALS),
-        default=USUAL_ARRIVALS,
         help=f"instants of an open load: {', '.join(others)} or {last}",
     )
 
@@ -280,6 +279,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
 
 
+def read_format(args: argparse.Namespace) -> str:
+    """The format that is printed; raises UsageError if --json and --format name two."""
+    if args.json and args.format not in (None, "json"):
+        raise UsageError(f"--json and --format {args.format} name two formats: leave out one")
+    return "json" if args.json else args.format or "text"
+
+
 def read_measure(args: argparse.Namespace, given: Sequence[str], session: SessionOptions) -> MeasureOptions:
     """The options of a verb that measures and reports."""
     return MeasureOptions(session, read_places(args), read_voice(args), args.build, public_command(given))
@@ -311,7 +317,7 @@ def read_session(
         machine=replace(read_machine(args), workers=args.workers, remote_workers=args.remote_workers),
         max_other_cpu=args.max_other_cpu,
         baseline=args.baseline,
-        tolerance=args.tolerance,
+        tolerance=read_tolerance(args),
     )
 
 
@@ -330,6 +336,11 @@ def read_places(args: argparse.Namespace) -> Places:
     return Places(args.root, args.images, args.results, getattr(args, "listen", None))
 
 
+def read_tolerance(args: argparse.Namespace) -> float:
+    """How far each probability of a right answer may be from the reference's."""
+    return USUAL_TOLERANCE if args.tolerance is None else float(args.tolerance)
+
+
 def read_voice(args: argparse.Namespace) -> Voice:
     """How much is said, and in which form."""
     return Voice(args.quiet, args.json)
@@ -341,13 +352,20 @@ def read_windows(args: argparse.Namespace) -> LoadOptions:
     warmup_s = args.warmup_s or (1.5 if args.quick else 4.0)
     window_s = args.window_s or (4.0 if args.quick else 10.0)
     patience_s = QUICK_PATIENCE * warmup_s if args.quick else PATIENCE_S
+    if args.warmup_most_s is not None and args.warmup_most_s < warmup_s:
+        raise UsageError(
+            f"--warmup-most-s {args.warmup_most_s:g} is less than the least warm-up, {warmup_s:g} s: "
+            "raise it, or lower --warmup-s"
+        )
     most_s = max(warmup_s, args.warmup_most_s or patience_s)
-    return LoadOptions(warmup_s, most_s, window_s, args.timeout_s, args.arrivals)
+    return LoadOptions(warmup_s, most_s, window_s, args.timeout_s, args.arrivals or USUAL_ARRIVALS)
 
 
 def read_loads(args: argparse.Namespace) -> LoadOptions:
     """The loads of each trial; without rates, or with shares, which need them, the usual clients too."""
     shared = args.load or args.common_load
+    if args.arrivals is not None and not args.rate and not shared:
+        raise UsageError("--arrivals is for open loads: name one with --rate or --load, or leave it out")
     return replace(
         read_windows(args),
         clients=args.concurrency or (() if args.rate and not shared else (USUAL_CLIENTS,)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.errors import InvalidRunError
 from bench.report.compare_runs import RENDERERS
-from bench.verbs.arguments import add_json
+from bench.verbs.arguments import add_json, read_format
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("base", type=Path, metavar="BASE", help="the folder of a run")
     add("head", type=Path, metavar="HEAD", help="the folder of another")
-    add("--format", choices=RENDERERS, default="text", help="what is printed (text)")
+    add("--format", choices=RENDERERS, help="what is printed (text)")
     add_json(parser)
 
 
 def read(args: argparse.Namespace, _: Sequence[str]) -> CompareOptions:
     """The options of `compare`."""
-    return CompareOptions(args.base, args.head, "json" if args.json else args.format)
+    return CompareOptions(args.base, args.head, read_format(args))
 
 
 def do(options: CompareOptions) -> int:

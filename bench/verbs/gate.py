@@ -21,15 +21,27 @@ from bench.verbs.arguments import (
     add_tolerance,
     add_voice,
     public_command,
+    read_format,
     read_long,
     read_machine,
     read_places,
+    read_tolerance,
     read_voice,
 )
 
 if TYPE_CHECKING:  # the rules' package is heavy, and --help needs none of it
     from bench.gate import Rules
     from bench.verbs.gate_session import Judged
+
+
+# what a stored baseline decides, if timings are compared with it
+LIKE_THE_BASELINE = ("--rounds", "--window-s", "--warmup-s", "--concurrency", "--long", "--tolerance")
+# what means something only if something is measured
+OF_MEASURING = (
+    *LIKE_THE_BASELINE,
+    *("--seed", "--max-other-cpu", "--images", "--runtime", "--device", "--service-cores", "--driver-cores"),
+    *("--results", "--build", "--no-build"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +125,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=1, metavar="N", help="seed of every order that is shuffled (1)")
     add_long(parser, "as the rules say")
     add_tolerance(parser)
-    add("--format", choices=FORMATS, default="text", help="what is printed (text)")
+    add("--format", choices=FORMATS, help="what is printed (text)")
     add("--images", type=Path, metavar="DIR", help="the image set (images/ of the root)")
     add_max_other_cpu(parser)
     add_runtime(parser)
@@ -136,15 +148,15 @@ def read(args: argparse.Namespace, given: Sequence[str]) -> GateOptions:
         long_s=read_long(args, quick=False) or None,
         seed=args.seed,
         max_other_cpu=args.max_other_cpu,
-        tolerance=args.tolerance,
+        tolerance=read_tolerance(args),
         machine=read_machine(args),
         places=read_places(args),
         build=args.build,
         voice=read_voice(args),
-        format="json" if args.json else args.format,
+        format=read_format(args),
         command=public_command(given),
     )
-    _require_use(options)
+    _require_use(options, given)
     return options
 
 
@@ -156,19 +168,19 @@ def _read_base(args: argparse.Namespace) -> Commit | StoredRun | EarlierGate:
     return Commit(args.against) if args.against is not None else EarlierGate(args.again)
 
 
-def _require_use(options: GateOptions) -> None:
-    how = {
-        "--rounds": options.rounds,
-        "--window-s": options.window_s,
-        "--warmup-s": options.warmup_s,
-        "--concurrency": options.clients,
-        "--long": options.long_s,
-    }
-    useless = ", ".join(name for name, value in how.items() if value is not None)
-    if useless and not options.measures:
-        raise UsageError(f"nothing is measured here: leave out {useless}")
-    if useless and isinstance(options.base, StoredRun) and not options.deterministic:
-        raise UsageError(f"what is compared with a stored run is measured as that was: leave out {useless}")
+def _require_use(options: GateOptions, given: Sequence[str]) -> None:
+    """Raise UsageError if an option would do nothing."""
+    named = dict.fromkeys(word.partition("=")[0] for word in given)
+    if not options.measures:
+        useless = [name for name in named if name in OF_MEASURING]
+        if useless:
+            raise UsageError(f"nothing is measured here: leave out {', '.join(useless)}")
+    if isinstance(options.base, StoredRun) and not options.deterministic:
+        useless = [name for name in named if name in LIKE_THE_BASELINE]
+        if useless:
+            raise UsageError(
+                f"what is compared with a stored run is measured as that was: leave out {', '.join(useless)}"
+            )
 
 
 def do(options: GateOptions) -> int:

@@ -1,6 +1,6 @@
 """What the gate measures: base and head side by side, or head as a stored run was; and whom it judges."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -103,7 +103,7 @@ def measure_after(job: Job, base: Run, name: str, rules: Rules, *, build: bool, 
             failed = _prepare(runtime, job, build=build)
             if rules.primaries:
                 here = with_runtime(fingerprint(runtime.root, cores, job.plan.settings()), runtime.describe())
-                _require_same(name, base, here)
+                _require_same(name, base, here, [one.strategy for one in rules.primaries])
             measuring = Measuring(job, runtime, cores, progress, attempt.folder, failed)
             attempt.judgement = _in_batches(measuring, rules, apart)
         finally:
@@ -222,9 +222,9 @@ def _base_of(run: Run) -> OtherCommit | None:
     return (settings.side_by_side or None) if settings else None
 
 
-def _require_same(name: str, base: Run, here: Environment) -> None:
+def _require_same(name: str, base: Run, here: Environment, judged: Sequence[str]) -> None:
     """Refuse before an hour is spent; raises InvalidRunError that says what differs."""
-    found = [one for one in differing_facts(base.environment, here) if one.name not in LATER]
+    found = [one for one in differing_facts(base.environment, here, judged) if one.name not in LATER]
     if found:
         told = "; ".join(f"{one.name} {one.base}, here {one.head}" for one in found[:5])
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""

@@ -153,6 +153,26 @@ def test_runs_of_other_tolerances_do_not_compare_and_older_ones_had_the_usual() 
     assert [one.name for one in differing_facts(usual, label)] == ["settings.tolerances.fast"]
 
 
+def test_only_the_tolerances_of_strategies_that_are_compared_count() -> None:
+    def run_with(tolerance: float, **labels: float) -> Environment:
+        return Environment(settings=RunSettings(window_s=10.0, tolerance=tolerance, tolerances=labels))
+
+    usual, labelled_ = run_with(0.02), run_with(0.02, fast=0.05)
+    assert differing_facts(labelled_, usual, ["slow"]) == ()
+    assert differing_facts(labelled_, usual, ["slow", "fast"]) == (
+        Difference("settings.tolerances.fast", "0.05", "0.02"),
+    )
+    # the same tolerance is the same, whether a label says it or the run
+    assert differing_facts(labelled_, run_with(0.05), ["fast"]) == ()
+    assert differing_facts(usual, run_with(0.05), ["fast", "slow"]) == (
+        Difference("settings.tolerance", "0.02", "0.05"),
+    )
+    assert differing_facts(labelled_, run_with(0.1), ["fast", "slow"]) == (
+        Difference("settings.tolerance", "0.02", "0.1"),
+        Difference("settings.tolerances.fast", "0.05", "0.1"),
+    )
+
+
 def with_parity(run: Run, off: float, settings: RunSettings) -> Run:
     parity = ParityResult(58, 0, 0.02, off, "small_0.jpg as json")
     strategies = {**run.strategies, "fast": replace(run.strategies["fast"], parity=parity)}

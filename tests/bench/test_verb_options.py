@@ -10,7 +10,7 @@ from bench.errors import UsageError
 from bench.gate.rules import rules_of
 from bench.model import ExtraOptions, LoadOptions, MachineOptions, ObjectiveOptions, SessionOptions
 from bench.run_file import read_run
-from bench.verbs import aa, gate, run, slo
+from bench.verbs import aa, compare, gate, run, slo
 from bench.verbs.parser import build_parser
 from bench.verbs.stored import session_of
 from tests.gate.runs import EQUAL, run_of
@@ -162,8 +162,64 @@ def test_a_gate_that_times_nothing_makes_one_round_of_everything() -> None:
         ("--again run --rounds 3", "nothing is measured here: leave out --rounds"),
         ("--baseline run --head run --window-s 1 --warmup-s 1", "leave out --window-s, --warmup-s"),
         ("--baseline run --concurrency 3", "is measured as that was: leave out --concurrency"),
+        ("--baseline run --tolerance 0.02", "is measured as that was: leave out --tolerance"),
+        ("--baseline run --head run --tolerance=0.1", "nothing is measured here: leave out --tolerance"),
+        *(
+            (f"{base} {option}", f"nothing is measured here: leave out {option.partition(' ')[0]}")
+            for base in ("--again run", "--baseline run --head run")
+            for option in (
+                *("--seed 2", "--max-other-cpu 9%", "--images there", "--runtime process", "--device cpu"),
+                *(
+                    "--service-cores 1",
+                    "--driver-cores 0",
+                    "--results there",
+                    "--build",
+                    "--no-build",
+                    "--long",
+                ),
+            )
+        ),
+        ("--again run --json --format markdown", "--json and --format markdown name two formats"),
     ],
 )
 def test_an_option_of_the_gate_that_would_do_nothing_is_refused(line: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         gate_options(line)
+
+
+# every option of the gate, and on what it says something if nothing is measured, or as a stored run was
+ALWAYS = {"--help", "--against", "--baseline", "--again", "--head", "--json", "--format", "--quiet", "--root"}
+ALWAYS |= {"--deterministic", "--rules", "--strategies"}
+
+
+def test_no_option_of_the_gate_is_left_without_a_rule_of_its_use() -> None:
+    """A new option must say whether it is of any use where nothing is measured."""
+    actions = build_parser(["gate"])._subparsers._group_actions[0].choices["gate"]._actions  # type: ignore[union-attr,index,call-overload]
+    options = {name for action in actions for name in action.option_strings if name.startswith("--")}
+    assert options == ALWAYS | set(gate.OF_MEASURING)
+
+
+def test_a_tolerance_is_of_use_where_only_limits_are_judged() -> None:
+    options = gate_options("--baseline before --deterministic --tolerance 0.1")
+    stored = replace(run_of({"onnx": EQUAL}), options=MEASURED)
+    assert gate.session_like(stored, "before", options, rules_of(RULES).deterministic()).tolerance == 0.1
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("run --concurrency 8 --arrivals constant", "--arrivals is for open loads"),
+        ("aa --arrivals poisson", "--arrivals is for open loads"),
+        ("run --warmup-most-s 2", "--warmup-most-s 2 is less than the least warm-up, 4 s"),
+        ("slo --p99 10ms --warmup-s 9 --warmup-most-s 8", "is less than the least warm-up, 9 s"),
+    ],
+)
+def test_an_option_of_a_run_that_would_do_nothing_is_refused(line: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        session(line)
+
+
+def test_a_comparison_in_two_formats_is_refused() -> None:
+    words = ["compare", "a", "b", "--json", "--format", "markdown"]
+    with pytest.raises(UsageError, match="name two formats"):
+        compare.read(build_parser(["compare"]).parse_args(words), words)

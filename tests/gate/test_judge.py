@@ -6,7 +6,7 @@ import pytest
 
 from bench.gate import EXIT_CODES, Batch, Verdict, judge
 from bench.gate.rules import Rules, rules_of
-from bench.model import OpenLoad
+from bench.model import OpenLoad, RunSettings
 from bench.report.text import DASH, TIMES
 from bench.report.verdict.verdict_sentences import finding_sentence
 from tests.gate.runs import (
@@ -233,6 +233,20 @@ def test_a_stored_baseline_of_another_machine_is_refused_with_what_differs() -> 
     assert only(judgement).comparison is None
     assert "kernel (6.1.0 there, 6.2.0 here)" in finding_sentence(only(judgement))
     assert [one.name for one in judgement.differences] == ["kernel"]
+
+
+@pytest.mark.parametrize(("strategy", "refused"), [("batched", False), ("onnx", True)])
+def test_a_tolerance_of_a_strategy_that_is_not_judged_refuses_no_baseline(
+    strategy: str, refused: bool
+) -> None:
+    base, head = run_of({"onnx": times(1.0)}), run_of({"onnx": times(1.0)})
+    settings = base.environment.settings or RunSettings()
+    labelled = dataclasses.replace(settings, tolerances={strategy: 0.05})
+    other = dataclasses.replace(base, environment=dataclasses.replace(base.environment, settings=labelled))
+    judgement = judge(ONNX, stored(other, head))
+    names = [f"settings.tolerances.{strategy}"] if refused else []
+    assert [one.name for one in judgement.differences] == names
+    assert (judgement.exit_code == 4) is refused
 
 
 @pytest.mark.parametrize("rules", [ONNX, limit_rules(metric="wrong_answers", most=0)])
