@@ -196,6 +196,10 @@ class Probe:
     """Whether the trial tells: where not, it neither held nor did not."""
     code: DoubtCode | None = None
     """The gravest thing that the service did instead of holding; None if answers were late and no more."""
+    requests: int = 0
+    """The requests that came due in its window; 0 in older runs, which do not say."""
+    missed: int = 0
+    """Those of them that were not within the bound; all of them if the service ended or its queue grew."""
 
 
 @dataclass(frozen=True, slots=True)

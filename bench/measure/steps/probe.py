@@ -63,6 +63,8 @@ def judge_probe(objective: Objective, rate: float, round_: int, tried: Tried) ->
         held=held,
         why_not="" if held else _why_not(why, _missing(objective, samples.outcome[due & ~good], missed)),
         code=why.code if why is not None and not held else None,
+        requests=offered,
+        missed=offered if lost else int((due & ~good).sum()),
     )
 
 

@@ -15,16 +15,18 @@ from bench.model import Probe, Run, SloResult, gravity
 LOWEST_SHARE = 0.10
 # the search ends once the highest rate that held and the lowest that did not are this close
 RESOLUTION = 0.05
-# a rate counts once so many fresh trials of it held, beside the first, before so many missed
-CONFIRMATIONS, MOST_MISSES = 3, 3
+# a rate counts if the requests of so many fresh trials hold the objective, taken together
+CONFIRMATIONS = 6
 # a rate that a trial missed is tried again before it counts as missed: the host may have had a hiccup
 MISSES = 2
-# as often may a trial of a rate say nothing before another rate is tried
-SILENT = 3
-STEP_DOWN = 0.95
-MOST_PROBES = 40
-# the trials that one rate's confirmation takes at most, which are kept for the lowest rate
-LAST_TRIES = CONFIRMATIONS + MOST_MISSES - 1
+# by so much a rate gives way, time after time, if fresh trials do not hold
+STEPS_DOWN = (0.05, 0.05, 0.05, 0.1, 0.1, 0.2, 0.4, 0.8)
+# of the trials that say something, at most so many are made
+MOST_PROBES = 60
+# trials that say nothing are made again: at most so many of a search, and at most so many in a row
+MOST_SILENT, SILENT = 100, 25
+# the fresh trials that the lowest rate gets: at least so many, and at most so many if there is room
+LAST_LEAST, LAST_TRIES = 3, 2 * CONFIRMATIONS
 Event = TypeVar("Event")
 
 
@@ -67,10 +69,11 @@ class SearchStep(Step):
             yield tried.trial
             return probe_of(objective, rate, round_, tried)
 
-        yield self._result(objective, capacity_rps, (yield from search(probe, capacity_rps)))
+        ended = yield from search(probe, capacity_rps, 1 - objective.quantile)
+        yield self._result(objective, capacity_rps, ended)
 
     def _result(self, objective: Objective, capacity_rps: float, ended: "SearchEnd") -> SloResult:
-        goodput = [p.goodput_rps for p in ended.probes if p.held and p.rate_per_s == ended.rate_per_s]
+        goodput = [p.goodput_rps for p in ended.probes if p.known and p.rate_per_s == ended.rate_per_s]
         return SloResult(
             strategy=self.strategy,
             payload_class=self.payload_class,
@@ -102,34 +105,37 @@ class SearchEnd:
 Try = Callable[[float, int], Generator[Event, None, Probe]]
 
 
-def search(probe: Try[Event], capacity_rps: float) -> Generator[Event, None, SearchEnd]:
+def search(probe: Try[Event], capacity_rps: float, allowed: float) -> Generator[Event, None, SearchEnd]:
     """Bisect the rate between a tenth of the capacity and all of it, then confirm the rate that held.
 
-    `probe` tries a rate for the n-th time (from 1), from fresh, and says whether the objective held; it may
-    yield events on its way. A trial that misses may have met a hiccup of the host, so a rate is missed only
-    if a second trial of it misses too, and the search goes on from a missed lowest rate as from any other. A
-    rate of which nothing is known counts as missed, so that no rate is overstated. The rate that the
-    bisection ends with has been lucky once: it counts only if three fresh trials of it hold before three
-    miss, and gives way until they do, in growing steps; the lowest rate is the last. At most MOST_PROBES
-    trials are made.
+    `probe` tries a rate for the n-th time (from 1), from fresh, and says whether the objective held, which
+    allows this share of the requests to miss; it may yield events on its way. A trial that says nothing is
+    made again and is no evidence; if there are too many of them, the search ends without knowing. In the
+    bisection a rate is missed only if a second trial of it misses too, and the search goes on from a missed
+    lowest rate as from any other. The rate that it ends with has been lucky: it counts only if fresh trials
+    of it hold, taken together, and gives way until they do, in growing steps; the lowest rate is the last.
     """
-    tries: _Tries[Event] = _Tries(probe)
+    tries: _Tries[Event] = _Tries(probe, allowed)
     lowest, highest = LOWEST_SHARE * capacity_rps, capacity_rps
-    low = yield from _bisected(tries, lowest, highest)
-    while True:
+    try:
+        low = yield from _bisected(tries, lowest, highest)
         for rate in _descending(low, lowest):
-            if tries.left > LAST_TRIES and (yield from tries.confirmed(rate)):
+            if tries.left >= 2 * CONFIRMATIONS and (yield from tries.confirmed(rate, CONFIRMATIONS)):
                 return tries.found(rate)
-        if (yield from tries.confirmed(lowest)):
+        if (yield from tries.confirmed(lowest, min(LAST_TRIES, tries.left), LAST_LEAST)):
             return tries.found(lowest)
-        # a service of which a rate held once is worth another round of fresh trials
-        if tries.left <= LAST_TRIES or not any(one.held for one in tries.made):
-            return tries.never(lowest)
+    except _SilenceError:
+        return tries.unknown()
+    return tries.never(lowest)
+
+
+class _SilenceError(Exception):
+    """Too many trials said nothing."""
 
 
 def _descending(rate: float, lowest: float) -> Iterator[float]:
-    """Rates from this one down, above the lowest: by a twentieth twice, then by steps that double."""
-    for step in (1 - STEP_DOWN, 1 - STEP_DOWN, 0.1, 0.2, 0.4, 0.8):
+    """Rates from this one down, above the lowest, in growing steps."""
+    for step in STEPS_DOWN:
         if rate > lowest:
             yield rate
         rate *= 1 - step
@@ -141,7 +147,7 @@ def _bisected(tries: "_Tries[Event]", lowest: float, highest: float) -> Generato
     found = yield from tries.holds(low)
     if found and (yield from tries.holds(high)):
         return high
-    while high / low > 1 + RESOLUTION and tries.left > 2 * LAST_TRIES:
+    while high / low > 1 + RESOLUTION and tries.left >= LAST_TRIES + CONFIRMATIONS + 2 * MISSES:
         middle = (low * high) ** 0.5
         if (yield from tries.holds(middle)):
             low, found = middle, True
@@ -159,51 +165,84 @@ class _Tries(Generic[Event]):
     """The trials that a search has made."""
 
     probe: Try[Event]
+    allowed: float
     made: list[Probe] = field(default_factory=list)
 
     @property
+    def told(self) -> list[Probe]:
+        """The trials that say something."""
+        return [one for one in self.made if one.known]
+
+    @property
     def left(self) -> int:
-        """How many more may be made."""
-        return MOST_PROBES - len(self.made)
+        """How many more of these may be made."""
+        return MOST_PROBES - len(self.told)
 
     def holds(self, rate: float) -> Generator[Event, None, bool]:
-        """Whether a trial of the rate holds, before too many miss or say nothing."""
-        return (yield from self._held(rate, 1, MISSES))
+        """Whether a trial of the rate holds, before too many miss."""
+        for _ in range(MISSES):
+            if (yield from self._one(rate)).held:
+                return True
+        return False
 
-    def confirmed(self, rate: float) -> Generator[Event, None, bool]:
-        """Whether enough fresh trials of the rate hold, before too many miss or say nothing."""
-        return (yield from self._held(rate, CONFIRMATIONS, MOST_MISSES))
+    def confirmed(self, rate: float, most: int, least: int = 1) -> Generator[Event, None, bool]:
+        """Whether fresh trials of the rate hold together, and all trials until now of rates up to this one.
+
+        What misses at a lower rate would miss at this one too. Up to `most` trials are made if the first
+        ones do not hold, but no more than `least` once these cannot make up for what missed.
+        """
+        fresh: list[Probe] = []
+        while len(fresh) < CONFIRMATIONS or (not self._hold(fresh) and len(fresh) < most):
+            fresh.append((yield from self._one(rate)))
+            requests, missed = _counts(fresh)
+            if len(fresh) >= least and missed > self.allowed * requests * most / len(fresh):
+                return False
+        until = [one for one in self.told if one.rate_per_s <= _readable(rate)]
+        return self._hold(fresh) and self._hold(until)
+
+    def _hold(self, probes: Sequence[Probe]) -> bool:
+        """Whether the requests of these trials hold the objective, taken together."""
+        requests, missed = _counts(probes)
+        return missed <= self.allowed * requests
 
     def found(self, rate: float) -> SearchEnd:
         """The end of a search that found a rate."""
         return SearchEnd(_readable(rate), tuple(self.made))
 
+    def unknown(self) -> SearchEnd:
+        """The end of a search in which too many trials said nothing."""
+        silent = [one for one in self.made if not one.known]
+        why = (_gravest(silent) or silent[-1]).why_not
+        return SearchEnd(None, tuple(self.made), f"not known: {why}", known=False)
+
     def never(self, rate: float) -> SearchEnd:
         """The end of a search that found no rate, of which this was the lowest."""
-        of_rate = [one for one in self.made if one.rate_per_s == _readable(rate)]
-        told = [one for one in of_rate if one.known]
-        if not told:
-            why = (_gravest(of_rate) or of_rate[-1]).why_not
-            return SearchEnd(None, tuple(self.made), f"not known: {why}", known=False)
         if any(one.held for one in self.made):
-            why, missed = "not confirmed: rates that held once did not hold in fresh trials", self.made
+            why, missed = "not confirmed: rates that held once did not hold in fresh trials", self.told
         else:
-            trials = "1 trial" if len(told) == 1 else f"{len(told)} trials"
-            why, missed = f"never held: not at {of_rate[0].rate_per_s:g}/s in {trials}", told
+            missed = [one for one in self.told if one.rate_per_s == _readable(rate)]
+            trials = "1 trial" if len(missed) == 1 else f"{len(missed)} trials"
+            why = f"never held: not at {_readable(rate):g}/s in {trials}"
         worst = _gravest(missed)
         why += f": {worst.why_not}" if worst else ""
         return SearchEnd(None, tuple(self.made), why)
 
-    def _held(self, rate: float, wanted: int, misses: int) -> Generator[Event, None, bool]:
-        rate, held, missed, silent = _readable(rate), 0, 0, 0
-        while held < wanted and missed < misses and silent < SILENT and self.left:
+    def _one(self, rate: float) -> Generator[Event, None, Probe]:
+        """A trial of the rate that says something; raises _SilenceError after too many that do not."""
+        rate = _readable(rate)
+        for _ in range(SILENT):
             number = 1 + sum(one.rate_per_s == rate for one in self.made)
-            one = yield from self.probe(rate, number)
-            self.made.append(one)
-            held += one.held
-            missed += one.known and not one.held
-            silent += not one.known
-        return held == wanted
+            self.made.append((yield from self.probe(rate, number)))
+            if self.made[-1].known:
+                return self.made[-1]
+            if len(self.made) - len(self.told) >= MOST_SILENT:
+                break
+        raise _SilenceError
+
+
+def _counts(probes: Sequence[Probe]) -> tuple[int, int]:
+    """The requests of all these trials, and how many of them missed."""
+    return sum(one.requests for one in probes), sum(one.missed for one in probes)
 
 
 def _gravest(probes: Sequence[Probe]) -> Probe | None:

@@ -34,9 +34,9 @@ CAPACITY = paragraph(
     " the first to the second: above 1, a share of capacity was in truth a larger share.",
 )
 SEARCHED = paragraph(
-    "The highest rate at which most of several fresh trials held the objective; ",
+    "The highest rate at which fresh trials, taken together, held the objective; ",
     Emphasis("goodput"),
-    " counts right answers within the bound, in the trials that held. Each probe was one trial, and ",
+    " counts right answers within the bound, in all its trials. Each probe was one trial, and ",
     Emphasis("round"),
     " counts the trials of its rate; a rate that is not listed was not tried.",
 )
