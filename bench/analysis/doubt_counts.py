@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.analysis.overload import judged_by_load
 from bench.model import Doubt, DoubtCode, Run, Trial, gravity
 
 NO_REASON = Doubt("no_reason", "no reason was recorded", "measure anew", voids=True, cause="harness")
@@ -25,6 +26,7 @@ class DoubtCount:
 
 def doubts(run: Run) -> tuple[DoubtCount, ...]:
     """The doubts of a run: first those of invalid trials, then those of the whole run, then mere warnings."""
+    run = judged_by_load(run)
     held: dict[DoubtCode, list[tuple[Trial, Doubt]]] = {}
     for trial in sorted(run.trials, key=lambda one: one.valid):
         for one in first_of_each(reasons(trial)):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.analysis.cases import Case, case_in
+from bench.analysis.overload import judged_by_load
 from bench.analysis.responses import WindowResponses, answer_times_ms, read_responses, window_responses
 from bench.analysis.summary import Row, Summary, summarise
 from bench.analysis.timelines import Timeline, timeline
@@ -23,7 +24,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class RunAnalysis:
-    """A run with its summary and its samples' figures.
+    """A run with its summary and its samples' figures; its trials are judged by load.
 
     `latencies` holds sorted response times in ms, an array for each valid trial, and `windows_s` the length
     of all their windows together. `responses` holds all requests of each window that tells of the tail: of
@@ -45,6 +46,7 @@ class RunAnalysis:
 
 def analyse(run: Run, folder: Path) -> RunAnalysis:
     """Sum a run up and read its samples, each file once; files that are missing are left out."""
+    run = judged_by_load(run)
     summary = summarise(run)
     latencies: dict[tuple[str, Case], list[Floats]] = {}
     timelines: dict[tuple[str, Case], list[Timeline]] = {}

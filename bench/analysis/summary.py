@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from bench import statistics
 from bench.analysis.cases import KIND_ORDER, Case, case_in, case_key, is_search
 from bench.analysis.metrics import METRICS, Metric, scaled, stage_ms
+from bench.analysis.overload import judged_by_load
 from bench.errors import UsageError
 from bench.model import OpenLoad, Run, Trial
 from bench.statistics import Comparison, Estimate
@@ -136,6 +137,7 @@ class Summary:
 
 def summarise(run: Run) -> Summary:
     """Sum a run up; strategies keep the order in which the run lists them."""
+    run = judged_by_load(run)
     strategies = tuple(dict.fromkeys([*run.strategies, *(trial.strategy for trial in run.trials)]))
     cases = tuple(sorted({case_in(run, trial) for trial in run.trials}, key=case_key))
     groups = {(name, case): _group(run, name, case) for name in strategies for case in cases}

@@ -17,7 +17,9 @@ from bench.statistics import growth, least_n, shift, steadiness
 from bench.statistics.steadiness import BINS
 
 LEAST_N = {q: least_n(q) for q in (0.50, 0.90, 0.95, 0.99, 0.999)}
-OK, WRONG, REFUSED = (OUTCOMES.index(name) for name in ("ok", "wrong_answer", "refused"))
+OK, WRONG, REFUSED, TIMEOUT, UNFINISHED = (
+    OUTCOMES.index(name) for name in ("ok", "wrong_answer", "refused", "timeout", "unfinished")
+)
 LATE_SEND_NS = 10_000_000
 SLICES = 10
 IDLE_BOUND = 0.10
@@ -245,7 +247,7 @@ def reasons(window: Window, bounds: Bounds, scheduled: int | None) -> Iterator[D
     An overloaded window is not held to be steady: it is judged as every other window of its load.
     """
     yield from _faults("wrong_answers", "wrong answers", window.wrong, window, bounds.wrong_answers)
-    yield from _faults("failed_requests", "failed requests", window.failed, window, bounds.errors)
+    yield from _failures(window, bounds.errors)
     yield from _disorder(window.samples)
     yield from _lost(window, scheduled)
     yield from _late_sends(window, bounds.late_sends)
@@ -277,6 +279,21 @@ def late_share(window: Window) -> float | None:
     return float(np.mean(lag_ns > LATE_SEND_NS)) if len(lag_ns) else None
 
 
+def _failures(window: Window, bound: float) -> Iterator[Doubt]:
+    """Doubt a window with too many failures: a doubt of its own if too few others are beside timeouts.
+
+    A service that is too slow for its load lets requests wait until the driver gives up. One that fails them
+    is at fault under any load.
+    """
+    outcome = window.samples.outcome
+    others = window.failed & (outcome != TIMEOUT) & (outcome != UNFINISHED)
+    if any(_faults("failed_requests", "failed requests", others, window, bound)):
+        yield from _faults("failed_requests", "failed requests", window.failed, window, bound)
+    else:
+        what = "requests without an answer in time"
+        yield from _faults("timed_out", what, window.failed, window, bound)
+
+
 def _faults(
     code: DoubtCode, what: str, faulty: NDArray[np.bool_], window: Window, bound: float
 ) -> Iterator[Doubt]:
@@ -287,7 +304,7 @@ def _faults(
         if count and not count / requests <= bound:
             outside = f" ({int((faulty & ~window.inside).sum())} outside the window)" if where else ""
             share = f"{count / requests:.2%}, at most {bound:.2%} may be"
-            text = f"{count} {what} of {requests} requests{where}{outside}: the trial is void ({share})"
+            text = f"{count} {what} of {requests} requests{where}{outside} ({share})"
             yield Doubt(code, text, "see the service's log", voids=True, cause="service")
             return
 

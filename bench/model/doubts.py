@@ -14,6 +14,7 @@ DoubtCode = Literal[
     # of the requests in a trial's window
     "wrong_answers",
     "failed_requests",
+    "timed_out",
     "faults_allowed",
     "clocks_disagree",
     "requests_lost",
@@ -71,6 +72,7 @@ TITLES: dict[DoubtCode, str] = {
     "capacity_unknown": "the capacity is not known, of which the load is a share",
     "wrong_answers": "wrong answers",
     "failed_requests": "failed requests",
+    "timed_out": "requests without an answer in time",
     "faults_allowed": "requests without a right answer, as the bounds allow",
     "clocks_disagree": "the driver's clocks disagree",
     "requests_lost": "the driver lost or doubled requests",
@@ -147,6 +149,7 @@ GRAVEST: tuple[DoubtCode, ...] = (
     "interrupted",
     "wrong_answers",
     "failed_requests",
+    "timed_out",
 )
 
 

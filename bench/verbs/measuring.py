@@ -4,6 +4,7 @@ import contextlib
 import sys
 from pathlib import Path
 
+from bench.analysis.overload import judged_by_load
 from bench.cores import Cores, choose_cores, pin
 from bench.errors import BenchError, InvalidRunError
 from bench.measure.machine.fingerprint import git_state
@@ -55,7 +56,7 @@ def _require_findings(run: Run) -> None:
     """Raise InvalidRunError if nothing that the run measured may be believed."""
     if run.objectives and not any(one.known for one in run.objectives):
         raise InvalidRunError("which rates hold the objective is not known: the report says why for each")
-    if not any(trial.valid for trial in run.trials):
+    if not any(trial.valid for trial in judged_by_load(run).trials):
         raise InvalidRunError("no trial of this run may be believed: its report says why for each")
 
 

@@ -16,6 +16,7 @@ ENDS: tuple[DoubtCode, ...] = ("out_of_memory", "exited", "restarted")
 FAULTS: tuple[DoubtCode, ...] = (
     "wrong_answers",
     "failed_requests",
+    "timed_out",
     "faults_allowed",
     "refusing",
     "overloaded",

@@ -50,7 +50,7 @@ OVERLOADED: Text = (
     Emphasis("Overloaded"),
     ": in so many trials requests were refused (429), or response times only grew. Such trials repeat no "
     "state of the service: their row has the least and the most of its rounds instead of an interval, and "
-    "is not compared.",
+    "is not compared. None of its trials is invalid for want of steadiness or of answers in time.",
 )
 SERVICE: Text = (Emphasis("Service p99"), " runs from sent to done, all others from due to done.")
 

@@ -8,16 +8,24 @@ import numpy as np
 from bench.analysis.comparisons import compared
 from bench.analysis.summary import summarise
 from bench.load.launch import MOST_IN_FLIGHT
+from bench.load.window import summarise as judge_window
+from bench.model import ARRIVALS
 from tests.calibration.claims import Figure
 from tests.calibration.edges.known_run import KnownRun, run_known
 from tests.calibration.edges.known_service import Script
 from tests.calibration.edges.registry import Edge
+from tests.statistics.processes import samples_of
 
 # of a capacity of 100/s: a queue that only grows, and one that is full and refuses
 SERVICES = {
     "growing": Script(phases=[[0.0, 10.0]], servers="one"),
     "refusing": Script(phases=[[0.0, 10.0]], servers="one", most_queued=20),
 }
+# a seed by whose schedules one round is unsteady alone, the next is not, and two are overloaded
+NEAR_RATE, NEAR_SEED, NEAR_ROUNDS, NEAR_WARMUP_S, NEAR_WINDOW_S = 105.0, 6, 4, 1.5, 6.0
+NEAR_OPTIONS = ("--rate", f"{NEAR_RATE:g}", "--seed", f"{NEAR_SEED}", "--rounds", f"{NEAR_ROUNDS}")
+NEAR_OPTIONS += ("--window-s", f"{NEAR_WINDOW_S:g}", "--warmup-s", f"{NEAR_WARMUP_S:g}")
+NEAR_OPTIONS += ("--warmup-most-s", f"{NEAR_WARMUP_S:g}")
 OPTIONS = ("--rate", "140", "--window-s", "4", "--warmup-s", "1", "--rounds", "2")
 # more requests wait than the driver has clients: a queue that grows by 300/s, and a stall at 250/s
 FULL = {
@@ -115,4 +123,40 @@ def broken(folder: Path) -> Sequence[Figure]:
     return figures
 
 
-EDGES = [Edge(3, "overload is one rule for all trials of a load", measure, broken)]
+def near_capacity(folder: Path) -> Sequence[Figure]:
+    """At 105% of capacity a round is overloaded, another unsteady, a third neither: all of them count."""
+    run = run_known(folder, {"known": SERVICES["growing"]}, *NEAR_OPTIONS).run
+    (row,) = summarise(run).rows.values()
+    over, spread = row.overloaded_trials, row.spread("p50")
+    p50 = [one.latency_ms.p50 for one in run.trials if one.latency_ms.p50 is not None]
+    # each trial judged alone, as its own schedule makes it: shown, and not held to
+    alone = sum(one.valid for one in run.trials)
+    reached = (0.0, 0.0) if spread is None else (spread.least, spread.most)
+    return [
+        _counted(row.valid_trials, f"all; judged alone {alone}"),
+        Figure("overloaded rounds", NEAR_ROUNDS, over, "some", over > 0, NEAR_ROUNDS),
+        Figure("least p50 of the spread", min(p50), reached[0], "all rounds'", reached[0] == min(p50), 1),
+        Figure("most p50 of the spread", max(p50), reached[1], "all rounds'", reached[1] == max(p50), 1),
+    ]
+
+
+def judged_alone(folder: Path) -> Sequence[Figure]:
+    """As it was: each round's schedule, served one by one in 10 ms, is judged without the others."""
+    del folder
+    seconds, valid = NEAR_WARMUP_S + NEAR_WINDOW_S, 0
+    for number in range(1, NEAR_ROUNDS + 1):
+        due = np.asarray(ARRIVALS["poisson"].due_ns(NEAR_RATE, seconds, 1000 * NEAR_SEED + number)) / 1e9
+        worked = 0.01 * np.arange(1, len(due) + 1)
+        done = worked + np.maximum.accumulate(due - worked + 0.01)
+        valid += judge_window(samples_of(due, done), None, NEAR_WARMUP_S, NEAR_WINDOW_S).valid
+    return [_counted(valid, "all")]
+
+
+def _counted(valid: int, bound: str) -> Figure:
+    return Figure("rounds that count", NEAR_ROUNDS, valid, bound, valid == NEAR_ROUNDS, NEAR_ROUNDS)
+
+
+EDGES = [
+    Edge(3, "overload is one rule for all trials of a load", measure, broken),
+    Edge(3, "at 105% of capacity all rounds count", near_capacity, judged_alone),
+]
