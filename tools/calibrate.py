@@ -1,6 +1,6 @@
 """The driver's figures for servers whose truth is known, as a Markdown table: truth, measured and error.
 
-python tools/calibrate.py [--seconds S] [--runs N] [--only trials|edges|tails]
+python tools/calibrate.py [--seconds S] [--runs N] [--only trials|edges|tails|steadiness]
 
 The trials are those of tests/calibration with longer windows, S seconds of windows in all. If something else
 on its cores disturbs a trial, it is run up to three times; the least disturbed trial is kept and reported as
@@ -11,8 +11,12 @@ the rule that holds now and by the rule as it was, which must not hold.
 
 The third table has the tail's confirmation over simulated queues of known p99, N runs a cell
 (tests/calibration/tail_coverage): how often a bound just below the truth is confirmed, by the rule and by the
-binomial over pooled requests, and how often a bound of half as much again is. The exit code is 1 if a claim
-does not hold, or if a broken rule does.
+binomial over pooled requests, and how often a bound of half as much again is.
+
+The fourth and fifth tables have the steadiness of response times (tests/calibration/steady_windows): how often
+steady windows are called unsteady, of N simulated windows a cell, and how often a change is found at a fifth, a
+half and four fifths of the window, of N / 4. The exit code is 1 if a claim does not hold, or if a broken rule
+does.
 """
 
 import argparse
@@ -46,6 +50,14 @@ from tests.calibration.claims import (
 )
 from tests.calibration.edges.registry import Measure, edges
 from tests.calibration.noise import at_most
+from tests.calibration.steady_windows import (
+    CHANGED_AT,
+    CHANGED_OFFERS,
+    CHANGES,
+    OFFERS,
+    STEADY,
+    told,
+)
 from tests.calibration.tail_coverage import Coverage, Design, Queue, Service, coverage, pooled
 from tests.calibration.trials import Trial
 from tests.calibration.truths import exponential_ms, textbook_wait
@@ -189,6 +201,34 @@ def print_tails(runs: int) -> bool:
     return all_hold
 
 
+def print_steadiness(windows: int) -> bool:
+    """Simulate steady windows and changes in windows; return whether no steady service is void too often."""
+    offers = [f"{one.rate:g}/s, {one.window_s:g} s" for one in OFFERS]
+    print(f"| called unsteady, {windows} windows a cell | {' | '.join(offers)} | holds |")
+    print(f"| --- | {'---: | ' * len(offers)}--- |")
+    rng, shares = np.random.default_rng(12), []
+    for name, served in STEADY.items():
+        found = [told(served, offer, windows, rng).unsteady for offer in OFFERS]
+        holds = max(found) <= at_most(0.015, windows)
+        shares += found
+        cells = [f"{100 * one:.1f}%" for one in found]
+        print(f"| {name} | {' | '.join(cells)} | {'yes' if holds else '**no**'} |", flush=True)
+    mean, most = float(np.mean(shares)), max(shares)
+    print(f"\n{mean:.2%} of all windows, at most {most:.2%} in a cell\n")
+    offers = [f"{one.rate:g}/s" for one in CHANGED_OFFERS]
+    print(f"| found, at 20, 50 and 80% of the window | {' | '.join(offers)} |")
+    print(f"| --- | {'---: | ' * len(offers)}")
+    for name, changed in CHANGES.items():
+        cells = [
+            ", ".join(
+                f"{100 * told(changed(at), offer, windows // 4, rng).unsteady:.0f}" for at in CHANGED_AT
+            )
+            for offer in CHANGED_OFFERS
+        ]
+        print(f"| {name} | {' | '.join(f'{one}%' for one in cells)} |", flush=True)
+    return mean <= 0.01 and most <= at_most(0.015, windows)
+
+
 def errors(found: Coverage) -> float:
     """The share of runs with a bound that does not hold, told or asked for."""
     return max(found.wrong, found.bound_below)
@@ -204,8 +244,8 @@ def main() -> int:
     """Print the tables and return the exit code."""
     parser = argparse.ArgumentParser(prog="python tools/calibrate.py", description=__doc__)
     parser.add_argument("--seconds", type=float, default=280.0, help="seconds of windows in all (280)")
-    parser.add_argument("--runs", type=int, default=1000, help="simulated runs a cell of the tails (1000)")
-    parser.add_argument("--only", choices=("trials", "edges", "tails"), help="one of the three tables")
+    parser.add_argument("--runs", type=int, default=1000, help="simulated runs or windows a cell (1000)")
+    parser.add_argument("--only", choices=("trials", "edges", "tails", "steadiness"), help="some tables")
     args = parser.parse_args()
     if not LEAST_S <= args.seconds <= MOST_S:
         parser.error(f"--seconds must lie from {LEAST_S:g} to {MOST_S:g}")
@@ -215,6 +255,7 @@ def main() -> int:
         "trials": lambda: print_trials(args.seconds),
         "edges": print_edges,
         "tails": lambda: print_tails(args.runs),
+        "steadiness": lambda: print_steadiness(args.runs),
     }
     held = [table() for name, table in tables.items() if args.only in (None, name)]
     return 0 if all(held) else 1

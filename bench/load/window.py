@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bench.load.client_pool import ClientPool
 from bench.load.samples import Samples
 from bench.model import OUTCOMES, Cause, Doubt, DoubtCode, LatencyMs, Population
-from bench.statistics import growth, least_n, shift, steadiness
+from bench.statistics import growth, least_n, shifts, steadiness
 from bench.statistics.steadiness import BINS
 
 LEAST_N = {q: least_n(q) for q in (0.50, 0.90, 0.95, 0.99, 0.999)}
@@ -452,15 +452,16 @@ def _cut(window: Window) -> Iterator[Doubt]:
 
 
 def _shifted(window: Window, tolerance: float) -> Iterator[Doubt]:
-    """Doubt a window within which response times changed."""
-    samples, good = window.samples, window.good
-    instants = samples.due_ns if window.clients is None else samples.done_ns
-    response_ns = (samples.done_ns - samples.due_ns)[good]
-    found = shift(instants[good], response_ns, window.begin_ns, window.end_ns)
-    if found is not None and found.beyond(tolerance):
+    """Doubt a window within which response times changed, or those of its slowest requests."""
+    due_ns, done_ns = window.samples.due_ns[window.good], window.samples.done_ns[window.good]
+    closed = window.clients is not None
+    found = shifts(due_ns, done_ns, window.begin_ns, window.end_ns, closed=closed)
+    beyond = next((one for one in found if one.beyond(tolerance)), None)
+    if beyond is not None:
+        what = "response times change" if beyond.of == "median" else "the slowest tenth of responses changes"
         yield Doubt(
             "not_steady",
-            f"not steady: response times change to {found.factor:.2f} times what they were within the window "
+            f"not steady: {what} to {beyond.factor:.2f} times what they were within the window "
             f"(at most {tolerance:.0%} beyond chance)",
             "lengthen --warmup-s or --window-s",
             voids=True,

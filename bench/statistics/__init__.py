@@ -19,7 +19,8 @@ from bench.statistics.ratios import (
     rounds_needed,
     unpaired_ratio,
 )
-from bench.statistics.steadiness import Growth, Shift, Slope, Steadiness, growth, shift, steadiness, theil_sen
+from bench.statistics.shifts import Shift, shifts
+from bench.statistics.steadiness import Growth, Slope, Steadiness, growth, steadiness, theil_sen
 from bench.statistics.tail_bounds import TailConfirmation, WeighedRounds, confirm_tail, tail_bound, weigh
 
 __all__ = [
@@ -49,7 +50,7 @@ __all__ = [
     "paired_ratio",
     "quantile",
     "rounds_needed",
-    "shift",
+    "shifts",
     "steadiness",
     "tail_bound",
     "theil_sen",

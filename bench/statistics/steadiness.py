@@ -12,16 +12,10 @@ from bench.statistics.estimates import CONFIDENCE
 BINS_A_THIRD = 5
 BINS = 3 * BINS_A_THIRD
 LEAST_TREND = 5
-# bins with a request on each side of a change of level
-LEAST_SIDE = 4
-TINY = 1e-9
 TOLERANCE = 0.10
 GROWTH_CONFIDENCE = 0.99
 # of the rise of response times that the requests that wait would make if they waited in turn
 LEAST_EXPLAINED = 0.25
-# what a shift of response times must exceed in its own standard errors: this much if requests do not wait,
-# and more the longer a queue remembers, up to the most
-LEAST_SHIFT, SHIFT_BY_MEMORY, MOST_SHIFT = 4.0, 7.0, 14.0
 SIGNIFICANCE = 0.001
 """Of each of the two tests: together they call a window that is steady unsteady at most once in 100."""
 
@@ -90,23 +84,6 @@ class Growth:
         return self.rising and explained and waiting > (1 if doubled else 3) * math.sqrt(2 * due)
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """How response times change within a window: from one level to another, or bit by bit.
-
-    `factor` is the change as a multiple (2 is twice as slow), `errors` the size of the change in its own
-    standard errors, and `bound` how many of them chance explains.
-    """
-
-    factor: float
-    errors: float
-    bound: float
-
-    def beyond(self, tolerance: float = TOLERANCE) -> bool:
-        """Whether it is more than the tolerance, either way, and than chance explains."""
-        return abs(math.log(self.factor)) > math.log1p(tolerance) and self.errors > self.bound
-
-
 def theil_sen(times: npt.ArrayLike, values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Slope | None:
     """The median of the slopes of all pairs (Sen 1968) with its interval from Kendall's tau.
 
@@ -149,41 +126,6 @@ def steadiness(done_s: npt.ArrayLike, begin_s: float, end_s: float) -> Steadines
     )
 
 
-def shift(instants: npt.ArrayLike, response: npt.ArrayLike, begin: float, end: float) -> Shift | None:
-    """The greatest change of the response times of the requests whose instants lie in the window.
-
-    All arguments are in one unit. The window has fifteen bins, each with its median on a log scale. A change
-    from one level to another is looked for at each bin of the middle third, which is left out, since it may
-    hold both levels; a change bit by bit is a line through all bins. Each is measured in standard errors by
-    how the bins scatter about it, so that a stall, which is in a few bins alone, is no change of level.
-
-    A queue remembers: bins beside each other are alike, and scatter less than the level wanders. Its memory
-    is about 4 N² services (M/M/1, N the mean number in flight), so the bound grows with the square root of
-    the share of the window's requests that this is. Simulated queues (M/D/1 and M/M/1 at 0.5 to 0.9 of
-    capacity, 20 to 1000 requests/s, windows of 5 to 20 s) exceed it in at most about 1 of 100 windows.
-
-    None if there are fewer than fifteen such requests, or too few bins with a request.
-    """
-    at, values = np.asarray(instants, dtype=np.float64), np.asarray(response, dtype=np.float64)
-    places = np.floor((at - begin) / (end - begin) * BINS)
-    inside = (places >= 0) & (places < BINS) & (values > 0)
-    places, values = places[inside], values[inside]
-    if len(values) < BINS:
-        return None
-    medians = [np.median(values[places == k]) if (places == k).any() else math.nan for k in range(BINS)]
-    levels = np.log(np.asarray(medians, dtype=np.float64))
-    in_flight = float(values.sum()) / (end - begin)
-    memory = 4 * in_flight**2 / len(values)
-    bound = min(MOST_SHIFT, LEAST_SHIFT + SHIFT_BY_MEMORY * math.sqrt(memory))
-    middle = range(BINS_A_THIRD, 2 * BINS_A_THIRD)
-    changes = [_step(levels[:k], levels[k + 1 :]) for k in middle] + [_ramp(levels)]
-    known = [one for one in changes if one is not None]
-    if not known:
-        return None
-    change, errors = max(known, key=lambda one: one[1])
-    return Shift(math.exp(change), errors, bound)
-
-
 def growth(done: npt.ArrayLike, response: npt.ArrayLike, begin: float, end: float) -> Growth | None:
     """The trend of the response times of the requests that ended in the window, by medians of fifteen bins.
 
@@ -201,29 +143,6 @@ def growth(done: npt.ArrayLike, response: npt.ArrayLike, begin: float, end: floa
         np.median([value - trend.centre * (x - 0.5) for x, (_, value) in zip(middles, medians, strict=True)])
     )
     return Growth(max(0.0, middle - trend.centre / 2), middle + trend.centre / 2, trend.low > 0)
-
-
-def _step(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> tuple[float, float] | None:
-    """The difference of two levels, and its size in standard errors; None if a side has too few bins."""
-    sides = [side[np.isfinite(side)] for side in (before, after)]
-    counts = [len(side) for side in sides]
-    if min(counts) < LEAST_SIDE:
-        return None
-    change = float(sides[1].mean() - sides[0].mean())
-    squares = sum(float(((side - side.mean()) ** 2).sum()) for side in sides)
-    error = math.sqrt(squares / (sum(counts) - 2) * sum(1 / count for count in counts))
-    return change, abs(change) / max(error, TINY)
-
-
-def _ramp(levels: npt.NDArray[np.float64]) -> tuple[float, float] | None:
-    """The rise of a line through all bins over the window, and its size in standard errors."""
-    places = np.flatnonzero(np.isfinite(levels))
-    if len(places) < 2 * LEAST_SIDE:
-        return None
-    x, y = places - places.mean(), levels[places] - levels[places].mean()
-    slope = float(x @ y / (x @ x))
-    error = math.sqrt(float(((y - slope * x) ** 2).sum()) / (len(x) - 2) / float(x @ x))
-    return slope * BINS, abs(slope) / max(error, TINY)
 
 
 def _f_chance(between: float, inside: float) -> float:

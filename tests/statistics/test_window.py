@@ -149,7 +149,8 @@ def test_a_rate_that_drops_is_void_in_a_closed_loop() -> None:
     slower = samples_of(*(instants / 1e9 for instants in stretched))
     slower = only(slower, slower.due_ns < 12e9)
     assert reason(judged(slower)).startswith("not steady: the window's thirds hold")
-    assert judged(slower, steady=0.5).valid
+    # by more than they change: response times by half, and what is found of that is a little less or more
+    assert judged(slower, steady=0.6).valid
 
 
 def test_a_rate_that_creeps_is_void_though_no_third_of_it_says_so() -> None:
