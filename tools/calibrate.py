@@ -13,10 +13,11 @@ The third table has the tail's confirmation over simulated queues of known p99, 
 (tests/calibration/tail_coverage): how often a bound just below the truth is confirmed, by the rule and by the
 binomial over pooled requests, and how often a bound of half as much again is.
 
-The fourth and fifth tables have the steadiness of response times (tests/calibration/steady_windows): how often
-steady windows are called unsteady, of N simulated windows a cell, and how often a change is found at a fifth, a
-half and four fifths of the window, of N / 4. The exit code is 1 if a claim does not hold, or if a broken rule
-does.
+The last two tables have the steadiness of response times (tests/calibration/steady_windows): how often steady
+windows are called unsteady, of N simulated windows a cell, and how often a change is found at a fifth, a half
+and four fifths of the window, of N / 4.
+
+The exit code is 1 if a claim does not hold, or if a broken rule does.
 """
 
 import argparse

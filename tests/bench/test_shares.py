@@ -139,7 +139,7 @@ def test_a_service_that_does_not_start_lowers_nobody_elses_rate(again: list[Any]
     assert rate(COMMON, 1, "fast", with_trials(closed(100.0), *dead), again) == 80.0
 
 
-@pytest.mark.parametrize("code", ["exited", "out_of_memory", "wrong_answers", "failed_requests"])
+@pytest.mark.parametrize("code", ["exited", "out_of_memory", "wrong_answers", "failed_requests", "timed_out"])
 def test_a_service_that_fails_in_every_closed_loop_leaves_the_others_their_rate(
     code: DoubtCode, again: list[Any]
 ) -> None:
