@@ -218,7 +218,7 @@ def print_steadiness(windows: int) -> bool:
     print(f"\n{mean:.2%} of all windows, at most {most:.2%} in a cell\n")
     offers = [f"{one.rate:g}/s" for one in CHANGED_OFFERS]
     print(f"| found, at 20, 50 and 80% of the window | {' | '.join(offers)} |")
-    print(f"| --- | {'---: | ' * len(offers)}")
+    print(f"| --- |{' ---: |' * len(offers)}")
     for name, changed in CHANGES.items():
         cells = [
             ", ".join(
