@@ -18,7 +18,7 @@ export WHEELS_DIR
 bench: .venv/installed
 	$(BIN)/python -m bench run --concurrency 50 $(BENCH_ARGS)
 
-# lint, types and unit tests: three minutes
+# lint, types and unit tests: 150 s of CPU time
 quick: check
 	$(PYTEST) -q -m 'not slow and not nightly and not alone' $(UNITS)
 

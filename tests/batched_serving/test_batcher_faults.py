@@ -146,6 +146,7 @@ async def test_an_error_of_ours_in_the_batching_task_is_seen_as_its_death(
     assert told.exc_info[0] is ZeroDivisionError
 
 
+@pytest.mark.slow
 @on_a_loop
 async def test_overload_is_refused_what_is_taken_is_in_time_and_then_all_is_as_before() -> None:
     """Ten times what the engine can do, for 30 s of a fake clock."""

@@ -50,6 +50,7 @@ def precision_line(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     return line
 
 
+@pytest.mark.slow
 def test_every_bucket_has_a_graph_that_answers(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -79,6 +80,7 @@ def test_single_precision_where_half_does_not_answer_alike(
     np.testing.assert_allclose(backend.predict(batch), plain_logits(batch), atol=1e-3, rtol=0)
 
 
+@pytest.mark.slow
 def test_without_graphs_it_answers_too_and_warns_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from math import inf
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,7 @@ class Asked:
     ended_s: float = -1.0
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(actions=ACTIONS, policy=POLICIES, faults=FAULTS)
 def test_whatever_happens_each_waiter_gets_its_own_outcome_in_time(

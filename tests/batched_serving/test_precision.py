@@ -43,6 +43,7 @@ def test_the_pictures_differ_and_are_always_the_same() -> None:
     assert np.array_equal(pictures, probe_pictures(64))
 
 
+@pytest.mark.slow
 def test_the_pictures_tell_precisions_apart() -> None:
     """On this model, rounding to bfloat16 is seen to move logits by more than rounding to half does."""
     network = load_folded(WEIGHTS, classifier())

@@ -207,6 +207,7 @@ def test_a_run_that_cannot_begin_leaves_no_folder(bench: Bench, project: Path) -
     assert list((project / "results").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_fault(project: Path) -> None:
     plan = f"{sys.executable} -m bench plan --rounds 3000 --root {project}"
     root = Path(__file__).parents[2]

@@ -360,6 +360,7 @@ def names(found: Iterable[Finding]) -> list[str]:
     return [finding.name for finding in found]
 
 
+@pytest.mark.slow
 def test_an_examination_here_makes_every_check_and_leaves_nothing_behind(quick: Findings, root: Path) -> None:
     assert sorted(names(quick)) == sorted({name for name, _, _ in CASES})
     assert list(root.iterdir()) == []
@@ -383,6 +384,7 @@ def test_a_real_container_keeps_to_its_cores_and_is_gone_afterwards(quick: Findi
         assert client.containers.list(all=True, filters={"label": "bench.role=doctor"}) == []
 
 
+@pytest.mark.slow
 def test_without_engine_and_kernel_files_what_cannot_be_read_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

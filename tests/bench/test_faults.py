@@ -313,6 +313,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_one_line_and_finished_trials_are
     can_be_read(bench, folder)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_from_the_start_ends_with_one_line(project: Path, small_disk: Path) -> None:
     fill(small_disk)
     process = start(project, small_disk / "results", *PROCESS)

@@ -155,6 +155,7 @@ def test_a_fleet_whose_workers_are_all_lost_ends_with_nothing_and_says_so(
     assert (driven.summary.lost_workers, len(driven.samples)) == (2, 0)
 
 
+@pytest.mark.slow
 def test_a_fleet_that_does_not_assemble_says_how_many_came_and_what_to_do(
     start: Callable[..., Drive], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +302,7 @@ def test_a_worker_whose_clock_reads_otherwise_drives_and_records_in_the_masters_
     assert summary.clock_error_ms < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_a_serving_worker_that_is_ended_takes_its_process_along(ending: signal.Signals) -> None:
     command = [sys.executable, "-m", "bench.load.worker", "--master", "127.0.0.1", "--port", str(free_port())]

@@ -8,7 +8,7 @@ from bench.measure.steps.slo_search import MOST_PROBES, MOST_SILENT
 from tests.bench.known_searches import Host, Searches, highest_rate, many
 from tests.calibration.tail_coverage import Queue, Service
 
-SEARCHES = 60
+SEARCHES = 40
 BOUND_MS = 2.0 * Queue("exponential", 0.5, 400.0).p99_s * 1e3
 OBJECTIVE = Objective(0.99, BOUND_MS, warmup_s=4.0, window_s=10.0)
 
@@ -31,7 +31,7 @@ def test_a_quiet_search_finds_a_rate_always_and_does_not_overstate_it(service: S
     assert found.most_probes <= MOST_PROBES
 
 
-@pytest.mark.parametrize("hiccup_s", [0.1, 0.2, 1.0])
+@pytest.mark.parametrize("hiccup_s", [pytest.param(0.1, marks=pytest.mark.slow), 0.2, 1.0])
 def test_a_host_that_stops_six_times_a_minute_never_makes_a_search_say_never(hiccup_s: float) -> None:
     """If it stops for a second, two of three trials say nothing, and some searches end without knowing."""
     found = searches(6.0, hiccup_s, whole=True)
@@ -41,12 +41,14 @@ def test_a_host_that_stops_six_times_a_minute_never_makes_a_search_say_never(hic
     assert found.most_probes <= MOST_PROBES + MOST_SILENT
 
 
+@pytest.mark.slow
 def test_a_service_that_stops_for_a_tenth_of_a_second_holds_a_lower_rate() -> None:
     found = searches(6.0, 0.1, whole=False)
     assert found.never + found.unknown <= 0.05
     assert found.median_to_truth <= 1.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("hiccups", "hiccup_s", "most"), [(12.0, 0.2, 0.1), (6.0, 1.0, 0.05)])
 def test_a_service_that_stops_too_often_for_any_rate_holds_none(
     hiccups: float, hiccup_s: float, most: float

@@ -74,6 +74,7 @@ def test_an_open_loop_whose_answers_come_sooner_and_sooner_is_awaited() -> None:
     assert begin(WarmUp(4.0, 60.0, 10.0), counts) > 30.0
 
 
+@pytest.mark.slow
 def test_a_rate_that_scatters_without_a_trend_is_not_held_up_for_long() -> None:
     """A noisy service cannot show in seconds that a bias is below 2%: no trend is enough then."""
     rng = np.random.default_rng(11)
@@ -162,6 +163,7 @@ def kept_window(driven: Driven, begin_s: float, window_s: float) -> None:
     assert begin_s + 0.5 * window_s < last_s < begin_s + window_s
 
 
+@pytest.mark.slow
 def test_a_service_that_warms_up_is_measured_once_it_is_warm(
     warming_server: Callable[[float], int], drive: Callable[..., Drive]
 ) -> None:
@@ -183,6 +185,7 @@ def test_the_window_is_decided_even_where_nobody_waits_for_it(
     kept_window(driven, driven.summary.window_begin_s, 0.5)
 
 
+@pytest.mark.slow
 def test_an_open_loops_schedule_lasts_until_the_windows_end_wherever_that_is(
     warming_server: Callable[[float], int], drive: Callable[..., Drive]
 ) -> None:

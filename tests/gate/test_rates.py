@@ -6,6 +6,7 @@ import pytest
 from tests.gate.rates import ALTERNATED, SIDE_BY_SIDE, gate, verdicts
 
 
+@pytest.mark.slow
 def test_equal_copies_are_no_regression_even_at_the_noise_of_alternated_trials() -> None:
     """No regression in 3 000 whole gates of three strategies excludes a rate above 0.1% (rule of three)."""
     rng = np.random.default_rng(60)
@@ -23,6 +24,7 @@ def test_equal_copies_side_by_side_pass() -> None:
     assert np.mean([verdict == "pass" for verdict in found]) >= 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("effect", "least"), [(0.15, 0.99), (0.10, 0.90)])
 def test_a_slowdown_is_found_side_by_side(effect: float, least: float) -> None:
     gates = 250

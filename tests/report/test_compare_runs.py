@@ -91,6 +91,7 @@ class TestFigures:
         assert sentence(found).startswith("after differs from before in 8 of ")
         assert doubts(found) == ()
 
+    @pytest.mark.slow
     def test_two_runs_of_the_same_are_seldom_told_apart(self, run: Run) -> None:
         """A family errs at most 5 times in 100: of forty, more than six come less than once in 300."""
         false = [
@@ -366,6 +367,7 @@ class TestBadInput:
 
 
 class TestRenderings:
+    @pytest.mark.slow
     def test_text_is_no_wider_than_columns_say_and_never_below_60_or_above_200(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:

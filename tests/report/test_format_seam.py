@@ -33,6 +33,7 @@ def test_a_format_that_is_added_is_printed_and_in_the_help(
     assert "outline" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_file_that_is_added_is_written_beside_the_others(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

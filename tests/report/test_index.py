@@ -100,6 +100,7 @@ def test_groups_have_as_many_letters_as_there_are_groups() -> None:
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.slow
 def test_the_page_draws_a_line_for_a_group_and_none_between_groups(
     browser: Browser, run: Run, tmp_path: Path
 ) -> None:

@@ -275,6 +275,7 @@ FIELDS = st.recursive(
 BODIES = st.binary(max_size=300) | mutated() | FIELDS.map(msgpack.packb) | FIELDS.map(repr).map(str.encode)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(
     body=BODIES,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,6 +103,7 @@ def broken(draw: st.DrawFn) -> tuple[bytes, int | None]:
     return bytes(body), header_bytes
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(broken())
 def test_a_broken_request_is_answered_or_refused(drawn: tuple[bytes, int | None]) -> None:
@@ -154,6 +156,7 @@ def edited(draw: st.DrawFn) -> tuple[Signature, bytes, int | None]:
     return (signature, text, None) if in_json else (signature, text + data, len(text))
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(edited())
 def test_a_request_of_any_fields_is_answered_or_refused(drawn: tuple[Signature, bytes, int | None]) -> None:

@@ -89,6 +89,7 @@ def test_a_service_that_ends_before_the_first_interval_has_pushed(gateway: str) 
     assert requests_pushed(gateway, "onnx") == 1
 
 
+@pytest.mark.slow
 def test_a_service_with_workers_pushes_for_all_of_them(gateway: str, tmp_path: Path) -> None:
     port = free_port()
     root = Path(__file__).parents[2]

@@ -188,6 +188,7 @@ def test_the_image_classifier_passes_with_every_engine(
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_command_fails_where_a_handler_does() -> None:
     done = command("onnx", ONNX_MODEL_URI=WINDCHILL.as_uri(), HANDLER=f"{FAULTY}:WrongName")
     assert done.returncode == 1

@@ -116,6 +116,7 @@ def test_too_few_rounds_have_no_bootstrap_and_equal_ones_one_without_width() -> 
     assert paired_ratio({1: 1.0, 2: 2.0}, {1: 1.0, 2: 3.0}, bootstrap=False).bootstrap is None  # type: ignore[union-attr]  # there is one
 
 
+@pytest.mark.slow
 def test_the_bootstrap_is_too_narrow_at_six_rounds_by_as_much_as_its_description_says() -> None:
     rng, runs = np.random.default_rng(4), 500
     covered, widths = 0, []

@@ -63,6 +63,7 @@ def test_a_window_with_a_long_queue_at_one_end_is_void(at_s: float) -> None:
     assert "window_cut" in codes(judged(stalling(at_s)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exponential", [True, False])
 @pytest.mark.parametrize("load", [0.5, 0.7, 0.9])
 @pytest.mark.parametrize(("rate", "window_s"), [(20, 10), (100, 5), (100, 20), (300, 10), (1000, 10)])

@@ -80,6 +80,7 @@ def test_the_same_number_in_every_bin_is_as_steady_as_can_be() -> None:
     assert not not_steady(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STEADY)
 def test_what_is_steady_is_called_unsteady_at_most_once_in_a_hundred_windows(kind: str) -> None:
     """At each of four rates; 10 s."""
