@@ -47,8 +47,8 @@ def read_responses(path: Path) -> Responses:
 def window_mask(found: Responses, trial: Trial) -> Mask:
     """Mark the window's requests, by what the trial says that it was counted by.
 
-    Those are the requests that were due in the window; or those that ended in it, and those that came due
-    before its end and failed after it.
+    Those are the requests that came due in the window; in older runs and under their closed loads, those that
+    ended in it, and those that came due before its end and failed after it.
     """
     begin_ns = int(trial.warmup_s * 1e9)
     end_ns = begin_ns + int(trial.window_s * 1e9)

@@ -82,14 +82,15 @@ def _our_speed(
     finally:
         drive.close()
     figures = summarise(driven.samples, load.clients, load.warmup_s, load.window_s)
-    if not figures.ok:
+    if not figures.throughput_rps:
         raise BenchError(
             f"the null target answered nothing in {load.window_s:g} s (all requests: "
             f"{_outcomes(driven.samples)}): the machine stalled, let it rest and run again"
         )
     # the driver counted both over the same time, which may differ from the window by a moment
     per_request_s = driven.summary.cpu_s / driven.summary.requests
-    return Speed(figures.ok, load.window_s, per_request_s * figures.ok)
+    answered = round(figures.throughput_rps * load.window_s)
+    return Speed(answered, load.window_s, per_request_s * answered)
 
 
 @contextmanager

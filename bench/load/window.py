@@ -51,11 +51,10 @@ class Bounds:
 class Window:
     """A trial's samples, with masks that mark the window's requests; `clients` is None if the load was open.
 
-    `inside` marks the window's requests, of which all counts, shares and quantiles are. Under an open load
-    they are those that came due in the window, however late they ended: counted by when they ended, a stall
-    at the window's end would take what it holds up out of every figure. Clients of a closed load wait, so
-    its requests are those that ended in the window, and those due before its end that failed after it.
-    `good` marks those of them with a right answer. `ended` marks what ended in the window, which throughput
+    `inside` marks the window's requests, of which all counts, shares and quantiles are: those that came due
+    in the window, however late they ended. Counted by when they ended, a stall at the window's end would take
+    what it holds up out of every figure, also under a closed load, whose clients all wait meanwhile. `good`
+    marks those of them with a right answer. `ended` marks what ended in the window, which throughput
     counts. `failed` and `wrong` mark requests of the whole trial. `ready_ns` is when each request could be
     sent: when it came due, or once a client of the `pool` was free, if all of them were busy then.
     """
@@ -78,11 +77,6 @@ class Window:
         return (self.samples.sent_ns - self.ready_ns)[self.inside]
 
     @property
-    def counted_by(self) -> Population:
-        """Which requests are the window's."""
-        return "due" if self.clients is None else "ended"
-
-    @property
     def refused(self) -> NDArray[np.bool_]:
         """Which requests of the window were refused; in a closed loop those are failures."""
         turned_away: NDArray[np.bool_] = self.samples.outcome == REFUSED
@@ -90,8 +84,7 @@ class Window:
 
     def due(self) -> int:
         """Return how many requests came due in the window."""
-        due_ns = self.samples.due_ns
-        return int(((due_ns >= self.begin_ns) & (due_ns < self.end_ns)).sum())
+        return int(self.inside.sum())
 
     def in_flight(self) -> NDArray[np.int64]:
         """Return how many requests had come due and not ended at each edge of SLICES slices of the window."""
@@ -204,7 +197,7 @@ def summarise(
         late_sends=late_share(window),
         lag_p99_ms=quantile_ms(window.lag_ns, 0.99),
         lag_p50_ms=quantile_ms(window.lag_ns, 0.50),
-        counted_by=window.counted_by,
+        counted_by="due",
         with_failures_ms=with_failures(response_ns, requests),
         errors_outside=int(window.failed.sum()) - errors,
         wrong_answers_outside=int(window.wrong.sum()) - wrong_answers,
@@ -220,10 +213,7 @@ def _window(
         # an open load goes on as planned whatever the answers, so a refusal is an answer
         failed &= samples.outcome != REFUSED
     ended = (samples.done_ns >= begin) & (samples.done_ns < end)
-    if clients is None:
-        inside = (samples.due_ns >= begin) & (samples.due_ns < end)
-    else:
-        inside = ended | (failed & (samples.due_ns < end) & (samples.done_ns >= end))
+    inside = (samples.due_ns >= begin) & (samples.due_ns < end)
     good = inside & (samples.outcome == OK)
     pool = pool if clients is None else None
     ready_ns = samples.due_ns if pool is None else pool.ready_ns(samples)
@@ -366,14 +356,18 @@ def _busy_clients(window: Window) -> Iterator[Doubt]:
 
 
 def _imbalance(window: Window, clients: int, bound: float) -> Iterator[Doubt]:
-    response_ns = (window.samples.done_ns - window.samples.due_ns)[window.ended]
-    balance = float(response_ns.sum()) / (window.end_ns - window.begin_ns)
+    """Doubt a closed load that did not keep its clients waiting.
+
+    A request counts for as long as it was in flight within the window. Its whole response time, if it ended
+    in the window, would blame the driver for a stall of the service across an end of the window.
+    """
+    balance = float(_in_flight(window, 1)[0])
     off = abs(balance - clients) / clients
     if not off <= bound:
         yield Doubt(
             "littles_law",
-            f"Little's law is off by {off:.1%} (at most {bound:.1%}): throughput times mean response time "
-            f"gives {balance:.1f} clients where {clients} were driven",
+            f"Little's law is off by {off:.1%} (at most {bound:.1%}): {balance:.1f} requests were in flight "
+            f"on average where {clients} clients were driven",
             "lengthen --window-s",
             voids=True,
             cause="driver",
@@ -382,11 +376,7 @@ def _imbalance(window: Window, clients: int, bound: float) -> Iterator[Doubt]:
 
 def _idle_clients(window: Window, clients: int) -> Iterator[Doubt]:
     """Doubt a driver that stalled or ended early in a tenth of the window: its clients waited for nothing."""
-    edges = np.linspace(window.begin_ns, window.end_ns, SLICES + 1)
-    due, done = np.sort(window.samples.due_ns), np.sort(window.samples.done_ns)
-    # how long requests had waited until an edge: the times since they came due, less those since they ended
-    waited = [_elapsed(due, edge) - _elapsed(done, edge) for edge in edges]
-    fewest = float(np.diff(waited).min()) / (edges[1] - edges[0])
+    fewest = float(_in_flight(window, SLICES).min())
     if not fewest >= (1 - IDLE_BOUND) * clients:
         yield Doubt(
             "idle_clients",
@@ -396,6 +386,15 @@ def _idle_clients(window: Window, clients: int) -> Iterator[Doubt]:
             voids=True,
             cause="driver",
         )
+
+
+def _in_flight(window: Window, slices: int) -> NDArray[np.float64]:
+    """Return how many requests were in flight on average in each of so many slices of the window."""
+    edges = np.linspace(window.begin_ns, window.end_ns, slices + 1)
+    due, done = np.sort(window.samples.due_ns), np.sort(window.samples.done_ns)
+    # how long requests had waited until an edge: the times since they came due, less those since they ended
+    waited = [_elapsed(due, edge) - _elapsed(done, edge) for edge in edges]
+    return np.diff(waited) / np.diff(edges)
 
 
 def _elapsed(instants_ns: NDArray[np.int64], edge_ns: float) -> float:
@@ -454,8 +453,7 @@ def _cut(window: Window) -> Iterator[Doubt]:
 def _shifted(window: Window, tolerance: float) -> Iterator[Doubt]:
     """Doubt a window within which response times changed, or those of its slowest requests."""
     due_ns, done_ns = window.samples.due_ns[window.good], window.samples.done_ns[window.good]
-    closed = window.clients is not None
-    found = shifts(due_ns, done_ns, window.begin_ns, window.end_ns, closed=closed)
+    found = shifts(due_ns, done_ns, window.begin_ns, window.end_ns)
     beyond = next((one for one in found if one.beyond(tolerance)), None)
     if beyond is not None:
         what = "response times change" if beyond.of == "median" else "the slowest tenth of responses changes"

@@ -104,9 +104,9 @@ class ResourceFigures:
 class Trial:
     """One strategy under one load in one round, in a fresh container.
 
-    `counted_by` says which requests are the window's, and all counts and quantiles are of these alone: under
-    an open load those that came due in it, however late they ended; under a closed load those that ended in
-    it, and those due before its end that failed after it. `ok`, `errors` and `wrong_answers` count them;
+    `counted_by` says which requests are the window's, and all counts and quantiles are of these alone: those
+    that came due in it, however late they ended; in older runs and under their closed loads, those that ended
+    in it, and those due before its end that failed after it. `ok`, `errors` and `wrong_answers` count them;
     under an open load `refused` counts those that a full service turned away (429), which are not errors
     there; else it is None. `requests` is the sum of all these. `errors_outside` and `wrong_answers_outside`
     count the rest of the trial, warm-up and drain; None if older counts hold the whole trial's.

@@ -46,12 +46,10 @@ class Shift:
         return abs(math.log(self.factor)) > math.log1p(tolerance) and self.errors > self.bound
 
 
-def shifts(
-    due: npt.ArrayLike, done: npt.ArrayLike, begin: float, end: float, *, closed: bool = False
-) -> tuple[Shift, ...]:
+def shifts(due: npt.ArrayLike, done: npt.ArrayLike, begin: float, end: float) -> tuple[Shift, ...]:
     """The greatest change of the median of response times and of their p90, over the requests of a window.
 
-    All arguments are in one unit. Requests lie where they came due, or ended if they are of a `closed` loop.
+    All arguments are in one unit. Requests lie where they came due.
     The window has fifteen bins, each with its median, and its p90 if it has five requests, on a log scale. A
     change from one level to another is looked for at each bin from the fourth to the twelfth, which is left
     out, since it may hold both levels; a change bit by bit is a line through all bins. Each is measured in
@@ -67,15 +65,15 @@ def shifts(
     Empty if there are fewer than fifteen such requests; a change is left out if too few bins have requests.
     """
     came, ended = np.asarray(due, dtype=np.float64), np.asarray(done, dtype=np.float64)
-    at, values = (ended if closed else came), ended - came
-    inside = (at >= begin) & (at < end) & (values > 0)
+    values = ended - came
+    inside = (came >= begin) & (came < end) & (values > 0)
     if inside.sum() < BINS:
         return ()
     in_flight = float(values[inside].sum()) / (end - begin)
     memory = 4 * in_flight**2 / int(inside.sum())
     bound = min(MOST_SHIFT, LEAST_SHIFT + SHIFT_BY_MEMORY * math.sqrt(memory))
     told = inside & ~_held_back(came, ended, inside, begin, end)
-    places = np.floor((at - begin) / (end - begin) * BINS)[told]
+    places = np.floor((came - begin) / (end - begin) * BINS)[told]
     bins = [values[told][places == k] for k in range(BINS)]
     return tuple(_shifts(bins, bound))
 

@@ -142,8 +142,9 @@ def test_an_open_load_is_held_to_no_number_of_clients_and_counts_what_was_refuse
     assert trial.requests == 2000
     closed = judge(SPEC, found, readings(), (), "samples/x.parquet", START_NS)
     assert not closed.valid
-    # the one that was due in the window and failed after it is the window's, and 39 others are not
-    assert (closed.refused, closed.errors, closed.errors_outside) == (None, 201, 39)
+    # those that were due in the window are the window's, whenever they failed, and 40 others are not
+    assert (closed.refused, closed.errors, closed.errors_outside) == (None, 200, 40)
+    assert (closed.counted_by, closed.requests) == ("due", 2000)
 
 
 def test_trials_of_one_round_have_names_of_their_own() -> None:

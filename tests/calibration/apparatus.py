@@ -183,8 +183,6 @@ def _requests(driving: Driving, part: DriverPart, columns: Mapping[str, Sequence
     ours, theirs = ours[by_due], theirs[by_due]
     begin_ns, end_ns = load.warmup_s * 1e9, (load.warmup_s + load.window_s) * 1e9
     due_ns, done_ns = samples.due_ns[ours], samples.done_ns[ours]
-    # an open load's requests are the window's by when they were due
-    placed_ns = done_ns if isinstance(load, ClosedLoad) else due_ns
     return Requests(
         asked_ns=np.asarray(driving.asked_ns, dtype=np.int64)[number[by_due]],
         due_ns=due_ns,
@@ -194,5 +192,5 @@ def _requests(driving: Driving, part: DriverPart, columns: Mapping[str, Sequence
             for name in ("arrived_ns", "begun_ns", "ended_ns", "replied_ns")
         },
         done_ns=done_ns,
-        inside=(samples.outcome[ours] == OK) & (begin_ns <= placed_ns) & (placed_ns < end_ns),
+        inside=(samples.outcome[ours] == OK) & (begin_ns <= due_ns) & (due_ns < end_ns),
     )

@@ -134,6 +134,7 @@ def _trial(strategy: str, payload_class: str, number: int) -> Trial:
         doubts=(),
         valid=True,
         samples=f"samples/{strategy}-{payload_class}-{number}.parquet",
+        counted_by="due",
     )
 
 

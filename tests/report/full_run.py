@@ -133,7 +133,6 @@ def _open(trial: Trial, load: OpenLoad) -> Trial:
         service_ms=service,
         refused=round((load.rate_per_s - rate) * WINDOW_S),
         samples=f"samples/{trial.strategy}-{load.name}-{trial.round}.parquet",
-        counted_by="due",
     )
     return _told(changed, late=0.001 * trial.round)
 

@@ -133,7 +133,7 @@ def test_too_few_answers_to_see_whether_it_was_steady_are_no_pass() -> None:
 
 def test_late_sends_are_a_figure_and_void_above_their_bound() -> None:
     samples = closed()
-    inside = np.flatnonzero((samples.done_ns >= 2e9) & (samples.done_ns < 12e9))
+    inside = np.flatnonzero((samples.due_ns >= 2e9) & (samples.due_ns < 12e9))
     late = inside[:: len(inside) // 40][:40]
     samples.sent_ns[late] += 15_000_000
     figures = judged(samples)

@@ -5,7 +5,7 @@ from collections import Counter
 from bench.analysis.cases import load_size
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.run_analysis import RunAnalysis
-from bench.model import BIAS_BOUND, TITLES, Trial, gravity, in_words
+from bench.model import BIAS_BOUND, TITLES, ClosedLoad, Trial, gravity, in_words
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
@@ -37,6 +37,10 @@ OPEN: Text = (
     Emphasis("With failures"),
     ": over all of them, if a request without a right answer never ends; the other quantiles are of right "
     "answers.",
+)
+CLOSED_BY_DUE: Text = (
+    "A closed loop's requests are those that were sent in the window, however late they were answered; its "
+    "throughput counts the right answers that ended in it.",
 )
 MEANING: tuple[Text, ...] = (
     (
@@ -109,9 +113,15 @@ def meaning(analysis: RunAnalysis) -> list[Block]:
     items: list[Text] = [ONE_ROUND] if analysis.summary.one_round else []
     items += [_offered(analysis, [label for _, _, label in offers])]
     items += [OPEN] if any(kind != "closed" for kind, _, _ in offers) else []
+    items += [CLOSED_BY_DUE] if any(map(_closed_by_due, analysis.run.trials)) else []
     items += MEANING
     items += [PROCESSES] if analysis.run.runtime == "process" else []
     return [Bullets(tuple(items))]
+
+
+def _closed_by_due(trial: Trial) -> bool:
+    """Whether it is of a closed loop and not of an older run, which counted those by when they ended."""
+    return isinstance(trial.load, ClosedLoad) and trial.counted_by == "due"
 
 
 def _offered(analysis: RunAnalysis, loads: list[str]) -> Text:
