@@ -24,9 +24,12 @@ LATE_SEND_NS = 10_000_000
 SLICES = 10
 IDLE_BOUND = 0.10
 NEVER_NS = np.int64(2**62)
-# by how many requests a steady queue differs between the window's ends, and by how many deviations of the
-# number in flight in between
-CUT_LEAST, CUT_DEVIATIONS = 40, 3.0
+# requests that a shorter stall holds up at a window's end are no reason to void it: so many seconds' worth,
+# but at most so many requests
+CUT_S, CUT_MOST = 0.5, 40
+# by how much a steady queue differs between the window's ends: a few requests, a multiple of the mean number
+# in flight up to a most, and deviations of that number
+QUEUE_LEAST, QUEUE_FACTOR, QUEUE_MOST, QUEUE_DEVIATIONS = 4, 6.0, 80.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,19 @@ class Window:
         """Return how many requests came due in the window."""
         return int(self.inside.sum())
 
-    def in_flight(self) -> NDArray[np.int64]:
-        """Return how many requests had come due and not ended at each edge of SLICES slices of the window."""
-        edges = np.linspace(self.begin_ns, self.end_ns, SLICES + 1)
+    def grown(self) -> int:
+        """Return how many more requests had come due and not ended at the window's end than at its begin."""
+        edges = (self.begin_ns, self.end_ns)
+        begin, end = (int((self.samples.due_ns < e).sum() - (self.samples.done_ns < e).sum()) for e in edges)
+        return end - begin
+
+    def in_flight(self, slices: int = SLICES) -> NDArray[np.float64]:
+        """Return how many requests were in flight on average in each of so many slices of the window."""
+        edges = np.linspace(self.begin_ns, self.end_ns, slices + 1)
         due, done = np.sort(self.samples.due_ns), np.sort(self.samples.done_ns)
-        return np.searchsorted(due, edges) - np.searchsorted(done, edges)
+        # how long requests had waited until an edge: the times since they came due, less those since they end
+        waited = [_elapsed(due, edge) - _elapsed(done, edge) for edge in edges]
+        return np.diff(waited) / np.diff(edges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +188,7 @@ def summarise(
     """
     if not 0 < window_s < math.inf:
         raise ValueError(f"a window of {window_s:g} s has no figures")
-    window = _window(samples, clients, warmup_s, window_s, pool)
+    window = window_of(samples, clients, warmup_s, window_s, pool)
     requests, ok = int(window.inside.sum()), int(window.good.sum())
     errors, wrong_answers = (int((window.inside & one).sum()) for one in (window.failed, window.wrong))
     found = tuple(reasons(window, bounds, scheduled))
@@ -204,9 +215,14 @@ def summarise(
     )
 
 
-def _window(
-    samples: Samples, clients: int | None, warmup_s: float, window_s: float, pool: ClientPool | None
+def window_of(
+    samples: Samples,
+    clients: int | None,
+    warmup_s: float,
+    window_s: float,
+    pool: ClientPool | None = None,
 ) -> Window:
+    """Return the window of a trial's samples, as `summarise` takes it."""
     begin, end = window_ns(warmup_s, window_s)
     wrong, failed = samples.outcome == WRONG, (samples.outcome != OK) & (samples.outcome != WRONG)
     if clients is None:
@@ -253,7 +269,7 @@ def reasons(window: Window, bounds: Bounds, scheduled: int | None) -> Iterator[D
         return
     if window.clients is None:
         overload = tuple(_overload(window))
-        yield from overload or _cut(window)
+        yield from overload or cut(window)
         if overload:
             return
     else:
@@ -361,7 +377,7 @@ def _imbalance(window: Window, clients: int, bound: float) -> Iterator[Doubt]:
     A request counts for as long as it was in flight within the window. Its whole response time, if it ended
     in the window, would blame the driver for a stall of the service across an end of the window.
     """
-    balance = float(_in_flight(window, 1)[0])
+    balance = float(window.in_flight(1)[0])
     off = abs(balance - clients) / clients
     if not off <= bound:
         yield Doubt(
@@ -376,7 +392,7 @@ def _imbalance(window: Window, clients: int, bound: float) -> Iterator[Doubt]:
 
 def _idle_clients(window: Window, clients: int) -> Iterator[Doubt]:
     """Doubt a driver that stalled or ended early in a tenth of the window: its clients waited for nothing."""
-    fewest = float(_in_flight(window, SLICES).min())
+    fewest = float(window.in_flight().min())
     if not fewest >= (1 - IDLE_BOUND) * clients:
         yield Doubt(
             "idle_clients",
@@ -386,15 +402,6 @@ def _idle_clients(window: Window, clients: int) -> Iterator[Doubt]:
             voids=True,
             cause="driver",
         )
-
-
-def _in_flight(window: Window, slices: int) -> NDArray[np.float64]:
-    """Return how many requests were in flight on average in each of so many slices of the window."""
-    edges = np.linspace(window.begin_ns, window.end_ns, slices + 1)
-    due, done = np.sort(window.samples.due_ns), np.sort(window.samples.done_ns)
-    # how long requests had waited until an edge: the times since they came due, less those since they ended
-    waited = [_elapsed(due, edge) - _elapsed(done, edge) for edge in edges]
-    return np.diff(waited) / np.diff(edges)
 
 
 def _elapsed(instants_ns: NDArray[np.int64], edge_ns: float) -> float:
@@ -427,16 +434,18 @@ def _overload(window: Window) -> Iterator[Doubt]:
         yield Doubt(code, text, "lower the rate", voids=False, cause="service")
 
 
-def _cut(window: Window) -> Iterator[Doubt]:
+def cut(window: Window) -> Iterator[Doubt]:
     """Doubt an open window in which more requests came due than ended, or less, than a steady queue explains.
 
-    The difference is that of the numbers in flight at the window's ends. It may be the forty that an M/M/1 at
-    90% of capacity reaches once in a hundred windows, and three deviations of the number in flight (√2N) for
-    services that answer many at once.
+    The difference is that of the numbers in flight at the window's ends. In an M/M/1 with N in flight on
+    average it exceeds 4.6 N once in a hundred times, and the N of a short window may be too low: so 6 N, up
+    to a most, are explained, and three deviations of N (√2N) for services that answer many at once. A stall
+    is in few of the slices, of which the middle N is taken.
     """
-    in_flight = window.in_flight()
-    grown = int(in_flight[-1] - in_flight[0])
-    bound = CUT_LEAST + CUT_DEVIATIONS * math.sqrt(2 * float(np.median(in_flight[1:-1])))
+    grown, n = window.grown(), float(np.median(window.in_flight()))
+    rate_per_s = window.due() / (window.end_ns - window.begin_ns) * 1e9
+    queue = QUEUE_LEAST + min(QUEUE_FACTOR * n, QUEUE_MOST)
+    bound = max(queue, min(CUT_S * rate_per_s, CUT_MOST)) + QUEUE_DEVIATIONS * math.sqrt(2 * n)
     if abs(grown) > bound:
         due, where = window.due(), "end" if grown > 0 else "begin"
         yield Doubt(
