@@ -57,15 +57,26 @@ def _of(
 
 
 def warming_doubts(found: WindowBias | None, *, closed: bool, ended_at_most: bool) -> Iterator[Doubt]:
-    """Yield a doubt if the service was still getting faster: void if its warm-up was cut off at its most.
+    """Yield a doubt if the service still changed: void if it got faster and its warm-up was cut off.
 
-    A service that gets slower is told by its steadiness, and an open loop's queue wanders by itself.
+    A closed loop of a service that gets faster is too slow in any case. A service that gets slower may do so
+    for ever, and an open loop's queue wanders by itself: of these it is told, and nothing is void, if their
+    warm-up went on for a trend until it had to end.
     """
-    if found is None or not closed or not found.told.high < -BIAS_BOUND:
+    if found is None or not found.told.beyond(BIAS_BOUND):
+        return
+    too_low = found.bias.centre < 0
+    faster = too_low == closed
+    if not (closed and faster) and not ended_at_most:
         return
     low, high = sorted((abs(found.bias.low), abs(found.bias.high)))
-    text = f"the service was still getting faster: {found.figure} is {low:.1%} to {high:.1%} too low"
+    text = f"the service was still getting {'faster' if faster else 'slower'}: {found.figure} is "
+    text += f"{low:.1%} to {high:.1%} too {'low' if too_low else 'high'}"
     text += ", and the warm-up ended at its most" if ended_at_most else ""
     yield Doubt(
-        "warmup_open", text, "raise --warmup-most-s or --warmup-s", voids=ended_at_most, cause="service"
+        "warmup_open",
+        text,
+        "raise --warmup-most-s or --warmup-s",
+        voids=closed and faster and ended_at_most,
+        cause="service",
     )

@@ -141,7 +141,11 @@ def judge(
     bias = window_bias(driven.samples, clients is not None, begin_s, window_s)
     others = _other_cpu(readings, spec.bounds.other_cpu)
     spoiled = [*fate, *_resource_faults(readings, fate), *_driver_faults(driver)]
-    warming = tuple(warming_doubts(bias, closed=clients is not None, ended_at_most=_cut_off(load, begin_s)))
+    ended_at_most = _cut_off(load, begin_s)
+    warming = tuple(warming_doubts(bias, closed=clients is not None, ended_at_most=ended_at_most))
+    if any(one.code == "overloaded" for one in figures.doubts):
+        # its queue grows however long the warm-up is
+        warming = ()
     spoiled += [one for one in (*others, *warming) if one.voids]
     busy_core = readings.cores.driver_core if readings and readings.cores else None
     doubtful = [*_ceiling_doubts(spec, figures, driver), *_busy_driver(driver, busy_core)]

@@ -86,7 +86,7 @@ TITLES: dict[DoubtCode, str] = {
     "window_cut": "requests waited across an end of the window",
     "too_few_answers": "too few answers to see whether the window was steady",
     "not_steady": "not steady",
-    "warmup_open": "the service was still getting faster",
+    "warmup_open": "the service still changed when its window began",
     "out_of_memory": "the container ran out of memory and was killed",
     "restarted": "the container was restarted",
     "exited": "the service exited",

@@ -198,3 +198,17 @@ def test_what_the_host_and_the_kernel_do_not_tell_is_none_and_said() -> None:
     assert trial.resources is not None
     assert (trial.resources.stolen, trial.resources.throttled_periods) == (None, None)
     assert any("is not told here" in one.text for one in trial.doubts)
+
+
+@pytest.mark.parametrize(("growth_s", "codes"), [(0.3, {"overloaded"}), (0.02, {"warmup_open"})])
+def test_a_queue_that_only_grows_is_no_matter_of_the_warm_up(growth_s: float, codes: set[str]) -> None:
+    """Response times that creep up after a warm-up that was cut off are told; an overload's are not."""
+    load = OpenLoad(200.0, 1.0, 10.0, arrivals="constant", warmup_most_s=2.0)
+    due = np.array(constant_arrivals_ns(200.0, 12.0, 1), dtype=np.int64)
+    zeros = np.zeros(len(due), dtype=np.int64)
+    done = due + 100_000_000 + (growth_s * due).astype(np.int64)
+    samples = Samples(due, due, done, zeros, zeros + 200, zeros, zeros.copy())
+    found = Driven(samples, DriveSummary(len(due), 2000, 0.4, window_begin_s=2.0))
+    spec = dataclasses.replace(SPEC, load=load, ceiling=None)
+    trial = judge(spec, found, readings(), (), "samples/x.parquet", START_NS)
+    assert {one.code for one in trial.doubts} & {"overloaded", "warmup_open"} == codes

@@ -29,7 +29,8 @@ def stalled(folder: Path) -> KnownRun:
 
 def truth_ms(run: KnownRun) -> float:
     """The p99 of the requests that arrived in the window, by the service's own log."""
-    trial, (log,) = run.trial(), run.logs["known"]
+    # the other copies answered only what was checked before
+    trial, log = run.trial(), max(run.logs["known"], key=lambda one: len(one["requests"]))
     arrived, _, ended, _ = np.asarray(log["requests"])[1:].T
     inside = (arrived >= trial.warmup_s) & (arrived < trial.warmup_s + trial.window_s)
     return p99(1e3 * (ended - arrived)[inside])
