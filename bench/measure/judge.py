@@ -149,7 +149,7 @@ def judge(
     spoiled += [one for one in (*others, *warming) if one.voids]
     busy_core = readings.cores.driver_core if readings and readings.cores else None
     doubtful = [*_ceiling_doubts(spec, figures, driver), *_busy_driver(driver, busy_core)]
-    doubtful += [*_steal_doubts(readings), *_lost_cpu(readings)]
+    doubtful += [*_steal_doubts(readings), *_lost_cpu(readings), *_memory_repeated(readings)]
     doubtful += [one for one in (*others, *warming) if not one.voids]
     return Trial(
         **_identity(spec, driver.window_begin_s),
@@ -336,6 +336,15 @@ def _lost_cpu(readings: Readings | None) -> list[Doubt]:
     text = "the CPU time of the service's child processes that have ended is not known: it may use more"
     remedy = "measure it in a container, or where bench may make control groups"
     return [Doubt("children_cpu_unknown", text, remedy, voids=False, cause="host")]
+
+
+def _memory_repeated(readings: Readings | None) -> list[Doubt]:
+    """A doubt if what several processes of the service share may count in the memory of each of them."""
+    if readings is None or all(usage.shared_once for usage in readings.usages):
+        return []
+    text = "pages that the service's processes share may count several times: their shares cannot be read"
+    remedy = "measure it in a container, or as the user whose processes they are"
+    return [Doubt("memory_repeated", text, remedy, voids=False, cause="host")]
 
 
 def driver_may_limit(text: str) -> Doubt:

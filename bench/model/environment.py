@@ -114,6 +114,7 @@ class Environment:
     cgroup_version: Text = UNSET
     compose_version: Text = UNSET
     peak_memory_from: Text = UNSET
+    cpu_time_from: Text = UNSET
     address_kind: Text = UNSET
     images: Mapping[str, str] | UnsetType = UNSET
 

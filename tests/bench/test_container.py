@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.measure.machine.process_memory import Mapped
 from bench.measure.runtime.container import engine_instant, model_cache, peak_file, read_stats
 
 V1 = {
@@ -41,6 +42,36 @@ def test_network_bytes_are_summed_over_networks_and_none_without_one() -> None:
     usage = read_stats({**V2, "networks": networks}, 7)
     assert (usage.received_bytes, usage.sent_bytes) == (15, 71)
     assert (read_stats(V2, 7).received_bytes, read_stats(V2, 7).sent_bytes) == (None, None)
+
+
+FILES_1 = {"total_active_file": 200, "total_inactive_file": 100, "total_mapped_file": 60, "mapped_file": 1}
+FILES_2 = {"active_file": 200, "inactive_file": 100, "file_mapped": 60, "shmem": 50}
+
+
+@pytest.mark.parametrize("files", [FILES_1, FILES_2])
+@pytest.mark.parametrize(
+    ("mapped", "in_use"),
+    [
+        # 300 are files, of which 60 are mapped
+        (Mapped(), 760),
+        # 50 of these are shared memory, which is in use anyway and no file
+        (Mapped(files=10, shared=50), 710),
+        (Mapped(shared=90), 700),
+        # the kernel counts pages to whoever read them first: a process maps files that are not counted here
+        (Mapped(files=400), 1100),
+    ],
+)
+def test_mapped_files_are_in_use_and_files_that_were_read_again_are_not(
+    files: dict[str, int], mapped: Mapped, in_use: int
+) -> None:
+    stats = {**V2, "memory_stats": {"usage": 1000, "stats": files}}
+    assert read_stats(stats, 7, mapped).memory_bytes == in_use
+
+
+def test_more_mapped_than_read_adds_nothing() -> None:
+    """Pages of a file in a tmpfs are mapped, and no file cache."""
+    stats = {**V2, "memory_stats": {"usage": 1000, "stats": {**FILES_2, "file_mapped": 900}}}
+    assert read_stats(stats, 7).memory_bytes == 1000
 
 
 CONTAINER = "c0ffee"

@@ -14,7 +14,7 @@ from bench.load.window import Bounds
 from bench.measure.judge import Readings, TrialSpec, failed_trial, judge, start_failed
 from bench.measure.machine.core_use import CoreUse
 from bench.measure.machine.usage import Usage
-from bench.model import OUTCOMES, Ceiling, ClosedLoad, OpenLoad, Payload, Strategy, Trial
+from bench.model import OUTCOMES, Ceiling, ClosedLoad, DoubtCode, OpenLoad, Payload, Strategy, Trial
 from bench.model.arrivals import constant_arrivals_ns
 from tests.running.doubts import doubt
 
@@ -212,3 +212,17 @@ def test_a_queue_that_only_grows_is_no_matter_of_the_warm_up(growth_s: float, co
     spec = dataclasses.replace(SPEC, load=load, ceiling=None)
     trial = judge(spec, found, readings(), (), "samples/x.parquet", START_NS)
     assert {one.code for one in trial.doubts} & {"overloaded", "warmup_open"} == codes
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"children_counted": False}, "children_cpu_unknown"), ({"shared_once": False}, "memory_repeated")],
+)
+def test_accounting_that_is_not_whole_is_said(change: dict[str, bool], code: DoubtCode) -> None:
+    whole = readings()
+    partial = dataclasses.replace(
+        whole, usages=tuple(dataclasses.replace(one, **change) for one in whole.usages)
+    )
+    trial = judge(SPEC, driven(), partial, (), "samples/x.parquet", START_NS)
+    assert trial.valid
+    assert [one.code for one in trial.doubts] == [code]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cores import Cores
-from bench.measure.machine.process_tree import tree, usage_of
+from bench.measure.machine.process_tree import cpu_of, tree
 
 STAT = Path("/proc/stat")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -36,7 +36,7 @@ class CoreReading:
     @classmethod
     def now(cls, services: Collection[int]) -> "CoreReading":
         """Read them; `services` are the first processes of services, which are not bench's own."""
-        ours_s = usage_of(tree(os.getpid(), services)).cpu_s
+        ours_s = cpu_of(tree(os.getpid(), services)).cpu_s
         cores = read_cores()
         return cls(time.monotonic_ns(), cores, ours_s)
 

@@ -1,4 +1,4 @@
-"""A process and its descendants, as the kernel's files tell of them: their CPU time and resident memory."""
+"""A process and its descendants, as the kernel's files tell of them: who they are, and their CPU time."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -11,14 +11,13 @@ SIGCHLD_BIT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class TreeUsage:
-    """CPU seconds of a tree's living processes and of all children that they have reaped; resident bytes.
+class TreeCpu:
+    """CPU seconds of a tree's living processes and of all children that they have reaped.
 
     `complete` is False if a process lets the kernel drop the CPU time of its children unseen.
     """
 
     cpu_s: float
-    resident_bytes: int
     complete: bool
 
 
@@ -33,21 +32,18 @@ def tree(root: int, without: Collection[int] = ()) -> list[int]:
     return found
 
 
-def usage_of(pids: Collection[int]) -> TreeUsage:
+def cpu_of(pids: Collection[int]) -> TreeCpu:
     """The sum over these processes; those that are gone count as nothing."""
-    cpu_s, resident, complete = 0.0, 0, True
+    cpu_s, complete = 0.0, True
     for pid in pids:
         try:
-            process = psutil.Process(pid)
-            with process.oneshot():
-                times, memory = process.cpu_times(), process.memory_info().rss
+            times = psutil.Process(pid).cpu_times()
         except psutil.Error:
             continue
         reaped = [getattr(times, name, None) for name in ("children_user", "children_system")]
         cpu_s += times.user + times.system + sum(one or 0.0 for one in reaped)
-        resident += memory
         complete = complete and None not in reaped and not _drops_children(pid)
-    return TreeUsage(cpu_s, resident, complete)
+    return TreeCpu(cpu_s, complete)
 
 
 def _children(pid: int) -> list[int]:

@@ -11,11 +11,13 @@ from bench.model import GpuFigures, ResourceFigures
 class Usage:
     """A reading of an instance's own accounting; `at_ns` is on the monotonic clock.
 
-    `memory_bytes` is the working set (pages in use less `file_cache_bytes`, the inactive file cache), or the
-    resident set of local processes; `throttled` counts the periods in which the kernel held it back.
+    `memory_bytes` is the working set (pages in use less `file_cache_bytes`, the file cache, plus the files
+    that processes map), or what local processes have in memory; `throttled` counts the periods in which the
+    kernel held it back.
     `peak_bytes` is the kernel's own high-water mark of all pages since the instance began. Network bytes are
     as the instance sees them. A figure that the engine does not report is None. `children_counted` says
-    whether the CPU time has that of processes that have ended.
+    whether the CPU time has that of processes that have ended, `shared_once` whether a page that several
+    processes share counts once.
     """
 
     at_ns: int
@@ -27,6 +29,7 @@ class Usage:
     received_bytes: int | None = None
     sent_bytes: int | None = None
     children_counted: bool = True
+    shared_once: bool = True
 
 
 def resource_figures(

@@ -28,7 +28,7 @@ from bench.measure.runtime.model_cache import CacheVolumes, cache_of, empty_cach
 from bench.measure.runtime.registry import ComposeService, Registry
 from bench.model import Device, ImageSize, Strategy
 
-WORKING_SET = "the working set, sampled"
+WORKING_SET = "the working set with mapped files, sampled"
 APPEAR_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300
 POLL_S = 0.005

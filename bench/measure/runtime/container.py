@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.cores import Cores
+from bench.measure.machine.process_memory import Mapped, mapped_by
+from bench.measure.machine.process_tree import tree
 from bench.measure.machine.usage import Usage
 from bench.measure.runtime.instance import DockerFacts, StrategyStartError
 from bench.model import Doubt
@@ -19,6 +21,7 @@ HTTP_CONFLICT = 409
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 # a first packet that a busy host loses is sent again after a second
 REACH_TIMEOUT_S = 3.0
+NOT_SEEN = Mapped()
 FRACTION = re.compile(r"\.(\d+)")
 
 
@@ -54,7 +57,8 @@ class ContainerInstance:
         """CPU, working set and throttling from the container's accounting."""
         before = time.monotonic_ns()
         stats = self._api.stats(self._container.id, stream=False, one_shot=True)
-        usage = read_stats(stats, (before + time.monotonic_ns()) // 2)
+        at_ns = (before + time.monotonic_ns()) // 2
+        usage = read_stats(stats, at_ns, mapped_by(tree(self.pid)) if self.here else NOT_SEEN)
         if usage.peak_bytes is None and self._peak_file is not None:
             usage = dataclasses.replace(usage, peak_bytes=_read_number(self._peak_file))
         return usage
@@ -118,27 +122,43 @@ def remove(container: Any) -> None:
             raise
 
 
-def read_stats(stats: dict[str, Any], at_ns: int) -> Usage:
+def read_stats(stats: dict[str, Any], at_ns: int, mapped: Mapped = NOT_SEEN) -> Usage:
     """One reading of the engine's stats, of either cgroup version.
 
-    The working set is what is in use less the file cache that could go at once, as `docker stats` shows it.
+    The working set is what is in use less file cache, plus the files that processes map. A file that was
+    read twice is *active* cache, and could go at once as well. What lies in a tmpfs or is shared memory is in
+    use and no file cache. `mapped` is what the container's processes map, if they can be seen.
     """
     cpu = stats["cpu_stats"]
     memory = stats.get("memory_stats") or {}
-    detail = memory.get("stats") or {}
-    cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+    cache, mapped_files = file_bytes(memory.get("stats") or {}, mapped)
     peak = memory.get("max_usage")
     networks = list((stats.get("networks") or {}).values())
     return Usage(
         at_ns=at_ns,
         cpu_ns=int(cpu["cpu_usage"]["total_usage"]),
-        memory_bytes=max(0, int(memory.get("usage", 0)) - int(cache)),
+        memory_bytes=max(0, int(memory.get("usage", 0)) - cache + mapped_files),
         throttled=(cpu.get("throttling_data") or {}).get("throttled_periods"),
-        file_cache_bytes=int(cache),
+        file_cache_bytes=cache,
         peak_bytes=int(peak) if peak else None,
         received_bytes=sum(int(one["rx_bytes"]) for one in networks) if networks else None,
         sent_bytes=sum(int(one["tx_bytes"]) for one in networks) if networks else None,
     )
+
+
+def file_bytes(detail: Mapping[str, Any], mapped: Mapped) -> tuple[int, int]:
+    """The file cache that the kernel counts to a container, groups below it included, and its mapped files.
+
+    The kernel counts a page to whoever read it first, so the second of two containers with one image has less
+    of it. What a process maps counts in any case. The kernel has shared memory among what is mapped.
+    """
+
+    def told(*names: str) -> int:
+        return next((int(detail[name]) for name in names if name in detail), 0)
+
+    cache = sum(told(f"total_{name}", name) for name in ("active_file", "inactive_file"))
+    own = told("total_mapped_file", "mapped_file", "file_mapped") - mapped.shared
+    return cache, max(mapped.files, min(own, cache))
 
 
 def engine_instant(text: str, now_wall_ns: int, now_ns: int) -> int:

@@ -3,16 +3,32 @@
 import contextlib
 import os
 import signal
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+# a shell joins the group and becomes the program: what that forks first is in the group already
+JOIN = '{ echo $$ > "$0"; } 2>/dev/null; exec "$@"'
+JOIN_S, REMOVE_S, POLL_S = 0.05, 1.0, 0.001
 
 
 class CpuGroup:
-    """A new control group, with a process in it; what that starts is in it too, and stays in it."""
+    """A new control group; what a process in it starts is in it too, and stays in it."""
 
     def __init__(self, folder: Path, version: int) -> None:
         self._folder, self._version = folder, version
+
+    def joining(self, program: Sequence[str]) -> list[str]:
+        """The command that runs the program in this group, or outside it if it may not be joined."""
+        return ["/bin/sh", "-c", JOIN, str(self._folder / "cgroup.procs"), *program]
+
+    def has(self, pid: int) -> bool:
+        """Whether this process, which was begun by `joining`, is in it; it has a moment to get there."""
+        end_s = time.monotonic() + JOIN_S
+        while not (found := pid in (self.pids() or ())) and time.monotonic() < end_s:
+            time.sleep(POLL_S)
+        return found
 
     def cpu_ns(self) -> int | None:
         """CPU time of all processes that were ever in it; None if it cannot be read."""
@@ -34,17 +50,18 @@ class CpuGroup:
 
     def remove(self) -> None:
         """Kill what is left in it, and remove it."""
-        for pid in self.pids() or ():
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        end_s = time.monotonic() + REMOVE_S
+        while (left := self.pids()) and time.monotonic() < end_s:
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(POLL_S)
         with contextlib.suppress(OSError):
             self._folder.rmdir()
 
 
-def cpu_group(
-    pid: int, name: str, own: Path = PROC / "self" / "cgroup", root: Path = CGROUPS
-) -> CpuGroup | None:
-    """Put a process into a new group below ours; None if no group that counts CPU time may be made here."""
+def cpu_group(name: str, own: Path = PROC / "self" / "cgroup", root: Path = CGROUPS) -> CpuGroup | None:
+    """Make a group below ours; None if no group that counts CPU time may be made here."""
     found = _ours(own, root)
     if found is None:
         return None
@@ -54,17 +71,8 @@ def cpu_group(
         (above / name).mkdir()
     except OSError:
         return None
-    try:
-        (above / name / "cgroup.procs").write_text(str(pid))
-    except OSError:
-        group.remove()
-        return None
     if group.cpu_ns() is None:
-        # its processes go back before it is removed
-        with contextlib.suppress(OSError):
-            (above / "cgroup.procs").write_text(str(pid))
-        with contextlib.suppress(OSError):
-            (above / name).rmdir()
+        group.remove()
         return None
     return group
 

@@ -49,12 +49,18 @@ class RuntimeFacts:
     compose_version: str | None = None
     peak_memory_from: str | None = None
     service_cores: str | None = None
+    cpu_time_from: str | None = None
 
 
 def with_runtime(environment: Environment, told: RuntimeFacts) -> Environment:
     """The environment with the runtime's part."""
     if told.engine is None:
-        return replace(environment, address_kind=told.address_kind)
+        return replace(
+            environment,
+            address_kind=told.address_kind,
+            peak_memory_from=told.peak_memory_from,
+            cpu_time_from=told.cpu_time_from,
+        )
     if told.service_cores:
         # an engine with fewer cores runs elsewhere, in a virtual machine: what it shares with us is unknown
         environment = replace(environment, service_cores=told.service_cores, cores_disjoint=None)

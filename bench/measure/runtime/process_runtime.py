@@ -1,6 +1,7 @@
 """The process runtime: the services of compose.yaml as local processes with the same environment."""
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -9,13 +10,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from bench.cores import Cores, pinned
 from bench.errors import BenchError
 from bench.measure.http_client import get_status, port_answers, wait_until
-from bench.measure.machine.process_tree import tree, usage_of
+from bench.measure.machine.process_memory import MemoryReader
+from bench.measure.machine.process_tree import cpu_of, tree
 from bench.measure.machine.usage import Usage
 from bench.measure.runtime.conflicts import require_free
 from bench.measure.runtime.cpu_group import CpuGroup, cpu_group
@@ -28,6 +31,8 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL
 STOP_S = 10.0
 SUPPORT_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300.0
+BY_PROCESSES = "the processes' memory, sampled"
+BY_GROUP, BY_REAPED = "a control group", "living processes and the children that they reaped"
 LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # looked for, not listened on
 
@@ -52,6 +57,7 @@ class ProcessInstance:
         self.created_ns, self.running_ns, self.port = created_ns, time.monotonic_ns(), port
         self._process, self._log, self._scratch = process, log, scratch
         self.pid, self._group = process.pid, group
+        self._memory = MemoryReader()
 
     @property
     def here(self) -> bool:
@@ -59,22 +65,32 @@ class ProcessInstance:
         return True
 
     def usage(self) -> Usage:
-        """CPU time and resident memory of the process tree; ProcessLookupError if it is gone.
+        """CPU time and memory of the service's processes; ProcessLookupError if the first is gone.
 
         CPU time is the control group's, which misses nothing. Without a group it is that of the living
         processes and of the children that they have reaped.
         """
         if not self.alive():
             raise ProcessLookupError(f"process {self.pid} is gone")
-        group = self._group
-        cpu_ns, pids = (group.cpu_ns(), group.pids()) if group else (None, None)
+        group = self._joined
+        pids = group.pids() if group else None
+        memory = self._memory.read(tree(self.pid) if pids is None else pids)
+        told = group.cpu_ns() if group else None
         at_ns = time.monotonic_ns()
-        found = usage_of(tree(self.pid) if pids is None else pids)
-        if cpu_ns is None:
-            return Usage(
-                at_ns, int(found.cpu_s * 1e9), found.resident_bytes, None, children_counted=found.complete
-            )
-        return Usage(at_ns, cpu_ns, found.resident_bytes, None)
+        living = cpu_of(tree(self.pid)) if told is None else None
+        return Usage(
+            at_ns,
+            int(living.cpu_s * 1e9) if living else told or 0,
+            memory.in_use,
+            None,
+            children_counted=living is None or living.complete,
+            shared_once=memory.shared_once,
+        )
+
+    @cached_property
+    def _joined(self) -> CpuGroup | None:
+        """The control group, if the process could join it."""
+        return self._group if self._group and self._group.has(self.pid) else None
 
     def alive(self) -> bool:
         """Say whether the first process still runs."""
@@ -123,6 +139,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
             stream.close()
 
 
+def require_program(program: str, folder: Path, environment: Mapping[str, str]) -> None:
+    """Raise FileNotFoundError if there is no such program to run in this folder."""
+    named = str(folder / program) if "/" in program else program
+    if shutil.which(named, path=environment.get("PATH", os.defpath)) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+
+
 class ProcessRuntime:
     """Runs one strategy at a time as a local process, pinned to the service cores."""
 
@@ -140,6 +163,10 @@ class ProcessRuntime:
         self._folder = Path(tempfile.mkdtemp(prefix="bench-process-"))
         self._support: list[subprocess.Popen[bytes]] = []
         self._cached_bytes: dict[str, int] = {}
+        tried = self._group()
+        self._cpu_from = BY_GROUP if tried else BY_REAPED
+        if tried:
+            tried.remove()
 
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
         """Bring the support services up; there is nothing to build."""
@@ -167,12 +194,14 @@ class ProcessRuntime:
             raise StrategyStartError(
                 f"{strategy.name}: {service.name} has no command in compose.yaml, which a local process needs"
             )
+        group = self._group()
         try:
-            process = self._spawn(service, service.command, scratch, log, self._cores.service)
+            process = self._spawn(service, service.command, scratch, log, self._cores.service, group=group)
         except OSError as error:
+            if group is not None:
+                group.remove()
             raise StrategyStartError(f"{strategy.name}: its command cannot be run ({error})") from None
         cache = "warm" if warm else "cold"
-        group = cpu_group(process.pid, f"bench-{os.getpid()}-{process.pid}")
         return ProcessInstance(process, port, log, scratch, created_ns, cache, self._reach, group)
 
     def model_bytes(self, strategy: Strategy) -> int | None:
@@ -185,6 +214,11 @@ class ProcessRuntime:
         if not found:
             raise StrategyStartError(f"{strategy.name}: {empty_cache(cache_of(self._registry, strategy))}")
         self._cached_bytes[strategy.name] = found
+
+    @staticmethod
+    def _group() -> CpuGroup | None:
+        """A new control group, None if there are none here."""
+        return cpu_group(f"bench-{os.getpid()}-{time.monotonic_ns()}")
 
     def _cache(self, strategy: Strategy) -> Path:
         """The folder that warm starts of a strategy share."""
@@ -232,7 +266,7 @@ class ProcessRuntime:
 
     def describe(self) -> RuntimeFacts:
         """Local processes have an address and no engine."""
-        return RuntimeFacts("loopback")
+        return RuntimeFacts("loopback", peak_memory_from=BY_PROCESSES, cpu_time_from=self._cpu_from)
 
     def close(self) -> None:
         """End the support services and remove what was written."""
@@ -277,6 +311,7 @@ class ProcessRuntime:
         cores: tuple[int, ...],
         *,
         stdin: bool = False,
+        group: CpuGroup | None = None,
     ) -> subprocess.Popen[bytes]:
         if not command:
             raise BenchError(f"{service.name} has no command in compose.yaml: the process runtime needs one")
@@ -284,12 +319,16 @@ class ProcessRuntime:
         # in its container a service listens on every interface; here loopback is as far as it should be heard
         heard = self._reach if service.role == "strategy" else LOOPBACK
         program += [heard if part == ANY_ADDRESS else part for part in command[1:]]
+        environment = self.environment(service, scratch)
+        if group is not None:
+            require_program(program[0], self.root, environment)
+            program = group.joining(program)
         # a session of its own: Ctrl-C is the harness's to handle, and the whole tree can be ended at once
         with log.open("wb") as output, pinned(cores):
             return subprocess.Popen(  # noqa: S603  # compose.yaml's command
                 program,
                 cwd=self.root,
-                env=self.environment(service, scratch),
+                env=environment,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if stdin else output,
                 stderr=output,

@@ -37,10 +37,20 @@ RESIDENT = (
     "Peak memory is the most resident memory of the service's processes that was sampled in the window."
 )
 PEAK = {
+    "the working set with mapped files, sampled": "Peak memory is the most of the working set that was "
+    "sampled in the window: what is in use, less file cache, plus the files that processes map.",
+    "the processes' memory, sampled": "Peak memory is the most that was sampled in the window of what the "
+    "service's processes have in memory, pages that several of them share counted once.",
+    # of older runs
     "the working set, sampled": "Peak memory is the most of the working set that was sampled in the window: "
     "what is in use, less file cache that could go at once.",
     "the kernel's mark": "Peak memory is the kernel's mark over the container's life, less the least file "
     "cache in the window: it may hold what was freed before.",
+}
+CPU = {
+    "living processes and the children that they reaped": "CPU time is that of the service's living "
+    "processes and of the children that they reaped, as no control group could be made to count it. A "
+    "process of the service that outlives its parent counts among others.",
 }
 GPU = paragraph(
     "Of the GPU as a whole, over the window: its idle power counts too. Medians of the valid trials."
@@ -69,14 +79,15 @@ def resources(analysis: RunAnalysis) -> list[Block]:
     metrics = metrics_in("resource table")
     columns = [*LABELS, *figures(*(one.heading for one in metrics))]
     used = [[*labels(analysis, row), *(cells.measured(one)(row) for one in metrics)] for row in rows]
-    return [table(columns, used), *_peak_told(analysis), *_accounting(analysis), *_gpu(analysis)]
+    return [table(columns, used), *_accounted(analysis), *_accounting(analysis), *_gpu(analysis)]
 
 
-def _peak_told(analysis: RunAnalysis) -> list[Block]:
-    """Which figure of memory is shown; nothing if an older run does not know."""
+def _accounted(analysis: RunAnalysis) -> list[Block]:
+    """Which figure of memory is shown, and what CPU time misses; nothing if an older run does not know."""
     run = analysis.run
-    told = RESIDENT if run.runtime == "process" else PEAK.get(str(run.environment.peak_memory_from))
-    return [paragraph(told)] if told else []
+    memory = PEAK.get(str(run.environment.peak_memory_from), RESIDENT if run.runtime == "process" else None)
+    told = (memory, CPU.get(str(run.environment.cpu_time_from)))
+    return [paragraph(one) for one in told if one]
 
 
 def labels(analysis: RunAnalysis, row: Row) -> tuple[Cell, Cell]:

@@ -12,6 +12,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import mmap
 import os
 import re
 import selectors
@@ -43,9 +44,11 @@ class Script:
 
     Each `wrong_every`-th request between the seconds `wrong_from_s` and `wrong_to_s` gets a wrong label, and
     all probabilities are off by `off_by`. With `most_queued` requests in it, the service turns further ones
-    away with `full_status`. Each request burns `cpu_ms` in the process and `child_cpu_ms` in a child that
-    lives only for it. `exit_at_s` ends the process by SIGKILL. Before it listens, the service writes, reads
-    and deletes a file of `file_mib`, and allocates and frees `allocate_mib`; it keeps `keep_mib`.
+    away with `full_status`. Each request burns `cpu_ms` in the process, `child_cpu_ms` in a child that lives
+    only for it, and `orphan_cpu_ms` in a process whose parent ends at once. `exit_at_s` ends the process by
+    SIGKILL. Before it listens, the service writes, reads and deletes a file of `file_mib`, reads a file of
+    `read_mib` three times, and allocates and frees `allocate_mib`. It keeps `keep_mib`, a file of `map_mib`
+    mapped (its own, or `map_file`) and `shared_mib` of shared memory, and forks `workers` that do nothing.
     """
 
     phases: list[list[float]] = field(default_factory=lambda: [[0.0, 5.0]])
@@ -59,10 +62,16 @@ class Script:
     full_status: int = 429
     cpu_ms: float = 0.0
     child_cpu_ms: float = 0.0
+    orphan_cpu_ms: float = 0.0
     exit_at_s: float = 0.0
     file_mib: int = 0
     allocate_mib: int = 0
     keep_mib: int = 0
+    read_mib: int = 0
+    map_mib: int = 0
+    map_file: str = ""
+    shared_mib: int = 0
+    workers: int = 0
     start_fails: bool = False
 
     def service_ms(self, at_s: float) -> float:
@@ -109,8 +118,10 @@ class Service:
             self._free_ns = ended_ns
         burn(self.script.cpu_ms)
         if self.script.child_cpu_ms:
-            child = f"import time\nwhile time.process_time() < {self.script.child_cpu_ms / 1e3}: pass"
-            subprocess.run([sys.executable, "-I", "-S", "-c", child], check=True)
+            subprocess.run(burning(self.script.child_cpu_ms), check=True)
+        if self.script.orphan_cpu_ms:
+            orphan = ["sh", "-c", '"$@" & ', "sh", *burning(self.script.orphan_cpu_ms)]
+            subprocess.run(orphan, check=True, start_new_session=True)
         await asyncio.sleep(max(0, ended_ns - EARLY_NS - time.monotonic_ns()) / 1e9)
         while time.monotonic_ns() < ended_ns:
             pass
@@ -197,20 +208,55 @@ def burn(milliseconds: float) -> None:
         pass
 
 
-def before_listening(script: Script) -> bytes:
+def burning(milliseconds: float) -> list[str]:
+    """The command of a process that uses so much CPU time, beside what its start takes."""
+    code = f"import time\nwhile time.process_time() < {milliseconds / 1e3}: pass"
+    return [sys.executable, "-I", "-S", "-c", code]
+
+
+def before_listening(script: Script) -> list[object]:
     """Leave traces in the kernel's accounting, as the script says; return what is to be kept in memory."""
     if script.file_mib:
-        file = Path(f"known-{os.getpid()}.bin")
-        with file.open("wb") as out:
-            for _ in range(script.file_mib):
-                out.write(os.urandom(MIB))
+        file_of(script.file_mib, times_read=1).unlink()
+    if script.read_mib:
+        file_of(script.read_mib, times_read=3)
+    freed = b"\1" * (script.allocate_mib * MIB)
+    del freed
+    kept: list[object] = [b"\1" * (script.keep_mib * MIB)]
+    if script.map_mib:
+        mapped = Path(script.map_file) if script.map_file else file_of(script.map_mib, times_read=0)
+        with mapped.open("rb") as file:
+            kept.append(touched(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+    if script.shared_mib:
+        shared = mmap.mmap(-1, script.shared_mib * MIB)
+        shared.write(b"\1" * len(shared))
+        kept.append(shared)
+    for _ in range(script.workers):
+        if os.fork() == 0:
+            signal.pause()
+    return kept
+
+
+def file_of(mib: int, times_read: int) -> Path:
+    """Write a file of this size, read it so often, and return its path."""
+    file = Path(f"known-{os.getpid()}-{mib}.bin")
+    with file.open("wb") as out:
+        for _ in range(mib):
+            out.write(os.urandom(MIB))
+    # what is not on the disk yet cannot be dropped from the cache
+    os.sync()
+    for _ in range(times_read):
         with file.open("rb") as written:
             while written.read(MIB):
                 pass
-        file.unlink()
-    freed = b"\1" * (script.allocate_mib * MIB)
-    del freed
-    return b"\1" * (script.keep_mib * MIB)
+    return file
+
+
+def touched(mapped: mmap.mmap) -> mmap.mmap:
+    """A mapping of which each page was looked at."""
+    for at in range(0, len(mapped), mmap.PAGESIZE):
+        mapped[at]
+    return mapped
 
 
 async def listen(service: Service, host: str, port: int) -> None:
