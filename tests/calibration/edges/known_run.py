@@ -70,6 +70,31 @@ class KnownRun:
             if strategy in (None, one.strategy) and load in (None, one.load.name)
         )
 
+    def log(self, trial: Trial) -> dict[str, Any]:
+        """The log of the copy that this trial measured: the services' copies end in the order of trials.
+
+        A copy has the requests of its trial, and one or a few before them, by which its start was timed.
+        """
+        made = [one for one in (*self.run.trials, *(one.trial for one in self.run.longs)) if one.samples]
+        mine = [one for one in made if one.strategy == trial.strategy]
+        log = self.logs[trial.strategy][mine.index(trial) - len(mine)]
+        before = len(log["requests"]) - len(self.samples(trial))
+        assert 0 <= before <= 3, f"{before} requests more in the log than in the samples"
+        return log
+
+    def answered(self, trial: Trial, begin_s: float, end_s: float) -> int:
+        """How many requests of the trial the service itself ended in this span of the load."""
+        ended = [request[2] for request in self.log(trial)["requests"] if request[3] == 200]
+        return sum(begin_s <= one < end_s for one in ended)
+
+    def answered_rps(self, trial: Trial) -> float:
+        """The rate of the service's answers in the trial's window, by its own log.
+
+        What else runs on the machine slows the service too: what a script comes to is not what it did.
+        """
+        end_s = trial.warmup_s + trial.window_s
+        return self.answered(trial, trial.warmup_s, end_s) / trial.window_s
+
     def samples(self, trial: Trial) -> pd.DataFrame:
         """The samples of a trial: times in ns since its begin, outcomes as words."""
         assert trial.samples is not None

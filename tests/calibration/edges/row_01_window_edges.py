@@ -25,7 +25,7 @@ def stalled(folder: Path, edge: str) -> KnownRun:
 
 
 def truth_ms(run: KnownRun) -> float:
-    """The p99 of what came due in the window, from the stall that the service logged."""
+    """The p99 of what came due in the window, from every sample of the trial."""
     trial = run.trial()
     samples = run.samples(trial)
     due, done = (samples[name].to_numpy() / 1e6 for name in ("due_ns", "done_ns"))

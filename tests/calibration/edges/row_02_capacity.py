@@ -36,10 +36,12 @@ def measure(folder: Path) -> Sequence[Figure]:
         truth = SHARE * prod(known) ** (1 / len(known)) if known else 0.0
         claim = f"requests/s offered in round {one.round}"
         figures.append(close(claim, truth, one.load.rate_per_s, 0.001, len(known)))
+    closed = [one for one in found.run.trials if isinstance(one.load, ClosedLoad) and one.valid]
+    answered = [found.answered_rps(one) for one in closed]
     for row in summarise(found.run).rows.values():
         if row.utilisation is not None and row.offered_rps:
-            truth = row.offered_rps * MS / 1000
-            figures.append(close("the share reached", truth, row.utilisation.centre, 0.1, row.utilisation.n))
+            truth = row.offered_rps / prod(answered) ** (1 / len(answered))
+            figures.append(close("the share reached", truth, row.utilisation.centre, 0.05, row.utilisation.n))
     summary = summarise(read_run(COMMITTED))
     for (name, case), row in summary.rows.items():
         if case.size == 0.9 and row.utilisation is not None:

@@ -17,7 +17,6 @@ RAMP = [
 ]
 OPTIONS = ("--concurrency", str(CLIENTS), "--warmup-s", str(LEAST_S), "--window-s", str(WINDOW_S))
 SETTLED_RPS = CLIENTS * 1e3 / WARM_MS
-# a request costs half a millisecond beside the service's own time, more on a busy machine
 LOWEST, HIGHEST = 0.80, 1.01
 CLAIM = "a service slow for its first 10 s, requests/s"
 
@@ -29,7 +28,7 @@ def measure(folder: Path) -> Sequence[Figure]:
     cut = ramped(folder / "cut", "5").trial()
     said = any(one.code == "warmup_open" and one.voids for one in cut.doubts)
     return [
-        settled(rate),
+        settled(rate, settled_rps(patient)),
         Figure(
             "a warm-up cut off at 5 s: said, and void", 1.0, float(said), "said", said and not cut.valid, 1
         ),
@@ -42,7 +41,7 @@ def broken(folder: Path) -> Sequence[Figure]:
     done_s = np.sort(run.samples(run.trial())["done_ns"].to_numpy() / 1e9)
     begin_s = old_begin_s(done_s)
     inside = (done_s >= begin_s) & (done_s < begin_s + WINDOW_S)
-    return [settled(float(inside.sum()) / WINDOW_S)]
+    return [settled(float(inside.sum()) / WINDOW_S, settled_rps(run))]
 
 
 def old_begin_s(done_s: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
@@ -62,9 +61,21 @@ def ramped(folder: Path, most_s: str) -> KnownRun:
     return run_known(folder, {"known": Script(phases=RAMP)}, *OPTIONS, "--warmup-most-s", most_s)
 
 
-def settled(rate: float) -> Figure:
+def settled_rps(run: KnownRun) -> float:
+    """The rate of the service once it is warm, by its own log; by the script if nothing was asked then.
+
+    A busy machine slows it: a request costs half a millisecond beside the service's own time, or more.
+    """
+    trial = run.trial()
+    begin_s, end_s = max(trial.warmup_s, WARM_AFTER_S), trial.warmup_s + trial.window_s
+    if end_s - begin_s < WINDOW_S / 4:
+        return SETTLED_RPS
+    return run.answered(trial, begin_s, end_s) / (end_s - begin_s)
+
+
+def settled(rate: float, truth: float) -> Figure:
     bound = f"{LOWEST:.0%} to {HIGHEST:.0%} of the settled rate"
-    return Figure(CLAIM, SETTLED_RPS, rate, bound, LOWEST <= rate / SETTLED_RPS <= HIGHEST, 1)
+    return Figure(CLAIM, truth, rate, bound, LOWEST <= rate / truth <= HIGHEST, 1)
 
 
 EDGES = [Edge(5, "a warm-up goes on as long as a trend is seen", measure, broken)]

@@ -62,8 +62,16 @@ def run_measure(folder: Path) -> Sequence[Figure]:
     ratio = change.beyond / change.within if change else 1.0
     doubts = {one.code for one in found.run.doubts}
     told = "changes_with_uptime" in doubts and "not stand for what comes later" in found.out + found.err
+    # twice as much by the script, but what else runs on the machine slows either
+    truth = 1.0
+    if change is not None:
+        beyond = found.answered(long.trial, change.begin_s, change.end_s) / (change.end_s - change.begin_s)
+        window_s = long.window_end_s - long.window_begin_s
+        truth = beyond / (found.answered(long.trial, long.window_begin_s, long.window_end_s) / window_s)
+    holds = truth >= 1.2 and 0.75 <= ratio / truth <= 1.15
+    claim = "the settled rate over that of the windows"
     return [
-        Figure("the settled rate over that of the windows", 2.0, ratio, "1.5 to 2.3", 1.5 <= ratio <= 2.3, 1),
+        Figure(claim, truth, ratio, "75% to 115% of the truth, which is above 1.2", holds, 1),
         Figure("doubts that say so", 1, float(told), "one at least", told, 1),
     ]
 
