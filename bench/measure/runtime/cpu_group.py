@@ -51,13 +51,19 @@ class CpuGroup:
     def remove(self) -> None:
         """Kill what is left in it, and remove it."""
         end_s = time.monotonic() + REMOVE_S
-        while (left := self.pids()) and time.monotonic() < end_s:
-            for pid in left:
+        while time.monotonic() < end_s:
+            for pid in self.pids() or ():
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
-            time.sleep(POLL_S)
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
+            try:
+                self._folder.rmdir()
+            except FileNotFoundError:
+                return
+            except OSError:
+                # a process that was killed is in it until it has ended
+                time.sleep(POLL_S)
+            else:
+                return
 
 
 def cpu_group(name: str, own: Path = PROC / "self" / "cgroup", root: Path = CGROUPS) -> CpuGroup | None:
