@@ -15,6 +15,10 @@ STEPS = 48
 RAMP = [
     [WARM_AFTER_S * step / STEPS, COLD_MS - (COLD_MS - WARM_MS) * step / STEPS] for step in range(STEPS + 1)
 ]
+CUT_OFF = {
+    "open": (RAMP, ("--rate", "60")),
+    "slower": ([[at_s, COLD_MS + WARM_MS - ms] for at_s, ms in RAMP], ("--concurrency", str(CLIENTS))),
+}
 OPTIONS = ("--concurrency", str(CLIENTS), "--warmup-s", str(LEAST_S), "--window-s", str(WINDOW_S))
 SETTLED_RPS = CLIENTS * 1e3 / WARM_MS
 LOWEST, HIGHEST = 0.80, 1.01
@@ -32,7 +36,19 @@ def measure(folder: Path) -> Sequence[Figure]:
         Figure(
             "a warm-up cut off at 5 s: said, and void", 1.0, float(said), "said", said and not cut.valid, 1
         ),
+        *(cut_off(folder, case) for case in CUT_OFF),
     ]
+
+
+def cut_off(folder: Path, case: str) -> Figure:
+    """Whether a warm-up that is cut off is said where nothing is void by it."""
+    phases, load = CUT_OFF[case]
+    times = ("--warmup-s", str(LEAST_S), "--window-s", str(WINDOW_S), "--warmup-most-s", "5")
+    trial = run_known(folder / case, {"known": Script(phases=phases)}, *load, *times).trial()
+    found = [one for one in trial.doubts if one.code == "warmup_open" and not one.voids]
+    word = "faster" if case == "open" else "slower"
+    said = any(word in one.text for one in found)
+    return Figure(f"{case}: a warm-up cut off at 5 s", 1.0, float(said), "said", said, 1)
 
 
 def broken(folder: Path) -> Sequence[Figure]:
