@@ -21,6 +21,7 @@ from tests.bench.conftest import write_images
 from tests.calibration.edges.known_service import Script
 from tests.running.ports import free_port
 
+AS_MODULE = "import runpy; runpy.run_module('bench', run_name='__main__', alter_sys=True)"
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 HEAD = "name: {project}\nservices:\n"
@@ -133,12 +134,20 @@ def run_known(
     *options: str,
     verb: str = "run",
     usual: Sequence[str] = USUAL,
+    beforehand: str = "",
 ) -> KnownRun:
-    """Run `bench VERB` on these services with these options; the folder must be new for each call."""
+    """Run `bench VERB` on these services with these options; the folder must be new for each call.
+
+    `beforehand` is Python that its process runs first, to change a constant that no option sets.
+    """
     root = known_project(folder, services)
-    command = [sys.executable, "-m", "bench", verb, "--root", str(root), "--results", str(folder / "results")]
+    module = ("-m", "bench") if not beforehand else ("-c", f"{beforehand}\n{AS_MODULE}")
     done = subprocess.run(
-        [*command, *usual, *options], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        [sys.executable, *module, verb, "--root", root, "--results", folder / "results", *usual, *options],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     folders = sorted((folder / "results").glob("2*"))
     assert folders, done.stderr

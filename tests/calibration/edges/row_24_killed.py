@@ -1,4 +1,4 @@
-"""Rows 18, 23 and 24: what a report says of refusals, of reasons, and of a service that was killed."""
+"""Row 24: what ended a service that was killed is the first of its reasons."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,7 @@ from tests.calibration.edges.registry import Edge
 
 # a kill in the middle of the window
 KILLED = Script(exit_at_s=2.5)
-# in a service that takes two at a time, each for 20 ms, half of these requests find no place
-CROWDED = {"refused": 429, "failed": 503}
 OPTIONS = ("--warmup-s", "1", "--warmup-most-s", "1", "--window-s", "3")
-RATE = ("--rate", "200", *OPTIONS)
 
 
 def first_reason(run: KnownRun) -> Sequence[Doubt]:
@@ -46,33 +43,6 @@ def killed_by_order(folder: Path) -> Sequence[Figure]:
     return [place("killed: the first reason is what ended it", float(found[0].code == "exited"))]
 
 
-def crowded(folder: Path) -> Sequence[Figure]:
-    """429 is a refusal, which voids nothing; 503 is a failure, which voids; the report says just this."""
-    services = {
-        name: Script(phases=[[0.0, 20.0]], most_queued=2, full_status=status)
-        for name, status in CROWDED.items()
-    }
-    run = run_known(folder, services, *RATE)
-    refused, failed = run.trial("refused"), run.trial("failed")
-    codes = {one.code for one in failed.doubts if one.voids}
-    report = (run.folder / "report.md").read_text()
-    return [
-        place("429 under an open load: counted as refused", float((refused.refused or 0) > 0)),
-        place("429 under an open load: counted as failed", float(refused.errors), 0.0),
-        place("503 under an open load: counted as refused", float(failed.refused or 0), 0.0),
-        place("503 under an open load: voids as failed", float("failed_requests" in codes)),
-        place("reports call 503 a refusal", float("429 or 503" in report + run.out), 0.0),
-        place("reports say what a 503 is", float("a 503 is a failure" in report)),
-    ]
-
-
-def crowded_in_old_words(folder: Path) -> Sequence[Figure]:
-    """The same if a 503 counted as the old words said."""
-    services = {"failed": Script(phases=[[0.0, 20.0]], most_queued=2, full_status=503)}
-    failed = run_known(folder, services, *RATE).trial()
-    return [place("503 under an open load: counted as refused", float(failed.errors), 0.0)]
-
-
 def place(claim: str, measured: float, truth: float = 1.0) -> Figure:
     """A claim that holds or not."""
     return Figure(claim, truth, measured, "exactly", measured == truth, 1)
@@ -85,6 +55,5 @@ def _at(said: str) -> int:
 
 
 EDGES = [
-    Edge(18, "a refusal is 429, in counts and words", crowded, crowded_in_old_words),
     Edge(24, "what ended a service is its first reason", killed, killed_by_order),
 ]
