@@ -43,7 +43,7 @@ def impatient(samples: Samples, patience_s: float) -> Samples:
 
 
 @pytest.mark.parametrize(
-    ("load", "exponential", "least"), [(1.02, False, 5), (1.05, True, 5), (1.05, False, 1)]
+    ("load", "exponential", "least"), [(1.02, False, 2), (1.05, True, 4), (1.05, False, 1)]
 )
 def test_at_a_load_just_above_capacity_all_rounds_count(load: float, exponential: bool, least: int) -> None:
     """In `least` of 25 runs or more, some rounds alone would be void and others not."""

@@ -158,5 +158,5 @@ def _counted(valid: int, bound: str) -> Figure:
 
 EDGES = [
     Edge(3, "overload is one rule for all trials of a load", measure, broken),
-    Edge(3, "at 105% of capacity all rounds count", near_capacity, judged_alone),
+    Edge(3, "at 105% of capacity all rounds count", near_capacity, judged_alone, nightly=True),
 ]

@@ -166,15 +166,14 @@ def container(script: Script, file: Path) -> Iterator[ContainerInstance]:
         ["sh", "-c", "cd /tmp && exec python /known_service.py"],
         detach=True,
         environment={"KNOWN_SCRIPT": dumps(finite), "PORT": str(PORT)},
-        volumes={
-            str(SERVICE): {"bind": "/known_service.py", "mode": "ro"},
-            str(file): {"bind": THEIRS, "mode": "ro"},
-        },
+        volumes=[f"{SERVICE}:/known_service.py:ro", f"{file}:{THEIRS}:ro"],
     )
     try:
         made.reload()
         network = next(iter(made.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
         for _ in range(600):
+            made.reload()
+            assert made.status == "running", made.logs().decode()
             code, _ = made.exec_run(
                 ["python", "-c", f"import socket; socket.create_connection(('127.0.0.1', {PORT})).close()"]
             )

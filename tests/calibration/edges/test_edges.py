@@ -8,10 +8,15 @@ import pytest
 from tests.calibration.edges.registry import Edge, edges
 
 pytestmark = pytest.mark.slow
-EVERY = pytest.mark.parametrize("edge", edges(), ids=lambda edge: f"row {edge.row}: {edge.title}")
+ALL = {f"row {edge.row}: {edge.title}": edge for edge in edges()}
+EVERY = pytest.mark.parametrize("edge", ALL.values(), ids=ALL)
+MEASURED = [
+    pytest.param(edge, marks=[pytest.mark.nightly] if edge.nightly else [], id=name)
+    for name, edge in ALL.items()
+]
 
 
-@EVERY
+@pytest.mark.parametrize("edge", MEASURED)
 def test_the_edge_holds(edge: Edge, tmp_path: Path, show: Callable[..., None]) -> None:
     show(edge.measure(tmp_path))
 
