@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from bench.analysis.comparisons import compared
 from bench.analysis.summary import summarise
@@ -23,23 +20,13 @@ def _measured(folder: Path) -> KnownRun:
     return run_known(folder, {"known": Script(phases=[[0.0, MS]], servers="many")}, *OPTIONS)
 
 
-def _clients(log: Mapping[str, Any]) -> int:
-    """How many requests the service had at once, at most: as many as there were clients."""
-    arrived, ended = (np.array([request[at] for request in log["requests"]]) for at in (0, 2))
-    return max((int(((arrived <= at) & (ended > at)).sum()) for at in arrived), default=0)
-
-
 def _true_ratio(found: KnownRun) -> float:
     """Answers of four clients in the window to those of one, by the service's own log.
 
     Four times as many, but a busy host may hold up either trial.
     """
-    warmup_s, window_s = found.run.trials[0].warmup_s, found.run.trials[0].window_s
-    answers = {1: 0, CLIENTS: 0}
-    for log in found.logs["known"]:
-        ended = [warmup_s <= request[2] < warmup_s + window_s for request in log["requests"]]
-        answers[_clients(log)] = max(answers.get(_clients(log), 0), sum(ended))
-    return answers[CLIENTS] / answers[1]
+    one, many = found.trial(load="c1"), found.trial(load=f"c{CLIENTS}")
+    return found.answered_rps(many) / found.answered_rps(one)
 
 
 def _ratio(found: KnownRun, bases: Mapping[str, str] | None) -> Figure:
