@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.errors import UsageError
+from bench.model.from_outside import whole_number
+
+# more than any machine has, and few enough to be listed
+MOST_CORES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,14 @@ def parse_cores(text: str) -> tuple[int, ...]:
     """Core numbers from "0,2-3"; raises UsageError for another text."""
     cores: set[int] = set()
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise UsageError(f"{text!r} is not a list of cores: write it like 0,2-3")
-        cores.update(range(int(first), int(last or first) + 1))
-    if not cores:
-        raise UsageError(f"{text!r} names no core: write it like 0,2-3")
+        begin, dash, end = part.strip().partition("-")
+        first, last = whole_number(begin), whole_number(end if dash else begin)
+        if first is None or last is None or not first <= last < MOST_CORES:
+            raise UsageError(
+                f"{text[:60]!r} is not a list of cores below {MOST_CORES}: write it like 0,2-3, each range "
+                "upwards"
+            )
+        cores.update(range(first, last + 1))
     return tuple(sorted(cores))
 
 

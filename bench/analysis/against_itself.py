@@ -45,7 +45,8 @@ def pairs_of(run: Run) -> list[Pair]:
     results = run.strategies
     again = {one.twin.of: name for name, one in results.items() if one.twin and one.twin.side == "again"}
     pairs = [Pair(name, again[name]) for name in results if name in again]
-    if not pairs and len(results) == 2:
+    # services that run already have one title, and are two for all that anybody knows
+    if not pairs and len(results) == 2 and not any(one.attached for one in results.values()):
         pairs = [Pair(*results)]
     return [pair for pair in pairs if results[pair.first].title == results[pair.second].title]
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 
 from bench.model import ARRIVALS, USUAL_ARRIVALS, ClosedLoad, Load, Run, Trial
 
-CLASS_ORDER = {"small": 0, "seed": 1}
+# of images/, and of sets that `bench requests make` draws: small requests first; other classes by their names
+CLASS_ORDER = {"small": 0, "seed": 1, "medium": 2, "large": 3}
 # which kind of load stands for a run that has several: the one that shows capacity first
 KIND_ORDER = ("closed", "held", "open", "common", "share")
 RATE_THAT_HELD = "the rate that held"

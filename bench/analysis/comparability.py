@@ -1,6 +1,6 @@
 """Which facts of two runs' environments must be equal before their timings may be compared."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.model import USUAL_TOLERANCE, Ceiling, Environment, facts
@@ -29,6 +29,9 @@ FREE = frozenset(
     }
 )
 
+
+# older runs do not say what they sent; what is told of it here suffices to tell two apart
+DIGESTS, SHOWN_DIGITS = "settings.payload_digests.", 12
 
 # a run that does not say so had this too, and it is left out
 TOLERANCE, TOLERANCES = "settings.tolerance", "settings.tolerances."
@@ -89,9 +92,23 @@ def _all_differences(base: Environment, head: Environment) -> tuple[Difference, 
     ours, theirs = comparable_facts(base), comparable_facts(head)
     return tuple(
         Difference(name, ours.get(name, USUAL.get(name, UNKNOWN)), theirs.get(name, USUAL.get(name, UNKNOWN)))
-        for name in dict.fromkeys([*ours, *theirs])
-        if ours.get(name) != theirs.get(name)
+        for name in differing_names(ours, theirs)
     )
+
+
+def differing_names(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of comparable facts that differ; what was sent differs only if both say what they sent."""
+    told = tells_payloads(ours) and tells_payloads(theirs)
+    return tuple(
+        name
+        for name in dict.fromkeys([*ours, *theirs])
+        if ours.get(name) != theirs.get(name) and (told or not name.startswith(DIGESTS))
+    )
+
+
+def tells_payloads(facts_of_run: Iterable[str]) -> bool:
+    """Whether a run with these facts says what exactly it sent."""
+    return any(name.startswith(DIGESTS) for name in facts_of_run)
 
 
 def differing_speed(base: Sequence[Ceiling], head: Sequence[Ceiling]) -> tuple[Difference, ...]:
@@ -121,6 +138,8 @@ def _rates(before: Ceiling, now: Ceiling) -> tuple[float, float]:
 def _text(name: str, value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or UNKNOWN
+    if name.startswith(DIGESTS):
+        return str(value)[:SHOWN_DIGITS]
     if name == "memory_bytes" and isinstance(value, int | float):
         return f"{value / GIB:.1f} GiB"
     return UNKNOWN if value is None else str(value)

@@ -59,6 +59,8 @@ def costs(run: Run, summary: Summary) -> Costs | None:
 
 def _cost(run: Run, row: Row, price: float, cores: int | None) -> Cost:
     full = row.case.kind == "closed" or _objective_held(run, row)
+    # nobody gave it cores of its own if it ran already
+    cores = None if run.strategies[row.strategy].attached else cores
     return Cost(row, _cpu_time(row, price), _whole_cores(row, price, cores) if full else None, full)
 
 

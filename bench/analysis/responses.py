@@ -15,6 +15,9 @@ from bench.statistics.tail_bounds import Floats
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+TIMES, OUTCOME = ("due_ns", "done_ns"), "outcome"
+# the longest that a trial can last, in ns, and more than a day beyond
+MOST_NS = 10**14 * 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,39 @@ class Responses:
 def read_responses(path: Path) -> Responses:
     """Read a trial's file of samples; raises UsageError if it cannot be read."""
     try:
-        samples = pq.read_table(path, columns=["due_ns", "done_ns", "outcome"])
-    except pa.ArrowException as error:
+        return _responses(pq.read_table(path, columns=[*TIMES, OUTCOME]))
+    # what a damaged file makes of the library's own reading is of many classes
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        MemoryError,
+        OverflowError,
+    ) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
-            f"{path.name} in the run's samples cannot be read ({str(error).splitlines()[0]}): "
+            f"{path.name} in the run's samples cannot be read ({first[:200]}): "
             "fetch it again, or remove it, and the report goes on without it"
         ) from None
-    right = pc.equal(samples["outcome"], "ok").to_numpy()
-    return Responses(samples["due_ns"].to_numpy(), samples["done_ns"].to_numpy(), right)
+
+
+def _responses(samples: pa.Table) -> Responses:
+    """The columns as they are computed with; raises ValueError if they are not a trial's."""
+    found = {name: samples[name].combine_chunks() for name in (*TIMES, OUTCOME)}
+    if any(column.null_count for column in found.values()):
+        raise ValueError("a column has empty places")
+    if any(found[name].type != pa.int64() for name in TIMES):
+        raise ValueError("a time is not a whole number of ns")
+    due_ns, done_ns = (found[name].to_numpy() for name in TIMES)
+    if any(len(times) and not -MOST_NS < times.min() <= times.max() < MOST_NS for times in (due_ns, done_ns)):
+        raise ValueError("a time is not within days of the trial's start")
+    words = found[OUTCOME].type
+    if not pa.types.is_string(words.value_type if pa.types.is_dictionary(words) else words):
+        raise ValueError("an outcome is not a word")
+    right = pc.equal(found[OUTCOME].cast(pa.string()), "ok").to_numpy(zero_copy_only=False)
+    return Responses(due_ns, done_ns, right)
 
 
 def window_mask(found: Responses, trial: Trial) -> Mask:

@@ -37,6 +37,11 @@ class RowPair:
         return self.head.strategy, self.head.case
 
     @property
+    def void_sides(self) -> tuple[Literal["base", "head"], ...]:
+        """The sides of which no trial is valid."""
+        return tuple(side for side, row in self.sides if not row.valid_trials)
+
+    @property
     def sides(self) -> tuple[tuple[Literal["base", "head"], Row], ...]:
         """Both rows with the names of their sides."""
         return ("base", self.base), ("head", self.head)
@@ -145,8 +150,26 @@ class RunComparison:
 
     @property
     def judges(self) -> bool:
-        """Whether anything measured has a verdict, or an objective is known. If not, nothing is shown."""
+        """Whether anything measured has a verdict, or an objective is known. If not, nothing is shown.
+
+        Starts alone are no comparison of runs of which one has no valid trial, or that share no load.
+        """
+        if self.sides_without_trials or not (self.rows or self.held):
+            return False
         return any(one.outcome for one in self.measured) or any(one.outcome != "unknown" for one in self.held)
+
+    @property
+    def sides_without_trials(self) -> tuple[Literal["base", "head"], ...]:
+        """The sides that have no valid trial."""
+        sides: tuple[tuple[Literal["base", "head"], Summary], ...]
+        sides = ("base", self.base_summary), ("head", self.head_summary)
+        return tuple(side for side, summary in sides if not summary.valid_trials)
+
+    @property
+    def void_rows(self) -> tuple[RowPair, ...]:
+        """The rows of both runs that have no valid trial on a side; of a search the rates are no rows."""
+        searched = self.base_summary.searched or self.head_summary.searched
+        return tuple(one for one in self.rows if not searched and one.void_sides)
 
     @property
     def not_compared(self) -> tuple[RowPair, ...]:

@@ -13,6 +13,7 @@ from bench.analysis.metrics import METRICS, Metric, scaled, stage_ms
 from bench.analysis.overload import judged_by_load
 from bench.errors import UsageError
 from bench.model import OpenLoad, Run, Trial
+from bench.model.subjects import MIX
 from bench.statistics import Comparison, Estimate
 
 BASELINE = "torch"
@@ -36,7 +37,7 @@ class Row:
     `rounds` holds each metric's value by round. `to_baseline` is the ratio of throughput to the baseline
     strategy; it is None under a share of capacity, where each strategy has a rate of its own. `loop` is the
     rate of the strategy's own in-process loop, `to_loop` the ratio of throughput to it, and `loop_parts` the
-    images/s of the loop's parts. `refused` and `offered_rps` are None if the load is closed. `stages`
+    items/s of the loop's parts. `refused` and `offered_rps` are None if the load is closed. `stages`
     holds the ms of each stage that the service itself timed: of each window the mean, over rounds the
     median. `overloaded_trials` counts the trials, valid or not, that the load was too much for.
     """
@@ -78,6 +79,10 @@ class Row:
         return Spread(min(values), max(values), len(values)) if values else None
 
 
+UNCHECKED = "UNCHECKED"
+"""What stands beside a class of payloads of which answers were not checked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """All rows of a run, and what concerns it as a whole.
@@ -98,6 +103,10 @@ class Summary:
     errors: int
     wrong_answers: int
     searched: bool = False
+    unchecked: frozenset[str] = frozenset()
+    """The classes of payloads of which some answers were not checked."""
+    attached: frozenset[str] = frozenset()
+    """The strategies that ran already: nobody gave them as many cores as the others."""
 
     @property
     def all_trials(self) -> int:
@@ -120,9 +129,14 @@ class Summary:
         return tuple(case for case in cases if _weight(case) == largest)
 
     def payload_label(self, case: Case) -> str:
-        """The payload class, and the encoding if the run has several."""
+        """The payload class, and the encoding if the run has several; loud if its answers are unchecked."""
         several = len({other.encoding for other in self.cases}) > 1
-        return f"{case.payload_class}, {case.encoding}" if several else case.payload_class
+        mark = self.unchecked_mark(case.payload_class)
+        return f"{case.payload_class}, {case.encoding}{mark}" if several else f"{case.payload_class}{mark}"
+
+    def unchecked_mark(self, payload_class: str) -> str:
+        """What stands behind the name of a class: loud if its answers are unchecked, else nothing."""
+        return f" ({UNCHECKED})" if payload_class in self.unchecked else ""
 
     def case_label(self, case: Case) -> str:
         """The payload class, and of encoding and load only what differs within the run."""
@@ -167,7 +181,16 @@ def summarise(run: Run) -> Summary:
         errors=sum(trial.errors for trial in run.trials),
         wrong_answers=sum(trial.wrong_answers for trial in run.trials),
         searched=is_search(run),
+        unchecked=_unchecked(run),
+        attached=frozenset(name for name, one in run.strategies.items() if one.attached),
     )
+
+
+def _unchecked(run: Run) -> frozenset[str]:
+    settings = run.environment.settings
+    if not settings or not isinstance(settings.unchecked, Mapping):
+        return frozenset()
+    return frozenset(settings.unchecked) | ({MIX} if isinstance(settings.mix, Mapping) else set())
 
 
 def rows_at(summary: Summary, cases: Iterable[Case]) -> list[Row]:

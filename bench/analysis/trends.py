@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.cases import Case, case_key
-from bench.analysis.comparability import comparable_facts
+from bench.analysis.comparability import comparable_facts, differing_names
 from bench.analysis.metrics import metrics_in
 from bench.analysis.summary import Summary
 from bench.model import Run
@@ -61,12 +61,23 @@ def fingerprint_key(run: Run) -> Key:
 
 def entries(runs: Sequence[tuple[str, Run, Summary]]) -> list[Entry]:
     """The runs, the oldest first, each with its group."""
-    groups: dict[Key, int] = {}
+    groups: list[dict[str, str]] = []
     ordered = sorted(runs, key=lambda one: (one[1].created, one[0]))
-    return [
-        Entry(name, run, summary, groups.setdefault(fingerprint_key(run), len(groups)))
-        for name, run, summary in ordered
-    ]
+    return [Entry(name, run, summary, _group(groups, fingerprint_key(run))) for name, run, summary in ordered]
+
+
+def _group(groups: list[dict[str, str]], key: Key) -> int:
+    """The place of the group of this fingerprint, which is added to the groups' facts.
+
+    A group of older runs, which do not say what they sent, takes this from the first that says it.
+    """
+    told = dict(key)
+    for place, known in enumerate(groups):
+        if not differing_names(known, told):
+            known.update(told)
+            return place
+    groups.append(told)
+    return len(groups) - 1
 
 
 def trends(runs: Sequence[Entry]) -> list[Trend]:

@@ -16,10 +16,12 @@ ADDED = " (default: %(default)s)"
 
 
 def all_help() -> str:
-    """The help of the program, then that of each of its verbs below a heading of its own."""
+    """The help of the program, then that of each verb and of each action of a verb, below their headings."""
     parser = build_parser()
     sections = [_fenced(parser)]
-    sections += [f"## {name}\n\n{_fenced(verb)}" for name, verb in _verbs(parser).items()]
+    for name, verb in _verbs(parser).items():
+        sections.append(f"## {name}\n\n{_fenced(verb)}")
+        sections += [f"### {name} {action}\n\n{_fenced(one)}" for action, one in _below(verb).items()]
     return "\n".join(sections)
 
 
@@ -73,10 +75,18 @@ def _parts(usage: str) -> list[str]:
 
 def _verbs(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
     """The parsers of the verbs by name, in the order in which --help lists them."""
+    verbs = _below(parser)
+    if not verbs:
+        raise UsageError("the command line has no verbs: nothing can be told of them")
+    return verbs
+
+
+def _below(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """The parsers of what the parser divides into, by name; none if it does not divide."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             return action.choices
-    raise UsageError("the command line has no verbs: nothing can be told of them")
+    return {}
 
 
 def _fenced(parser: argparse.ArgumentParser) -> str:

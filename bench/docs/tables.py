@@ -11,6 +11,7 @@ from bench.analysis.summary import Row, Summary, rows_at, summarise
 from bench.errors import UsageError
 from bench.model import Run
 from bench.report import cells, text
+from bench.report.choice_sentence import choice_sentence
 from bench.report.document import (
     Cell,
     Column,
@@ -24,7 +25,7 @@ from bench.report.document import (
     table,
     tabulated,
 )
-from bench.report.sentence import machine_line, sentence
+from bench.report.sentence import checked, machine_line
 from bench.report.verdict_words import NOT_TOLD_APART, why_not_compared
 from bench.report.writers import markdown
 
@@ -32,14 +33,14 @@ PICTURES = ("throughput", "latency", "pareto")
 
 
 def results_block(run: Run, link: str, command: str) -> str:
-    """The sentence, two tables, the machine, the pictures below `link` and the commands that made it all."""
+    """Whom to choose, two tables, the machine, pictures below `link`, and the commands that made it all."""
     summary = summarise(run)
     spread = "One round: no intervals." if summary.one_round else "In brackets: 95% intervals over rounds."
     blocks: list[Paragraph | Table] = [
-        paragraph(Strong(sentence(run, summary))),
+        paragraph(Strong(choice_sentence(run, summary))),
         _results(summary),
         _strategies(run),
-        paragraph(f"Measured {machine_line(run)}. {spread}"),
+        paragraph(f"{checked(run, summary)} Measured {machine_line(run)}. {spread}"),
     ]
     pictures = [*PICTURES, "load"] if summary.several_loads else PICTURES
     lines = [*markdown.blocks(blocks), "", *(f"![{name}]({link}/plots/{name}.png)" for name in pictures)]

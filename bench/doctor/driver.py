@@ -7,11 +7,13 @@ from bench.doctor.finding import Finding, finding, graded_least
 from bench.errors import BenchError
 from bench.load.ceiling import measure_ceiling
 from bench.model import ClosedLoad, Payload
+from bench.model.expectations import LabelExpectation
 
 CLIENTS = 50
 WARMUP_S = 0.3
 # a JSON body of a photograph
 BODY_BYTES = 400_000
+MADE_UP = LabelExpectation("rime", {"rime": 1.0})
 RATE = (1000.0, 200.0)
 
 
@@ -28,8 +30,7 @@ def read_driver(cores: Cores, window_s: float) -> DriverFacts:
     """Drive the null target with made-up bodies."""
     body = b'{"image":"' + b"A" * BODY_BYTES + b'"}'
     payloads = [
-        Payload(f"made-up-{n}", "made-up", "json", "application/json", body, "rime", {"rime": 1.0})
-        for n in range(4)
+        Payload(f"made-up-{n}", "made-up", "json", "application/json", body, MADE_UP) for n in range(4)
     ]
     load = ClosedLoad(CLIENTS, WARMUP_S, window_s, drain_s=5.0, timeout_s=5.0)
     try:

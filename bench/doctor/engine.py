@@ -1,4 +1,4 @@
-"""The Docker engine: does it answer, and does it run on this host?"""
+"""Docker: does its engine answer, is docker compose there, and does the engine run on this host?"""
 
 import os
 import platform
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.doctor.finding import Finding, finding, unread
+from bench.measure.runtime.compose_program import RUN_PROCESSES, MissingPartError, require_compose
+from bench.measure.runtime.engine_client import connect_engine
 
 ANSWER_TIMEOUT_S = 5
 
@@ -24,16 +26,17 @@ class EngineFacts:
     """The folder on its host that holds its images. It is never shown, since a report must name no path."""
 
 
-def connect() -> Any | None:
-    """The engine's client, None if no engine answers."""
-    import docker
-
+def connect() -> tuple[Any | None, MissingPartError | None]:
+    """The engine's client, None if no engine answers; and what is missing of Docker, the engine first."""
     try:
-        client = docker.from_env(timeout=ANSWER_TIMEOUT_S)
-        client.ping()
-    except docker.errors.DockerException:
-        return None
-    return client
+        client = connect_engine(ANSWER_TIMEOUT_S)
+    except MissingPartError as error:
+        return None, error
+    try:
+        require_compose()
+    except MissingPartError as error:
+        return client, error
+    return client, None
 
 
 def read_engine(client: Any) -> EngineFacts:
@@ -54,21 +57,29 @@ def engine_facts(info: Mapping[str, Any]) -> EngineFacts:
 
 
 def judge_engine(
-    facts: EngineFacts | None, our_cores: int | None = None, our_kernel: str | None = None
+    facts: EngineFacts | None,
+    our_cores: int | None = None,
+    our_kernel: str | None = None,
+    missing: MissingPartError | None = None,
 ) -> tuple[Finding, ...]:
     """The findings `engine` and `engine host`; by default our cores and kernel are this machine's."""
     if facts is None:
-        remedy = "start it; or take local processes with --runtime process, without image sizes"
+        why = missing.what if missing else "no Docker engine answers"
+        remedy = missing.remedy if missing else f"start it, {RUN_PROCESSES}"
         return (
-            Finding("engine", "doubtful", "no Docker engine answers: containers cannot be measured", remedy),
+            Finding("engine", "doubtful", f"{why}: containers cannot be measured", remedy),
             unread("engine host", "no engine answers"),
         )
     what = (
         f"Docker {facts.version or '?'}, {facts.storage or '?'} store, cgroup v{facts.cgroup_version or '?'}"
     )
+    engine = Finding("engine", "good", what)
+    if missing is not None:
+        why = f"{what}, but {missing.what}: containers cannot be measured"
+        engine = Finding("engine", "doubtful", why, missing.remedy)
     cores = os.cpu_count() if our_cores is None else our_cores
     kernel = platform.release() if our_kernel is None else our_kernel
-    return Finding("engine", "good", what), _host(facts, cores, kernel)
+    return engine, _host(facts, cores, kernel)
 
 
 def _host(facts: EngineFacts, cores: int | None, kernel: str) -> Finding:

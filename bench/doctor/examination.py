@@ -20,6 +20,7 @@ from bench.doctor.memory import judge_memory, read_memory
 from bench.doctor.noise import judge_beside, judge_noise, read_noise
 from bench.doctor.sending import judge_sending, read_sending
 from bench.errors import UsageError
+from bench.measure.runtime.compose_program import MissingPartError
 from bench.measure.runtime.registry import load_registry
 
 
@@ -44,10 +45,10 @@ def examine(
     Raises nothing: a check that fails becomes a finding with the grade "unknown".
     """
     files, effort = kernel or Kernel(), QUICK if quick else FULL
-    client = _or_none(connect)
+    client, missing = _or_nothing(connect)
     throttled = throttle_count(files)
     checks: tuple[tuple[str, Callable[[], Iterable[Finding]]], ...] = (
-        ("engine", lambda: judge_engine(read_engine(client) if client else None)),
+        ("engine", lambda: judge_engine(read_engine(client) if client else None, missing=missing)),
         ("container", lambda: _container(client, registry_root, cores)),
         ("cores", lambda: judge_cores(cores, read_topology(files, cores.available))),
         ("pinning", lambda: [judge_pinning(read_pinning(files, cores.service))]),
@@ -103,8 +104,10 @@ def _engine_root(client: Any | None) -> str | None:
     return None if client is None else read_engine(client).root
 
 
-def _or_none(read: Callable[[], Any]) -> Any | None:
+def _or_nothing(
+    read: Callable[[], tuple[Any | None, MissingPartError | None]],
+) -> tuple[Any | None, MissingPartError | None]:
     try:
         return read()
     except Exception:  # noqa: BLE001  # without the docker package or with a strange setting: no engine
-        return None
+        return None, None

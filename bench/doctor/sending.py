@@ -12,6 +12,7 @@ from bench.errors import BenchError
 from bench.load.ceiling import PATH, null_target
 from bench.load.launch import Drive, Target
 from bench.model import OpenLoad, Payload
+from bench.model.expectations import LabelExpectation
 
 RATE_PER_S = 1000.0
 WARMUP_S = 0.3
@@ -33,7 +34,9 @@ class SendingFacts:
 def read_sending(cores: Cores, window_s: float, rate_per_s: float = RATE_PER_S) -> SendingFacts:
     """Offer the null target an open load of small bodies, on the driver's cores."""
     body = b'{"image":"' + b"A" * 3000 + b'"}'
-    payload = Payload("made-up", "made-up", "json", "application/json", body, "rime", {"rime": 1.0})
+    payload = Payload(
+        "made-up", "made-up", "json", "application/json", body, LabelExpectation("rime", {"rime": 1.0})
+    )
     load = OpenLoad(rate_per_s, WARMUP_S, window_s, drain_s=5.0, timeout_s=5.0)
     try:
         with (

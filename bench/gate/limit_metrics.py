@@ -9,6 +9,7 @@ from bench.analysis.image_overlap import leading_layers
 from bench.analysis.metrics import Metric, metrics_in
 from bench.gate.values import Batch, Sides
 from bench.model import ImageSize, ParityResult, Run, Trial
+from bench.model.subjects import MIX
 
 Images = Mapping[str, ImageSize]
 
@@ -112,16 +113,33 @@ def image_compressed_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> flo
 
 
 def wrong_answers(run: Run, name: str, trials: Sequence[Trial]) -> float | None:
-    """Wrong answers in all trials, invalid ones and warm-ups too; None if no answer was checked.
+    """Wrong answers in all trials, invalid ones and warm-ups too; None if no answer could be found wrong.
 
     If the answers before the rounds were wrong, so that nothing was timed, it is the number of those.
     """
     parity = wrong_parity(run, name)
     if parity is not None:
         return parity.wrong
-    if not checked(trials):
+    compared = compared_trials(run, trials)
+    if not checked(compared):
         return None
-    return sum(trial.wrong_answers + (trial.wrong_answers_outside or 0) for trial in trials)
+    return sum(trial.wrong_answers + (trial.wrong_answers_outside or 0) for trial in compared)
+
+
+def compared_trials(run: Run, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials of which at least one request has an answer that is compared with what is right."""
+    settings = run.environment.settings
+    if not settings or not isinstance(settings.unchecked, Mapping):
+        return list(trials)
+    sent = settings.payloads if isinstance(settings.payloads, Mapping) else {}
+    # a mix has the requests of all classes
+    unchecked = {MIX: sum(settings.unchecked.values()), **settings.unchecked}
+    return [
+        one
+        for one in trials
+        if not unchecked.get(one.payload_class)
+        or unchecked[one.payload_class] < len(sent.get(one.payload_class, ()))
+    ]
 
 
 def wrong_parity(run: Run, name: str) -> ParityResult | None:

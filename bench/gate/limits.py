@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis.image_overlap import pytorch_build
 from bench.gate.findings import LimitBasis, RuleFinding, Verdict
-from bench.gate.limit_metrics import LIMITS, LimitMetric, checked, complete, wrong_parity
+from bench.gate.limit_metrics import LIMITS, LimitMetric, checked, compared_trials, complete, wrong_parity
 from bench.gate.rules import Limit, Rules
 from bench.gate.values import (
     Batch,
@@ -19,6 +19,10 @@ from bench.model import Run, Trial
 
 # what is counted in the trials, and not a property of the image
 COUNTED = ("wrong_answers", "error_rate")
+UNCHECKED = (
+    "nothing says which of its answers are right: record the right ones with "
+    "`python -m bench requests record`"
+)
 
 
 def judge_limits(rules: Rules, first: Batch, second: Batch | None) -> list[RuleFinding]:
@@ -55,11 +59,12 @@ def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> RuleFinding:
     shared = _other_build(rule, metric, first, name)
     if not shared and first.paired:
         shared = _shared_fault(rule, sides, most)
+    answers = checked(compared_trials(first.head, trials))
     whole = not cut and not lost and (metric.unit == "bytes" or complete(trials))
     if sides.head is None or most is None:
         # without base no trial of head was made either
         why = lost or (cut if cut and cut.doubt else None) or next(iter(gone), None)
-        problem: Problem = why or _lacks(metric, sides, first, name)
+        problem: Problem = why or _lacks(metric, sides, first, name, trials)
     else:
         problem = shared or lost or cut or ""
     return RuleFinding(
@@ -68,7 +73,7 @@ def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> RuleFinding:
         strategy=name,
         metric=rule.metric,
         verdict=_verdict(sides.head, most, whole=whole, shared=bool(shared)),
-        basis=LimitBasis(rule, parity.answers if parity else checked(trials), len(trials), problem),
+        basis=LimitBasis(rule, parity.answers if parity else answers, len(trials), problem),
         edge=most,
         base=sides.base,
         head=sides.head,
@@ -99,13 +104,15 @@ def _sides(rule: Limit, metric: LimitMetric, batch: Batch, name: str, trials: Se
     return Sides(base, metric.of(batch.head, name, trials))
 
 
-def _lacks(metric: LimitMetric, sides: Sides, batch: Batch, name: str) -> str:
+def _lacks(metric: LimitMetric, sides: Sides, batch: Batch, name: str, trials: Sequence[Trial]) -> str:
     """Why a side has no figure although something was measured; else empty."""
     who, run, its_name = "head", batch.head, name
     if sides.head is not None:
         who, run, its_name = "base", batch.base, batch.name_in_base(name)
     if its_name not in _measured(run):
         return f"{who} does not have it"
+    if metric.name == "wrong_answers" and sides.head is None and checked(trials):
+        return UNCHECKED
     result = run.strategies.get(its_name)
     return metric.unknown.format(who=who) if result and result.image else ""
 

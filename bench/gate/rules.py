@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from bench.errors import UsageError
 from bench.gate.limit_metrics import LIMITS, primary_metrics
+from bench.run_file.json_text import file_bytes
 
 BYTES = {
     "B": 1,
@@ -19,7 +20,7 @@ BYTES = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
-NUMBER = r"(\d+(?:\.\d+)?)"
+NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,15 @@ LEAST_ROUNDS, MOST_ROUNDS = 3, 1000
 class GateRun:
     """How the gate measures: rounds of fresh containers, closed loops of `concurrency` clients, seconds.
 
-    `long_s` is the length of a long trial of each side after the rounds, 0 for none.
+    Without `payloads` the request set says which classes are sent. `long_s` is the length of a long trial of
+    each side after the rounds, 0 for none.
     """
 
     rounds: int = 6
     window_s: float = 4.0
     warmup_s: float = 1.5
     concurrency: int = 25
-    payloads: tuple[str, ...] = ("small",)
+    payloads: tuple[str, ...] = ()
     encoding: str = "json"
     long_s: float = 20.0
 
@@ -141,10 +143,12 @@ class Rules:
 def read_rules(path: Path) -> Rules:
     """Read gate.toml; raises UsageError, which names the stanza and the remedy, for every mistake."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(file_bytes(path).decode("utf-8"))
     except FileNotFoundError:
         raise UsageError(f"no {path.name} here: write one as docs/gate.md says") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be read ({error.strerror}): name a file with --rules") from None
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path.name} is not TOML: {error}: mend that place") from None
     return rules_of(raw, path.name)
 
@@ -226,8 +230,9 @@ def _run(place: str, raw: Any) -> GateRun:
         raise UsageError(f"{place} is no table: head it with [run]")
     usual = GateRun()
     _known_keys(place, raw, [field.name for field in fields(GateRun)])
-    payloads = raw.get("payloads", list(usual.payloads))
-    if not isinstance(payloads, list) or not payloads or not all(map(_is_name, payloads)):
+    payloads = raw.get("payloads", [])
+    named = isinstance(payloads, list) and (payloads or "payloads" not in raw)
+    if not named or not all(map(_is_name, payloads)):
         raise UsageError(f'{place}: payloads = {_shown(payloads)} names no classes: write ["small"]')
     return GateRun(
         rounds=_whole(place, raw, "rounds", usual.rounds, LEAST_ROUNDS, MOST_ROUNDS),

@@ -4,12 +4,14 @@ Only the driver imports this module, as it imports locust, which patches the sta
 
 import select
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import gevent
 from gevent import monkey
+from geventhttpclient._parser import HTTPResponseParser
 from geventhttpclient.client import HTTPClientPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 from geventhttpclient.url import URL
@@ -17,16 +19,35 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
 from locust.env import Environment
 
-from bench.load.drive_plan import PAUSE_S, DrivePlan, Expected, shuffled_passes
+from bench.load.drive_plan import MOST_ANSWER_BYTES, PAUSE_S, DrivePlan, Expected, weighted_passes, weights_of
 from bench.load.open_loop import Arrival, OpenLoop
+from bench.load.reaching import authority, tls_context, with_access
 from bench.load.trial_clock import TrialClock
 
 # gevent's poll lets other greenlets run even if it need not wait
 PlainPoll = monkey.get_original("select", "poll")
 
 
+class AnswerTooLongError(HTTPParseError):
+    """An answer that goes on beyond MOST_ANSWER_BYTES: in its headers, its body or interim answers."""
+
+
 class BareResponse(HTTPSocketPoolResponse):
     """An answer that does not keep its headers: the connection needs them parsed, but nobody reads them."""
+
+    received = 0
+    ended_by_close = False
+
+    def feed(self, data: bytes) -> None:  # type: ignore[override]  # only bytes come from a socket
+        """Parse what came; raises AnswerTooLongError once it is more than an answer may be.
+
+        A socket that always has more never lets another greenlet run, so no timeout could end it.
+        """
+        self.received += len(data)
+        if self.received > MOST_ANSWER_BYTES:
+            raise AnswerTooLongError(f"an answer of more than {MOST_ANSWER_BYTES} bytes")
+        self.ended_by_close = not data
+        HTTPResponseParser.feed(self, data)
 
     def _on_status(self, msg: str) -> None:
         """Keep no reason phrase."""
@@ -70,19 +91,26 @@ class EncodedSession(FastHttpSession):
         # the response returns the socket by itself, also if it fails
         response = BareResponse(sock, self, method="POST")  # type: ignore[arg-type]  # has what a pool needs
         body = response.read()
+        if self.cut is not None and response.ended_by_close:
+            raise HTTPParseError("the answer had not ended when it was cut off")
         return response.get_code(), body
 
     def _connection(self) -> Any:
         """Return the kept connection, or a new one if there is none or the server has closed it."""
         sock, self._idle = self._idle, None
         if sock is not None:
-            if not self._poll.poll(0):
+            if not (self._poll.poll(0) and self._closed(sock)):
                 return sock
             sock.close()
         sock = self._connect()
         self._poll = PlainPoll()
         self._poll.register(sock.fileno(), select.POLLIN)
         return sock
+
+    def _closed(self, sock: Any) -> bool:
+        """Whether a connection from which there is something to read, unasked, is of no more use."""
+        del sock
+        return True
 
     def return_socket(self, sock: Any) -> None:
         """Keep a connection for the next request."""
@@ -102,6 +130,53 @@ class EncodedSession(FastHttpSession):
                 return
 
 
+class TlsSession(EncodedSession):
+    """A session whose connection is encrypted, and whose service shows a certificate for the plan's host."""
+
+    def __init__(self, plan: DrivePlan, base_url: str, **options: Any) -> None:
+        super().__init__(base_url, **options)
+        self._context, self._server, self._most_s = tls_context(plan.access.ca), plan.host, plan.timeout_s
+        self._plainly, self._connect = self._connect, self._securely
+
+    def _securely(self) -> Any:
+        """A new connection after its handshake, which must end within the time that an answer may take."""
+        sock = self.sock = self._context.wrap_socket(
+            self._plainly(), server_hostname=self._server, do_handshake_on_connect=False
+        )
+        try:
+            sock.settimeout(self._most_s)
+            sock.do_handshake()
+            sock.settimeout(None)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _closed(self, sock: Any) -> bool:
+        """Whether the server has closed the kept connection, or sent what nobody asked for.
+
+        What is there to read may be of TLS itself, such as a ticket for a later session: reading takes it.
+        """
+        sock.settimeout(0.0)
+        try:
+            sock.recv(1)
+        except (ssl.SSLWantReadError, BlockingIOError):
+            sock.settimeout(None)
+            return False
+        except OSError:
+            return True
+        return True
+
+    def cut_off(self, outcome: int) -> None:
+        """End the request in flight: the connection below TLS, since the client may be reading."""
+        self.cut = outcome
+        if self.sock is not None:
+            try:
+                gevent.socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+            except OSError:
+                return
+
+
 class Client(FastHttpUser):
     """A closed-loop client: it sends its next request when the last one is answered.
 
@@ -116,19 +191,26 @@ class Client(FastHttpUser):
     def __init__(self, environment: Environment, number: int) -> None:
         super().__init__(environment)
         self._seed = f"{self.plan.seed}/{number}"
-        self.session = EncodedSession(
-            f"http://{self.plan.host}:{self.plan.port}",
-            request_event=environment.events.request,
-            user=self,
-            client_pool=HTTPClientPool(
-                concurrency=1, connection_timeout=self.plan.timeout_s, network_timeout=None
+        self.session = self._session()
+
+    def _session(self) -> EncodedSession:
+        plan = self.plan
+        options: dict[str, Any] = {
+            "request_event": self.environment.events.request,
+            "user": self,
+            "client_pool": HTTPClientPool(
+                concurrency=1, connection_timeout=plan.timeout_s, network_timeout=None
             ),
-        )
+        }
+        # TLS is put around a plain connection
+        if not plan.access.tls:
+            return EncodedSession(self.host or "", **options)
+        return TlsSession(plan, self.host or "", **options)
 
     def arrivals(self) -> Iterator[tuple[int, int]]:
         """Yield the instant at which a request is due, and its payload; in a closed loop, that is now."""
         now_ns, clock = time.monotonic_ns, self.clock
-        for payload in shuffled_passes(len(self.requests), self._seed):
+        for payload in weighted_passes(weights_of(self.plan), self._seed):
             due_ns = now_ns()
             if due_ns >= clock.stop_ns:
                 return
@@ -152,7 +234,7 @@ class Client(FastHttpUser):
                 request_type="POST",
                 name=path,
                 response_time=(done_ns - due_ns) / 1e6,
-                response_length=len(body),
+                response_length=MOST_ANSWER_BYTES if isinstance(error, AnswerTooLongError) else len(body),
                 exception=error,
                 context=(due_ns, session.sent_ns, done_ns, payload, session.cut),
                 response=body,
@@ -197,11 +279,11 @@ def encode_requests(plan: DrivePlan, bodies: bytes) -> tuple[bytes, ...]:
 def _head(plan: DrivePlan, item: Expected) -> bytes:
     named = {name.lower() for name in item.headers}
     headers = {
-        "Host": f"{plan.host}:{plan.port}",
+        "Host": authority(plan.host, plan.port, plan.access),
         "Content-Type": item.content_type,
         "Content-Length": str(item.length),
         **({} if "accept" in named else {"Accept": "application/json"}),
-        **item.headers,
+        **with_access(plan.access, item.headers),
     }
     lines = (f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"POST {item.path or plan.path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("ascii")
+    return f"{item.method} {item.path or plan.path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("ascii")

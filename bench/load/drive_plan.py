@@ -2,21 +2,28 @@
 
 The schedule of an open load is a pure function of the plan and its seed, computed before the load begins."""
 
-import dataclasses
-import json
+import math
 import random
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from bench.model import ARRIVALS, Arrivals, Payload
+import msgspec
+
+from bench.model import ARRIVALS, PLAIN, Access, Arrivals, Payload
+from bench.model.expectations import Expectation
 
 READY = "ready"
+MOST_ANSWER_BYTES = 4 * 1024 * 1024
+"""The most bytes of an answer, its headers among them: what goes on beyond is no answer."""
+
 TELL_EVERY_S = 0.1
 """How often a driver tells the harness how many of its requests have ended."""
+
+PASS = 8
+"""How many requests a payload has in a pass of payloads of unequal weights, in the mean."""
 
 PAUSE_S = 0.01
 """How long a client pauses after a request that failed: a target that refuses must not be hammered."""
@@ -36,11 +43,12 @@ class Expected:
     offset: int
     length: int
     content_type: str
-    label: str
-    probabilities: Mapping[str, float]
+    expect: Expectation
     path: str | None = None
-    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     reply: str = "json"
+    method: str = "POST"
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,9 @@ class DrivePlan:
     The window begins at `latest_begin_s`, unless the harness tells an earlier begin.
 
     `bodies` names a file with all request bodies one after another, `columns` and `summary` the files that
-    the driver writes when it ends. `tolerance` is absolute, per probability. If there is a
-    `fleet`, its workers send the requests, and this process sends none.
+    the driver writes when it ends. `tolerance` is absolute, per probability, where a payload has none of its
+    own. If there is a `fleet`, its workers send the requests, and this process sends none. The values of the
+    headers that `access` names are not in it: each process takes them from its own environment.
     """
 
     host: str
@@ -82,6 +91,7 @@ class DrivePlan:
     columns: str
     summary: str
     fleet: FleetPlan | None = None
+    access: Access = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +127,12 @@ def write_bodies(payloads: Sequence[Payload], file: Path) -> tuple[Expected, ...
                     offset,
                     len(payload.body),
                     payload.content_type,
-                    payload.label,
-                    dict(payload.probabilities),
+                    payload.expect,
                     payload.path,
-                    dict(payload.headers),
+                    payload.headers,
                     payload.reply,
+                    payload.method,
+                    payload.weight,
                 )
             )
             offset += len(payload.body)
@@ -130,15 +141,12 @@ def write_bodies(payloads: Sequence[Payload], file: Path) -> tuple[Expected, ...
 
 def plan_to_json(plan: DrivePlan) -> bytes:
     """Return the plan as JSON, for a file or a message."""
-    return json.dumps(dataclasses.asdict(plan)).encode()
+    return msgspec.json.encode(plan)
 
 
 def plan_from_json(text: bytes) -> DrivePlan:
     """Return the plan that plan_to_json encoded."""
-    raw: dict[str, Any] = json.loads(text)
-    payloads = tuple(Expected(**item) for item in raw.pop("payloads"))
-    fleet = raw.pop("fleet")
-    return DrivePlan(**raw, payloads=payloads, fleet=fleet and FleetPlan(**fleet))
+    return msgspec.json.decode(text, type=DrivePlan)
 
 
 def schedule(plan: DrivePlan) -> Schedule:
@@ -146,7 +154,12 @@ def schedule(plan: DrivePlan) -> Schedule:
     if plan.rate_per_s is None:
         return []
     due_ns = ARRIVALS[plan.arrivals].due_ns(plan.rate_per_s, plan.latest_begin_s + plan.window_s, plan.seed)
-    return list(zip(due_ns, open_payloads(len(plan.payloads), len(due_ns), plan.seed), strict=True))
+    return list(zip(due_ns, open_payloads(weights_of(plan), len(due_ns), plan.seed), strict=True))
+
+
+def weights_of(plan: DrivePlan) -> tuple[float, ...]:
+    """How often each payload is sent beside the others."""
+    return tuple(one.weight for one in plan.payloads)
 
 
 def schedule_to_bytes(arrivals: Schedule) -> bytes:
@@ -170,6 +183,27 @@ def shuffled_passes(count: int, seed: str) -> Iterator[int]:
         yield from indices
 
 
-def open_payloads(count: int, arrivals: int, seed: int) -> "array[int]":
-    """Return which of `count` payloads each arrival of an open loop carries."""
-    return array("q", islice(shuffled_passes(count, f"{seed}/open"), arrivals))
+def weighted_passes(weights: Sequence[float], seed: str) -> Iterator[int]:
+    """Yield indices without end, each as often as its weight says, in shuffled passes.
+
+    Where all weights are equal, each pass has every index once. Else a pass has some PASS times as many, each
+    index in its share of them but for a fraction, which the next pass has.
+    """
+    if len(set(weights)) <= 1:
+        yield from shuffled_passes(len(weights), seed)
+        return
+    rng = random.Random(seed)  # noqa: S311  # order, not secrecy
+    shares = [PASS * len(weights) * weight / math.fsum(weights) for weight in weights]
+    # where in its share an index begins is chance, so that no client begins with the frequent ones alone
+    owed = [rng.random() for _ in weights]
+    while True:
+        owed = [left + share for left, share in zip(owed, shares, strict=True)]
+        indices = [index for index, left in enumerate(owed) for _ in range(int(left))]
+        owed = [left % 1.0 for left in owed]
+        rng.shuffle(indices)
+        yield from indices
+
+
+def open_payloads(weights: Sequence[float], arrivals: int, seed: int) -> "array[int]":
+    """Return which of the payloads with these weights each arrival of an open loop carries."""
+    return array("q", islice(weighted_passes(weights, f"{seed}/open"), arrivals))

@@ -25,7 +25,7 @@ from bench.load.pipes import Follower
 from bench.load.samples import Samples, read_columns
 from bench.load.warmup import WarmUp
 from bench.load.worker import worker_command
-from bench.model import USUAL_ARRIVALS, USUAL_TOLERANCE, ClosedLoad, Load, Payload
+from bench.model import PLAIN, USUAL_ARRIVALS, USUAL_TOLERANCE, Access, ClosedLoad, Load, Payload
 
 ROOT = Path(__file__).parents[2]
 # between the message to start and the first request; a fleet's message has to reach other hosts
@@ -46,6 +46,7 @@ class Target:
     host: str
     port: int
     path: str
+    access: Access = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,7 @@ class Drive:
             host=target.host,
             port=target.port,
             path=target.path,
+            access=target.access,
             clients=load.clients if isinstance(load, ClosedLoad) else MOST_IN_FLIGHT,
             rate_per_s=None if isinstance(load, ClosedLoad) else load.rate_per_s,
             arrivals=USUAL_ARRIVALS if isinstance(load, ClosedLoad) else load.arrivals,

@@ -14,9 +14,10 @@ from locust import log
 from locust.env import Environment
 
 from bench.load.answers import AnswerChecker
-from bench.load.client import Client, OpenClient, encode_requests
+from bench.load.client import AnswerTooLongError, Client, OpenClient, encode_requests
 from bench.load.drive_plan import TELL_EVERY_S, DrivePlan, Schedule
 from bench.load.open_loop import OpenLoop
+from bench.load.reaching import bracketed
 from bench.load.recorder import OUTCOME_CODE, Recorder
 from bench.load.trial_clock import Account, TrialClock, sleep_until
 
@@ -33,6 +34,8 @@ def outcome_of(status: int, error: BaseException | None, cut: int | None) -> int
     """Return the outcome of a request that failed, or whose status is not 200."""
     if error is None:
         return REFUSED if status == REFUSAL else HTTP_ERROR
+    if isinstance(error, AnswerTooLongError):
+        return HTTP_ERROR
     if cut is not None:
         return cut
     return TIMEOUT if isinstance(error, TimeoutError) else CONNECTION_ERROR
@@ -49,7 +52,8 @@ class Offer:
         self.recorder = Recorder()
         self.clock = Client.clock = TrialClock(plan.latest_begin_s, plan.window_s)
         self._environment = Environment(user_classes=[Client])
-        Client.host = f"http://{plan.host}:{plan.port}"
+        # with TLS too: it is put around a plain connection
+        Client.host = f"http://{bracketed(plan.host)}:{plan.port}"
         Client.plan, Client.requests = plan, encode_requests(plan, bodies)
         self._open_loop = OpenClient.open_loop = OpenLoop(self.clock, arrivals)
         kind = Client if plan.rate_per_s is None else OpenClient
@@ -96,7 +100,7 @@ class Offer:
             **_: object,
         ) -> None:
             due_ns, sent_ns, done_ns, payload, cut = context
-            if exception is None and status == 200:
+            if exception is None and 200 <= status < 300:
                 outcome = OK if check(payload, response) else WRONG
             else:
                 outcome = outcome_of(status, exception, cut)

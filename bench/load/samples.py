@@ -33,6 +33,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.due_ns)
 
+    def where(self, chosen: NDArray[np.bool_]) -> "Samples":
+        """The samples of which the mask, with an entry for each, is true."""
+        return Samples(**{name: getattr(self, name)[chosen] for name, _ in COLUMNS})
+
 
 def read_columns(file: Path, rows: int) -> Samples:
     """Read the columns that the driver wrote."""

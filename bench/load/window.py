@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.load.client_pool import ClientPool
+from bench.load.drive_plan import MOST_ANSWER_BYTES
 from bench.load.samples import Samples
 from bench.model import OUTCOMES, Cause, Doubt, DoubtCode, LatencyMs, Population
 from bench.statistics import growth, least_n, shifts, steadiness
@@ -310,7 +311,9 @@ def _faults(
         if count and not count / requests <= bound:
             outside = f" ({int((faulty & ~window.inside).sum())} outside the window)" if where else ""
             share = f"{count / requests:.2%}, at most {bound:.2%} may be"
-            text = f"{count} {what} of {requests} requests{where}{outside} ({share})"
+            endless = int((faulty & population & (window.samples.bytes >= MOST_ANSWER_BYTES)).sum())
+            longer = f"; {endless} answers had more than {MOST_ANSWER_BYTES} bytes" if endless else ""
+            text = f"{count} {what} of {requests} requests{where}{outside} ({share}){longer}"
             yield Doubt(code, text, "see the service's log", voids=True, cause="service")
             return
 

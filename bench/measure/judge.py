@@ -21,6 +21,7 @@ from bench.model import (
     USUAL_TOLERANCE,
     Cause,
     Ceiling,
+    ClassFigures,
     ClosedLoad,
     Doubt,
     DriverFigures,
@@ -139,18 +140,10 @@ def judge(
         driven.samples, clients, begin_s, window_s, spec.bounds, scheduled=scheduled, pool=pool
     )
     bias = window_bias(driven.samples, clients is not None, begin_s, window_s)
-    others = _other_cpu(readings, spec.bounds.other_cpu)
-    spoiled = [*fate, *_resource_faults(readings, fate), *_driver_faults(driver)]
     ended_at_most = _cut_off(load, begin_s)
-    warming = tuple(warming_doubts(bias, closed=clients is not None, ended_at_most=ended_at_most))
-    if any(one.code == "overloaded" for one in figures.doubts):
-        # its queue grows however long the warm-up is
-        warming = ()
-    spoiled += [one for one in (*others, *warming) if one.voids]
-    busy_core = readings.cores.driver_core if readings and readings.cores else None
-    doubtful = [*_ceiling_doubts(spec, figures, driver), *_busy_driver(driver, busy_core)]
-    doubtful += [*_steal_doubts(readings), *_lost_cpu(readings), *_memory_repeated(readings)]
-    doubtful += [one for one in (*others, *warming) if not one.voids]
+    warming = warming_doubts(bias, closed=clients is not None, ended_at_most=ended_at_most)
+    spoiled, doubtful = _held_against(spec, driver, readings, fate, figures, list(warming))
+    busy_core = _busy_core(readings)
     return Trial(
         **_identity(spec, driver.window_begin_s),
         requests=figures.requests,
@@ -176,12 +169,67 @@ def judge(
         wrong_answers_outside=figures.wrong_answers_outside,
         warmup_bias=None if bias is None else round(bias.bias.most, 4),
         driver=_driver_figures(driver, figures, busy_core),
+        by_class=_by_class(spec, driven.samples, clients, begin_s),
         resources=(
             resource_figures(readings.usages, readings.stolen_share, readings.gpu, readings.cores)
             if readings
             else None
         ),
     )
+
+
+def _held_against(
+    spec: TrialSpec,
+    driver: DriveSummary,
+    readings: Readings | None,
+    fate: Sequence[Doubt],
+    figures: WindowFigures,
+    warming: list[Doubt],
+) -> tuple[list[Doubt], list[Doubt]]:
+    """What voids the trial and what makes it doubtful, beside what its samples show."""
+    # what is not known of a service that runs elsewhere is said once, for the whole run
+    elsewhere = spec.strategy.attachment is not None and not _seen(readings)
+    others = _other_cpu(readings, spec.bounds.other_cpu, elsewhere=elsewhere)
+    if spec.strategy.attachment is not None and not others:
+        others = _perhaps_in_the_way(readings, spec.bounds.other_cpu)
+    if any(one.code == "overloaded" for one in figures.doubts):
+        # its queue grows however long the warm-up is
+        warming = []
+    spoiled = [*fate, *_resource_faults(readings, fate), *_driver_faults(driver)]
+    spoiled += [one for one in (*others, *warming) if one.voids]
+    doubtful = [*_ceiling_doubts(spec, figures, driver), *_busy_driver(driver, _busy_core(readings))]
+    doubtful += [] if elsewhere else _steal_doubts(readings)
+    doubtful += [*_lost_cpu(readings), *_no_cpu_seen(readings, figures), *_memory_repeated(readings)]
+    doubtful += [one for one in (*others, *warming) if not one.voids]
+    return spoiled, doubtful
+
+
+def _busy_core(readings: Readings | None) -> float | None:
+    return readings.cores.driver_core if readings and readings.cores else None
+
+
+def _by_class(
+    spec: TrialSpec, samples: Samples, clients: int | None, begin_s: float
+) -> tuple[ClassFigures, ...]:
+    """What the window shows of each class of a mix; empty if there is one class alone."""
+    classes = dict.fromkeys(one.mixed_from for one in spec.payloads if one.mixed_from)
+    own = np.array([one.mixed_from for one in spec.payloads])
+    found = []
+    for name in classes:
+        of_class = samples.where(own[samples.payload] == name)
+        figures = summarise(of_class, clients, begin_s, spec.load.window_s, spec.bounds)
+        found.append(
+            ClassFigures(
+                name,
+                figures.requests,
+                figures.ok,
+                figures.errors,
+                figures.wrong_answers,
+                round(figures.throughput_rps, 3),
+                figures.latency_ms,
+            )
+        )
+    return tuple(found)
 
 
 def _cut_off(load: Load, begin_s: float) -> bool:
@@ -233,10 +281,10 @@ def _driver_figures(driver: DriveSummary, figures: WindowFigures, busy_core: flo
 def _resource_faults(readings: Readings | None, fate: Sequence[Doubt]) -> list[Doubt]:
     """What the container's accounting and the host's say against a trial."""
     if readings is None or len(readings.usages) < 2:
-        unread = "the container's accounting could not be read: no CPU and memory figures"
+        unread = "the service's accounting could not be read: no CPU and memory figures"
         # a container that has ended has no accounting any more
         cause: Cause = fate[0].cause if fate else "host"
-        return [Doubt("accounting_unread", unread, "see why the container ended", voids=True, cause=cause)]
+        return [Doubt("accounting_unread", unread, "see why the service ended", voids=True, cause=cause)]
     found = []
     before, after = readings.usages[0].throttled, readings.usages[-1].throttled
     throttled = None if before is None or after is None else after - before
@@ -253,7 +301,7 @@ def _steal_doubts(readings: Readings | None) -> list[Doubt]:
         return []
     if readings.stolen_share is None:
         unknown = "whether the host stole time of the service core is not told here"
-        remedy = "`bench doctor` says what this machine tells"
+        remedy = "`python -m bench doctor` says what this machine tells"
         return [Doubt("stolen_unknown", unknown, remedy, voids=False, cause="host")]
     if not STEAL_WARNS < readings.stolen_share <= STEAL_VOIDS:
         return []
@@ -308,10 +356,20 @@ def _busy_driver(driver: DriveSummary, busy_core: float | None) -> list[Doubt]:
     return [Doubt("driver_busy", busy, remedy, voids=False, cause="driver")]
 
 
-def _other_cpu(readings: Readings | None, bound: float) -> list[Doubt]:
-    """What processes beside service and bench used of the cores, if more than a little, or not known."""
+def _seen(readings: Readings | None) -> bool:
+    """Whether it is known on which cores of this machine the service runs."""
+    return bool(readings and readings.cores and readings.cores.other_on_service is not None)
+
+
+def _other_cpu(readings: Readings | None, bound: float, *, elsewhere: bool = False) -> list[Doubt]:
+    """What processes beside service and bench used of the cores, if more than a little, or not known.
+
+    If the service runs `elsewhere`, or nobody knows where, it may itself be what uses the driver's cores.
+    """
     if readings is None:
         return []
+    if elsewhere:
+        return _beside_the_driver(readings, bound)
     cores = readings.cores or CoreUse(None, None, None)
     shares = {"service": cores.other_on_service, "driver": cores.other_on_driver}
     found, unknown = [], [name for name, share in shares.items() if share is None]
@@ -324,9 +382,34 @@ def _other_cpu(readings: Readings | None, bound: float) -> list[Doubt]:
             found.append(Doubt("other_cpu", text, remedy, voids=share > bound, cause="host"))
     if unknown:
         text = f"whether other processes used the cores of the {' and the '.join(unknown)} is not told here"
-        remedy = "`bench doctor` says what this machine tells"
+        remedy = "`python -m bench doctor` says what this machine tells"
         found.append(Doubt("other_cpu_unknown", text, remedy, voids=False, cause="host"))
     return found
+
+
+def _perhaps_in_the_way(readings: Readings | None, bound: float) -> list[Doubt]:
+    """What others used of many cores, which may have been the few that a service used that is not pinned.
+
+    Nobody knows on which of its cores it ran, and the kernel moves it away from others: no trial is void.
+    """
+    worst = readings.cores.at_worst if readings and readings.cores else None
+    if worst is None or worst <= bound:
+        return []
+    text = f"other processes used up to {worst:.1%} of the time of as many cores as the service used"
+    remedy = (
+        "keep it to cores of its own (`taskset -acp`, `docker update --cpuset-cpus`): see --max-other-cpu"
+    )
+    return [Doubt("other_cpu", text, remedy, voids=False, cause="host")]
+
+
+def _beside_the_driver(readings: Readings, bound: float) -> list[Doubt]:
+    """What uses the driver's cores beside bench, which may be the service: it makes no trial void."""
+    share = readings.cores.other_on_driver if readings.cores else None
+    if share is None or share <= min(OTHERS_WARN, bound):
+        return []
+    text = f"other processes, perhaps the service's own, used {share:.1%} of the time of the driver's cores"
+    remedy = "stop what runs beside, or name the service's process with --pid"
+    return [Doubt("other_cpu", text, remedy, voids=False, cause="host")]
 
 
 def _lost_cpu(readings: Readings | None) -> list[Doubt]:
@@ -336,6 +419,20 @@ def _lost_cpu(readings: Readings | None) -> list[Doubt]:
     text = "the CPU time of the service's child processes that have ended is not known: it may use more"
     remedy = "measure it in a container, or where bench may make control groups"
     return [Doubt("children_cpu_unknown", text, remedy, voids=False, cause="host")]
+
+
+def _unseen(first: Usage, last: Usage) -> bool:
+    """Whether the account has no CPU time between two readings: no service answers without any."""
+    return first.cpu_ns is not None and last.cpu_ns is not None and last.cpu_ns <= first.cpu_ns
+
+
+def _no_cpu_seen(readings: Readings | None, figures: WindowFigures) -> list[Doubt]:
+    """A doubt if requests were answered and the account has no CPU time of that."""
+    if readings is None or not figures.ok or not _unseen(readings.usages[0], readings.usages[-1]):
+        return []
+    text = f"no CPU time of the service was seen while it answered {figures.ok} requests"
+    remedy = "see that --pid or --container names the service, or measure longer with --window-s"
+    return [Doubt("cpu_unseen", text, remedy, voids=False, cause="harness")]
 
 
 def _memory_repeated(readings: Readings | None) -> list[Doubt]:
@@ -360,4 +457,6 @@ def _cpu_ms(samples: Samples, readings: Readings | None, start_ns: int) -> float
     first, last = readings.usages[0], readings.usages[-1]
     ended = samples.done_ns + start_ns
     answered = int(np.sum((ended >= first.at_ns) & (ended < last.at_ns) & (samples.status > 0)))
-    return round((last.cpu_ns - first.cpu_ns) / 1e6 / answered, 4) if answered else None
+    if first.cpu_ns is None or last.cpu_ns is None or not answered or _unseen(first, last):
+        return None
+    return round((last.cpu_ns - first.cpu_ns) / 1e6 / answered, 4)

@@ -1,14 +1,15 @@
 """What a session is to measure, fixed before it starts."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from bench.load.launch import Fleet
 from bench.load.window import Bounds
-from bench.measure.payloads import PayloadImage
+from bench.measure.payload_digests import payload_digests
 from bench.model import (
     USUAL_ARRIVALS,
     USUAL_CLIENTS,
@@ -27,6 +28,10 @@ from bench.model import (
     ShareLoad,
     Strategy,
 )
+from bench.model.expectations import LabelExpectation, NoExpectation
+from bench.request_sets.blindness import BlindClass, blind_classes
+from bench.request_sets.comparators import COMPARATORS
+from bench.request_sets.request_set import SetRequest
 from bench.statistics import least_n
 
 # an objective's load has this many times the requests that its quantile takes, if the window allows
@@ -78,7 +83,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class OtherSide:
-    """Another commit: the name that the user gave it, and the answers that it must give to the same images.
+    """Another commit: the name that the user gave it, and the answers that it must give to the same requests.
 
     `only_head` names the strategies that this commit lacks.
     """
@@ -86,7 +91,7 @@ class OtherSide:
     ref: str
     commit: str
     only_head: tuple[str, ...]
-    images: tuple[PayloadImage, ...]
+    requests: tuple[SetRequest, ...]
     payloads: Mapping[PayloadSet, tuple[Payload, ...]]
 
 
@@ -133,6 +138,11 @@ class SessionPlan:
     def own_side(self) -> tuple[Strategy, ...]:
         """The strategies without another commit's twins."""
         return tuple(one for one in self.strategies if not one.is_base)
+
+    @property
+    def started(self) -> tuple[Strategy, ...]:
+        """The strategies that the session starts itself: the others run already."""
+        return tuple(one for one in self.strategies if one.attachment is None)
 
     def base_name(self, strategy: str) -> str:
         """The name of the strategy's twin of another commit, empty if it has none."""
@@ -225,11 +235,41 @@ class SessionPlan:
             loop_s=self.loop_s,
             seed=self.seed,
             encodings=tuple(dict.fromkeys(encoding for _, encoding in self.payloads)),
-            payloads={name: tuple(p.file for p in ones) for (name, _), ones in self.payloads.items()},
+            payloads={name: tuple(p.name for p in ones) for (name, _), ones in self.payloads.items()},
             tolerance=self.tolerance,
             tolerances=self._other_tolerances() or UNSET,
             long_s=self.long_s or UNSET,
+            mix=dict(self.options.mix) if self.options and self.options.mix else UNSET,
+            comparators=self._comparators(),
+            unchecked=self.unchecked or UNSET,
+            payload_digests=payload_digests(self.payloads),
         )
+
+    @property
+    def unchecked(self) -> dict[str, int]:
+        """By class, of how many requests nothing checks the answers; without the classes of none."""
+        sent = {
+            (one.mixed_from or one.payload_class, one.name)
+            for payloads in self.payloads.values()
+            for one in payloads
+            if isinstance(one.expect, NoExpectation)
+        }
+        return dict(sorted(Counter(name for name, _ in sent).items()))
+
+    @property
+    def blind(self) -> tuple[BlindClass, ...]:
+        """The classes whose check tells no answers apart, by the largest tolerance of a strategy."""
+        known = [one.tolerance for one in self.strategies if one.tolerance is not None]
+        largest = max(known, default=self.tolerance)
+        # by name, because what is right is the same in each encoding
+        once = {one.name: one for payloads in self.payloads.values() for one in payloads}
+        return blind_classes(once.values(), largest)
+
+    def _comparators(self) -> tuple[str, ...] | UnsetType:
+        """The names of the comparators; unset if the label's is the only one."""
+        kinds = {type(one.expect) for payloads in self.payloads.values() for one in payloads}
+        names = tuple(comparator.name for kind, comparator in COMPARATORS.items() if kind in kinds)
+        return UNSET if names in ((), (COMPARATORS[LabelExpectation].name,)) else names
 
     def _other_tolerances(self) -> dict[str, float]:
         """The tolerances of strategies whose label says another than the run's."""

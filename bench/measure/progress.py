@@ -53,6 +53,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """Say something once."""
 
+    def output(self, line: str) -> None:
+        """Show a line that another program printed, for those who want all of them."""
+
     def begin(self, total_s: float) -> None:
         """Say how long everything is expected to take."""
 
@@ -70,6 +73,9 @@ class Silent:
     """Progress that nobody looks at."""
 
     def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def output(self, line: str) -> None:
         """Say nothing."""
 
     def begin(self, total_s: float) -> None:

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import UnsetType
+
 from bench.errors import UsageError
 from bench.measure.plan import SessionPlan
 from bench.measure.runtime.instance import RuntimeFacts, with_runtime
@@ -111,7 +113,11 @@ class RunBuilder:
         earlier: Run | None = None,
     ) -> None:
         self._plan, self._redact, self._earlier = plan, redact, earlier
-        self._created, self._environment = earlier.created if earlier else created, environment
+        self._created, self._environment = created, environment
+        if earlier is not None:
+            self._created = earlier.created
+            # of an older run that does not say what it was sent, the rest of it proves nothing
+            self._environment = dataclasses.replace(environment, settings=earlier.environment.settings)
         self._ceilings = list(earlier.ceilings) if earlier else []
         self._capacities = list(earlier.capacities) if earlier else []
         self._repeats = list(earlier.repeats) if earlier else []
@@ -120,7 +126,7 @@ class RunBuilder:
         self.strategies = {
             one.name: dataclasses.replace(before[one.name], title=one.title, twin=one.twin)
             if one.name in before
-            else StrategyResult(one.title, None, None, twin=one.twin)
+            else StrategyResult(one.title, None, None, twin=one.twin, attached=one.attachment is not None)
             for one in plan.strategies
         }
         self._doubts = [one for one in earlier.doubts if one.code != "incomplete"] if earlier else []
@@ -225,8 +231,7 @@ def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Environment)
     A run is one measurement of one thing: the code, the machine and the settings must be what they were.
     """
     changed = [name for name in SAME if getattr(run.environment, name) != getattr(environment, name)]
-    if run.environment.settings != environment.settings:
-        changed.append("settings")
+    changed += _changed_settings(run.environment, environment)
     if run.runtime != runtime:
         changed.append(f"runtime ({run.runtime}, now {runtime})")
     if changed:
@@ -248,6 +253,18 @@ def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Environment)
         ended = {(one.strategy, one.payload_class, one.encoding) for one in known}
         kept = [one for one in kept if (one.strategy, one.payload_class, one.encoding) in ended]
     return dataclasses.replace(run, trials=tuple(kept), objectives=known)
+
+
+def _changed_settings(before: Environment, now: Environment) -> list[str]:
+    """`settings` or `requests`, if these are not what they were; an older run does not say what it sent."""
+    ours, theirs = now.settings, before.settings
+    if isinstance(ours, UnsetType) or isinstance(theirs, UnsetType):
+        return [] if ours == theirs else ["settings"]
+    sent, was_sent = ours.payload_digests, theirs.payload_digests
+    if dataclasses.replace(ours, payload_digests=was_sent) != theirs:
+        return ["settings"]
+    known = not isinstance(sent, UnsetType) and not isinstance(was_sent, UnsetType)
+    return ["requests"] if known and sent != was_sent else []
 
 
 def join_starts(before: Startup | None, after: Startup) -> Startup:

@@ -9,14 +9,15 @@ from pathlib import Path
 from bench.cores import Cores
 from bench.errors import InvalidRunError
 from bench.measure.machine.fingerprint import fingerprint, make_redactor
-from bench.measure.payloads import PayloadImage
 from bench.measure.plan import SessionPlan
 from bench.measure.progress import Doing, Progress, before, so_far
 from bench.measure.run_builder import LeftOut, Measured, RunBuilder, take_up
 from bench.measure.runtime.instance import Runtime, with_runtime
 from bench.measure.steps.order import TimeEstimate, steps
 from bench.measure.steps.step import Step, StepContext, TrialInterrupted, UnfitStrategyError
+from bench.measure.unstarted import unstarted_doubts, with_known_cores
 from bench.model import Doubt, Run, Trial, in_words
+from bench.request_sets.request_set import SetRequest
 from bench.run_file import write_run
 
 
@@ -30,7 +31,7 @@ class Session:
     def __init__(
         self,
         plan: SessionPlan,
-        images: Sequence[PayloadImage],
+        requests: Sequence[SetRequest],
         runtime: Runtime,
         cores: Cores,
         folder: Path,
@@ -39,12 +40,19 @@ class Session:
         left_out: Sequence[LeftOut] = (),
     ) -> None:
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        environment = fingerprint(runtime.root, cores, plan.settings())
+        environment = with_known_cores(
+            fingerprint(runtime.root, cores, plan.settings()),
+            plan.strategies,
+            runtime.describe().found_on,
+            cores,
+        )
         if earlier is not None:
             earlier = take_up(earlier, plan, runtime.kind, with_runtime(environment, runtime.describe()))
-        self._plan, self._images, self._runtime, self._cores = plan, images, runtime, cores
+        self._plan, self._requests, self._runtime, self._cores = plan, requests, runtime, cores
         self._folder, self._progress, self._earlier = folder, progress, earlier
-        self._builder = RunBuilder(plan, created, environment, make_redactor(runtime.root), earlier)
+        hosts = [one.attachment.host for one in plan.strategies if one.attachment]
+        redact = make_redactor(runtime.root, hosts, [one.name for one in plan.strategies])
+        self._builder = RunBuilder(plan, created, environment, redact, earlier)
         for one in left_out:
             self._builder.add(one)
         if earlier is not None:
@@ -57,6 +65,8 @@ class Session:
         self._drop_strays()
         for doubt in self._standing_doubts():
             self._builder.add(doubt)
+            if doubt.code in ("unchecked_answers", "answers_alike"):
+                self._progress.note(in_words(doubt))
         todo, estimate = list(steps(self._plan, self._earlier)), TimeEstimate(self._plan)
         self._progress.begin(estimate.left_s(todo))
         number = 0
@@ -105,7 +115,7 @@ class Session:
         more: list[Step] = []
         context = StepContext(
             plan=self._plan,
-            images=self._images,
+            requests=self._requests,
             runtime=self._runtime,
             cores=self._cores,
             folder=self._folder,
@@ -150,14 +160,25 @@ class Session:
         if self._plan.quick:
             text = "a quick run: short windows"
             doubts.append(Doubt("quick", text, "leave out --quick", voids=False, cause="harness"))
-        if not self._cores.disjoint:
+        if self._plan.unchecked:
+            told = ", ".join(f"{count} of class {name}" for name, count in self._plan.unchecked.items())
+            text = f"answers were not checked: nothing says what is right for requests, {told}"
+            remedy = "record the right answers with `python -m bench requests record`"
+            doubts.append(Doubt("unchecked_answers", text, remedy, voids=False, cause="harness"))
+        for one in self._plan.blind:
+            doubts.append(Doubt("answers_alike", one.told, one.remedy, voids=False, cause="harness"))
+        if not self._cores.disjoint and self._plan.started:
             text = "driver and service share a core: absolute figures are too low"
             doubts.append(Doubt("shared_core", text, "use two cores or more", voids=False, cause="host"))
         if self._runtime.kind == "process":
             text = "image size is not measurable without containers: the services ran as local processes"
             remedy = "start a Docker engine, and use --runtime compose"
             doubts.append(Doubt("no_images", text, remedy, voids=False, cause="host"))
-        return doubts
+        facts = self._runtime.describe()
+        return [
+            *doubts,
+            *unstarted_doubts(self._plan.strategies, facts.found_on, self._cores, facts.not_there),
+        ]
 
     def _say_what_is_missing(self, error: BaseException) -> None:
         said = (str(error).splitlines() or [""])[0]
@@ -173,7 +194,7 @@ class Session:
             }
         )
         missing = f"{planned - made} of {planned} trials are missing" if planned else "its search did not end"
-        go_on = f"go on with `python -m bench run --resume {self._folder.name}`"
+        go_on = "go on with --resume and this run's folder"
         text = f"the run is not complete, {why}: {missing}"
         remedy = "measure it again" if self._plan.base else go_on
         self._builder.add(Doubt("incomplete", text, remedy, voids=False, cause="harness"))

@@ -4,6 +4,7 @@ Units are in the names. A figure that could not be measured is None, never 0.
 """
 
 from bench.model.arrivals import ARRIVALS, USUAL_ARRIVALS, ArrivalPattern, Arrivals
+from bench.model.attached import PLAIN, Access, Accounting, Attachment, Scheme
 from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, gravest_first, gravity, in_words, is_grave
 from bench.model.environment import Environment, FaultBounds, OtherCommit, RunSettings, facts
 from bench.model.images import (
@@ -21,6 +22,7 @@ from bench.model.loads import (
 from bench.model.options import (
     USUAL_CLIENTS,
     USUAL_TOLERANCE,
+    AttachedOptions,
     ExtraOptions,
     LoadOptions,
     MachineOptions,
@@ -58,6 +60,7 @@ from bench.model.subjects import (
 from bench.model.trials import (
     BIAS_BOUND,
     BatchFigures,
+    ClassFigures,
     DriverFigures,
     GpuFigures,
     LatencyMs,
@@ -72,18 +75,24 @@ __all__ = [
     "ARRIVALS",
     "BIAS_BOUND",
     "OUTCOMES",
+    "PLAIN",
     "REPEAT_ALLOWED",
     "SCHEMA_VERSION",
     "TITLES",
     "USUAL_ARRIVALS",
     "USUAL_CLIENTS",
     "USUAL_TOLERANCE",
+    "Access",
+    "Accounting",
     "ArrivalPattern",
     "Arrivals",
+    "AttachedOptions",
+    "Attachment",
     "BatchFigures",
     "Capacity",
     "Cause",
     "Ceiling",
+    "ClassFigures",
     "ClosedLoad",
     "Device",
     "Directory",
@@ -115,6 +124,7 @@ __all__ = [
     "ResourceFigures",
     "Run",
     "RunSettings",
+    "Scheme",
     "ServerFigures",
     "SessionOptions",
     "ShareLoad",

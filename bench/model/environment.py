@@ -69,6 +69,14 @@ class RunSettings:
     long_s: Number = UNSET
     tolerances: Mapping[str, float] | UnsetType = UNSET
     """Those of the strategies that have another than `tolerance`."""
+    mix: Mapping[str, float] | UnsetType = UNSET
+    """The weights of the classes that were sent together."""
+    comparators: Texts = UNSET
+    """How answers were compared, unless by label and probabilities alone."""
+    unchecked: Mapping[str, int] | UnsetType = UNSET
+    """By class, of how many requests nothing says what answer is right; unset if there are none."""
+    payload_digests: Mapping[str, str] | UnsetType = UNSET
+    """By class, the SHA-256 of all that was sent and of what had to come back; unset in older runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.model.arrivals import USUAL_ARRIVALS, Arrivals
+from bench.model.attached import Accounting, Scheme
 from bench.model.subjects import Device
 
 # the clients of ceiling and capacity too, if no closed load says how many
@@ -63,14 +64,27 @@ class ObjectiveOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedOptions:
+    """A service that runs already, as far as a run may say: hosts, ports and paths are private.
+
+    `headers` names those that it gets from the environment.
+    """
+
+    name: str
+    scheme: Scheme
+    accounting: Accounting = "none"
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SessionOptions:
     """All that decides what a session measures, except the repository's own files.
 
     run.json keeps it, so that a run can go on, or be a baseline that the gate measures like. Without
-    `strategies` all that compose.yaml registers are measured. `baseline` is the strategy that the others are
-    compared with first; None chooses. An answer is right if it has the reference's
-    label and each of its probabilities is within `tolerance` of the reference's; a strategy's own label in
-    compose.yaml takes its place.
+    `strategies` all that compose.yaml registers are measured, or, if some services are `attached`, these
+    alone. `baseline` is the strategy that the others are compared with first; None chooses. An answer is
+    right if it has the reference's label and each of its probabilities is within `tolerance` of the
+    reference's; a strategy's own label in compose.yaml takes its place.
     """
 
     verb: Literal["run", "slo", "aa", "gate"]
@@ -89,3 +103,6 @@ class SessionOptions:
     max_other_cpu: float = 0.05
     baseline: str | None = None
     tolerance: float = USUAL_TOLERANCE
+    attached: tuple[AttachedOptions, ...] = ()
+    mix: tuple[tuple[str, float], ...] = ()
+    """Classes that are sent in one load, each with its weight; else each class has trials of its own."""

@@ -46,7 +46,7 @@ class LoopResult:
 
 @dataclass(frozen=True, slots=True)
 class ParityResult:
-    """What a strategy answered to all images in all its encodings, before anything was timed.
+    """What a strategy answered to all requests in all its encodings, before anything was timed.
 
     `largest_difference` is the greatest distance of a probability from the reference's over all answers that
     could be read, None without such an answer; `tolerance` is what was allowed. `wrong` of the `answers` were
@@ -58,7 +58,13 @@ class ParityResult:
     tolerance: float
     largest_difference: float | None
     largest_at: str = ""
-    """The image and the encoding of the largest difference."""
+    """The request and the encoding of the largest difference."""
+    largest_share: float | None = None
+    """Where tensors are compared: the greatest share of its tolerance that an element was off; at most 1."""
+    share_at: str = ""
+    """The request and the encoding of that share."""
+    unchecked: int = 0
+    """Of how many requests nothing says what answer is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,8 @@ class StrategyResult:
     parity: ParityResult | None = None
     failure: Doubt | None = None
     """Why nothing of it could be timed, in a session that goes on without it."""
+    attached: bool = False
+    """Whether it ran already, so that nothing of it was measured that a start is needed for."""
 
     @property
     def is_base(self) -> bool:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bench.model.attached import Attachment
+from bench.model.expectations import Expectation
+
 Outcome = Literal["ok", "wrong_answer", "http_error", "connection_error", "timeout", "unfinished", "refused"]
 OUTCOMES: tuple[Outcome, ...] = (
     "ok",
@@ -19,6 +22,9 @@ Side = Literal["again", "base"]
 
 SUFFIXES: dict[Side, str] = {"again": "-again", "base": "@base"}
 """What the shown name of a twin ends with; no strategy's own name may have the sign of "base"."""
+
+MIX = "mix"
+"""The class of payloads of several classes that are sent in one load."""
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -41,7 +47,10 @@ def twin_name(of: str, side: Side) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """One service under test, as its labels in compose.yaml register it."""
+    """One service under test, as its labels in compose.yaml register it.
+
+    With an `attachment` it runs already: bench does not start it, and compose.yaml says nothing of it.
+    """
 
     name: str
     title: str
@@ -59,6 +68,7 @@ class Strategy:
     twin: Twin | None = None
     tolerance: float | None = None
     """How far each probability of a right answer may be from the reference's; None for the run's."""
+    attachment: Attachment | None = None
 
     @property
     def is_base(self) -> bool:
@@ -68,20 +78,22 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One request body and the answer that it must get.
+    """One request as it is sent, and what must come back.
 
-    `payload_class` groups images of one kind ("seed", "small"); `probabilities` maps each label to the
-    reference's probability. `path` is None if the strategy's own path takes it, `headers` are those
-    beside Content-Type, and `reply` says how the answer is read.
+    `payload_class` groups requests of one kind ("seed", "small"). `path` is None if the strategy's own path
+    takes it, `headers` are those beside Content-Type, and `reply` says how the answer is read. `weight` says
+    how often it is sent beside the others of its class. In a mix of classes, `mixed_from` is its own.
     """
 
-    file: str
+    name: str
     payload_class: str
     encoding: str
     content_type: str
     body: bytes
-    label: str
-    probabilities: Mapping[str, float]
+    expect: Expectation
     path: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     reply: str = "json"
+    method: str = "POST"
+    weight: float = 1.0
+    mixed_from: str = ""

@@ -101,6 +101,19 @@ class ResourceFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassFigures:
+    """What a trial of several classes of requests shows of one of them; its terms are the trial's."""
+
+    payload_class: str
+    requests: int
+    ok: int
+    errors: int
+    wrong_answers: int
+    throughput_rps: float
+    latency_ms: LatencyMs
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One strategy under one load in one round, in a fresh container.
 
@@ -151,6 +164,8 @@ class Trial:
     wrong_answers_outside: int | None = None
     warmup_bias: float | None = None
     """The largest share by which the trend of the warm-up and the window allows that the window is off."""
+    by_class: tuple[ClassFigures, ...] = ()
+    """The classes of a mix, each by itself; none where all requests are of one class."""
 
     @property
     def overloaded(self) -> bool:

@@ -34,7 +34,7 @@ def write_report(folder: Path, extra: Sequence[Section] = (), *, run: Run | None
 
 
 def terminal_summary(run: Run, width: int | None = None) -> str:
-    """The sentence, a table and the warnings that matter, in lines of at most `width` columns, 60 to 200.
+    """A table, the warnings that matter and whom to choose, in lines of at most `width` columns, 60 to 200.
 
     Without a width it is the terminal's.
     """

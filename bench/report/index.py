@@ -1,7 +1,6 @@
 """index.html over a folder of runs: a row a run, and each strategy's trend over those that may be joined."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -15,13 +14,17 @@ from bench.analysis.trends import LEAST_RUNS, Entry, Trend, entries, fingerprint
 from bench.errors import BenchError, UsageError
 from bench.model import Run
 from bench.report import cells, text
+from bench.report.choice_sentence import choice_sentence
 from bench.report.page import fill
 from bench.report.page.run_page import state
 from bench.report.page.trend_chart import chart, letter, mark
-from bench.report.sentence import machine_line, sentence
+from bench.report.plain import one_line
+from bench.report.sentence import machine_line
 from bench.report.writers import html
 from bench.run_file import FILE_NAME as RUN_FILE
 from bench.run_file import read_run
+from bench.run_file.json_text import file_bytes, json_from
+from bench.run_file.run_values import UNLIKE_A_RUN
 
 FILE_NAME = "index.html"
 REPORTS = ("report.html", "report.md")
@@ -57,8 +60,8 @@ class Group:
     facts: tuple[tuple[str, str], ...]
 
 
-def write_index(results: Path) -> Path:
-    """Write index.html over the runs and gates in a folder and return its path.
+def write_index(results: Path, tell: Callable[[Unreadable], None] | None = None) -> Path:
+    """Write index.html over the runs and gates in a folder and return its path; `tell` of what is neither.
 
     A subfolder that is neither is listed with the reason. Raises UsageError if there are no subfolders, and
     if the folder itself is a run.
@@ -69,10 +72,14 @@ def write_index(results: Path) -> Path:
     found = [one for one in read if not side_by_side(one[1])]
     if not found and not gates:
         first = f" ({unreadable[0].name}: {unreadable[0].why})" if unreadable else ""
-        raise UsageError(f"no run in {results.name or 'this folder'}/{first}: make one with `bench run`")
+        where = results.name or "this folder"
+        raise UsageError(f"no run in {where}/{first}: make one with `python -m bench run`")
     path = results / FILE_NAME
     page = render(entries(found), unreadable, _links(results, found), gates)
     path.write_text(page, encoding="utf-8")
+    if tell is not None:
+        for one in unreadable:
+            tell(one)
     return path
 
 
@@ -93,7 +100,7 @@ def render(
                 "letter": letter(entry.group),
                 "links": links.get(entry.name, []),
                 "state": state(entry.run, entry.summary),
-                "sentence": sentence(entry.run, entry.summary),
+                "sentence": choice_sentence(entry.run, entry.summary),
             }
             for entry in reversed(runs)
         ],
@@ -123,17 +130,27 @@ def _read(results: Path) -> tuple[list[tuple[str, Run, Summary]], list[Unreadabl
     for folder in sorted(path for path in results.iterdir() if path.is_dir() and path.name[0] != "."):
         try:
             run = read_run(folder)
-            found.append((folder.name, run, summarise(run)))
+            summary = summarise(run)
+            _require_shown(run, summary)
+            found.append((folder.name, run, summary))
         except BenchError as error:
             unreadable.append(Unreadable(folder.name, str(error)))
         except OSError as error:
             unreadable.append(Unreadable(folder.name, error.strerror or "cannot be read"))
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except UNLIKE_A_RUN as error:
             # whatever lies in a foreign file, the other runs are still shown
             unreadable.append(
                 Unreadable(folder.name, f"run.json holds values that are none of a run's: {error}")
             )
     return found, unreadable
+
+
+def _require_shown(run: Run, summary: Summary) -> None:
+    """Raise what the page would raise that says this of the run: then all runs would be missing from it."""
+    state(run, summary)
+    choice_sentence(run, summary)
+    machine_line(run)
+    fingerprint_key(run)
 
 
 def side_by_side(run: Run) -> bool:
@@ -144,7 +161,7 @@ def side_by_side(run: Run) -> bool:
 
 def _gate(folder: Path, run: Run) -> Gate:
     try:
-        said = str(json.loads((folder / "gate.json").read_text(encoding="utf-8"))["sentence"])
+        said = one_line(str(json_from(file_bytes(folder / "gate.json"))["sentence"]))
     except (OSError, ValueError, KeyError, TypeError):
         said = "not judged"
     address = f"{quote(folder.name)}/gate.html" if (folder / "gate.html").is_file() else ""

@@ -4,15 +4,20 @@ import math
 from collections.abc import Sequence
 
 from bench.analysis.cases import Case
+from bench.analysis.choice import choose
 from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared, to_baseline
 from bench.analysis.doubt_counts import doubts
 from bench.analysis.metrics import METRICS
+from bench.analysis.mixed_classes import ClassRow, class_rows
 from bench.analysis.starts import startup_s
-from bench.analysis.summary import Row, rows_at, summarise
+from bench.analysis.summary import Row, Summary, rows_at, summarise
 from bench.model import TITLES, ImageSize, ParityResult, Run, SloResult, StrategyResult
+from bench.report.choice_sentence import choice_sentence
 from bench.report.json_types import (
     SCHEMA,
     CaseJson,
+    ChoiceJson,
+    ClassJson,
     ComparisonJson,
     EstimateJson,
     ImageJson,
@@ -36,8 +41,10 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
     """The run as the document, with its folder's name and the report files in that folder."""
     summary = summarise(run)
     found = () if summary.one_round else compared(summary)
+    parts = class_rows(run, summary)
     return {
         "schema": SCHEMA,
+        "choice": _choice(run, summary),
         "sentence": _plain(sentence(run, summary)),
         "machine": _plain(machine_line(run)),
         "created": run.created,
@@ -55,8 +62,8 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
         "errors": summary.errors,
         "wrong_answers": summary.wrong_answers,
         "strategies": [_strategy(name, result) for name, result in run.strategies.items()],
-        "cases": [_case(case) for case in summary.cases],
-        "rows": [_row(row, found) for row in rows_at(summary, summary.cases)],
+        "cases": [_case(case, summary) for case in summary.cases],
+        "rows": [_row(row, found, parts) for row in rows_at(summary, summary.cases)],
         "comparisons": [_pair(one) for one in found],
         "not_compared": [_not_compared(one) for one in (() if summary.one_round else not_compared(summary))],
         "objectives": [_objective(one) for one in run.objectives],
@@ -77,9 +84,27 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
     }
 
 
-def _row(row: Row, found: Sequence[Compared]) -> RowJson:
-    mine = [one for one in to_baseline(found) if (one.strategy, one.case) == (row.strategy, row.case)]
+def _choice(run: Run, summary: Summary) -> ChoiceJson:
+    choice = choose(run, summary)
     return {
+        "pick": choice.pick,
+        "proven": choice.proven,
+        "sentence": _plain(choice_sentence(run, summary)),
+        "standings": [
+            {
+                "criterion": one.criterion,
+                "case": _case_id(one.case) if one.case else None,
+                "figures": dict(one.figures),
+                "ahead": list(one.ahead),
+            }
+            for one in choice.standings
+        ],
+    }
+
+
+def _row(row: Row, found: Sequence[Compared], parts: Sequence[ClassRow]) -> RowJson:
+    mine = [one for one in to_baseline(found) if (one.strategy, one.case) == (row.strategy, row.case)]
+    told: RowJson = {
         "strategy": row.strategy,
         "case": _case_id(row.case),
         "estimates": {name: _estimate(found, _unit(name)) for name, found in row.estimates.items()},
@@ -92,6 +117,18 @@ def _row(row: Row, found: Sequence[Compared]) -> RowJson:
         "refused": row.refused,
         "offered_per_s": _finite(row.offered_rps),
         "utilisation": _estimate(row.utilisation, "share of capacity"),
+    }
+    of_row = [one for one in parts if (one.strategy, one.case) == (row.strategy, row.case)]
+    if of_row:
+        told["classes"] = {one.payload_class: _class(one) for one in of_row}
+    return told
+
+
+def _class(one: ClassRow) -> ClassJson:
+    return {
+        "requests": one.requests,
+        "bad": one.bad,
+        "estimates": {name: _estimate(found, _unit(name)) for name, found in one.estimates.items()},
     }
 
 
@@ -127,8 +164,8 @@ def _unit(metric: str) -> str:
     return UNITS_OF_SCHEMA.get(unit, unit)
 
 
-def _case(case: Case) -> CaseJson:
-    return {
+def _case(case: Case, summary: Summary) -> CaseJson:
+    told: CaseJson = {
         "id": _case_id(case),
         "payload_class": case.payload_class,
         "encoding": case.encoding,
@@ -137,6 +174,9 @@ def _case(case: Case) -> CaseJson:
         "size": case.size,
         "even": case.arrivals == "constant",
     }
+    if case.payload_class in summary.unchecked:
+        told["unchecked"] = True
+    return told
 
 
 def _case_id(case: Case) -> str:
@@ -156,13 +196,18 @@ def _strategy(name: str, result: StrategyResult) -> StrategyJson:
 
 
 def _parity(found: ParityResult) -> ParityJson:
-    return {
+    told: ParityJson = {
         "answers": found.answers,
         "wrong": found.wrong,
         "tolerance": found.tolerance,
         "largest_difference": _finite(found.largest_difference),
         "largest_at": found.largest_at,
     }
+    if found.largest_share is not None:
+        told |= {"largest_share": found.largest_share, "share_at": found.share_at}
+    if found.unchecked:
+        told["unchecked"] = found.unchecked
+    return told
 
 
 def _image(image: ImageSize) -> ImageJson:

@@ -4,7 +4,7 @@ Within a version nothing is renamed, removed or given another unit; new keys may
 missing is null, never 0. Units are in a figure's name or beside it.
 """
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 SCHEMA = 1
 
@@ -68,7 +68,10 @@ class NotComparedJson(TypedDict):
 
 
 class CaseJson(TypedDict):
-    """What was offered: `size` is of clients, requests/s, or the share of capacity, by `kind`."""
+    """What was offered: `size` is of clients, requests/s, or the share of capacity, by `kind`.
+
+    `unchecked` is there, and true, if nothing says whether all answers are right.
+    """
 
     id: str
     payload_class: str
@@ -77,6 +80,15 @@ class CaseJson(TypedDict):
     kind: str
     size: float
     even: bool
+    unchecked: NotRequired[bool]
+
+
+class ClassJson(TypedDict):
+    """One class of a mix over the valid rounds; `bad` counts errors and wrong answers."""
+
+    requests: int
+    bad: int
+    estimates: dict[str, EstimateJson | None]
 
 
 class RowJson(TypedDict):
@@ -84,6 +96,7 @@ class RowJson(TypedDict):
 
     `estimates` has every metric; `to_baseline` those that were compared, and none for the baseline itself.
     `utilisation` is the rate offered as a share of the capacity that the closed loop of the same rounds had.
+    `classes` is there if several classes were sent in one load: throughput and latencies of each.
     """
 
     strategy: str
@@ -98,6 +111,7 @@ class RowJson(TypedDict):
     refused: int | None
     offered_per_s: float | None
     utilisation: EstimateJson | None
+    classes: NotRequired[dict[str, ClassJson]]
 
 
 class ImageJson(TypedDict):
@@ -110,13 +124,20 @@ class ImageJson(TypedDict):
 
 
 class ParityJson(TypedDict):
-    """Its answers before anything was timed; `largest_difference` is of a probability to the reference's."""
+    """Its answers before anything was timed; `largest_difference` is of a probability to the reference's.
+
+    `largest_share` is there if tensors were compared: the most of its tolerance that an element was off.
+    `unchecked` is there if nothing says of so many requests what answer is right.
+    """
 
     answers: int
     wrong: int
     tolerance: float
     largest_difference: float | None
     largest_at: str
+    largest_share: NotRequired[float]
+    share_at: NotRequired[str]
+    unchecked: NotRequired[int]
 
 
 class StrategyJson(TypedDict):
@@ -169,10 +190,35 @@ class TrialsJson(TypedDict):
     missing: int
 
 
+class StandingJson(TypedDict):
+    """How strategies stand in one thing, the best first: requests/s, ms, s or bytes, by `criterion`.
+
+    `ahead` has the strategies that the run does not tell apart from the best. `case` is an id, or null.
+    """
+
+    criterion: str
+    case: str | None
+    figures: dict[str, float]
+    ahead: list[str]
+
+
+class ChoiceJson(TypedDict):
+    """Which strategy the run speaks for, null if for none, a sentence that says so, and what it rests on.
+
+    `proven` is false of a single round, whose `pick` is who has the best figures.
+    """
+
+    pick: str | None
+    proven: bool
+    sentence: str
+    standings: list[StandingJson]
+
+
 class RunJson(TypedDict):
     """The document. `files` are the report's, relative to the run's `folder`, of which this is the name."""
 
     schema: int
+    choice: ChoiceJson
     sentence: str
     machine: str
     created: str

@@ -5,21 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.run_analysis import RunAnalysis
+from bench.report.choice_sentence import choice_sentence
 from bench.report.document import Section
 from bench.report.sections import sections
-from bench.report.sentence import machine_line, sentence
+from bench.report.sentence import checked, machine_line, sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What there is to say of a run, in the order in which it is said.
 
-    `extra` holds sections of somebody else's that stand on top of the page. `pictures` are paths relative to
-    `folder`, which is the run's.
+    `choice` is what it says to somebody who must choose, `sentence` the same with figures and intervals, and
+    `checked` how many answers and trials count. `extra` holds sections of somebody else's that stand on top
+    of the page. `pictures` are paths relative to `folder`, which is the run's.
     """
 
     analysis: RunAnalysis
+    choice: str
     sentence: str
+    checked: str
     machine: str
     sections: tuple[Section, ...]
     extra: tuple[Section, ...]
@@ -33,7 +37,9 @@ def report_of(
     """The report of a run."""
     return Report(
         analysis=analysis,
+        choice=choice_sentence(analysis.run, analysis.summary),
         sentence=sentence(analysis.run, analysis.summary),
+        checked=checked(analysis.run, analysis.summary),
         machine=machine_line(analysis.run),
         sections=sections(analysis),
         extra=tuple(extra),

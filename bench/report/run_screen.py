@@ -1,4 +1,4 @@
-"""The end of a run on a terminal: the sentence, one aligned table, and what speaks against its figures."""
+"""The end of a run on a terminal: one aligned table, what speaks against its figures, and whom to choose."""
 
 import os
 import shutil
@@ -17,8 +17,9 @@ from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, rows_at, summarise
 from bench.model import Run, SloResult, objective_label
 from bench.report import cells, text
+from bench.report.choice_sentence import choice_sentence
 from bench.report.document import Cell, Column, Table, case_column, name_column, tabulated
-from bench.report.sentence import sentence
+from bench.report.sentence import checked
 from bench.report.verdict_words import short_verdict_word
 from bench.report.writers import terminal as writer
 from bench.report.writers.terminal import CASES, GAP, NAMES, Loss, Shape, fitted, shown
@@ -47,7 +48,7 @@ GIVING_UP: tuple[tuple[int, Loss], ...] = (
 
 
 def render(run: Run, width: int | None = None, *, colour: bool | None = None) -> str:
-    """The sentence, the table and what its columns mean, on one screen of 60 to 200 columns.
+    """The table, what its columns mean, and whom to choose, on one screen of 60 to 200 columns.
 
     Without a `width` it is the terminal's, 100 off a terminal; without `colour`, there is some if stdout is
     a terminal that shows it and NO_COLOR is not set. Colours only repeat what words say.
@@ -65,18 +66,26 @@ def columns(width: int | None = None) -> int:
 def _lines(run: Run, width: int) -> list[Text]:
     prose, summary = min(width, MOST_PROSE), summarise(run)
     invalid = run.trials and not summary.valid_trials
-    lines = _wrapped(sentence(run, summary), prose, marked="Invalid" if invalid else "")
+    lines: list[Text] = []
     cases_shown = _shown_cases(summary)
     if table := table_of(summary, cases_shown):
         shape = fitted(table, width, giving_up())
         legend = _legend(summary, cases_shown, table, shape)
-        lines += [Text(), *writer.lines(shape, width), Text(), *_wrapped(legend, prose)]
+        lines += [*writer.lines(shape, width), Text(), *_wrapped(legend, prose)]
     if run.strategies:
-        lines += [Text(), *_wrapped(_starts(run), prose), *_wrapped(_images(run), prose)]
+        lines += [Text()] if lines else []
+        lines += [*_wrapped(_starts(run), prose), *_wrapped(_images(run), prose)]
     if run.objectives:
         lines += _wrapped(_objectives(run), prose)
     told = _doubts(run, prose)
-    return [*lines, Text(), *told] if told else lines
+    lines += [Text(), *told] if told else []
+    lines += [Text()] if lines else []
+    counts = _wrapped(checked(run, summary), prose)
+    return [
+        *lines,
+        *counts,
+        *_wrapped(choice_sentence(run, summary), prose, marked="Invalid" if invalid else ""),
+    ]
 
 
 def _wrapped(

@@ -9,6 +9,7 @@ from bench.analysis.objectives import share_held
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.model import Run, SloResult, objective_label
 from bench.report import text
+from bench.report.unchecked_sentence import unchecked_sentence
 
 ONE_ROUND = "One round: it proves nothing."
 QUICK = "A quick run: short windows."
@@ -23,12 +24,25 @@ def sentence(run: Run, summary: Summary) -> str:
         return "No trial was made: there is nothing to report."
     if summary.valid_trials == 0 and not (summary.searched and run.objectives):
         trials = text.plural(len(run.trials), "trial")
-        return f"Invalid: none of {trials} may be believed. {_answers(run, summary)}"
-    parts = [ONE_ROUND] if summary.one_round else []
+        unchecked = unchecked_sentence(run)
+        told = f"Invalid: none of {trials} may be believed. {_answers(run, summary)}"
+        return f"{told} {unchecked}" if unchecked else told
+    parts = [unchecked_sentence(run)]
+    parts += [ONE_ROUND] if summary.one_round else []
     parts += [QUICK] if run.quick else []
-    parts += [_held(run)] if summary.searched else [_comparison(summary), _below_capacity(summary)]
-    parts += [_answers(run, summary), *_gaps(summary)]
+    parts += [found(run, summary), checked(run, summary)]
     return " ".join(part for part in parts if part)
+
+
+def found(run: Run, summary: Summary) -> str:
+    """How the strategies compare, or the cases of a single strategy, or which rates held an objective."""
+    parts = [_held(run)] if summary.searched else [_comparison(summary), _below_capacity(summary)]
+    return " ".join(part for part in parts if part)
+
+
+def checked(run: Run, summary: Summary) -> str:
+    """How many answers were checked and were wrong, and which trials are left out or were not made."""
+    return " ".join([*([_answers(run, summary)] if summary.requests else []), *_gaps(summary)])
 
 
 def machine_line(run: Run) -> str:
@@ -86,7 +100,7 @@ def _comparison(summary: Summary) -> str:
     others = others if len(others) <= MOST_OTHERS else []
     at = f"At {summary.focus[0].load}, " if summary.several_loads else ""
     first, *rest = compared[leader]
-    told = [_ratio(summary, first, f" the requests of {summary.baseline} per core")]
+    told = [_ratio(summary, first, _requests_of(summary, leader, summary.baseline))]
     told += [_ratio(summary, row) for row in rest]
     clauses = [f"{at}{leader} answers {text.listing(told)}{_tail_latency(summary, leader)}"]
     for name in others:
@@ -110,7 +124,7 @@ def _others_ratios(summary: Summary, found: list[Compared], name: str, base: str
     """`2.31 times the requests of torch per core with small payloads`, of the first cases."""
     mine = [one for one in found if (one.strategy, one.base) == (name, base)][:MOST_CASES]
     return [
-        f"{text.ratio(one.comparison)}{f' the requests of {base} per core' if place == 0 else ''} "
+        f"{text.ratio(one.comparison)}{_requests_of(summary, name, base) if place == 0 else ''} "
         f"{_payloads(summary, one.case)}"
         f"{'' if one.differs or summary.one_round else _undecided(one)}"
         for place, one in enumerate(mine)
@@ -118,7 +132,13 @@ def _others_ratios(summary: Summary, found: list[Compared], name: str, base: str
 
 
 def _between_cases(summary: Summary) -> str:
-    """How the cases of a strategy compare, if strategies do not; else why there is nothing to say."""
+    """How the cases of a strategy compare, if strategies do not; else why there is nothing to say.
+
+    Classes of requests are no cases to choose from: what the strategy answers of each is said.
+    """
+    alone = _alone(summary)
+    if alone and len({(case.encoding, case.load) for case in summary.cases}) == 1:
+        return alone
     family = [one for one in compared(summary) if one.relation == "cases"]
     found = [one for one in family if one.metric == "throughput"] or [
         one for one in family if one.metric == "p99"
@@ -132,6 +152,25 @@ def _between_cases(summary: Summary) -> str:
     if any(known.count(name) > 1 for name in known):
         return "No two figures could be compared: the sections below say what was measured."
     return "There is nothing to compare: fewer than two strategies have valid trials in one round."
+
+
+def _alone(summary: Summary) -> str:
+    """What the only strategy of the run answers; empty if there are others, or if it has no figure."""
+    names = {row.strategy for row in summary.rows.values()}
+    rates = [
+        f"{text.number(rate.centre)} requests/s {_payloads(summary, row.case)}{_own_tail(row)}"
+        for row in rows_at(summary, summary.focus)
+        if (rate := row.estimates["throughput"]) is not None
+    ]
+    if len(names) != 1 or not rates:
+        return ""
+    told = f"{names.pop()} answers {text.listing(rates[:MOST_CASES])}"
+    return f"{told}; no other strategy was measured."
+
+
+def _own_tail(row: Row) -> str:
+    p99 = row.estimates["p99"]
+    return f" (p99 {text.number(p99.centre)} ms)" if p99 else ""
 
 
 def _case_ratio(summary: Summary, one: Compared) -> str:
@@ -257,6 +296,12 @@ def _best_ratio(rows: list[Row]) -> float:
     return max(row.to_baseline.ratio for row in rows if row.to_baseline is not None)
 
 
+def _requests_of(summary: Summary, name: str, base: str) -> str:
+    """Whose requests a ratio is of: per core, unless one of both ran already, on who knows how many."""
+    alike = summary.attached.isdisjoint((name, base))
+    return f" the requests of {base}{' per core' if alike else ''}"
+
+
 def _ratio(summary: Summary, row: Row, of: str = "") -> str:
     """The ratio, of what, with which payloads, and whether it shows a difference."""
     comparison = row.to_baseline
@@ -293,7 +338,9 @@ def _tail_latency(summary: Summary, leader: str) -> str:
 
 
 def _answers(run: Run, summary: Summary) -> str:
-    checked = f"Every answer was checked: {text.spaced(summary.wrong_answers)} wrong"
+    some = "Answers were checked where it is known what is right"
+    every = some if summary.unchecked else "Every answer was checked"
+    checked = f"{every}: {text.spaced(summary.wrong_answers)} wrong"
     failed = f", {text.plural(summary.errors, 'request')} failed" if summary.errors else ""
     refused = [row for row in summary.rows.values() if row.refused]
     count = text.plural(sum(row.refused or 0 for row in refused), "request")

@@ -148,12 +148,26 @@ def listing(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
+def compared(run: Run) -> tuple[str, ...]:
+    """The comparators of the run's answers; a run that names none compared labels."""
+    settings = run.environment.settings
+    return settings.comparators if settings and isinstance(settings.comparators, tuple) else ("label",)
+
+
 def right_answers(run: Run) -> str:
     """When an answer of the run counts as right, and how far off the farthest was at parity."""
     settings = run.environment.settings
     usual = settings.tolerance if settings and isinstance(settings.tolerance, float) else USUAL_TOLERANCE
     others = settings.tolerances if settings and isinstance(settings.tolerances, Mapping) else {}
     bounds = [f"within {usual:g} of the reference", *(f"{one:g} for {name}" for name, one in others.items())]
+    comparators = compared(run)
+    rules = [
+        f"{RULES_OF_ANSWERS[name]}{_share_used(run, name)}"
+        for name in comparators
+        if name in RULES_OF_ANSWERS
+    ]
+    if "label" not in comparators:
+        return "; ".join(rules) or "none of them, as nothing says what is right"
     known = [
         (result.parity.largest_difference, name)
         for name, result in run.strategies.items()
@@ -161,7 +175,25 @@ def right_answers(run: Run) -> str:
     ]
     most = max(known, default=None)
     farthest = f"; at most {difference(most[0])} off, {most[1]}'s" if most else ""
-    return f"each probability {', '.join(bounds)}, and the same label{farthest}"
+    of_labels = f"each probability {', '.join(bounds)}, and the same label{farthest}"
+    return "; ".join([of_labels, *rules])
+
+
+RULES_OF_ANSWERS = {
+    "tensors": "each element of a tensor within its tolerance",
+    "json": "JSON with the values that the request set names",
+    "bytes": "the bytes that the request set names",
+    "top-k": "the best classes that the request set names",
+}
+"""When answers are right that are not compared by label."""
+
+
+def _share_used(run: Run, comparator: str) -> str:
+    """How much of its tolerance an element of a tensor was off at most, before anything was timed."""
+    parities = [(one.parity, name) for name, one in run.strategies.items() if one.parity]
+    known = [(one.largest_share, name) for one, name in parities if one.largest_share is not None]
+    most = max(known, default=None) if comparator == "tensors" else None
+    return f", {percent(most[0])} of it at most, {most[1]}'s" if most else ""
 
 
 def difference(value: float | None) -> str:

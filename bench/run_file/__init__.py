@@ -9,7 +9,9 @@ import msgspec
 
 from bench.errors import UsageError
 from bench.model import SCHEMA_VERSION, Run
+from bench.run_file.json_text import file_bytes, json_from
 from bench.run_file.older import OLDER_VERSIONS, upgrade
+from bench.run_file.run_values import check_values
 
 FILE_NAME = "run.json"
 READABLE_VERSIONS = (*OLDER_VERSIONS, SCHEMA_VERSION)
@@ -18,10 +20,13 @@ READABLE_VERSIONS = (*OLDER_VERSIONS, SCHEMA_VERSION)
 def write_run(run: Run, folder: Path) -> None:
     """Replace the folder's run.json in one step, so that a reader never sees half of it."""
     # msgspec's own writer would turn NaN into null, which says that a figure is missing
-    text = json.dumps(msgspec.to_builtins(run, enc_hook=_plain), indent=1, allow_nan=False)
+    text = json.dumps(
+        msgspec.to_builtins(run, enc_hook=_plain), indent=1, allow_nan=False, ensure_ascii=False
+    )
     fresh = folder / f".{FILE_NAME}.{os.getpid()}"
     try:
-        with fresh.open("w", encoding="utf-8") as file:
+        # a command line may have bytes that are no text, which no reader of JSON would take
+        with fresh.open("w", encoding="utf-8", errors="replace") as file:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -39,26 +44,32 @@ def _plain(value: Any) -> float:
 
 def read_run(folder: Path) -> Run:
     """Read a run's folder; raises UsageError if it holds no run of this schema or of an older one."""
-    path = folder / FILE_NAME
+    where = f"{folder.name or '.'}/{FILE_NAME}"
     try:
-        raw = msgspec.json.decode(path.read_bytes())
+        raw = json_from(file_bytes(folder / FILE_NAME))
     except FileNotFoundError:
-        raise UsageError(f"no {FILE_NAME} in {folder.name}/: name a folder that `bench run` wrote") from None
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{folder.name}/{FILE_NAME} is not JSON ({error}): measure again") from None
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version not in READABLE_VERSIONS:
         raise UsageError(
-            f"{folder.name}/{FILE_NAME} has schema {version}, this version reads {SCHEMA_VERSION}: "
+            f"no {FILE_NAME} in {folder.resolve().name}/: name a folder that `run` wrote"
+        ) from None
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(f"{where} cannot be read ({why}): see that it is a file that you may read") from None
+    except ValueError as error:
+        raise UsageError(f"{where} is not JSON ({error}): measure again") from None
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if type(version) is not int or version not in READABLE_VERSIONS:
+        raise UsageError(
+            f"{where} has schema {str(version)[:20]}, this version reads {SCHEMA_VERSION}: "
             "read it with the version that wrote it"
         )
     try:
-        return _as_run(upgrade(raw) if version in OLDER_VERSIONS else raw)
-    except (msgspec.ValidationError, TypeError, KeyError, AttributeError) as error:
+        run = _as_run(upgrade(raw) if version in OLDER_VERSIONS else raw)
+        check_values(run)
+    except (msgspec.ValidationError, TypeError, KeyError, AttributeError, ValueError) as error:
         raise UsageError(
-            f"{folder.name}/{FILE_NAME} does not fit schema {version}: {error}: restore the file, or measure "
-            "again"
+            f"{where} does not fit schema {version}: {error}: restore the file, or measure again"
         ) from None
+    return run
 
 
 def _as_run(raw: Any) -> Run:

@@ -15,6 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "compare each strategy with itself: what this machine can and cannot tell apart",
     ),
     "gate": ("bench.verbs.gate", "judge this commit by gate.toml against another one, or a stored run"),
+    "requests": ("bench.verbs.requests", "make a request set, or record what must come back"),
     "compare": ("bench.verbs.compare", "compare two runs that were made apart"),
     "report": ("bench.verbs.report", "write the report, page and plots of a run's folder again"),
     "index": ("bench.verbs.index", "write a page over all runs of a folder, with each strategy's trend"),
@@ -23,5 +24,6 @@ VERBS: dict[str, tuple[str, str]] = {
         "what the driver itself can do, against a target that answers at once",
     ),
     "doctor": ("bench.verbs.doctor", "say what will spoil a measurement on this machine, and the remedy"),
+    "init": ("bench.verbs.init", "write a project that compares ways of serving a model of yours"),
     "worker": ("bench.verbs.worker", "drive load from this host for a run on another one, until Ctrl-C"),
 }

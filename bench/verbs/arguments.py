@@ -22,25 +22,38 @@ from bench.model.options import (
     ObjectiveOptions,
     SessionOptions,
 )
+from bench.request_sets.usual_folder import WHERE
 from bench.verbs.argument_types import (
     address,
+    cores,
     count,
     count_s,
+    name,
     names,
+    path,
     positive,
     positives,
     price,
     rates,
     remote_workers,
     seconds,
+    seed,
     share,
     shares,
     tolerance,
+    weights,
     workers,
+)
+from bench.verbs.attached_arguments import (
+    OPTIONS,
+    AttachedService,
+    add_attached,
+    public_word,
+    read_attached,
 )
 
 # options whose values name places of this machine
-PLACES = ("--results", "--root", "--images", "--resume", "--listen")
+PLACES = ("--results", "--root", "--requests", "--images", "--resume", "--listen", "--ca")
 ROUNDS = 6
 # a long trial, if no length is given, and in a quick run
 LONG_S, QUICK_LONG_S = 180.0, 30.0
@@ -54,9 +67,11 @@ class Places:
     """Where things lie on this machine, which no run.json says; None stands for the usual folder."""
 
     root: Path
-    images: Path | None
+    requests: Path | None
     results: Path | None
     listen: tuple[str, int] | None = None
+    attached: tuple[AttachedService, ...] = ()
+    ca: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,7 @@ class Voice:
 
     quiet: bool
     as_json: bool
+    verbose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +95,49 @@ class MeasureOptions:
     """The command line for people to read, without places of this machine."""
 
 
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """Where compose.yaml is, what runs its strategy, and whether its image is built first."""
+
+    root: Path
+    machine: MachineOptions
+    build: bool
+    quiet: bool
+
+
+def add_host(parser: argparse.ArgumentParser) -> None:
+    """What runs a strategy that is asked, and not measured."""
+    add_runtime(parser)
+    add_cores_and_root(parser)
+    add = parser.add_argument
+    add(
+        "--build",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="build the strategy's image first (default)",
+    )
+    add("--quiet", action="store_true", help="say nothing but the result")
+
+
+def read_host(args: argparse.Namespace) -> HostOptions:
+    """What runs a strategy that is asked, and not measured."""
+    return HostOptions(args.root, read_machine(args), args.build, args.quiet)
+
+
 def add_session(parser: argparse.ArgumentParser) -> None:
     """What every verb that measures takes, whatever its loads are."""
     add_payloads(parser)
     add = parser.add_argument
+    add(
+        "--mix",
+        type=weights,
+        metavar="A=W,B=W",
+        help="these classes in one load, so many requests of each beside the others (small=9,large=1)",
+    )
     add("--quick", action="store_true", help="one short round: shows that it works, proves nothing")
     add_runtime(parser)
     add("--strategies", type=names, metavar="A,B", help="only these (default: all of compose.yaml)")
+    add_attached(parser)
     add("--warmup-s", type=seconds, metavar="S", help="least load before the window (4; quick 1.5)")
     add(
         "--warmup-most-s",
@@ -103,10 +155,15 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         type=remote_workers,
         default=0,
         metavar="N",
-        help="driver processes on other hosts, each `bench worker --master HOST`; needs --listen",
+        help="driver processes on other hosts, each `python -m bench worker --master HOST`; needs --listen",
     )
     add("--listen", type=address, metavar="HOST[:P]", help="this host's address for workers and their load")
-    add("--baseline", metavar="NAME", help="compare with this strategy first (torch, else the first)")
+    add(
+        "--baseline",
+        type=name,
+        metavar="NAME",
+        help="compare with this strategy first (torch, else the first)",
+    )
     add("--price", type=price, metavar="X", help="price of a core-hour, for the cost of a million requests")
     add_results(parser)
 
@@ -124,26 +181,49 @@ def add_tolerance(parser: argparse.ArgumentParser) -> None:
 def add_payloads(parser: argparse.ArgumentParser) -> None:
     """What is sent, for how long and from where."""
     add = parser.add_argument
-    add("--payloads", type=names, default=("seed", "small"), metavar="A,B", help="classes of images")
+    add(
+        "--payloads",
+        type=names,
+        default=(),
+        metavar="A,B",
+        help="classes of requests (those that the set names, or else all; of images/ seed,small)",
+    )
     add(
         "--encoding",
         type=names,
         default=("json",),
         metavar="A,B",
-        help="how an image is sent: json, raw, multipart, msgpack, oip-json, oip-binary, oip-raw (json)",
+        help="how tensors are sent: json, msgpack, oip-json, oip-binary; one input of bytes also raw, "
+        "multipart, oip-raw (json)",
     )
     add("--window-s", type=seconds, metavar="S", help="length of the measured window (10; quick 4)")
-    add("--seed", type=int, default=1, metavar="N", help="seed of every order that is shuffled (1)")
-    add("--images", type=Path, metavar="DIR", help="the image set (images/ of the root)")
+    add("--seed", type=seed, default=1, metavar="N", help="seed of every order that is shuffled (1)")
+    add_requests(parser)
     add_cores_and_root(parser)
+
+
+def add_requests(parser: argparse.ArgumentParser) -> None:
+    """Where the request set is; --images is the older name of the option."""
+    parser.add_argument(
+        "--requests",
+        "--images",
+        type=path,
+        metavar="DIR",
+        help=f"the request set, a folder with a manifest.json ({WHERE})",
+    )
 
 
 def add_cores_and_root(parser: argparse.ArgumentParser) -> None:
     """Which cores are used, and where compose.yaml is."""
     add = parser.add_argument
-    add("--service-cores", metavar="LIST", help="cores of the service under test (the last one)")
-    add("--driver-cores", metavar="LIST", help="cores of driver and harness (the first one)")
-    add("--root", type=Path, default=Path(), metavar="DIR", help="where compose.yaml is (.)")
+    add("--service-cores", type=cores, metavar="LIST", help="cores of the service under test (the last one)")
+    add("--driver-cores", type=cores, metavar="LIST", help="cores of driver and harness (the first one)")
+    add_root(parser)
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Where compose.yaml is."""
+    parser.add_argument("--root", type=path, default=Path(), metavar="DIR", help="where compose.yaml is (.)")
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
@@ -177,7 +257,7 @@ def add_max_other_cpu(parser: argparse.ArgumentParser) -> None:
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Where the run goes, and whether images are built."""
     add = parser.add_argument
-    add("--results", type=Path, metavar="DIR", help="where the run's folder goes (results/)")
+    add("--results", type=path, metavar="DIR", help="where the run's folder goes (results/)")
     add(
         "--build",
         action=argparse.BooleanOptionalAction,
@@ -268,8 +348,10 @@ def read_long(args: argparse.Namespace, *, quick: bool) -> float:
 
 def add_voice(parser: argparse.ArgumentParser) -> None:
     """How much is said, and in which form."""
-    parser.add_argument(
-        "--quiet", action="store_true", help="no progress: only the result, and what voids it"
+    much = parser.add_mutually_exclusive_group()
+    much.add_argument("--quiet", action="store_true", help="no progress: only the result, and what voids it")
+    much.add_argument(
+        "--verbose", action="store_true", help="all that the building of images prints, not a line for each"
     )
     add_json(parser)
 
@@ -307,6 +389,7 @@ def read_session(
         rounds=rounds,
         strategies=args.strategies,
         payloads=args.payloads,
+        mix=_read_mix(args),
         encodings=args.encoding,
         quick=args.quick,
         seed=args.seed,
@@ -318,7 +401,15 @@ def read_session(
         max_other_cpu=args.max_other_cpu,
         baseline=args.baseline,
         tolerance=read_tolerance(args),
+        attached=tuple(one.public for one in read_attached(args)),
     )
+
+
+def _read_mix(args: argparse.Namespace) -> tuple[tuple[str, float], ...]:
+    """Classes and weights; raises UsageError if classes are named in two ways."""
+    if args.mix and args.payloads:
+        raise UsageError("--mix names the classes too: leave out --payloads")
+    return args.mix or ()
 
 
 def read_run_session(args: argparse.Namespace) -> SessionOptions:
@@ -332,8 +423,10 @@ def read_machine(args: argparse.Namespace) -> MachineOptions:
 
 
 def read_places(args: argparse.Namespace) -> Places:
-    """Where things lie; a verb without --listen waits for nobody."""
-    return Places(args.root, args.images, args.results, getattr(args, "listen", None))
+    """Where things lie; a verb without --listen waits for nobody, and without --url nothing runs already."""
+    attached = read_attached(args) if hasattr(args, "url") else ()
+    listen, ca = getattr(args, "listen", None), getattr(args, "ca", None)
+    return Places(args.root, args.requests, args.results, listen, attached, ca)
 
 
 def read_tolerance(args: argparse.Namespace) -> float:
@@ -343,7 +436,7 @@ def read_tolerance(args: argparse.Namespace) -> float:
 
 def read_voice(args: argparse.Namespace) -> Voice:
     """How much is said, and in which form."""
-    return Voice(args.quiet, args.json)
+    return Voice(args.quiet, args.json, args.verbose)
 
 
 def read_windows(args: argparse.Namespace) -> LoadOptions:
@@ -390,12 +483,15 @@ def _read_extras(args: argparse.Namespace) -> ExtraOptions:
 
 
 def public_command(given: Sequence[str]) -> str:
-    """The command line without the options that name places of this machine."""
-    words, skip = ["python", "-m", "bench"], False
+    """The command line without what names places of this machine, or a service that runs already."""
+    words, skip, before = ["python", "-m", "bench"], False, ""
     for word in given:
-        name, sign, _ = word.partition("=")
+        name, sign, value = word.partition("=")
         if skip or name in PLACES:
             skip = not skip and not sign
             continue
-        words.append(word)
+        words.append(
+            f"{name}={public_word(name, value)}" if name in OPTIONS and sign else public_word(before, word)
+        )
+        before = word
     return shlex.join(words)

@@ -1,13 +1,13 @@
 """Base and head side by side: another commit's files, both runtimes as one, and the plan of their pairs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from bench.cores import Cores
 from bench.errors import InvalidRunError, UsageError
-from bench.measure.payloads import common_model, payload_sets, read_images
-from bench.measure.plan import OtherSide, SessionPlan
+from bench.measure.payloads import common_model
+from bench.measure.plan import OtherSide, PayloadSet, SessionPlan
 from bench.measure.progress import Progress
 from bench.measure.runtime.base_commit import (
     BaseTree,
@@ -20,8 +20,11 @@ from bench.measure.runtime.base_commit import (
 from bench.measure.runtime.compose_cli import wheels_folder
 from bench.measure.runtime.instance import Runtime
 from bench.measure.runtime.registry import Registry, load_registry
-from bench.model import Device, Strategy, Twin, twin_name
-from bench.verbs.jobs import Job, with_tolerance
+from bench.model import Device, Payload, Strategy, Twin, twin_name
+from bench.request_sets.reader import read_request_set
+from bench.request_sets.request_set import AS_IS
+from bench.request_sets.usual_folder import usual_folder
+from bench.verbs.jobs import Job, timed_sets, with_tolerance
 from bench.verbs.measuring import choose_runtime
 
 ANY_CHANGE = 1.0
@@ -33,14 +36,14 @@ def both_sides(job: Job, ref: str, cores: Cores, progress: Progress) -> Iterator
 
     Base's files are gone after the block, its images at the next gate. Raises UsageError for a commit that is
     not here or whose files are not usable, InvalidRunError if base and head have no strategy in common or are
-    sent different images.
+    sent different requests.
     """
-    with base_tree(job.registry.root, ref) as tree:
+    with base_tree(job.registry, ref) as tree:
         head = choose_runtime(job, cores, progress)
         runtimes = [head]
         try:
             with _named(ref):
-                registry = load_registry(tree.root)
+                registry = load_registry(tree.root, tree.environment)
                 runtimes.append(
                     _base_runtime(registry, tree, head, cores, progress, job.session.machine.device)
                 )
@@ -71,10 +74,11 @@ def _base_runtime(
     registry: Registry, tree: BaseTree, head: Runtime, cores: Cores, progress: Progress, device: Device
 ) -> Runtime:
     if head.kind == "compose":
-        from bench.measure.runtime.compose_runtime import ComposeRuntime, connect_engine
+        from bench.measure.runtime.compose_runtime import ComposeRuntime
+        from bench.measure.runtime.engine_client import connect_engine
 
         engine = connect_engine()
-        renamed = rename_project(registry, tree.commit, wheels=wheels_folder())
+        renamed = rename_project(registry, tree.commit, tree.environment, wheels=wheels_folder())
         drop_other_images(engine, renamed, tree.commit)
         layers = head.root / ".cache" / "layers.json"
         return ComposeRuntime(renamed, cores, engine, progress, device, layer_cache=layers, passing=True)
@@ -119,16 +123,32 @@ def _twins(
 def _other_side(
     job: Job, ref: str, registry: Registry, tree: BaseTree, only_head: tuple[str, ...]
 ) -> OtherSide:
-    """What base must answer to the images that both are sent."""
-    folder, plan = tree.root / "images", job.plan
-    theirs = job.images if job.places.images or not folder.is_dir() else read_images(folder)
-    classes, encodings = zip(*plan.payloads, strict=True)
-    model = common_model(registry.strategies.values(), encodings)
-    payloads = payload_sets(theirs, dict.fromkeys(classes), dict.fromkeys(encodings), model)
-    for chosen, ours in plan.payloads.items():
-        if [one.body for one in ours] != [one.body for one in payloads[chosen]]:
-            raise InvalidRunError(
-                f"base and head have different images of class {chosen[0]}, so they would not be asked the "
-                "same: name one set for both with --images"
-            )
+    """What base must answer to the requests that both are sent."""
+    folder, plan = usual_folder(tree.root), job.plan
+    own = job.places.requests is None and folder.is_dir()
+    theirs = read_request_set(folder).requests if own else job.requests.requests
+    encodings = [one for one in dict.fromkeys(encoding for _, encoding in plan.payloads) if one != AS_IS]
+    payloads = timed_sets(job.session, theirs, _model_of(registry.strategies.values(), encodings))
+    require_same_requests(plan, timed_sets(job.session, theirs, _model_of(plan.strategies, encodings)))
     return OtherSide(ref, tree.commit, only_head, theirs, payloads)
+
+
+def _model_of(strategies: Iterable[Strategy], encodings: Sequence[str]) -> str | None:
+    return common_model(strategies, encodings) if encodings else None
+
+
+def require_same_requests(plan: SessionPlan, theirs: Mapping[PayloadSet, tuple[Payload, ...]]) -> None:
+    """Raise InvalidRunError if base's requests, sent to head's model, are not head's in all that is sent.
+
+    A commit may give the model another name, and answers may change.
+    """
+    for chosen, ours in plan.payloads.items():
+        if list(map(_sent, ours)) != list(map(_sent, theirs.get(chosen, ()))):
+            raise InvalidRunError(
+                f"base and head have different requests of class {chosen[0]}, so they would not be asked the "
+                "same: name one set for both with --requests"
+            )
+
+
+def _sent(one: Payload) -> tuple[object, ...]:
+    return one.name, one.method, one.path, one.content_type, dict(one.headers), one.weight, one.body

@@ -1,12 +1,14 @@
 """`bench ceiling`: what the driver itself can do, against a target that answers at once."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.model import USUAL_CLIENTS, Ceiling, ClosedLoad, Payload
-from bench.verbs.argument_types import positive, positives
+from bench.model.expectations import LabelExpectation
+from bench.verbs.argument_types import body_bytes, positives
 from bench.verbs.arguments import add_payloads
 
 WARMUP_S, WINDOW_S = 1.0, 5.0
@@ -18,7 +20,7 @@ HEADER = (
 
 @dataclass(frozen=True, slots=True)
 class CeilingOptions:
-    """What is driven: images of these classes and encodings, or one body of `body_bytes`."""
+    """What is driven: requests of these classes and encodings, or one body of `body_bytes`."""
 
     payloads: tuple[str, ...]
     encodings: tuple[str, ...]
@@ -27,7 +29,7 @@ class CeilingOptions:
     window_s: float
     seed: int
     root: Path
-    images: Path | None
+    requests: Path | None
     service_cores: str | None
     driver_cores: str | None
 
@@ -39,7 +41,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--concurrency", type=positives, metavar="N", help="clients; of several the most (50)"
     )
     parser.add_argument(
-        "--bytes", type=positive, metavar="N", help="drive one made-up body of N bytes instead of images"
+        "--bytes",
+        type=body_bytes,
+        metavar="N",
+        help="drive one made-up body of N bytes instead of the requests",
     )
 
 
@@ -53,7 +58,7 @@ def read(args: argparse.Namespace, _: Sequence[str]) -> CeilingOptions:
         window_s=args.window_s or WINDOW_S,
         seed=args.seed,
         root=args.root,
-        images=args.images,
+        requests=args.requests,
         service_cores=args.service_cores,
         driver_cores=args.driver_cores,
     )
@@ -76,20 +81,27 @@ def do(options: CeilingOptions) -> int:
 
 
 def _payloads(options: CeilingOptions) -> dict[tuple[str, str], tuple[Payload, ...]]:
-    from bench.measure.payloads import common_model, payload_sets, read_images
+    from bench.measure.payloads import common_model, payload_sets
     from bench.measure.runtime.registry import load_registry
+    from bench.request_sets.reader import read_request_set
+    from bench.request_sets.usual_folder import usual_folder
 
-    images = read_images(options.images or options.root / "images")
-    model = common_model(load_registry(options.root).select(None), options.encodings)
-    return payload_sets(images, options.payloads, options.encodings, model)
+    requests = read_request_set(options.requests or usual_folder(options.root))
+    registry = load_registry(options.root)
+    if registry.file.note:
+        sys.stderr.write(f"bench: {registry.file.note}\n")
+    model = common_model(registry.select(None), options.encodings)
+    classes = options.payloads or requests.classes
+    return payload_sets(requests.requests, classes, options.encodings, model)
 
 
 def _made_up(size: int) -> dict[tuple[str, str], tuple[Payload, ...]]:
     """One class of four JSON bodies of `size` bytes."""
     frame = b'{"image":""}'
     body = frame[:-2] + b"A" * max(0, size - len(frame)) + frame[-2:]
-    payload = Payload("made-up", "made-up", "json", "application/json", body, "rime", {"rime": 1.0})
-    return {("made-up", "json"): tuple(replace(payload, file=f"made-up-{n}") for n in range(4))}
+    right = LabelExpectation("rime", {"rime": 1.0})
+    payload = Payload("made-up", "made-up", "json", "application/json", body, right)
+    return {("made-up", "json"): tuple(replace(payload, name=f"made-up-{n}") for n in range(4))}
 
 
 def _line(name: str, size: int, ceiling: Ceiling) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.errors import InvalidRunError
 from bench.verbs.arguments import add_cores_and_root, add_json
+from bench.verbs.attached_arguments import refuse_attached
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_cores_and_root(parser)
     parser.add_argument("--quick", action="store_true", help="a few seconds: shorter looks at noise and disk")
     add_json(parser)
+    refuse_attached(
+        parser,
+        "doctor looks at this machine and at no service: try the service with `bench run --quick --url`",
+    )
 
 
 def read(args: argparse.Namespace, _: Sequence[str]) -> DoctorOptions:

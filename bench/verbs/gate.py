@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.model import ExtraOptions, LoadOptions, MachineOptions, Run, SessionOptions
 from bench.report.verdict import FORMATS, write_judgement
-from bench.verbs.argument_types import names, positive, seconds
+from bench.verbs.argument_types import commit, names, path, positive, seconds, seed
 from bench.verbs.arguments import (
     Places,
     Voice,
     add_cores_and_root,
     add_long,
     add_max_other_cpu,
+    add_requests,
     add_results,
     add_runtime,
     add_tolerance,
@@ -28,6 +29,7 @@ from bench.verbs.arguments import (
     read_tolerance,
     read_voice,
 )
+from bench.verbs.attached_arguments import refuse_attached
 
 if TYPE_CHECKING:  # the rules' package is heavy, and --help needs none of it
     from bench.gate import Rules
@@ -39,8 +41,17 @@ LIKE_THE_BASELINE = ("--rounds", "--window-s", "--warmup-s", "--concurrency", "-
 # what means something only if something is measured
 OF_MEASURING = (
     *LIKE_THE_BASELINE,
-    *("--seed", "--max-other-cpu", "--images", "--runtime", "--device", "--service-cores", "--driver-cores"),
-    *("--results", "--build", "--no-build"),
+    *(
+        "--seed",
+        "--max-other-cpu",
+        "--requests",
+        "--images",
+        "--runtime",
+        "--device",
+        "--service-cores",
+        "--driver-cores",
+    ),
+    *("--results", "--build", "--no-build", "--verbose"),
 )
 
 
@@ -102,19 +113,21 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `gate`."""
     add = parser.add_argument
     other = parser.add_mutually_exclusive_group(required=True)
-    other.add_argument("--against", metavar="REF", help="a commit: both are built and measured side by side")
     other.add_argument(
-        "--baseline", type=Path, metavar="DIR", help="a stored run: this machine must be its own"
+        "--against", type=commit, metavar="REF", help="a commit: both are built and measured side by side"
+    )
+    other.add_argument(
+        "--baseline", type=path, metavar="DIR", help="a stored run: this machine must be its own"
     )
     other.add_argument(
         "--again",
-        type=Path,
+        type=path,
         metavar="FOLDER",
         help="judge an earlier gate's folder, measure and write nothing",
     )
-    add("--head", type=Path, metavar="DIR", help="with --baseline: judge this run, measure and write nothing")
+    add("--head", type=path, metavar="DIR", help="with --baseline: judge this run, measure and write nothing")
     add("--deterministic", action="store_true", help="only [[limit]] rules, which hang on no machine's speed")
-    add("--rules", type=Path, metavar="FILE", help="the rules (gate.toml of the root)")
+    add("--rules", type=path, metavar="FILE", help="the rules (gate.toml of the root)")
     add("--strategies", type=names, metavar="A,B", help="only these (default: all that rules name)")
     add(
         "--rounds", type=positive, metavar="N", help="pairs of fresh containers a strategy (as the rules say)"
@@ -122,16 +135,21 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--window-s", type=seconds, metavar="S", help="length of the measured window (as the rules say)")
     add("--warmup-s", type=seconds, metavar="S", help="load before the window (as the rules say)")
     add("--concurrency", type=positive, metavar="N", help="clients of each side (as the rules say)")
-    add("--seed", type=int, default=1, metavar="N", help="seed of every order that is shuffled (1)")
+    add("--seed", type=seed, default=1, metavar="N", help="seed of every order that is shuffled (1)")
     add_long(parser, "as the rules say")
     add_tolerance(parser)
     add("--format", choices=FORMATS, help="what is printed (text)")
-    add("--images", type=Path, metavar="DIR", help="the image set (images/ of the root)")
+    add_requests(parser)
     add_max_other_cpu(parser)
     add_runtime(parser)
     add_results(parser)
     add_cores_and_root(parser)
     add_voice(parser)
+    refuse_attached(
+        parser,
+        "a gate builds and starts two commits itself: measure two services that run already beside each "
+        "other with `bench run --url`, or one at a time, and compare the runs with `bench compare`",
+    )
 
 
 def read(args: argparse.Namespace, given: Sequence[str]) -> GateOptions:
@@ -193,8 +211,8 @@ def do(options: GateOptions) -> int:
     # a verdict under other rules must not take the place of the one that was given
     written = [] if folder is None else write_judgement(judgement, folder)
     print(FORMATS[options.format].render(judgement), end="")
-    for path in written if options.format == "text" else ():
-        print(f"{'page' if path.suffix == '.html' else 'file'}    {path}")
+    for file in written if options.format == "text" else ():
+        print(f"{'page' if file.suffix == '.html' else 'file'}    {file}")
     if judged.error is not None:
         raise judged.error
     return judgement.exit_code
@@ -235,12 +253,12 @@ def _judge(options: GateOptions, rules: "Rules") -> "Judged":
         return Judged(judge_again(rules, base.folder), None)
     if isinstance(base, Commit):
         job = make_gate_job(session_by_rules(options, rules), options.places, options.command)
-        return measure_beside(job, base.ref, rules, build=options.build, quiet=options.voice.quiet)
+        return measure_beside(job, base.ref, rules, build=options.build, voice=options.voice)
     run, name = read_run(base.folder), base.folder.name
     if base.head is not None:
         return Judged(judge_stored(rules, run, name, read_run(base.head)), None)
     job = make_gate_job(session_like(run, name, options, rules), options.places, options.command)
-    return measure_after(job, run, name, rules, build=options.build, quiet=options.voice.quiet)
+    return measure_after(job, run, name, rules, build=options.build, voice=options.voice)
 
 
 def session_by_rules(options: GateOptions, rules: "Rules") -> SessionOptions:
@@ -275,7 +293,7 @@ def session_like(run: Run, name: str, options: GateOptions, rules: "Rules") -> S
 
     session = session_of(run)
     if session is None or session.verb != "run":
-        raise UsageError(f"{name}/ was not made by `bench run`: no baseline is measured like it")
+        raise UsageError(f"{name}/ was not made by `python -m bench run`: no baseline is measured like it")
     if not rules.primaries:
         return session_by_rules(replace(options, rounds=options.rounds or 1), rules)
     workers, remote = session.machine.workers, session.machine.remote_workers

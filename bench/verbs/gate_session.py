@@ -17,7 +17,7 @@ from bench.measure.runtime.instance import BuildError, Runtime, RuntimeFacts, wi
 from bench.measure.session import Session
 from bench.model import Doubt, Environment, OtherCommit, Run, SessionOptions
 from bench.run_file import FILE_NAME, read_run
-from bench.verbs.arguments import Places
+from bench.verbs.arguments import Places, Voice
 from bench.verbs.base_and_head import both_sides, only
 from bench.verbs.jobs import Job, make_job
 from bench.verbs.measuring import choose_runtime, machine_cores, make_folder, put_back
@@ -73,9 +73,12 @@ def make_gate_job(session: SessionOptions, places: Places, command: str) -> Job:
     return replace(job, plan=replace(job.plan, strategies=strategies, goes_on=True))
 
 
-def measure_beside(job: Job, ref: str, rules: Rules, *, build: bool, quiet: bool) -> Judged:
+def measure_beside(job: Job, ref: str, rules: Rules, *, build: bool, voice: Voice) -> Judged:
     """Measure another commit and this one side by side, and judge."""
-    cores, progress = machine_cores(job.session.machine), make_progress(quiet=quiet)
+    cores, progress = (
+        machine_cores(job.session.machine),
+        make_progress(quiet=voice.quiet, verbose=voice.verbose),
+    )
     attempt = Attempt(job, rules, _pairs)
     with attempt.kept(), both_sides(job, ref, cores, progress) as (both, runtime):
         attempt.rules = rules.only([one.name for one in both.plan.own_side])
@@ -88,9 +91,12 @@ def measure_beside(job: Job, ref: str, rules: Rules, *, build: bool, quiet: bool
     return attempt.judged()
 
 
-def measure_after(job: Job, base: Run, name: str, rules: Rules, *, build: bool, quiet: bool) -> Judged:
+def measure_after(job: Job, base: Run, name: str, rules: Rules, *, build: bool, voice: Voice) -> Judged:
     """Measure this commit as the stored base was, and judge."""
-    cores, progress = machine_cores(job.session.machine), make_progress(quiet=quiet)
+    cores, progress = (
+        machine_cores(job.session.machine),
+        make_progress(quiet=voice.quiet, verbose=voice.verbose),
+    )
 
     def apart(head: Run) -> Batch:
         return _apart(base, name, head)
@@ -198,7 +204,7 @@ def _measure(measuring: Measuring, plan: SessionPlan, folder: Path) -> Run:
     pin(measuring.cores.driver)
     session = Session(
         plan,
-        measuring.job.images,
+        measuring.job.requests.requests,
         measuring.runtime,
         measuring.cores,
         folder,
@@ -229,8 +235,9 @@ def _require_same(name: str, base: Run, here: Environment, judged: Sequence[str]
         told = "; ".join(f"{one.name} {one.base}, here {one.head}" for one in found[:5])
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
         raise InvalidRunError(
-            f"{name}/ was not measured like this: {told}{more}. Measure a baseline here with `bench "
-            "run`, compare commits with --against, or judge by what hangs on no machine with --deterministic"
+            f"{name}/ was not measured like this: {told}{more}. Measure a baseline here with `python "
+            "-m bench run`, compare commits with --against, or judge by what hangs on no machine with "
+            "--deterministic"
         )
 
 

@@ -1,9 +1,12 @@
 """`bench index`: a page over all runs of a folder."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.verbs.argument_types import path
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `index`."""
     parser.add_argument(
         "folder",
-        type=Path,
+        type=path,
         nargs="?",
         default=Path("results"),
         metavar="FOLDER",
@@ -32,7 +35,11 @@ def read(args: argparse.Namespace, _: Sequence[str]) -> IndexOptions:
 
 def do(options: IndexOptions) -> int:
     """Write the page and say where it is."""
-    from bench.report.index import write_index
+    from bench.report.index import Unreadable, write_index
+    from bench.report.plain import one_line
 
-    print(f"index   {write_index(options.folder)}")
+    def tell(one: Unreadable) -> None:
+        print(one_line(f"left out: {one.name}: {one.why}"), file=sys.stderr)
+
+    print(f"index   {write_index(options.folder, tell)}")
     return 0

@@ -1,20 +1,21 @@
 """A job: the plan of a session, made of its options and of the repository's files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import UsageError
 from bench.load.launch import Fleet
 from bench.load.window import Bounds
-from bench.measure.payloads import PayloadImage, common_model, payload_sets, read_images
-from bench.measure.plan import Objective, SessionPlan
-from bench.measure.runtime.registry import Registry, able_to, load_registry
+from bench.measure.payloads import common_model, mixed, payload_sets
+from bench.measure.plan import Objective, PayloadSet, SessionPlan
+from bench.measure.runtime.registry import Registry, able_to, load_registry, without_services
 from bench.model import (
     USUAL_CLIENTS,
     ClosedLoad,
     LoadOptions,
     OpenLoad,
+    Payload,
     PlannedLoad,
     SessionOptions,
     ShareLoad,
@@ -22,7 +23,11 @@ from bench.model import (
     Twin,
     twin_name,
 )
+from bench.request_sets.reader import read_request_set
+from bench.request_sets.request_set import RequestSet, SetRequest, WholeBody
+from bench.request_sets.usual_folder import usual_folder
 from bench.verbs.arguments import Places
+from bench.verbs.attached_strategies import attached_strategies
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +37,26 @@ class Job:
     session: SessionOptions
     places: Places
     registry: Registry
-    images: tuple[PayloadImage, ...]
+    requests: RequestSet
     plan: SessionPlan
 
 
 def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
     """The job of these options; raises UsageError for what the repository's files do not have."""
-    registry = load_registry(places.root)
-    named = session.strategies is not None
-    chosen = able_to(registry.select(session.strategies), session.machine.device, named=named)
-    strategies = tuple(with_tolerance(one, session.tolerance) for one in chosen)
-    images = read_images(places.images or registry.root / "images")
-    _require_encodings(strategies, session.encodings)
+    # what runs already needs no compose.yaml
+    alone = bool(session.attached) and session.strategies is None
+    registry = without_services(places.root) if alone else load_registry(places.root)
+    started = () if alone else _started(session, registry)
+    strategies = (*started, *attached_strategies(session, places.attached))
+    _require_own_names(strategies)
+    requests = read_request_set(places.requests or usual_folder(registry.root))
+    classes = tuple(one for one, _ in session.mix) or session.payloads or requests.classes
+    session = replace(session, payloads=classes)
     _require_long(session)
-    model = common_model(strategies, session.encodings)
+    payloads = _payloads(session, strategies, requests)
     plan = SessionPlan(
         strategies=_twice(strategies) if session.verb == "aa" else strategies,
-        payloads=payload_sets(images, session.payloads, session.encodings, model),
+        payloads=payloads,
         loads=_loads(session.load),
         rounds=session.rounds,
         startups=session.extras.startups,
@@ -69,7 +77,42 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         long_s=session.extras.long_s,
     )
     _require_baseline(plan)
-    return Job(session, places, registry, images, plan)
+    return Job(session, places, registry, requests, plan)
+
+
+def _payloads(
+    session: SessionOptions, strategies: Sequence[Strategy], requests: RequestSet
+) -> dict[PayloadSet, tuple[Payload, ...]]:
+    """The payloads of the session's classes in its encodings; raises UsageError for what a strategy lacks."""
+    classes = session.payloads
+    timed = [one for one in requests.requests if one.request_class in classes]
+    model = None
+    if not all(isinstance(one.body, WholeBody) for one in timed):
+        _require_encodings(strategies, session.encodings)
+        model = common_model(strategies, session.encodings)
+    return timed_sets(session, requests.requests, model)
+
+
+def timed_sets(
+    session: SessionOptions, requests: Iterable[SetRequest], model: str | None
+) -> dict[PayloadSet, tuple[Payload, ...]]:
+    """The payloads of each class that is timed, or of the mix of them; raises UsageError as they do."""
+    sets = payload_sets(requests, session.payloads, session.encodings, model)
+    return mixed(sets, session.mix) if session.mix else sets
+
+
+def _started(session: SessionOptions, registry: Registry) -> tuple[Strategy, ...]:
+    """The strategies of compose.yaml."""
+    named = session.strategies is not None
+    chosen = able_to(registry.select(session.strategies), session.machine.device, named=named)
+    return tuple(with_tolerance(one, session.tolerance) for one in chosen)
+
+
+def _require_own_names(strategies: Sequence[Strategy]) -> None:
+    names = [one.name for one in strategies]
+    for one in strategies:
+        if names.count(one.name) > 1:
+            raise UsageError(f"compose.yaml has a strategy {one.name} too: give --url another name")
 
 
 def _require_baseline(plan: SessionPlan) -> None:
@@ -92,6 +135,12 @@ def _twice(strategies: Sequence[Strategy]) -> tuple[Strategy, ...]:
         (one, replace(one, name=twin_name(one.name, "again"), twin=Twin(one.name, "again")))
         for one in strategies
     ]
+    names = [strategy.name for pair in both for strategy in pair]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(
+            f"{twice} is the name of a strategy and of another one's second copy: rename it in compose.yaml"
+        )
     return tuple(strategy for pair in both for strategy in pair)
 
 
@@ -155,6 +204,11 @@ def _fleet(session: SessionOptions, places: Places) -> Fleet:
         )
     if places.listen is not None and not remote:
         raise UsageError("--listen is for workers on other hosts: say how many come with --remote-workers")
+    if remote and any(one.headers for one in session.attached):
+        raise UsageError(
+            "--header-env is of this host's environment, which workers on other hosts do not have: leave "
+            "out --remote-workers"
+        )
     if places.listen is None:
         return Fleet(local=session.machine.workers)
     host, port = places.listen

@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,10 @@ def do(options: PlanOptions) -> int:
     from bench.measure.steps.order import TimeEstimate, steps
     from bench.verbs.jobs import make_job
 
-    plan = make_job(options.session, options.places).plan
+    job = make_job(options.session, options.places)
+    if job.registry.file.note:
+        sys.stderr.write(f"bench: {job.registry.file.note}\n")
+    plan = job.plan
     todo, pace = steps(plan), TimeEstimate(plan)
     minutes = pace.left_s(todo) / 60
     if options.as_json:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.verbs.argument_types import path
 from bench.verbs.arguments import (
     MeasureOptions,
     add_extras,
@@ -16,11 +17,12 @@ from bench.verbs.arguments import (
     read_measure,
     read_run_session,
 )
+from bench.verbs.attached_arguments import OPTIONS as ATTACHED
 
 # what may be said anew if a run goes on: where things lie, and how it is built and told of
 RESUME_OPTIONS = (
-    *("--resume", "--root", "--images", "--listen", "--build", "--no-build"),
-    *("--quiet", "--json"),
+    *("--resume", "--root", "--requests", "--images", "--listen", "--build", "--no-build", *ATTACHED),
+    *("--quiet", "--verbose", "--json"),
 )
 
 
@@ -37,7 +39,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     for add in (add_session, add_loads, add_rounds, add_extras):
         add(parser)
     parser.add_argument(
-        "--resume", type=Path, metavar="FOLDER", help="go on with the run that was cut short in this folder"
+        "--resume", type=path, metavar="FOLDER", help="go on with the run that was cut short in this folder"
     )
     add_voice(parser)
 

@@ -9,6 +9,7 @@ from bench.measure.plan import StepSubject
 from bench.measure.progress import Doing, Now, Silent, SoFar
 from bench.model import Trial, in_words
 from bench.report import text
+from bench.report.plain import printable
 from bench.statistics import least_n
 
 # drawing takes time of the driver's core
@@ -21,14 +22,20 @@ GAP = "  "
 class PlainProgress:
     """One line on stderr for everything worth keeping in a log."""
 
-    def __init__(self) -> None:
-        self._begun = time.monotonic()
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._begun, self._verbose = time.monotonic(), verbose
 
     def note(self, text: str) -> None:
         """Write a line."""
         elapsed = int(time.monotonic() - self._begun)
-        sys.stderr.write(f"[{elapsed // 60:3d}:{elapsed % 60:02d}] {text}\n")
+        sys.stderr.write(f"[{elapsed // 60:3d}:{elapsed % 60:02d}] {printable(text)}\n")
         sys.stderr.flush()
+
+    def output(self, line: str) -> None:
+        """Write the line, if all of them are asked for."""
+        if self._verbose:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
 
     def begin(self, total_s: float) -> None:
         """Say how long it will take."""
@@ -58,7 +65,7 @@ class QuietProgress(Silent):
         if trial.valid or not step.void_is_news:
             return
         for line in (*trial_lines(step, trial, so_far),):
-            sys.stderr.write(f"{line}\n")
+            sys.stderr.write(f"{printable(line)}\n")
         sys.stderr.flush()
 
     def close(self) -> None:
@@ -68,9 +75,10 @@ class QuietProgress(Silent):
 class LiveProgress:
     """Two lines at the terminal's foot: how far it is, and what runs with its estimate; notes go above."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, verbose: bool = False) -> None:
         from rich.console import Console
 
+        self._verbose = verbose
         self._console = Console(stderr=True, highlight=False)
         self._begun = self._since = time.monotonic()
         self._doing: Doing | None = None
@@ -80,6 +88,11 @@ class LiveProgress:
     def note(self, text: str) -> None:
         """Write a line above the foot."""
         self._print(text)
+
+    def output(self, line: str) -> None:
+        """Write the line above the foot, if all of them are asked for."""
+        if self._verbose:
+            self._print(line)
 
     def begin(self, total_s: float) -> None:
         """Show the foot, in place of the one before."""
@@ -119,7 +132,7 @@ class LiveProgress:
     def _print(self, line: str, style: str = "") -> None:
         from rich.text import Text
 
-        shown = Text(line, style)
+        shown = Text(printable(line), style)
         shown.highlight_words(["INVALID"], "bold red")
         self._console.print(shown)
 
@@ -146,13 +159,13 @@ class LiveProgress:
 TerminalProgress = PlainProgress | QuietProgress | LiveProgress
 
 
-def make_progress(*, quiet: bool = False) -> TerminalProgress:
+def make_progress(*, quiet: bool = False, verbose: bool = False) -> TerminalProgress:
     """Live lines on a terminal that can show them, plain lines elsewhere; rich heeds NO_COLOR."""
     if quiet:
         return QuietProgress()
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb"):
-        return LiveProgress()
-    return PlainProgress()
+        return LiveProgress(verbose=verbose)
+    return PlainProgress(verbose=verbose)
 
 
 def trial_lines(step: StepSubject, trial: Trial, so_far: SoFar | None) -> list[str]:

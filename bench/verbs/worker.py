@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.verbs.argument_types import WORKER_PORT, port
+from bench.verbs.argument_types import WORKER_PORT, host, port
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class WorkerOptions:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `worker`."""
     add = parser.add_argument
-    add("--master", required=True, metavar="HOST", help="where `run --remote-workers` runs")
+    add("--master", required=True, type=host, metavar="HOST", help="where `run --remote-workers` runs")
     add("--port", type=port, default=WORKER_PORT, metavar="P", help="its port (5557)")
 
 

@@ -1,5 +1,6 @@
 """Who used the cores during a window: the service, bench itself, or others."""
 
+import math
 import os
 import time
 from collections.abc import Collection, Mapping
@@ -46,12 +47,14 @@ class CoreUse:
     """Shares (0 to 1) of the cores' time between two readings; None if the system does not say.
 
     `other_on_service` and `other_on_driver` are of processes that are neither the service nor bench;
-    `driver_core` is the busiest core of the driver, whoever used it.
+    `driver_core` is the busiest core of the driver, whoever used it. `at_worst` is `other_on_service` if all
+    of it fell on as many cores as the service used, and not on others that it may use as well.
     """
 
     other_on_service: float | None
     other_on_driver: float | None
     driver_core: float | None
+    at_worst: float | None = None
 
 
 def core_use(before: CoreReading, after: CoreReading, cores: Cores, service_s: float | None) -> CoreUse:
@@ -71,12 +74,12 @@ def core_use(before: CoreReading, after: CoreReading, cores: Cores, service_s: f
     driver = [busy[core] for core in cores.driver if core in busy]
     busiest = round(max(driver) / wall_s, 4) if driver and wall_s > 0 else None
     if cores.disjoint:
-        return CoreUse(
-            _rest(busy, cores.service, service_s, wall_s), _rest(busy, cores.driver, ours_s, wall_s), busiest
-        )
+        other = _rest(busy, cores.service, service_s, wall_s)
+        worst = _at_worst(other, len(cores.service), service_s, wall_s)
+        return CoreUse(other, _rest(busy, cores.driver, ours_s, wall_s), busiest, worst)
     both = tuple(dict.fromkeys((*cores.service, *cores.driver)))
     other = _rest(busy, both, None if service_s is None else service_s + ours_s, wall_s)
-    return CoreUse(other, other, busiest)
+    return CoreUse(other, other, busiest, _at_worst(other, len(both), service_s, wall_s))
 
 
 def read_cores(file: Path = STAT) -> dict[int, CoreTimes]:
@@ -110,3 +113,11 @@ def _rest(
         return None
     used_s = sum(busy[core] for core in cores)
     return round(max(0.0, used_s - known_s) / (len(cores) * wall_s), 4)
+
+
+def _at_worst(other: float | None, cores: int, service_s: float | None, wall_s: float) -> float | None:
+    """The share of others if all their time fell on as many of the cores as the service used."""
+    if other is None or service_s is None:
+        return None
+    used = min(cores, max(1, math.ceil(service_s / wall_s)))
+    return round(min(1.0, other * cores / used), 4)

@@ -7,12 +7,13 @@ import re
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from bench.cores import Cores, format_cores
 from bench.model import Environment, RunSettings
+from bench.own_distribution import NAME, own_distribution
 
 CPU = Path("/sys/devices/system/cpu")
 UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
@@ -48,7 +49,7 @@ def fingerprint(root: Path, cores: Cores, settings: RunSettings) -> Environment:
         commit=commit,
         dirty=dirty,
         python=platform.python_version(),
-        libraries={name: _version(name) for name in LIBRARIES},
+        libraries={name: _version(name) for name in LIBRARIES} | _harness(),
         settings=settings,
     )
 
@@ -103,6 +104,12 @@ def _git(root: Path, *args: str) -> str | None:
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _harness() -> dict[str, str | None]:
+    """This program's version, if it is installed; of a checkout the commit says more."""
+    found = own_distribution()
+    return {NAME: found.version} if found else {}
 
 
 def _version(name: str) -> str | None:
@@ -179,19 +186,30 @@ def libc() -> str | None:
 def read_text(path: Path) -> str | None:
     """A kernel file's text; None if it is missing, not readable or empty."""
     try:
-        return path.read_text(encoding="utf-8").strip() or None
+        return path.read_text(encoding="utf-8", errors="replace").strip() or None
     except OSError:
         return None
 
 
-def make_redactor(root: Path) -> Callable[[str], str]:
-    """A function that puts names of their own in place of the repository, temporary, home folder and host."""
+def make_redactor(
+    root: Path, services: Iterable[str] = (), strategies: Iterable[str] = ()
+) -> Callable[[str], str]:
+    """A function that puts names of their own in place of the repository, temporary, home folder and host.
+
+    `services` are other hosts, by name or address, on which services run. A host that is called like one of
+    the `strategies` keeps its name, which the run has anyway.
+    """
     folders = {str(root.resolve()): ".", str(Path.cwd()): ".", tempfile.gettempdir(): "<tmp>"}
     folders |= {str(Path("~").expanduser()): "~"}
     names = {re.escape(folder): name for folder, name in folders.items() if len(folder) > 1}
     patterns = [(re.compile(rf"{found}(?=/|\W|$)"), names[found]) for found in sorted(names, key=len)[::-1]]
     host = platform.node()
-    patterns += [(re.compile(rf"(?<![\w-]){re.escape(host)}(?![\w-])"), "<host>")] if host else []
+    kept = {"", *(name.lower() for name in strategies)}
+    hosts = {name for name in (host, *services) if name.lower() not in kept}
+    for name in sorted(hosts, key=len)[::-1]:
+        # an answer may repeat the Host header, which has the port too
+        at = rf"\[{re.escape(name)}\](?::\d+)?|(?<![\w-]){re.escape(name)}(?::\d+)?(?![\w-])"
+        patterns.append((re.compile(at, re.IGNORECASE), "<host>"))
 
     def redact(text: str) -> str:
         for pattern, name in patterns:

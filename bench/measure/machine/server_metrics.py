@@ -1,19 +1,25 @@
 """A service's own account of a window: its Prometheus metrics at both ends, and what lies between."""
 
-import http.client
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING
 
-from bench.model import BatchFigures, ServerFigures, StageFigures
+from bench.measure.bounded_http import FAULTS, answer_to, whole_body
+from bench.model import PLAIN, Access, BatchFigures, ServerFigures, StageFigures
+from bench.model.from_outside import is_line
 
 if TYPE_CHECKING:
     from prometheus_client.samples import Sample
 
 PATH = "/metrics"
 TIMEOUT_S = 5.0
+# what Prometheus's own parser raises for what is none of its format, beside ValueError
+UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+# more stages or buckets than that are no account of a service's own, and fill every table
+MOST_NAMES = 100
+# whole numbers from there on are not exact
+MOST_TOTAL = 2.0**53
 STAGES, BATCHES, PHASES = "stage_duration_seconds", "batch_size", "startup_phase_seconds"
 
 
@@ -29,12 +35,12 @@ class Scrape:
     batch_items: float
 
 
-def scrape(host: str, port: int) -> Scrape | None:
+def scrape(host: str, port: int, access: Access = PLAIN) -> Scrape | None:
     """Read the metrics now; None without metrics in Prometheus's text format."""
-    text = _fetch(host, port)
+    text = _fetch(host, port, access)
     try:
         return None if text is None else read_metrics(text)
-    except ValueError:
+    except UNREADABLE:
         return None
 
 
@@ -46,24 +52,21 @@ def startup_phases(host: str, port: int) -> dict[str, float]:
     text, seconds = _fetch(host, port), defaultdict[str, float](float)
     try:
         for sample in _samples(text or ""):
-            if sample.name == PHASES and isfinite(sample.value):
+            if sample.name == PHASES and sample.value >= 0:
                 seconds[sample.labels.get("phase", "")] += sample.value
-    except ValueError:
+    except UNREADABLE:
         return {}
-    return dict(seconds)
+    kept = {phase: total for phase, total in seconds.items() if is_line(phase) and total < MOST_TOTAL}
+    return dict(list(kept.items())[:MOST_NAMES])
 
 
-def _fetch(host: str, port: int) -> str | None:
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+def _fetch(host: str, port: int, access: Access = PLAIN) -> str | None:
+    accept = {"Accept": "text/plain"}
     try:
-        connection.request("GET", PATH, headers={"Accept": "text/plain"})
-        response = connection.getresponse()
-        text = response.read().decode(errors="replace")
-        return text if response.status == 200 else None
-    except (OSError, http.client.HTTPException):
+        with answer_to("GET", host, port, PATH, timeout_s=TIMEOUT_S, headers=accept, access=access) as answer:
+            return whole_body(answer).decode(errors="replace") if answer.status == 200 else None
+    except FAULTS:
         return None
-    finally:
-        connection.close()
 
 
 def _samples(text: str) -> "list[Sample]":
@@ -73,11 +76,16 @@ def _samples(text: str) -> "list[Sample]":
 
 
 def read_metrics(text: str) -> Scrape:
-    """The totals that an exposition holds; raises ValueError if it is not an exposition."""
+    """The totals that an exposition holds; raises one of UNREADABLE if it is not an exposition.
+
+    What is not a number of something, and what has no name of one line, is left out.
+    """
     samples = _samples(text)
     seconds, counts, batches = (defaultdict[str, float](float) for _ in range(3))
     items = 0.0
     for sample in samples:
+        if not 0 <= sample.value < MOST_TOTAL:
+            continue
         if sample.name == f"{STAGES}_sum":
             seconds[sample.labels.get("stage", "")] += sample.value
         elif sample.name == f"{STAGES}_count":
@@ -86,7 +94,11 @@ def read_metrics(text: str) -> Scrape:
             batches[sample.labels["le"]] += sample.value
         elif sample.name == f"{BATCHES}_sum":
             items += sample.value
-    return Scrape({stage: (seconds[stage], counts[stage]) for stage in counts}, dict(batches), items)
+    named = [stage for stage in counts if is_line(stage)]
+    bounds = [float(bound) for bound in batches]  # raises ValueError for what is none
+    if len(named) > MOST_NAMES or len(bounds) > MOST_NAMES:
+        raise ValueError(f"more than {MOST_NAMES} stages or sizes of batches")
+    return Scrape({stage: (seconds[stage], counts[stage]) for stage in named}, dict(batches), items)
 
 
 def figures_between(before: Scrape | None, after: Scrape | None) -> ServerFigures | None:

@@ -15,14 +15,14 @@ class Usage:
     that processes map), or what local processes have in memory; `throttled` counts the periods in which the
     kernel held it back.
     `peak_bytes` is the kernel's own high-water mark of all pages since the instance began. Network bytes are
-    as the instance sees them. A figure that the engine does not report is None. `children_counted` says
+    as the instance sees them. A figure that nobody reports is None. `children_counted` says
     whether the CPU time has that of processes that have ended, `shared_once` whether a page that several
     processes share counts once.
     """
 
     at_ns: int
-    cpu_ns: int
-    memory_bytes: int
+    cpu_ns: int | None
+    memory_bytes: int | None
     throttled: int | None
     file_cache_bytes: int = 0
     peak_bytes: int | None = None
@@ -60,13 +60,13 @@ def resource_figures(
     )
 
 
-def peak_memory_bytes(usages: Sequence[Usage]) -> int:
-    """The most of the working set that was sampled; raises ValueError without samples.
+def peak_memory_bytes(usages: Sequence[Usage]) -> int | None:
+    """The most of the working set that was sampled; None without a sample that has it.
 
     The kernel's high-water mark is another figure: it counts file cache that could go at once, and what was
     in use before the window.
     """
-    return max(usage.memory_bytes for usage in usages)
+    return max((one.memory_bytes for one in usages if one.memory_bytes is not None), default=None)
 
 
 def _grown(before: int | None, after: int | None) -> int | None:

@@ -2,99 +2,101 @@
 
 import contextlib
 import dataclasses
-import io
-import json
+import os
 import shutil
-import subprocess
-import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError, UsageError
-from bench.measure.runtime.compose_cli import compose_environment
+from bench.errors import BenchError
+from bench.measure.runtime.commit_files import find_commit, git, top_of, write_commit
+from bench.measure.runtime.compose_file import OVERRIDES, named_files, of_resolved, resolve
+from bench.measure.runtime.compose_program import ComposeRefusalError
 from bench.measure.runtime.conflicts import free_ports
+from bench.measure.runtime.env_files import project_values
 from bench.measure.runtime.instance import BuildError, Instance, Runtime, RuntimeFacts, StrategyStartError
-from bench.measure.runtime.registry import FILE_NAME, Registry, load_registry
+from bench.measure.runtime.registry import Registry, registry_of
 from bench.model import ImageSize, Strategy, twin_name
 
 # what a user configures here and git does not track: the other commit is configured in the same way
-CONFIGURED = (".env", "service.env")
-OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yml")
+CONFIGURED = (".env", "service.env", *OVERRIDES)
+# what names files, and may name them by their whole path
+NAMING_FILES = ("COMPOSE_FILE", "COMPOSE_ENV_FILES")
 
 
 @dataclass(frozen=True, slots=True)
 class BaseTree:
-    """The files of a commit in a folder of their own, until `bench` ends."""
+    """The files of a commit until `bench` ends: `root` is the project's folder among them.
+
+    With `environment` compose reads the files that are there, where the user's own names those of head.
+    """
 
     root: Path
     commit: str
+    environment: Mapping[str, str]
 
 
 @contextlib.contextmanager
-def base_tree(root: Path, ref: str) -> Iterator[BaseTree]:
-    """The commit that `ref` names in the repository around `root`; raises UsageError if there is none."""
-    commit = resolve(root, ref)
+def base_tree(head: Registry, ref: str) -> Iterator[BaseTree]:
+    """The commit that `ref` names in the repository around `head`.
+
+    Raises UsageError if there is no such commit, or if not all of its files are here.
+    """
+    commit = find_commit(head.root, ref)
     folder = Path(tempfile.mkdtemp(prefix="bench-base-"))
     try:
-        # with the folder's own path of the repository, which need not begin at its top
-        place = _git(root, "rev-parse", "--show-prefix").decode().strip()
-        archive = _git(root, "archive", "--format=tar", f"{commit}:{place}")
-        try:
-            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-                tar.extractall(folder, filter="data")
-        except tarfile.TarError as error:
-            raise UsageError(f"{ref} cannot be unpacked ({error}): take that file out of it") from None
-        for name in CONFIGURED:
-            if (root / name).is_file() and not (folder / name).exists():
-                shutil.copy(root / name, folder / name)
-        yield BaseTree(folder, commit[:7])
+        write_commit(head.root, commit, folder, ref)
+        top = top_of(head.root)
+        # the project's folder need not be the repository's top, and its images may be built from beside it
+        root = folder / head.root.resolve().relative_to(top.resolve())
+        _configure_alike(head, top, folder)
+        yield BaseTree(root, commit[:7], _environment_there(head.root, top, folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def resolve(root: Path, ref: str) -> str:
-    """The whole name of a commit; raises UsageError if the repository does not have it."""
-    _git(root, "rev-parse", "--git-dir")
-    try:
-        found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-    except BenchError:
-        raise UsageError(
-            f"git knows no commit {ref}: name a branch, tag or commit that is here, `git fetch` brings others"
-        ) from None
-    return found.decode().strip()
+def _configure_alike(head: Registry, top: Path, folder: Path) -> None:
+    """Copy what configures head and is tracked by nobody to where base looks for it."""
+    values = project_values(head.root, os.environ)
+    named = [*named_files(values), *values.get("COMPOSE_ENV_FILES", "").split(",")]
+    wanted = [head.root / name for name in (*CONFIGURED, *filter(None, named))]
+    for file in dict.fromkeys((*wanted, *head.file.env_files)):
+        there = file.parent.resolve() / file.name
+        if not file.is_file() or not there.is_relative_to(top) or git(top, "ls-files", "--", str(there)):
+            continue
+        copy = folder / there.relative_to(top)
+        if not os.path.lexists(copy) and copy.parent.is_dir():
+            shutil.copy(file, copy)
 
 
-def rename_project(registry: Registry, commit: str, *, wheels: str | None = None) -> Registry:
+def _environment_there(root: Path, top: Path, folder: Path) -> dict[str, str]:
+    """The environment with whole paths of head's files as those of base's."""
+    values, ours, theirs = project_values(root, os.environ), f"{top}{os.sep}", f"{folder}{os.sep}"
+    named = {name: values[name] for name in NAMING_FILES if ours in values.get(name, "")}
+    return {**os.environ, **{name: text.replace(ours, theirs) for name, text in named.items()}}
+
+
+def rename_project(
+    registry: Registry, commit: str, environment: Mapping[str, str], *, wheels: str | None = None
+) -> Registry:
     """Give the tree's compose project a name, images and ports of its own, so that it runs beside this one.
 
-    Its images' tag is the commit, so that images of another commit are never taken for its own.
-
-    Its compose.yaml is replaced by what compose makes of it. Raises BenchError if compose refuses it.
+    Its images' tag is the commit, so that images of another commit are never taken for its own. Raises
+    BenchError if compose refuses it.
     """
     project = f"{registry.project}-base"
-    environment = compose_environment(project, wheels)
-    done = subprocess.run(
-        ["docker", "compose", "--profile", "*", "config", "--format", "json"],  # noqa: S607  # as the user calls it
-        cwd=registry.root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise BenchError(f"compose refuses base's {FILE_NAME}: {lines[-1] if lines else 'it said nothing'}")
-    tree = json.loads(done.stdout)
+    ours = {**environment, **({"WHEELS_DIR": wheels} if wheels and "WHEELS_DIR" not in environment else {})}
+    try:
+        tree = resolve(registry.root, ours, project)
+    except ComposeRefusalError as error:
+        raise BenchError(f"docker compose refuses base's files: {error}") from None
     ports = iter(free_ports(sum(len(s.get("ports") or ()) for s in tree["services"].values())))
     for name, service in tree["services"].items():
         _own_names(f"{project}/{name}:{commit}", service, ports)
-    for name in OVERRIDES:
-        (registry.root / name).unlink(missing_ok=True)
-    (registry.root / FILE_NAME).write_text(json.dumps({**tree, "name": project}), encoding="utf-8")
-    return dataclasses.replace(load_registry(registry.root), project=project)
+    renamed = of_resolved({**tree, "name": project}, registry.file)
+    return registry_of(registry.root, renamed)
 
 
 def move_ports(registry: Registry) -> Registry:
@@ -123,20 +125,6 @@ def _own_names(image: str, service: dict[str, Any], ports: Iterator[int]) -> Non
     if service.get("ports"):
         service["ports"] = [f"127.0.0.1:{next(ports)}:{one['target']}" for one in service["ports"]]
     service.pop("container_name", None)
-
-
-def _git(root: Path, *args: str) -> bytes:
-    try:
-        command = ["git", *args]
-        done = subprocess.run(command, cwd=root, capture_output=True, check=False)  # noqa: S603  # git
-    except OSError:
-        raise BenchError(
-            "there is no git here: install it, or compare with a stored run, --baseline"
-        ) from None
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise BenchError(f"git {args[0]} failed: {lines[-1] if lines else 'it said nothing'}")
-    return done.stdout
 
 
 class TwoSides:

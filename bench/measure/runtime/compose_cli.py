@@ -10,13 +10,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.cores import Cores, format_cores
 from bench.errors import BenchError
+from bench.measure.progress import Progress
 from bench.measure.runtime.conflicts import PortBusyError, busy_message
-from bench.measure.runtime.registry import FILE_NAME, Registry
+from bench.measure.runtime.image_build import BuildLines, ImageBuild, build_images
+from bench.measure.runtime.registry import Registry
 from bench.model import Device
 
 BUSY = re.compile(
@@ -25,21 +28,31 @@ BUSY = re.compile(
     r"|[^\s]*?:(\d+)[^\n]*address already in use)"
 )
 REAP_TIMEOUT_S = 60.0
+# how a build is read, whatever the user likes to look at
+IN_LINES = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", "BUILDKIT_PROGRESS": "plain"}
 
 
 class ComposeCli:
-    """Runs docker compose for one project; output is kept for messages, or shown on stderr."""
+    """Runs docker compose for one project; its output is kept for messages."""
 
     def __init__(
-        self, registry: Registry, cores: Cores, device: Device = "auto", reach: str | None = None
+        self,
+        registry: Registry,
+        cores: Cores,
+        device: Device = "auto",
+        reach: str | None = None,
+        passing: bool = False,
     ) -> None:
         self._registry = registry
         self._scratch = tempfile.TemporaryDirectory(prefix="bench-compose-")
         override = self.override(override_of(registry, cores, device, reach))
-        # without -f compose finds the user's own files, an override and COMPOSE_FILE among them
-        self._own = ["docker", "compose"]
-        self._with_override = [*self._own, "-f", FILE_NAME, "-f", str(override)]
-        self._environment = compose_environment(registry.project)
+        # what runs is what was read: compose's own account of all the files that it takes together
+        resolved = str(self.override(dict(registry.file.resolved or {})))
+        read = ["docker", "compose", "--project-directory", str(registry.root.resolve()), "-f", resolved]
+        # without -f compose finds the user's own files; a project that is `passing` is nobody's
+        self._own = read if passing else ["docker", "compose"]
+        self._with_override = [*read, "-f", str(override)]
+        self._environment = {**compose_environment(registry.project), "PWD": str(registry.root.resolve())}
 
     def override(self, content: dict[str, object]) -> Path:
         """A file for compose to read over the project's own; it is there until `close`."""
@@ -56,17 +69,17 @@ class ComposeCli:
         """The whole command line; `own` leaves the override out, as the user's own command would."""
         return [*(self._own if own else self._with_override), *args]
 
-    def build(self, *services: str) -> int:
-        """Build the services' images with the output on stderr; returns the exit status."""
-        environment = compose_environment(self._registry.project, wheels_folder())
-        return subprocess.run(  # noqa: S603  # docker, with arguments of our own
+    def build(self, services: Sequence[str], progress: Progress) -> ImageBuild:
+        """Build the services' images: a note for each, and all lines for a progress that shows them."""
+        stanzas = self._registry.file.services
+        built = [name for name in dict.fromkeys(services) if (stanzas.get(name) or {}).get("build")]
+        return build_images(
             self.command("build", *services, own=True),
-            cwd=self._registry.root,
-            env=environment,
-            stdout=sys.stderr,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        ).returncode
+            self._registry.root,
+            {**compose_environment(self._registry.project, wheels_folder()), **self._environment, **IN_LINES},
+            BuildLines(built, progress.note),
+            progress.output,
+        )
 
     def run(self, *args: str, own: bool = False) -> str:
         """Run and return stdout; raises BenchError with compose's last line, or PortBusyError."""
@@ -129,15 +142,21 @@ def override_of(
     }
     if device != "auto":
         ours["environment"] = {"DEVICE": device}
-    if device == "cuda":
-        gpus = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
-        ours["deploy"] = {"resources": {"reservations": {"devices": gpus}}}
     services = {s.service: dict(ours) for s in registry.strategies.values()}
     for name, service in services.items():
+        if device == "cuda" and not _reserves_devices(registry.file.services.get(name) or {}):
+            gpus = [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
+            service["deploy"] = {"resources": {"reservations": {"devices": gpus}}}
         port, published = registry.services[name].port, registry.services[name].published
         if reach and published and port:
             service["ports"] = [f"{reach}:{published}:{port}"]
     return {"services": services}
+
+
+def _reserves_devices(stanza: Mapping[str, Any]) -> bool:
+    """Whether the project's own files give a service its GPU: compose adds up what several files reserve."""
+    resources = (stanza.get("deploy") or {}).get("resources") or {}
+    return bool((resources.get("reservations") or {}).get("devices") or stanza.get("gpus"))
 
 
 def compose_environment(project: str, wheels: str | None = None) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 
 from bench.cores import Cores, format_cores
 from bench.errors import BenchError
-from bench.measure.progress import Progress
+from bench.measure.progress import Progress, Silent
+from bench.measure.runtime.bounded_talk import talk
 from bench.measure.runtime.compose_cli import ComposeCli, explain, reap, stop_process
 from bench.measure.runtime.conflicts import PortBusyError, ProjectLock, require_free
 from bench.measure.runtime.container import (
@@ -22,32 +23,20 @@ from bench.measure.runtime.container import (
     find_address,
     remove,
 )
+from bench.measure.runtime.image_build import ImageBuild
 from bench.measure.runtime.image_size import measure_image
 from bench.measure.runtime.instance import BuildError, RuntimeFacts, StrategyStartError
 from bench.measure.runtime.model_cache import CacheVolumes, cache_of, empty_cache
 from bench.measure.runtime.registry import ComposeService, Registry
 from bench.model import Device, ImageSize, Strategy
 
+NOT_BUILT = "the images could not be built: the lines above say why"
 WORKING_SET = "the working set with mapped files, sampled"
 APPEAR_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300
 POLL_S = 0.005
 PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
-
-
-def connect_engine() -> Any:
-    """The Docker engine of this environment; raises BenchError if none answers."""
-    import docker
-
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except docker.errors.DockerException:
-        raise BenchError(
-            "no Docker engine answers: start it, or take local processes with --runtime process"
-        ) from None
-    return client
 
 
 class ComposeRuntime:
@@ -76,7 +65,7 @@ class ComposeRuntime:
         self._info: Mapping[str, Any] = engine.info()
         self._cores_of_engine = engine_cores(cores, self._info.get("NCPU"))
         self._reach = reach
-        self._cli = ComposeCli(registry, self._cores_of_engine or cores, device, reach)
+        self._cli = ComposeCli(registry, self._cores_of_engine or cores, device, reach, passing)
         self._ran: set[str] = set()
         self._images: dict[str, str] = {}
         self._caches = CacheVolumes(engine, registry.project)
@@ -90,11 +79,12 @@ class ComposeRuntime:
     def prepare(self, strategies: Sequence[Strategy], *, build: bool) -> None:
         """Build the images, stop the strategies that run, and bring the support services up."""
         self._lock.take()
-        services = [*(s.name for s in self._registry.support()), *(s.service for s in strategies)]
+        services = [*(s.name for s in self._registry.support(strategies)), *(s.service for s in strategies)]
         if build:
             self._progress.note("building the images")
-            if self._cli.build(*services) != 0:
-                raise self._build_error(strategies)
+            built = self._cli.build(services, self._progress)
+            if not built.succeeded:
+                raise self._build_error(strategies, built)
         self._compose_version = self._cli.run("version", "--short", own=True).strip()
         if not self._passing:
             self._ran = {c.labels[SERVICE_LABEL] for c in self._containers() if c.status == "running"}
@@ -106,7 +96,7 @@ class ComposeRuntime:
             service = self._registry.services[strategy.service]
             if service.published:
                 require_free(service.published, service)
-        for service in self._registry.support():
+        for service in self._registry.support(strategies):
             self._bring_up(service)
 
     def start(self, strategy: Strategy, *, warm: bool = False) -> ContainerInstance:
@@ -168,12 +158,7 @@ class ComposeRuntime:
             "run", "--rm", "-T", "--no-deps", "--name", name, strategy.service, *command, stdin=True
         )
         try:
-            output, errors = process.communicate(request, timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            self._clear_loop(name)
-            raise StrategyStartError(
-                f"{strategy.name}: its loop did not end within {timeout_s:.0f} s"
-            ) from None
+            output, errors = talk(process, request, timeout_s, strategy.name)
         except BaseException:
             self._clear_loop(name)
             raise
@@ -222,14 +207,20 @@ class ComposeRuntime:
             self._cli.close()
             self._lock.release()
 
-    def _build_error(self, strategies: Sequence[Strategy]) -> BenchError:
-        """The error of images that could not be built: each is tried by itself, to tell whose they are."""
-        support = [service.name for service in self._registry.support()]
-        if not support or self._cli.build(*support) == 0:
-            failed = [one.name for one in strategies if self._cli.build(one.service) != 0]
-            if failed:
-                return BuildError(failed)
-        return BenchError("the images could not be built: the lines above say why")
+    def _build_error(self, strategies: Sequence[Strategy], together: ImageBuild) -> BenchError:
+        """The error of images that could not be built: each is tried by itself, to tell whose they are.
+
+        What the builder said of those is written to stderr.
+        """
+        support = [service.name for service in self._registry.support(strategies)]
+        failed: dict[str, ImageBuild] = {}
+        if not support or self._cli.build(support, Silent()).succeeded:
+            tried = {one.name: self._cli.build([one.service], Silent()) for one in strategies}
+            failed = {name: one for name, one in tried.items() if not one.succeeded}
+        for one in failed.values() or [together]:
+            sys.stderr.write(one.output)
+        sys.stderr.flush()
+        return BuildError(list(failed)) if failed else BenchError(NOT_BUILT)
 
     def _bring_up(self, service: ComposeService) -> None:
         self._progress.note(f"starting {service.name}")

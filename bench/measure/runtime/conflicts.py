@@ -3,11 +3,9 @@
 import contextlib
 import os
 import socket
-import tempfile
-from pathlib import Path
-from typing import IO
 
 from bench.errors import BenchError
+from bench.measure.runtime.private_folder import open_own
 from bench.measure.runtime.registry import ComposeService
 
 
@@ -54,10 +52,8 @@ class ProjectLock:
     """Held from `take` to `release`, or until the process ends, however it does."""
 
     def __init__(self, project: str) -> None:
-        user = os.getuid() if hasattr(os, "getuid") else 0
         self._project = project
-        self._path = Path(tempfile.gettempdir()) / f"bench-{user}-{project}.lock"
-        self._file: IO[str] | None = None
+        self._file: int | None = None
 
     def take(self) -> None:
         """Raise BenchError if another process holds the lock; do nothing on a system without such locks."""
@@ -67,11 +63,11 @@ class ProjectLock:
             return
         if self._file is not None:
             return
-        file = self._path.open("w", encoding="utf-8")
+        file = open_own(f"bench-{self._project}.lock")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.close()
+            os.close(file)
             raise BenchError(
                 f"another bench measures with the compose project {self._project}: wait until it has ended, "
                 "or set COMPOSE_PROJECT_NAME and the ports to others"
@@ -81,5 +77,5 @@ class ProjectLock:
     def release(self) -> None:
         """Let others have the lock; harmless if it is not held."""
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
             self._file = None

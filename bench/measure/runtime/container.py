@@ -15,18 +15,23 @@ from bench.measure.machine.process_memory import Mapped, mapped_by
 from bench.measure.machine.process_tree import tree
 from bench.measure.machine.usage import Usage
 from bench.measure.runtime.instance import DockerFacts, StrategyStartError
-from bench.model import Doubt
+from bench.measure.runtime.log_lines import last_words
+from bench.model import PLAIN, Doubt
 
 HTTP_CONFLICT = 409
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 # a first packet that a busy host loses is sent again after a second
-REACH_TIMEOUT_S = 3.0
+# what is lost on a busy machine is sent again after one, three and seven seconds
+REACH_TIMEOUT_S = 8.0
 NOT_SEEN = Mapped()
 FRACTION = re.compile(r"\.(\d+)")
 
 
 class ContainerInstance:
     """A running container; its times come from the engine's own record."""
+
+    access = PLAIN
+    cores: tuple[int, ...] | None = None
 
     def __init__(
         self,
@@ -98,10 +103,9 @@ class ContainerInstance:
         import docker
 
         try:
-            text = self._container.logs(tail=20).decode(errors="replace")
+            return last_words(self._container.logs(tail=20).decode(errors="replace"))
         except docker.errors.DockerException:
             return ""
-        return next((line.strip()[:300] for line in reversed(text.split("\n")) if line.strip()), "")
 
     def stop(self) -> None:
         """Remove the container; nothing is in flight when this is called."""

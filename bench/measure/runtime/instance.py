@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bench.errors import BenchError
 from bench.measure.machine.usage import Usage
-from bench.model import Doubt, Environment, ImageSize, Strategy
+from bench.model import Access, Doubt, Environment, ImageSize, Strategy
 
 
 class StrategyStartError(BenchError):
@@ -41,6 +41,8 @@ class RuntimeFacts:
 
     `address_kind` is the way to the services, empty before the first start; `images` holds the image of each
     strategy that was started. `service_cores` are named if the engine's cores are not those of this machine.
+    `found_on` has the cores of this machine that each service may use that runs already, none if nobody
+    knows. `not_there` names those whose process or container does not listen at the service's address.
     """
 
     address_kind: str
@@ -50,6 +52,8 @@ class RuntimeFacts:
     peak_memory_from: str | None = None
     service_cores: str | None = None
     cpu_time_from: str | None = None
+    found_on: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    not_there: tuple[str, ...] = ()
 
 
 def with_runtime(environment: Environment, told: RuntimeFacts) -> Environment:
@@ -78,7 +82,9 @@ class Instance(Protocol):
     """One fresh copy of a strategy; times are ns on the monotonic clock.
 
     `model_cache` is "cold" if the copy had to pull its model, "warm" if its cache outlives it. `pid` is its
-    first process, 0 if unknown; `here` says whether that runs under this kernel.
+    first process, 0 if unknown; `here` says whether that runs under this kernel. `access` is how it is
+    reached beside host and port. `cores` are those on which it was found, none if nobody knows, and None if
+    it was given those that the run has for services.
     """
 
     created_ns: int
@@ -88,6 +94,8 @@ class Instance(Protocol):
     address_kind: str
     model_cache: str
     pid: int
+    access: Access
+    cores: tuple[int, ...] | None
 
     @property
     def here(self) -> bool:

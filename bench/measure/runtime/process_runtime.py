@@ -20,20 +20,25 @@ from bench.measure.http_client import get_status, port_answers, wait_until
 from bench.measure.machine.process_memory import MemoryReader
 from bench.measure.machine.process_tree import cpu_of, tree
 from bench.measure.machine.usage import Usage
+from bench.measure.runtime.bounded_talk import talk
 from bench.measure.runtime.conflicts import require_free
 from bench.measure.runtime.cpu_group import CpuGroup, cpu_group
 from bench.measure.runtime.instance import RuntimeFacts, StrategyStartError
+from bench.measure.runtime.log_lines import last_words
 from bench.measure.runtime.model_cache import cache_of, empty_cache
 from bench.measure.runtime.registry import ComposeService, Registry
-from bench.model import Device, Doubt, ImageSize, Strategy
+from bench.model import PLAIN, Device, Doubt, ImageSize, Strategy
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "VIRTUAL_ENV")
+PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
+NEAR = "localhost,127.0.0.1,::1"
 STOP_S = 10.0
 SUPPORT_TIMEOUT_S = 60.0
 SETUP_TIMEOUT_S = 300.0
 BY_PROCESSES = "the processes' memory, sampled"
 BY_GROUP, BY_REAPED = "a control group", "living processes and the children that they reaped"
 LOOPBACK = "127.0.0.1"
+FILE = "file://"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104  # looked for, not listened on
 
 
@@ -41,6 +46,8 @@ class ProcessInstance:
     """A strategy as a local process tree."""
 
     address_kind = "loopback"
+    access = PLAIN
+    cores: tuple[int, ...] | None = None
 
     def __init__(
         self,
@@ -119,10 +126,9 @@ class ProcessInstance:
 def last_line(log: Path) -> str:
     """The last line that is not empty, for a message."""
     try:
-        lines = log.read_bytes()[-8192:].decode(errors="replace").split("\n")
+        return last_words(log.read_bytes()[-8192:].decode(errors="replace"))
     except OSError:
         return ""
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -144,6 +150,20 @@ def require_program(program: str, folder: Path, environment: Mapping[str, str]) 
     named = str(folder / program) if "/" in program else program
     if shutil.which(named, path=environment.get("PATH", os.defpath)) is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+
+
+def proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables about proxies, which a container gets from Docker's client configuration."""
+    return {name: value for name, value in environment.items() if name.lower() in PROXIES}
+
+
+def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that keep proxies from this machine's own addresses; none if there are no proxies."""
+    if not any(value for name, value in proxies(environment).items() if name.lower() != "no_proxy"):
+        return {}
+    excepted = [environment.get("NO_PROXY", ""), environment.get("no_proxy", ""), NEAR]
+    hosts = dict.fromkeys(host.strip() for part in excepted for host in part.split(","))
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, hosts)))
 
 
 class ProcessRuntime:
@@ -174,7 +194,7 @@ class ProcessRuntime:
         for strategy in strategies:
             service = self._registry.services[strategy.service]
             require_free(service.published or service.port or 0, service)
-        for service in self._registry.support():
+        for service in self._registry.support(strategies):
             if service.role == "setup":
                 self._run_setup(service)
             else:
@@ -250,11 +270,7 @@ class ProcessRuntime:
             service, strategy.loop_command or (), scratch, log, self._cores.service, stdin=True
         )
         try:
-            output, _ = process.communicate(request, timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            raise StrategyStartError(
-                f"{strategy.name}: its loop did not end within {timeout_s:.0f} s"
-            ) from None
+            output, _ = talk(process, request, timeout_s, strategy.name)
         finally:
             end(process)
             shutil.rmtree(scratch, ignore_errors=True)
@@ -320,14 +336,16 @@ class ProcessRuntime:
         heard = self._reach if service.role == "strategy" else LOOPBACK
         program += [heard if part == ANY_ADDRESS else part for part in command[1:]]
         environment = self.environment(service, scratch)
+        # what its image is made of is there: a Python program finds its modules where it runs
+        folder = self.root / service.context
         if group is not None:
-            require_program(program[0], self.root, environment)
+            require_program(program[0], folder, environment)
             program = group.joining(program)
         # a session of its own: Ctrl-C is the harness's to handle, and the whole tree can be ended at once
         with log.open("wb") as output, pinned(cores):
             return subprocess.Popen(  # noqa: S603  # compose.yaml's command
                 program,
-                cwd=self.root,
+                cwd=folder,
                 env=environment,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if stdin else output,
@@ -343,11 +361,16 @@ class ProcessRuntime:
             ours["PORT"] = str(service.published)
         if service.role == "strategy" and self._device != "auto":
             ours["DEVICE"] = self._device
+        if service.code:
+            ours["PYTHONPATH"] = str((self.root / service.code).absolute())
         heard = self._reach if service.role == "strategy" else LOOPBACK
-        return {**passed, "HOST": heard, "PYTHONUNBUFFERED": "1", **ours}
+        given = {**passed, **proxies(os.environ), "HOST": heard, "PYTHONUNBUFFERED": "1", **ours}
+        return {**given, **past_proxies(given)}
 
     def _local(self, value: str, service: ComposeService, scratch: Path) -> str:
         """Hostnames of services become loopback, container paths what they stand for here."""
+        if value.startswith(FILE):
+            return FILE + str(Path(self._local(value.removeprefix(FILE), service, scratch)).absolute())
         for other in self._registry.services.values():
             value = re.sub(rf"(?<=://){re.escape(other.name)}(?=[:/]|$)", "127.0.0.1", value)
         for target in service.writable:

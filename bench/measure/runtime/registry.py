@@ -1,20 +1,21 @@
 """compose.yaml as the registry: its labels say which services are strategies and which support them."""
 
-import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.measure.payloads import split_names
+from bench.measure.runtime.compose_file import FILE_NAME, ComposeFile, as_mapping, read_compose_file
+from bench.measure.runtime.interpolation import interpolate
+from bench.measure.runtime.strategy_labels import check_labels
 from bench.model import Device, Strategy
+from bench.model.from_outside import decimal_number, whole_number
+from bench.request_sets.encodings import split_names
 
-FILE_NAME = "compose.yaml"
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-OPERATOR = re.compile(r":?[-+?]")
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)[^{}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,9 @@ class ComposeService:
     `role` is "strategy", "support" (runs throughout) or "setup" (runs once, must exit 0). `port` is the
     container's port, `published` the loopback port it appears on, `port_variable` the environment variable
     that moves it. `writable` holds the container paths on tmpfs, `mounts` (container path, source) pairs.
-    With `profiles` it is there only for whoever names it. `cache` is the container's folder for models.
+    With `profiles` it is there only for whoever names it. `cache` is the container's folder for models,
+    `context` that from which its image is built, and `code` that of the user's own modules which the image
+    gets, both relative to the project's.
     """
 
     name: str
@@ -40,16 +43,19 @@ class ComposeService:
     mounts: tuple[tuple[str, str], ...]
     profiles: tuple[str, ...]
     cache: str | None = None
+    context: str = "."
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What compose.yaml registers: strategies by name, and all services by their compose names."""
+    """What the compose files register: strategies by name, and all services by their compose names."""
 
     root: Path
     project: str
     strategies: Mapping[str, Strategy]
     services: Mapping[str, ComposeService]
+    file: ComposeFile
 
     def select(self, names: Iterable[str] | None) -> tuple[Strategy, ...]:
         """The named strategies, in the registry's order; for None all without profiles. Raises UsageError."""
@@ -68,8 +74,21 @@ class Registry:
             raise UsageError(f"unknown strategy {', '.join(unknown)}: {FILE_NAME} registers {known}")
         return tuple(s for s in self.strategies.values() if s.name in wanted)
 
-    def support(self) -> tuple[ComposeService, ...]:
-        """Support and setup services in the order in which they must start."""
+    def support(self, strategies: Sequence[Strategy]) -> tuple[ComposeService, ...]:
+        """What these strategies need beside themselves, in the order in which it must start.
+
+        That is what they depend on, and whatever no strategy depends on.
+        """
+        chosen = self._needed(self.services[strategy.service] for strategy in strategies)
+        of_strategies = self._needed(s for s in self.services.values() if s.role == "strategy")
+        return tuple(
+            service
+            for name, service in self._needed(self.services.values()).items()
+            if name in chosen or name not in of_strategies
+        )
+
+    def _needed(self, services: Iterable[ComposeService]) -> dict[str, ComposeService]:
+        """These and all that they depend on, but the strategies, each after what it depends on."""
         ordered: dict[str, ComposeService] = {}
 
         def visit(service: ComposeService, above: tuple[str, ...]) -> None:
@@ -81,50 +100,49 @@ class Registry:
             if service.role != "strategy":
                 ordered.setdefault(service.name, service)
 
-        for service in self.services.values():
+        for service in services:
             visit(service, ())
-        return tuple(ordered.values())
+        return ordered
 
 
 def load_registry(root: Path, environment: Mapping[str, str] | None = None) -> Registry:
-    """Read root/compose.yaml; raises UsageError if it is missing or its labels are not usable."""
-    import yaml
+    """Read the compose files of `root`; raises UsageError if they are missing or their labels not usable."""
+    return registry_of(root, read_compose_file(root, environment))
 
-    path = root / FILE_NAME
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(
-            f"no {FILE_NAME} here: run from the repository's root, or name it with --root"
-        ) from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"{FILE_NAME} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict) or not isinstance(raw.get("services"), dict):
-        raise UsageError(f"{FILE_NAME} has no services: it registers nothing to measure")
-    values = {**_dot_env(root), **(os.environ if environment is None else environment)}
-    tree = interpolate_tree(raw, values)
-    services, strategies = {}, {}
-    for name, stanza in tree["services"].items():
-        labels = _mapping(stanza.get("labels"), values)
+
+def without_services(root: Path) -> Registry:
+    """A registry that has nothing, for a folder that need not have a compose.yaml."""
+    return Registry(root, "", {}, {}, ComposeFile("", {}, {}, frozenset(), ()))
+
+
+def registry_of(root: Path, file: ComposeFile) -> Registry:
+    """What the compose files register; raises UsageError if their labels are not usable."""
+    services: dict[str, ComposeService] = {}
+    strategies: dict[str, Strategy] = {}
+    for name, stanza in file.services.items():
+        labels = as_mapping(stanza.get("labels"), {})
         role = "strategy" if "bench.strategy" in labels else labels.get("bench.role", "")
         if role not in ("strategy", "support", "setup"):
             continue
-        services[name] = _service(name, role, stanza, labels, values, raw["services"][name])
+        service = _service(name, role, stanza, labels, file.raw.get(name) or {})
+        services[name] = replace(service, profiles=()) if name in file.active else service
         if role == "strategy":
             strategy = _strategy(name, labels)
-            if "@" in strategy.name:
+            if strategy.name in strategies:
+                other = strategies[strategy.name].service
                 raise UsageError(
-                    f"{FILE_NAME}: {name}'s label bench.strategy is {strategy.name}: choose a name without "
-                    "@, which stands for another commit's"
+                    f"{FILE_NAME}: {other} and {name} have the same label bench.strategy, {strategy.name}: "
+                    "choose another name for one of them"
                 )
             strategies[strategy.name] = strategy
     if not strategies:
         raise UsageError(f"{FILE_NAME} registers no strategy: label a service with bench.strategy")
-    return Registry(root, _project(tree, root, values), strategies, services)
+    return Registry(root, file.project, strategies, services, file)
 
 
 def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
     loop = labels.get("bench.loop")
+    check_labels(service, labels)
     try:
         encodings = split_names(labels.get("bench.payloads", "json"))
     except UsageError as error:
@@ -139,7 +157,7 @@ def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
         encodings=encodings,
         loop_command=tuple(shlex.split(loop)) if loop else None,
         devices=tuple(part.strip() for part in labels.get("bench.devices", "cpu").split(",")),
-        keeps_model="bench.cache" in labels,
+        keeps_model=bool(labels.get("bench.cache")),
         model=labels.get("bench.model", "model"),
         tolerance=_tolerance_label(service, labels),
     )
@@ -153,7 +171,7 @@ def _tolerance_label(service: str, labels: Mapping[str, str]) -> float | None:
     value = tolerance_of_text(text)
     if value is None:
         raise UsageError(
-            f"{FILE_NAME}: {service}'s label bench.tolerance is {text}: "
+            f"{FILE_NAME}: {service}'s label bench.tolerance is {text[:20]!r}: "
             'write a number from 0 to 1, such as "0.02"'
         )
     return value
@@ -161,68 +179,78 @@ def _tolerance_label(service: str, labels: Mapping[str, str]) -> float | None:
 
 def tolerance_of_text(text: str) -> float | None:
     """A tolerance of answers from 0 to 1; None if the text is none."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value <= 1 else None
+    value = decimal_number(text)
+    return value if value is not None and value <= 1 else None
 
 
 def _service(
-    name: str,
-    role: str,
-    stanza: Mapping[str, Any],
-    labels: Mapping[str, str],
-    values: Mapping[str, str],
-    raw: Mapping[str, Any],
+    name: str, role: str, stanza: Mapping[str, Any], labels: Mapping[str, str], raw: Mapping[str, Any]
 ) -> ComposeService:
     port = _port_label(name, labels, required=role == "strategy")
-    published, variable = _published(port, stanza.get("ports") or (), raw.get("ports") or (), values)
-    command = stanza.get("command") or ()
+    published = _published(port, stanza.get("ports") or ())
+    command, build = stanza.get("command") or (), stanza.get("build")
+    build = build if isinstance(build, dict) else {"context": build}
     return ComposeService(
         name=name,
         role=role,
         command=tuple(shlex.split(command)) if isinstance(command, str) else tuple(map(str, command)),
-        environment=_mapping(stanza.get("environment"), values),
+        environment=as_mapping(stanza.get("environment"), {}),
         depends_on=tuple(stanza.get("depends_on") or ()),
         port=port,
         published=published,
-        port_variable=variable,
+        port_variable=_port_variable(published, raw.get("ports") or ()),
         ready_path=labels.get("bench.ready"),
         writable=tuple(str(item).split(":")[0] for item in _list(stanza.get("tmpfs"))),
         mounts=tuple(_mounts(stanza.get("volumes") or ())),
         profiles=tuple(map(str, _list(stanza.get("profiles")))),
-        cache=labels.get("bench.cache"),
+        cache=labels.get("bench.cache") or None,
+        context=_folder(build.get("context")) or ".",
+        code=_folder(as_mapping(build.get("additional_contexts"), {}).get("code")),
     )
+
+
+def _folder(named: Any) -> str | None:
+    """The folder that a context of a build names; None if it is another place, or none is named."""
+    text = str(named or "")
+    return None if not text or "://" in text or text.startswith("git@") else text
 
 
 def _port_label(service: str, labels: Mapping[str, str], *, required: bool) -> int | None:
     text = labels.get("bench.port")
     if text is None and not required:
         return None
-    if text is None or not text.isdigit():
+    port = whole_number(text or "")
+    if port is None or not 0 < port < 65_536:
         raise UsageError(f'{FILE_NAME}: {service} needs the label bench.port: "8080" (its container port)')
-    return int(text)
+    return port
 
 
-def _published(
-    port: int | None, ports: Sequence[Any], raw_ports: Sequence[Any], values: Mapping[str, str]
-) -> tuple[int | None, str | None]:
-    """The loopback port on which a container port is published, and the variable that sets it."""
-    for text, raw in zip(ports, raw_ports, strict=True):
-        parts = str(text).split("/")[0].rsplit(":", 2)
-        if port is None or len(parts) < 2 or parts[-1] != str(port) or not parts[-2].isdigit():
-            continue
-        names = re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)[^{}]*\}", str(raw))
-        mine = [name for name in names if interpolate(_form(str(raw), name), values) == parts[-2]]
-        return int(parts[-2]), mine[0] if mine else None
-    return None, None
+def _published(port: int | None, ports: Sequence[Any]) -> int | None:
+    """The port of this host on which a container port is published."""
+    for entry in ports:
+        if isinstance(entry, dict):
+            target, published = str(entry.get("target")), str(entry.get("published"))
+        else:
+            _, published, target = ("", "", *str(entry).split("/")[0].rsplit(":", 2))[-3:]
+        outside = whole_number(published)
+        if port is not None and target == str(port) and outside is not None:
+            return outside
+    return None
 
 
-def _form(raw: str, name: str) -> str:
-    """The ${NAME…} of a variable as it stands in the raw text."""
-    found = re.search(r"\$\{" + name + r"[^{}]*\}", raw)
-    return found.group() if found else ""
+def _port_variable(published: int | None, raw_ports: Sequence[Any]) -> str | None:
+    """The variable that moves a published port, as the ports stand before their variables are replaced."""
+    for entry in raw_ports if published else ():
+        if isinstance(entry, dict):
+            part = str(entry.get("published"))
+        else:
+            # a variable may hold colons of its own
+            parts = VARIABLE.sub(lambda found: found.group().replace(":", "\0"), str(entry)).split(":")
+            part = parts[-2].replace("\0", ":") if len(parts) > 1 else ""
+        found = VARIABLE.fullmatch(part)
+        if found and (not (usual := interpolate(part, {found[1]: ""})) or usual.isdigit()):
+            return found[1]
+    return None
 
 
 def _mounts(volumes: Sequence[Any]) -> Iterable[tuple[str, str]]:
@@ -234,38 +262,8 @@ def _mounts(volumes: Sequence[Any]) -> Iterable[tuple[str, str]]:
             yield rest.split(":")[0], source
 
 
-def _mapping(node: Any, values: Mapping[str, str]) -> dict[str, str]:
-    """Labels or environment, written as a mapping or a list; a null takes its value from outside."""
-    if isinstance(node, list):
-        pairs = [str(item).partition("=") for item in node]
-        node = {name: value if sign else None for name, sign, value in pairs}
-    result = {}
-    for name, value in (node or {}).items():
-        if value is None:
-            value = values.get(name)
-        if value is not None:
-            result[str(name)] = str(value).lower() if isinstance(value, bool) else str(value)
-    return result
-
-
 def _list(node: Any) -> list[Any]:
     return [node] if isinstance(node, str) else list(node or ())
-
-
-def _dot_env(root: Path) -> dict[str, str]:
-    """NAME=value lines of the project's .env, which compose reads too."""
-    path = root / ".env"
-    if not path.is_file():
-        return {}
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("\"'") for name, sign, value in pairs if sign}
-
-
-def _project(tree: Mapping[str, Any], root: Path, values: Mapping[str, str]) -> str:
-    """The compose project's name, as compose determines it."""
-    name = values.get("COMPOSE_PROJECT_NAME") or tree.get("name") or root.resolve().name.lower()
-    return re.sub(r"[^a-z0-9_-]", "", str(name))
 
 
 def able_to(strategies: Sequence[Strategy], device: Device, *, named: bool) -> tuple[Strategy, ...]:
@@ -285,77 +283,3 @@ def able_to(strategies: Sequence[Strategy], device: Device, *, named: bool) -> t
             f"no strategy computes on {device}: label one that does with bench.devices: {device}"
         )
     return able
-
-
-def interpolate(text: str, environment: Mapping[str, str]) -> str:
-    """Replace ${NAME}, $NAME, ${NAME:-default}, :+, :? and the forms without colon; $$ is one dollar sign.
-
-    Defaults may hold further ${…}. Raises UsageError for a form that compose would refuse.
-    """
-    result, position = [], 0
-    while True:
-        dollar = text.find("$", position)
-        if dollar < 0 or dollar + 1 == len(text):
-            result.append(text[position:])
-            return "".join(result)
-        result.append(text[position:dollar])
-        following = text[dollar + 1]
-        plain = NAME.match(text, dollar + 1)
-        if following == "$":
-            result.append("$")
-            position = dollar + 2
-        elif following == "{":
-            end = _closing_brace(text, dollar + 1)
-            result.append(_expand(text[dollar + 2 : end], environment))
-            position = end + 1
-        elif plain:
-            result.append(environment.get(plain.group(), ""))
-            position = plain.end()
-        else:
-            raise UsageError(f"compose.yaml: {text!r} holds a lone $: write $$ for a dollar sign")
-
-
-def interpolate_tree(node: Any, environment: Mapping[str, str]) -> Any:
-    """Interpolate every string value of parsed YAML; keys stay as they are."""
-    if isinstance(node, str):
-        return interpolate(node, environment)
-    if isinstance(node, dict):
-        return {key: interpolate_tree(value, environment) for key, value in node.items()}
-    if isinstance(node, list):
-        return [interpolate_tree(value, environment) for value in node]
-    return node
-
-
-def _closing_brace(text: str, opening: int) -> int:
-    depth = 0
-    for index in range(opening, len(text)):
-        if text[index] == "{" and text[index - 1] == "$":
-            depth += 1
-        elif text[index] == "}":
-            depth -= 1
-            if depth == 0:
-                return index
-    raise UsageError(f"compose.yaml: {text!r} has a ${{ that is never closed: add the brace")
-
-
-def _expand(inside: str, environment: Mapping[str, str]) -> str:
-    """The value of the text between ${ and }."""
-    name = NAME.match(inside)
-    if name is None:
-        raise UsageError(f"compose.yaml: ${{{inside}}} names no variable")
-    value, rest = environment.get(name.group()), inside[name.end() :]
-    if not rest:
-        return value or ""
-    operator = OPERATOR.match(rest)
-    if operator is None:
-        raise UsageError(f"compose.yaml: ${{{inside}}} is not a form that compose knows")
-    alternative = rest[operator.end() :]
-    present = bool(value) if operator.group().startswith(":") else value is not None
-    kind = operator.group()[-1]
-    if kind == "+":
-        return interpolate(alternative, environment) if present else ""
-    if present:
-        return value or ""
-    if kind == "-":
-        return interpolate(alternative, environment)
-    raise UsageError(f"compose.yaml needs {name.group()}: {alternative or 'set it in the environment'}")

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from bench.load.answers import answer_is_right
 from bench.measure.judge import tolerance_of
-from bench.measure.payloads import ENCODINGS
 from bench.measure.plan import SessionPlan
 from bench.measure.run_builder import MeasuredLoop
 from bench.measure.runtime.instance import Runtime, StrategyStartError
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking
 from bench.model import Doubt, LoopResult, Payload, Run, Strategy
+from bench.model.expectations import BytesExpectation
+from bench.request_sets.comparators import comparison
+from bench.request_sets.encodings import ENCODINGS
+from bench.request_sets.request_set import AS_IS
 
 START_ALLOWANCE_S = 120.0
 PARTS = ("prepare", "infer")
@@ -35,12 +37,12 @@ class LoopStep(Step):
         plan = agenda.plan
         if plan.loop_s <= 0:
             return []
-        able = [encoding for _, encoding in plan.payloads if can_loop(encoding)][:1]
+        able = [encoding for (_, encoding), payloads in plan.payloads.items() if can_loop(payloads)][:1]
         loops = [
             cls(strategy=name, payload_class=payload_class, encoding=encoding, round=agenda.round)
             for name in (one.name for one in plan.own_side if one.loop_command)
-            for payload_class, encoding in plan.payloads
-            if encoding in able
+            for (payload_class, encoding), payloads in plan.payloads.items()
+            if encoding in able and can_loop(payloads)
         ]
         agenda.rng.shuffle(loops)
         return loops
@@ -78,13 +80,12 @@ def run_loop(
 
     Raises StrategyStartError if the loop fails or answers wrongly.
 
-    A loop gets bodies and their content type and answers in JSON. An encoding that also needs a path or
-    headers, or another form of answer, is a StrategyStartError too: `can_loop` says so beforehand.
+    A loop gets bodies and their content type and answers in JSON. Payloads that also need a path or headers,
+    or another form of answer, are a StrategyStartError too: `can_loop` says so beforehand.
     """
-    if not can_loop(payloads[0].encoding):
-        raise StrategyStartError(
-            f"{strategy.name}: a loop takes {', '.join(filter(can_loop, ENCODINGS))} alone"
-        )
+    if not can_loop(payloads):
+        able = ", ".join(name for name in ENCODINGS if _loops(name) and name != AS_IS)
+        raise StrategyStartError(f"{strategy.name}: a loop takes {able} alone")
     request = {
         "seconds": seconds,
         "warmup_seconds": min(1.0, seconds / 3),
@@ -106,8 +107,8 @@ def run_loop(
             f"{strategy.name}: its loop's last line is not what it should be ({error!r})"
         ) from None
     for payload, answer in zip(payloads, answers, strict=False):
-        if not answer_is_right(answer, payload.label, payload.probabilities, tolerance_of(strategy)):
-            raise StrategyStartError(f"{strategy.name}: its loop answers {payload.file} wrongly")
+        if not comparison(payload.expect, "json", tolerance_of(strategy))(answer).right:
+            raise StrategyStartError(f"{strategy.name}: its loop answers {payload.name} wrongly")
     if len(answers) != len(payloads):
         raise StrategyStartError(
             f"{strategy.name}: its loop gave {len(answers)} answers to {len(payloads)} bodies"
@@ -125,6 +126,20 @@ def _loop(strategy: Strategy, payload: Payload, part: str, raw: Mapping[str, Any
     return MeasuredLoop(strategy.name, loop)
 
 
-def can_loop(encoding: str) -> bool:
-    """Whether the in-process loop can take this encoding."""
-    return ENCODINGS[encoding].path is None and ENCODINGS[encoding].reply == "json"
+def can_loop(payloads: Sequence[Payload]) -> bool:
+    """Whether the in-process loop can take these payloads.
+
+    It gets one content type for all of them and nothing else of a request, takes them in turn, and its
+    answers are written anew.
+    """
+    alike = len({(payload.content_type, payload.weight) for payload in payloads}) == 1
+    return alike and all(
+        _loops(one.encoding)
+        and not (one.path or one.headers or isinstance(one.expect, BytesExpectation))
+        and one.method == "POST"
+        for one in payloads
+    )
+
+
+def _loops(encoding: str) -> bool:
+    return ENCODINGS[encoding].path is None and ENCODINGS[encoding].reply in ("json", AS_IS)

@@ -85,7 +85,7 @@ def try_both(context: StepContext, step: PairStep, load: Load) -> Taking[list[tu
     begun = time.monotonic()
     try:
         failure = _start_both(context, specs, started)
-        yield from (start.measured for start in started.values())
+        yield from (one for start in started.values() for one in start.told)
         if failure is None:
             sides = [(spec, started[spec.strategy.name].instance) for spec in specs]
             tried = run_pair(sides, context.folder, context.progress)

@@ -1,5 +1,6 @@
-"""Before anything is timed: each strategy must answer every image of the set correctly."""
+"""Before anything is timed: each strategy must answer every request of the set correctly."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,19 +8,21 @@ from typing import ClassVar
 from bench.errors import BenchError
 from bench.measure.http_client import check
 from bench.measure.judge import start_failed, tolerance_of
-from bench.measure.payloads import PayloadImage, make_payload
+from bench.measure.payloads import fitting_encodings, make_payload
 from bench.measure.run_builder import MeasuredParity
 from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import fresh_copy
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking, UnfitStrategyError
 from bench.model import Doubt, ParityResult, Strategy
+from bench.request_sets.comparators import comparator_of
+from bench.request_sets.request_set import AS_IS, SetRequest, unchecked
 
 SHOWN_OFFENDERS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParityStep(Step):
-    """Whether a strategy answers all images rightly.
+    """Whether a strategy answers all requests rightly.
 
     A run that goes on checks it again: what is measured must be right on the day on which it is measured.
     """
@@ -35,12 +38,13 @@ class ParityStep(Step):
         return [] if plan.checked else [cls(strategy=one.name) for one in plan.strategies]
 
     def take(self, context: StepContext) -> Taking[None]:
-        """Ask a fresh copy about all images; raises UnfitStrategyError if an answer is wrong."""
+        """Send all requests to a fresh copy; raises UnfitStrategyError if an answer is wrong."""
         strategy = context.strategy(self.strategy)
         try:
             with fresh_copy(context, strategy) as start:
-                yield start.measured
-                parity, wrong = offenders(start.instance, strategy, context.images_of(strategy))
+                yield from start.told
+                timed = tuple(encoding for _, encoding in context.plan.payloads)
+                parity, wrong = offenders(start.instance, strategy, context.requests_to(strategy), timed)
                 ends = start.instance.fate() if wrong else ()
         except StrategyStartError as error:
             doubt = start_failed(str(error))
@@ -59,25 +63,41 @@ class ParityStep(Step):
 
 
 def offenders(
-    instance: Instance, strategy: Strategy, images: Sequence[PayloadImage]
+    instance: Instance, strategy: Strategy, requests: Sequence[SetRequest], timed: Sequence[str] = ()
 ) -> tuple[ParityResult, list[str]]:
     """How far off the strategy is, and its wrong answers, a clause each.
 
-    It is asked about all images in all encodings that it takes.
+    It is sent all requests in all encodings that it takes, but those of which the answers hang on the
+    encoding only in the encodings that are `timed`.
     """
     tolerance, wrong, asked = tolerance_of(strategy), [], 0
-    off: list[tuple[float, str]] = []
-    for encoding in strategy.encodings:
-        for image in images:
-            payload = make_payload(image, encoding, strategy.model)
-            found = check(instance.host, instance.port, strategy.path, payload, tolerance)
+    off: dict[str | None, list[tuple[float, str]]] = {"probability": [], "tolerance": []}
+    for encoding in (*strategy.encodings, AS_IS):
+        for request in requests:
+            if encoding not in _asked(request, strategy, timed):
+                continue
+            what = f"{request.name} as {'it is' if encoding == AS_IS else encoding}"
+            payload = make_payload(request, encoding, strategy.model)
+            found = check(instance.host, instance.port, strategy.path, payload, tolerance, instance.access)
             asked += 1
-            if found.off is not None:
-                off.append((found.off, f"{image.file} as {encoding}"))
+            if found.off is not None and math.isfinite(found.off):
+                off.setdefault(found.measure, []).append((found.off, what))
             if found.complaint is not None:
-                wrong.append(f"{strategy.name} on {image.file} as {encoding}: {found.complaint}")
-    largest, at = max(off, default=(None, ""))
-    return ParityResult(asked, len(wrong), tolerance, largest, at), wrong
+                said = f" {found.said}" if found.said else ""
+                wrong.append(f"{strategy.name} on {what}: {found.complaint}{said}")
+    largest, at = max(off["probability"], default=(None, ""))
+    share, share_at = max(off["tolerance"], default=(None, ""))
+    return ParityResult(
+        asked, len(wrong), tolerance, largest, at, share, share_at, unchecked(requests)
+    ), wrong
+
+
+def _asked(request: SetRequest, strategy: Strategy, timed: Sequence[str]) -> tuple[str, ...]:
+    """The encodings in which a request is sent to the strategy."""
+    able = fitting_encodings(request, strategy.encodings)
+    if comparator_of(request.expect).of_one_form and able != (AS_IS,):
+        return tuple(one for one in able if one in timed)
+    return able
 
 
 def _require_same_image(context: StepContext, strategy: Strategy) -> None:

@@ -3,10 +3,12 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
 
+from bench.load.drive_plan import weighted_passes
 from bench.measure.judge import TrialSpec
 from bench.measure.payloads import varied_copies
 from bench.measure.progress import Progress
@@ -15,6 +17,7 @@ from bench.measure.steps.start import fresh_copy
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking, scratch_folder
 from bench.measure.steps.trial import run_trial, trial_spec
 from bench.model import REPEAT_ALLOWED, ClosedLoad, Doubt, Payload, RepeatCheck, Run, Strategy, Trial
+from bench.request_sets.request_set import SetRequest
 
 # two windows of varied payloads, two of repeated payloads
 WINDOWS, WARMUP_S, WINDOW_S = 4, 1.0, 2.0
@@ -49,12 +52,16 @@ class RepeatStep(Step):
     def take(self, context: StepContext) -> Taking[None]:
         """Send both in turn to one copy, which would keep what it caches."""
         strategy = context.strategy(self.strategy)
-        of_class = [image for image in context.images if image.kind == self.payload_class]
-        copies = varied_copies(of_class, self.encoding, COPIES, strategy.model)
+        in_turn = originals(context.plan.payloads[self.payload_set], context.requests)
+        copies = varied_copies(in_turn, self.encoding, COPIES, strategy.model)
+        if not copies:
+            why = "its requests hold no pictures, and nothing else can be varied and keep its answer"
+            yield _unknown(strategy, why, "make sure that it has no cache, or send many different requests")
+            return
         repeated = trial_spec(context, self, LOAD)
         try:
             with fresh_copy(context, strategy) as start:
-                yield start.measured
+                yield from start.told
                 varied, again, twice = drive_in_turn(repeated, copies, start.instance, context.progress)
         except StrategyStartError as error:
             yield _unknown(strategy, str(error), "see the service's log")
@@ -76,6 +83,19 @@ class RepeatStep(Step):
         yield check
         if cached is not None:
             yield cached
+
+
+def originals(payloads: Sequence[Payload], requests: Sequence[SetRequest]) -> list[SetRequest]:
+    """The requests to copy in turn: those of the payloads, each as often as its weight says.
+
+    Else varied and repeated payloads would differ in size, and their rates for that.
+    """
+    by_name = {one.name: one for one in requests}
+    of_class = [by_name[payload.name] for payload in payloads]
+    weights = [payload.weight for payload in payloads]
+    if len(set(weights)) == 1:
+        return of_class
+    return [of_class[index] for index in islice(weighted_passes(weights, "copies"), COPIES)]
 
 
 def drive_in_turn(

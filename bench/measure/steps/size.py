@@ -23,7 +23,7 @@ class SizeStep(Step):
         plan = agenda.plan
         if plan.checked or plan.objective is not None:
             return []
-        return [cls(strategy=one.name) for one in plan.strategies]
+        return [cls(strategy=one.name) for one in plan.started]
 
     def is_done(self, run: Run) -> bool:
         """Whether the run has the image's size."""

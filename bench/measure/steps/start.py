@@ -1,11 +1,12 @@
 """A fresh start, timed from the engine's create call to the first correct answer."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bench.measure.http_client import complaint, get_status, port_answers, wait_until
+from bench.measure.http_client import check, complaint, get_status, port_answers, wait_until
 from bench.measure.judge import start_failed, tolerance_of
 from bench.measure.machine.server_metrics import startup_phases
 from bench.measure.run_builder import MeasuredStart, ModelBytes
@@ -17,6 +18,7 @@ START_TIMEOUT_S = 180.0
 ANSWER_TIMEOUT_S = 10.0
 PHASES = ("running", "port_open", "ready")
 ANSWERED = "first_correct_answer"
+REACH_TRIES, REACH_PAUSE_S = 3, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class StartStep(Step):
     def planned(cls, agenda: Agenda) -> Sequence[Step]:
         """The starts that are missing after all other steps, the strategies in turn."""
         plan, missing = agenda.plan, {}
-        for name in (one.name for one in plan.strategies):
+        for name in (one.name for one in plan.started):
             known = agenda.earlier.strategies[name].startup if agenda.earlier else None
             before = len(known.first_correct_answer_s) if known else 0
             coming = sum(step.fresh_starts for step in agenda.todo if step.strategy == name)
@@ -72,7 +74,7 @@ def _start_alone(context: StepContext, name: str, *, warm: bool) -> Taking[None]
     strategy = context.strategy(name)
     try:
         with fresh_copy(context, strategy, warm=warm) as start:
-            yield start.measured
+            yield from start.told
     except StrategyStartError as error:
         yield start_failed(f"a start failed: {error}", voids=False)
         return
@@ -83,15 +85,15 @@ def _start_alone(context: StepContext, name: str, *, warm: bool) -> Taking[None]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A copy that has answered, and its start."""
+    """A copy of a strategy that has answered, `answered_s` seconds after the create call.
+
+    `told` is its start as the run keeps it; nothing of a service that ran already.
+    """
 
     instance: Instance
-    measured: MeasuredStart
-
-    @property
-    def answered_s(self) -> float:
-        """Seconds from the create call to the first correct answer."""
-        return self.measured.startup.first_correct_answer_s[0]
+    strategy: str
+    answered_s: float
+    told: tuple[MeasuredStart, ...] = ()
 
 
 @contextmanager
@@ -117,13 +119,43 @@ def start_fresh(runtime: Runtime, strategy: Strategy, payload: Payload, *, warm:
 
 def _start(runtime: Runtime, strategy: Strategy, payload: Payload, *, warm: bool) -> Start:
     instance = runtime.start(strategy, warm=warm)
+    if strategy.attachment is not None:
+        return Start(instance, strategy.name, _reach(instance, strategy, payload))
     try:
         reached_s = _follow(instance, strategy, payload)
         inside_s = startup_phases(instance.host, instance.port)
-        return Start(instance, MeasuredStart(strategy.name, _startup(instance, reached_s, inside_s), warm))
+        told = MeasuredStart(strategy.name, _startup(instance, reached_s, inside_s), warm)
+        return Start(instance, strategy.name, reached_s[ANSWERED], (told,))
     except BaseException:
         instance.stop()
         raise
+
+
+def _reach(instance: Instance, strategy: Strategy, payload: Payload) -> float:
+    """How many seconds it took until a service that runs already answered rightly.
+
+    It is asked a few times and no more, as it may be anybody's: raises StrategyStartError with what is wrong.
+    """
+    host, port, access, wrong = instance.host, instance.port, instance.access, None
+    for number in range(REACH_TRIES):
+        time.sleep(REACH_PAUSE_S if number else 0)
+        if not port_answers(host, port):
+            wrong = "accepts no connection: see that it runs, and that --url names its host and port"
+            continue
+        found = check(host, port, strategy.path, payload, tolerance_of(strategy), access)
+        if found.complaint is None:
+            return (time.monotonic_ns() - instance.created_ns) / 1e9
+        wrong = f"gives no right answer ({found.complaint}): {_remedy(found.status)}"
+    raise StrategyStartError(f"{strategy.name} {wrong}")
+
+
+def _remedy(status: int) -> str:
+    """What to do about a service that runs already and answers with this status, 0 if it does not answer."""
+    if status in (401, 403):
+        return "give the header that it asks for with --header-env"
+    if status == 0 or status >= 500:
+        return "see that it is ready, and its log"
+    return "see that --url names its path, and --encoding what it takes"
 
 
 def _follow(instance: Instance, strategy: Strategy, payload: Payload) -> dict[str, float]:
@@ -148,7 +180,7 @@ def _follow(instance: Instance, strategy: Strategy, payload: Payload) -> dict[st
         timeout_s = ANSWER_TIMEOUT_S if phase == ANSWERED else START_TIMEOUT_S
         instant = wait_until(holds, timeout_s, keep_on)
         if instant is None:
-            raise StrategyStartError(_why(instance, strategy, phase, complaints))
+            raise StrategyStartError(why_not_reached(instance, strategy, phase, complaints))
         at[phase] = instant
     return {phase: (instant - instance.created_ns) / 1e9 for phase, instant in at.items()}
 
@@ -162,7 +194,7 @@ def _startup(instance: Instance, reached_s: Mapping[str, float], inside_s: Mappi
     )
 
 
-def _why(instance: Instance, strategy: Strategy, phase: str, complaints: list[str]) -> str:
+def why_not_reached(instance: Instance, strategy: Strategy, phase: str, complaints: list[str]) -> str:
     """One line: which phase was not reached, and the best known cause."""
     if not instance.alive():
         cause = "; ".join(one.text for one in instance.fate()) or "it is gone"

@@ -11,12 +11,12 @@ from typing import ClassVar, Protocol, Self, TypeVar
 
 from bench.cores import Cores
 from bench.errors import InvalidRunError
-from bench.measure.payloads import PayloadImage
 from bench.measure.plan import SessionPlan, StepSubject
 from bench.measure.progress import Progress
 from bench.measure.run_builder import Measured
 from bench.measure.runtime.instance import Runtime
 from bench.model import Doubt, Run, Strategy, Trial
+from bench.request_sets.request_set import SetRequest
 
 Result = TypeVar("Result")
 Taking = Generator["Measured | Step", None, Result]
@@ -31,7 +31,7 @@ class StepContext:
     """
 
     plan: SessionPlan
-    images: Sequence[PayloadImage]
+    requests: Sequence[SetRequest]
     runtime: Runtime
     cores: Cores
     folder: Path
@@ -43,10 +43,10 @@ class StepContext:
         """The plan's strategy of this name."""
         return next(one for one in self.plan.strategies if one.name == name)
 
-    def images_of(self, strategy: Strategy) -> Sequence[PayloadImage]:
-        """The images with the answers that the strategy's side of the comparison must give."""
+    def requests_to(self, strategy: Strategy) -> Sequence[SetRequest]:
+        """All requests with the answers that the strategy's side of the comparison must give."""
         base = self.plan.base
-        return base.images if base and strategy.is_base else self.images
+        return base.requests if base and strategy.is_base else self.requests
 
 
 @dataclass(frozen=True, slots=True)

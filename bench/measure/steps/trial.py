@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
+from bench.cores import Cores
 from bench.errors import BenchError
 from bench.load.launch import Drive, Rendezvous, Target
 from bench.load.samples import Samples, write_parquet
@@ -179,7 +180,7 @@ def attempt(context: StepContext, spec: TrialSpec, label: str, folder: Path) -> 
         context.progress.note(f"{label} failed: {error}")
         return Tried(failed_trial(spec, start_failed(str(error))), None)
     try:
-        yield start.measured
+        yield from start.told
         tried = run_trial(spec, start.instance, folder, context.progress)
     finally:
         trouble = stop(start)
@@ -194,7 +195,7 @@ def stop(start: Start) -> Doubt | None:
     try:
         start.instance.stop()
     except Exception as error:  # noqa: BLE001  # whatever the engine says, the next start clears it again
-        text = f"a copy of {start.measured.strategy} could not be removed: {error!r}"
+        text = f"a copy of {start.strategy} could not be removed: {error!r}"
         remedy = "remove it by hand: `docker ps` lists it"
         return Doubt("not_removed", text, remedy, voids=False, cause="host")
     return None
@@ -221,7 +222,7 @@ def run_trial(
     """
     name = f"samples/{spec.name()}.parquet"
     with tempfile.TemporaryDirectory(prefix="bench-trial-") as scratch:
-        target = Target(instance.host, instance.port, spec.strategy.path)
+        target = Target(instance.host, instance.port, spec.strategy.path, instance.access)
         tolerance, where = tolerance_of(spec.strategy), Path(scratch)
         drive = Drive(target, spec.payloads, spec.load, spec.seed, where, spec.fleet, together, tolerance)
         try:
@@ -251,7 +252,11 @@ def run_trial(
 def _memory(readings: Readings | None, start_ns: int) -> tuple[tuple[float, int], ...]:
     """The readings of memory in use, by seconds since the first request came due."""
     usages = readings.usages if readings else ()
-    return tuple((round((one.at_ns - start_ns) / 1e9, 3), one.memory_bytes) for one in usages)
+    return tuple(
+        (round((one.at_ns - start_ns) / 1e9, 3), one.memory_bytes)
+        for one in usages
+        if one.memory_bytes is not None
+    )
 
 
 def _write(spec: TrialSpec, samples: Samples, file: Path) -> None:
@@ -270,18 +275,18 @@ def _watch(drive: Drive, instances: Sequence[Instance], spec: TrialSpec) -> Read
     with ThreadPoolExecutor(1) as aside:
         time.sleep(drive.instant(begin_s - SCRAPE_AHEAD_S))
         # a service that hangs must not hold up the accounting
-        before = aside.submit(scrape, instance.host, instance.port)
+        before = aside.submit(scrape, instance.host, instance.port, instance.access)
         time.sleep(drive.instant(begin_s))
-        cores = spec.cores.service
-        stolen, ticks = steal_ticks(cores)
+        cores = cores_of(spec.cores, instance)
+        stolen, ticks = steal_ticks(cores.service)
         with GpuWatch() as gpu:
             try:
-                usages, use = _usages(drive, instances, begin_s + spec.load.window_s, spec)
+                usages, use = _usages(drive, instances, begin_s + spec.load.window_s, cores)
             except (KeyError, OSError, ValueError):
                 # a container that is gone has no accounting; the engine knows its fate
                 return None
-        stolen_end, ticks_end = steal_ticks(cores)
-        after = scrape(instance.host, instance.port)
+        stolen_end, ticks_end = steal_ticks(cores.service)
+        after = scrape(instance.host, instance.port, instance.access)
     return Readings(
         usages,
         (stolen_end - stolen) / (ticks_end - ticks) if ticks_end > ticks else None,
@@ -291,8 +296,13 @@ def _watch(drive: Drive, instances: Sequence[Instance], spec: TrialSpec) -> Read
     )
 
 
+def cores_of(cores: Cores, instance: Instance) -> Cores:
+    """The cores, with those on which the service was found if nobody gave it any."""
+    return cores if instance.cores is None else dataclasses.replace(cores, service=instance.cores)
+
+
 def _usages(
-    drive: Drive, instances: Sequence[Instance], end_s: float, spec: TrialSpec
+    drive: Drive, instances: Sequence[Instance], end_s: float, cores: Cores
 ) -> tuple[tuple[Usage, ...], CoreUse]:
     """The accounting now, at the window's end and in between, and the use of the cores from now to the end.
 
@@ -306,9 +316,18 @@ def _usages(
         readings.append(instance.usage())
     time.sleep(drive.instant(end_s))
     last, after = [one.usage() for one in instances], CoreReading.now(services)
-    used_ns = sum(late.cpu_ns - early.cpu_ns for early, late in zip(first, last, strict=True))
-    known = all(one.here for one in instances)
-    return (*readings, last[0]), core_use(before, after, spec.cores, used_ns / 1e9 if known else None)
+    used_s = _used_s(first, last) if all(one.here for one in instances) else None
+    return (*readings, last[0]), core_use(before, after, cores, used_s)
+
+
+def _used_s(first: Sequence[Usage], last: Sequence[Usage]) -> float | None:
+    """The CPU seconds of all instances between two readings; None if one does not say."""
+    used_ns = 0
+    for early, late in zip(first, last, strict=True):
+        if early.cpu_ns is None or late.cpu_ns is None:
+            return None
+        used_ns += late.cpu_ns - early.cpu_ns
+    return used_ns / 1e9
 
 
 def _rate_shown(spec: TrialSpec, progress: Progress) -> Callable[[float, int], None]:

@@ -46,7 +46,7 @@ from bench.statistics import Comparison, Estimate
 SCHEMA = 1
 NOTE = (
     "Ratios are head to base with 95% intervals by Welch's t on logs: the rounds of two runs do not pair. "
-    "What changed on the machine between the runs is in the ratios and not in their intervals: `bench gate` "
+    "What changed on the machine between the runs is in the ratios and not in their intervals: the gate "
     "alternates both. Detectable: the smallest detectable difference, which so many rounds find in 80 of "
     "100 runs. Verdicts are corrected over all comparisons (Holm); a star marks what differs on its own and "
     "does not stand among so many. Counts and sizes are compared exactly. Base and head show medians, of "

@@ -10,11 +10,12 @@ from bench.analysis.run_comparison import Counted, CountName, Measured, RowPair,
 from bench.analysis.summary import Summary
 from bench.model import Run, SloResult, objective_label
 from bench.report import text
+from bench.report.unchecked_sentence import unchecked_sentence
 from bench.report.verdict_words import measured_word, why_rows_not_compared
 
 MOST_NAMED = 4
 MOST_LEFT_OUT = 2
-PAYLOADS = ("settings.payloads", "settings.encodings")
+PAYLOADS = ("settings.payloads", "settings.payload_digests", "settings.encodings")
 MOST_FACTS = 12
 COUNTS: Mapping[CountName, str] = {
     "wrong_answers": "wrong answers",
@@ -52,12 +53,37 @@ def sentence(comparison: RunComparison) -> str:
     Objectives that both runs searched for come first; what is not compared is named, with the reason.
     """
     judged = [one for one in comparison.measured if one.outcome]
-    first = [_judged(judged, comparison.base_name, comparison.head_name)] if judged else _nothing(comparison)
-    return " ".join([*_held(comparison), *first, *_left_out(comparison), *_counted(comparison.counted)])
+    first = _nothing(comparison)
+    if comparison.judges:
+        first = [_judged(judged, comparison.base_name, comparison.head_name)] if judged else first
+    told = [*_unchecked(comparison), *_held(comparison), *first, *_void(comparison), *_left_out(comparison)]
+    return " ".join([*told, *_counted(comparison.counted)])
+
+
+def _unchecked(comparison: RunComparison) -> list[str]:
+    """What nobody checked, of each run of which that can be said."""
+    sides = {comparison.base_name: comparison.base, comparison.head_name: comparison.head}
+    return [f"{name}: {told}" for name, run in sides.items() if (told := unchecked_sentence(run))]
+
+
+def _void(comparison: RunComparison) -> list[str]:
+    """The sides without a valid trial, else the loads that have none on a side."""
+    names = {"base": comparison.base_name, "head": comparison.head_name}
+    if comparison.sides_without_trials:
+        return [f"{names[side]} has no valid trial." for side in comparison.sides_without_trials]
+    named = [
+        f"{pair.head.strategy} at {case_name(pair.head.case)} in "
+        f"{text.listing([names[side] for side in pair.void_sides])}"
+        for pair in comparison.void_rows[:MOST_NAMED]
+    ]
+    more = len(comparison.void_rows) - len(named)
+    named += [f"{more} more"] if more > 0 else []
+    return [f"Without a valid trial: {'; '.join(named)}."] if named else []
 
 
 def _nothing(comparison: RunComparison) -> list[str]:
-    if any(one.comparison for one in comparison.measured):
+    # starts alone are no comparison
+    if any(one.comparison for one in comparison.measured if one.case or comparison.judges):
         return ["Nothing is judged: no figure has three valid rounds in both runs."]
     if comparison.not_compared:
         return ["Nothing that was measured in rounds is compared."]

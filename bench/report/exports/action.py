@@ -24,18 +24,21 @@ def bigger(report: Report) -> str:
 
 
 def _render(analysis: RunAnalysis, better: Better) -> str:
+    unchecked = ", ANSWERS UNCHECKED" if analysis.summary.unchecked else ""
     entries = [
-        _entry(one, one.estimate) for one in figures(analysis) if one.better == better and one.estimate
+        _entry(one, one.estimate, unchecked)
+        for one in figures(analysis)
+        if one.better == better and one.estimate
     ]
     return json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _entry(figure: Figure, estimate: Estimate) -> dict[str, Any]:
+def _entry(figure: Figure, estimate: Estimate, unchecked: str) -> dict[str, Any]:
     entry = {"name": figure.name, "unit": figure.unit, "value": _number(figure, estimate.centre)}
     if estimate.low is not None and estimate.high is not None:
         low, high = (_number(figure, end) for end in (estimate.low, estimate.high))
         entry["range"] = f"95%: {low}{text.DASH}{high}"
-    return {**entry, "extra": f"{text.plural(estimate.n, figure.of.removesuffix('s'))}"}
+    return {**entry, "extra": f"{text.plural(estimate.n, figure.of.removesuffix('s'))}{unchecked}"}
 
 
 def _number(figure: Figure, value: float) -> float | int:

@@ -1,35 +1,27 @@
-"""A run for a pull request: the sentence, one table, what is doubtful, and all else folded away.
+"""A run for a pull request: whom to choose, one table, what is doubtful, and all else folded away.
 
 It has no links, pictures or HTML of the run's own, as a workflow may post what a stranger's run says.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bench.analysis.doubt_counts import reasons
-from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.starts import startup_s
-from bench.analysis.summary import Row, rows_at
-from bench.model import TITLES, DoubtCode, Run, gravity, in_words
-from bench.report import cells, text
+from bench.model import TITLES, DoubtCode, gravity, in_words
+from bench.report import text
 from bench.report.document import (
     Block,
     Bullets,
-    Cell,
-    Column,
     Section,
     Strong,
-    case_column,
-    name_column,
     paragraph,
-    tabulated,
 )
+from bench.report.key_table import key_table
 from bench.report.plain import one_line, printable, without_links
 from bench.report.report import Report
 from bench.report.sections import COMMAND
 from bench.report.writers import markdown
-from bench.statistics import Estimate
 
 # GitHub takes 65 536 characters a comment; the rest is for a workflow's own words
 MOST_CHARACTERS = 60_000
@@ -39,7 +31,12 @@ CUT = "\n\nToo long for a comment: the rest is in the run's own report.\n"
 
 def render(report: Report) -> str:
     """The Markdown, at most 60 000 characters: sections that would go beyond are named and left out."""
-    top = [paragraph(Strong(report.sentence)), *_table(report.analysis), _warnings(report.analysis)]
+    top = [
+        paragraph(Strong(report.choice)),
+        *key_table(report.analysis),
+        *([paragraph(report.checked)] if report.checked else []),
+        _warnings(report.analysis),
+    ]
     # in a fence nothing is a link, and without backticks nothing leaves it
     command = printable(report.analysis.run.command).replace("`", "'")
     return within_comment(
@@ -82,55 +79,6 @@ def _folded(title: str, content: str) -> str:
 
 def _left_out(titles: Sequence[str]) -> str:
     return f"\nToo long for a comment, and left out: {', '.join(titles)}.\n"
-
-
-def _table(analysis: RunAnalysis) -> list[Block]:
-    """A row for each strategy and case at the load that stands for the run, as wide as a comment is."""
-    run, summary = analysis.run, analysis.summary
-    rows = rows_at(summary, summary.focus)
-    if not rows:
-        return []
-    fields: dict[Column, Callable[[Row], Cell]] = {
-        name_column("strategy"): lambda row: cells.words(row.strategy),
-        **(
-            {case_column("case"): lambda row: cells.words(summary.case_label(row.case))}
-            if len(summary.focus) > 1
-            else {}
-        ),
-        Column(METRICS["throughput"].heading): cells.measured(METRICS["throughput"]),
-        Column(f"ratio to {summary.baseline or text.MISSING}"): lambda row: _ratio(analysis, row),
-        **{Column(METRICS[name].heading): _centre(METRICS[name]) for name in ("p50", "p99", "cpu", "memory")},
-        Column("first answer, s"): lambda row: _middle(_start(run, row)),
-        Column("image to pull"): lambda row: cells.mebibytes(_image_bytes(run, row)),
-        Column("wrong"): lambda row: cells.count(row.wrong_answers),
-        Column("valid trials"): lambda row: cells.of(row.valid_trials, row.valid_trials + row.invalid_trials),
-    }
-    return [tabulated(rows, fields.items())]
-
-
-def _centre(metric: Metric) -> Callable[[Row], Cell]:
-    """A figure without its interval, which is among what is folded."""
-    return lambda row: _middle(row.estimates[metric.name], metric.scale)
-
-
-def _middle(found: Estimate | None, scale: float = 1.0) -> Cell:
-    return cells.number(found.centre * scale if found else None)
-
-
-def _start(run: Run, row: Row) -> Estimate | None:
-    result = run.strategies.get(row.strategy)
-    return startup_s(result) if result else None
-
-
-def _image_bytes(run: Run, row: Row) -> int | None:
-    result = run.strategies.get(row.strategy)
-    return result.image.compressed_bytes if result and result.image else None
-
-
-def _ratio(analysis: RunAnalysis, row: Row) -> Cell:
-    if not row.case.same_for_all:
-        return cells.OWN_RATE
-    return Cell("baseline") if row.strategy == analysis.summary.baseline else cells.ratio(row.to_baseline)
 
 
 def _gravest_first(counted: tuple[DoubtCode, int]) -> tuple[int, int, str]:

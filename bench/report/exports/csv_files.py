@@ -1,11 +1,13 @@
 """A run as CSV: a row for each trial with units in the names of the columns, or for each figure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.figures import Figure, figures
 from bench.analysis.metrics import METRICS
+from bench.analysis.summary import UNCHECKED, Summary
 from bench.model import (
+    ClassFigures,
     ClosedLoad,
     DriverFigures,
     GpuFigures,
@@ -93,7 +95,9 @@ def trials(report: Report) -> str:
         **COLUMNS,
         **{one.column: one.of for one in METRICS.values() if one.column and one.column not in AFTER},
         **AFTER,
+        **_unchecked(report.analysis.summary),
         **_stages(run),
+        **_classes(run),
         **TEXTS,
     }
     rows = [[cells.raw(of(trial)) for of in columns.values()] for trial in run.trials]
@@ -102,13 +106,26 @@ def trials(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """A row for each figure: its centre, interval and n; a figure that is missing has empty cells."""
-    rows = [map(cells.raw, _summary_row(one)) for one in figures(report.analysis)]
+    loud = report.analysis.summary.unchecked
+    rows = [map(cells.raw, _summary_row(one, loud)) for one in figures(report.analysis)]
     return csv.table(table(map(Header, SUMMARY), rows))
 
 
-def _summary_row(figure: Figure) -> list[Value]:
+def _unchecked(summary: Summary) -> dict[str, Column]:
+    """A column that says of which trials answers were not checked; none if all were."""
+
+    def answers(trial: Trial) -> Value:
+        return UNCHECKED if trial.payload_class in summary.unchecked else None
+
+    return {"answers": answers} if summary.unchecked else {}
+
+
+def _summary_row(figure: Figure, unchecked: Collection[str]) -> list[Value]:
     case, found = figure.case, figure.estimate
-    where: list[Value] = [case.payload_class, case.encoding, case.load] if case else [None, None, None]
+    where: list[Value] = [None, None, None]
+    if case:
+        mark = f" ({UNCHECKED})" if case.payload_class in unchecked else ""
+        where = [f"{case.payload_class}{mark}", case.encoding, case.load]
     values: list[Value] = [found.centre, found.low, found.high, found.n] if found else [None] * 4
     return [figure.strategy, *where, figure.metric, figure.unit, *values, figure.of]
 
@@ -121,6 +138,27 @@ def _stages(run: Run) -> dict[str, Column]:
         columns[f"stage_{name}_mean_ms"] = _of_stage(name, lambda found: found.mean_ms)
         columns[f"stage_{name}_count"] = _of_stage(name, lambda found: found.count)
     return columns
+
+
+def _classes(run: Run) -> dict[str, Column]:
+    """Columns for each class of a mix: its requests, right answers, requests/s and quantiles."""
+    columns: dict[str, Column] = {}
+    for name in dict.fromkeys(part.payload_class for trial in run.trials for part in trial.by_class):
+        columns[f"class_{name}_requests"] = _of_class(name, lambda found: found.requests)
+        columns[f"class_{name}_right_answers"] = _of_class(name, lambda found: found.ok)
+        columns[f"class_{name}_throughput_per_s"] = _of_class(name, lambda found: found.throughput_rps)
+        columns[f"class_{name}_p50_ms"] = _of_class(name, lambda found: found.latency_ms.p50)
+        columns[f"class_{name}_p95_ms"] = _of_class(name, lambda found: found.latency_ms.p95)
+        columns[f"class_{name}_p99_ms"] = _of_class(name, lambda found: found.latency_ms.p99)
+    return columns
+
+
+def _of_class(name: str, of: Callable[[ClassFigures], Value]) -> Column:
+    def column(trial: Trial) -> Value:
+        found = next((part for part in trial.by_class if part.payload_class == name), None)
+        return of(found) if found else None
+
+    return column
 
 
 def _of_stage(name: str, of: Callable[[StageFigures], Value]) -> Column:

@@ -47,7 +47,7 @@ def render(report: Report) -> str:
         ElementTree.SubElement(properties, "property", name=one_line(name), value=one_line(value))
     for test in tests:
         suite.append(_element(test))
-    ElementTree.SubElement(suite, "system-out").text = printable(report.sentence)
+    ElementTree.SubElement(suite, "system-out").text = printable(f"{report.choice} {report.checked}")
     ElementTree.SubElement(suite, "system-err").text = printable(
         "\n".join(map(in_words, analysis.run.doubts))
     )

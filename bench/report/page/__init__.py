@@ -10,12 +10,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.report.plain import printable
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def fill(template: str, **values: Any) -> str:
     """A template filled in; text among the values is escaped, what is Markup is not."""
-    return _environment().get_template(template).render(**values, **_assets())
+    return printable(_environment().get_template(template).render(**values, **_assets()))
 
 
 def anchor(title: str) -> str:

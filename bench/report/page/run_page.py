@@ -1,4 +1,4 @@
-"""report.html: the verdict, what to beware of, every section with its pictures, and how to repeat it."""
+"""report.html: whom to choose, one table and picture, what to beware of, every section, how to repeat it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,20 +35,25 @@ def render(report: Report) -> str:
     run, summary = report.analysis.run, report.analysis.summary
     found = {section.title: section.blocks for section in report.sections}
     environment = found.get(sections.ENVIRONMENT, ())
+    pictures = embedded(report.analysis, report.folder, report.pictures)
+    figures = figure_table(report.analysis)
+    first, rest = (pictures[:1], pictures[1:]) if figures else ([], pictures)
     return fill(
         "run.html",
         title=f"{text.listing(list(summary.strategies) or ['no strategy'])}, {run.created[:10]}",
-        sentence=report.sentence,
+        choice=report.choice,
+        checked=report.checked,
+        picture=first[0] if first else None,
         state=state(run, summary),
         machine=report.machine,
         extra=[_part(section) for section in report.extra],
-        figures=figure_table(report.analysis),
+        figures=figures,
         one_round=summary.one_round,
         warnings=html.blocks(found.get(sections.WARNINGS, ()), sections.WARNINGS),
         warning_count=_items(found.get(sections.WARNINGS, ())),
         short=SHORT,
         validity=html.blocks(found.get(sections.VALIDITY, ()), sections.VALIDITY),
-        sections=_parts(report),
+        sections=_parts(report, rest),
         meaning=html.blocks(found.get(sections.MEANING, ()), sections.MEANING),
         environment=html.blocks(environment, sections.ENVIRONMENT),
         environment_count=sum(len(one.rows) for one in environment if isinstance(one, Table)),
@@ -63,6 +68,8 @@ def state(run: Run, summary: Summary) -> tuple[str, str]:
         return "invalid", "Invalid" if run.trials else "Nothing measured"
     if summary.one_round or run.quick:
         return "doubtful", "Proves nothing: " + ("one round" if summary.one_round else "a quick run")
+    if summary.unchecked:
+        return "doubtful", "Answers unchecked"
     left_out = summary.invalid_trials + summary.missing_trials
     if left_out:
         return "doubtful", f"{summary.valid_trials} of {text.plural(summary.all_trials, 'trial')} valid"
@@ -73,10 +80,10 @@ def _items(found: Sequence[Block]) -> int:
     return sum(len(one.items) for one in found if isinstance(one, Bullets))
 
 
-def _parts(report: Report) -> list[PagePart]:
+def _parts(report: Report, pictures: Sequence[Picture]) -> list[PagePart]:
     """The sections of the report, each with its pictures; then those of pictures alone."""
     groups: dict[str, list[Picture]] = {}
-    for picture in embedded(report.analysis, report.folder, report.pictures):
+    for picture in pictures:
         groups.setdefault(picture.section, []).append(picture)
     found = [
         _part(section, groups.pop(section.title, ()))

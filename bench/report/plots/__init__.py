@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -107,7 +108,10 @@ def _draw_kept(name: str) -> list[Path]:
 
 
 def _draw(analysis: RunAnalysis, target: Path, name: str) -> list[Path]:
-    with style.settings():
+    with style.settings(), warnings.catch_warnings():
+        # a box stands for a letter that the font does not have, and a name may be longer than its picture
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
         figure = PLOTS[name].draw(analysis)
         return _save(figure, target, name) if figure is not None else []
 

@@ -39,6 +39,8 @@ FEW_LABELS = 8
 
 SETTINGS: Any = {
     "svg.hashsalt": "bench",
+    # a name between two dollar signs is a name, and no formula
+    "text.parse_math": False,
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
     "font.size": 11,

@@ -10,6 +10,7 @@ from bench.report.sections.comparisons import comparisons, verdicts
 from bench.report.sections.deployment import image_sizes, startup
 from bench.report.sections.insides import driver, loops, stages
 from bench.report.sections.loads import loads
+from bench.report.sections.mixes import mixes
 from bench.report.sections.objectives import capacities, objectives, repeats, tails
 from bench.report.sections.resources import cost, resources
 from bench.report.sections.uptimes import uptimes
@@ -25,6 +26,7 @@ SECTIONS: Mapping[str, Callable[[RunAnalysis], Sequence[Block]]] = {
     "The same against itself": against_itself,
     "Verdicts": verdicts,
     "Throughput and latency": loads,
+    "Latency by class": mixes,
     "Service objectives": objectives,
     "Cost": cost,
     "Comparisons": comparisons,

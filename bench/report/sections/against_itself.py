@@ -40,7 +40,7 @@ def aa_verdict(run: Run) -> str:
     """
     pairs = pairs_of(run)
     if not pairs:
-        raise UsageError("this run measured no strategy against itself: make one with `bench aa`")
+        raise UsageError("this run measured no strategy against itself: make one with `python -m bench aa`")
     summary = summarise(run)
     blocks = []
     for test in self_tests(pairs, self_comparisons(summary, pairs)):

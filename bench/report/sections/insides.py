@@ -36,7 +36,7 @@ LOOP_PARTS: tuple[Span, ...] = (
     Emphasis("prepare"),
     " is its parse, decode and transform alone; ",
     Emphasis("infer"),
-    " its model alone, on prepared images in the batches that suit its engine.",
+    " its model alone, on prepared items in the batches that suit its engine.",
 )
 CEILING = paragraph(
     "The driver against a target that answers at once. Highest measured: the fastest strategy as a share "
@@ -84,7 +84,7 @@ def loops(analysis: RunAnalysis) -> list[Block]:
         return [NOT_MEASURED]
     parts = [part for part in PARTS if any(part in row.loop_parts for row in rows)]
     columns = figures("service, requests/s", "bare loop, requests/s", "service to loop")
-    columns += figures(*(f"{part} alone, images/s" for part in parts))
+    columns += figures(*(f"{part} alone, items/s" for part in parts))
     compared = [
         [
             *labels(analysis, row),

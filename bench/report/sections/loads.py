@@ -64,7 +64,8 @@ def loads(analysis: RunAnalysis) -> list[Block]:
     for group in _groups(summary):
         names = list(dict.fromkeys(case.load for case in group))
         what = f"{group[0].encoding}, {names[0]}" if len(names) == 1 else group[0].encoding
-        title = f"{summary.payload_label(group[0]).capitalize()} payloads ({what})"
+        label = summary.payload_label(group[0])
+        title = f"{label[0].upper()}{label[1:]} payloads ({what})"
         blocks += [Heading(title), _table(summary, group, title, several=len(names) > 1)]
     notes = [ONE_ROUND if summary.one_round else INTERVALS]
     notes += [SEARCHED] if summary.searched else []

@@ -22,7 +22,7 @@ from bench.statistics import TailConfirmation
 from bench.statistics.tail_bounds import LEAST_ROUNDS
 
 REPEATED = paragraph(
-    "The same few images over and over against copies of which no two bodies are alike. Where repeating is "
+    "The same few requests over and over against copies of which no two bodies are alike. Where repeating is "
     f"more than {100 * (REPEAT_ALLOWED - 1):.0f}% faster, something caches answers and the figures are of "
     "the cache."
 )
@@ -50,7 +50,7 @@ BY_ROUNDS = (
 )
 WITHHELD: dict[Withheld, str] = {
     "overloaded": "overloaded",
-    "chosen": "the search chose the rate by these rounds: `bench run --rate` makes others",
+    "chosen": "the search chose the rate by these rounds: `python -m bench run` with --rate makes others",
     "unrecorded": "a round that the service spoiled has no samples",
 }
 GOODPUT = (
@@ -61,8 +61,9 @@ GOODPUT = (
 PAYLOADS = (name_column("strategy"), case_column("payloads"))
 
 
-def _payloads(one: Capacity | RepeatCheck | SloResult) -> tuple[Cell, Cell]:
-    return cells.words(one.strategy), cells.words(f"{one.payload_class}, {one.encoding}")
+def _payloads(one: Capacity | RepeatCheck | SloResult, analysis: RunAnalysis) -> tuple[Cell, Cell]:
+    mark = analysis.summary.unchecked_mark(one.payload_class)
+    return cells.words(one.strategy), cells.words(f"{one.payload_class}, {one.encoding}{mark}")
 
 
 def capacities(analysis: RunAnalysis) -> list[Block]:
@@ -71,7 +72,7 @@ def capacities(analysis: RunAnalysis) -> list[Block]:
     checks = (check_capacity(analysis.summary, one) for one in analysis.run.capacities)
     rows = [
         [
-            *_payloads(one.capacity),
+            *_payloads(one.capacity, analysis),
             cells.count(one.capacity.clients),
             cells.number(one.capacity.throughput_rps),
             cells.estimate(one.in_rounds),
@@ -85,13 +86,13 @@ def capacities(analysis: RunAnalysis) -> list[Block]:
 def repeats(analysis: RunAnalysis) -> list[Block]:
     """Varied against repeated payloads, with a flag if repeating pays."""
     columns = figures("varied, requests/s", "repeated, requests/s", "repeated to varied", "")
-    rows = [_repeat_cells(one) for one in analysis.run.repeats]
+    rows = [_repeat_cells(one, analysis) for one in analysis.run.repeats]
     return [table([*PAYLOADS, *columns], rows), REPEATED] if rows else []
 
 
-def _repeat_cells(one: RepeatCheck) -> list[Cell]:
+def _repeat_cells(one: RepeatCheck, analysis: RunAnalysis) -> list[Cell]:
     return [
-        *_payloads(one),
+        *_payloads(one, analysis),
         cells.number(one.varied_rps),
         cells.number(one.repeated_rps),
         cells.plain_ratio(repeated_to_varied(one)),
@@ -107,16 +108,18 @@ def objectives(analysis: RunAnalysis) -> list[Block]:
     held = figures("capacity, requests/s", "held up to, requests/s", "of capacity", "goodput, requests/s")
     tried = figures("offered/s", "round", "quantile, ms", "goodput/s", "answered/s", "held")
     return [
-        table([*PAYLOADS, case_column("objective"), *held], map(_objective_cells, results)),
-        table([*PAYLOADS, *tried], [row for one in results for row in _probes(one)]),
+        table(
+            [*PAYLOADS, case_column("objective"), *held], [_objective_cells(one, analysis) for one in results]
+        ),
+        table([*PAYLOADS, *tried], [row for one in results for row in _probes(one, analysis)]),
         SEARCHED,
     ]
 
 
-def _objective_cells(one: SloResult) -> list[Cell]:
+def _objective_cells(one: SloResult, analysis: RunAnalysis) -> list[Cell]:
     held = one.rate_per_s
     return [
-        *_payloads(one),
+        *_payloads(one, analysis),
         cells.words(objective_label(one.quantile, one.bound_ms)),
         cells.number(one.capacity_rps),
         cells.words(one.why_none or "never held") if held is None else cells.number(held),
@@ -125,10 +128,10 @@ def _objective_cells(one: SloResult) -> list[Cell]:
     ]
 
 
-def _probes(one: SloResult) -> list[list[Cell]]:
+def _probes(one: SloResult, analysis: RunAnalysis) -> list[list[Cell]]:
     return [
         [
-            *_payloads(one),
+            *_payloads(one, analysis),
             cells.number(probe.rate_per_s),
             cells.count(probe.round),
             cells.number(probe.quantile_ms),

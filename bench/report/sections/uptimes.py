@@ -33,12 +33,14 @@ def uptimes(analysis: RunAnalysis) -> list[Block]:
     if not longs:
         return []
     columns = [name_column("strategy"), case_column("case"), *figures("s", *HEADERS.values())]
-    return [table(columns, map(_row, longs)), HOW, *map(_told, longs)]
+    rows = [_row(one, analysis) for one in longs]
+    return [table(columns, rows), HOW, *(_told(one, analysis) for one in longs)]
 
 
-def _row(long: LongTrial) -> list[Cell]:
+def _row(long: LongTrial, analysis: RunAnalysis) -> list[Cell]:
     trial = long.trial
-    case = f"{trial.payload_class}, {trial.encoding}, {trial.load.label}"
+    mark = analysis.summary.unchecked_mark(trial.payload_class)
+    case = f"{trial.payload_class}, {trial.encoding}{mark}, {trial.load.label}"
     found = figures_of(long)
     return [
         cells.words(trial.strategy),
@@ -60,9 +62,10 @@ def _trend(slope: Slope | None) -> str:
     return "" if slope is None else f"{slope.centre:+.0%}: {slope.low:+.0%} {DASH} {slope.high:+.0%}"
 
 
-def _told(long: LongTrial) -> Paragraph:
+def _told(long: LongTrial, analysis: RunAnalysis) -> Paragraph:
     trial = long.trial
-    who = f"{trial.strategy}, {trial.payload_class}: "
+    mark = analysis.summary.unchecked_mark(trial.payload_class)
+    who = f"{trial.strategy}, {trial.payload_class}{mark}: "
     if not long.spans:
         return paragraph(who, "its long trial was not made.")
     covered = f"windows from {long.window_begin_s:.1f} to {long.window_end_s:.1f} s of uptime"

@@ -49,10 +49,15 @@ def as_json(judgement: Judgement) -> str:
 def as_markdown(judgement: Judgement) -> str:
     """gate.md for a pull request: the verdict on top, a table of all rules, and the rest folded away."""
     lines = [f"## Gate: {TITLES[judgement.verdict].lower()}", ""]
-    lines += [f"**{_escaped(one_line(overall(judgement)))}**", "", _escaped(one_line(sides(judgement))), ""]
-    lines += blocks(findings(judgement), _escaped)
+    lines += [
+        f"**{without_links(one_line(overall(judgement)))}**",
+        "",
+        without_links(one_line(sides(judgement))),
+        "",
+    ]
+    lines += blocks(findings(judgement), without_links)
     for section in folded(judgement):
-        content = blocks(section.blocks, _escaped)
+        content = blocks(section.blocks, without_links)
         lines += ["", f"<details><summary>{section.title}</summary>", "", *content, "", "</details>"]
     return "\n".join(lines) + "\n"
 
@@ -117,16 +122,6 @@ def _comparison(found: Comparison | None) -> dict[str, Any] | None:
         "minimal_detectable_effect": found.minimal_detectable_effect,
         "spread": found.spread,
     }
-
-
-def _escaped(value: str) -> str:
-    """Text from a run or a machine, which may become no tag, link, call or code.
-
-    Brackets get a backslash and no entity, which the tool that posts the comment takes for HTML.
-    """
-    # a backslash of the text's own would undo ours
-    flat = value.replace("\\", "\\\N{WORD JOINER}")
-    return without_links(flat).replace("&#91;", "\\[").replace(">", "&gt;").replace("`", "\\`")
 
 
 def _case(suite: ElementTree.Element, finding: RuleFinding) -> None:

@@ -11,6 +11,7 @@ from bench.gate.values import NotMeasured, OtherConditions, Problem, Unfinished
 from bench.model import in_words
 from bench.report import text
 from bench.report.text import DASH, TIMES
+from bench.report.unchecked_sentence import unchecked_sentence
 from bench.statistics import CONFIDENCE, Comparison
 from bench.statistics.ratios import MOST_ROUNDS
 
@@ -21,8 +22,13 @@ TITLES: dict[Verdict, str] = {verdict: verdict.capitalize() for verdict in EXIT_
 
 
 def overall(judgement: Judgement) -> str:
-    """The judgement in a sentence, and which strategies could not be judged, in another."""
-    return _verdict(judgement) + _not_judged(judgement) + _uptimes(judgement.uptimes)
+    """The judgement in a sentence, and which strategies could not be judged, in another.
+
+    If answers were not checked, that stands first: whatever the verdict, they may be wrong.
+    """
+    unchecked = unchecked_sentence(judgement.head)
+    told = _verdict(judgement) + _not_judged(judgement) + _uptimes(judgement.uptimes)
+    return f"{unchecked} {told}" if unchecked else told
 
 
 def _uptimes(known: Uptimes | None) -> str:

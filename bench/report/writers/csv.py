@@ -7,7 +7,7 @@ from bench.report.document import Cell, Table, cell_text
 from bench.report.plain import one_line
 
 # what spreadsheets take for the begin of a formula
-FORMULA = ("=", "+", "-", "@")
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def table(found: Table) -> str:

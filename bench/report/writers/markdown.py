@@ -1,5 +1,6 @@
 """A report's values as Markdown."""
 
+import re
 from collections.abc import Callable, Iterable
 
 from bench.report.document import (
@@ -19,23 +20,21 @@ from bench.report.document import (
     Text,
     cell_text,
 )
+from bench.report.plain import flat, in_markdown, not_a_block, printable
 
 Escape = Callable[[str], str]
+"""Makes a line of Markdown of a text, in which nothing is a mark."""
 
 
-def _as_it_is(text: str) -> str:
-    return text
-
-
-def section(found: Section, escape: Escape = _as_it_is) -> list[str]:
+def section(found: Section, escape: Escape = in_markdown) -> list[str]:
     """The lines of a section with its heading."""
     return [f"## {found.title}", "", *blocks(found.blocks, escape)]
 
 
-def blocks(found: Iterable[Block], escape: Escape = _as_it_is) -> list[str]:
+def blocks(found: Iterable[Block], escape: Escape = in_markdown) -> list[str]:
     """The lines of some blocks, with an empty line between two of them.
 
-    `escape` is applied to every text, but not to the marks that are written around it.
+    `escape` is applied to every text, but not to the marks that are written around it, nor to code.
     """
     lines: list[str] = []
     for one in found:
@@ -48,16 +47,17 @@ def _block(found: Block, escape: Escape) -> list[str]:
         case Table():
             return table(found, escape)
         case Paragraph(text):
-            return [inline(text, escape)]
+            return [not_a_block(inline(text, escape).lstrip())]
         case Bullets(items):
-            return [f"- {inline(item, escape)}" for item in items]
+            return [f"- {not_a_block(inline(item, escape).lstrip())}" for item in items]
         case CodeBlock(text, language):
-            return [f"```{language}", text, "```"]
+            fence = "`" * max(3, 1 + _longest_ticks(text))
+            return [f"{fence}{language}", printable(text), fence]
         case Heading(text):
             return [f"### {escape(text)}"]
 
 
-def table(found: Table, escape: Escape = _as_it_is) -> list[str]:
+def table(found: Table, escape: Escape = in_markdown) -> list[str]:
     """The lines of a table; columns of figures are aligned to the right."""
     header = [_in_cell(column.header, escape) for column in found.columns]
     rule = ["---:" if column.role == "figure" else "---" for column in found.columns]
@@ -65,7 +65,7 @@ def table(found: Table, escape: Escape = _as_it_is) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
 
 
-def inline(text: Text, escape: Escape = _as_it_is) -> str:
+def inline(text: Text, escape: Escape = in_markdown) -> str:
     """Running text with its marks."""
     return "".join(_span(span, escape) for span in text)
 
@@ -77,11 +77,21 @@ def _span(span: Span, escape: Escape) -> str:
         case Emphasis(text):
             return f"*{escape(text)}*"
         case Code(text):
-            return f"`{text}`"
+            return _code(flat(text))
         case Link(text, target):
             return f"[{escape(text)}]({target})"
         case text:
             return escape(text)
+
+
+def _code(text: str) -> str:
+    """Code in a line, between more backticks than it has in a row itself."""
+    ticks = "`" * (1 + _longest_ticks(text))
+    return f"{ticks} {text} {ticks}" if text[:1] == "`" or text[-1:] == "`" else f"{ticks}{text}{ticks}"
+
+
+def _longest_ticks(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
 
 
 def _cell(cell: Cell, escape: Escape) -> str:

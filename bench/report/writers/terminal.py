@@ -10,6 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from bench.report.document import Cell, Column, Table, cell_text
+from bench.report.plain import flat, printable
 
 LEAST_NAME = 12
 INDENT = "  "
@@ -122,7 +123,7 @@ def lines(shape: Shape, width: int) -> list[Text]:
         cases = [cell.text for cell in _column(shape.table, "case")]
         firsts = [place for place, case in enumerate(cases) if place == 0 or case != cases[place - 1]]
         for place in firsts[::-1]:
-            found.insert(place + 1, Text(cases[place]))
+            found.insert(place + 1, Text(flat(cases[place])))
     for line in found:
         line.rstrip()
         line.truncate(width, overflow="ellipsis")
@@ -130,7 +131,7 @@ def lines(shape: Shape, width: int) -> list[Text]:
 
 
 def _styled(cell: Cell) -> Text:
-    return Text.assemble((cell_text(cell), STYLES.get(cell.tone or "", "")))
+    return Text.assemble((flat(cell_text(cell)), STYLES.get(cell.tone or "", "")))
 
 
 def _rendered(grid: Grid) -> list[Text]:
@@ -156,5 +157,6 @@ def written(found: Iterable[Text], *, colour: bool) -> str:
         legacy_windows=False,
     )
     for line in found:
+        line.plain = printable(line.plain)  # as long as it was, so that its colours stay in their places
         console.print(line, soft_wrap=True)
     return file.getvalue()

@@ -1,0 +1,174 @@
+"""What a run says to somebody who must choose, in one or two sentences with few numbers."""
+
+from bench.analysis.cases import Case
+from bench.analysis.choice import Choice, Criterion, Standing, choose
+from bench.analysis.summary import Summary
+from bench.model import Run
+from bench.report import text
+from bench.report.sentence import ONE_ROUND, QUICK, found
+from bench.report.unchecked_sentence import unchecked_sentence
+
+LEADS: dict[Criterion, str] = {
+    "lateness": "is the least late",
+    "start": "starts fastest",
+    "memory": "needs the least memory",
+    "image": "has the smallest image",
+}
+PRIMARY: dict[Criterion, str] = {
+    "requests": "serves the most",
+    "held": "holds the highest rate",
+    "lateness": LEADS["lateness"],
+}
+FIGURES: dict[Criterion, str] = {"requests": "requests/s", "held": "the rate that held", "lateness": "p99"}
+# beyond these a sentence is a worse table
+MOST_CASES = 3
+# at this multiple a decimal says nothing any more
+WHOLE = 10
+
+
+def choice_sentence(run: Run, summary: Summary) -> str:
+    """Who serves how much, which strategy to start with and why, and what is not proven."""
+    if not run.trials and not run.objectives:
+        return "No trial was made: there is nothing to choose by."
+    if summary.valid_trials == 0 and not (summary.searched and run.objectives):
+        told = f"Invalid: none of {text.plural(len(run.trials), 'trial')} may be believed."
+        return " ".join(part for part in (told, unchecked_sentence(run)) if part)
+    parts = [unchecked_sentence(run), ONE_ROUND if summary.one_round else "", QUICK if run.quick else ""]
+    parts += _answer(run, summary, choose(run, summary))
+    return " ".join(part for part in parts if part)
+
+
+def _answer(run: Run, summary: Summary, choice: Choice) -> list[str]:
+    if len(choice.strategies) < 2:
+        return [found(run, summary)]
+    primary = choice.standings[: choice.primary]
+    told = found(run, summary) if summary.searched else _measured(run, summary, primary)
+    gaps = [] if summary.searched else [_left_out(summary, choice)]
+    open_ends = [] if summary.one_round else [_not_proven(run, summary, choice)]
+    return [told, _pick(choice), *gaps, *open_ends, _not_measured(summary)]
+
+
+def _measured(run: Run, summary: Summary, primary: tuple[Standing, ...]) -> str:
+    """`On one core, with small payloads, onnx serves 1.9 times the requests of torch; ...`."""
+    clauses = [
+        f"with {summary.payload_label(one.case)} payloads, {_clause(summary, one, first=place == 0)}"
+        for place, one in enumerate(primary[:MOST_CASES])
+        if one.case is not None
+    ]
+    where = _cores(run, summary)
+    told = "; ".join(clauses)
+    return f"{where}, {told}." if where else f"{told[0].upper()}{told[1:]}."
+
+
+def _clause(summary: Summary, one: Standing, *, first: bool) -> str:
+    if one.criterion == "lateness":
+        return _times(one, first=first)
+    return _multiples(summary, one, first=first)
+
+
+def _cores(run: Run, summary: Summary) -> str:
+    """On how many cores each strategy ran; empty if nobody knows, as some ran already."""
+    cores = run.environment.service_cores
+    if not isinstance(cores, str) or not cores or summary.attached:
+        return ""
+    return "On one core" if cores.isdigit() else f"On cores {cores}"
+
+
+def _multiples(summary: Summary, one: Standing, *, first: bool) -> str:
+    """`onnx serves 1.9 times and batched 1.6 times the requests of torch`, at first with the last words."""
+    base = summary.baseline
+    if base is None or base not in one.figures:
+        return _rates(one)
+    groups: dict[str, list[str]] = {}
+    for name in one.figures:
+        if name != base:
+            groups.setdefault(_multiple(one, name, base, proven=not summary.one_round), []).append(name)
+    told: list[str] = []
+    for times, names in groups.items():
+        verb = "" if told or not first else " serves" if len(names) == 1 else " each serve"
+        told.append(f"{text.listing(names)}{verb} {times}")
+    return f"{text.listing(told)}{f' the requests of {base}' if first else ''}"
+
+
+def _multiple(one: Standing, name: str, base: str, *, proven: bool) -> str:
+    """`1.9 times`; `about 1.0 times` if the difference from the baseline is not shown."""
+    ratio = one.figures[name] / one.figures[base]
+    apart = frozenset((name, base)) in one.apart
+    times = f"{ratio:.0f}" if ratio >= WHOLE else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2g}"
+    if apart and times in ("1.0", "1"):
+        times = f"{ratio:.2f}"
+    return f"{'about ' if proven and not apart else ''}{times} times"
+
+
+def _rates(one: Standing) -> str:
+    told = [f"{name} {text.number(rate)}" for name, rate in one.figures.items()]
+    return f"requests/s are {text.listing(told)}"
+
+
+def _times(one: Standing, *, first: bool) -> str:
+    """`at 100 requests/s, 99 of 100 answers come within 17 ms from onnx and 66 ms from torch`."""
+    told = [f"{text.number(ms)} ms from {name}" for name, ms in one.figures.items()]
+    load = one.case.load if one.case else ""
+    return f"at {load}, {'99 of 100 answers come within ' if first else ''}{text.listing(told)}"
+
+
+def _pick(choice: Choice) -> str:
+    """Why to start with whom: `onnx starts fastest and needs the least memory: start with onnx.`"""
+    if choice.pick is None:
+        return "No strategy is near the best everywhere: choose by your own payloads."
+    if not choice.proven:
+        return f"By these figures {choice.pick} comes first."
+    others = [name for name in choice.strategies if name != choice.pick]
+    if list(choice.open) == others:
+        return f"Nothing tells {text.listing([choice.pick, *others])} apart: take what is simplest to run."
+    first = choice.standings[0].criterion
+    words = [PRIMARY[first] if one == first else LEADS[one] for one in choice.leads]
+    why = f"{choice.pick} {text.listing(words)}: start" if words else "Start"
+    return f"{why} with {choice.pick}."
+
+
+def _left_out(summary: Summary, choice: Choice) -> str:
+    """Who has no figure in some case, and in which cases nobody has."""
+    primary = [one.case for one in choice.standings[: choice.primary] if one.case]
+    told = []
+    for name in choice.left_out:
+        lacking = [case for case in primary if not _has_figure(summary, name, case)]
+        where = f" with {text.listing([summary.payload_label(case) for case in lacking])} payloads"
+        told.append(f"{name} is left out: it has no valid figure{where if lacking else ''}.")
+    blank = [summary.payload_label(case) for case in choice.blank]
+    told += [f"With {text.listing(blank)} payloads nobody has a valid figure."] if blank else []
+    return " ".join(told)
+
+
+def _has_figure(summary: Summary, name: str, case: Case) -> bool:
+    row = summary.rows.get((name, case))
+    metric = "p99" if case.at_due_times else "throughput"
+    return row is not None and not row.overloaded and row.estimates[metric] is not None
+
+
+def _not_proven(run: Run, summary: Summary, choice: Choice) -> str:
+    """Whom the first figures do not tell apart from the pick, and where."""
+    where: dict[str, list[str]] = {}
+    for one in choice.standings[: choice.primary]:
+        for name in one.figures:
+            if choice.pick not in (None, name) and frozenset((name, choice.pick)) not in one.apart:
+                where.setdefault(name, []).append(_payloads(run, summary, one))
+    told = []
+    for name, labels in where.items():
+        some = f" with {text.listing(labels)} payloads" if len(labels) < choice.primary else ""
+        told.append(f"{choice.pick} and {name}{some}")
+    kind = FIGURES[choice.standings[0].criterion] if choice.standings else ""
+    return f"Not told apart in {kind}: {'; '.join(told)}." if told else ""
+
+
+def _payloads(run: Run, summary: Summary, one: Standing) -> str:
+    if one.objective is not None:
+        return text.searched_payloads(run, one.objective)
+    return summary.payload_label(one.case) if one.case else ""
+
+
+def _not_measured(summary: Summary) -> str:
+    """What a run of closed loads cannot say: its latencies are those of a service that is always full."""
+    if summary.searched or any(case.at_due_times for case in summary.cases):
+        return ""
+    return "How late they are below full load was not measured."
