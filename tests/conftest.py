@@ -19,13 +19,17 @@ from hypothesis import HealthCheck, settings
 from tests.running.compose import Project, engine_answers, running_project
 from tests.running.ports import free_port
 from tests.running.processes import ROOT, SERVICES, Running, model_environment, start
-from tests.running.workers import CONTAINERS, Groups, group_of, made_once, the_machine
+from tests.running.workers import CONTAINERS, Groups, group_of, made_once
+
+# tests import ONNX Runtime too, whose wheel otherwise reports its use to its maker
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # what starts programs, and so is no part of `make quick`
 SLOW_FIXTURES = {
     "bench",
     "composed",
     "emulator",
+    "installed",
     "launch",
     "other_hosts",
     "page",
@@ -35,6 +39,7 @@ SLOW_FIXTURES = {
     "store",
     "stub_server",
     "tiny",
+    "wheel",
 }
 # threads that wait for each other on busy cores take many times as long as a thread alone
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -55,18 +60,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests one process runs and in which order, and skip what needs an engine where none answers.
 
     REQUIRE_ENGINE=1 makes that a failure. A file's tests stay in one process, which so makes what they share
-    once, and so do all tests of the project's containers. These take longest and begin, then what is slow;
-    what has the machine alone comes last.
+    once, and so do all tests of the project's containers. These take longest and begin, then what is slow.
     """
     for item in items:
         if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("engine"):
             item.add_marker(pytest.mark.slow)
     slow = {group_of(item.nodeid) for item in items if item.get_closest_marker("slow")}
 
-    def place(item: pytest.Item) -> tuple[bool, bool, bool]:
+    def place(item: pytest.Item) -> tuple[bool, bool]:
         group = group_of(item.nodeid)
-        alone = item.get_closest_marker("alone") is not None
-        return alone, group != CONTAINERS, group not in slow
+        return group != CONTAINERS, group not in slow
 
     items.sort(key=place)
     for item in items:
@@ -84,13 +87,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     """Divide the tests among the processes by group."""
     config.option.loadscopereorder = False
     return Groups(config, log)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let a test that is marked `alone` run when no other does; its timeout begins when it does."""
-    with the_machine(alone=item.get_closest_marker("alone") is not None):
-        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -184,12 +180,19 @@ def running(
 
 @pytest.fixture(scope="session")
 def image_set() -> dict[str, Any]:
-    """The image set's manifest, with each image's bytes under "content"."""
+    """The labels, and the images with their bytes ("content") and the answers expected for them."""
     folder = ROOT / "images"
-    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-    for image in manifest["images"]:
-        image["content"] = (folder / image["file"]).read_bytes()
-    return manifest
+    requests: list[dict[str, Any]] = json.loads((folder / "manifest.json").read_text())["requests"]
+    images = [
+        {
+            "file": one["name"],
+            "kind": one["class"],
+            "content": (folder / one["tensors"][0]["file"]).read_bytes(),
+            "expected": {**one["expect"], "probabilities": list(one["expect"]["probabilities"].values())},
+        }
+        for one in requests
+    ]
+    return {"labels": list(requests[0]["expect"]["probabilities"]), "images": images}
 
 
 @pytest.fixture(scope="session")

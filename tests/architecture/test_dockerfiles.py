@@ -51,6 +51,14 @@ def test_no_other_image_holds_pytorch() -> None:
     assert stages("docker/publisher.Dockerfile")[""][0] == "${BASE_IMAGE}"
 
 
+def test_onnx_runtime_reports_to_nobody_whatever_runs_in_its_image() -> None:
+    locks = [lock for lock in (ROOT / "locks").glob("*.txt") if "\nonnxruntime==" in lock.read_text()]
+    for dockerfile in DOCKERFILES:
+        text = (ROOT / dockerfile).read_text(encoding="utf-8")
+        if any(f"/build/{lock.name}" in text for lock in locks):
+            assert any("ORT_DISABLE_TELEMETRY=1" in line for line in stages(dockerfile)[""][1]), dockerfile
+
+
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_no_argument_reaches_the_history_of_an_image(dockerfile: str) -> None:
     """An index's address may hold a password, and the history has a stage's arguments beside its commands."""
@@ -61,3 +69,12 @@ def test_no_argument_reaches_the_history_of_an_image(dockerfile: str) -> None:
         assert not [line for line in instructions if line.startswith("ARG")], name
         name = base
     assert name == "${BASE_IMAGE}"
+
+
+@pytest.mark.parametrize("dockerfile", [*WITH_TORCH[:3], "onnx_serving/Dockerfile"])
+def test_code_of_the_users_comes_in_and_replaces_nothing_of_ours(dockerfile: str) -> None:
+    found = stages(dockerfile)
+    assert found["code"] == ("scratch", ())
+    copied = [line for line in found["build"][1] if line.startswith("COPY ") and "/app" in line]
+    assert copied[0] == "COPY --from=code . /app/"
+    assert len(copied) > 1

@@ -9,15 +9,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SERVICES = {"torch_serving", "onnx_serving", "batched_serving"}
 PACKAGES = SERVICES | {"serving_core", "modelkit", "bench", "examples", "peers"}
-# the network's definition and the reading of its weights
-NETWORK = {"modelkit.network"}
+# the network's definition, and the reading of programs and weights
+NETWORK = {"modelkit.network", "modelkit.modules", "modelkit.programs"}
 
 # package -> the modules of this repository that it may import beside its own
 ALLOWED: dict[str, set[str]] = {
     "serving_core": set(),
     # the floors of serving_core: what reads and writes requests knows of no model, process or strategy
-    "serving_core.codecs": {f"serving_core.{name}" for name in ("calls", "errors", "tensors")},
-    "serving_core.models": {"serving_core.errors"},
+    "serving_core.codecs": {f"serving_core.{name}" for name in ("calls", "errors", "numbers", "tensors")},
+    "serving_core.models": {"serving_core.errors", "serving_core.tensors"},
+    "serving_core.decoding": {"serving_core.errors", "serving_core.wanted"},
     "serving_core.http": {
         f"serving_core.{name}"
         for name in (
@@ -27,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
             "dispatch",
             "errors",
             "metrics",
+            "numbers",
             "service",
             "settings",
             "tensors",
@@ -41,9 +43,14 @@ ALLOWED: dict[str, set[str]] = {
     # the engine that they are compared with, and nothing of how it is served
     "peers": {"serving_core", "batched_serving.engine"},
     "bench.statistics": set(),
-    "bench.load": {"bench.model", "bench.errors", "bench.cores", "bench.statistics"},
+    "bench.request_sets": {"bench.model", "bench.errors", "bench.run_file"},
+    "bench.load": {f"bench.{name}" for name in ("model", "errors", "cores", "statistics", "request_sets")},
     "bench.measure": {
-        f"bench.{name}" for name in ("model", "errors", "cores", "run_file", "load", "statistics")
+        f"bench.{name}"
+        for name in (
+            *("model", "errors", "cores", "run_file", "load", "statistics", "request_sets"),
+            "own_distribution",
+        )
     },
     "bench.doctor": {
         f"bench.{name}" for name in ("model", "errors", "cores", "statistics", "load", "measure")
@@ -51,13 +58,18 @@ ALLOWED: dict[str, set[str]] = {
     "bench.docs": {
         f"bench.{name}" for name in ("model", "errors", "run_file", "verbs", "analysis", "report")
     },
+    "bench.project": {"bench.errors", "bench.own_distribution"},
     "bench.analysis": {f"bench.{name}" for name in ("model", "errors", "statistics")},
     "bench.gate": {f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "analysis")},
     "bench.report": {
         f"bench.{name}" for name in ("model", "errors", "run_file", "statistics", "analysis", "gate")
     },
 }
-WITHOUT_TORCH = ["modelkit/publish.py", "modelkit/graph.py", "modelkit/graph.py", "modelkit/images.py"]
+# what the publisher runs, and what takes an ONNX graph in
+WITHOUT_TORCH = [
+    f"modelkit/{name}.py"
+    for name in ("publish", "destination", "graph", "images", "add", "add_images", "intakes", "image_graph")
+]
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -32,7 +32,7 @@ def pinned(lock: Path) -> dict[str, set[str]]:
     for line in lock.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             continue
-        requirement = Requirement(line)
+        requirement = Requirement(line.partition(" --hash=")[0])
         (specifier,) = requirement.specifier
         assert specifier.operator == "==", line
         pins.setdefault(canonicalize_name(requirement.name), set()).add(specifier.version)
@@ -50,6 +50,19 @@ def test_a_lock_pins_all_that_its_extra_asks_for(lock: Path) -> None:
         )
     of_cuda = [name for name in pins if OF_CUDA.match(name)]
     assert bool(of_cuda) == (lock.stem == "torch-cuda"), f"{lock.name}: {of_cuda}"
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_has_the_hashes_of_all_that_it_pins(lock: Path) -> None:
+    """pip then takes no other file, and refuses a lock in which only some packages have hashes."""
+    lines = [line for line in lock.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not re.search(r"( --hash=sha256:[0-9a-f]{64})+$", line)] == []
+
+
+def test_pytorchs_build_for_cpus_is_among_the_hashes() -> None:
+    """As it is on its own index for the Python of the images; the general index has other files."""
+    text = (ROOT / "locks" / "torch.txt").read_text(encoding="utf-8")
+    assert "--hash=sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b" in text
 
 
 def test_the_image_for_a_gpu_differs_in_cudas_packages_alone() -> None:

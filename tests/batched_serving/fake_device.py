@@ -52,7 +52,7 @@ class Machine:
                 if ready:
                     self._lot.choice(ready).step()
                     self.changed.notify_all()
-                elif not self.changed.wait(10):
+                elif not self.changed.wait(100):
                     raise AssertionError("nothing happens any more")
 
 

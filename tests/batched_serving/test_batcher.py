@@ -62,18 +62,36 @@ async def test_several_batches_in_flight_are_computed_side_by_side() -> None:
 
 
 @on_a_loop
-async def test_the_earliest_deadline_goes_first_and_arrival_decides_between_equals() -> None:
+async def test_every_other_turn_is_for_the_earliest_deadline_that_would_be_missed_in_order_of_arrival() -> (
+    None
+):
+    clock = FakeClock()
+    engine = Timed(clock, base_s=1.0, each_s=0.0)
+    async with Batcher(engine, Policy(max_batch=2), clock=clock) as batcher:
+        asked = ask(batcher, 0)
+        await clock.advance(5)
+        asked += ask(batcher, 0)
+        await settle()
+        for number, allowed_s in ((1, 900), (2, 3.9), (3, 9), (4, 3.5), (5, float("inf")), (6, 800)):
+            asked += ask(batcher, number, due_s=clock.time() + allowed_s)
+        await clock.advance(9)
+        assert [task.result() for task in asked[2:]] == [2, 4, 6, 8, 10, 12]
+        # 3 and 6 would be in time in any case
+        assert engine.batches == [[0], [0], [4, 1], [2, 3], [6, 5]]
+
+
+@on_a_loop
+async def test_arrival_decides_between_equal_deadlines() -> None:
     engine, clock = Gated(), FakeClock()
     engine.gate.clear()
     async with Batcher(engine, Policy(max_batch=2), clock=clock) as batcher:
         asked = ask(batcher, 0)
         await settle()
-        for number, due_s in ((1, 900.0), (2, 300.0), (3, 900.0), (4, 200.0), (5, float("inf"))):
-            asked += ask(batcher, number, due_s=due_s)
+        asked += ask(batcher, *range(1, 6), due_s=900.0)
         await settle()
         engine.gate.set()
         await asyncio.gather(*asked)
-        assert engine.batches == [[0], [4, 2], [1, 3], [5]]
+        assert engine.batches == [[0], [1, 2], [3, 4], [5]]
 
 
 @on_a_loop

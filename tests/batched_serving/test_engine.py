@@ -8,13 +8,14 @@ import numpy as np
 import orjson
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from batched_serving import engine as engine_module
 from batched_serving.engine import BatchedEngine
 from serving_core.engine import Batching, Compute, Device
 from serving_core.errors import StartError
 from serving_core.process.serve import JsonLines
-from tests.batched_serving.weather import classifier, loaded, pictures, plain_logits
+from tests.batched_serving.weather import example, loaded, network, pictures, plain_logits
 
 # What folding and another order of additions may change: far below the manifest's tolerance of 0.2.
 CLOSE = 1e-3
@@ -30,7 +31,7 @@ def test_answers_are_the_plain_networks_whatever_the_batch_and_its_parts(threads
     engine, batch = loaded(Compute(threads=threads)), pictures(7)
     expected = plain_logits(batch)
     for size in (1, 2, 3, 7):
-        answers = engine.predict(batch[:size])
+        (answers,) = engine.predict([batch[:size]])
         assert (answers.dtype, answers.shape) == (np.dtype(np.float32), (size, 11))
         np.testing.assert_allclose(answers, expected[:size], atol=CLOSE, rtol=0)
 
@@ -42,11 +43,11 @@ def test_once_warm_it_says_how_it_is_best_given_work(
     caplog.set_level(logging.DEBUG)
     engine = loaded(Compute(threads=2, max_batch=max_batch))
     assert engine.batching == Batching()
-    engine.warm()
+    engine.warm([example()])
     assert engine.batching == Batching(size=max_batch, in_flight=2, own_device=False)
     line = orjson.loads(JsonLines("batched").format(caplog.records[-1]))
     assert (line["message"], line["size"]) == ("batch size", max_batch)
-    assert [*line["ms_per_image_by_size"]] == [str(max_batch)]
+    assert [*line["ms_per_item_by_size"]] == [str(max_batch)]
 
 
 @pytest.mark.parametrize(
@@ -73,13 +74,13 @@ def test_the_sizes_that_are_worth_a_trial_are_timed(
 
     monkeypatch.setattr(engine_module, "time_sizes", time_sizes)
     engine = loaded(Compute(threads=threads, max_batch=max_batch))
-    engine.warm()
+    engine.warm([example()])
     assert (asked, engine.batching.size) == (tried, size)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_without_a_gpu_the_processor_computes(device: Device) -> None:
-    assert loaded(Compute(device=device)).predict(pictures(1)).shape == (1, 11)
+    assert loaded(Compute(device=device)).predict([pictures(1)])[0].shape == (1, 11)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,10 @@ def test_a_gpu_that_is_asked_for_and_not_there_ends_the_start(
 
 
 def test_another_networks_weights_end_the_start(tmp_path: Path) -> None:
-    file = tmp_path / "weights.pt"
-    torch.save({"weight": torch.zeros(1)}, file)
-    with pytest.raises(StartError, match=r"weights\.pt is not the mobilenet_v3_small"):
-        BatchedEngine().load(file, classifier(), Compute())
+    file = tmp_path / "weights.safetensors"
+    save_file({"weight": torch.zeros(1)}, file)
+    with pytest.raises(
+        StartError,
+        match=r"weights\.safetensors does not fit the architecture modelkit.network:MobileNetV3Small",
+    ):
+        BatchedEngine().load(file, network(), Compute())

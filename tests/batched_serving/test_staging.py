@@ -110,8 +110,8 @@ def test_a_batch_is_copied_while_another_is_computed() -> None:
         assert {what for what, _, _ in stalled.device.steps} == {"fill", "copy in"}
         assert not first.done()
         stalled.device.compute_stream.stall(False)
-        assert np.array_equal(first.result(10), answers(images(1)))
-        assert np.array_equal(second.result(10), answers(images(2)))
+        assert np.array_equal(first.result(100), answers(images(1)))
+        assert np.array_equal(second.result(100), answers(images(2)))
 
 
 def test_a_slot_is_used_again_only_once_its_answers_were_read() -> None:
@@ -122,7 +122,7 @@ def test_a_slot_is_used_again_only_once_its_answers_were_read() -> None:
         sent.append(stalled.send(4))
         stalled.device.compute_stream.stall(False)
         for answered, count in zip(sent, (1, 2, 4), strict=True):
-            assert np.array_equal(answered.result(10), answers(images(count)))
+            assert np.array_equal(answered.result(100), answers(images(count)))
     steps = stalled.device.steps
     third = steps.index(next(step for step in steps if step[0] == "fill" and step[2] == 4))
     slot = steps[third][1]

@@ -131,8 +131,9 @@ def stub_server() -> Iterator[Callable[..., int]]:
         environment |= {f"STUB_{name.upper()}": str(value) for name, value in settings.items()}
         running.append(subprocess.Popen([sys.executable, HERE / "stub_strategy.py"], env=environment))
         for _ in range(3000):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family) as probe:
+                if probe.connect_ex((host if ":" in host else "127.0.0.1", port)) == 0:
                     return port
             time.sleep(0.02)
         raise RuntimeError("the stub did not start")

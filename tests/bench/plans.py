@@ -30,6 +30,7 @@ from bench.model import (
     StrategyResult,
     Trial,
 )
+from bench.model.expectations import LabelExpectation
 
 NAMES = ("fast", "slow")
 SETS = (("seed", "json"), ("small", "json"), ("seed", "raw"), ("small", "raw"))
@@ -45,7 +46,9 @@ def strategy(name: str) -> Strategy:
 
 def payload(chosen: str, encoding: str) -> Payload:
     size = 1000 if chosen == "seed" else 100
-    return Payload("a.jpg", chosen, encoding, "application/json", b"x" * size, "rain", {"rain": 1.0})
+    return Payload(
+        "a.jpg", chosen, encoding, "application/json", b"x" * size, LabelExpectation("rain", {"rain": 1.0})
+    )
 
 
 def plan(**changes: object) -> SessionPlan:

@@ -1,9 +1,12 @@
 """A strategy in pure standard library: answers from a table, after a fixed delay; faults on demand."""
 
 import base64
+import gzip
 import hashlib
 import json
 import os
+import socket
+import ssl
 import struct
 import sys
 import threading
@@ -19,11 +22,17 @@ WRONG_EVERY = int(os.environ.get("STUB_WRONG_EVERY", "0"))
 FAIL_EVERY = int(os.environ.get("STUB_FAIL_EVERY", "0"))
 FAIL_STATUS = int(os.environ.get("STUB_FAIL_STATUS", "500"))
 DIE_AFTER = int(os.environ.get("STUB_DIE_AFTER", "0"))
+TOKEN = os.environ.get("STUB_TOKEN", "")
+CERTIFICATE = os.environ.get("STUB_CERTIFICATE", "")
+MOVED_TO = os.environ.get("STUB_MOVED_TO", "")
+GZIP = os.environ.get("STUB_GZIP", "") == "1"
 KEEPS = os.environ.get("STUB_KEEPS", "") == "1"
 kept: set[bytes] = set()
 counter_lock = threading.Lock()
 served = 0
 computed_s: list[float] = []
+# what clients said of where they go, and how often they connected
+seen: dict[str, Any] = {"connections": 0, "hosts": [], "names": []}
 
 
 def answer(image: bytes) -> dict[str, Any]:
@@ -88,8 +97,15 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
+    def setup(self) -> None:
+        super().setup()
+        with counter_lock:
+            seen["connections"] += 1
+
     def do_GET(self) -> None:
-        if self.path == "/metrics":
+        if self.path == "/seen":
+            self.reply(200, seen)
+        elif self.path == "/metrics":
             self.send(200, "text/plain", metrics().encode())
         else:
             self.reply(200, {"served": served})
@@ -97,7 +113,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         global served
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if TOKEN and self.headers["Authorization"] != TOKEN:
+            self.reply(401, {"error": "who are you?"})
+            return
+        if MOVED_TO and self.path != MOVED_TO:
+            self.send(307, "text/plain", b"", Location=MOVED_TO)
+            return
         with counter_lock:
+            if self.headers["Host"] not in seen["hosts"]:
+                seen["hosts"].append(self.headers["Host"])
             served += 1
             number = served
         if DIE_AFTER and number > DIE_AFTER:
@@ -133,10 +157,13 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(status, found)
 
     def reply(self, status: int, content: dict[str, Any]) -> None:
-        self.send(status, "application/json", json.dumps(content).encode())
+        body = json.dumps(content).encode()
+        self.send(status, "application/json", gzip.compress(body) if GZIP else body)
 
-    def send(self, status: int, content_type: str, body: bytes) -> None:
+    def send(self, status: int, content_type: str, body: bytes, **headers: str) -> None:
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -164,6 +191,26 @@ def metrics() -> str:
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
+
+    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+        if CERTIFICATE:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(CERTIFICATE)
+            context.sni_callback = lambda _sock, name, _context: name_seen(name)
+            # the handshake is the connection's own thread's, which reads first
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away, or refuses the certificate, is nothing to write home about."""
+
+
+def name_seen(name: str | None) -> None:
+    """Keep the name that a client asked for."""
+    with counter_lock:
+        if name not in seen["names"]:
+            seen["names"].append(name)
 
 
 def loop() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from types import SimpleNamespace
 from typing import Any
 
 import msgpack
@@ -9,16 +10,29 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.load.answers import CACHED_ANSWERS, READERS, AnswerChecker, answer_is_right
+from bench.load.answers import CACHED_ANSWERS, CACHED_BYTES, AnswerChecker
 from bench.load.drive_plan import Expected
+from bench.model.expectations import LabelExpectation, NoExpectation
+from bench.request_sets import replies
+from bench.request_sets.comparators import comparison
+from bench.request_sets.replies import FORMS
+from bench.request_sets.request_set import AS_IS
 
 PROBABILITIES = {"rain": 0.7, "snow": 0.3}
+# of the answers to tensors; what answers other bodies may have any of these forms
+READERS = tuple(name for name in FORMS if name != AS_IS)
 NAN = float("nan")
 
 
 def expected(label: str, probabilities: dict[str, float], reply: str) -> Expected:
     """What a checker is told of a payload."""
-    return Expected(0, 1, "application/json", label, probabilities, reply=reply)
+    return Expected(0, 1, "application/json", LabelExpectation(label, probabilities), reply=reply)
+
+
+def answer_is_right(
+    answer: bytes, label: str, probabilities: dict[str, float], tolerance: float, reply: str = "json"
+) -> bool:
+    return comparison(LabelExpectation(label, probabilities), reply, tolerance)(answer).right
 
 
 def says(label: object = "rain", /, **probabilities: object) -> dict[str, Any]:
@@ -189,7 +203,7 @@ def test_tensors_that_look_like_json_or_white_space_are_read_as_tensors() -> Non
         assert not answer_is_right(answer, label + "x", wanted, 1e-9, "oip-binary")
 
 
-@pytest.mark.parametrize("reply", READERS)
+@pytest.mark.parametrize("reply", FORMS)
 @given(answer=st.binary(max_size=200))
 @example(answer=b"[" * 200_000)
 @example(answer=b'{"a":' * 200_000)
@@ -258,6 +272,30 @@ def test_known_right_bytes_are_not_parsed_again_and_the_cache_is_bounded(
     def fail(*_: object) -> Any:
         raise ValueError("parsed again")
 
-    monkeypatch.setitem(READERS, "json", fail)
+    monkeypatch.setattr(replies, "orjson", SimpleNamespace(loads=fail))
     known = [checker.check(0, answer) for answer in answers]
     assert known == [True] * CACHED_ANSWERS + [False] * 10
+
+
+def test_what_is_remembered_is_bounded_in_bytes_over_all_payloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = CACHED_BYTES // 4
+    long = [body().ljust(size - place) for place in range(5)]
+    checker = AnswerChecker([expected("rain", PROBABILITIES, "json")] * 2, 0.02)
+    assert all(checker.check(place % 2, answer) for place, answer in enumerate(long))
+
+    def fail(*_: object) -> Any:
+        raise ValueError("parsed again")
+
+    monkeypatch.setattr(replies, "orjson", SimpleNamespace(loads=fail))
+    known = [checker.check(place % 2, answer) for place, answer in enumerate(long)]
+    assert known == [True] * 4 + [False]
+
+
+def test_no_body_is_hashed_for_a_payload_that_remembers_none() -> None:
+    class Unhashed(bytes):
+        def __hash__(self) -> int:
+            raise AssertionError("hashed")
+
+    checker = AnswerChecker([Expected(0, 1, "application/json", NoExpectation())], 0.02)
+    assert checker.check(0, Unhashed(b"anything"))
+    assert checker.check(0, Unhashed(b"anything"))

@@ -62,7 +62,9 @@ def test_an_unknown_strategy_is_a_usage_error(bench: Bench, project: Path) -> No
 
 def test_an_empty_image_folder_is_a_usage_error(bench: Bench, project: Path) -> None:
     (project / "images" / "manifest.json").unlink()
-    one_line(bench("run", "--root", project), 2, "images/ has no manifest.json", "modelkit")
+    one_line(bench("run", "--root", project), 2, "images/ has no manifest.json", "bench requests")
+    (project / "images").rename(project / "photographs")
+    one_line(bench("run", "--root", project), 2, "requests/ has no manifest.json", "bench requests")
 
 
 def test_a_missing_image_is_a_usage_error(bench: Bench, project: Path) -> None:
@@ -183,7 +185,7 @@ def test_workers_elsewhere_must_be_told_where_this_host_is(bench: Bench, project
 
 def test_a_run_goes_on_only_with_the_options_that_it_had(bench: Bench, tmp_path: Path) -> None:
     one_line(bench("run", "--resume", tmp_path, "--rounds", "3"), 2, "leave out --rounds")
-    one_line(bench("run", "--resume", tmp_path), 2, "no run.json")
+    one_line(bench("run", "--resume", tmp_path), 2, f"no run.json in {tmp_path.name}/")
 
 
 def test_an_option_must_be_written_out(bench: Bench, project: Path) -> None:

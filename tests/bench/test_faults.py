@@ -43,7 +43,7 @@ ONLY_TRIALS = (*SHORT, "--startups", "0", "--loop-seconds", "0", "--payloads", "
 PROCESS = ("--runtime", "process", *ONLY_TRIALS)
 LONG = (*PROCESS, "--strategies", "fast", "--rounds", "50")
 # fault -> after how many requests it sets in: parity makes fewer, a trial more
-FAULTS = {"die": 60, "hang": 60, "wrong": 100, "leak": 60, "none": 10**9}
+FAULTS = {"die": 60, "hang": 60, "wrong": 40, "leak": 60, "none": 10**9}
 FAULTY = """
   {fault}-service:
     image: {image}
@@ -205,11 +205,11 @@ def test_a_container_s_fault_voids_its_trial_says_why_and_keeps_its_samples(
 
 
 @pytest.mark.engine
-def test_one_wrong_answer_in_a_hundred_is_counted(faults: Ended) -> None:
+def test_one_wrong_answer_in_forty_is_counted(faults: Ended) -> None:
     trial = faults.trial("wrong")
     outcomes = pd.read_parquet(faults.folder / trial["samples"]).outcome.value_counts()
-    # the start asks too, before the trial counts: a hundredth of 100 to 199 requests may be one or two
-    assert outcomes["wrong_answer"] == pytest.approx(outcomes.sum() / 100, abs=1.1)
+    # the start asks too, before the trial counts: a fortieth of 40 to 79 requests may be one or two
+    assert outcomes["wrong_answer"] == pytest.approx(outcomes.sum() / 40, abs=1.1)
     assert trial["wrong_answers"] + trial["wrong_answers_outside"] == outcomes["wrong_answer"]
     assert trial["errors"] == 0
 
@@ -219,9 +219,11 @@ def test_the_faults_of_some_cost_the_others_nothing(faults: Ended, faulty: Path,
     healthy = faults.trial("none")
     assert (healthy["errors"], healthy["wrong_answers"], healthy["error"]) == (0, 0, None)
     assert healthy["ok"] > 0
-    # a busy machine may spoil a window as short as a test's
-    assert faults.code == (0 if healthy["valid"] else 4), faults.told
+    # the others were asked for too, and nothing of them is measured
+    assert faults.code == 4, faults.told
     assert "Traceback" not in faults.told
+    if healthy["valid"]:  # a busy machine may spoil a window as short as a test's
+        assert "asked for and not measured: die small, json, 4 clients" in the_one_line(faults.told)
     report = can_be_read(bench, faults.folder)
     for words in ("exited with 7", "ran out of memory", "wrong answers", "failed requests"):
         assert words in report

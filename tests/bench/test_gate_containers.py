@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.test_gate_failures import judged
+
 pytestmark = pytest.mark.engine
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -132,7 +134,8 @@ def test_an_image_that_cannot_be_built_leaves_the_other_strategy_to_be_judged(
     assert done.returncode == told["exit_code"] == 4, done.stdout + done.stderr
     assert {(one["strategy"], one["code"]) for one in told["not_judged"]} == {("slow", "not_built")}
     found = {one["rule"]: one for one in told["findings"]}
-    assert found["primary.fast.throughput"]["head"] > 0
+    # a busy machine may void its rounds, and is then named
+    assert judged(told, "fast")
     assert found["limit.fast.error_rate.most"]["verdict"] == "pass"
     assert {"gate.md", "gate.html", "gate.junit.xml"} <= {path.name for path in folder.iterdir()}
     assert left_behind(repository) == ""
@@ -150,7 +153,7 @@ def test_ctrl_c_leaves_nothing_running_and_says_what_is_missing(repository: Path
                 process.send_signal(signal.SIGINT)
                 break
         rest = process.stderr.read()
-        assert process.wait(60) == 1
+        assert process.wait(300) == 1
     assert "interrupted" in rest
     assert left_behind(repository) == ""
     (folder,) = (tmp_path / "results").iterdir()

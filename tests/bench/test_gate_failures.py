@@ -145,8 +145,8 @@ def test_what_cannot_be_compared_at_all_is_written_too(gate: Bench, repository: 
     done = gate("--against", "before")
     found = told(tmp_path)
     assert done.returncode == found["exit_code"] == 4
-    assert "different images of class small" in done.stderr
-    assert "different images of class small" in found["sentence"] + str(found["findings"])
+    assert "different requests of class small" in done.stderr
+    assert "different requests of class small" in found["sentence"] + str(found["findings"])
     assert {one["verdict"] for one in found["findings"]} == {"invalid"}
 
 

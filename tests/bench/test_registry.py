@@ -77,7 +77,28 @@ def test_labels_become_strategies_and_support(project: Path) -> None:
     assert (fast.service, fast.port, fast.title) == ("fast-service", 8080, "The fast stub")
     assert (fast.encodings, fast.model) == (("json", "raw"), "stub")
     assert fast.loop_command == ("python", "stub_strategy.py", "loop")
-    assert [service.name for service in registry.support()] == ["helper"]
+    assert [service.name for service in registry.support([fast])] == ["helper"]
+
+
+def test_what_only_other_strategies_depend_on_is_not_started(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("""
+services:
+  store: {labels: {bench.role: support}}
+  publisher: {depends_on: [store], labels: {bench.role: setup}}
+  watcher: {labels: {bench.role: support}}
+  a: {depends_on: [publisher], labels: {bench.strategy: a, bench.port: 9}}
+  b: {labels: {bench.strategy: b, bench.port: 9}}
+""")
+    registry = load_registry(tmp_path, {})
+    a, b = (registry.strategies[name] for name in "ab")
+    needed = {"a": [a], "b": [b], "both": [a, b]}
+    assert {
+        name: [service.name for service in registry.support(chosen)] for name, chosen in needed.items()
+    } == {
+        "a": ["store", "publisher", "watcher"],
+        "b": ["watcher"],
+        "both": ["store", "publisher", "watcher"],
+    }
 
 
 def test_a_strategy_is_added_by_a_stanza_alone(project: Path) -> None:
@@ -150,3 +171,96 @@ def test_an_unusable_file_is_named_with_what_is_wrong(tmp_path: Path, text: str,
 def test_a_missing_file_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--root"):
         load_registry(tmp_path, {})
+
+
+HOSTILE = [
+    "cpu|int8",
+    r"$\bad$",
+    "a b",
+    " a",
+    "-rf",
+    ".",
+    "..",
+    "../a",
+    "a/b",
+    "a@base",
+    "=1+1",
+    "`a`",
+    "<b>",
+    "[a](b)",
+    "a\nb",
+    "a\x1b[31m",
+    "a\u202eb",
+    "caf\u00e9",
+    "\u0662",
+    "a" * 65,
+    "",
+    "_a",
+    "::error::",
+]
+
+
+def registered(root: Path, labels: dict[str, str], service: str = "a") -> None:
+    stanza = {"labels": {"bench.strategy": "a", "bench.port": "9", **labels}}
+    (root / "compose.yaml").write_text(json.dumps({"services": {service: stanza}}).replace("$", "$$"))
+    load_registry(root, {})
+
+
+@pytest.mark.parametrize("label", ["bench.strategy", "bench.model"])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_name_that_some_report_or_file_would_misread_is_refused(
+    tmp_path: Path, label: str, text: str
+) -> None:
+    with pytest.raises(UsageError, match=rf"^compose\.yaml: a's label {label} is .*: use 1 to 64") as refused:
+        registered(tmp_path, {label: text})
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx-int8", "v1.2_x", "9"])
+def test_an_ordinary_name_is_taken(tmp_path: Path, name: str) -> None:
+    registered(tmp_path, {"bench.strategy": name, "bench.model": name, "bench.title": "Caf\u00e9 | $x$ <b>"})
+
+
+@pytest.mark.parametrize("title", ["", " ", "two\nlines", "a\x1b[31m", "a\u202eb", "a\u2028b", "x" * 121])
+def test_a_title_is_one_printable_line(tmp_path: Path, title: str) -> None:
+    with pytest.raises(UsageError, match=r"label bench\.title is .*: write one line"):
+        registered(tmp_path, {"bench.title": title})
+
+
+@pytest.mark.parametrize("label", ["bench.path", "bench.ready"])
+@pytest.mark.parametrize("path", ["predict", "", "/a b", "/a\r\nX: b", "/caf\u00e9", "http://a/", "/" * 1026])
+def test_a_path_is_one_that_a_request_can_have(tmp_path: Path, label: str, path: str) -> None:
+    with pytest.raises(UsageError, match=rf"label {label} is .*: write a path"):
+        registered(tmp_path, {label: path})
+
+
+@pytest.mark.parametrize("service", ["a|b", "a\nb", "../a"])
+def test_a_service_s_name_is_checked_too(tmp_path: Path, service: str) -> None:
+    with pytest.raises(UsageError, match="is not a service's name"):
+        registered(tmp_path, {}, service)
+
+
+@pytest.mark.parametrize("port", ["\u00b2", "\u0669", "0", "65536", "1" * 5000, "-1", "8_0", " 80", ""])
+def test_a_port_is_a_number_of_ascii_digits_in_range(tmp_path: Path, port: str) -> None:
+    with pytest.raises(UsageError, match=r"needs the label bench\.port"):
+        registered(tmp_path, {"bench.port": port})
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-0", "1_0", "\u00b2", "0x1", "", "1.1", "9" * 5000])
+def test_a_tolerance_is_a_number_from_0_to_1(tmp_path: Path, tolerance: str) -> None:
+    with pytest.raises(UsageError, match=r"label bench\.tolerance is .*write a number"):
+        registered(tmp_path, {"bench.tolerance": tolerance})
+
+
+def test_two_services_cannot_be_one_strategy(tmp_path: Path) -> None:
+    labels = "{labels: {bench.strategy: a, bench.port: 9}}"
+    (tmp_path / "compose.yaml").write_text(f"services: {{one: {labels}, other: {labels}}}")
+    with pytest.raises(UsageError, match="one and other have the same label"):
+        load_registry(tmp_path, {})
+
+
+def test_a_file_that_is_nested_without_end_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match=r"^compose\.yaml ") as refused:
+        load_registry(tmp_path, {})
+    assert "\n" not in str(refused.value)

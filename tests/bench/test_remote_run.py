@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.other_hosts import OtherHosts, end
+from tests.running.exit_codes import code_of
 from tests.running.ports import free_port
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -26,7 +27,7 @@ def test_a_run_is_driven_from_here_and_from_another_host(
     (folder,) = (project / "results").iterdir()
     text = (folder / "run.json").read_text()
     found = json.loads(text)
-    assert done.returncode == (0 if any(t["valid"] for t in found["trials"]) else 4), done.stderr
+    assert done.returncode == code_of(found), done.stderr
     assert len(found["trials"]) == 2
     for trial in found["trials"]:
         assert trial["error"] is None

@@ -3,15 +3,26 @@
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench.run_file import write_run
+from bench.verbs import run
+from bench.verbs.arguments import Places
+from bench.verbs.going_on import command_to_go_on
+from bench.verbs.parser import build_parser
+from tests.gate.runs import EQUAL, run_of
+from tests.running.doubts import doubt
+from tests.running.exit_codes import code_of
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 REPOSITORY = Path(__file__).parents[2]
@@ -54,13 +65,8 @@ def rewrite(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def code_of(run: dict[str, Any]) -> int:
-    """The exit code that the trials call for: a busy machine may spoil a window as short as a test's."""
-    return 0 if any(trial["valid"] for trial in run["trials"]) else 4
-
-
 def wait_for_trials(project: Path, count: int) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
         files = list((project / "results").glob("*/run.json"))
         if files and len(json.loads(files[0].read_text())["trials"]) >= count:
@@ -128,3 +134,59 @@ def test_a_complete_run_goes_on_to_its_report_alone_and_not_at_all_with_other_co
     assert done.returncode == 2
     assert "files differ from the commit" in done.stderr
     assert (folder / "run.json").read_bytes() == kept
+
+
+@pytest.mark.parametrize(("root", "build"), [(Path(), True), (Path("a project"), False)])
+def test_the_command_that_goes_on_names_every_place_as_a_shell_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path, build: bool
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    cut = replace(run_of({"onnx": EQUAL}), doubts=(doubt("cut", "incomplete"),))
+    for folder in (Path("results/it's here; rm -rf $HOME"), tmp_path / "-elsewhere", Path("-x")):
+        folder.mkdir(parents=True, exist_ok=True)
+        places = Places(root, Path("my images"), None, ("192.0.2.1", 5557))
+        assert command_to_go_on(cut, folder, places, build=True) is None, "nothing is on disk"
+        write_run(cut, folder)
+        command = command_to_go_on(cut, folder, places, build=build)
+        assert command is not None
+        program, *words = shlex.split(command)
+        assert Path(program).samefile(sys.executable)
+        assert words[:2] == ["-m", "bench"]
+        found = run.read(build_parser(["run"]).parse_args(words[2:]), words[2:])
+        assert found.resume is not None
+        assert found.resume.samefile(folder)
+        assert found.measure.places == replace(places, root=root)
+        assert found.measure.build == build
+        complete = replace(cut, doubts=())
+        assert command_to_go_on(complete, folder, places, build=True) is None
+
+
+def test_what_the_last_line_says_goes_on_as_typed(project: Path, tmp_path: Path) -> None:
+    """The results lie elsewhere, in a folder that a shell must have in quotes."""
+    committed(project)
+    results = tmp_path / "the results"
+    words = [sys.executable, "-m", "bench", "run", "--root", project, "--results", results, *OPTIONS]
+    first = subprocess.Popen(
+        words, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert first.stderr is not None
+    told = ""
+    for line in first.stderr:
+        told += line
+        if "requests/s, p99" in line and told.count("requests/s, p99") == 1:
+            first.send_signal(signal.SIGINT)
+    first.stderr.close()
+    first.wait(timeout=120)
+    (command,) = [line.removeprefix("to go on: ") for line in told.splitlines() if "to go on: " in line]
+    (folder,) = results.iterdir()
+    before = json.loads((folder / "run.json").read_text())
+    assert str(tmp_path) not in json.dumps(before), "no place of this machine is kept"
+    assert any(one["code"] == "incomplete" for one in before["doubts"])
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    after = json.loads((folder / "run.json").read_text())
+    assert done.returncode == code_of(after), done.stderr
+    assert len(after["trials"]) == after["planned_trials"] == 6
+    assert "to go on: " not in done.stderr

@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from bench.load.drive_plan import open_payloads, shuffled_passes
+from bench.load.drive_plan import open_payloads, shuffled_passes, weighted_passes
 from bench.model.arrivals import constant_arrivals_ns, poisson_arrivals_ns
 
 
@@ -56,12 +56,32 @@ def test_a_longer_schedule_begins_as_the_shorter_one_does() -> None:
     for arrivals in (poisson_arrivals_ns, constant_arrivals_ns):
         short, long = arrivals(100, 5, 7), arrivals(100, 9, 7)
         assert long[: len(short)] == short
-    assert open_payloads(5, 40, 7)[:20] == open_payloads(5, 20, 7)
+    assert open_payloads([1.0] * 5, 40, 7)[:20] == open_payloads([1.0] * 5, 20, 7)
 
 
 def test_an_open_loop_sends_each_payload_once_a_pass() -> None:
-    payloads = open_payloads(4, 400, 1)
+    payloads = open_payloads([2.0] * 4, 400, 1)
     assert [payloads.count(index) for index in range(4)] == [100] * 4
+
+
+@pytest.mark.parametrize("weights", [(9.0, 1.0), (1.0, 1.0, 1.0, 0.25), (1e-3, 1.0), (5.0, 3.0, 2.0, 2.0)])
+def test_payloads_come_as_often_as_their_weights_say(weights: tuple[float, ...]) -> None:
+    """In all, and in each part of some length: nothing is sent in long runs."""
+    count = 16_000
+    sent = open_payloads(weights, count, 3)
+    assert sent[: count // 2] == open_payloads(weights, count // 2, 3)
+    assert sent != open_payloads(weights, count, 4)
+    for index, weight in enumerate(weights):
+        share = weight / sum(weights)
+        assert sent.count(index) == pytest.approx(share * count, abs=2 + 8 * len(weights) * share)
+        for start in range(0, count, 1600):
+            part = sent[start : start + 1600]
+            assert part.count(index) == pytest.approx(share * 1600, abs=2 + 16 * len(weights) * share)
+
+
+def test_a_rare_payload_is_first_for_some_clients() -> None:
+    firsts = [next(weighted_passes((9.0, 1.0), f"1/{client}")) for client in range(200)]
+    assert 5 <= sum(firsts) <= 45
 
 
 def test_each_pass_holds_every_payload_once_in_an_order_of_its_own() -> None:

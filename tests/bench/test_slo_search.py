@@ -302,11 +302,12 @@ def test_the_remedy_of_not_knowing_whether_answers_are_kept_is_no_remedy_of_a_ca
 ) -> None:
     @contextmanager
     def fresh_copy(*_: object) -> Generator[SimpleNamespace, None, None]:
-        yield SimpleNamespace(measured="a start", instance=None)
+        yield SimpleNamespace(told=("a start",), instance=None)
 
     nothing = replace(OPEN, throughput_rps=None)
     monkeypatch.setattr(repeat, "fresh_copy", fresh_copy)
-    monkeypatch.setattr(repeat, "varied_copies", lambda *_: [])
+    monkeypatch.setattr(repeat, "originals", lambda *_: [])
+    monkeypatch.setattr(repeat, "varied_copies", lambda *_: ["a copy"])
     monkeypatch.setattr(repeat, "drive_in_turn", lambda *_: ([nothing], [nothing], 0.0))
     checking = plan()
     _, found = RepeatStep(**CASE).take(context(checking, run_of(checking, [])))

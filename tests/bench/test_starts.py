@@ -9,13 +9,15 @@ import pytest
 
 from bench.cores import Cores
 from bench.measure.run_builder import join_starts
-from bench.measure.runtime.compose_runtime import ComposeRuntime, connect_engine
+from bench.measure.runtime.compose_runtime import ComposeRuntime
+from bench.measure.runtime.engine_client import connect_engine
 from bench.measure.runtime.instance import Runtime, StrategyStartError
 from bench.measure.runtime.process_runtime import ProcessRuntime
 from bench.measure.runtime.registry import load_registry
 from bench.measure.steps import start as start_module
 from bench.measure.steps.start import Start, start_fresh
 from bench.model import Payload, Strategy
+from bench.model.expectations import LabelExpectation
 from bench.verbs.terminal_progress import PlainProgress
 from tests.running.ports import free_port
 
@@ -68,7 +70,9 @@ services:
       bench.ready: /ready
       bench.cache: {cache}
 """
-PAYLOAD = Payload("an.jpg", "small", "json", "application/json", b"{}", "rain", {"rain": 0.9, "snow": 0.1})
+PAYLOAD = Payload(
+    "an.jpg", "small", "json", "application/json", b"{}", LabelExpectation("rain", {"rain": 0.9, "snow": 0.1})
+)
 Make = Callable[..., tuple[Runtime, Strategy]]
 
 
@@ -124,7 +128,7 @@ def started(runtime: Runtime, strategy: Strategy, *, warm: bool) -> Start:
 def test_warm_starts_find_what_one_before_them_pulled_and_cold_ones_nothing(make: Make) -> None:
     runtime, strategy = make()
     assert runtime.model_bytes(strategy) is None
-    starts = [started(runtime, strategy, warm=warm).measured for warm in (False, True, False, True)]
+    starts = [started(runtime, strategy, warm=warm).told[0] for warm in (False, True, False, True)]
     assert [one.warm for one in starts] == [False, True, False, True]
     cold = join_starts(starts[0].startup, starts[2].startup)
     kept = join_starts(starts[1].startup, starts[3].startup)
@@ -164,7 +168,7 @@ def test_an_interrupt_leaves_no_copy_and_the_cache_is_filled_anew(
         with pytest.raises(KeyboardInterrupt):
             started(runtime, strategy, warm=True)
     assert runtime.model_bytes(strategy) is None
-    assert started(runtime, strategy, warm=True).measured.startup.inside == {"pull": (0.25,)}
+    assert started(runtime, strategy, warm=True).told[0].startup.inside == {"pull": (0.25,)}
 
 
 @pytest.mark.engine

@@ -15,11 +15,12 @@ import pytest
 
 from bench.analysis.comparability import Difference, differing_facts
 from bench.errors import InvalidRunError, UsageError
-from bench.load.answers import answer_is_right, distance
 from bench.measure.http_client import check
 from bench.measure.runtime.registry import load_registry
 from bench.model import Environment, ParityResult, Payload, Run, RunSettings
+from bench.model.expectations import LabelExpectation
 from bench.report import text
+from bench.request_sets.comparators import comparison
 from bench.verbs import run as run_verb
 from bench.verbs.jobs import make_job, with_tolerance
 from bench.verbs.parser import build_parser
@@ -47,27 +48,31 @@ def answer(off: float, label: str = "rain") -> bytes:
 def test_a_probability_may_be_as_far_off_as_the_tolerance_and_no_farther(
     off: float, tolerance: float, right: bool
 ) -> None:
-    assert answer_is_right(answer(off), "rain", RIGHT, tolerance) is right
-    found = distance(answer(off), "rain", RIGHT)
-    assert found is not None
-    assert found.most == pytest.approx(off, abs=1e-12)
+    found = comparison(LabelExpectation("rain", RIGHT), "json", tolerance)(answer(off))
+    assert found.right is right
+    assert found.off == pytest.approx(off, abs=1e-12)
+    assert bool(found.complaint) is not right
+
+
+def test_a_requests_own_tolerance_takes_the_place_of_the_strategys() -> None:
+    for own, right in ((0.05, True), (0.01, False)):
+        compare = comparison(LabelExpectation("rain", RIGHT, own), "json", 0.03)
+        assert compare(answer(0.03)).right is right
 
 
 def test_another_label_is_wrong_however_near_the_probabilities_are() -> None:
     """A tie: the two are equally likely within the tolerance, and the answer names the other."""
     tie = {"rain": 0.501, "snow": 0.499}
     body = json.dumps({"prediction": "snow", "probabilities": {"rain": 0.499, "snow": 0.501}}).encode()
-    assert not answer_is_right(body, "rain", tie, 0.02)
-    found = distance(body, "rain", tie)
-    assert found is not None
-    assert not found.same_label
+    assert not comparison(LabelExpectation("rain", tie), "json", 0.02)(body).right
+    assert comparison(LabelExpectation("snow", tie), "json", 0.02)(body).right
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("place", ["rain", "snow"])
 def test_what_is_no_finite_number_is_within_no_tolerance(value: float, place: str) -> None:
     body = msgpack.packb({"prediction": "rain", "probabilities": {**RIGHT, place: value}})
-    assert not answer_is_right(body, "rain", RIGHT, 1.0, "msgpack")
+    assert not comparison(LabelExpectation("rain", RIGHT), "msgpack", 1.0)(body).right
 
 
 @contextmanager
@@ -93,7 +98,7 @@ def service(body: bytes) -> Iterator[int]:
 
 
 def test_a_check_tells_how_far_off_an_answer_is_even_if_it_is_right() -> None:
-    payload = Payload("a.jpg", "small", "json", "application/json", b"x", "rain", RIGHT)
+    payload = Payload("a.jpg", "small", "json", "application/json", b"x", LabelExpectation("rain", RIGHT))
     with service(answer(0.0199)) as port:
         within = check("127.0.0.1", port, "/", payload, 0.02)
         beyond = check("127.0.0.1", port, "/", payload, 0.001)

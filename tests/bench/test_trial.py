@@ -14,12 +14,23 @@ from bench.load.window import Bounds
 from bench.measure.judge import Readings, TrialSpec, failed_trial, judge, start_failed
 from bench.measure.machine.core_use import CoreUse
 from bench.measure.machine.usage import Usage
-from bench.model import OUTCOMES, Ceiling, ClosedLoad, DoubtCode, OpenLoad, Payload, Strategy, Trial
+from bench.model import (
+    OUTCOMES,
+    Attachment,
+    Ceiling,
+    ClosedLoad,
+    DoubtCode,
+    OpenLoad,
+    Payload,
+    Strategy,
+    Trial,
+)
 from bench.model.arrivals import constant_arrivals_ns
+from bench.model.expectations import LabelExpectation
 from tests.running.doubts import doubt
 
 STRATEGY = Strategy("onnx", "ONNX", "onnx_serving", 8080, "/predict/", "/ready", ("json",), None)
-PAYLOAD = Payload("a.jpg", "seed", "json", "application/json", b"{}", "rain", {"rain": 1.0})
+PAYLOAD = Payload("a.jpg", "seed", "json", "application/json", b"{}", LabelExpectation("rain", {"rain": 1.0}))
 CEILING = Ceiling("seed", "json", 10, 5000.0, 0.1, None, None)
 START_NS = 10**15
 SPEC = TrialSpec(
@@ -100,6 +111,27 @@ def test_each_fault_is_named(changes: dict[str, Any], reason: str, valid: bool) 
     assert trial.valid is valid
 
 
+@pytest.mark.parametrize(
+    ("cores", "said", "valid"),
+    [
+        (CoreUse(None, 0.0, 0.5), None, True),
+        # it may be the service itself, which would be no intruder
+        (CoreUse(None, 0.6, 0.5), "perhaps the service's own, used 60.0%", True),
+        # its process is known
+        (CoreUse(0.0, 0.0, 0.5), None, True),
+        (CoreUse(0.6, 0.0, 0.5), "other processes used 60.0% of the time of the service's cores", False),
+    ],
+)
+def test_a_service_that_runs_already_is_no_intruder(cores: CoreUse, said: str | None, valid: bool) -> None:
+    attached = dataclasses.replace(STRATEGY, attachment=Attachment("127.0.0.1"))
+    spec = dataclasses.replace(SPEC, strategy=attached)
+    unknown = cores.other_on_service is None
+    trial = judged(spec, cores=cores, stolen_share=None if unknown else 0.0)
+    assert trial.valid is valid
+    assert [one.code for one in trial.doubts] == ([] if said is None else ["other_cpu"])
+    assert said is None or said in trial.doubts[0].text
+
+
 def test_half_of_the_ceiling_is_no_reason_to_warn() -> None:
     spec = dataclasses.replace(SPEC, ceiling=dataclasses.replace(CEILING, throughput_rps=401.0))
     assert judged(spec).doubts == ()
@@ -174,6 +206,19 @@ def test_a_lost_driver_worker_voids_the_trial_and_a_busy_driver_is_told() -> Non
     assert (trial.driver.workers, trial.driver.lost_workers) == (4, 1)
 
 
+@pytest.mark.parametrize(("core", "doubted"), [(0.97, True), (0.85, False)])
+def test_the_drivers_core_is_judged_as_a_core_if_no_process_on_it_is_busy_by_itself(
+    core: float, doubted: bool
+) -> None:
+    found = driven()
+    three = dataclasses.replace(found.summary, workers=2, busiest_core=0.33)
+    read = readings(cores=CoreUse(0.0, 0.0, core))
+    trial = judge(SPEC, Driven(found.samples, three), read, (), "samples/x.parquet", START_NS)
+    assert trial.driver is not None
+    assert (trial.driver.core_busy, trial.driver.busiest_core) == (core, 0.33)
+    assert any(one.code == "driver_busy" for one in trial.doubts) is doubted
+
+
 @pytest.mark.parametrize("begin_ms", range(4100, 4300, 7))
 def test_an_arrival_due_as_the_window_ends_is_not_the_windows(begin_ms: int) -> None:
     """200/s evenly: an arrival falls on the very end, where its float may lie on either side."""
@@ -226,3 +271,27 @@ def test_accounting_that_is_not_whole_is_said(change: dict[str, bool], code: Dou
     trial = judge(SPEC, driven(), partial, (), "samples/x.parquet", START_NS)
     assert trial.valid
     assert [one.code for one in trial.doubts] == [code]
+
+
+def test_an_account_without_cpu_time_is_no_cpu_time_of_zero() -> None:
+    told = readings()
+    idle = dataclasses.replace(
+        told, usages=tuple(dataclasses.replace(one, cpu_ns=10**9) for one in told.usages)
+    )
+    trial = judge(SPEC, driven(), idle, (), "samples/x.parquet", START_NS)
+    assert trial.valid
+    assert trial.cpu_ms_per_request is None
+    assert [one.code for one in trial.doubts] == ["cpu_unseen"]
+
+
+def test_others_that_may_have_been_in_the_way_of_a_service_that_is_not_pinned_are_said() -> None:
+    use = CoreUse(0.016, 0.0, 0.5, at_worst=0.8)
+    spec = dataclasses.replace(
+        SPEC, strategy=dataclasses.replace(SPEC.strategy, attachment=Attachment("127.0.0.1", pid=1))
+    )
+    trial = judge(spec, driven(), readings(cores=use), (), "samples/x.parquet", START_NS)
+    assert trial.valid
+    (doubt,) = [one for one in trial.doubts if one.code == "other_cpu"]
+    assert "80.0%" in doubt.text
+    # what bench starts is pinned
+    assert not judged(cores=use).doubts

@@ -51,6 +51,7 @@ def test_a_run_without_options_has_the_usual_ones() -> None:
         verb="run",
         load=LoadOptions(4.0, 60.0, 10.0, clients=(50,)),
         rounds=6,
+        payloads=(),  # the request set says which
         extras=ExtraOptions(10, 10, 3.0, check_repeats=True),
     )
 
@@ -96,7 +97,7 @@ def test_a_gate_does_not_go_on_and_is_no_baseline() -> None:
     options, rules = gate_options("--baseline before"), rules_of(RULES)
     newer = replace(older, options=replace(MEASURED, verb="gate"))
     for stored in (older, newer):
-        with pytest.raises(UsageError, match=r"before/ was not made by `bench run`"):
+        with pytest.raises(UsageError, match=r"before/ was not made by `python -m bench run`"):
             gate.session_like(stored, "before", options, rules)
 
 
@@ -107,7 +108,7 @@ def test_the_rules_say_how_the_gate_measures() -> None:
         load=LoadOptions(1.0, 1.0, 3.0, clients=(9,)),
         rounds=8,
         strategies=("onnx",),
-        payloads=("small",),
+        payloads=(),
         encodings=("raw",),
         extras=ExtraOptions(long_s=20.0),
         machine=MachineOptions(device="cpu"),
@@ -175,6 +176,7 @@ def test_a_gate_that_times_nothing_makes_one_round_of_everything() -> None:
                     "--results there",
                     "--build",
                     "--no-build",
+                    "--verbose",
                     "--long",
                 ),
             )
@@ -193,10 +195,10 @@ ALWAYS |= {"--deterministic", "--rules", "--strategies"}
 
 
 def test_no_option_of_the_gate_is_left_without_a_rule_of_its_use() -> None:
-    """A new option must say whether it is of any use where nothing is measured."""
+    """A new option must say whether it is of any use where nothing is measured; --url never is."""
     actions = build_parser(["gate"])._subparsers._group_actions[0].choices["gate"]._actions  # type: ignore[union-attr,index,call-overload]
     options = {name for action in actions for name in action.option_strings if name.startswith("--")}
-    assert options == ALWAYS | set(gate.OF_MEASURING)
+    assert options == {"--url"} | ALWAYS | set(gate.OF_MEASURING)
 
 
 def test_a_tolerance_is_of_use_where_only_limits_are_judged() -> None:

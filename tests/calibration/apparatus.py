@@ -23,6 +23,7 @@ from bench.load.client_pool import ClientPool
 from bench.load.launch import Drive, Driven, Target
 from bench.load.window import OK, summarise
 from bench.model import ClosedLoad, Payload
+from bench.model.expectations import LabelExpectation
 from tests.calibration.disturbance import Disturbance, Usage, await_calm, late_share
 from tests.calibration.trials import Driving, Requests, Setting, Trial
 from tests.running.ports import free_port
@@ -138,13 +139,12 @@ def _begin(server: TruthServer, place: int, driving: Driving, cores: Cores, ends
     first = place * IDS_A_DRIVE
     payloads = [
         Payload(
-            file=str(number),
+            name=str(number),
             payload_class="known",
             encoding="raw",
             content_type="text/plain",
             body=b"%d %d" % (first + number, asked_ns),
-            label="known",
-            probabilities={"known": 1.0},
+            expect=LabelExpectation("known", {"known": 1.0}),
         )
         for number, asked_ns in enumerate(driving.asked_ns)
     ]

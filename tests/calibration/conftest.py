@@ -14,7 +14,7 @@ FIGURES = pytest.StashKey[list[str]]()
 
 @pytest.fixture(
     scope="module",
-    params=["computed", pytest.param("measured", marks=[pytest.mark.nightly, pytest.mark.alone])],
+    params=["computed", pytest.param("measured", marks=pytest.mark.alone)],
 )
 def run(request: pytest.FixtureRequest) -> Run:
     """What runs an experiment: computed everywhere, and measured where the machine is quiet."""

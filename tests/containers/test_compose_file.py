@@ -1,6 +1,7 @@
 """What compose.yaml makes of settings, failures and stops, as `docker compose config` tells it."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,6 +54,73 @@ def test_a_stop_is_given_the_time_that_it_may_take(tmp_path: Path) -> None:
     longest_s = given.grace_s + given.drain_linger_s + supervisor.MARGIN_S + 2 * push.TIMEOUT_S
     for service in configured(tmp_path).values():
         assert float(service["stop_grace_period"].removesuffix("s")) > longest_s
+
+
+def whole(folder: Path, *options: str, **environment: str) -> dict[str, Any]:
+    """Return all that compose makes of the repository's files in an empty folder."""
+    for file in ("compose.yaml", "compose.remote.yaml"):
+        shutil.copy(ROOT / file, folder)
+    command = ["docker", "compose", "--profile", "*", *options, "config", "--format", "json"]
+    own = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    made = subprocess.run(
+        command,
+        cwd=folder,
+        env={**own, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert made.stderr == ""
+    found: dict[str, Any] = json.loads(made.stdout)
+    return found
+
+
+def test_memory_is_no_more_with_swap_and_logs_end(tmp_path: Path) -> None:
+    for name, service in whole(tmp_path, SERVICE_MEMORY="3g")["services"].items():
+        assert service["memswap_limit"] == service["mem_limit"], name
+        logged = service["logging"]
+        assert logged["driver"] == "json-file", name
+        assert {"max-size", "max-file"} <= logged["options"].keys(), name
+
+
+def test_cores_are_limited_if_asked_for(tmp_path: Path) -> None:
+    for cpus, expected in (("", None), ("1.5", 1.5)):
+        found = whole(tmp_path, SERVICE_CPUS=cpus)["services"]
+        assert {found[name].get("cpus") for name in SERVICES} == {expected}
+
+
+def test_the_base_image_may_have_a_digest(tmp_path: Path) -> None:
+    pinned = f"python:3.11-slim-bookworm@sha256:{'0' * 64}"
+    found = whole(tmp_path, BASE_IMAGE=pinned)["services"]
+    assert {service["build"]["args"]["BASE_IMAGE"] for service in found.values()} == {pinned}
+
+
+@pytest.mark.parametrize(
+    "own", [{}, {"NO_PROXY": "a.example"}, {"no_proxy": "b.example", "NO_PROXY": "a.example"}]
+)
+def test_no_proxy_stands_before_what_is_inside(tmp_path: Path, own: dict[str, str]) -> None:
+    for name, service in whole(tmp_path, **own)["services"].items():
+        if name == "model-store":
+            continue  # it asks nobody
+        for variable in ("NO_PROXY", "no_proxy"):
+            hosts = set(service["environment"][variable].split(","))
+            assert {"model-store", "localhost", "127.0.0.1", *own.values()} <= hosts, name
+
+
+def test_services_have_no_way_out_unless_their_models_are_elsewhere(tmp_path: Path) -> None:
+    key = "com.docker.network.bridge.enable_ip_masquerade"
+    for options, hidden in (((), "false"), (("-f", "compose.yaml", "-f", "compose.remote.yaml"), "true")):
+        found = whole(tmp_path, *options)
+        networks, services = found["networks"], found["services"]
+        assert networks["front"]["driver_opts"][key] == hidden
+        assert networks["models"]["internal"] is networks["publishing"]["internal"] is True
+        assert set(services["model-publisher"]["networks"]) == {"publishing"}
+        strategies = {name: one for name, one in services.items() if "bench.strategy" in one["labels"]}
+        assert len(strategies) == 5
+        for name, service in strategies.items():
+            assert set(service["networks"]) == {"models", "front"}, name
+            assert bool(service.get("dns")) == (hidden == "false"), name
 
 
 def test_the_control_without_batching_is_batched_serving_in_all_else() -> None:

@@ -78,14 +78,14 @@ def test_images_makes_the_committed_set_again(tmp_path: Path) -> None:
         assert np.abs(again - committed).max(initial=0) <= 8, name
         assert np.abs(again - committed).mean() < 0.01, name
     images_again, images_committed = (
-        json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["images"]
+        json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["requests"]
         for folder in (tmp_path, ROOT / "images")
     )
     for one, other in zip(images_again, images_committed, strict=True):
-        expected: dict[str, Any] = other["expected"]
-        assert one["expected"]["label"] == expected["label"], other["file"]
+        expected: dict[str, Any] = other["expect"]
+        assert one["expect"]["label"] == expected["label"], other["name"]
         # another processor sums in another order, and of an image that is a level off here and there
-        assert one["expected"]["logits"] == pytest.approx(expected["logits"], abs=0.01), other["file"]
+        assert one["expect"]["logits"] == pytest.approx(expected["logits"], abs=0.01), other["name"]
 
 
 def test_export_makes_the_graph_that_publish_takes(tmp_path: Path) -> None:

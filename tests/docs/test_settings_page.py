@@ -15,7 +15,7 @@ from serving_core.errors import StartError
 from serving_core.models.sources import Object
 from serving_core.models.store import pull
 from serving_core.process.sockets import listen
-from serving_core.settings import Settings, load_settings, model_addresses
+from serving_core.settings import Settings, load_settings, manifest_addresses, model_addresses
 
 
 def pull_given(given: Settings) -> object:
@@ -63,6 +63,11 @@ SEVERAL = {
         ("w=/models/x", "write w=file:///models/x"),
         ("/models/x", "write file:///models/x"),
     ],
+    "manifest_uri": [
+        ("a=gs://x/y,a=gs://z/w", "names 'a' twice"),
+        ("/models/model.json", "write file:///models/model.json"),
+        ("a=gs://x/y", "names 'a': use its models' names"),
+    ],
     "handler": [("a=b:C,nothing", "'nothing': write name=package.module:Class")],
 }
 FREE_TEXT = {"service", "model_uri_variable", *NEXT_STEPS, *SEVERAL}
@@ -76,6 +81,7 @@ SECRETS = [
     ("local_store", "models=http://someone:s3cret@store:1"),
     ("model_uri", "https://host/x?sign=s3cret,b=gs://x/y"),
     ("model_uri", "https://someone:s3cret@host/x,b=gs://x/y"),
+    ("manifest_uri", "https://host/x?sign=s3cret,b=gs://x/y"),
 ]
 
 
@@ -127,6 +133,21 @@ def test_a_signed_address_keeps_its_commas(monkeypatch: pytest.MonkeyPatch) -> N
     ):
         monkeypatch.setenv(VARIABLE, text)
         assert model_addresses(load_settings("torch", VARIABLE)) == addresses
+
+
+def test_a_manifest_has_an_address_of_its_own_for_one_model_or_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MANIFEST_URI", "https://host/m?sign=1,2")
+    for models, found in (("gs://x/y", {None}), ("a=gs://x/y", {"a"})):
+        monkeypatch.setenv(VARIABLE, models)
+        given = manifest_addresses(load_settings("torch", VARIABLE))
+        assert given == dict.fromkeys(found, "https://host/m?sign=1,2")
+    monkeypatch.setenv(VARIABLE, "a=gs://x/y,b=gs://x/z")
+    with pytest.raises(StartError, match="MANIFEST_URI is one address for several models: write"):
+        load_settings("torch", VARIABLE)
+    monkeypatch.setenv("MANIFEST_URI", "b=gs://x/m")
+    assert manifest_addresses(load_settings("torch", VARIABLE)) == {"b": "gs://x/m"}
 
 
 def page_check(root: Path) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from serving_core.models.manifest import kind_of, read_manifest, read_tensors
 from tests.running.compose import PROJECT, Project
 from tests.running.ports import free_port
 from tests.running.processes import ROOT, Running
@@ -69,6 +70,13 @@ def test_the_digest_is_written_as_the_manifest_has_it() -> None:
     digest, file = run(only(starts="sha256sum ")).split()
     (manifest,) = blocks("json")
     assert json.loads(manifest)["files"] == {Path(file).name: {"sha256": digest}}
+
+
+def test_the_manifest_of_tensors_is_one_that_is_read() -> None:
+    (shown,) = blocks("jsonc")
+    manifest = read_manifest(shown.replace('"..."', f'"{"0" * 64}"').encode(), "docs/handlers.md")
+    assert kind_of(manifest) == "tensors"
+    assert [spec.name for spec in read_tensors(manifest).inputs] == ["tokens"]
 
 
 def answers(launch: Callable[..., Running], example: str) -> list[Any]:

@@ -130,12 +130,19 @@ PACKED_BODY = predict(
 )
 
 
+PART_HEADS = [
+    b'Content-Disposition: form-data; name="f"; filename="f"',
+    b'Content-Disposition: form-data; name="meta"\r\nContent-Type: application/json',
+    b'Content-Disposition: form-data; name="f"; filename="f"\r\nContent-Transfer-Encoding: base64',
+]
+
+
 @st.composite
 def form(draw: Draw) -> bytes:
     """A form whose parts' headers and boundaries are more or less right."""
     body = b""
     for content in draw(st.lists(IMAGE, max_size=3)):
-        head = draw(damaged(st.just(b'Content-Disposition: form-data; name="f"; filename="f"')))
+        head = draw(damaged(st.sampled_from(PART_HEADS)))
         body += b"--" + BOUNDARY + b"\r\n" + head + b"\r\n\r\n" + content + b"\r\n"
     return body + draw(st.sampled_from([b"--" + BOUNDARY + b"--\r\n", b"--" + BOUNDARY, b""]))
 
@@ -205,7 +212,18 @@ ELSEWHERE = st.builds(
     st.binary(max_size=16),
 )
 EXTRA: dict[str, list[str]] = {
-    "X-Request-Timeout-Ms": ["1", "0", "-1", "5", "1e9", "99999999999999999999", "\xb2", "", "60000"],
+    "X-Request-Timeout-Ms": [
+        "1",
+        "0",
+        "-1",
+        "5",
+        "1e9",
+        "99999999999999999999",
+        "\xb2",
+        "",
+        "60000",
+        "9" * 5000,
+    ],
     "X-Request-Id": ["a", "b" * 4000, '"\\', "\xff", "{}", ""],
     "Accept": ["text/html", "*/*;q=0", "application/msgpack", "\xff"],
     "Accept-Encoding": ["gzip", "br;q=1, *;q=0", ",,,;q", "identity;q=0"],

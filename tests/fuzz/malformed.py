@@ -47,6 +47,8 @@ HEADER = st.sampled_from(
         b"Content-Length: 1, 2",
         b"Content-Length: 99999999999999999999999",
         b"Content-Length: 0x10",
+        b"Content-Length: " + b"0" * 5000 + b"3",
+        b"X-Request-Timeout-Ms: " + b"9" * 5000,
         b"Content-Length: " + LENGTH,
         b"Transfer-Encoding: chunked",
         b"Transfer-Encoding: gzip, chunked",
@@ -65,7 +67,18 @@ HEADER = st.sampled_from(
     ]
 )
 END = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b""])
-SIZE = st.sampled_from([b"0", b"1", b"5;x=y", b"ffffffffffffffff", b"-1", b"zz", b"", b"0" * 20_000, b"3\n"])
+SIZE = st.sampled_from(
+    [
+        *(b"0", b"1", b"5;x=y", b"ffffffffffffffff", b"-1", b"zz", b"", b"0" * 20_000, b"3\n"),
+        *(b"1;" + b"e" * 70_000, b'1;a="' + b"q" * 100, b"0;last"),
+    ]
+)
+TRAILERS = st.sampled_from(
+    [
+        *(b"\r\n", b"X: y\r\n\r\n", b"a:b\r\n" * 30_000, b"a: " + b"v" * 70_000, b"Host\r\n\r\n", b""),
+        b"Content-Length: 9\r\nX-Request-Timeout-Ms: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ]
+)
 
 
 @st.composite
@@ -84,7 +97,7 @@ def chunks(draw: st.DrawFn) -> bytes:
         piece = draw(st.binary(max_size=8))
         size = draw(SIZE) if draw(st.booleans()) else b"%x" % len(piece)
         body += size + b"\r\n" + piece + draw(END)
-    return body + draw(st.sampled_from([b"0\r\n\r\n", b"0\r\nX: y\r\n\r\n", b"0\r\n", b""]))
+    return body + draw(TRAILERS.map(lambda sent: b"0\r\n" + sent) | st.just(b""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,20 @@ def test_a_tolerance_of_a_strategy_that_is_not_judged_refuses_no_baseline(
     assert (judgement.exit_code == 4) is refused
 
 
+def test_a_stored_baseline_that_was_sent_other_requests_of_the_same_names_is_refused() -> None:
+    base, same, other = (
+        dataclasses.replace(run, environment=dataclasses.replace(run.environment, settings=settings))
+        for run in [run_of({"onnx": times(1.0)})]
+        for settings in (RunSettings(payload_digests={"small": digit * 64}) for digit in "aab")
+    )
+    assert judge(ONNX, stored(base, same)).differences == ()
+    judgement = judge(ONNX, stored(base, other))
+    assert judgement.exit_code == 4
+    assert [one.name for one in judgement.differences] == ["settings.payload_digests.small"]
+    older = run_of({"onnx": times(1.0)})
+    assert judge(ONNX, stored(older, other)).differences == ()
+
+
 @pytest.mark.parametrize("rules", [ONNX, limit_rules(metric="wrong_answers", most=0)])
 def test_runs_without_a_trial_are_invalid(rules: Rules) -> None:
     empty = run_of({})

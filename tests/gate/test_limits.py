@@ -3,9 +3,10 @@
 import dataclasses
 
 import pytest
+from msgspec import UNSET
 
 from bench.gate import judge
-from bench.model import Environment, ParityResult, Run
+from bench.model import Environment, ParityResult, Run, RunSettings
 from bench.report.verdict import FORMATS
 from bench.report.verdict.verdict_sentences import finding_sentence
 from bench.report.verdict.verdict_terminal import render as on_terminal
@@ -174,3 +175,41 @@ def test_a_strategy_that_only_head_has_is_neither_passed_nor_failed() -> None:
     ):
         assert "mosec is not in base: nothing was compared" in told
     assert '"rule": "strategy.mosec"' in FORMATS["json"].render(judgement)
+
+
+def unchecked_run(payload_class: str, unchecked: dict[str, int], sent: int, mix: dict[str, float]) -> Run:
+    """A run of requests of one class, so many of which nothing checks."""
+    run = run_of({"onnx": EQUAL})
+    names = {payload_class: tuple(f"{place}" for place in range(sent))}
+    settings = RunSettings(payloads=names, unchecked=unchecked, mix=mix or UNSET)
+    trials = tuple(dataclasses.replace(one, payload_class=payload_class) for one in run.trials)
+    environment = dataclasses.replace(run.environment, settings=settings)
+    return dataclasses.replace(run, trials=trials, environment=environment)
+
+
+@pytest.mark.parametrize(
+    ("payload_class", "unchecked", "sent", "mix", "verdict"),
+    [
+        ("small", {"small": 3}, 3, {}, "invalid"),
+        ("small", {"small": 3}, 4, {}, "pass"),
+        ("small", {"seed": 3}, 3, {}, "pass"),
+        ("mix", {"small": 1, "seed": 2}, 3, {"small": 1.0, "seed": 2.0}, "invalid"),
+        ("mix", {"small": 1}, 3, {"small": 1.0, "seed": 2.0}, "pass"),
+    ],
+)
+def test_no_wrong_answer_among_answers_that_nothing_checks_is_no_pass(
+    payload_class: str, unchecked: dict[str, int], sent: int, mix: dict[str, float], verdict: str
+) -> None:
+    run = unchecked_run(payload_class, unchecked, sent, mix)
+    judgement = judge(limit_rules(metric="wrong_answers", most=0), stored(run, run))
+    assert judgement.verdict == verdict
+    told = "onnx wrong answers not judged: nothing says which of its answers are right: record the right ones"
+    assert (told in finding_sentence(only(judgement))) is (verdict == "invalid")
+
+
+def test_answers_of_a_class_that_nothing_checks_do_not_count_beside_others() -> None:
+    half, other = unchecked_run("small", {"small": 3}, 3, {}), run_of({"onnx": EQUAL})
+    seed = tuple(dataclasses.replace(one, payload_class="seed") for one in other.trials)
+    run = dataclasses.replace(half, trials=(*half.trials, *seed))
+    sentence = finding_sentence(only(judge(limit_rules(metric="wrong_answers", most=0), stored(run, run))))
+    assert "0 of 6\N{NO-BREAK SPACE}030 answers checked" in sentence

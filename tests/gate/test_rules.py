@@ -1,5 +1,6 @@
 """gate.toml is read into values, and every mistake in it is one line that names the place and the remedy."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,29 @@ def test_a_rule_for_an_unknown_strategy_names_the_known_ones(tmp_path: Path) -> 
     own = read_rules(written(tmp_path, limit('most = 0\nstrategy = "onxx"', "wrong_answers")))
     with pytest.raises(UsageError, match=r'\[\[limit\]\] .*"onxx": name one of onnx, torch$'):
         check_strategies(own, ["torch", "onnx"])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"a = " + b"[" * 100_000, "is not TOML"),
+        (b"[run]\nrounds = " + b"9" * 5000, "is not TOML"),
+        (b"\xff\xfe", "is not TOML"),
+        (b"\xef\xbb\xbf[run]", "is not TOML"),
+        (PRIMARY.replace("5%", "\u0663%").encode(), "no percentage"),
+    ],
+    ids=range(5),
+)
+def test_a_file_that_is_no_rules_is_one_line(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "gate.toml").write_bytes(content)
+    with pytest.raises(UsageError, match=says) as refused:
+        read_rules(tmp_path / "gate.toml")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_or_a_pipe_in_place_of_the_rules_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "pipe"):
+        with pytest.raises(UsageError, match=r"cannot be read \(.*\): name a file with --rules"):
+            read_rules(tmp_path / name)

@@ -150,5 +150,7 @@ def test_an_export_with_other_weights_fails_and_leaves_no_file(
 
 def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a graph")
-    with pytest.raises(ModelkitError, match=r"model\.onnx is not a graph"):
+    with pytest.raises(
+        ModelkitError, match=r"model\.onnx cannot be served: it is not a graph .*: export it again"
+    ):
         open_graph(tmp_path / "model.onnx")

@@ -1,59 +1,71 @@
 """The committed images: sizes, kinds and classes as promised, and answers that are the reference's."""
 
-import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import numpy as np
 import pytest
 from PIL import Image
 
 from modelkit import ModelkitError
 from modelkit.graph import ParityError, check_graph, compare, read_expected, read_tolerance
+from modelkit.image_set import listed_images
 from modelkit.images import jpeg_of_size
 from modelkit.manifest import LABELS, file_entry, read_json
 from modelkit.reference import Reference
 from modelkit.scenes import scene
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def entries(images: Path) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = read_json(images / "manifest.json")["images"]
+    listed: list[dict[str, Any]] = read_json(images / "manifest.json")["requests"]
     return listed
 
 
+def shown(name: str) -> str:
+    """The weather that an image shows, after which it is named."""
+    return name.partition("_")[0]
+
+
 def test_files_are_those_of_the_manifest(images: Path, entries: list[dict[str, Any]]) -> None:
-    assert {path.name for path in images.iterdir()} == {entry["file"] for entry in entries} | {
-        "manifest.json"
-    }
-    for entry in entries:
-        content = (images / entry["file"]).read_bytes()
-        assert (len(content), hashlib.sha256(content).hexdigest()) == (entry["bytes"], entry["sha256"])
-        with Image.open(images / entry["file"]) as image:
-            assert image.size == (entry["width"], entry["height"])
-    assert sum(entry["bytes"] for entry in entries) < 6_000_000
+    named = {entry["tensors"][0]["file"] for entry in entries}
+    assert {path.name for path in images.iterdir()} == named | {"manifest.json"}
+    assert listed_images({"requests": entries}) == [entry["tensors"][0]["file"] for entry in entries]
+    assert sum((images / name).stat().st_size for name in named) < 6_000_000
 
 
-def test_payload_kinds_have_their_sizes(entries: list[dict[str, Any]]) -> None:
-    seeds = [entry for entry in entries if entry["kind"] == "seed"]
-    small = [entry for entry in entries if entry["kind"] == "small"]
+def test_the_set_is_a_request_set(images: Path) -> None:
+    schema = ROOT / "bench" / "request_sets" / "request_set.schema.json"
+    validator = jsonschema_rs.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+    validator.validate(read_json(images / "manifest.json"))
+
+
+def test_payload_kinds_have_their_sizes(images: Path, entries: list[dict[str, Any]]) -> None:
+    seeds = [images / entry["name"] for entry in entries if entry["class"] == "seed"]
+    small = [images / entry["name"] for entry in entries if entry["class"] == "small"]
     assert len(seeds) >= 4
     assert len(small) >= 8
-    assert len({entry["class"] for entry in seeds}) == len(seeds)
-    assert all((entry["width"], entry["height"]) == (1200, 727) for entry in seeds)
-    assert all(215_000 <= entry["bytes"] <= 245_000 for entry in seeds)
-    assert all(17_000 <= entry["bytes"] <= 23_000 for entry in small)
+    assert len({shown(file.name) for file in seeds}) == len(seeds)
+    for file in seeds:
+        with Image.open(file) as image:
+            assert image.size == (1200, 727)
+    assert all(215_000 <= file.stat().st_size <= 245_000 for file in seeds)
+    assert all(17_000 <= file.stat().st_size <= 23_000 for file in small)
 
 
 def test_every_class_has_four_images_that_the_reference_is_sure_of(entries: list[dict[str, Any]]) -> None:
-    plain = [entry for entry in entries if entry["kind"] != "edge"]
-    counts = Counter(entry["class"] for entry in plain)
+    plain = [entry for entry in entries if entry["class"] != "edge"]
+    counts = Counter(shown(entry["name"]) for entry in plain)
     assert set(counts) == set(LABELS)
     assert min(counts.values()) >= 4
     for entry in plain:
-        second, first = sorted(entry["expected"]["probabilities"])[-2:]
-        assert entry["expected"]["label"] == entry["class"]
+        second, first = sorted(entry["expect"]["probabilities"].values())[-2:]
+        assert entry["expect"]["label"] == shown(entry["name"])
         assert first - second >= 0.2
 
 

@@ -132,7 +132,7 @@ def test_the_verdict_fits_a_hundred_columns(run: Run) -> None:
 
 
 def test_a_run_of_different_strategies_is_refused_with_the_remedy(run: Run) -> None:
-    with pytest.raises(UsageError, match="make one with `bench aa`"):
+    with pytest.raises(UsageError, match="make one with `python -m bench aa`"):
         aa_verdict(run)
 
 

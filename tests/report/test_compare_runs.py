@@ -277,6 +277,18 @@ class TestFingerprint:
         names = [one.name for one in differing(base, head)]
         assert names == ["libraries.numpy", "settings.clients"]
 
+    def test_what_was_sent_differs_if_both_say_what_it_was(self, run: Run) -> None:
+        one, other = (RunSettings(payload_digests={"small": digit * 64}) for digit in "ab")
+        sides = [environment(run, settings=settings) for settings in (one, other)]
+        assert doubts(compare_runs(*sides, "a", "b")) == (
+            "different payloads (settings.payload_digests.small)",
+        )
+        (found,) = differing_facts(sides[0].environment, sides[1].environment)
+        assert (found.base, found.head) == ("a" * 12, "b" * 12)
+        older = environment(run, settings=RunSettings())
+        assert doubts(compare_runs(older, sides[0], "a", "b")) == ()
+        assert doubts(compare_runs(sides[0], older, "a", "b")) == ()
+
     def test_a_fact_that_one_alone_tells_differs_and_one_that_none_tells_does_not(self) -> None:
         assert differing({"smt": None}, {}) == ()
         assert differing({}, {"smt": False}) == (Difference("smt", "n/a", "False"),)

@@ -14,7 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bench.analysis.run_analysis import analyse
-from bench.model import Environment, LatencyMs, Run, ServerFigures, StageFigures, Trial
+from bench.model import ClassFigures, Environment, LatencyMs, Run, ServerFigures, StageFigures, Trial
 from bench.report.document import Section, paragraph
 from bench.report.exports.comment import MOST_CHARACTERS, within_comment
 from bench.report.formats import PRINTED
@@ -105,10 +105,10 @@ def test_a_committed_run_is_exported_in_every_format(folder_name: str) -> None:
 
 
 class TestMarkdown:
-    def test_the_sentence_is_on_top_and_every_strategy_has_a_row(self, run: Run) -> None:
+    def test_whom_to_choose_is_on_top_and_every_strategy_has_a_row(self, run: Run) -> None:
         text = PRINTED["markdown"](report(run))
         first, _, rest = text.partition("\n")
-        assert first.startswith("**onnx answers 2.3")
+        assert first.startswith("**On one core, with small payloads, onnx serves 2.3 times")
         table = rest.split("<details>")[0]
         for name in ("torch", "onnx", "batched"):
             assert f"| {name} |" in table
@@ -151,7 +151,7 @@ class TestMarkdown:
         )
         table = PRINTED["markdown"](report(nothing)).split("<details>")[0]
         row = next(line for line in table.splitlines() if line.startswith("| torch |"))
-        assert row.count(MISSING) == 4
+        assert row.count(MISSING) == 3
 
     def test_a_run_that_is_too_long_names_the_sections_that_are_left_out(self, run: Run) -> None:
         many = tuple(
@@ -302,7 +302,7 @@ class TestCsv:
     def test_every_figure_of_a_trial_has_a_column(self, run: Run) -> None:
         """A field that is added to a trial and forgotten here fails this."""
         elsewhere = {"load", "latency_ms", "service_ms", "server", "driver", "resources", "doubts", "error"}
-        elsewhere |= {"with_failures_ms"}
+        elsewhere |= {"with_failures_ms", "by_class"}
         renamed = {
             "payload_class": "payloads",
             "ok": "right_answers",
@@ -318,6 +318,12 @@ class TestCsv:
         server = ServerFigures({"queue": StageFigures(2.5, 40)}, None)
         found = rows(PRINTED["csv"](report(with_trials(server=server))))
         assert (found[0]["stage_queue_mean_ms"], found[0]["stage_queue_count"]) == ("2.5", "40")
+
+    def test_classes_of_a_mix_have_columns(self, with_trials: Callable[..., Run]) -> None:
+        part = ClassFigures("small", 100, 99, 1, 0, 9.9, LatencyMs(1.5, 2.5, None))
+        found = rows(PRINTED["csv"](report(with_trials(by_class=(part,)))))[0]
+        assert (found["class_small_requests"], found["class_small_right_answers"]) == ("100", "99")
+        assert (found["class_small_p50_ms"], found["class_small_p99_ms"]) == ("1.5", "")
 
     def test_missing_figures_are_empty(self, with_trials: Callable[..., Run]) -> None:
         some = with_trials(

@@ -13,7 +13,17 @@ from bench.analysis.cases import Case, load_size
 from bench.analysis.costs import core_count
 from bench.analysis.run_analysis import analyse
 from bench.analysis.summary import summarise
-from bench.model import ClosedLoad, Load, OpenLoad, RepeatCheck, ResourceFigures, Run, Trial
+from bench.model import (
+    ClosedLoad,
+    Load,
+    OpenLoad,
+    ParityResult,
+    RepeatCheck,
+    ResourceFigures,
+    Run,
+    RunSettings,
+    Trial,
+)
 from bench.report import report_md, terminal_summary, write_report
 from bench.report.plots import PLOTS
 from bench.report.report import report_of
@@ -326,3 +336,25 @@ def test_the_terminal_stays_within_a_screen_whatever_the_names(everything: Run) 
         assert any("held up to, requests/s" in line for line in lines)
         assert "more loads in report.md" in " ".join(lines)
     assert any("own rate" in line for line in terminal_summary(everything, 100).splitlines())
+
+
+@pytest.mark.parametrize("comparators", [("tensors",), ("json", "unchecked")])
+def test_a_model_without_images_is_not_told_of_images(
+    everything: Run, write_folder: Write, tmp_path: Path, comparators: tuple[str, ...]
+) -> None:
+    """What is left of the word are the images that containers are made of."""
+    replace = dataclasses.replace
+    environment = replace(everything.environment, settings=RunSettings(comparators=comparators))
+    parity = ParityResult(6, 0, 0.02, None, "", 0.25, "small_0 as json", 3)
+    strategies = {**everything.strategies, "onnx": replace(everything.strategies["onnx"], parity=parity)}
+    run = replace(without_samples(everything), environment=environment, strategies=strategies)
+    said = reported(run, write_folder, tmp_path / "run").lower()
+    told = said.partition("\n## environment\n")[0]
+    assert "each strategy answers all requests in all its encodings" in told
+    assert "the same few requests over and over" in told
+    for word in ("all images", "few images", "images/s", "prepared images", "photo", "pixel", "probabilit"):
+        assert word not in told, word
+    answers = section(said, "answers")
+    assert "label" not in answers
+    assert ("atol + rtol" in answers) == ("tensors" in comparators)
+    assert ("its status is 2xx" in answers) == ("unchecked" in comparators)

@@ -85,6 +85,18 @@ def test_only_runs_of_one_group_are_joined_and_in_the_order_of_time(run: Run) ->
     assert groups == [[0, 2, 3], [1]]
 
 
+def test_runs_that_sent_other_requests_are_not_joined_and_an_older_one_is_where_it_fits(run: Run) -> None:
+    sent = (None, "a", "a", "b", None, "b")
+    runs = {
+        f"r{day}": _made(run, day, settings=RunSettings(payload_digests={"small": digest * 64}))
+        if digest
+        else _made(run, day, settings=RunSettings())
+        for day, digest in enumerate(sent, 1)
+    }
+    found = entries([(name, one, summarise(one)) for name, one in runs.items()])
+    assert [entry.group for entry in found] == [0, 0, 0, 1, 0, 1]
+
+
 def test_a_run_without_the_figure_is_no_point(run: Run) -> None:
     bare = dataclasses.replace(
         run, trials=tuple(dataclasses.replace(one, cpu_ms_per_request=None) for one in run.trials)

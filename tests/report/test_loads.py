@@ -220,7 +220,7 @@ def test_parts_of_the_loop_are_columns_where_they_were_run(
     changed = dataclasses.replace(many, strategies=strategies)
     folder = write_folder(changed, tmp_path / "run")
     report = report_md.render(report_of(analyse(changed, folder)))
-    assert "| prepare alone, images/s | infer alone, images/s |" in report
+    assert "| prepare alone, items/s | infer alone, items/s |" in report
     assert "| 400 (400\N{EN DASH}400) | 2\N{NO-BREAK SPACE}500 (" in report
     assert read_run(folder).strategies["onnx"].loops[-1].batch_size == 16
 

@@ -81,4 +81,4 @@ def test_a_new_plot_without_data_leaves_no_trace(
     write_report(folder)
     assert list((folder / "plots").iterdir()) == []
     assert "Nowhere else" not in (folder / "report.html").read_text(encoding="utf-8")
-    assert "None could be drawn." in (folder / "report.md").read_text(encoding="utf-8")
+    assert "No picture could be drawn." in (folder / "report.md").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from bench.analysis.tails import tail_evidence
 from bench.analysis.trends import entries, trends
 from bench.model import Run
 from bench.report import report_md, terminal_summary, write_report
+from bench.report.choice_sentence import choice_sentence
 from bench.report.exports.csv_files import summary as summary_csv
 from bench.report.index import write_index
 from bench.report.json_summary import summary_json
@@ -212,3 +213,33 @@ def test_at_rates_of_their_own_the_page_has_no_ratio_and_the_capacity_that_began
     assert "1 (baseline)" not in str(by_name)
     assert "56.2%" in by_name["torch"]["of capacity"]
     assert "59.3%" in by_name["onnx"]["of capacity"]
+
+
+def test_a_search_names_the_payloads_in_which_rates_are_not_told_apart(search: Run) -> None:
+    (one, *_) = search.objectives
+    rates = {
+        ("small", "onnx"): 137.0,
+        ("small", "batched"): 140.0,
+        ("large", "onnx"): 100.0,
+        ("large", "batched"): 60.0,
+    }
+    objectives = tuple(
+        dataclasses.replace(
+            one, payload_class=payloads, strategy=name, rate_per_s=rate, known=True, why_none=None
+        )
+        for (payloads, name), rate in rates.items()
+    )
+    run = dataclasses.replace(search, objectives=objectives)
+    text = choice_sentence(run, summarise(run))
+    assert "Not told apart in the rate that held: onnx and batched with small payloads." in text
+    assert "start with onnx" in text.lower()
+
+
+def test_a_page_without_key_figures_shows_every_picture(
+    search: Run, write_folder: Write, tmp_path: Path
+) -> None:
+    folder = write_folder(nowhere(search), tmp_path / "nowhere")
+    write_report(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for picture in (folder / "plots").glob("*.png"):
+        assert f'id="picture-{picture.stem}"' in page

@@ -19,10 +19,10 @@ from bench.analysis.doubt_counts import doubts
 from bench.analysis.summary import METRICS, Summary, summarise
 from bench.load import window
 from bench.load.samples import Samples
-from bench.model import LatencyMs, Run
+from bench.model import ClassFigures, LatencyMs, Run
 from bench.report import run_screen
 from bench.report.json_summary import summary_json
-from bench.report.json_types import ComparisonJson, EstimateJson, RowJson, RunJson, StrategyJson
+from bench.report.json_types import ClassJson, ComparisonJson, EstimateJson, RowJson, RunJson, StrategyJson
 from bench.report.writers.terminal import Shape, fitted, lines, shown
 from bench.run_file import read_run
 from tests.report.full_run import full
@@ -281,7 +281,7 @@ def test_the_document_has_the_keys_of_its_schema_whatever_the_run(kind: str, run
     assert all(one.keys() == get_type_hints(StrategyJson).keys() for one in found["strategies"])
     ids = {case["id"] for case in found["cases"]}
     for row in found["rows"]:
-        assert row.keys() == get_type_hints(RowJson).keys()
+        assert row.keys() == RowJson.__required_keys__
         assert row["case"] in ids
         assert row["estimates"].keys() == METRICS.keys()
         for estimate in filter(None, row["estimates"].values()):
@@ -314,6 +314,22 @@ def test_the_document_says_what_the_summary_says(run: Run) -> None:
     held = {one["strategy"]: one["rate_per_s"] for one in found["objectives"]}
     assert held == {"torch": 60.0, "onnx": 180.0, "batched": None}
     assert "\N{NO-BREAK SPACE}" not in found["sentence"]
+
+
+def test_the_document_has_the_latency_of_each_class_of_a_mix(with_trials: Change) -> None:
+    parts = tuple(
+        ClassFigures(name, 100, 98, 1, 1, 9.8, LatencyMs(p50, 2 * p50, None))
+        for name, p50 in (("long", 8.0), ("short", 2.0))
+    )
+    mixed = written(with_trials(by_class=parts))
+    for row in mixed["rows"]:
+        assert row.keys() == {*RowJson.__required_keys__, "classes"}
+        assert list(row["classes"]) == ["long", "short"]
+        found = row["classes"]["long"]
+        assert found.keys() == get_type_hints(ClassJson).keys()
+        assert (found["requests"], found["bad"]) == (600, 12)
+        assert (found["estimates"]["p50"]["centre"], found["estimates"]["p50"]["unit"]) == (8.0, "ms")
+        assert found["estimates"]["p99"] is None
 
 
 def test_what_is_missing_is_null_in_the_document_and_never_zero(with_trials: Change) -> None:

@@ -66,7 +66,7 @@ def test_report_prints_a_format_and_writes_nothing(name: str, tmp_path: Path) ->
         assert len({len(row) for row in rows}) == 1
         assert len(rows) > 36
     else:
-        assert "batched answers 2.33" in done.stdout
+        assert "batched serves 2.3 times" in done.stdout
 
 
 def test_report_as_json_is_one_document_that_names_the_files_it_wrote(tmp_path: Path) -> None:

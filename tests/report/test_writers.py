@@ -60,7 +60,7 @@ def test_markdown_aligns_figures_and_keeps_bars_out_of_the_table() -> None:
         "| --- | --- | ---: | ---: | ---: |",
         f"| 1 client | onnx | 1{SPACE}234 (1{SPACE}200{DASH}1{SPACE}301) | faster | **yes** |",
         f"| 8 clients | onnx | 123 (120{DASH}130) in 6 rounds | n/a |  |",
-        "| 8 clients | a\\|b <script> *c* =1+1 | n/a | n/a | 0.12 |",
+        "| 8 clients | a\\|b &lt;script> \\*c\\* =1+1 | n/a | n/a | 0.12 |",
     ]
 
 

@@ -15,18 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
+
 from tests.running.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "serving_core" / "tiny_service.py"
 
 
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool], pause_s: float = 0.05) -> None:
     give_up = time.monotonic() + 120
     while time.monotonic() < give_up:
         if condition():
             return
-        time.sleep(0.05)
+        time.sleep(pause_s)
     raise AssertionError("it did not come about")
 
 
@@ -53,8 +55,7 @@ class Tiny:
 
     def workers(self) -> set[int]:
         """The processes that the supervisor has."""
-        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return {int(pid) for file in children for pid in file.read_text().split()}
+        return {child.pid for child in psutil.Process(self.process.pid).children()}
 
     def count(self) -> int:
         found = re.search(r"^requests_total (\d+)", self.get("/metrics").decode(), re.MULTILINE)

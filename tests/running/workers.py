@@ -1,10 +1,8 @@
-"""What the processes of one run of the tests (pytest-xdist) share: the machine, and files made once."""
+"""What the processes of one run of the tests (pytest-xdist) share: who runs which, and files made once."""
 
 import fcntl
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,17 +31,6 @@ class Groups(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
-
-
-@contextmanager
-def the_machine(alone: bool) -> Iterator[None]:
-    """Share the machine with the tests of the other processes, or have it alone."""
-    if RUN is None:  # there are no other processes
-        yield
-        return
-    with (Path(tempfile.gettempdir()) / f"pytest-machine-{RUN}").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        yield
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from onnx_serving.engine import OnnxEngine
+from serving_core.classifier import network_of
 from serving_core.engine import Compute
 from serving_core.errors import StartError
 from serving_core.models.manifest import Classifier, ServedTransform
@@ -160,9 +161,10 @@ def test_a_file_that_is_no_graph_is_refused_with_what_to_do(tmp_path: Path) -> N
     graph = tmp_path / "model.onnx"
     graph.write_bytes(b"no graph")
     statistics = (0.5, 0.5, 0.5)
-    classifier = Classifier("any", ("rain", "snow"), ServedTransform(256, 224, statistics, statistics), 0.05)
+    transform = ServedTransform(256, 224, statistics, statistics)
+    classifier = Classifier(None, ("rain", "snow"), transform, 0.05, softmax=False)
     with pytest.raises(StartError, match=r"model\.onnx is not a graph .*: publish the model again, or give"):
-        OnnxEngine().load(graph, classifier, Compute())
+        OnnxEngine().load(graph, network_of(classifier, "image"), Compute())
 
 
 def test_a_busy_port_ends_the_start_with_one_line(launch: Callable[..., Any]) -> None:

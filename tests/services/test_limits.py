@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from serving_core.http.predict import NUMBERS
 from tests.contract.encodings import ENCODINGS, INFER, MODEL, Request
 from tests.contract.refusals import check_refusal
 from tests.running.load import bytes_of
@@ -110,3 +111,38 @@ def test_nothing_is_served_before_the_model_is_there(launch: Callable[..., Any],
         assert service.get(path).status_code == 200, path
     service.stop()
     assert service.end()[0] == 0
+
+
+TYPES = {"/predict/": "image/png", f"/{MODEL}/predict": "image/png", INFER: "application/json"}
+
+
+def answer_to(service: Any, path: str, *lines: str) -> bytes:
+    """Send a request of three bytes with these header lines; return the answer."""
+    fixed = [f"POST {path} HTTP/1.1", "Host: x", "Connection: close", f"Content-Type: {TYPES[path]}"]
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as client:
+        client.sendall("\r\n".join([*fixed, *lines, "", "abc"]).encode("latin-1"))
+        answer = b""
+        while piece := client.recv(65536):
+            answer += piece
+    return answer
+
+
+@pytest.mark.parametrize("path", TYPES)
+def test_a_wrong_length_is_refused(tight: Any, path: str) -> None:
+    lengths = ["0" * 5000 + "3", "3" * 5000, "18446744073709551616", "+3", "\xb2", "3,3", "-3", "0x3", ""]
+    for length in lengths:
+        answer = answer_to(tight, path, f"Content-Length: {length}")
+        assert answer.startswith(b"HTTP/1.1 400 "), (length[:20], answer)
+        assert b'{"error":"' in answer
+
+
+def test_a_number_may_have_zeros_before_it_and_spaces_around_it(tight: Any) -> None:
+    for lines in (("Content-Length: 003",), ("Content-Length: 3 ", "X-Request-Timeout-Ms:  09000\t")):
+        assert answer_to(tight, "/predict/", *lines).startswith(b"HTTP/1.1 422 ")
+
+
+@pytest.mark.parametrize("name", NUMBERS.values())
+def test_a_number_that_is_there_twice_is_refused(tight: Any, name: str) -> None:
+    answer = answer_to(tight, "/predict/", "Content-Length: 3", f"{name}: 7", f"{name.lower()}: 9000")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert f"the header {name} is there twice".encode() in answer

@@ -7,9 +7,9 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.contract.encodings import ENCODINGS
@@ -21,8 +21,7 @@ REQUESTS = 50
 
 
 def workers_of(service: Any) -> set[int]:
-    children = Path(f"/proc/{service.process.pid}/task").glob("*/children")
-    return {int(pid) for file in children for pid in file.read_text().split()}
+    return {child.pid for child in psutil.Process(service.process.pid).children()}
 
 
 def answered_by(service: Any) -> int:

@@ -13,6 +13,7 @@ from serving_core.models.store import Model
 from serving_core.tensors import TensorSpec
 
 BASE_S, EACH_S = 0.05, 0.005
+DECODE_S = 0.1
 KILL = 666.0
 
 
@@ -44,6 +45,15 @@ class Quick(Timed):
     """The same in next to no time."""
 
     base_s, each_s = 0.001, 0.0
+
+
+class Heavy(Quick):
+    """The same; numbers of 2 and more take long to decode."""
+
+    def decode(self, item: Item) -> Any:
+        if float(item["number"]) >= 2:
+            time.sleep(DECODE_S)
+        return item
 
 
 def kill_lanes() -> None:

@@ -17,11 +17,16 @@ GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 # What the sockets of the two sides hold is less than the pieces of /long.
 SOCKET_BYTES = 4096
 LONG_BYTES = (300_000, 60_000)
+ABANDONED: list[list[Any]] = []
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the path and the body's length; /slow waits, /early does not read, /long says much."""
-    length, more = 0, scope["path"] != "/early"
+    """Answer with the path and the body's length, or with the headers.
+
+    /slow waits, /early and /early-headers do not read, /long says much, /abandoned waits until its client is
+    gone, and /abandonments tells of that.
+    """
+    length, more = 0, not scope["path"].startswith("/early")
     while more:
         message = await receive()
         length += len(message.get("body", b""))
@@ -29,6 +34,17 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/slow":
         await asyncio.sleep(0.6)
     answer = [json.dumps([scope["path"], length]).encode()]
+    if scope["path"] == "/abandoned":
+        while not scope["abandoned"]():
+            await asyncio.sleep(0.001)
+        ABANDONED.append([scope["path"], length])
+        return
+    if scope["path"] == "/abandonments":
+        while not ABANDONED:
+            await asyncio.sleep(0.001)
+        answer = [json.dumps([ABANDONED.pop()]).encode()]
+    if scope["path"].endswith("headers"):
+        answer = [json.dumps([b": ".join(header).decode() for header in scope["headers"]]).encode()]
     if scope["path"] == "/long":
         answer = [b"." * part for part in LONG_BYTES]
     headers = [(b"content-length", b"%d" % sum(map(len, answer)))]

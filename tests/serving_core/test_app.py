@@ -5,7 +5,7 @@ import hashlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,10 +18,10 @@ import uvicorn
 from PIL import Image
 
 from serving_core.dispatch import Direct, Pipeline
-from serving_core.engine import Batching, Compute, Logits, Pixels
+from serving_core.engine import Batching, Compute
 from serving_core.http.app import create_app
 from serving_core.http.predict import BodyReader
-from serving_core.models.manifest import Classifier
+from serving_core.network import Arrays, Network
 from serving_core.settings import Settings
 from serving_core.workers import Workers
 
@@ -37,16 +37,17 @@ class FaultyEngine:
     takes: Literal["crop", "image"] = "crop"
     batching = Batching()
 
-    def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
+    def load(self, path: Path, network: Network, compute: Compute) -> None:
         """Need nothing."""
 
-    def warm(self) -> None:
+    def warm(self, examples: Sequence[Arrays]) -> None:
         """Need nothing."""
 
-    def predict(self, batch: Pixels) -> Logits:
+    def predict(self, inputs: Arrays) -> Arrays:
+        (batch,) = inputs
         if batch[0, 0, 0, 0] == 255:
             raise ZeroDivisionError("a secret of ours")
-        return np.zeros((len(batch), 2), np.float32)
+        return [np.zeros((len(batch), 2), np.float32)]
 
 
 class Mortal(Direct):
@@ -152,7 +153,7 @@ def test_the_deadline_bounds_the_body_too(client: Client) -> None:
 def test_an_engine_that_exits_is_500_and_ends_nothing(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def leave(_: FaultyEngine, __: Pixels) -> Logits:
+    def leave(_: FaultyEngine, __: Arrays) -> Arrays:
         raise SystemExit(3)
 
     with monkeypatch.context() as patch:
@@ -168,9 +169,9 @@ def test_a_service_whose_threads_all_hang_says_that_it_is_dead(
     gate = threading.Event()
     client.dispatcher._workers._patience_s = 0.05
 
-    def hang(_: FaultyEngine, batch: Pixels) -> Logits:
+    def hang(_: FaultyEngine, inputs: Arrays) -> Arrays:
         gate.wait(20)
-        return np.zeros((len(batch), 2), np.float32)
+        return [np.zeros((len(inputs[0]), 2), np.float32)]
 
     monkeypatch.setattr(FaultyEngine, "predict", hang)
     headers = {"Content-Type": "application/octet-stream", "X-Request-Timeout-Ms": "100"}
@@ -294,7 +295,7 @@ def test_a_dispatcher_that_cannot_be_made_ends_the_service(settings: Settings) -
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + 100
         while app.state.service.alive() and time.monotonic() < give_up:
             time.sleep(0.005)
         server.should_exit = True

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -88,7 +89,8 @@ def work(
 
 def make(strategy: str, handler: Handler, settings: Settings = SETTINGS) -> Dispatcher:
     pipeline, workers = Pipeline(handler, Metrics().model("m")), Workers(1, "worker")
-    if strategy == "direct":
+    if strategy in ("direct", "together"):
+        handler.together = 3 if strategy == "together" else 1
         return Direct(pipeline, settings, workers)
     handler.batching = Batching(size=1024, own_device=strategy == "device")
     return Batched(pipeline, settings, workers)
@@ -159,7 +161,7 @@ async def said(dispatcher: Dispatcher, body: bytes) -> bytes:
         return b'["%d"]' % refusal.status
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "together"])
 def test_one_bad_item_among_fifteen_good_ones_of_other_requests_is_nobody_elses(strategy: str) -> None:
     """One that cannot be prepared, one that fails in the model, one that no parser takes."""
     handler = Held()
@@ -176,7 +178,7 @@ def test_one_bad_item_among_fifteen_good_ones_of_other_requests_is_nobody_elses(
     assert asyncio.run(scenario()) == [b"[2]"] * 15 + [b'["422"]', b'["500"]', b'["422"]', b'["400"]']
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "together"])
 def test_each_of_several_items_has_its_answer_or_error_in_its_own_place(
     strategy: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -196,7 +198,7 @@ def test_each_of_several_items_has_its_answer_or_error_in_its_own_place(
     assert [record.__dict__["request_id"] for record in logged] == ["id"]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "together"])
 def test_a_refusal_by_predict_is_its_items_own(strategy: str, caplog: pytest.LogCaptureFixture) -> None:
     handler = Held()
     handler.gate.set()
@@ -211,7 +213,7 @@ def test_a_refusal_by_predict_is_its_items_own(strategy: str, caplog: pytest.Log
     assert not caplog.records
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "together"])
 def test_a_request_of_more_items_than_the_queue_holds_is_answered_whole(strategy: str) -> None:
     handler = Held()
     handler.gate.set()
@@ -250,7 +252,7 @@ def test_what_a_cancelled_request_held_is_let_go_while_it_lies_in_the_queue() ->
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "together"])
 def test_items_for_which_there_is_no_room_are_not_computed(strategy: str) -> None:
     handler = Held()
     handler.gate.set()
@@ -269,7 +271,7 @@ def test_items_for_which_there_is_no_room_are_not_computed(strategy: str) -> Non
     assert handler.computed == []
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "together"])
 def test_the_bytes_of_a_body_count_once_however_many_its_items(strategy: str) -> None:
     handler = Held()
     handler.gate.set()
@@ -313,3 +315,89 @@ def test_a_client_that_leaves_while_others_of_its_batch_are_prepared_is_dropped(
 
     asyncio.run(scenario())
     assert sorted(handler.computed) == [1, 55]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("large", [1, 3])
+def test_the_items_of_large_requests_take_turns_with_other_requests(strategy: str, large: int) -> None:
+    """Whoever comes while they are prepared goes before all but an item or two of each of them."""
+
+    class Slow(Held):
+        """Takes its time, and tells in which order it prepares."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.prepared: list[int] = []
+
+        def preprocess(self, decoded: Any) -> int:
+            self.prepared.append(decoded["number"])
+            time.sleep(0.03)
+            return super().preprocess(decoded)
+
+    handler = Slow()
+    handler.gate.set()
+
+    async def scenario() -> None:
+        dispatcher = make(strategy, handler)
+        asked = [asyncio.create_task(dispatcher.answer(work(orjson.dumps([1] * 12)))) for _ in range(large)]
+        while not handler.prepared:
+            await asyncio.sleep(0.001)
+        asked += [asyncio.create_task(dispatcher.answer(work(b"[2]"))) for _ in range(4)]
+        answers = await asyncio.gather(*asked)
+        assert [answer.body for answer in answers] == [orjson.dumps([2] * 12)] * large + [b"[4]"] * 4
+        dispatcher.close()
+
+    asyncio.run(scenario())
+    assert handler.prepared.count(1) == 12 * large
+    last = max(at for at, number in enumerate(handler.prepared) if number == 2)
+    assert handler.prepared[:last].count(1) <= 3 * large + 1, handler.prepared
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+def test_items_that_are_not_prepared_by_the_deadline_are_not_waited_for(strategy: str) -> None:
+    class Stuck(Held):
+        """Does not get past 2 before its gate opens."""
+
+        def preprocess(self, decoded: Any) -> int:
+            assert decoded["number"] != 2 or self.gate.wait(20)
+            return super().preprocess(decoded)
+
+    handler = Stuck()
+
+    async def scenario() -> None:
+        dispatcher = make(strategy, handler)
+        hasty = replace(work(b"[2,3,4]"), due_s=monotonic() + 0.2)
+        with pytest.raises(RequestError) as refused:
+            await asyncio.wait_for(dispatcher.answer(hasty), 10)
+        assert refused.value.status == 504
+        handler.gate.set()
+        assert (await dispatcher.answer(work(b"[5]"))).body == b"[10]"
+        dispatcher.close()
+
+    asyncio.run(scenario())
+    assert handler.computed == [5]
+
+
+def test_items_of_a_request_are_computed_together_as_many_as_the_handler_says() -> None:
+    class Sized(Held):
+        """Notes how many items come at once."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[int] = []
+
+        def predict(self, batch: list[int]) -> Sequence[Any]:
+            self.sizes.append(len(batch))
+            return super().predict(batch)
+
+    handler = Sized()
+    handler.gate.set()
+
+    async def scenario() -> bytes:
+        dispatcher = make("together", handler)
+        answer = await dispatcher.answer(work(b"[1,2,3,4,5]"))
+        dispatcher.close()
+        return answer.body
+
+    assert asyncio.run(scenario()) == b"[2,4,6,8,10]"
+    assert handler.sizes == [3, 2]

@@ -1,13 +1,14 @@
 """The limits of connections and headers, on real sockets around an app that answers with what it was sent."""
 
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from serving_core.http.protocol import REFUSALS, ConnectionLimits
+from serving_core.http.protocol import ConnectionLimits
 from tests.serving_core.echo_service import GET, LONG_BYTES, bodies, read_all, read_answer, refusal, serving
 
 HEADER_BYTES = 4096
@@ -117,42 +118,6 @@ def test_each_refusal_has_an_id_of_its_own(connect: Callable[[], socket.socket])
     assert len(heads) == 3
 
 
-def test_a_connection_too_many_is_told_so_and_a_place_that_is_free_is_given() -> None:
-    reasons: list[str] = []
-    with (
-        serving(ConnectionLimits(connections=2, refused=reasons.append)) as connects,
-        contextlib.ExitStack() as open_,
-    ):
-        kept = [open_.enter_context(connects()) for _ in range(2)]
-        for client in kept:
-            client.sendall(GET)
-            assert client.recv(4096).startswith(b"HTTP/1.1 200")
-        with connects() as third:
-            third.sendall(b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + b"." * 300000)
-            status, head, error = refusal(read_all(third))
-        assert status == 503
-        assert "retry-after: 1" in head
-        assert "all 2 connections" in error
-        assert reasons == ["connections"]
-        for client in kept:
-            client.close()
-        while True:  # until the server has seen both leave
-            with connects() as fourth:
-                fourth.sendall(GET)
-                if fourth.recv(4096).startswith(b"HTTP/1.1 200"):
-                    break
-
-
-def test_far_too_many_connections_are_cut() -> None:
-    with serving(ConnectionLimits(connections=1)) as connects, contextlib.ExitStack() as open_:
-        clients = [open_.enter_context(connects()) for _ in range(1 + REFUSALS + 20)]
-        for client in clients[-20:]:
-            with contextlib.suppress(ConnectionResetError):
-                assert client.recv(1) == b""
-        clients[0].sendall(GET)
-        assert clients[0].recv(4096).startswith(b"HTTP/1.1 200")
-
-
 def early(length: int) -> bytes:
     return b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
 
@@ -236,3 +201,45 @@ def test_a_client_that_has_read_a_long_answer_keeps_its_connection() -> None:
             while taken < sum(LONG_BYTES):
                 taken += len(client.recv(65536))
             time.sleep(2)
+
+
+def ended(connects: Callable[[], socket.socket], sent: bytes) -> bytes:
+    """Send, end our half, and return all that comes."""
+    with connects() as client:
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        return read_all(client)
+
+
+def test_a_client_that_ends_its_half_is_answered_and_the_connection_closed(
+    connect: Callable[[], socket.socket],
+) -> None:
+    slow = GET.replace(b"/a", b"/slow")
+    long = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + b"." * 300_000
+    for sent, answers in (
+        (slow, [["/slow", 0]]),
+        (long, [["/b", 300_000]]),
+        (slow + long + GET, [["/slow", 0], ["/b", 300_000], ["/a", 0]]),
+        (slow + long[:-1], [["/slow", 0]]),
+        (slow + GET[:-1], [["/slow", 0]]),
+        (long[:-1], []),
+        (b"", []),
+    ):
+        answer = ended(connect, sent)
+        assert bodies(answer) == answers
+        assert answer.count(b"HTTP/1.1") == answer.count(b"HTTP/1.1 200 OK\r\n") == len(answers)
+
+
+@pytest.mark.parametrize("half", [True, False])
+@pytest.mark.parametrize("length", [0, 300_000])
+def test_a_request_learns_that_its_client_is_gone(length: int, half: bool) -> None:
+    with serving(ConnectionLimits()) as connects:
+        with connects() as client:
+            head = b"POST /abandoned HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
+            client.sendall(head + b"." * length)
+            if half:
+                client.shutdown(socket.SHUT_WR)
+                time.sleep(0.1)
+        with connects() as client:
+            client.sendall(GET.replace(b"/a", b"/abandonments"))
+            assert json.loads(client.recv(4096).partition(b"\r\n\r\n")[2]) == [["/abandoned", length]]

@@ -12,9 +12,10 @@ import pytest
 import requests
 
 from serving_core.errors import StartError, StoreError
-from serving_core.models import sources
+from serving_core.models import buckets, sources
 from serving_core.models import store as store_module
 from serving_core.models.addresses import shown
+from serving_core.models.connections import connection_faults
 from serving_core.models.store import pull, pull_model
 
 Put = Callable[[str, bytes], None]
@@ -232,7 +233,7 @@ def test_a_token_and_missing_credentials_are_told_apart(
 def test_a_token_is_sent_as_a_bearers(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUDSDK_AUTH_ACCESS_TOKEN", given)
     headers: dict[str, str] = {}
-    sources._credentials().apply(headers)
+    buckets.credentials().apply(headers)
     assert headers["authorization"] == "Bearer token-of-a-test"
 
 
@@ -249,7 +250,7 @@ def test_a_malformed_token_is_refused_and_not_shown(
 
 def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
     malformed = pytest.raises(sources.AccessRefused, match="a header of the request is malformed")
-    with malformed as caught, sources._connection_faults():
+    with malformed as caught, connection_faults():
         requests.get("http://127.0.0.1:9", headers={"Authorization": "Bearer ya29.one\n"}, timeout=120)
     assert "ya29" not in str(caught.value)
 
@@ -274,6 +275,20 @@ def test_a_model_that_nothing_verifies_is_refused(tmp_path: Path, manifest: dict
     (tmp_path / "model.json").write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match="cannot be verified: list its sha256 under files in file://"):
         pull_model(weights.as_uri(), tmp_path, PROMPT_S)
+
+
+def test_a_form_that_the_manifest_does_not_list_is_refused_though_the_store_vouches_for_it(
+    store: Any, put: Put, tmp_path: Path, manifest: dict[str, Any]
+) -> None:
+    """Weights of the model before, in a bucket where a graph of another model was published since."""
+    put("again/weights.safetensors", WEIGHTS)
+    manifest["files"] = {"model.onnx": {"sha256": hashlib.sha256(b"graph").hexdigest()}}
+    put("again/model.json", json.dumps(manifest).encode())
+    with pytest.raises(StoreError) as refusal:
+        pull_model("gs://models/again/weights.safetensors", tmp_path, PROMPT_S, f"models={store.url}")
+    line = str(refusal.value)
+    assert "again/weights.safetensors is none of the files that gs://models/again/model.json lists" in line
+    assert line.endswith("(model.onnx): give the address of one of them, or publish the model in this form")
 
 
 def test_what_is_secret_in_an_address_is_used_and_never_shown(

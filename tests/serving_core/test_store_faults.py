@@ -109,7 +109,7 @@ def test_a_model_and_its_manifest_share_the_time(store: Any, answer: Any, tmp_pa
 def test_a_request_without_an_answer_is_sent_again_within_the_time(
     store: Any, answer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving_core.models.sources.TIMEOUT_S", (5.0, 0.2))
+    monkeypatch.setattr("serving_core.models.buckets.TIMEOUT_S", (5.0, 0.2))
     calls = count()
     store.fault = lambda _: answer(200, silent=True, pause_s=600) if next(calls) < 1 else None
     assert pull(URI, tmp_path, 30, f"models={store.url}").path.read_bytes() == WEIGHTS
@@ -129,14 +129,19 @@ def test_a_model_replaced_between_its_description_and_its_download_is_described_
     assert len(left_in(tmp_path)) == 1
 
 
-def test_a_web_address_whose_file_was_replaced_meanwhile_is_described_again(
+def test_a_web_address_whose_file_was_replaced_after_a_broken_transfer_is_described_again(
     store: Any, answer: Any, tmp_path: Path
 ) -> None:
     calls = count()
-    store.fault = lambda _: answer(200, WEIGHTS, version="old" if next(calls) < 1 else "new")
+
+    def fault(_: str) -> Any:
+        broken = next(calls) < 1
+        return answer(200, WEIGHTS, cut=1000 if broken else 0, version="old" if broken else "new")
+
+    store.fault = fault
     first = pull(f"{store.url}/weights", tmp_path, 30)
     assert not first.cached
-    assert len(store.seen) == 4
+    assert len(store.seen) == 2
     assert pull(f"{store.url}/weights", tmp_path, 30).path == first.path
 
 

@@ -5,12 +5,13 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.running.tiny import Tiny, get, until, wait_for_workers
+from tests.running.tiny import Tiny, get, status_of, until, wait_for_workers
 
 
 def test_all_workers_answer_on_one_port_and_stop_with_status_0(tiny: Callable[..., Tiny]) -> None:
@@ -60,10 +61,69 @@ def test_a_service_that_cannot_start_ends_with_its_one_line(tiny: Callable[..., 
     assert tiny("cannot").end() == (1, ["cannot start: there is no model: publish one"])
 
 
-def test_a_worker_that_ends_without_a_word_before_it_was_ready_ends_the_service(
+@pytest.mark.parametrize(("order", "how"), [("crash", "with status 9"), ("killed", "by SIGKILL")])
+def test_workers_that_end_without_a_word_before_one_was_ready_end_the_service_after_some_tries(
+    tiny: Callable[..., Tiny], order: str, how: str
+) -> None:
+    status, messages = tiny(order).end()
+    assert status == 1
+    assert messages[:-1] == ["a worker died and is replaced"] * 4
+    assert messages[-1] == (
+        f"cannot start: 5 workers in a row ended before one was ready, the last {how}: "
+        "allow more memory, or see what was logged before"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGTERM])
+def test_a_first_worker_that_is_killed_before_it_is_ready_is_replaced(
+    tiny: Callable[..., Tiny], number: signal.Signals
+) -> None:
+    """Twice: as soon as it is there, and when its successor has the listener but no model yet."""
+    service = tiny()
+    until(lambda: len(service.workers()) == 1, pause_s=0.001)
+    (first,) = service.workers()
+    os.kill(first, number)
+    until(lambda: len(service.workers() - {first}) == 1, pause_s=0.001)
+    (second,) = service.workers() - {first}
+    until(lambda: answers(service), pause_s=0.001)
+    os.kill(second, number)
+    assert not wait_for_workers(service, 2) & {first, second}
+    service.stop()
+    assert service.end()[0] == 0
+
+
+def answers(service: Tiny) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(status_of(service.port, "/ready"))
+    return False
+
+
+def test_late_workers_that_are_killed_at_once_and_together_are_replaced(tiny: Callable[..., Tiny]) -> None:
+    service = tiny(WORKERS="3", LONGEST_BACKOFF_S="0.2")
+    (first, *_) = wait_for_workers(service, 3)
+    killed: set[int] = set()
+    for _ in range(2):
+        until(lambda: len(service.workers() - {first} - killed) == 2, pause_s=0.001)
+        for worker in service.workers() - {first}:
+            os.kill(worker, signal.SIGKILL)
+            killed.add(worker)
+    assert not wait_for_workers(service, 3) & killed
+    service.stop()
+    assert service.end()[0] == 0
+
+
+def test_a_start_that_fails_after_a_worker_was_killed_ends_with_its_one_line(
     tiny: Callable[..., Tiny],
 ) -> None:
-    assert tiny("crash").end() == (1, ["cannot start: a worker ended with status 9 before it was ready"])
+    service = tiny()
+    until(lambda: len(service.workers()) == 1, pause_s=0.001)
+    (service.orders / "cannot").touch()
+    for worker in service.workers():
+        os.kill(worker, signal.SIGKILL)
+    assert service.end() == (
+        1,
+        ["a worker died and is replaced", "cannot start: there is no model: publish one"],
+    )
 
 
 def test_workers_that_keep_dying_end_the_service(tiny: Callable[..., Tiny]) -> None:
@@ -134,11 +194,16 @@ def test_the_limits_of_connections_are_settings(tiny: Callable[..., Tiny], worke
     with socket.create_connection(("127.0.0.1", service.port), timeout=120) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\n")
         assert b"408 Request Timeout" in slow.recv(4096)
-    statuses = []
-    with contextlib.ExitStack() as kept:
-        for _ in range(3 * int(workers) + 1):
-            client = kept.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=120))
+    address, count = ("127.0.0.1", service.port), 3 * int(workers) + 1
+    with contextlib.ExitStack() as kept:  # idle connections give way
+        for _ in range(count):
+            client = kept.enter_context(socket.create_connection(address, timeout=120))
             client.sendall(get("/ready"))
-            statuses.append(client.recv(4096).decode()[9:12])
-    assert statuses[0] == "200"
-    assert set(statuses) == {"200", "503"}
+            assert client.recv(4096)[9:12] == b"200"
+    with contextlib.ExitStack() as kept:  # busy ones do not
+        clients = []
+        for _ in range(count):
+            clients.append(kept.enter_context(socket.create_connection(address, timeout=120)))
+            clients[-1].sendall(get("/slower"))
+            time.sleep(0.02)  # so that it is busy before the next connects
+        assert {client.recv(4096)[9:12] for client in clients} == {b"200", b"503"}

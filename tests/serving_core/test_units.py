@@ -285,6 +285,54 @@ def test_a_request_of_many_items_counts_as_many() -> None:
     assert admission.waiting == 0
 
 
+def test_large_requests_leave_room_for_the_first_items_of_others() -> None:
+    admission = Admission(64, 1000, Metrics())
+    places = [admission.enter() for _ in range(8)]
+    for place in places[:3]:
+        place.claim(15)
+    with pytest.raises(RequestError) as refused:
+        places[3].claim(15)
+    assert refused.value.status == 429
+    while admission.waiting < 64:
+        places.append(admission.enter())
+    places[4].claim(0)  # what has one item claims none
+    with pytest.raises(RequestError):
+        admission.enter()
+    for place in places:
+        place.leave()
+    assert admission.waiting == 0
+
+
+def test_a_wait_is_predicted_from_requests_because_their_items_take_turns() -> None:
+    now = [0.0]
+    admission = Admission(100, 1000, Metrics(), lambda: now[0])
+    places = [admission.enter() for _ in range(20)]
+    for place in places:
+        now[0] += 0.5
+        place.leave()
+    admission.enter().claim(63)
+    with pytest.raises(RequestError):
+        admission.enter(due_s=now[0] + 0.9)
+    admission.enter(due_s=now[0] + 1.1)
+
+
+def test_a_deadline_later_than_usual_buys_no_place_that_others_are_refused() -> None:
+    now = [0.0]
+    admission = Admission(100, 1000, Metrics(), lambda: now[0], usual_s=3.2)
+    places = [admission.enter() for _ in range(20)]
+    for place in places:
+        now[0] += 0.5
+        place.leave()
+    for due_s in (3.0, 3600.0, 3600.0, 3.0, 3600.0):
+        admission.enter(now[0] + due_s)
+    admission.enter(now[0] + 3.1)
+    for due_s in (3.1, 3600.0):
+        with pytest.raises(RequestError) as refused:
+            admission.enter(now[0] + due_s)
+        assert refused.value.status == 429
+    admission.enter()  # whoever judges deadlines itself
+
+
 def test_a_request_of_more_items_than_the_queue_holds_is_let_in_alone() -> None:
     admission = Admission(2, 1000, Metrics())
     alone = admission.enter()

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from serving_core.engine import Engine
 from serving_core.errors import StartError
 from serving_core.loading import load_models
 from serving_core.metrics import Metrics
+from serving_core.sample_requests import variants
 from serving_core.settings import Settings
+from serving_core.tensors import TensorSpec
 from serving_core.validation import validate
 
 FAULTY = "tests.serving_core.faulty_handlers"
@@ -91,7 +94,7 @@ def test_what_could_not_be_seen_is_said_and_fails_nothing() -> None:
         ("WrongType", "alone", "postprocess gives felt as int32: give NumPy's float32"),
         ("PlainNumberForUnsigned", "alone", "postprocess gives felt as int: give NumPy's uint8"),
         ("PlainExample", "example", "example gives weather as float: give NumPy's float32"),
-        ("KnowsItsExampleOnly", "alone", "an item like the example raises KeyError: 126 "),
+        ("KnowsItsExampleOnly", "alone", "an item like the example raises KeyError: 0 "),
         ("Exits", "alone", "SystemExit: 2 (faulty_handlers.py:"),
         ("WrongShape", "alone", "postprocess gives felt in shape (1,): give ()"),
         ("NotFinite", "alone", "not finite"),
@@ -193,3 +196,23 @@ def test_the_command_fails_where_a_handler_does() -> None:
     done = command("onnx", ONNX_MODEL_URI=WINDCHILL.as_uri(), HANDLER=f"{FAULTY}:WrongName")
     assert done.returncode == 1
     assert "wrong: windchill: " in done.stdout
+
+
+def test_of_a_mask_one_flag_is_inverted_in_another_place_each_time() -> None:
+    mask = np.ones(8, np.bool_)
+    varied = variants({"mask": mask}, (TensorSpec("mask", "BOOL", (-1,)),), 1)
+    assert [int((item["mask"] != mask).sum()) for item in varied] == [0, 1, 1, 1]
+    assert len({item["mask"].tobytes() for item in varied}) == 4
+    empty = np.ones(0, np.bool_)
+    for item in variants({"mask": empty}, (TensorSpec("mask", "BOOL", (-1,)),), 1):
+        assert item["mask"].shape == (0,)
+
+
+@pytest.mark.parametrize("values", [[0, 1, 1, 0], [5, 6], [0, 1, 2, 3], [7, 7], [0, 255]])
+def test_whole_numbers_are_varied_within_their_range(values: list[int]) -> None:
+    """A number that the example does not have may be none that the model knows."""
+    given = np.array(values, np.uint8)
+    varied = [item["x"] for item in variants({"x": given}, (TensorSpec("x", "UINT8", (-1,)),), 1)]
+    if min(values) < max(values):
+        assert {int(one) for item in varied for one in item} <= set(range(min(values), max(values) + 1))
+    assert all((one != given).any() for one in varied[1:])

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -38,8 +39,12 @@ class TinyService:
         elif (ORDERS / "crash").exists():
             (ORDERS / f"crashed-{os.getpid()}").touch()
             os._exit(9)
+        elif (ORDERS / "killed").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
         else:
-            threading.Timer(0.2, self._be_ready).start()
+            loading = threading.Timer(float(os.environ.get("LOADING_S", "0.2")), self._be_ready)
+            loading.daemon = True
+            loading.start()
 
     def _be_ready(self) -> None:
         self.lifecycle.ready = True

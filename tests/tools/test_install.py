@@ -1,10 +1,12 @@
 """tools/install.sh with a stand-in for pip: where PyTorch is looked for, in which order, and what is said."""
 
+import hashlib
 import os
 import stat
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,6 +201,51 @@ def test_nobody_that_has_pytorch_is_one_line(folder: Path) -> None:
 def test_pytorch_alone_and_then_the_rest_ask_for_it_once(folder: Path) -> None:
     assert run(folder, "--torch-only").calls == [PROBED, FROM_CPU_INDEX]
     assert run(folder).calls == [REST]
+
+
+LOCKED = "torch==2.13.0 --hash=sha256:0123"
+
+
+@pytest.mark.parametrize("index", ["", "general", OTHER_INDEX])
+def test_hashes_are_asked_for_wherever_pytorch_comes_from(folder: Path, index: str) -> None:
+    (folder / "torch.txt").write_text(f"{LOCKED}\n", encoding="utf-8")
+    done = run(folder, "--torch-only", torch_index=index)
+    assert [call for call in done.calls if call.endswith(f" {LOCKED}")], done.calls
+
+
+def test_a_build_without_a_hash_is_taken_only_if_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "torch.txt").write_text(f"{LOCKED}\n", encoding="utf-8")
+    put_wheel(folder)
+    monkeypatch.setenv("TORCH_UNCHECKED", "1")
+    done = run(folder, "--torch-only", fails="install:wheels")
+    assert done.calls == [f"install wheels {LOCKED}", PROBED, FROM_CPU_INDEX]
+
+
+def make_wheel(folder: Path) -> str:
+    """Put a package `held` into a folder of wheels; return the hash of its file."""
+    file, info = folder / "held-1.0-py3-none-any.whl", "held-1.0.dist-info"
+    with zipfile.ZipFile(file, "w") as wheel:
+        wheel.writestr("held.py", "")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: held\nVersion: 1.0\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_pip_itself_takes_no_file_but_the_one_that_was_locked(tmp_path: Path, right: bool) -> None:
+    digest = make_wheel(tmp_path)
+    lock = tmp_path / "lock.txt"
+    lock.write_text(f"held==1.0 --hash=sha256:{digest if right else '0' * 64}\n", encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PIP_NO_INDEX": "1"}
+    command = ["sh", str(ROOT / "tools" / "install.sh"), str(lock), str(tmp_path / "venv"), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode == 0) == right, done.stderr
+    assert bool(list((tmp_path / "venv").rglob("held.py"))) == right
 
 
 def test_a_lock_without_pytorch_asks_no_index_of_it(folder: Path) -> None:

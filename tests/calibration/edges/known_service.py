@@ -243,8 +243,9 @@ def file_of(mib: int, times_read: int) -> Path:
     with file.open("wb") as out:
         for _ in range(mib):
             out.write(os.urandom(MIB))
-    # what is not on the disk yet cannot be dropped from the cache
-    os.sync()
+        # what is not on the disk yet cannot be dropped from the cache
+        out.flush()
+        os.fsync(out.fileno())
     for _ in range(times_read):
         with file.open("rb") as written:
             while written.read(MIB):

@@ -73,4 +73,15 @@ def broken(folder: Path) -> Sequence[Figure]:
     return [figure("closed loop, p99 of what ended", truth_ms(run), found, int(ended.sum()))]
 
 
-EDGES = [Edge(1, "a stall at the end of a closed window is in the figures", measure, broken)]
+EDGES = [
+    Edge(
+        1,
+        "a stall at the end of a closed window is in the figures",
+        measure,
+        broken,
+        (
+            "tests/statistics/test_closed_windows.py",
+            "test_a_stall_across_the_end_is_in_the_figures_and_no_fault_of_the_driver",
+        ),
+    )
+]

@@ -63,4 +63,15 @@ def broken(folder: Path) -> Sequence[Figure]:
     return [Figure("p99 of what ended", truth, found, f"within {SHARE:.0%}", holds, int(ended.sum()))]
 
 
-EDGES = [Edge(1, "a stall at an edge of the window is in the figures", measure, broken)]
+EDGES = [
+    Edge(
+        1,
+        "a stall at an edge of the window is in the figures",
+        measure,
+        broken,
+        (
+            "tests/statistics/test_edges_of_windows.py",
+            "test_a_stall_anywhere_is_in_the_figures_of_the_requests_that_were_due",
+        ),
+    )
+]

@@ -59,4 +59,15 @@ def broken(folder: Path) -> Sequence[Figure]:
     return [close(f"{name} at 90%", truth, 0.9, 0.001, 6) for name, truth in REACHED.items()]
 
 
-EDGES = [Edge(2, "a share of capacity is of the rounds' capacity", measure, broken)]
+EDGES = [
+    Edge(
+        2,
+        "a share of capacity is of the rounds' capacity",
+        measure,
+        broken,
+        (
+            "tests/bench/test_shares.py",
+            "test_the_rate_is_a_share_of_the_geometric_mean_of_the_closed_loops_until_now",
+        ),
+    )
+]

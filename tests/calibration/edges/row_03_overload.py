@@ -157,6 +157,18 @@ def _counted(valid: int, bound: str) -> Figure:
 
 
 EDGES = [
-    Edge(3, "overload is one rule for all trials of a load", measure, broken),
-    Edge(3, "at 105% of capacity all rounds count", near_capacity, judged_alone, nightly=True),
+    Edge(
+        3,
+        "overload is one rule for all trials of a load",
+        measure,
+        broken,
+        ("tests/bench/test_client_pool.py", "test_a_stall_with_more_requests_than_clients_is_no_late_driver"),
+    ),
+    Edge(
+        3,
+        "at 105% of capacity all rounds count",
+        near_capacity,
+        judged_alone,
+        ("tests/analysis/test_overload.py", "test_at_a_load_just_above_capacity_all_rounds_count"),
+    ),
 ]

@@ -94,4 +94,12 @@ def settled(rate: float, truth: float) -> Figure:
     return Figure(CLAIM, truth, rate, bound, LOWEST <= rate / truth <= HIGHEST, 1)
 
 
-EDGES = [Edge(5, "a warm-up goes on as long as a trend is seen", measure, broken)]
+EDGES = [
+    Edge(
+        5,
+        "a warm-up goes on as long as a trend is seen",
+        measure,
+        broken,
+        ("tests/bench/test_warmup.py", "test_a_service_that_grows_faster_is_awaited"),
+    )
+]

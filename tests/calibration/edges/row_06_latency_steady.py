@@ -43,4 +43,12 @@ def broken(folder: Path) -> Sequence[Figure]:
     return [Figure("5 to 50 ms, by throughput", 1, told, "void as not steady", told, trial.requests)]
 
 
-EDGES = [Edge(6, "a change of response times within the window voids it", measure, broken)]
+EDGES = [
+    Edge(
+        6,
+        "a change of response times within the window voids it",
+        measure,
+        broken,
+        ("tests/statistics/test_edges_of_windows.py", "test_a_change_within_the_window_is_always_found"),
+    )
+]

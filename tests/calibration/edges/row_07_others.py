@@ -42,4 +42,12 @@ def taken(folder: Path, name: str, bound: str) -> Figure:
     return Figure(claim, 0.5, share or 0.0, f"void, and at least {LEAST[name]}", holds, trial.requests)
 
 
-EDGES = [Edge(7, "what else runs on the cores is recorded, and voids", measure, broken)]
+EDGES = [
+    Edge(
+        7,
+        "what else runs on the cores is recorded, and voids",
+        measure,
+        broken,
+        ("tests/bench/test_trial.py", "test_each_fault_is_named"),
+    )
+]

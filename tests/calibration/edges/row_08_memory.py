@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from json import dumps
@@ -75,14 +76,14 @@ signal.pause()
 def measure(folder: Path) -> Sequence[Figure]:
     """By the working set, sampled."""
     del folder
-    return [figure(case, peak_memory_bytes(readings(case))) for case in CASES]
+    return figures(CASES)
 
 
 def measure_read_again(folder: Path) -> Sequence[Figure]:
     """By the working set, of files that are in the active cache, mapped, or beside shared memory."""
     file = theirs(folder)
     try:
-        return [figure(case, peak_memory_bytes(readings(case, file))) for case in READ_AGAIN]
+        return figures(READ_AGAIN, file)
     finally:
         file.unlink()
 
@@ -137,6 +138,13 @@ def figure(case: Case, found_bytes: int) -> Figure:
     return Figure(
         f"peak MiB: {case.name}", kept + NEEDS_MIB, found, f"{kept} to {kept + BOUND_MIB}", holds, 1
     )
+
+
+def figures(cases: Sequence[Case], file: Path = SERVICE) -> Sequence[Figure]:
+    """Of each case, in containers that run at the same time: each has an accounting of its own."""
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda case: peak_memory_bytes(readings(case, file)), cases)
+        return [figure(case, peak) for case, peak in zip(cases, found, strict=True)]
 
 
 def readings(case: Case, file: Path = SERVICE) -> list[Usage]:
@@ -200,5 +208,11 @@ def _by_mark(usages: Sequence[Usage]) -> int:
 EDGES = [
     Edge(8, "peak memory is the working set in the window", measure, broken),
     Edge(8, "files that were read again are not in it", measure_read_again, broken_read_again),
-    Edge(8, "memory that processes share counts once", measure_workers, broken_workers),
+    Edge(
+        8,
+        "memory that processes share counts once",
+        measure_workers,
+        broken_workers,
+        ("tests/bench/test_process_memory.py", "test_what_a_parent_and_four_workers_share_counts_once"),
+    ),
 ]

@@ -120,6 +120,21 @@ def compared(name: str, read: Read) -> Figure:
 
 
 EDGES = [
-    Edge(9, "short-lived children count", measure, broken),
-    Edge(9, "processes that outlive their parents count", measure_orphans, broken_orphans),
+    Edge(
+        9,
+        "short-lived children count",
+        measure,
+        broken,
+        ("tests/bench/test_children.py", "test_children_that_were_reaped_count_or_are_said_to_be_lost"),
+    ),
+    Edge(
+        9,
+        "processes that outlive their parents count",
+        measure_orphans,
+        broken_orphans,
+        (
+            "tests/bench/test_children.py",
+            "test_a_group_counts_what_is_forked_at_once_and_outlives_its_parent",
+        ),
+    ),
 ]

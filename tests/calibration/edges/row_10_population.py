@@ -41,4 +41,15 @@ def broken(folder: Path) -> Sequence[Figure]:
     return [figure("wrong answers of the whole trial", every / trial.requests, trial.requests)]
 
 
-EDGES = [Edge(10, "a share is of one population", measure, broken)]
+EDGES = [
+    Edge(
+        10,
+        "a share is of one population",
+        measure,
+        broken,
+        (
+            "tests/statistics/test_edges_of_windows.py",
+            "test_numerator_and_denominator_of_every_share_are_the_same_requests",
+        ),
+    )
+]

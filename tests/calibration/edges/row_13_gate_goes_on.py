@@ -47,4 +47,15 @@ def broken(folder: Path) -> Sequence[Figure]:
         return [Figure("rounds", ROUNDS, 0, "all are made", False, 0)]
 
 
-EDGES = [Edge(13, "one side of a gate does not start", measure, broken)]
+EDGES = [
+    Edge(
+        13,
+        "one side of a gate does not start",
+        measure,
+        broken,
+        (
+            "tests/bench/test_gate_failures.py",
+            "test_a_side_that_does_not_start_leaves_the_other_strategies_to_be_judged",
+        ),
+    )
+]

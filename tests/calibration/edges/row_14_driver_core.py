@@ -42,4 +42,15 @@ def figure(busy: float | None, doubted: bool) -> Figure:
     return Figure(claim, 1.0, busy or 0.0, bound, doubted and (busy or 0.0) > BUSY_DRIVER, 1)
 
 
-EDGES = [Edge(14, "the driver's core is judged as a core", measure, broken)]
+EDGES = [
+    Edge(
+        14,
+        "the driver's core is judged as a core",
+        measure,
+        broken,
+        (
+            "tests/bench/test_trial.py",
+            "test_the_drivers_core_is_judged_as_a_core_if_no_process_on_it_is_busy_by_itself",
+        ),
+    )
+]

@@ -84,6 +84,18 @@ def run_broken(folder: Path) -> Sequence[Figure]:
 
 
 EDGES = [
-    Edge(16, "a gate's service that stalls once the windows are over", gate_measure, gate_broken),
-    Edge(16, "a run's service that is slow for longer than its windows", run_measure, run_broken),
+    Edge(
+        16,
+        "a gate's service that stalls once the windows are over",
+        gate_measure,
+        gate_broken,
+        ("tests/gate/test_long.py", "test_what_sets_in_after_the_windows_is_a_regression_once_confirmed"),
+    ),
+    Edge(
+        16,
+        "a run's service that is slow for longer than its windows",
+        run_measure,
+        run_broken,
+        ("tests/bench/test_long.py", "test_a_service_that_is_slow_until_long_after_its_windows_is_found"),
+    ),
 ]

@@ -45,4 +45,15 @@ def broken(folder: Path) -> Sequence[Figure]:
     return [close("how far off the service is", OFF, 0.0 if _wrong(found).holds else OFF, 0.001, 1)]
 
 
-EDGES = [Edge(17, "how far off an answer may be, and is", measure, broken)]
+EDGES = [
+    Edge(
+        17,
+        "how far off an answer may be, and is",
+        measure,
+        broken,
+        (
+            "tests/bench/test_tolerance.py",
+            "test_a_run_says_how_far_off_a_service_is_and_refuses_it_if_that_is_too_far",
+        ),
+    )
+]

@@ -103,4 +103,15 @@ def broken(folder: Path) -> Sequence[Figure]:
     ]
 
 
-EDGES = [Edge(18, "a refusal is 429, in counts and words", measure, broken)]
+EDGES = [
+    Edge(
+        18,
+        "a refusal is 429, in counts and words",
+        measure,
+        broken,
+        (
+            "tests/bench/test_open_driver.py",
+            "test_a_full_service_that_turns_requests_away_is_no_error_of_an_open_loop",
+        ),
+    )
+]

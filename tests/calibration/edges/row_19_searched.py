@@ -136,4 +136,15 @@ def exact(claim: str, truth: float, measured: float) -> Figure:
     return Figure(claim, truth, measured, "exactly", truth == measured, 1)
 
 
-EDGES = [Edge(19, "of a search the rate that held stands for the run", measure, broken)]
+EDGES = [
+    Edge(
+        19,
+        "of a search the rate that held stands for the run",
+        measure,
+        broken,
+        (
+            "tests/report/test_searched.py",
+            "test_what_stands_for_the_run_is_the_rate_that_held_and_not_the_highest_that_was_tried",
+        ),
+    )
+]

@@ -62,4 +62,12 @@ def broken(folder: Path) -> Sequence[Figure]:
     return [close("the cost of CPU time, heavy to light", 4, money["heavy"] / money["light"], 0.5, 1)]
 
 
-EDGES = [Edge(20, "the cost at a chosen rate is that of CPU time", measure, broken)]
+EDGES = [
+    Edge(
+        20,
+        "the cost at a chosen rate is that of CPU time",
+        measure,
+        broken,
+        ("tests/analysis/test_comparisons.py", "test_at_a_chosen_rate_only_the_cost_of_cpu_time_is_shown"),
+    )
+]

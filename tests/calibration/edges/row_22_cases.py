@@ -55,4 +55,12 @@ def broken(folder: Path) -> Sequence[Figure]:
     return [_ratio(_measured(folder), {})]
 
 
-EDGES = [Edge(22, "cases of one strategy are compared", measure, broken)]
+EDGES = [
+    Edge(
+        22,
+        "cases of one strategy are compared",
+        measure,
+        broken,
+        ("tests/analysis/test_comparisons.py", "test_two_cases_of_one_strategy_are_compared"),
+    )
+]

@@ -117,4 +117,12 @@ def exact(claim: str, truth: float, measured: float) -> Figure:
     return Figure(claim, truth, measured, "exactly", truth == measured, 1)
 
 
-EDGES = [Edge(23, "a report says once what a reason does to a trial", measure, broken)]
+EDGES = [
+    Edge(
+        23,
+        "a report says once what a reason does to a trial",
+        measure,
+        broken,
+        ("tests/report/test_one_word_for_void.py", "test_what_a_reason_does_is_said_once"),
+    )
+]

@@ -55,5 +55,14 @@ def _at(said: str) -> int:
 
 
 EDGES = [
-    Edge(24, "what ended a service is its first reason", killed, killed_by_order),
+    Edge(
+        24,
+        "what ended a service is its first reason",
+        killed,
+        killed_by_order,
+        (
+            "tests/statistics/test_edges_of_windows.py",
+            "test_what_ended_a_service_stands_before_what_followed_from_it",
+        ),
+    ),
 ]
