@@ -1,10 +1,13 @@
 """python -m batched_serving"""
 
-from serving_core.dispatch import Direct, Dispatcher, Pipeline
-from serving_core.engine import Engine
-from serving_core.process.serve import run
-from serving_core.settings import Settings
-from serving_core.workers import Workers
+from serving_core.packages import packages_of
+
+with packages_of("torch"):
+    from serving_core.dispatch import Direct, Dispatcher, Pipeline
+    from serving_core.engine import Engine
+    from serving_core.process.serve import run
+    from serving_core.settings import Settings
+    from serving_core.workers import Workers
 
 
 def make_engine() -> Engine:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
+from serving_core.engine import Uncomputable
+
 # A size is judged by its least time; a single time would include the set-up.
 FEWEST_PASSES = 2
 MOST_PASSES = 5
@@ -43,14 +45,20 @@ def time_sizes(
 
     The sizes are timed in passes over all of them, not one size after another, so that a host that is slow
     for a while is slow for every size. If a size cannot be timed FEWEST_PASSES times within the budget, it
-    and all larger sizes are left out; the first size is always timed.
+    and all larger sizes are left out; so is what raises Uncomputable, such as a batch beyond the largest of
+    a program. The first size is always timed.
     """
     start = clock()
     least: dict[int, float] = {}
     for size in sizes:
         if least and clock() - start + _still_to_come(least, size) > budget_s:
             break
-        least[size] = _timed(run, size, clock)
+        try:
+            least[size] = _timed(run, size, clock)
+        except Uncomputable:
+            if not least:
+                raise
+            break
     for done in range(1, MOST_PASSES):
         if done >= FEWEST_PASSES and clock() - start + sum(least.values()) > budget_s:
             break

@@ -1,7 +1,9 @@
 """The network on a GPU: pixels are copied as uint8, and one batch is copied while another is computed."""
 
 import logging
+import warnings
 from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ from batched_serving.network import Normalise, judge, probe_pictures
 from batched_serving.pinned_buffers import Staged
 from serving_core.engine import Batching, Compute, Logits, Pixels
 from serving_core.errors import StartError
-from serving_core.models.manifest import Classifier
+from serving_core.models.manifest import ServedTransform
+from serving_core.network import PROBABILITIES, Arrays, Network
 
 IN_FLIGHT = 2
 # A graph may be captured only of what has chosen its kernels and has its workspaces.
@@ -50,7 +53,7 @@ class CudaStaging:
         self.copy_stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.compute_stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._network = network
-        self._dtype = next(network.parameters()).dtype
+        self._dtype = dtype_of(network)
         self._normalise = normalise
         self._pixels = torch.zeros_like(slot.pixels_there)
         self._logits = torch.zeros_like(slot.logits_here, device=device)
@@ -122,36 +125,38 @@ class CudaStaging:
 class CudaBackend:
     """Keeps two batches in flight; computes in half precision if the answers stay the same."""
 
-    def __init__(self, network: nn.Module, classifier: Classifier, compute: Compute) -> None:
-        torch.set_num_threads(1)
-        # The logits must agree with the reference's; with TF32 they would not.
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
-        self._classifier = classifier
+    def __init__(
+        self, module: nn.Module, network: Network, transform: ServedTransform, compute: Compute
+    ) -> None:
+        self._crop = transform.crop
+        (self._classes,) = network.outputs[0].shape
+        self._gives_probabilities = network.outputs[0].name == PROBABILITIES
+        self._tolerance = network.tolerance
         self._compute = compute
         self._buckets = doubling_sizes(compute.max_batch)
         try:
-            self._device = torch.device("cuda", torch.cuda.current_device())
-            torch.cuda.set_per_process_memory_fraction(compute.device_share, self._device)
-            self._network: nn.Module = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format and a device
-            self._normalise = Normalise(classifier, self._device)
+            self._device = own_device(compute)
+            self._network: nn.Module = module.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format and a device
+            self._normalise = Normalise(transform, self._device)
         except RuntimeError as error:
-            raise self._refusal(error) from error
+            raise refusal(error, compute) from error
 
-    def warm(self) -> Batching:
+    def warm(self, example: Arrays) -> Batching:
         """Choose the precision, capture each bucket's graph, and compute each size in both slots."""
+        del example  # the precision is judged by many pictures
         try:
             self._make_ready()
         except RuntimeError as error:
-            raise self._refusal(error) from error
+            raise refusal(error, self._compute) from error
         return Batching(size=self._buckets[-1], in_flight=IN_FLIGHT, own_device=True)
 
-    def predict(self, batch: Pixels) -> Logits:
+    def predict(self, inputs: Arrays) -> Arrays:
         """Return float32 logits [n, classes] of uint8 crops [n, crop, crop, 3]."""
-        return self._staged.predict(batch)
+        return [self._staged.predict(inputs[0])]
 
     def _make_ready(self) -> None:
-        crop, classes = self._classifier.transform.crop, len(self._classifier.labels)
+        crop, classes = self._crop, self._classes
+        self._buckets = self._taken()
         network = self._chosen(probe_pictures(crop))
         slots = [CudaSlot(self._buckets[-1], crop, classes, self._device) for _ in range(IN_FLIGHT)]
         staging = CudaStaging(network, self._normalise, slots[0], self._device)
@@ -160,13 +165,49 @@ class CudaBackend:
         del self._network  # the network in single precision may not be needed any more
         for bucket in self._buckets:
             for _ in slots:
-                self.predict(np.zeros((bucket, crop, crop, 3), np.uint8))
+                self.predict([np.zeros((bucket, crop, crop, 3), np.uint8)])
+
+    def _taken(self) -> tuple[int, ...]:
+        """Return the buckets that the network computes: a program may have a largest batch.
+
+        Raises StartError if it computes no picture of the manifest's crop.
+        """
+        taken: list[int] = []
+        for bucket in self._buckets:
+            try:
+                self._logits(self._network, np.zeros((bucket, self._crop, self._crop, 3), np.uint8))
+            except ValueError as error:  # a program's rules for the sizes of its inputs
+                if taken:
+                    break
+                cause = " ".join(str(error).split())[:200]
+                raise StartError(
+                    f"the model computes no image of crop {self._crop} ({cause}): "
+                    "publish the model and its manifest again"
+                ) from None
+            taken.append(bucket)
+        return tuple(taken)
 
     def _chosen(self, pictures: Pixels) -> nn.Module:
         """Return the network in half precision, or in single precision if half changes the answers."""
-        halved: nn.Module = deepcopy(self._network).half()
-        exact, approximate = (self._logits(network, pictures) for network in (self._network, halved))
-        verdict = judge(exact, approximate, self._classifier.logit_tolerance)
+        with warnings.catch_warnings():
+            # PyTorch copies a program by what it deprecates itself
+            warnings.simplefilter("ignore", FutureWarning)
+            halved: nn.Module = deepcopy(self._network).half()
+        exact = self._in_batches(self._network, pictures)
+        if exact.shape[1:] != (self._classes,):
+            raise StartError(
+                f"the model gives {list(exact.shape[1:])} scores of an image, "
+                f"its manifest says {self._classes}: publish the model and its manifest again"
+            )
+        try:
+            approximate = self._in_batches(halved, pictures)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # a program may have single precision written into it
+            cause = " ".join(str(error).split())[:200]
+            log.info("precision", extra={"precision": "single", "cause": cause})
+            return self._network
+        verdict = judge(exact, approximate, self._tolerance, probabilities=self._gives_probabilities)
         precision = "half" if verdict.holds else "single"
         log.info(
             "precision",
@@ -179,18 +220,41 @@ class CudaBackend:
         )
         return halved if verdict.holds else self._network
 
+    def _in_batches(self, network: nn.Module, pictures: Pixels) -> Logits:
+        most = self._buckets[-1]
+        parts = [pictures[begin : begin + most] for begin in range(0, len(pictures), most)]
+        return np.concatenate([self._logits(network, part) for part in parts])
+
     def _logits(self, network: nn.Module, pictures: Pixels) -> Logits:
-        dtype = next(network.parameters()).dtype
+        dtype = dtype_of(network)
         with torch.inference_mode():
             pixels: Tensor = self._normalise(torch.from_numpy(pictures).to(self._device)).to(dtype)
             logits: Logits = network(pixels).float().cpu().numpy()
         return logits
 
-    def _refusal(self, error: Exception) -> StartError:
-        cause = " ".join(str(error).split())[:200]
-        if isinstance(error, torch.cuda.OutOfMemoryError):
-            return StartError(
-                f"the GPU has too little memory for MAX_BATCH={self._compute.max_batch} ({cause}): "
-                "lower MAX_BATCH, or raise DEVICE_MEMORY_SHARE"
-            )
-        return StartError(f"the GPU cannot be used ({cause}): correct that, or set DEVICE=cpu")
+
+def dtype_of(network: nn.Module) -> torch.dtype:
+    """Return the datatype of a network's numbers: single precision if it has none, as a program may."""
+    numbers = chain(network.parameters(), network.buffers())
+    return next((value.dtype for value in numbers if value.is_floating_point()), torch.float32)
+
+
+def own_device(compute: Compute) -> torch.device:
+    """Return the GPU, with its memory limited and its arithmetic exact; raises RuntimeError."""
+    # The outputs must agree with the reference's; with TF32 they would not.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    device = torch.device("cuda", torch.cuda.current_device())
+    torch.cuda.set_per_process_memory_fraction(compute.device_share, device)
+    return device
+
+
+def refusal(error: Exception, compute: Compute) -> StartError:
+    """Return why the GPU cannot compute the model, in one line."""
+    cause = " ".join(str(error).split())[:200]
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return StartError(
+            f"the GPU has too little memory for MAX_BATCH={compute.max_batch} ({cause}): "
+            "lower MAX_BATCH, or raise DEVICE_MEMORY_SHARE"
+        )
+    return StartError(f"the GPU cannot be used ({cause}): correct that, or set DEVICE=cpu")

@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from batched_serving.batching import Batcher, Died, Expired, Full, Late, Policy, Unwanted
+from batched_serving.batching import Batcher, Died, Expired, Full, ItemGroup, Late, Policy, Unwanted
 from serving_core.admission import too_late
 from serving_core.calls import Answer, Call, Item, Outcome
 from serving_core.dispatch import Dropped, Pipeline, Work, check_wanted, each, expired, settled
@@ -55,21 +55,30 @@ class Stages:
                 ask.ended = self._guarded(ask, partial(self._prepare, ask))
         return [ask.ended for ask in asks]
 
+    def prepare_one(self, ask: Ask) -> Ended | None:
+        """Prepare one of several items of a request; return its end, None if it is ready to compute."""
+        return self.prepare([ask])[0]
+
     def infer(self, asks: list[Ask]) -> list[Ended]:
         """Compute prepared items together; raises the model's exceptions."""
-        now = monotonic()
-        for ask in asks:
-            if not ask.tried:
-                self._pipeline.metrics.observe_stage("queue", now - ask.since_s)
-            ask.tried = True
+        self._note_wait(asks)
         return self._infer(asks)
 
     def whole(self, asks: list[Ask]) -> list[Ended]:
-        """Prepare and compute items in one job; raises the model's exceptions."""
+        """Compute items in one job, and prepare them unless they are ready; raises the model's exceptions."""
+        self._note_wait(asks)
         self.prepare(asks, "queue")
         ready = [ask for ask in asks if ask.ready]
         results = iter(self._infer(ready) if ready else ())
         return [ask.ended if ask.ended is not None else next(results) for ask in asks]
+
+    def _note_wait(self, asks: list[Ask]) -> None:
+        """Record how long prepared items have waited to be computed."""
+        now = monotonic()
+        for ask in asks:
+            if ask.ready and not ask.tried:
+                self._pipeline.metrics.observe_stage("queue", now - ask.since_s)
+            ask.tried = True
 
     def closed(self, ask: Ask, outcome: Outcome) -> Ended:
         """Return the answer if the request has only this item, or else the item's outcome."""
@@ -95,9 +104,9 @@ class Stages:
     def _guarded(self, ask: Ask, prepare: Callable[[], Ended | None]) -> Ended | None:
         try:
             check_wanted(ask.work)  # the earlier items of its batch took time
+            done = settled(ask.work, prepare)
         except (Dropped, RequestError) as unwanted:
             return unwanted
-        done = settled(ask.work, prepare)
         return self.closed(ask, done) if isinstance(done, RequestError) else done
 
     def _infer(self, asks: list[Ask]) -> list[Ended]:
@@ -119,6 +128,9 @@ log = logging.getLogger("batched_serving.dispatch")
 
 class Batched:
     """Gathers items from several requests and computes them together.
+
+    The items of one request take turns with other requests, both to be prepared and to be computed. So each
+    is prepared in a job of its own, and others wait for one of them and not for a batch of them.
 
     On the processor a batch is one job of one thread, from the parsing of its requests to the encoding of
     their answers, and as many batches are in flight as there are cores: two stages on one core would only
@@ -147,9 +159,10 @@ class Batched:
 
     async def answer(self, work: Work) -> Answer:
         """Return the encoded answer; raises RequestError, or Dropped if the client is gone."""
-        ended = await self._ended(Ask(work, work.arrived_s))
+        ask = Ask(work, work.arrived_s)
+        ended = await self._ended(ask, self._preparing.submit(ask, work.due_s, len(work.body)))
         if isinstance(ended, Call):
-            outcomes = await each(work, ended, partial(self._outcome, work))
+            outcomes = await each(work, ended, partial(self._outcomes, work))
             _raise_if_all_refused(outcomes)
             # not on the workers' threads, where it would wait for whole batches
             return await asyncio.to_thread(self._pipeline.encode, ended, outcomes)
@@ -190,19 +203,27 @@ class Batched:
         )
         return Batcher(run, policy, wanted=lambda ask: not ask.work.abandoned()).start()
 
-    async def _outcome(self, work: Work, item: Item) -> Outcome:
-        ended = await self._ended(Ask(work, monotonic(), item))
+    async def _outcomes(self, work: Work, items: list[Item]) -> list[Outcome]:
+        asks, group = [Ask(work, monotonic(), item) for item in items], ItemGroup()
+        prepared = self._workers.take_turns([partial(self._stages.prepare_one, ask) for ask in asks])
+        return await asyncio.gather(
+            *(self._outcome(ask, one, group) for ask, one in zip(asks, prepared, strict=True))
+        )
+
+    async def _outcome(self, ask: Ask, prepared: asyncio.Future[Ended | None], group: ItemGroup) -> Outcome:
+        ended = await self._ended(ask, _in_time(prepared, ask.work), group)
         assert not isinstance(ended, Answer | Call | Dropped)  # noqa: S101 - one of several items is not a request
         return ended
 
-    async def _ended(self, ask: Ask) -> Ended:
+    async def _ended(
+        self, ask: Ask, prepared: Awaitable[Ended | None], group: ItemGroup | None = None
+    ) -> Ended:
         """Return the end of an item; raises Dropped."""
         try:
-            # a request's items share its body
-            body_bytes = len(ask.work.body) if ask.item is None else 0
-            ended = await self._preparing.submit(ask, ask.work.due_s, body_bytes)
+            ended = await prepared
             if ended is None:
-                ended = await self._computing.submit(ask, ask.work.due_s, getattr(ask.value, "nbytes", 0))
+                size_bytes = getattr(ask.value, "nbytes", 0)
+                ended = await self._computing.submit(ask, ask.work.due_s, size_bytes, group)
             assert ended is not None  # noqa: S101 - the last stage ends every item
             if isinstance(ended, Dropped):
                 raise ended
@@ -233,6 +254,15 @@ class Batched:
 
     async def _whole(self, asks: list[Ask]) -> list[Ended | None]:
         return [*await self._workers.submit(partial(self._stages.whole, asks))]
+
+
+async def _in_time(prepared: asyncio.Future[Ended | None], work: Work) -> Ended | None:
+    """Return how an item's preparation ended; raises Expired at the deadline."""
+    try:
+        async with asyncio.timeout(work.due_s - monotonic()):
+            return await prepared
+    except TimeoutError:
+        raise Expired("the deadline passed before it was prepared") from None
 
 
 def _raise_if_all_refused(outcomes: list[Outcome]) -> None:

@@ -1,21 +1,24 @@
 """The engine that computes a batch at a time: on the processor, or on a GPU if the machine has a GPU."""
 
 import logging
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from time import perf_counter
 from typing import Literal, Protocol
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from batched_serving.batch_sizes import doubling_sizes, saturating_size, time_sizes
 from batched_serving.network import Normalise, load_folded
-from serving_core.engine import Batching, Compute, Device, Logits, Pixels
+from modelkit.modules import OF_INPUTS, in_order
+from serving_core.drawn import most_at_once
+from serving_core.engine import Batching, Compute, Device, Uncomputable, uncomputable
 from serving_core.errors import StartError
-from serving_core.models.manifest import Classifier
+from serving_core.network import Arrays, Network
 
-# Up to this many images, a larger batch cost less per image on every machine measured, by a few per cent at
+# Up to this many items, a larger batch cost less per item on every machine measured, by a few per cent at
 # least. Smaller sizes are not considered: a start on a busy host could turn batching off for good.
 LEAST = 16
 # Larger batches gain nothing: the caches are already full.
@@ -30,45 +33,69 @@ log = logging.getLogger("batched_serving.engine")
 class Backend(Protocol):
     """The loaded network on one kind of device."""
 
-    def warm(self) -> Batching:
-        """Compute batches like those of requests, and return the best batching."""
+    def warm(self, example: Arrays) -> Batching:
+        """Compute batches like those of requests, and return the best batching; `example` is of one item."""
 
-    def predict(self, batch: Pixels) -> Logits:
-        """Return float32 logits [n, classes] of uint8 crops; called from several threads at once."""
+    def predict(self, inputs: Arrays) -> Arrays:
+        """Return the network's outputs; called from several threads at once."""
 
 
 class CpuBackend:
     """Computes a batch on each of several threads; warm-up finds the batch size worth gathering."""
 
-    def __init__(self, network: nn.Module, classifier: Classifier, compute: Compute) -> None:
-        # As many batches as cores are computed at the same time. Several threads within an operator would
-        # synchronise after each of a hundred small operators, and always wait for the slowest thread.
-        torch.set_num_threads(1)
+    def __init__(self, module: nn.Module, network: Network, compute: Compute) -> None:
         self._threads = compute.threads
-        self._most = min(compute.max_batch, MOST)
-        self._crop = classifier.transform.crop
-        self._normalise = Normalise(classifier, torch.device("cpu"))
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format
+        self._most = min(compute.max_batch, MOST) if network.batch == "any" else 1
+        self._normalise = None
+        self._module = module
+        if network.pixels is not None:
+            self._normalise = Normalise(network.pixels, torch.device("cpu"))
+            self._module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format
 
-    def warm(self) -> Batching:
-        """Time batches of several sizes, and return the size beyond which an image costs no less."""
-        image = np.random.default_rng(0).integers(0, 256, (1, self._crop, self._crop, 3), np.uint8)
-        batch = cache(lambda size: image.repeat(size, axis=0))  # created only if the budget reaches it
-        least = min(self._most, LEAST)
-        sizes = [size for size in doubling_sizes(self._most) if size >= least]
-        for size in doubling_sizes(sizes[0]):  # the first run of a size is slower than later runs
-            self.predict(batch(size))
+    def warm(self, example: Arrays) -> Batching:
+        """Time batches of several sizes, and return the size beyond which an item costs no less.
+
+        Batches of large items are kept to some memory.
+        """
+        # created only if the budget reaches it
+        batch = cache(lambda size: [array.repeat(size, axis=0) for array in example])
+        most = most_at_once(self._most, example, self.predict(example))
+        least = self._warmed(batch, most)
+        sizes = [size for size in doubling_sizes(most) if size >= least]
         times = time_sizes(lambda size: self.predict(batch(size)), sizes, TIMING_BUDGET_S)
         size = saturating_size(times, TOLERANCE)
         milliseconds = {str(size): round(seconds * 1000 / size, 2) for size, seconds in times.items()}
-        log.debug("batch size", extra={"size": size, "ms_per_image_by_size": milliseconds})
+        log.debug("batch size", extra={"size": size, "ms_per_item_by_size": milliseconds})
         return Batching(size=size, in_flight=self._threads, own_device=False)
 
-    def predict(self, batch: Pixels) -> Logits:
-        """Return float32 logits [n, classes] of uint8 crops [n, crop, crop, 3]."""
+    def _warmed(self, batch: Callable[[int], Arrays], most: int) -> int:
+        """Run each size up to LEAST, since its first run is slower than later runs; return the largest run.
+
+        If an item takes very long, or if the network takes no larger batch, the sizes end earlier.
+        """
+        largest = 1
+        for size in doubling_sizes(min(most, LEAST))[1:]:
+            began_s = perf_counter()
+            try:
+                self.predict(batch(size))
+            except Uncomputable:
+                break
+            largest = size
+            if perf_counter() - began_s > TIMING_BUDGET_S:
+                break
+        return largest
+
+    def predict(self, inputs: Arrays) -> Arrays:
+        """Return the network's outputs in order."""
         with torch.inference_mode():
-            logits: Logits = self._network(self._normalise(torch.from_numpy(batch))).numpy()
-        return logits
+            tensors: list[Tensor] = [torch.from_numpy(array) for array in inputs]
+            if self._normalise is not None:
+                tensors = [self._normalise(tensors[0])]
+            try:
+                made = in_order(self._module(*tensors))
+            except OF_INPUTS as error:
+                raise uncomputable(error) from error
+            return [tensor.numpy() for tensor in made]
 
 
 class BatchedEngine:
@@ -78,26 +105,40 @@ class BatchedEngine:
     takes: Literal["crop", "image"] = "crop"
     batching = Batching()
 
-    def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
-        """Load the weights strictly; raises StartError if they do not fit, or if the GPU is missing."""
+    def load(self, path: Path, network: Network, compute: Compute) -> None:
+        """Load the program or the weights; raises StartError if they do not fit, or if the GPU is missing."""
         wants_gpu = _on_gpu(compute.device)
-        network = load_folded(path, classifier)
-        self._backend: Backend
-        if wants_gpu:
-            # Imported here, because without a GPU it is not needed and cannot run.
-            from batched_serving.cuda import CudaBackend
+        # As many batches as cores are computed at the same time. Several threads within an operator would
+        # synchronise after each of a hundred small operators, and always wait for the slowest thread.
+        torch.set_num_threads(1)
+        self._backend = _backend(path, network, compute, wants_gpu=wants_gpu)
 
-            self._backend = CudaBackend(network, classifier, compute)
-        else:
-            self._backend = CpuBackend(network, classifier, compute)
-
-    def warm(self) -> None:
+    def warm(self, examples: Sequence[Arrays]) -> None:
         """Compute batches of several sizes; from then on `batching` is known."""
-        self.batching = self._backend.warm()
+        self.batching = self._backend.warm(examples[0])
 
-    def predict(self, batch: Pixels) -> Logits:
-        """Return float32 logits [n, classes] of uint8 crops [n, crop, crop, 3]."""
-        return self._backend.predict(batch)
+    def predict(self, inputs: Arrays) -> Arrays:
+        """Return the network's outputs in order."""
+        return self._backend.predict(inputs)
+
+
+def _backend(path: Path, network: Network, compute: Compute, *, wants_gpu: bool) -> Backend:
+    if not wants_gpu:
+        return CpuBackend(load_folded(path, network), network, compute)
+    # Imported here, because without a GPU they are not needed and cannot run.
+    from batched_serving.cuda import own_device, refusal
+
+    try:
+        module = load_folded(path, network, own_device(compute))
+    except RuntimeError as error:
+        raise refusal(error, compute) from error
+    if network.pixels is None:
+        from batched_serving.cuda_tensors import CudaTensorBackend
+
+        return CudaTensorBackend(module, network, compute)
+    from batched_serving.cuda import CudaBackend
+
+    return CudaBackend(module, network, network.pixels, compute)
 
 
 def _on_gpu(device: Device) -> bool:

@@ -1,5 +1,7 @@
 """The network's input, and the check whether half precision gives the same answers."""
 
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -9,40 +11,110 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from modelkit.network import WeightsError, load_weights
+from modelkit.modules import OF_INPUTS, ModuleError, in_order, load_module
+from modelkit.programs import PROCESSOR
+from serving_core.drawn import example_items
 from serving_core.engine import Logits, Pixels
 from serving_core.errors import StartError
-from serving_core.models.manifest import Classifier
+from serving_core.models.manifest import ServedTransform
+from serving_core.network import Network
+from serving_core.tensors import BYTES
+
+log = logging.getLogger("batched_serving.network")
+
+# what another order of additions may change of an answer, as a share of the largest answer
+ROUNDING = 1e-3
 
 
-def load_folded(path: Path, classifier: Classifier) -> nn.Module:
-    """Return the network in float32 on the processor; raises StartError if the weights do not fit."""
+def load_folded(path: Path, network: Network, device: torch.device = PROCESSOR) -> nn.Module:
+    """Return the network in a file: a program on the device, another network on the processor.
+
+    Raises StartError if the file and it do not fit, and RuntimeError if the device fails. The network's
+    batch norms are folded if its answers to an example stay the same, since a network of the user's may
+    compute more than its Sequentials say.
+    """
+    module = _loaded(path, network, device)
+    if not any(_foldable(part) for part in module.modules()):
+        return module
+    for inputs in _examples(network):
+        before = _answers(module, inputs)
+        if before is None:
+            continue
+        fold_batch_norms(module)
+        if _same(before, _answers(module, inputs)):
+            return module
+        break
+    log.info("batch norms are not folded: the answers would change, or no example is computed")
+    return _loaded(path, network, device)
+
+
+def _loaded(path: Path, network: Network, device: torch.device) -> nn.Module:
     try:
-        network = load_weights(path, len(classifier.labels))
-    except WeightsError as error:
-        raise StartError(
-            f"{path.name} is not the {classifier.architecture} that its manifest says ({error})"
-        ) from None
-    fold_batch_norms(network)
-    return network
+        return load_module(path, network.architecture, device)
+    except ModuleError as error:
+        raise StartError(str(error)) from None
+
+
+def _examples(network: Network) -> Iterator[list[Tensor]]:
+    """Give inputs of one item: an image of noise, or what warms up a model of tensors."""
+    if network.pixels is not None:
+        crop = network.pixels.crop
+        noise = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, crop, crop, 3), np.uint8))
+        yield [Normalise(network.pixels, torch.device("cpu"))(noise)]
+        return
+    if any(spec.datatype == BYTES for spec in network.inputs):
+        return
+    for item in example_items(network):
+        values = [torch.from_numpy(np.asarray(value)) for value in item.values()]
+        yield values if network.batch == "none" else [value[None] for value in values]
+
+
+def _answers(module: nn.Module, inputs: Sequence[Tensor]) -> list[Tensor] | None:
+    """Return the network's outputs; None if it does not compute these inputs."""
+    try:
+        with torch.inference_mode():
+            return [made.clone() for made in in_order(module(*(value.clone() for value in inputs)))]
+    except (*OF_INPUTS, AttributeError, TypeError):  # the last two for what is no tensor
+        return None
+
+
+def _same(before: list[Tensor], after: list[Tensor] | None) -> bool:
+    return after is not None and all(
+        torch.allclose(one, other, rtol=0, atol=ROUNDING * float(one.abs().max()), equal_nan=True)
+        if one.is_floating_point() and one.numel()
+        else torch.equal(one, other)
+        for one, other in zip(before, after, strict=True)
+    )
 
 
 def fold_batch_norms(module: nn.Module) -> None:
-    """Fold each batch norm into the convolution before it, in place; outputs differ only by rounding."""
-    children = list(module.named_children())
-    for (name, child), (next_name, next_child) in pairwise(children):
-        if isinstance(child, nn.Conv2d) and isinstance(next_child, nn.BatchNorm2d):
-            setattr(module, name, fuse_conv_bn_eval(child, next_child))
-            setattr(module, next_name, nn.Identity())
-    for child in module.children():
-        fold_batch_norms(child)
+    """Fold each batch norm into the convolution before it, in place; outputs differ only by rounding.
+
+    Only a Sequential says what comes after what.
+    """
+    for name, child, next_name, next_child in _foldable(module):
+        setattr(module, name, fuse_conv_bn_eval(child, next_child))
+        setattr(module, next_name, nn.Identity())
+    for part in module.children():
+        fold_batch_norms(part)
+
+
+def _foldable(module: nn.Module) -> list[tuple[str, nn.Conv2d, str, nn.BatchNorm2d]]:
+    """Return a Sequential's convolutions and the batch norm that follows each, with their names."""
+    if not isinstance(module, nn.Sequential) or type(module).forward is not nn.Sequential.forward:
+        return []
+    return [
+        (name, child, next_name, next_child)
+        for (name, child), (next_name, next_child) in pairwise(module.named_children())
+        # a class derived from these may compute something else
+        if type(child) is nn.Conv2d and type(next_child) is nn.BatchNorm2d and next_child.track_running_stats
+    ]
 
 
 class Normalise:
     """Turns uint8 pixels [n, height, width, 3] into the network's input, on the pixels' device."""
 
-    def __init__(self, classifier: Classifier, device: torch.device) -> None:
-        transform = classifier.transform
+    def __init__(self, transform: ServedTransform, device: torch.device) -> None:
         self._mean, self._std = (
             torch.tensor(values, device=device).view(1, 3, 1, 1) * 255
             for values in (transform.mean, transform.std)
@@ -57,6 +129,8 @@ class Normalise:
 # Half precision may use this share of the manifest's tolerance for logits; the rest is for the differences
 # between any two ways of computing a network.
 SHARE = 0.25
+# smaller shares of a probability are lost in half precision, and say nothing of the answer
+LEAST = 1e-3
 NOISES = 8
 
 
@@ -70,9 +144,17 @@ class Verdict:
     same_class: bool
 
 
-def judge(exact: Logits, approximate: Logits, tolerance: float) -> Verdict:
-    """Compare logits [n, classes]: each must be within SHARE of the tolerance, with the same best class."""
-    allowed = tolerance * SHARE
+def judge(exact: Logits, approximate: Logits, tolerance: float, *, probabilities: bool = False) -> Verdict:
+    """Compare logits [n, classes]: each must be within SHARE of the tolerance, with the same best class.
+
+    Of logits that lie closer together than 1, this share of how far apart they are counts.
+    Of probabilities the logarithms are compared, which differ as logits do. Those of less than a share of
+    LEAST of the most likely class's count as so much.
+    """
+    if probabilities:
+        least = exact.max(axis=1, keepdims=True) * LEAST
+        exact, approximate = (np.log(np.maximum(scores, least)) for scores in (exact, approximate))
+    allowed = tolerance * SHARE * min(1.0, float(np.ptp(exact, axis=1).max()))
     difference = float(np.abs(exact - approximate).max())
     same_class = bool((exact.argmax(axis=1) == approximate.argmax(axis=1)).all())
     return Verdict(same_class and difference <= allowed, difference, allowed, same_class)

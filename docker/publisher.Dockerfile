@@ -6,9 +6,10 @@ FROM scratch AS wheels
 # An image's history keeps build arguments, and an index's address may hold a password, so both stay in this stage.
 FROM ${BASE_IMAGE} AS install
 ARG TORCH_INDEX
+ARG TORCH_UNCHECKED
 ARG PIP_INDEX_URL
 COPY tools/install.sh locks/torch.txt locks/torch-cuda.txt /install/
-RUN env | grep -E '^(TORCH_INDEX|PIP_INDEX_URL)=.' >/install/indexes || true
+RUN env | grep -E '^(TORCH_INDEX|TORCH_UNCHECKED|PIP_INDEX_URL)=.' >/install/indexes || true
 
 # The layer of PyTorch: every Dockerfile that needs PyTorch has the same lines up to here, so it is built and stored once.
 FROM ${BASE_IMAGE} AS torch
@@ -44,7 +45,7 @@ COPY --from=export /graph /app/graph
 RUN /opt/venv/bin/python -m compileall -q /app && chmod -R a+rX /app
 
 FROM ${BASE_IMAGE}
-ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 WORKDIR /app

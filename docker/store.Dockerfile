@@ -9,6 +9,7 @@ COPY tools/install.sh locks/store.txt /build/
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh /build/store.txt /opt/venv /wheels
 COPY docker/healthcheck.py /app/
+COPY docker/store.py /app/docker/
 # make the files readable by the service's user, whatever the umask of the checkout
 RUN /opt/venv/bin/python -m compileall -q /app && chmod -R a+rX /app
 
@@ -19,4 +20,4 @@ COPY --from=build /app /app
 WORKDIR /app
 USER 10001:10001
 EXPOSE 9023
-CMD ["python", "-m", "gcp_storage_emulator", "start", "--host", "0.0.0.0", "--port", "9023", "--in-memory", "--quiet"]
+CMD ["python", "docker/store.py", "start", "--host", "0.0.0.0", "--port", "9023", "--in-memory", "--quiet"]

@@ -1,1 +1,1 @@
-"""Examples of models other than the image classifier, and of their handlers."""
+"""Models to try the project with, and handlers; docs/examples has a page for each model."""

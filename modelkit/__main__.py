@@ -1,13 +1,23 @@
 """The command line: python -m modelkit VERB."""
 
 import argparse
+import math
 import os
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelkit import ModelkitError, ModelkitUsageError
 
+if TYPE_CHECKING:
+    from modelkit.add_images import ImageOptions
+
 _EVALUATION_PICTURE = Path("docs/pictures/confusion.png")
+_NO_PLACE = "no destination: give --to FOLDER or gs://BUCKET/PREFIX, or set MODEL_DESTINATION"
+# some divide pixels of 0 to 1 by 2, but a deviation on a scale of 255 is larger
+_MOST_DEVIATION = 4
+_PLACE = "a folder, file:///FOLDER or gs://BUCKET/PREFIX"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,12 +44,66 @@ def _parser() -> argparse.ArgumentParser:
     publish = verbs.add_parser("publish", help="optimise the graph for this host, check it, upload the model")
     _add_checked(publish)
     publish.add_argument(
-        "--graph", type=Path, required=True, help="exported graph; created if it does not exist"
+        "--graph",
+        type=Path,
+        help="exported graph, created if it does not exist; by default it is exported anew",
     )
-    publish.add_argument("--to", default=os.environ.get("MODEL_DESTINATION"), metavar="gs://BUCKET/PREFIX")
+    publish.add_argument("--to", default=os.environ.get("MODEL_DESTINATION"), metavar="PLACE", help=_PLACE)
+    _declare_add(
+        verbs.add_parser("add", help="take a model of your own in: check it, make its forms, publish it")
+    )
     clock = verbs.add_parser("time-transform", help="time candidates for the transform in the graph")
     clock.add_argument("--seconds", type=float, default=2.0, help="how long each candidate runs")
     return parser
+
+
+def _declare_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="an ONNX graph, a .pt2 program or .safetensors"
+    )
+    parser.add_argument("--name", required=True, help="the model's name, a part of its address")
+    parser.add_argument("--version", default="1")
+    parser.add_argument("--to", default=os.environ.get("MODEL_DESTINATION"), metavar="PLACE", help=_PLACE)
+    parser.add_argument("--kind", choices=("tensors", "image"), default="tensors")
+    images = parser.add_argument_group(
+        "--kind image", "a classifier of images; its graph gets their transform: resize, crop, normalise"
+    )
+    images.add_argument("--labels", type=Path, metavar="FILE", help="a line for each class, or a JSON list")
+    images.add_argument(
+        "--resize", type=_positive, metavar="N", help="the shortest side; default: crop * 8 / 7"
+    )
+    images.add_argument("--crop", type=_positive, metavar="N", help="default: what the network takes, or 224")
+    images.add_argument(
+        "--mean", type=_mean, metavar="A,B,C", help="default: ImageNet's, on a scale of 0 to 1"
+    )
+    images.add_argument("--std", type=_deviation, metavar="A,B,C", help="as --mean")
+    images.add_argument("--interpolation", choices=("bilinear", "bicubic"), default="bilinear")
+    images.add_argument("--logit-tolerance", type=_positive_number, default=0.05, help="of the whole graph")
+    networks = parser.add_argument_group("models of PyTorch", "the ONNX graph is made from them")
+    networks.add_argument(
+        "--architecture", metavar="MODULE:FACTORY", help="what makes the network for .safetensors"
+    )
+    networks.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME:DATATYPE[SIZES]",
+        help="an input for .safetensors, as tokens:INT64[-1,-1]: the batch in front, -1 for what varies",
+    )
+    networks.add_argument("--output-names", metavar="A,B", help="default: output, or output_0, output_1, ...")
+    checks = parser.add_argument_group("checks", "every form of the model is compared with FILE on examples")
+    checks.add_argument(
+        "--example", type=Path, metavar="FILE.npz", help="an array for each input, batch in front"
+    )
+    checks.add_argument("--seed", type=_seed, default=1, help="examples are drawn from it")
+    checks.add_argument(
+        "--rtol", type=_not_negative, default=1e-3, help="a difference of atol + rtol * |value|"
+    )
+    checks.add_argument(
+        "--atol",
+        type=_not_negative,
+        help="... is allowed; default: 0.0001, or this share of the largest value if that is below 1",
+    )
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +124,53 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not a positive number")
     return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is no seed: give 0 or more")
+    return value
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{value} is no tolerance")
+    return value
+
+
+def _positive_number(text: str) -> float:
+    value = _not_negative(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("0 is no tolerance that a service takes")
+    return value
+
+
+def _three(text: str) -> tuple[float, float, float]:
+    try:
+        parts = [float(part) for part in text.split(",")]
+    except ValueError:
+        parts = []
+    if len(parts) != 3 or not all(math.isfinite(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"{text} is not three numbers with commas between")
+    return parts[0], parts[1], parts[2]
+
+
+def _mean(text: str) -> tuple[float, float, float]:
+    three = _three(text)
+    if max(three) > 1:
+        raise argparse.ArgumentTypeError(f"{text} is not on a scale of 0 to 1: divide it by 255")
+    return three
+
+
+def _deviation(text: str) -> tuple[float, float, float]:
+    three = _three(text)
+    if min(three) <= 0:
+        raise argparse.ArgumentTypeError(f"{text} has a deviation that is not positive")
+    if max(three) > _MOST_DEVIATION:
+        raise argparse.ArgumentTypeError(f"{text} is not on a scale of 0 to 1: divide it by 255")
+    return three
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -105,8 +216,50 @@ def _publish(options: argparse.Namespace) -> None:
     from modelkit.publish import publish
 
     if not options.to:
-        raise ModelkitUsageError("no destination: give --to gs://BUCKET/PREFIX or set MODEL_DESTINATION")
+        raise ModelkitUsageError(_NO_PLACE)
     publish(options.model_dir, options.images, options.graph, options.to)
+
+
+def _add(options: argparse.Namespace) -> None:
+    from modelkit.add import Checks, Publication, Publish, add_tensors, take_in
+    from modelkit.destination import Destination
+    from modelkit.forms import Tolerance
+    from modelkit.intakes import TorchOptions, read_file
+
+    if not options.to:
+        raise ModelkitUsageError(_NO_PLACE)
+    publication = Publication(options.name, options.version, Destination.parse(options.to))
+    checks = Checks(Tolerance(options.rtol, options.atol), options.seed, options.example)
+    names = tuple(name.strip() for name in options.output_names.split(",")) if options.output_names else ()
+    publish: Publish = add_tensors
+    usual = None
+    if options.kind == "image":
+        from modelkit.add_images import add_image, image_port
+
+        if options.labels is None:
+            raise ModelkitUsageError("--kind image needs the classes' names: give --labels FILE, a line each")
+        if options.example is not None:
+            raise ModelkitUsageError("--example is for --kind tensors, as images are drawn: leave it out")
+        publish, usual = partial(add_image, _image_options(options)), image_port(options.crop)
+    torch_options = TorchOptions(options.architecture, tuple(options.input), names, usual)
+    take_in(options.file, publication, checks, partial(read_file, options=torch_options), publish)
+
+
+def _image_options(options: argparse.Namespace) -> "ImageOptions":
+    from modelkit.add_images import ImageOptions
+    from modelkit.intakes import read_labels
+    from modelkit.manifest import Transform
+
+    usual = Transform()
+    return ImageOptions(
+        read_labels(options.labels),
+        options.resize,
+        options.crop,
+        options.mean or usual.mean,
+        options.std or usual.std,
+        options.interpolation,
+        options.logit_tolerance,
+    )
 
 
 def _time_transform(options: argparse.Namespace) -> None:
@@ -121,6 +274,7 @@ _VERBS = {
     "images": _images,
     "export": _export,
     "publish": _publish,
+    "add": _add,
     "time-transform": _time_transform,
 }
 
@@ -133,6 +287,19 @@ def main(arguments: list[str] | None = None) -> int:
     except ModelkitError as error:
         print(f"modelkit {options.verb}: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        package = (error.name or __package__).partition(".")[0]
+        if package == __package__:
+            raise
+        # of a checkout no distribution is installed, and an index would give another one of this name
+        is_checkout = (Path(__file__).parents[1] / "pyproject.toml").is_file()
+        what = "." if is_checkout else "model-serving-bench"
+        print(
+            f"modelkit {options.verb}: the package {package} is missing: "
+            f"install what modelkit needs, pip install '{what}[modelkit]'",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 

@@ -3,17 +3,19 @@
 import logging
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
 import torch
-from onnx import compose
+from torch import nn
+from torch.export import ExportedProgram
 
 from modelkit.graph import check_graph, compare, graph_logits, read_expected, read_tolerance
+from modelkit.image_graph import with_transform
 from modelkit.manifest import GRAPH_WEIGHTS_KEY, WEIGHTS_FILE, Transform, file_entry, read_transform
-from modelkit.network import MobileNetV3Small
 from modelkit.reference import Reference, load_network
-from modelkit.transform_graph import IR_VERSION, OPSET, transform_model
+from modelkit.transform_graph import IR_VERSION, OPSET
 
 
 def export(model_dir: Path, images: Path, output: Path) -> None:
@@ -42,34 +44,93 @@ def _against_reference(graph: Path, images: Path, model_dir: Path) -> object:
     return compare([answer.file for answer in answers], expected, logits, read_tolerance(model_dir))
 
 
-def whole_graph(network: MobileNetV3Small, transform: Transform) -> onnx.ModelProto:
+def whole_graph(network: nn.Module, transform: Transform) -> onnx.ModelProto:
     """Return the graph from uint8 `image` [batch, height, width, 3] to float32 `logits` [batch, classes]."""
-    classifier = network_graph(network, transform.crop)
-    joined = compose.merge_models(transform_model(transform), classifier, [("pixels", "normalised")])
+    joined = with_transform(network_graph(network, transform.crop), transform, "logits")
     onnx.checker.check_model(joined, full_check=True)
     return joined
 
 
-def network_graph(network: MobileNetV3Small, side: int) -> onnx.ModelProto:
+class NotExportedError(Exception):
+    """PyTorch's exporter cannot make a graph; the message is its own, in one line."""
+
+
+def network_graph(network: nn.Module, side: int) -> onnx.ModelProto:
     """Return the network alone, from float32 `normalised` [batch, 3, side, side] to `logits`."""
-    example = torch.zeros(2, 3, side, side)
+    sizes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(network.eval(), (torch.zeros(2, 3, side, side),), dynamic_shapes=sizes)
+    return program_graph(program, ["normalised"], ["logits"])
+
+
+def program_graph(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
+    """Return the graph of a program, with these names; its first varying size is named "batch".
+
+    Raises NotExportedError.
+    """
     with warnings.catch_warnings():
         # the exporter's own dependencies emit warnings that no change here could avoid
         warnings.simplefilter("ignore")
-        # each export logs that torchvision is missing, but this network does not use its operators
+        # each export logs that torchvision is missing, but these networks do not use its operators
         logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            network.eval(),
-            (example,),
-            input_names=["normalised"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    if program is None:
+        # and that an output which is a constant is not stored once only
+        logging.getLogger("onnx_ir").setLevel(logging.ERROR)
+        try:
+            made = torch.onnx.export(
+                program,
+                (),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+        # the exporter raises what the translation of each operator raises
+        except Exception as error:  # noqa: BLE001 - see the line above
+            raise NotExportedError(_first_cause(error)) from None
+    if made is None:
         raise RuntimeError("the exporter returned no program")
-    graph = program.model_proto
+    graph = made.model_proto
     graph.ir_version = IR_VERSION
+    _name_batch(graph)
     return graph
+
+
+def _first_cause(error: BaseException) -> str:
+    """Return in one line what the exporter met, which its own message wraps in advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def changed_state(program: ExportedProgram) -> list[str]:
+    """Return the names of the inputs and of the buffers that the program changes whenever it runs.
+
+    Raises NotExportedError.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as in program_graph
+            # an exported program names them only once its operators change nothing in place
+            signature = program.run_decompositions({}).graph_signature
+    # see program_graph
+    except Exception as error:  # noqa: BLE001 - see the line above
+        raise NotExportedError(_first_cause(error)) from None
+    changed = (
+        signature.user_inputs_to_mutate,
+        signature.buffers_to_mutate,
+        signature.parameters_to_mutate,
+    )
+    return [name for some in changed for name in some.values()]
+
+
+def _name_batch(graph: onnx.ModelProto) -> None:
+    """Name the size that the first axis of all inputs has "batch", as a program's symbols say nothing."""
+    shapes = [value.type.tensor_type.shape.dim for value in graph.graph.input]
+    firsts = {shape[0].dim_param if shape else "" for shape in shapes}
+    if len(firsts) != 1 or not all(firsts):
+        return
+    (symbol,) = firsts
+    for value in (*graph.graph.input, *graph.graph.output, *graph.graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_param == symbol:
+                size.dim_param = "batch"

@@ -13,6 +13,7 @@ from modelkit.manifest import Transform
 _DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _DEEPEST = 65535
 _DEEP_TO_BYTE = 257
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 def decode(content: bytes, name: str = "image") -> Image.Image:
@@ -55,9 +56,9 @@ def crop_offset(length: int, crop: int) -> int:
 
 
 def reference_pixels(image: Image.Image, transform: Transform) -> NDArray[np.uint8]:
-    """Resize the shortest side (bilinear, antialiased) and crop the centre: uint8 [crop, crop, 3]."""
+    """Resize the shortest side (antialiased) and crop the centre: uint8 [crop, crop, 3]."""
     width, height = resized_size(*image.size, transform.resize)
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    resized = image.resize((width, height), _FILTERS[transform.interpolation])
     left, top = crop_offset(width, transform.crop), crop_offset(height, transform.crop)
     return np.asarray(resized.crop((left, top, left + transform.crop, top + transform.crop)))
 

@@ -13,11 +13,20 @@ from tqdm import tqdm
 
 from modelkit import data, evaluate
 from modelkit.data import Dataset
-from modelkit.manifest import LABELS, MANIFEST_FILE, WEIGHTS_FILE, Transform, build_manifest, write_json
+from modelkit.manifest import (
+    LABELS,
+    MANIFEST_FILE,
+    WEIGHTS_FILE,
+    Transform,
+    build_manifest,
+    image_fields,
+    write_json,
+)
 from modelkit.network import MobileNetV3Small, initialise
 from modelkit.reference import load_backbone, normalise
 
 LOGIT_TOLERANCE = 0.2
+_ARCHITECTURE = "modelkit.network:MobileNetV3Small"
 _GLANCE = 512
 _SYNTHETIC = "synthetic weather scenes (modelkit/scenes.py), not photographs"
 
@@ -69,8 +78,9 @@ def train(source: PictureSource, recipe: Recipe, initial: Path | None, out: Path
     weights = out / WEIGHTS_FILE
     # not written with the library's save_file, which creates a file that no other user may read
     weights.write_bytes(save({name: value.contiguous() for name, value in network.state_dict().items()}))
-    manifest = build_manifest(weights, source.description(), scores.metrics(), LOGIT_TOLERANCE)
-    write_json(out / MANIFEST_FILE, manifest)
+    described = {"trained_on": source.description(), "metrics": scores.metrics()}
+    fields = image_fields(LABELS, Transform(), LOGIT_TOLERANCE, _ARCHITECTURE) | described
+    write_json(out / MANIFEST_FILE, build_manifest("weather", "1", fields, [weights]))
 
 
 def fit(network: MobileNetV3Small, splits: data.Splits, recipe: Recipe, seed: int) -> None:

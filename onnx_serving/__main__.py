@@ -1,7 +1,10 @@
 """python -m onnx_serving"""
 
-from serving_core.engine import Engine
-from serving_core.process.serve import run
+from serving_core.packages import packages_of
+
+with packages_of("onnx"):
+    from serving_core.engine import Engine
+    from serving_core.process.serve import run
 
 
 def make_engine() -> Engine:

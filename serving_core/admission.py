@@ -13,22 +13,35 @@ KEEP = 0.99
 FIRST_GUESS_S = 0.02
 # Deadlines are judged by the timed answers only if there are at least this many.
 ENOUGH_ANSWERS = 10
+# This part of the queue is kept for requests' first items: a few large requests must not fill it.
+KEPT_PART = 8
 
 
 class Admission:
-    """Counts items accepted and unanswered, and the bytes of bodies; lives on the event loop's thread."""
+    """Counts items accepted and unanswered, and the bytes of bodies; lives on the event loop's thread.
+
+    No request is accepted to wait for more than `usual_s` seconds, the deadline of those that state none: who
+    states a later deadline would otherwise get the places that these are refused.
+    """
 
     def __init__(
-        self, limit: int, limit_bytes: int, metrics: Metrics, clock: Callable[[], float] = monotonic
+        self,
+        limit: int,
+        limit_bytes: int,
+        metrics: Metrics,
+        clock: Callable[[], float] = monotonic,
+        usual_s: float = inf,
     ) -> None:
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._metrics = metrics
         self._clock = clock
+        self._usual_s = usual_s
         self._bytes = 0
         self._last_answer_s: float | None = None
         # the number of timed answers and the busy time that they took, both weighted
         self._answers = self._busy_s = 0.0
+        self._requests = 0
         self.waiting = 0
         # The gauges are read only when they are scraped, so they cost a request nothing.
         metrics.queue_depth.set_function(lambda: self.waiting)
@@ -61,15 +74,19 @@ class Admission:
         """Accept a request whose bytes are counted already.
 
         Raises RequestError 429 if the queue is full, or if the recent rate of answers shows that this
-        request's answer would come after `due_s` on the clock. If nothing waits, the request is accepted.
+        request's answer would come after `due_s` on the clock: requests take turns, whatever the number of
+        their items. If nothing waits, the request is accepted.
         """
         if self.waiting >= self._limit:
             raise self._full()
-        wait_s = (self.waiting + 1) * self.service_s
-        if self.waiting and self._answers >= ENOUGH_ANSWERS and self._clock() + wait_s > due_s:
-            self._metrics.dropped.labels("late").inc()
-            raise too_late(self._clock() + wait_s - due_s)
+        if due_s < inf and self.waiting and self._answers >= ENOUGH_ANSWERS:
+            wait_s, now = (self._requests + 1) * self.service_s, self._clock()
+            too_long_s = wait_s - min(due_s - now, self._usual_s)
+            if too_long_s > 0:
+                self._metrics.dropped.labels("late").inc()
+                raise too_late(too_long_s)
         self.waiting += 1
+        self._requests += 1
         return Place(self)
 
     def claim(self, items: int, own: int) -> None:
@@ -77,13 +94,14 @@ class Admission:
 
         Raises RequestError 429 if that is too many; an only request may have any number of items.
         """
-        if self.waiting + items > self._limit and self.waiting > own:
+        if self.waiting + items > self._limit - self._limit // KEPT_PART and self.waiting > own and items:
             raise self._full()
         self.waiting += items
 
     def leave(self, items: int, *, answered: bool) -> None:
         """Note that a request of `items` items was answered, or was given up if not `answered`."""
         self.waiting -= items
+        self._requests -= 1
         if not answered:  # giving up takes no time and says nothing about the time of an answer
             self._last_answer_s = self._last_answer_s if self.waiting else None
             return

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from serving_core.errors import RequestError
@@ -14,6 +15,9 @@ Outcome = Outputs | RequestError
 
 Headers = dict[bytes, bytes]
 JSON_TYPE = "application/json"
+
+# Items with more pixels than this, on average, count as more items in the queue.
+PLACE_PIXELS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,19 @@ class Answer:
 class Call:
     """One request's items; if an item of several could not be read, its error stands in its place.
 
+    `pixels` is the number of pixels that several items have together, 0 until it is counted.
     `encode` writes the outcomes of the items, in their order. It raises RequestError if an outcome means
     that the whole request must be refused.
     """
 
     items: Sequence[Item | RequestError]
     encode: Callable[[Sequence[Outcome]], Answer]
+    pixels: int = 0
+
+    @property
+    def places(self) -> int:
+        """How many items of the queue the call counts as."""
+        return max(len(self.items), ceil(self.pixels / PLACE_PIXELS))
 
 
 # Parses a whole body, on a thread other than the event loop's; raises RequestError.

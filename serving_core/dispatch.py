@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
@@ -13,20 +15,33 @@ from serving_core.errors import RequestError, fault
 from serving_core.handler import Handler
 from serving_core.metrics import ModelMetrics
 from serving_core.settings import Settings
+from serving_core.wanted import working_for
 from serving_core.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The stages of one model, each timed."""
+    """The stages of one model, each timed; `max_pixels` is the most pixels of several items together."""
 
     handler: Handler
     metrics: ModelMetrics
+    max_pixels: float = inf
 
     def parse(self, parse: Parse, body: bytes) -> Call:
-        """Parse the body; raises RequestError."""
+        """Parse the body and count the pixels of several items; raises RequestError, 413 for too many."""
         with self.metrics.stage("parse"):
-            return parse(body)
+            call = parse(body)
+            if len(call.items) < 2:
+                return call
+            pixels = sum(
+                self.handler.pixels(item) for item in call.items if not isinstance(item, RequestError)
+            )
+        if pixels > self.max_pixels:
+            raise RequestError(
+                413,
+                f"the images have {pixels} pixels together: send at most {self.max_pixels} in one request",
+            )
+        return replace(call, pixels=pixels)
 
     def prepare(self, item: Item) -> Any:
         """Return one item's input for the model; raises RequestError 413 or 422."""
@@ -74,7 +89,7 @@ Result = TypeVar("Result")
 class Work:
     """One accepted request; `due_s` and `arrived_s` are times of the monotonic clock.
 
-    `claim` takes room in the queue for more items than the first; it raises RequestError 429.
+    `claim` takes room in the queue for more places than the first; it raises RequestError 429.
     """
 
     parse: Parse
@@ -133,7 +148,8 @@ def settled(work: Work, compute: Callable[[], Result]) -> Result | RequestError:
     Any other exception is logged with the request's id and becomes a 500.
     """
     try:
-        return compute()
+        with working_for(partial(check_wanted, work)):
+            return compute()
     except RequestError as refusal:
         return refusal
     except Dropped:
@@ -143,18 +159,24 @@ def settled(work: Work, compute: Callable[[], Result]) -> Result | RequestError:
         return fault()
 
 
-async def each(work: Work, call: Call, one: Callable[[Item], Awaitable[Outcome]]) -> list[Outcome]:
-    """Return the outcomes of a call's items, computed at the same time; raises RequestError 429."""
-    work.claim(len(call.items) - 1)
-    asked = {at: one(item) for at, item in enumerate(call.items) if not isinstance(item, RequestError)}
-    settled_items = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
-    return [
-        item if isinstance(item, RequestError) else settled_items[at] for at, item in enumerate(call.items)
-    ]
+async def each(
+    work: Work, call: Call, compute: Callable[[list[Item]], Awaitable[list[Outcome]]]
+) -> list[Outcome]:
+    """Return the outcomes of a call's items; `compute` returns those of readable items, in their order.
+
+    Raises RequestError 429 if there is no room for so many.
+    """
+    work.claim(call.places - 1)
+    computed = iter(await compute([item for item in call.items if not isinstance(item, RequestError)]))
+    return [item if isinstance(item, RequestError) else next(computed) for item in call.items]
 
 
 class Direct:
-    """Computes each item from beginning to end on one thread; there are as many threads as cores."""
+    """Computes each item from beginning to end on one thread; there are as many threads as cores.
+
+    The items of one request take turns with other requests: one by one, or as many together as the model's
+    handler says.
+    """
 
     judges_deadlines = False
 
@@ -168,7 +190,7 @@ class Direct:
         done = await self._workers.submit(partial(self._begin, work))
         if isinstance(done, Answer):
             return done
-        outcomes = await each(work, done, lambda item: self._workers.submit(partial(self._one, work, item)))
+        outcomes = await each(work, done, partial(self._outcomes, work))
         return await self._workers.submit(partial(self._pipeline.encode, done, outcomes))
 
     def alive(self) -> bool:
@@ -187,6 +209,27 @@ class Direct:
             return call
         outcome = settled(work, partial(self._pipeline.compute, call.items[0]))
         return self._pipeline.encode(call, [outcome])
+
+    async def _outcomes(self, work: Work, items: list[Item]) -> list[Outcome]:
+        parts = list(self._pipeline.handler.parts(items))
+        computed = self._workers.take_turns([partial(self._some, work, part) for part in parts])
+        return [outcome for part in await asyncio.gather(*computed) for outcome in part]
+
+    def _some(self, work: Work, items: Sequence[Item]) -> list[Outcome]:
+        """Compute items together; each alone if there is only one, or if together they fail."""
+        if len(items) > 1:
+            check_wanted(work)
+            prepared = [settled(work, partial(self._pipeline.prepare, item)) for item in items]
+            ready = [value for value in prepared if not isinstance(value, RequestError)]
+            with suppress(Exception):  # one of them may be what fails: alone it fails again, and is logged
+                results = iter(self._pipeline.infer(ready) if ready else ())
+                return [
+                    value
+                    if isinstance(value, RequestError)
+                    else settled(work, partial(self._pipeline.finish, next(results)))
+                    for value in prepared
+                ]
+        return [self._one(work, item) for item in items]
 
     def _one(self, work: Work, item: Item) -> Outcome:
         check_wanted(work)

@@ -1,5 +1,6 @@
-"""The part that differs between services: an engine that turns prepared images into logits."""
+"""The part that differs between services: an engine that computes a network, from arrays to arrays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving_core.errors import StartError
-from serving_core.models.manifest import Classifier
+from serving_core.network import Arrays, Network
 
 Pixels = NDArray[np.uint8]
 Logits = NDArray[np.float32]
@@ -45,10 +46,21 @@ class Batching:
     own_device: bool = False
 
 
+class Uncomputable(Exception):  # noqa: N818 - an outcome, which a handler turns into a refusal
+    """The network cannot compute these inputs: their sizes do not fit, or a value is out of its range."""
+
+
+def uncomputable(error: Exception) -> Exception:
+    """Return what to raise for a network's own exception: itself if memory ran out or a device failed."""
+    cause = str(error)
+    ours = any(word in cause.lower() for word in ("alloc", "out of memory", "cuda error"))
+    return error if ours else Uncomputable(cause)
+
+
 class Engine(Protocol):
     """A way of computing one network.
 
-    `takes` names the input of `predict`: "crop" is uint8 [n, crop, crop, 3], resized and cropped already;
+    `takes` names what it takes of an image: "crop" is uint8 [n, crop, crop, 3], resized and cropped already;
     "image" is one whole image, uint8 [1, height, width, 3], which the engine's graph itself transforms.
     `batching` is known once the engine is warm.
     """
@@ -57,17 +69,23 @@ class Engine(Protocol):
     takes: Literal["crop", "image"]
     batching: Batching
 
-    def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
+    def load(self, path: Path, network: Network, compute: Compute) -> None:
         """Load the verified model file.
 
         Raises StartError if the model differs from its manifest, or if the device is not available.
         """
 
-    def warm(self) -> None:
-        """Compute inputs of every shape that requests will have: the first request is then as fast as any."""
+    def warm(self, examples: Sequence[Arrays]) -> None:
+        """Compute inputs of every shape that requests will have: the first request is then as fast as any.
 
-    def predict(self, batch: Pixels) -> Logits:
-        """Return float32 logits [n, classes]; called from several threads at once."""
+        `examples` are inputs of one item each.
+        """
+
+    def predict(self, inputs: Arrays) -> Arrays:
+        """Return the network's outputs; called from several threads at once.
+
+        Raises Uncomputable if the network takes other inputs of these shapes or datatypes, but not these.
+        """
 
 
 def refuse_gpu(compute: Compute, service: str) -> None:

@@ -1,11 +1,12 @@
 """A handler: a model and the work around it. To serve another model, name a class of your own in HANDLER."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from serving_core.calls import Item, Outputs
+from serving_core.decoding.memory import DecodingMemory
 from serving_core.engine import Batching, Compute, Engine
 from serving_core.errors import RequestError
 from serving_core.models.store import Model
@@ -14,11 +15,15 @@ from serving_core.tensors import TensorSpec
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service gives to its handlers: its engine, what may compute, the most pixels of an image."""
+    """What a service gives to its handlers: its engine, what may compute, and the limits of images.
+
+    `max_pixels` is the most pixels of an image; `memory` is what all threads decode in, None if unbounded.
+    """
 
     make_engine: Callable[[], Engine]
     compute: Compute
     max_pixels: int
+    memory: DecodingMemory | None = None
 
     @property
     def threads(self) -> int:
@@ -33,10 +38,14 @@ class Handler(ABC):
     `postprocess`. All methods but `load` are called from several threads at once. Raise
     RequestError(422, ...) for an input that cannot be used; any other exception is answered with 500 and
     logged. Once `warm` is done, `batching` says how the model computes work fastest; None if that is not
-    known.
+    known. `computes` says in words, for the log, whether items are computed together. `together` is the most
+    items of one request that a service computes together if it does not batch across requests; known once
+    warm.
     """
 
     platform: str = "python"
+    computes: str | None = None
+    together: int = 1
     batching: Batching | None = None
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -51,6 +60,11 @@ class Handler(ABC):
     @abstractmethod
     def example(self) -> Item:
         """Return an item that this model can serve; warm-up and validation use it."""
+
+    def pixels(self, item: Item) -> int:
+        """Return how many pixels `decode` makes of the item, without decoding it: 0 unless it is an image."""
+        del item
+        return 0
 
     def decode(self, item: Item) -> Any:
         """Return the argument of `preprocess`: the item itself, unless its inputs are encoded."""
@@ -74,6 +88,11 @@ class Handler(ABC):
         if top_k is not None:
             raise RequestError(400, "this model ranks nothing: send no top_k")
         return outputs
+
+    def parts(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+        """Give the items of one request, in order, in the parts that are computed together."""
+        for start in range(0, len(items), self.together):
+            yield items[start : start + self.together]
 
     def warm(self) -> None:
         """Compute what requests will compute, so that the first request is as fast as any."""

@@ -4,35 +4,47 @@ import struct
 import warnings
 from io import BytesIO
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageOps,
-    JpegImagePlugin,
-    PngImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import Image, _imaging
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
+from serving_core.decoding import bmp, gif, jpeg, png, run_lengths, webp
+from serving_core.decoding.encoded import Encoded, Read, broken
+from serving_core.decoding.memory import DecodingMemory
+from serving_core.decoding.orientation import UPRIGHT
 from serving_core.errors import RequestError
 from serving_core.models.manifest import ServedTransform
+from serving_core.wanted import check_still_wanted
 
-# With the plugins named here, Image.open need not search for and import every format that Pillow knows.
-FORMATS = tuple(
-    plugin.format
-    for plugin in (
-        JpegImagePlugin.JpegImageFile,
-        PngImagePlugin.PngImageFile,
-        WebPImagePlugin.WebPImageFile,
-        GifImagePlugin.GifImageFile,
-        BmpImagePlugin.BmpImageFile,
-    )
+# A format's first bytes -> what reads the structure of its files, and what decodes them.
+FORMATS: tuple[tuple[bytes, Read, type[ImageFile]], ...] = (
+    (jpeg.SIGNATURE, jpeg.read, JpegImageFile),
+    (png.SIGNATURE, png.read, PngImageFile),
+    (b"RIFF", webp.read, WebPImageFile),
+    (b"GIF87a", gif.read, GifImageFile),
+    (b"GIF89a", gif.read, GifImageFile),
+    (b"BM", bmp.read, BmpImageFile),
 )
-ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+RESAMPLINGS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+# Each row takes memory and time of its own.
+MOST_SIDE = 1_000_000
 DEEPEST = 65535
 DEEP_TO_BYTE = 257
 # What Pillow raises for broken bytes; which exception depends on the format and on the place of the break.
@@ -48,36 +60,96 @@ BROKEN = (
     MemoryError,
 )
 
+Image.register_decoder("bmp_rle", run_lengths.RunLengths)
+# Pillow stores an image in blocks of 16 MiB, which the C library's allocator keeps after they are freed; it
+# returns what is larger than 32 MiB at once. With this an image is stored in one block.
+_imaging.set_block_size(1024 * 1024 * 1024)
 # Pillow's own limit holds for the whole process and at first only warns; ours is checked in every call.
 Image.MAX_IMAGE_PIXELS = None
 # Pillow warns about clients' images and remembers each warning for ever: clients could fill log and memory.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def decode(data: bytes, max_pixels: int) -> Image.Image:
-    """Decode to an upright RGB image; raises RequestError 413 over `max_pixels`, 422 for a broken image."""
+# Reads from a header are short, and an image of this many pixels is decoded in some milliseconds.
+LONG_READ_BYTES = 4096
+QUICK_PIXELS = 1_000_000
+
+
+class WatchedFile(BytesIO):
+    """A file in memory that its decoder cannot go on reading if nobody waits for the image any more."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read; raises what `check_still_wanted` raises."""
+        if size is None or not 0 <= size < LONG_READ_BYTES:
+            check_still_wanted()
+        return super().read(size)
+
+
+def decode(data: bytes, max_pixels: int, memory: DecodingMemory | None = None) -> Image.Image:
+    """Decode to an upright RGB image; what the file says beside its pixels and orientation is left aside.
+
+    If there is a `memory`, the image's share of it is taken before anything is decoded, and given back when
+    the image is freed. Raises RequestError 413 over `max_pixels` or all of `memory`, 422 for a broken image
+    or for a file that takes too much work, and what `check_still_wanted` raises.
+    """
+    decoder, encoded = _described(data)
+    _check_pixels(encoded.width, encoded.height, max_pixels)
+    if memory is None:
+        return _decode(decoder, encoded, max_pixels)
+    give_back = memory.take(encoded.memory_bytes)
     try:
-        image: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError:
-        raise RequestError(422, "this is not an image: send a whole JPEG, PNG, WebP, GIF or BMP") from None
-    except BROKEN as error:
-        raise _broken(error) from None
-    width, height = image.size
+        image = _decode(decoder, encoded, max_pixels)
+    except BaseException:
+        give_back()
+        raise
+    finalize(image, give_back).atexit = False
+    return image
+
+
+def count_pixels(data: bytes, max_pixels: int) -> int:
+    """Return how many pixels the file says that its image has; 0 if `decode` refuses it by its header."""
+    try:
+        encoded = _described(data)[1]
+        _check_pixels(encoded.width, encoded.height, max_pixels)
+    except RequestError:
+        return 0
+    return encoded.pixels
+
+
+def _described(data: bytes) -> tuple[type[ImageFile], Encoded]:
+    for signature, read, decoder in FORMATS:
+        if data.startswith(signature):
+            return decoder, read(data)
+    raise RequestError(422, "this is not an image: send a whole JPEG, PNG, WebP, GIF or BMP")
+
+
+def _check_pixels(width: int, height: int, max_pixels: int) -> None:
+    if max(width, height) > MOST_SIDE:
+        raise RequestError(
+            413, f"the image has {width}x{height} pixels: send one of at most {MOST_SIDE} pixels a side"
+        )
     if width * height > max_pixels:
         raise RequestError(
             413, f"the image has {width}x{height} pixels: send one of at most {max_pixels} pixels in all"
         )
+
+
+def _decode(decoder: type[ImageFile], encoded: Encoded, max_pixels: int) -> Image.Image:
     try:
+        file = BytesIO if encoded.pixels <= QUICK_PIXELS else WatchedFile
+        image: Image.Image = decoder(file(encoded.pixels_only))
+        _check_pixels(*image.size, max_pixels)
         image.load()
-        if image.getexif().get(ORIENTATION, 1) != 1:
-            image = ImageOps.exif_transpose(image)
+        if encoded.orientation != UPRIGHT:
+            check_still_wanted()
+            image = image.transpose(TURNS[encoded.orientation])
         return _to_rgb(image)
     except BROKEN as error:
-        raise _broken(error) from None
+        raise broken(str(error).splitlines()[0][:120] if str(error) else type(error).__name__) from None
 
 
 def crop(image: Image.Image, transform: ServedTransform) -> NDArray[np.uint8]:
-    """Return uint8 [crop, crop, 3]: the shortest side resized (antialiased bilinear), then a centre crop.
+    """Return uint8 [crop, crop, 3]: the shortest side resized with antialiasing, then a centre crop.
 
     Only the source region of the crop is resampled. Its pixels differ by at most one level from the pixels
     of a resize of the whole image.
@@ -94,7 +166,7 @@ def crop(image: Image.Image, transform: ServedTransform) -> NDArray[np.uint8]:
         min(float(width), (left + transform.crop) * scale_x),
         min(float(height), (top + transform.crop) * scale_y),
     )
-    resized = image.resize((transform.crop, transform.crop), Image.Resampling.BILINEAR, box=box)
+    resized = image.resize((transform.crop, transform.crop), RESAMPLINGS[transform.interpolation], box=box)
     return np.array(resized)  # a copy: the view is read-only, which PyTorch warns of
 
 
@@ -125,8 +197,3 @@ def _to_bytes(levels: NDArray[Any]) -> NDArray[np.uint8]:
     levels = levels.clip(0, DEEPEST)
     levels //= DEEP_TO_BYTE
     return levels.astype(np.uint8)
-
-
-def _broken(error: BaseException) -> RequestError:
-    reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-    return RequestError(422, f"the image is truncated or corrupt ({reason}): send a whole image file")

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,13 +14,15 @@ from time import perf_counter
 from typing import Any
 
 from serving_core.calls import Signature
+from serving_core.decoding.memory import DecodingMemory
 from serving_core.engine import Compute, Engine
 from serving_core.errors import StartError
 from serving_core.handler import Context, Handler
 from serving_core.metrics import Metrics
 from serving_core.models.addresses import shown
+from serving_core.models.manifest import Kind, kind_of
 from serving_core.models.store import Model, pull_model
-from serving_core.settings import Settings, handler_names, model_addresses
+from serving_core.settings import Settings, handler_names, manifest_addresses, model_addresses
 from serving_core.tensors import TensorSpec
 
 _NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -101,7 +103,10 @@ def raised(error: BaseException) -> str:
 
 log = logging.getLogger("serving_core.loading")
 
-DEFAULT_HANDLER = "serving_core.classifier:ImageClassifier"
+DEFAULT_HANDLERS: Mapping[Kind, str] = {
+    "image": "serving_core.classifier:ImageClassifier",
+    "tensors": "serving_core.tensor_model:TensorModel",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +121,16 @@ class Loaded:
 def load_models(make_engine: Callable[[], Engine], settings: Settings, metrics: Metrics) -> Iterator[Loaded]:
     """Load each configured model in turn, timing each phase; raises StartError."""
     addresses, handlers = model_addresses(settings), handler_names(settings)
+    manifests = manifest_addresses(settings)
     strangers = handlers.keys() - addresses.keys() - {None}
     if strangers:
         raise StartError(f"HANDLER names {', '.join(map(repr, strangers))}: use its models' names")
+    memory = DecodingMemory(settings.decode_bytes)
     since = perf_counter() - process_age_s()
     for name, uri in addresses.items():
-        handler = handlers.get(name) or handlers.get(None) or DEFAULT_HANDLER
-        yield _load_model(make_engine, settings, metrics, since, (name, uri, handler))
+        handler = handlers.get(name) or handlers.get(None)
+        asked = (name, uri, manifests.get(name), handler)
+        yield _load_model(make_engine, settings, metrics, memory, since, asked)
         since = perf_counter()
 
 
@@ -130,10 +138,11 @@ def _load_model(
     make_engine: Callable[[], Engine],
     settings: Settings,
     metrics: Metrics,
+    memory: DecodingMemory,
     since: float,
-    asked: tuple[str | None, str, str],
+    asked: tuple[str | None, str, str | None, str | None],
 ) -> Loaded:
-    name, uri, handler_name = asked
+    name, uri, manifest_uri, handler_name = asked
     phases: dict[str, float] = {}
 
     def passed(phase: str) -> None:
@@ -148,14 +157,23 @@ def _load_model(
         passed("imports")
         return engine
 
-    make_handler = load_handler(handler_name)
-    with _as_start_error(uri, f"{handler_name}.__init__"):
-        handler = make_handler()
+    handler = None if handler_name is None else _made(uri, handler_name)
     passed("imports")
-    model = pull_model(uri, settings.model_cache_dir, settings.store_timeout_s, settings.local_store)
+    model = pull_model(
+        uri,
+        settings.model_cache_dir,
+        settings.store_timeout_s,
+        settings.local_store,
+        manifest_uri=manifest_uri,
+        max_bytes=settings.max_model_bytes,
+    )
     passed("pull")
+    if handler is None or handler_name is None:
+        handler_name = DEFAULT_HANDLERS[kind_of(model.manifest)]
+        handler = _made(uri, handler_name)
+        passed("imports")
     with _as_start_error(uri, f"{handler_name}.load"):
-        handler.load(model, Context(timed_engine, _compute(settings), settings.max_pixels))
+        handler.load(model, Context(timed_engine, _compute(settings), settings.max_pixels, memory))
     check_declared(handler_name, handler)
     passed("load")
     with _as_start_error(uri, f"{handler_name}.warm"):
@@ -164,6 +182,12 @@ def _load_model(
     loaded = Loaded(name or model.manifest.name, model.manifest.version, handler)
     _report(loaded, model, uri, phases, settings, metrics)
     return loaded
+
+
+def _made(uri: str, name: str) -> Handler:
+    make_handler = load_handler(name)
+    with _as_start_error(uri, f"{name}.__init__"):
+        return make_handler()
 
 
 def _compute(settings: Settings) -> Compute:
@@ -200,6 +224,8 @@ def _report(
             "uri": address,
             "cached": model.cached,
             "threads": settings.threads,
+            "computes": loaded.handler.computes,
+            "together": loaded.handler.together,
             "batch": loaded.handler.batching.size if loaded.handler.batching else None,
             "startup_phases_s": {phase: round(seconds, 4) for phase, seconds in phases.items()},
         },

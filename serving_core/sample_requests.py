@@ -49,13 +49,27 @@ def _varied(value: Any, spec: TensorSpec, number: int, max_pixels: int) -> Any:
 
 def _other_numbers(value: NDArray[Any], number: int) -> NDArray[Any]:
     if value.dtype.kind == "b":
-        return np.asarray(value != (number % 2 == 1))
+        return _another_flag(value, number)
     if value.dtype.kind == "f":
         return np.asarray(value * (1 + STEP * number) + (value == 0) * STEP * number, value.dtype)
-    room = value <= np.iinfo(value.dtype).max - number
-    away = value.dtype.type(number)
-    other: NDArray[Any] = np.where(room, value + away, value - away)
-    return other
+    kind = np.iinfo(value.dtype)
+    least, most = (int(value.min()), int(value.max())) if value.size else (0, 0)
+    if least == most:
+        near = number if least <= kind.max - number else -number
+        return np.full_like(value, least + near)
+    # a number beyond the example's range may be none that the model knows
+    count = most - least + 1
+    steps = [least + (int(one) - least + number) % count for one in value.ravel().tolist()]
+    other = np.array(steps, value.dtype).reshape(value.shape)
+    return np.roll(other.ravel(), 1).reshape(value.shape) if (other == value).all() else other
+
+
+def _another_flag(value: NDArray[Any], number: int) -> NDArray[Any]:
+    """Return flags of which one is inverted: a mask in which all are would leave a model nothing."""
+    flags = value.copy().reshape(-1)
+    if flags.size > 1 or (flags.size == 1 and number % 2 == 1):
+        flags[number % flags.size] ^= True
+    return flags.reshape(value.shape)
 
 
 def _png(image: Image.Image) -> bytes:

@@ -66,7 +66,12 @@ class Service:
         self.settings = settings
         self.lifecycle = Lifecycle()
         self.metrics = Metrics()
-        self.admission = Admission(settings.queue_limit, settings.queue_bytes, self.metrics)
+        self.admission = Admission(
+            settings.queue_limit,
+            settings.queue_bytes,
+            self.metrics,
+            usual_s=settings.request_timeout_ms / 1000,
+        )
         self.models: dict[str, Served] = {}
         self._workers: Workers | None = None
         self._make_engine = make_engine
@@ -163,7 +168,7 @@ class Service:
     def _open(self, loaded: Loaded) -> None:
         """Serve one more model."""
         handler, name = loaded.handler, loaded.name
-        pipeline = Pipeline(handler, self.metrics.model(name))
+        pipeline = Pipeline(handler, self.metrics.model(name), self.settings.max_request_pixels)
         if self._workers is None:
             self._workers = Workers(self.settings.threads, "worker", patience_s(self.settings))
         try:

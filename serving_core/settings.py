@@ -13,8 +13,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from serving_core.cores import usable_cores
 from serving_core.errors import StartError
 from serving_core.models.addresses import shown_whole
+from serving_core.models.limits import MOST_MODEL_BYTES
+from serving_core.usable_memory import usable_memory_bytes
 
 MIB = 1024 * 1024
+MOST_PIXELS = 50_000_000
+LONGEST_SHOWN = 80
 # With more threads than this, the threads of one interpreter wait for one another more than they compute.
 MOST_THREADS = 32
 # name=value, with a name that a path holds without encoding
@@ -42,6 +46,18 @@ def _default_batch(given: dict[str, Any]) -> int:
     return max(32, 16 * threads)
 
 
+def _default_request_pixels(given: dict[str, Any]) -> int:
+    """Return enough for the most items of a photograph's usual size."""
+    max_pixels: int = given.get("max_pixels", MOST_PIXELS)
+    return 16 * max_pixels
+
+
+def _default_decode_bytes(given: dict[str, Any]) -> int:
+    """Return half of what a process may use; the other half is for the model, its batches and the bodies."""
+    workers: int = given.get("workers", 1)
+    return max(MIB, usable_memory_bytes() // 2 // workers)
+
+
 class Settings(BaseSettings):
     """All settings of a service; the environment variable of a field is its name in upper case."""
 
@@ -54,12 +70,24 @@ class Settings(BaseSettings):
         description="The model's address, gs://bucket/folder/file, file:///path or https://host/path; or "
         "several models as name=address pairs with commas between them; /predict/ serves the first model.",
     )
+    manifest_uri: str = Field(
+        default="",
+        description="The address of the model's manifest, if it is not model.json in the model's folder: an "
+        "address that is signed holds for one file; or name=address pairs, for the models with those names.",
+    )
+    max_model_bytes: int = Field(
+        default=MOST_MODEL_BYTES, ge=1, description="The longest file that is pulled as a model."
+    )
     handler: str = Field(
         default="",
         description="A class of your own that serves the model, package.module:Class; or "
-        "name=package.module:Class pairs with commas between them, for the models with those names.",
+        "name=package.module:Class pairs with commas between them, for the models with those names. "
+        "Others are served as the kind in their manifest says.",
     )
-    host: str = Field(default="0.0.0.0", description="The address to listen on.")  # noqa: S104 - a container listens on all its interfaces; compose publishes on loopback
+    host: str = Field(
+        default="127.0.0.1",
+        description="The address to listen on; in the images 0.0.0.0, as compose publishes their ports.",
+    )
     port: int = Field(default=8080, ge=1, le=65535, description="The port to listen on.")
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that answer on the port; a dead process is replaced."
@@ -78,14 +106,26 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(default=16 * MIB, ge=1, description="The longest body of a request.")
     max_pixels: int = Field(
-        default=50_000_000, ge=1, description="The most pixels of an image, judged by its header."
+        default=MOST_PIXELS, ge=1, description="The most pixels of an image, judged by its header."
+    )
+    max_request_pixels: int = Field(
+        default_factory=_default_request_pixels,
+        ge=1,
+        description="The most pixels of a request of several images, judged by their headers.",
+    )
+    decode_bytes: int = Field(
+        default_factory=_default_decode_bytes,
+        ge=1,
+        description="Memory that images take while they are decoded, all threads of a process together; an "
+        "image waits for its share, and is refused with 413 if it needs more than all.",
     )
     max_items: int = Field(default=64, ge=1, le=4096, description="The most items in one request.")
     max_connections: int = Field(
         default=1024,
         ge=1,
         le=1_000_000,
-        description="Connections a process holds at once; more are refused with 503.",
+        description="Connections a process holds at once. If all are taken, the longest idle is closed for a "
+        "new one; if none is idle, the new one is refused with 503.",
     )
     header_timeout_s: float = Field(
         default=10.0, gt=0, le=3600, description="How long a request's headers may take to arrive."
@@ -100,7 +140,10 @@ class Settings(BaseSettings):
         description="A request's deadline, unless the header X-Request-Timeout-Ms sets another.",
     )
     queue_limit: int = Field(
-        default=256, ge=1, description="Items accepted and not yet answered; more are refused with 429."
+        default=256,
+        ge=1,
+        description="Items accepted and not yet answered; more are refused with 429. A request of several "
+        "images counts as an item for each 4 megapixels, if that is more.",
     )
     queue_bytes: int = Field(
         default=512 * MIB, ge=1, description="Bytes of bodies held at once; more are refused with 429."
@@ -125,8 +168,8 @@ class Settings(BaseSettings):
         default_factory=_default_batch,
         ge=1,
         le=1024,
-        description="The most items computed together if the strategy batches; warm-up lowers it if larger "
-        "batches gain nothing; 1 turns batching off.",
+        description="The most items computed together, of several requests if the strategy batches; warm-up "
+        "lowers it if larger batches gain nothing; 1 turns batching off.",
     )
     max_wait_ms: float = Field(
         default=0.0,
@@ -171,6 +214,7 @@ def load_settings(service: str, model_uri_variable: str) -> Settings:
         faults = [fault for fault in error.errors() if fault["type"] != "default_factory_not_called"]
         raise StartError("wrong setting: " + "; ".join(map(_in_words, faults))) from None
     model_addresses(settings)
+    manifest_addresses(settings)
     handler_names(settings)
     return settings
 
@@ -179,8 +223,14 @@ def _in_words(fault: ErrorDetails) -> str:
     name, given = str(fault["loc"][0]), fault["input"]
     form = form_of(name)
     if form is None:
-        return f"{name.upper()}={given!r}: {fault['msg'].lower()}"
+        return f"{name.upper()}={shortened(given)}: {fault['msg'].lower()}"
     return f"{name.upper()}={shown_whole(given)!r}: input should be {form}"
+
+
+def shortened(given: object) -> str:
+    """Return a setting's value for a message, so short that the message stays one line."""
+    shown = repr(given)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}..."
 
 
 def form_of(name: str) -> str | None:
@@ -194,7 +244,27 @@ def model_addresses(settings: Settings) -> Mapping[str | None, str]:
 
     Raises StartError for a path instead of an address, for a malformed pair, and for two pairs with one name.
     """
-    variable, parts = settings.model_uri_variable, _BEFORE_NAMED_MODEL.split(settings.model_uri.strip())
+    return _addresses(settings.model_uri_variable, settings.model_uri)
+
+
+def manifest_addresses(settings: Settings) -> Mapping[str | None, str]:
+    """Return the address of each manifest that is not beside its model, by the keys of model_addresses.
+
+    Raises StartError for a malformed address or pair, for an address alone if there are several models, and
+    for a name that no model has.
+    """
+    if not settings.manifest_uri:
+        return {}
+    models, manifests = model_addresses(settings), _addresses("MANIFEST_URI", settings.manifest_uri)
+    if None in manifests and len(models) > 1:
+        raise StartError("MANIFEST_URI is one address for several models: write name=address pairs")
+    if strangers := manifests.keys() - models.keys() - {None}:
+        raise StartError(f"MANIFEST_URI names {', '.join(map(repr, strangers))}: use its models' names")
+    return dict.fromkeys(models, manifests[None]) if None in manifests else manifests
+
+
+def _addresses(variable: str, text: str) -> dict[str | None, str]:
+    parts = _BEFORE_NAMED_MODEL.split(text.strip())
     for part in parts:
         path = _PATH.fullmatch(part)
         if path is not None:

@@ -143,8 +143,8 @@ def main() -> None:
     given = parser.parse_args()
     if shutil.which("ab") is None:
         sys.exit("ab is not installed: install apache2-utils")
-    entries = json.loads((given.image.parent / "manifest.json").read_text(encoding="utf-8"))["images"]
-    label = next(entry["expected"]["label"] for entry in entries if entry["file"] == given.image.name)
+    entries = json.loads((given.image.parent / "manifest.json").read_text(encoding="utf-8"))["requests"]
+    label = next(entry["expect"]["label"] for entry in entries if entry["name"] == given.image.name)
     requests = encodings(given.image.read_bytes(), label)
     if given.only:
         requests = {name: requests[name] for name in given.only.split(",")}

@@ -4,6 +4,8 @@
 # It prints the meaning in one line. On GitHub that line becomes an annotation.
 set -eu
 code=${1:-}
+# what is no number would be a line of its own, which GitHub may take for a command
+case $code in *[!0-9]*) code=nothing ;; esac
 say() {
   if [ "${GITHUB_ACTIONS:-}" = true ]; then echo "::$1 title=bench gate::$2"; else echo "gate: $1: $2"; fi
 }

@@ -8,6 +8,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # a program's own folder comes first in the path
 
+from serving_core.http.protocol import ConnectionLimits  # noqa: E402 - the path comes first
+from serving_core.http.request_bytes import BODY_BYTES_A_BYTE_BESIDE  # noqa: E402 - the path comes first
 from serving_core.settings import Settings, form_of  # noqa: E402 - the path comes first
 
 PAGE = ROOT / "docs" / "settings.md"
@@ -18,6 +20,9 @@ VARIABLES = {"model_uri": "`TORCH_MODEL_URI`, `ONNX_MODEL_URI`"}
 DEFAULTS = {
     "model_cache_dir": "`$XDG_CACHE_HOME/model-serving`, else `~/.cache/model-serving`",
     "threads": "the usable cores, 32 at most, divided by `WORKERS`",
+    "max_request_pixels": "16 times `MAX_PIXELS`",
+    "decode_bytes": "half of the container's memory limit, or of the free memory if there is none, "
+    "divided by `WORKERS`",
     "max_batch": "16 times `THREADS`, 32 at least",
 }
 # fields that the environment does not set
@@ -25,10 +30,12 @@ INTERNAL = {"service", "model_uri_variable"}
 # the forms that a later step of a start checks, if no pattern describes them
 FORMS = {
     "model_uri": "an address or pairs",
+    "manifest_uri": "an address or pairs",
     "handler": "a class or pairs",
     "model_cache_dir": "a folder",
     "host": "a name or an address",
 }
+LIMITS = ConnectionLimits()
 INTRODUCTION = f"""# Settings
 
 Every service reads these environment variables when it starts; an empty variable counts as not set. A value
@@ -39,8 +46,18 @@ all three services read this file. Compose itself sets `PORT`, `MODEL_CACHE_DIR`
 the file says, and takes `TORCH_MODEL_URI` and `ONNX_MODEL_URI` from the environment or from `.env`. Compose
 gives a stop 20 s: keep `GRACE_S` and `DRAIN_LINGER_S` well below that.
 
-`QUEUE_LIMIT`, `QUEUE_BYTES` and `MAX_CONNECTIONS` hold for each process: with `WORKERS=4` a service accepts
-four times as much.
+`QUEUE_LIMIT`, `QUEUE_BYTES`, `DECODE_BYTES` and `MAX_CONNECTIONS` hold for each process: with `WORKERS=4` a
+service accepts four times as much.
+
+SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGPWR stop a service in order: it takes nothing new, answers what it
+has accepted, and ends with status 0. A second SIGTERM or SIGINT ends it without waiting for accepted
+requests; the others may come as often as they like, because a terminal that closes sends several. SIGUSR1,
+SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO and SIGPIPE change nothing, nor does SIGHUP under `nohup`.
+
+Some limits are not settings. A request has at most {LIMITS.headers} headers, of {LIMITS.header_bytes} bytes
+in all. A body in chunks may bring as many bytes beside its own (chunks' sizes and extensions, trailers), and
+one more for each {BODY_BYTES_A_BYTE_BESIDE} bytes of its own; trailers are thrown away. A client may send
+{LIMITS.pipelined} requests on a connection ahead of their answers.
 
 This page is generated: `{COMMAND}` writes it,
 `{COMMAND} --check` says whether it is up to date.

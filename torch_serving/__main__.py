@@ -1,7 +1,10 @@
 """python -m torch_serving"""
 
-from serving_core.engine import Engine
-from serving_core.process.serve import run
+from serving_core.packages import packages_of
+
+with packages_of("torch"):
+    from serving_core.engine import Engine
+    from serving_core.process.serve import run
 
 
 def make_engine() -> Engine:

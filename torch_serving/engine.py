@@ -1,16 +1,17 @@
-"""The network in eager PyTorch on the CPU."""
+"""A network in eager PyTorch on the CPU."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from modelkit.network import WeightsError, load_weights
-from serving_core.engine import Batching, Compute, Logits, Pixels, refuse_gpu
+from modelkit.modules import OF_INPUTS, ModuleError, in_order, load_module
+from serving_core.engine import Batching, Compute, refuse_gpu, uncomputable
 from serving_core.errors import StartError
-from serving_core.models.manifest import Classifier
+from serving_core.models.manifest import ServedTransform
+from serving_core.network import Arrays, Network
 
 WARM_RUNS = 5
 
@@ -22,30 +23,43 @@ class TorchEngine:
     takes: Literal["crop", "image"] = "crop"
     batching = Batching()
 
-    def load(self, path: Path, classifier: Classifier, compute: Compute) -> None:
-        """Load the weights strictly; raises StartError if they do not fit the network."""
+    def load(self, path: Path, network: Network, compute: Compute) -> None:
+        """Load the program or the weights; raises StartError if they do not fit the network."""
         refuse_gpu(compute, "torch_serving")
         # As many requests as cores are computed at once: more threads for each would only compete for them.
         torch.set_num_threads(1)
-        self._crop = classifier.transform.crop
-        self._mean = torch.tensor(classifier.transform.mean).view(1, 3, 1, 1) * 255
-        self._std = torch.tensor(classifier.transform.std).view(1, 3, 1, 1) * 255
         try:
-            network = load_weights(path, len(classifier.labels))
-        except WeightsError as error:
-            raise StartError(
-                f"{path.name} is not the {classifier.architecture} that its manifest says ({error})"
-            ) from None
-        self._network = network
+            self._module = load_module(path, network.architecture)
+        except ModuleError as error:
+            raise StartError(str(error)) from None
+        self._normalise = Normalised(network.pixels) if network.pixels is not None else None
 
-    def warm(self) -> None:
-        """Compute a few blank images."""
-        for _ in range(WARM_RUNS):
-            self.predict(np.zeros((1, self._crop, self._crop, 3), np.uint8))
+    def warm(self, examples: Sequence[Arrays]) -> None:
+        """Compute each example a few times."""
+        for inputs in examples:
+            for _ in range(WARM_RUNS):
+                self.predict(inputs)
 
-    def predict(self, batch: Pixels) -> Logits:
-        """Return float32 logits [n, classes] of uint8 crops [n, crop, crop, 3]."""
+    def predict(self, inputs: Arrays) -> Arrays:
+        """Return the network's outputs in order."""
         with torch.inference_mode():
-            pixels: Tensor = torch.from_numpy(batch).permute(0, 3, 1, 2).float()
-            logits: Logits = self._network((pixels - self._mean) / self._std).numpy()
-        return logits
+            tensors = [torch.from_numpy(array) for array in inputs]
+            if self._normalise is not None:
+                tensors = [self._normalise(tensors[0])]
+            try:
+                made = in_order(self._module(*tensors))
+            except OF_INPUTS as error:
+                raise uncomputable(error) from error
+            return [tensor.numpy() for tensor in made]
+
+
+class Normalised:
+    """Turns crops, uint8 [n, height, width, 3], into a network's input, float32 [n, 3, height, width]."""
+
+    def __init__(self, transform: ServedTransform) -> None:
+        self._mean = torch.tensor(transform.mean).view(1, 3, 1, 1) * 255
+        self._std = torch.tensor(transform.std).view(1, 3, 1, 1) * 255
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Return the normalised pixels."""
+        return (pixels.permute(0, 3, 1, 2).float() - self._mean) / self._std

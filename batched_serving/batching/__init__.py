@@ -17,6 +17,7 @@ from batched_serving.batching.batcher import (
     Refused,
     Unwanted,
 )
+from batched_serving.batching.queue import ItemGroup
 from batched_serving.batching.timing import Clock, LoopClock, ServiceTime
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Draining",
     "Expired",
     "Full",
+    "ItemGroup",
     "Late",
     "LoopClock",
     "Policy",

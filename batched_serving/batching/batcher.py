@@ -8,7 +8,7 @@ from math import ceil, inf
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from batched_serving.batching.queue import Queue, QueueEntry
+from batched_serving.batching.queue import ItemGroup, Queue, QueueEntry
 from batched_serving.batching.timing import Clock, LoopClock, ServiceTime, Timer
 
 
@@ -85,8 +85,10 @@ log = logging.getLogger("batched_serving.batching")
 
 
 class Batcher(Generic[Item, Result]):
-    """Passes the waiting items to `run`, earliest deadline first, as soon as `run` can take them.
+    """Passes the waiting items to `run`, as soon as `run` can take them.
 
+    They go in the order of arrival, and the items of one group let others go between them. At every other
+    turn the item with the earliest deadline goes first, if it would be late in that order.
     `run` returns one result for each item, in order. If it raises, or returns another number of results, the
     batch is split and tried again, so that only those items fail that fail alone. An item that is no longer
     `wanted` when its turn comes is left out. Deadlines are times of the clock. The batcher belongs to the
@@ -127,8 +129,10 @@ class Batcher(Generic[Item, Result]):
             self._lanes.append(lane)
         return self
 
-    async def submit(self, item: Item, due_s: float = inf, size_bytes: int = 0) -> Result:
-        """Return the item's result.
+    async def submit(
+        self, item: Item, due_s: float = inf, size_bytes: int = 0, group: ItemGroup | None = None
+    ) -> Result:
+        """Return the item's result; the items of a `group` take turns with all others.
 
         Raises Full or Late if the item is not accepted, Draining or Died if no items are, Expired at its
         deadline, Unwanted, or the exception of `run` for this item alone. Cancellation removes the item from
@@ -142,7 +146,7 @@ class Batcher(Generic[Item, Result]):
         self._admit(due_s, size_bytes, now)
         entry: QueueEntry[Item, Result] = QueueEntry(item, due_s, size_bytes, now, self._loop.create_future())
         del item
-        self._queue.add(entry)
+        self._queue.add(entry, group)
         if due_s < self._alarm[0]:
             self._set_alarm(due_s)
         self._reconsider()
@@ -155,7 +159,9 @@ class Batcher(Generic[Item, Result]):
 
     def wait_s(self, due_s: float = inf) -> float:
         """Return the predicted seconds until the result of an item with this deadline, if it arrived now."""
-        return self._predict_s(self._queue.ahead(due_s), self._now())
+        now = self._now()
+        urgent = due_s < self._soon_s(now)
+        return self._predict_s(self._queue.ahead(due_s) if urgent else len(self._queue), now)
 
     def waiting(self) -> int:
         """Return the number of items that wait for their batch."""
@@ -210,7 +216,7 @@ class Batcher(Generic[Item, Result]):
         if waiting >= policy.max_items or (waiting and self._queue.bytes + size_bytes > policy.max_bytes):
             raise Full(f"{waiting} items wait", self._predict_s(waiting, now))
         # an idle batcher tries the item: otherwise a wrong prediction would never be corrected
-        if due_s < inf and (waiting or self._running):
+        if due_s < inf and (waiting or self._running) and due_s < self._soon_s(now):
             wait_s = MARGIN * self._predict_s(self._queue.ahead(due_s), now)
             if now + wait_s > due_s:
                 raise Late(f"the result would take {wait_s:.3f} s", now + wait_s - due_s)
@@ -225,6 +231,10 @@ class Batcher(Generic[Item, Result]):
         # its own batch is filled with items that wait behind it, and with items that arrive before its turn
         own = policy.max_batch if batches else min(policy.max_batch, len(self._queue) + 1)
         return max(0.0, free_s - now) + ahead_s + predict(own)
+
+    def _soon_s(self, now: float) -> float:
+        """Return the time at which all waiting items will be computed: earlier deadlines are urgent."""
+        return now + MARGIN * self._predict_s(len(self._queue), now)
 
     def _may_start(self) -> bool:
         """Tell whether a batch may start; if it must wait to fill, set a timer for its start."""
@@ -268,8 +278,9 @@ class Batcher(Generic[Item, Result]):
         if self.policy.spread and not self.policy.max_wait_s:
             most = min(most, max(1, ceil(len(self._queue) / free)))
         batch: list[QueueEntry[Item, Result]] = []
+        soon_s = self._soon_s(now) if len(self._queue) > most else inf
         while self._queue and len(batch) < most:
-            batch += self._queue.take(most - len(batch))
+            batch += self._queue.take(most - len(batch), soon_s)
             # recorded before anything else, so that their callers are answered whatever happens
             self._running[lane] = (now, batch)
             batch = [entry for entry in batch if self._still_wanted(entry)]

@@ -15,7 +15,7 @@ LIMITS = {
 
 def main() -> None:
     """Serve until a signal stops it."""
-    os.environ["MOSEC_ADDRESS"] = os.environ.get("HOST") or "0.0.0.0"  # noqa: S104 - a container listens on all its interfaces; compose publishes on loopback
+    os.environ["MOSEC_ADDRESS"] = os.environ.get("HOST") or "127.0.0.1"
     os.environ["MOSEC_PORT"] = os.environ.get("PORT") or "8080"
     for name, value in LIMITS.items():
         os.environ.setdefault(name, value)

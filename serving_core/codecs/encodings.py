@@ -8,22 +8,21 @@ from urllib.parse import parse_qsl
 import msgpack
 import orjson
 import pybase64
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
 
 from serving_core.calls import JSON_TYPE, Answer, Call, Headers, Item, Outcome, Parse, Signature
 from serving_core.codecs import oip_tensors
 from serving_core.codecs.answers import write_json, write_msgpack
+from serving_core.codecs.forms import boundary_of, files_of
 from serving_core.codecs.size_limits import SizeLimits, check_json, limits_of
 from serving_core.errors import RequestError
+from serving_core.numbers import whole_number
 from serving_core.tensors import BYTES, TensorSpec
 
 MSGPACK_TYPE = "application/msgpack"
 FORM_TYPE = "multipart/form-data"
 TEXT_TYPE = "text/plain"
 RAW_TYPES = ("application/octet-stream", "image/jpeg", "image/png", "image/webp")
-MOST_DIGITS = 9
-LONGEST_BOUNDARY = 70  # RFC 2046
+MOST_CLASSES = 10**9
 
 
 def served_types(signature: Signature) -> tuple[str, ...]:
@@ -77,9 +76,10 @@ def _top_k(query: bytes) -> int | None:
     ((name, value),) = sent
     if name != "top_k":
         raise RequestError(400, f"there is no query parameter {name[:80]!r}: send top_k, or none")
-    if not (value.isascii() and value.isdigit()) or value.startswith("0"):
+    top_k = None if value.startswith("0") else whole_number(value, beyond=MOST_CLASSES)
+    if top_k is None:
         raise RequestError(400, "top_k is wrong: send a whole number from 1")
-    return int(value[:MOST_DIGITS])  # a longer number is beyond all classes too
+    return top_k
 
 
 # Writes outcomes; writes a list if its first argument, whether the request has several items, is true.
@@ -130,7 +130,7 @@ def parse_raw(signature: Signature, write: Write, body: bytes) -> Call:
 def parse_form(signature: Signature, boundary: bytes, write: Write, body: bytes) -> Call:
     """Take each file of a form as the only input of an item; raises RequestError 400."""
     _check_not_empty(signature, body)
-    files = files_of(boundary, body, signature.max_items)
+    files = files_of(boundary, body, signature.max_items, raw_types(signature))
     if len(files) == 1:
         return Call([_only(signature, files[0])], partial(write, False))
     return Call([placed(partial(_only, signature), content) for content in files], partial(write, True))
@@ -298,85 +298,3 @@ def _numbers(spec: TensorSpec, sent: Any) -> Any:
         raise RequestError(400, f"the {spec.name} has the wrong shape: send {_form(spec, packed=False)}")
     (value,) = oip_tensors.read_json(spec, [1, *shape], [sent], None, or_binary=False)
     return value
-
-
-def boundary_of(content_type: bytes) -> bytes:
-    """Return the boundary between a form's parts; raises RequestError 400."""
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
-    if not 1 <= len(boundary) <= LONGEST_BOUNDARY:
-        raise RequestError(
-            400, f"the form's boundary is missing or wrong: give it 1 to {LONGEST_BOUNDARY} characters"
-        )
-    return boundary
-
-
-def files_of(boundary: bytes, body: bytes, max_files: int) -> list[bytes]:
-    """Return the contents of a form's files in order; raises RequestError 400."""
-    files = _Files(max_files)
-    parser = MultipartParser(
-        boundary,
-        {
-            "on_part_begin": files.begin,
-            "on_header_field": files.on_field,
-            "on_header_value": files.on_value,
-            "on_header_end": files.end_header,
-            "on_headers_finished": files.check,
-            "on_part_data": files.on_data,
-            "on_part_end": files.end,
-            "on_end": files.finish,
-        },
-    )
-    try:
-        parser.write(body)
-    except FormParserError as error:
-        raise RequestError(400, f"the body is not a multipart form ({error}): send a form of files") from None
-    if not files.finished:
-        raise RequestError(400, "the form is truncated: send it whole, its last boundary included")
-    if not files.contents:
-        raise RequestError(400, "the form has no file: send at least one")
-    return files.contents
-
-
-class _Files:
-    """Collects the files of a form from the parser's reports."""
-
-    def __init__(self, max_files: int) -> None:
-        self.contents: list[bytes] = []
-        self.finished = False
-        self._max_files = max_files
-        self._headers: dict[bytes, bytes] = {}
-        self._field = b""
-        self._value = b""
-        self._pieces: list[bytes] = []
-
-    def begin(self) -> None:
-        if len(self.contents) == self._max_files:
-            raise RequestError(400, f"the form has too many files: send at most {self._max_files}")
-        self._headers = {}
-        self._pieces = []
-
-    def on_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
-
-    def on_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def end_header(self) -> None:
-        self._headers[self._field.lower()] = self._value
-        self._field = self._value = b""
-
-    def check(self) -> None:
-        """Refuse a part that is not a file, that is, has neither a file name nor a type."""
-        options = parse_options_header(self._headers.get(b"content-disposition"))[1]
-        if b"filename" not in options and b"content-type" not in self._headers:
-            name = options.get(b"name", b"").decode("latin-1")
-            raise RequestError(400, f"the form's field {name[:80]!r} is not a file: send files only")
-
-    def on_data(self, data: bytes, start: int, end: int) -> None:
-        self._pieces.append(data[start:end])
-
-    def end(self) -> None:
-        self.contents.append(b"".join(self._pieces))
-
-    def finish(self) -> None:
-        self.finished = True

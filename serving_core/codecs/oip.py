@@ -13,11 +13,11 @@ from serving_core.codecs import oip_tensors
 from serving_core.codecs.answers import WantedOutput, write_inference
 from serving_core.codecs.size_limits import check_json
 from serving_core.errors import RequestError
+from serving_core.numbers import whole_number
 from serving_core.tensors import BYTES, TensorSpec
 
 OCTETS = "application/octet-stream"
 HEADER = b"inference-header-content-length"
-LONGEST_LENGTH_DIGITS = 18
 
 
 def choose(headers: Headers, signature: Signature) -> Parse:
@@ -37,11 +37,11 @@ def choose(headers: Headers, signature: Signature) -> Parse:
             )
         _check_type(kind, JSON_TYPE)
         return partial(parse, signature, None)
-    if not length.isdigit() or len(length) > LONGEST_LENGTH_DIGITS:
+    header_bytes = whole_number(length)
+    if header_bytes is None:
         raise RequestError(
             400, "Inference-Header-Content-Length is wrong: send the length of the JSON in bytes, or 0"
         )
-    header_bytes = int(length)
     if header_bytes:
         _check_type(kind, OCTETS, JSON_TYPE)
         return partial(parse, signature, header_bytes)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from math import inf
 from time import monotonic, perf_counter
@@ -15,6 +15,7 @@ from serving_core.calls import Answer, Headers
 from serving_core.codecs import encodings, oip
 from serving_core.dispatch import Dropped, Work, expired
 from serving_core.errors import RequestError, fault
+from serving_core.numbers import whole_number
 from serving_core.service import Served, Service
 from serving_core.settings import Settings
 
@@ -76,9 +77,10 @@ class BodyReader:
         self.held_bytes = 0
 
     def declared(self, max_bytes: int) -> int:
-        """Return the bytes that the sender declares, 0 if it declares none; raises RequestError 413."""
-        sent = self._headers.get(b"content-length", b"")
-        length = int(sent) if sent.isdigit() else 0
+        """Return the bytes that the sender declares, 0 if it declares none; raises RequestError 400, 413."""
+        length = whole_number(self._headers.get(b"content-length", b"0"))
+        if length is None:
+            raise RequestError(400, "Content-Length is wrong: send the length of the body in bytes")
         if length > max_bytes:
             raise _too_long(max_bytes)
         return length
@@ -134,7 +136,12 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CLOSE = (b"connection", b"close")
 # How long a shutdown waits for the rest of a refused body.
 DRAINING_DISCARD_S = 1.0
-LONGEST_TIMEOUT_DIGITS = 7
+LONGEST_TIMEOUT_MS = 3_600_000
+# The headers that the contract reads a number from, as messages name them.
+NUMBERS = {
+    b"x-request-timeout-ms": "X-Request-Timeout-Ms",
+    b"inference-header-content-length": "Inference-Header-Content-Length",
+}
 # The statuses of refusals that are not computed, so their time says nothing about the time of answers.
 UNWORKED = {429, 503, 504}
 
@@ -248,6 +255,8 @@ class Predict:
         settings, admission = service.settings, service.admission
         service.check_open()
         served = service.model(target.model, target.version)
+        if len(headers) != len(scope["headers"]):
+            _check_numbers_are_single(scope["headers"])
         if target.oip:
             parse = oip.choose(headers, served.signature)
         else:
@@ -298,9 +307,20 @@ def _allowed_s(headers: Headers, default_ms: int) -> float:
     sent = headers.get(b"x-request-timeout-ms")
     if sent is None:
         return default_ms / 1000
-    if not sent.isdigit() or len(sent) > LONGEST_TIMEOUT_DIGITS or not 0 < int(sent) <= 3_600_000:
-        raise RequestError(400, "X-Request-Timeout-Ms is wrong: send whole milliseconds, 1 to 3600000")
-    return int(sent) / 1000
+    allowed_ms = whole_number(sent)
+    if allowed_ms is None or not 0 < allowed_ms <= LONGEST_TIMEOUT_MS:
+        raise RequestError(
+            400, f"X-Request-Timeout-Ms is wrong: send whole milliseconds, 1 to {LONGEST_TIMEOUT_MS}"
+        )
+    return allowed_ms / 1000
+
+
+def _check_numbers_are_single(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raise RequestError 400 if a header with a number is there twice: which one is meant is not known."""
+    names = [name for name, _ in headers]
+    for name, shown in NUMBERS.items():
+        if names.count(name) > 1:
+            raise RequestError(400, f"the header {shown} is there twice: send it once")
 
 
 def _refusal(refusal: RequestError) -> Answer:

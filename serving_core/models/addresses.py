@@ -14,6 +14,10 @@ _SECRETS = re.compile(
 )
 
 
+# hosts that are this machine
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
 def parse(uri: str) -> SplitResult:
     """Split an address into its parts; raises StoreError if it is malformed."""
     try:
@@ -22,6 +26,12 @@ def parse(uri: str) -> SplitResult:
         raise StoreError(
             f"{shown_whole(uri)} is malformed: give gs://bucket/name, file:///path or https://host/path"
         ) from None
+
+
+def is_web(parts: SplitResult) -> bool:
+    """Tell whether a file may be fetched at a web address: by https, or by http from this machine."""
+    encrypted = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    return encrypted and bool(parts.hostname)
 
 
 def shown(text: str) -> str:

@@ -5,19 +5,20 @@ import hashlib
 import logging
 import os
 import random
+import re
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Thread
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote
 
 from serving_core.errors import StoreError
 from serving_core.models.addresses import beside, file_name, parse, shown
+from serving_core.models.deadline import Deadline, TimeOver
+from serving_core.models.limits import MOST_MODEL_BYTES, Bounded, LengthLimit
 from serving_core.models.manifest import Manifest, read_manifest
 from serving_core.models.sources import (
     CHUNK_BYTES,
@@ -30,56 +31,12 @@ from serving_core.models.sources import (
     open_source,
 )
 
-T = TypeVar("T")
-
-
-class TimeOver(Exception):  # noqa: N818 - an outcome, turned into a StoreError in one place
-    """The time is over before the work is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """The time, on the monotonic clock, by which work must be done."""
-
-    at_s: float
-
-    @classmethod
-    def after(cls, seconds: float) -> "Deadline":
-        """Return the deadline that is `seconds` from now."""
-        return cls(time.monotonic() + seconds)
-
-    def left_s(self) -> float:
-        """Return the seconds until the deadline; 0 if it has passed."""
-        return max(0.0, self.at_s - time.monotonic())
-
-    def run(self, work: Callable[[], T]) -> T:
-        """Return the result of `work`; raises TimeOver at the deadline, and then ignores the end of `work`.
-
-        A connection's time-out limits the wait for each byte, not a transfer of single bytes now and then. So
-        the work runs on a daemon thread of its own, which does not keep the process from ending.
-        """
-        outcome: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                outcome.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for the outcome
-                outcome.set_exception(error)
-
-        Thread(target=run, name="store", daemon=True).start()
-        try:
-            return outcome.result(self.left_s())
-        except TimeoutError:
-            if outcome.done():
-                raise  # an exception of the work itself
-            raise TimeOver from None
-
-
 MANIFEST_NAME = "model.json"
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 4.0
 # One or two damaged copies may be the network's fault; a third means that the object is damaged.
 CORRUPT_ATTEMPTS = 3
+LONGEST_NAME = 100
 TEMPORARY_PREFIX = ".pull-"
 # Twice the longest time that STORE_TIMEOUT_S lets a start take.
 ABANDONED_AFTER_S = 7200
@@ -105,6 +62,15 @@ class Model:
     cached: bool
 
 
+MANIFEST_LIMIT = LengthLimit(
+    16 * 1024**2, "the longest manifest", "give the address of the model's model.json"
+)
+
+
+def _model_limit(size_bytes: int) -> LengthLimit:
+    return LengthLimit(size_bytes, "MAX_MODEL_BYTES", "correct the address, or raise the setting")
+
+
 @dataclass(frozen=True, slots=True)
 class _Order:
     """Where to keep a pulled file, and by when: `deadline` is `timeout_s` after the beginning."""
@@ -113,21 +79,39 @@ class _Order:
     timeout_s: float
     deadline: Deadline
     local_store: str | None
+    limit: LengthLimit
 
 
-def pull_model(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Model:
-    """Pull the model at `uri` and its manifest from the same folder, within `timeout_s` seconds in all.
+def pull_model(
+    uri: str,
+    cache_dir: Path,
+    timeout_s: float,
+    local_store: str | None = None,
+    *,
+    manifest_uri: str | None = None,
+    max_bytes: int = MOST_MODEL_BYTES,
+) -> Model:
+    """Pull the model at `uri` and its manifest, within `timeout_s` seconds in all.
 
-    Raises StartError if one of them differs from what was published.
+    The manifest is model.json in the same folder, unless `manifest_uri` says otherwise. Raises StartError if
+    the model or the manifest differs from what was published.
     """
-    manifest_uri = beside(uri, MANIFEST_NAME)
+    manifest_uri = manifest_uri or beside(uri, MANIFEST_NAME)
     where, where_manifest = shown(uri), shown(manifest_uri)
-    order = _Order(cache_dir, timeout_s, Deadline.after(timeout_s), local_store)
+    order = _Order(cache_dir, timeout_s, Deadline.after(timeout_s), local_store, _model_limit(max_bytes))
     # the model first: if its address is wrong, the message must name that address
     pulled = _pull(uri, order)
-    pulled_manifest = _pull(manifest_uri, order)
+    pulled_manifest = _pull(manifest_uri, replace(order, limit=MANIFEST_LIMIT))
+    # a local file is used where it lies, and not checked yet
+    MANIFEST_LIMIT.check(where_manifest, pulled_manifest.path.stat().st_size)
     manifest = read_manifest(pulled_manifest.path.read_bytes(), where_manifest)
     expected = manifest.sha256.get(file_name(uri))
+    if expected is None and manifest.sha256:
+        # another model's file, left there when this one was published: a store vouches for its bytes too
+        raise StoreError(
+            f"{where} is none of the files that {where_manifest} lists ({', '.join(manifest.sha256)}): "
+            "give the address of one of them, or publish the model in this form"
+        )
     if expected is None and not pulled.verified:
         raise StoreError(f"{where} cannot be verified: list its sha256 under files in {where_manifest}")
     if expected is not None and _sha256(pulled.path) != expected:
@@ -137,13 +121,20 @@ def pull_model(uri: str, cache_dir: Path, timeout_s: float, local_store: str | N
     return Model(pulled.path, manifest, pulled.cached and pulled_manifest.cached)
 
 
-def pull(uri: str, cache_dir: Path, timeout_s: float, local_store: str | None = None) -> Pulled:
+def pull(
+    uri: str,
+    cache_dir: Path,
+    timeout_s: float,
+    local_store: str | None = None,
+    max_bytes: int = MOST_MODEL_BYTES,
+) -> Pulled:
     """Download the object at `uri` into `cache_dir`, unless its present version is there.
 
     Takes at most `timeout_s` seconds and retries transient faults; raises StoreError, one line, for other
     faults. `local_store` is "bucket=http://host:port" if a stand-in serves the bucket.
     """
-    return _pull(uri, _Order(cache_dir, timeout_s, Deadline.after(timeout_s), local_store))
+    deadline, limit = Deadline.after(timeout_s), _model_limit(max_bytes)
+    return _pull(uri, _Order(cache_dir, timeout_s, deadline, local_store, limit))
 
 
 def _pull(uri: str, order: _Order) -> Pulled:
@@ -156,9 +147,7 @@ def _pull(uri: str, order: _Order) -> Pulled:
     except Missing:
         raise StoreError(f"{where} does not exist: publish the model or correct the address") from None
     except AccessRefused as error:
-        raise StoreError(
-            f"{where} may not be read ({error}): grant this service's account read access"
-        ) from None
+        raise StoreError(f"{where} may not be read ({error}): {error.remedy}") from None
     except Corrupt as error:
         raise StoreError(f"{where} arrived damaged ({error}): publish it again") from None
     except TimeOver:
@@ -198,23 +187,30 @@ def _retrying(attempt: Callable[[], Pulled], deadline: Deadline) -> Pulled:
 def _pull_once(source: Source, uri: str, order: _Order) -> Pulled:
     described = order.deadline.run(source.describe)
     key = hashlib.sha256(f"{uri}\n{described.version}".encode()).hexdigest()[:32]
-    path = order.cache_dir / f"{key}-{file_name(uri)}"
+    path = order.cache_dir / f"{key}-{_kept_name(uri)}"
     verified = described.crc32c is not None
     if described.version and path.is_file() and _cached_fault(path, described) is None:
         return Pulled(path, verified, cached=True)
+    order.limit.check(shown(uri), described.size_bytes or 0)
     order.cache_dir.mkdir(parents=True, exist_ok=True)
     _sweep(order.cache_dir)
-    _download(source, described, path, order.deadline)
+    _download(source, described, path, order, shown(uri))
     return Pulled(path, verified, cached=False)
 
 
-def _download(source: Source, described: Object, path: Path, deadline: Deadline) -> None:
+def _kept_name(uri: str) -> str:
+    """Return a file's name that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", file_name(uri))[-LONGEST_NAME:]
+
+
+def _download(source: Source, described: Object, path: Path, order: _Order, where: str) -> None:
     """Download to a temporary file in the same folder, verify it, and only then give it its name."""
     handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            deadline.run(lambda: source.download(described, file))
+            sink = Bounded(file, described.size_bytes, order.limit, where)
+            order.deadline.run(lambda: source.download(described, sink))
             file.flush()
             os.fsync(file.fileno())
         fault = _fault(temporary, described)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import signal
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 import orjson
 
 from serving_core.errors import StartError
+from serving_core.process.signals import end_at_once_when_stopped
 from serving_core.process.sockets import Seat, take_seat
 from serving_core.settings import Settings, load_settings
 
@@ -96,9 +97,7 @@ def run(
     make_dispatcher: MakeDispatcher | None = None,
 ) -> NoReturn:
     """Do what the command line says, by default serve until a signal stops it; then end the process."""
-    # Until the server has its own handlers: a container's first process ignores a signal without a handler.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))
+    end_at_once_when_stopped()  # until the server has its own handlers
     arguments = sys.argv[1:]
     seat = take_seat(arguments)
     if seat is None:
@@ -154,6 +153,7 @@ def _serve(
 
 def _end(status: int) -> NoReturn:
     """End at once: a thread inside native code must not delay or crash the interpreter's own end."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the terminal or the pipe is gone
+            stream.flush()
     os._exit(status)

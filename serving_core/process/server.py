@@ -4,7 +4,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
 
@@ -13,9 +14,17 @@ from starlette.types import ASGIApp
 
 from serving_core.dispatch import Direct, MakeDispatcher
 from serving_core.http.app import create_app
-from serving_core.http.protocol import ConnectionLimits, limited
+from serving_core.http.protocol import REFUSALS, ConnectionLimits, limited
 from serving_core.process.push import pusher_of
-from serving_core.process.sockets import BACKLOG, Seat, allow_connections, listen, stop_admitting
+from serving_core.process.signals import HURRYING, ignore_stopping_signals, stopping_signals
+from serving_core.process.sockets import (
+    BACKLOG,
+    ConnectionCounts,
+    Seat,
+    allow_connections,
+    listen,
+    stop_admitting,
+)
 from serving_core.service import MakeEngine, Service
 from serving_core.settings import Settings
 
@@ -33,7 +42,7 @@ log = logging.getLogger("serving_core.process.server")
 
 
 class DrainingServer(uvicorn.Server):
-    """On SIGTERM it refuses new requests at once, answers every accepted request, and closes only then."""
+    """On a stopping signal it refuses new requests, answers every accepted request, and closes only then."""
 
     def __init__(self, config: uvicorn.Config, service: Service, seat: Seat | None = None) -> None:
         super().__init__(config)
@@ -42,19 +51,32 @@ class DrainingServer(uvicorn.Server):
         self._announced = seat is None
         # Whether no process accepts connections once this process stops accepting them.
         self._last = seat is None
+        # Whether somebody asked for the stop in a way that is worth hurrying for when it comes again.
+        self._told = False
         # The accepted items that were not answered when the grace period ended.
         self.unanswered = 0
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the stopping signals; ignore them when the server has ended."""
+        for number in stopping_signals():
+            signal.signal(number, self.handle_exit)
+        try:
+            yield
+        finally:
+            ignore_stopping_signals()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; a second signal ends at once. The signal is not raised again: we exit with 0."""
+        """Begin to drain; a second SIGTERM or SIGINT ends at once. The exit status is 0."""
         del frame
-        if self.should_exit and sig in (signal.SIGINT, signal.SIGTERM):
-            self.force_exit = True
+        if sig in HURRYING:
+            self.force_exit |= self._told
+            self._told = True
         self._drain()
 
     def stop_with_all(self) -> None:
         """Begin to drain because the whole service stops."""
-        self._last = True
+        self._last = self._told = True
         self._drain()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -159,10 +181,10 @@ def serve(
 ) -> int:
     """Serve until stopped; return the exit status. Raises StartError if the address is not available."""
     listener = listen(settings.host, settings.port) if seat is None else seat.listener
-    allow_connections(settings.max_connections)
+    counts = allow_connections(settings.max_connections, REFUSALS)
     app = create_app(make_engine, settings, make_dispatcher or Direct)
     service: Service = app.state.service
-    server = DrainingServer(_config(app, service), service, seat)
+    server = DrainingServer(_config(app, service, counts), service, seat)
     if seat is None:
         pusher = pusher_of(settings, lambda: service.metrics.registry)
         server.run(sockets=[listener])
@@ -181,12 +203,13 @@ def serve(
     return 0
 
 
-def _config(app: ASGIApp, service: Service) -> uvicorn.Config:
+def _config(app: ASGIApp, service: Service, counts: ConnectionCounts) -> uvicorn.Config:
     settings = service.settings
     limits = ConnectionLimits(
         header_timeout_s=settings.header_timeout_s,
         body_timeout_s=settings.body_timeout_s,
-        connections=settings.max_connections,
+        connections=counts.served,
+        refusals=counts.turned_away,
         refused=lambda reason: service.metrics.dropped.labels(reason).inc(),
     )
     return uvicorn.Config(

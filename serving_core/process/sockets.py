@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from serving_core.errors import StartError
 
 BACKLOG = 2048
-# The number of open files beside clients' connections: models, libraries, metrics, refusals.
+# The number of open files beside clients' connections: models, libraries, metrics, connections turned away.
 OTHER_FILES = 512
 SO_ATTACH_FILTER = 26
 # A classic BPF program over a segment's TCP header: it drops a segment with SYN set and passes all others.
@@ -53,14 +53,38 @@ def _remedy(error: OSError | UnicodeError) -> str:
     return "set HOST to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all of them"
 
 
-def allow_connections(count: int) -> None:
-    """Raise the limit of open files, as far as allowed, so that this process can hold `count` connections."""
+@dataclass(frozen=True, slots=True)
+class ConnectionCounts:
+    """How many connections a process may hold, and how many more to turn them away with an answer."""
+
+    served: int
+    turned_away: int
+
+
+def allow_connections(count: int, turned_away: int) -> ConnectionCounts:
+    """Raise the limit of open files, as far as allowed, for `count` connections and `turned_away` more.
+
+    If the limit stays too low, half of the files are for connections and a quarter for those turned away: the
+    kernel resets a connection that is accepted when no file is left.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + OTHER_FILES
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    if soft == resource.RLIM_INFINITY or soft >= count + OTHER_FILES:
+        return ConnectionCounts(count, turned_away)
+    counts = ConnectionCounts(min(count, max(soft - OTHER_FILES, soft // 2)), min(turned_away, soft // 4))
+    if counts.served < count:
+        log.warning(
+            "MAX_CONNECTIONS=%d is more than %d open files allow: %d are held; raise the limit (ulimit -n)",
+            count,
+            soft,
+            counts.served,
+        )
+    return counts
 
 
 def stop_admitting(listener: socket.socket) -> None:

@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from serving_core.errors import StartError
 from serving_core.metrics import shared_registry
 from serving_core.process.push import Nothing, Pusher, pusher_of
+from serving_core.process.signals import HURRYING, ignore_stopping_signals, stopping_signals
 from serving_core.process.sockets import READY, Seat, listen
 from serving_core.settings import Settings
 
@@ -25,7 +26,9 @@ from serving_core.settings import Settings
 MARGIN_S = 4.0
 # If a worker served this long, its start did not fail: its death counts as the first again.
 STABLE_S = 30.0
-# This many deaths in a row, beyond one for each worker, end the service.
+# This many workers are tried until one is ready, unless one says why the service cannot start.
+STARTS = 5
+# Later this many deaths in a row, beyond one for each worker, end the service.
 DEATHS = 4
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
@@ -61,6 +64,7 @@ class Supervisor:
     workers: int
     patience_s: float
     failed: bool = False
+    _told: bool = False
     _hurried: bool = False
     _serving: set[RunningWorker] = field(default_factory=set)
     _running: set[RunningWorker] = field(default_factory=set)
@@ -71,8 +75,8 @@ class Supervisor:
     async def run(self) -> int:
         """Serve until stopped, or until workers cannot be kept alive; return the exit status."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
+        for number in stopping_signals():
+            loop.add_signal_handler(number, self._stop, number)
         keepers = [asyncio.create_task(self._keep(place)) for place in range(self.workers)]
         await self._stopping.wait()
         self.listener.close()
@@ -133,17 +137,15 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         with suppress(ConnectionError):
             if await loop.sock_recv(worker.channel, 1) == READY:
+                if not self._proven.is_set():
+                    self._deaths = 0
                 self._proven.set()
                 self._serving.add(worker)
                 return loop.time()
         return None
 
     async def _died(self, worker: RunningWorker, status: int, ready_s: float | None) -> None:
-        if not self._proven.is_set():
-            if status != 1:  # with status 1 the worker has logged the reason
-                log.error("cannot start: a worker ended with status %d before it was ready", status)
-            self.failed = True
-            self._stopping.set()
+        if not self._proven.is_set() and self._cannot_start(status):
             return
         loop = asyncio.get_running_loop()
         if ready_s is not None and loop.time() - ready_s > STABLE_S:
@@ -152,6 +154,19 @@ class Supervisor:
         if status == -signal.SIGBUS:  # no room for the files of metrics, which are mapped into memory
             message += f": make room in {self.metrics_folder}, or set TMPDIR to a larger folder"
         await self._again(message, {"pid": worker.process.pid, "status": status})
+
+    def _cannot_start(self, status: int) -> bool:
+        """Tell whether to give up, although no worker was ever ready, because one ended with `status`."""
+        if status == 1:  # the worker has logged the reason, which another start would not change
+            self.failed = True
+            self._stopping.set()
+        elif self._deaths + 1 >= STARTS:
+            how = f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
+            self._fail(
+                f"cannot start: {STARTS} workers in a row ended before one was ready, the last {how}: "
+                "allow more memory, or see what was logged before"
+            )
+        return self.failed
 
     async def _not_started(self, error: OSError) -> None:
         message = f"no worker could be started ({error}): allow more processes, files or memory"
@@ -182,11 +197,13 @@ class Supervisor:
         self.failed = True
         self._stopping.set()
 
-    def _stop(self) -> None:
-        """Stop in order; if called again, stop without waiting for accepted requests."""
-        if self._stopping.is_set():
-            self._hurried = True
-            self._signal_all(signal.SIGTERM)
+    def _stop(self, number: signal.Signals) -> None:
+        """Stop in order; at a second SIGTERM or SIGINT, stop without waiting for accepted requests."""
+        if number in HURRYING:
+            if self._told:
+                self._hurried = True
+                self._signal_all(signal.SIGTERM)
+            self._told = True
         self._stopping.set()
 
     def _signal_all(self, number: signal.Signals) -> None:
@@ -200,9 +217,9 @@ async def _to_the_end(supervisor: Supervisor, pusher: Pusher | Nothing) -> int:
         return await supervisor.run()
     finally:
         await asyncio.to_thread(pusher.close)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stopping_signals():
             asyncio.get_running_loop().remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)
+        ignore_stopping_signals()
 
 
 def supervise(settings: Settings) -> int:

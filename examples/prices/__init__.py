@@ -1,0 +1,1 @@
+"""Weights in safetensors, and the network that they belong to."""

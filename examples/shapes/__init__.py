@@ -1,0 +1,1 @@
+"""An image classifier of which there is an ONNX graph and nothing else."""

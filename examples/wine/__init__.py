@@ -1,0 +1,1 @@
+"""A random forest of scikit-learn that tells three wines apart."""
