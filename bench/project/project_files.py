@@ -1,19 +1,19 @@
 """The files of a project, by their paths in it: what each is made of, and nothing written yet."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
 
-from bench.own_distribution import own_distribution
+from bench.own_distribution import NAME, own_distribution
 from bench.project.compose_text import project_compose
-from bench.project.digests import Content, sha256
+from bench.project.digests import Content
+from bench.project.own_origin import own_address, own_wheel
 from bench.project.project_plan import ProjectPlan
 from bench.project.vendored import source_files, sources_folder
 
 TEMPLATES = Path(__file__).parent / "templates"
 SERVICES, HARNESS, MODEL, CODE = "services", "harness", "model", "model_code"
-WHEEL = ".whl"
 WORKFLOW = ".github/workflows/bench.yml"
 # path in the project -> template
 WRITTEN = {
@@ -28,6 +28,12 @@ WRITTEN = {
 }
 # what is here of the repository, and is no source of a service
 NOT_COPIED = ("compose.yaml",)
+# what the workflow installs, and how the project's README.md says it, if the harness came from no git
+FROM_WHEEL = (
+    f'ls {HARNESS}/*.whl || {{ echo "::error::{HARNESS}/ holds no wheel: see README.md"; exit 1; }}',
+    f"--no-index {HARNESS}/*.whl",
+    f'"$(ls {HARNESS}/*.whl)[bench]"',
+)
 PRIMARY = '[[primary]]\nstrategy = "{name}"\nmetric = "throughput"\ntolerance = "5%"\n'
 
 
@@ -39,7 +45,7 @@ def project_files(
     `in_repository` is the project's folder in its git repository.
     """
     sources = sources_folder()
-    values = _values(plan) | _places(in_repository)
+    values = _values(plan) | _places(in_repository) | _origin()
     files: dict[str, Content] = {
         "compose.yaml": project_compose((sources / "compose.yaml").read_text(encoding="utf-8"), plan).encode()
     }
@@ -79,21 +85,19 @@ def _places(in_repository: str) -> dict[str, str]:
     return {name: json.dumps(place, ensure_ascii=False) for name, place in places.items()}
 
 
+def _origin() -> dict[str, str]:
+    """The same for what the harness is installed from: the commit that this one came from, else the wheel."""
+    address = own_address()
+    texts = FROM_WHEEL
+    if address is not None:
+        whole = f"{NAME}[bench] @ {address}"
+        texts = ("# the commit that wrote this", shlex.quote(address), shlex.quote(whole))
+    return dict(zip(("CHECK", "HARNESS", "GET"), texts, strict=True))
+
+
 def brought_files(model: Mapping[str, Path], code: Mapping[str, Path]) -> dict[str, Path]:
     """The user's files by their paths in the project, given by their names in its folders."""
     return {
         **{f"{MODEL}/{name}": file for name, file in model.items()},
         **{f"{CODE}/{name}": file for name, file in code.items()},
     }
-
-
-def own_wheel() -> Path | None:
-    """The wheel that this is installed from, if it was a file, and that still is there as it was."""
-    found = own_distribution()
-    told = json.loads(found.read_text("direct_url.json") or "{}") if found else {}
-    parts = urlsplit(str(told.get("url", "")))
-    file = Path(unquote(parts.path))
-    if parts.scheme != "file" or file.suffix != WHEEL or not file.is_file():
-        return None
-    expected = told.get("archive_info", {}).get("hashes", {}).get("sha256")
-    return file if expected in (None, sha256(file)) else None

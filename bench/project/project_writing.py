@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from bench.errors import UsageError
 from bench.project.digests import Content, sha256
-from bench.project.project_files import HARNESS, MODEL, SERVICES, WHEEL, WRITTEN
+from bench.project.own_origin import WHEEL
+from bench.project.project_files import HARNESS, MODEL, SERVICES, WRITTEN
 from bench.project.project_plan import ProjectPlan
 
 # what was written, and for whom: `--update` reads it

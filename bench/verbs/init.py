@@ -110,7 +110,7 @@ def _write(options: InitOptions) -> int:
 
 def _renew(options: InitOptions) -> int:
     from bench.project.git_top import path_in_repository
-    from bench.project.project_files import project_files
+    from bench.project.project_files import WORKFLOW, project_files
     from bench.project.project_plan import checked_name
     from bench.project.project_writing import read_record, update
 
@@ -122,7 +122,11 @@ def _renew(options: InitOptions) -> int:
     files = project_files(plan, brought, within)
     done = update(options.folder, plan, files, brought)
     print(f"project {options.folder}: {len(done.written)} files written, {len(done.removed)} removed")
-    _say([*told, *(_missing(options, plan, files, within) if options.models else []), *_left_alone(done)])
+    if options.models:
+        told += _missing(options, plan, files, within)
+    elif WORKFLOW in done.written:
+        told += _harness_missing(options, files)
+    _say([*told, *_left_alone(done)])
     return 0
 
 
@@ -163,11 +167,8 @@ def _planned(plan: "ProjectPlan", models: "NamedModel") -> "ProjectPlan":
 
 def _missing(options: InitOptions, plan: "ProjectPlan", files: Iterable[str], within: str) -> list[str]:
     """What the project cannot do, and what its user has to bring, a line each."""
-    from bench.project.project_files import CODE, HARNESS, WHEEL, WORKFLOW
-    from bench.project.vendored import sources_folder
+    from bench.project.project_files import CODE, WORKFLOW
 
-    there = (options.folder / HARNESS).glob(f"*{WHEEL}")
-    paths = (*files, *(path.relative_to(options.folder).as_posix() for path in there))
     lines = [f"left out: {strategy}: {why}" for strategy, why in plan.left_out.items()]
     if plan.needs_code and not options.code:
         lines.append(
@@ -179,13 +180,28 @@ def _missing(options: InitOptions, plan: "ProjectPlan", files: Iterable[str], wi
             f"the project lies in {within}/ of a git repository: move its {WORKFLOW} to {WORKFLOW} at the "
             "repository's top, because GitHub reads no other"
         )
-    if not any(path.startswith(f"{HARNESS}/") and path.endswith(WHEEL) for path in paths):
-        how = "put the wheel of model-serving-bench there"
-        if own_distribution() is None:
-            places = shlex.join([str(options.folder / HARNESS), str(sources_folder())])
-            how = f"python -m pip wheel --no-deps --wheel-dir {places}"
-        lines.append(f"{HARNESS}/ has no wheel, which the workflow and `make` need: {how}")
-    return lines
+    return [*lines, *_harness_missing(options, files)]
+
+
+def _harness_missing(options: InitOptions, files: Iterable[str]) -> list[str]:
+    """The same of what the workflow installs the harness from."""
+    from bench.project.own_origin import LOCAL, WHEEL, own_address
+    from bench.project.project_files import HARNESS, WORKFLOW
+    from bench.project.vendored import sources_folder
+
+    address = own_address()
+    if address is not None:
+        told = f"{WORKFLOW} installs the harness from {address}, which is on this machine only: write the "
+        return [f"{told}repository's public address there"] if address.startswith(LOCAL) else []
+    there = (options.folder / HARNESS).glob(f"*{WHEEL}")
+    paths = (*files, *(path.relative_to(options.folder).as_posix() for path in there))
+    if any(path.startswith(f"{HARNESS}/") and path.endswith(WHEEL) for path in paths):
+        return []
+    how = "put the wheel of model-serving-bench there"
+    if own_distribution() is None:
+        places = shlex.join([str(options.folder / HARNESS), str(sources_folder())])
+        how = f"python -m pip wheel --no-deps --wheel-dir {places}"
+    return [f"{HARNESS}/ has no wheel, which the workflow and `make` need: {how}"]
 
 
 def _left_alone(done: "Updated") -> list[str]:

@@ -71,6 +71,11 @@ ELSEWHERE = {
     "tools/gate_verdict.sh": ("tests/docs/test_workflows.py", 'VERDICT = ROOT / "tools" / "gate_verdict.sh"'),
     "export ": ("tests/containers/test_compose.py", "CLOUDSDK_AUTH_ACCESS_TOKEN="),
     ". .venv/bin/activate": ("Makefile", "-m venv .venv"),
+    # docs/ci.md, in a repository of one's own
+    **dict.fromkeys(
+        ("HARNESS=", "python3 -m venv .venv", ".venv/bin/", "git add .", "git commit "),
+        ("tests/project/test_ci_page.py", "type_page(tmp_path, source, PAGE, index)"),
+    ),
 }
 HERE = ["python -m bench plan", "python -m bench report"]
 # verbs that have verbs of their own

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 from bench.cli import main
 from bench.gate.rules import read_rules
+from bench.project import own_origin
 from bench.project import project_files as made_of
 from bench.project.digests import sha256
 from bench.project.vendored import source_files
@@ -380,6 +382,68 @@ def test_a_newer_wheel_takes_the_place_of_the_older(
     monkeypatch.setattr(made_of, "own_wheel", lambda: wheels / "bench-2.whl")
     bench("init", project, "--update")
     assert {path.name for path in (project / "harness").iterdir()} == {"README.md", "bench-2.whl"}
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("git+https://git.example.org/harness.git@abc", ""),
+        (
+            "git+file:///somewhere/harness@abc",
+            ".github/workflows/bench.yml installs the harness from git+file:///somewhere/harness@abc, which "
+            "is on this machine only: write the repository's public address there\n",
+        ),
+    ],
+)
+def test_the_workflow_installs_the_commit_that_the_harness_came_from(
+    bench: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, told: str
+) -> None:
+    for module in (made_of, own_origin):
+        monkeypatch.setattr(module, "own_address", lambda: address)
+    project = tmp_path / "p"
+    assert bench("init", project)[2] == told
+    flow = yaml.safe_load((project / ".github" / "workflows" / "bench.yml").read_text("utf-8"))
+    for job in flow["jobs"].values():
+        (script,) = [step["run"] for step in job["steps"] if step.get("name") == "install the harness"]
+        line = f"python -m pip --python .venv/bin/python install --no-deps {address}"
+        assert script.splitlines()[-1] == line
+        assert "harness/" not in script.replace(address, "")
+    readme = (project / "README.md").read_text("utf-8")
+    assert f".venv/bin/pip install 'model-serving-bench[bench] @ {address}'\n" in readme
+
+    monkeypatch.undo()  # an update from a checkout: the workflow needs a wheel from now on
+    _, out, err = bench("init", project, "--update")
+    assert "2 files written" in out
+    assert err.startswith("harness/ has no wheel, which the workflow and `make` need: ")
+    assert bench("init", project, "--update")[2] == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        (
+            {
+                "url": "https://git.example.org/harness.git",
+                "vcs_info": {"vcs": "git", "requested_revision": "v1", "commit_id": "abc"},
+            },
+            "git+https://git.example.org/harness.git@abc",
+        ),
+        ({"url": "file:///a.whl", "archive_info": {}}, None),
+        ({"url": "https://hg.example.org/h", "vcs_info": {"vcs": "hg", "commit_id": "abc"}}, None),
+        (None, None),
+    ],
+)
+def test_the_address_is_that_of_the_commit_that_pip_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any] | None, address: str | None
+) -> None:
+    folder = tmp_path / "model_serving_bench-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: model-serving-bench\nVersion: 1\n", encoding="utf-8")
+    if told is not None:
+        (folder / "direct_url.json").write_text(json.dumps(told), encoding="utf-8")
+    found = PathDistribution(folder)
+    monkeypatch.setattr(own_origin, "own_distribution", lambda: found)
+    assert own_origin.own_address() == address
 
 
 def test_a_folder_that_is_no_project_is_not_updated(bench: Said, tmp_path: Path) -> None:
