@@ -159,7 +159,7 @@ def main() -> None:
         for url, name in chance.sample(cases, len(cases)):
             windows[url, name][number] = window(url, requests[name], given.clients, given.seconds)
     base = "that of the other service" if given.against else next(iter(requests))
-    print(f"| encoding | requests/s | CPU-ms a request | throughput to {base} | CPU to {base} |")
+    print(f"| encoding | requests/s | CPU-ms per request | throughput to {base} | CPU to {base} |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in requests:
         other = (given.against, name) if given.against else cases[0]

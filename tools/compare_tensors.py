@@ -213,7 +213,7 @@ def main() -> None:
         costs = [round_[number] for round_ in rounds]
         clock = statistics.median(cost.clock_ms for cost in costs)
         cpu = statistics.median(cost.cpu_ms for cost in costs)
-        print(f"{name:26} {clock:.3f} ms, {cpu:.3f} ms of CPU time a request")
+        print(f"{name:26} {clock:.3f} ms, {cpu:.3f} ms of CPU time per request")
     for what in ("clock_ms", "cpu_ms"):
         ratios = [getattr(plain_, what) / getattr(own_, what) for _, plain_, own_ in rounds]
         shares = [getattr(bare_, what) / getattr(plain_, what) for bare_, plain_, _ in rounds]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.analysis.overload import judged_by_load
 from bench.model import Doubt, DoubtCode, Run, Trial, gravity
 
-NO_REASON = Doubt("no_reason", "no reason was recorded", "measure anew", voids=True, cause="harness")
+NO_REASON = Doubt("no_reason", "no reason was recorded", "measure again", voids=True, cause="harness")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Accounting:
 
 @dataclass(frozen=True, slots=True)
 class GpuUse:
-    """How a row's valid trials used the GPU, as medians: its busy share, its memory, its energy a request."""
+    """How a row's valid trials used the GPU, as medians: busy share, memory, energy per request."""
 
     row: Row
     busy: float | None

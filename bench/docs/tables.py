@@ -55,7 +55,10 @@ def _results(summary: Summary) -> Table:
         (case_column("case"), lambda row: cells.words(summary.case_label(row.case))),
         (name_column("strategy"), lambda row: cells.words(row.strategy)),
         cells.metric_field(METRICS["throughput"]),
-        (Column(f"ratio to {summary.baseline or text.MISSING}"), lambda row: _to_baseline(summary, row)),
+        (
+            Column(f"throughput ratio to {summary.baseline or text.MISSING}"),
+            lambda row: _to_baseline(summary, row),
+        ),
         *(cells.metric_field(METRICS[name]) for name in ("p50", "p99", "cpu")),
         (Column("peak memory"), _memory),
         (Column("wrong answers"), lambda row: cells.count(row.wrong_answers)),

@@ -146,7 +146,7 @@ def judge_noise(facts: NoiseFacts) -> Finding:
         return unread("noise", "the pieces of work were too few to say")
     what = (
         f"equal work varies by {facts.variation:.1%} (worst {facts.worst_to_median:.2f} times the median): "
-        f"six rounds tell differences from {detectable:.1%} on apart at best, a service adds its own noise"
+        f"with six rounds the detectable change is {detectable:.1%} at best; a service adds its own noise"
     )
     grade = worst(graded(detectable, *EFFECT), graded(facts.variation, *VARIATION))
     return finding("noise", grade, what, "stop what runs beside, or measure on a quieter machine")

@@ -64,7 +64,7 @@ class LongEvidence:
 
 @dataclass(frozen=True, slots=True)
 class LongBasis:
-    """What the finding on a long trial rests on; `let` is the greatest change for the worse let pass."""
+    """What the finding on a long trial rests on; `let` is the greatest allowed change for the worse."""
 
     metric: str
     let: float
@@ -91,7 +91,7 @@ class Uptimes:
 class RuleFinding:
     """What one rule found for one strategy.
 
-    `edge` is what the rule lets pass: a primary metric's worst ratio, a limit's greatest figure of head, None
+    `edge` is what the rule allows: a primary metric's worst ratio, a limit's greatest figure of head, None
     if it depends on a figure that is missing. `base` and `head` are the figures of both sides, None if
     missing. A primary metric has a `comparison`, head over base, the p of its test against the edge after
     Holm's correction, and `rounds_to_decide`, if more rounds would. `suspect`: a regression that waits for a

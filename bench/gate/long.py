@@ -13,7 +13,7 @@ from bench.model import ClosedLoad, LongTrial, Run, UptimeSpan, in_words
 from bench.statistics import Comparison
 from bench.statistics.ratios import unpaired_comparison
 
-# one container a side says less than rounds of them: what is let pass is wider than the rule's tolerance
+# one container a side says less than rounds of them: the allowed change is larger than the rule's tolerance
 TIMES_TOLERANCE, LEAST_LET, MOST_LET = 3.0, 0.15, 0.95
 LEAST_SPANS = 3
 

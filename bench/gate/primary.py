@@ -69,7 +69,7 @@ def evidence(rule: Primary, batch: Batch) -> Evidence:
 
 
 def edge_of(rule: Primary) -> float:
-    """The worst ratio of head to base that is let pass."""
+    """The worst ratio of head to base that is allowed."""
     return 1 + bad_side(METRICS[rule.metric]) * rule.tolerance
 
 

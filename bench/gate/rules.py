@@ -1,4 +1,4 @@
-"""gate.toml: how the gate measures and what it lets pass. Every mistake in it is one line with the remedy."""
+"""gate.toml: how the gate measures, and which changes it allows. A mistake in it is a line with a remedy."""
 
 import re
 import tomllib
@@ -83,7 +83,7 @@ class GateRun:
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """The one metric by which a strategy is judged; `tolerance` is the worst change let pass (0.05: 5%)."""
+    """The one metric by which a strategy is judged; `tolerance` is the allowed change (0.05: 5%)."""
 
     strategy: str
     metric: str

@@ -83,7 +83,7 @@ Problem = str | Unfinished | NotMeasured | OtherConditions
 class Evidence:
     """Head over base by one metric: figures of both, their ratio, and why there is none (`problem`).
 
-    `edge` is the worst ratio let pass. `p` is of the test against it, two-sided as the interval's; 1 if
+    `edge` is the worst allowed ratio. `p` is of the test against it, two-sided as the interval's; 1 if
     the ratio lies on the good side. `beyond` and `within` say whether the interval lies wholly on the bad or
     wholly on the good side of it. `doubt` says that the driver may have limited both, which hides a change;
     empty if it did not.

@@ -321,7 +321,7 @@ def _driver_faults(driver: DriveSummary) -> list[Doubt]:
         f"{driver.lost_workers} of {driver.workers} driver workers were lost: the load was smaller than it "
         "should have been"
     )
-    remedy = "see why those workers ended, and measure anew"
+    remedy = "see why those workers ended, and measure again"
     return [Doubt("workers_lost", text, remedy, voids=True, cause="driver")]
 
 

@@ -236,16 +236,16 @@ def take_up(run: Run, plan: SessionPlan, runtime: str, environment: Environment)
         changed.append(f"runtime ({run.runtime}, now {runtime})")
     if changed:
         raise UsageError(
-            f"this run cannot go on, as these are not what they were: {', '.join(changed)}. Measure anew, or "
-            "put them back first"
+            f"this run cannot go on, as these have changed: {', '.join(changed)}. Measure again, or put them "
+            "back first"
         )
     if run.environment.dirty or environment.dirty:
         raise UsageError(
             "this run cannot go on: files differ from the commit, so nobody knows whether the code is the "
-            "same. Measure anew from a clean tree"
+            "same. Measure again from a clean tree"
         )
     if [strategy.name for strategy in plan.strategies] != list(run.strategies):
-        raise UsageError("this run cannot go on: compose.yaml registers other strategies now. Measure anew")
+        raise UsageError("this run cannot go on: compose.yaml registers other strategies now. Measure again")
     known = tuple(one for one in run.objectives if one.known)
     kept = [trial for trial in run.trials if trial.error is None or trial.error.code != "interrupted"]
     if plan.objective is not None:

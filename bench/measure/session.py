@@ -57,7 +57,7 @@ class Session:
             self._builder.add(one)
         if earlier is not None:
             text = f"resumed at {created}: the machine may have changed in between"
-            remedy = "if that matters, measure anew"
+            remedy = "if that matters, measure again"
             self._builder.add(Doubt("resumed", text, remedy, voids=False, cause="harness"))
 
     def measure(self) -> Run:

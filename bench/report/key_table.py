@@ -28,7 +28,7 @@ def key_table(analysis: RunAnalysis) -> list[Block]:
             else {}
         ),
         Column(THROUGHPUT.heading): cells.measured(THROUGHPUT),
-        Column(f"ratio to {summary.baseline or text.MISSING}"): lambda row: _ratio(analysis, row),
+        Column(f"throughput ratio to {summary.baseline or text.MISSING}"): lambda row: _ratio(analysis, row),
         **{Column(one.heading): _centre(one) for one in metrics_in("key figures") if one != THROUGHPUT},
         Column("first answer, s"): lambda row: _middle(_start(run, row)),
         Column("image to pull"): lambda row: cells.mebibytes(_image_bytes(run, row)),

@@ -259,7 +259,7 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
     left_out = [header for header in table.figure_headers if header not in shown_headers]
     more = len({case.load for case in summary.cases}) - len({case.load for case in cases})
     parts = [
-        f"ratio: requests/s to {summary.baseline or text.MISSING}, by round",
+        f"ratio: throughput ratio to {summary.baseline or text.MISSING}, by round",
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
         "verdict: on requests/s, or p99 if named" if "verdict" in shown_headers else "",
         "busy: of capacity" if BUSY in shown_headers else "",

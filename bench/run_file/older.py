@@ -33,7 +33,7 @@ class Sentence:
 
 LOG = "see the service's log"
 STEADY = "lengthen --warmup-s or --window-s"
-WORKERS = "see why those workers ended, and measure anew"
+WORKERS = "see why those workers ended, and measure again"
 MORE_DRIVER = "lower --concurrency, or give the driver more: --workers, --driver-cores"
 
 OF_TRIALS = (
@@ -78,7 +78,7 @@ OF_TRIALS = (
         r" driver workers were lost: ",
         "workers_lost",
         "driver",
-        "see why those workers ended, and measure anew",
+        "see why those workers ended, and measure again",
     ),
     Sentence(r"driver may be the limit$", "driver_may_limit", "driver", MORE_DRIVER, voids=False),
     Sentence(
@@ -99,7 +99,7 @@ OF_TRIALS = (
 
 OF_RUNS = (
     Sentence(r"^the run is not complete", "incomplete", "harness", "measure it again", voids=False),
-    Sentence(r"^resumed at ", "resumed", "harness", "if that matters, measure anew", voids=False),
+    Sentence(r"^resumed at ", "resumed", "harness", "if that matters, measure again", voids=False),
     Sentence(
         r"^one round proves nothing",
         "one_round",

@@ -17,7 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "gate": ("bench.verbs.gate", "judge this commit by gate.toml against another one, or a stored run"),
     "requests": ("bench.verbs.requests", "make a request set, or record what must come back"),
     "compare": ("bench.verbs.compare", "compare two runs that were made apart"),
-    "report": ("bench.verbs.report", "write the report, page and plots of a run's folder again"),
+    "report": ("bench.verbs.report", "rewrite the report, page and plots of a run's folder"),
     "index": ("bench.verbs.index", "write a page over all runs of a folder, with each strategy's trend"),
     "ceiling": (
         "bench.verbs.ceiling",

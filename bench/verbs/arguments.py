@@ -146,7 +146,13 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         help="most load before the window, as long as a trend is seen (60; quick four times the least)",
     )
     add("--timeout-s", type=seconds, default=30.0, metavar="S", help="how long an answer may take (30)")
-    add("--max-errors", type=share, default=0.0, metavar="X%", help="failed requests a trial may have (0%%)")
+    add(
+        "--max-errors",
+        type=share,
+        default=0.0,
+        metavar="X%",
+        help="failed requests that a trial may have (0%%)",
+    )
     add_max_other_cpu(parser)
     add_tolerance(parser)
     add("--workers", type=workers, default=1, metavar="N", help="driver processes on this host (1)")
@@ -164,7 +170,7 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="compare with this strategy first (torch, else the first)",
     )
-    add("--price", type=price, metavar="X", help="price of a core-hour, for the cost of a million requests")
+    add("--price", type=price, metavar="X", help="price of a core-hour, for the cost per million requests")
     add_results(parser)
 
 

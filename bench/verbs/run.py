@@ -71,5 +71,5 @@ def _resume(options: MeasureOptions, folder: Path) -> int:
     earlier = read_run(folder)
     session = session_of(earlier)
     if session is None or session.verb == "gate" or session.quick != earlier.quick:
-        raise UsageError(f"{folder.name}/ does not say how it was made: measure anew")
+        raise UsageError(f"{folder.name}/ does not say how it was made: measure again")
     return measure(replace(options, session=session, command=earlier.command), folder, earlier)

@@ -195,7 +195,7 @@ def test_the_baseline_is_the_users_choice() -> None:
     chosen = with_baseline(run, "batched")
     assert {one.base for one in compared(summarise(chosen)) if one.relation == "baseline"} == {"batched"}
     report = said_of(chosen)
-    assert "ratio to batched" in report
+    assert "throughput ratio to batched" in report
     assert "**torch** against batched" in report
     assert summary_json(chosen)["baseline"] == "batched"
     with pytest.raises(UsageError, match="--baseline nobody is not in this run: it has torch, onnx, batched"):

@@ -251,7 +251,7 @@ def test_noise_tells_what_six_rounds_can_tell_apart() -> None:
     facts = NoiseFacts(tuple(block for step in steps for block in ((1.0, 1.0), (float(np.exp(step)),) * 2)))
     # s = 0.010954, t with 5 degrees of freedom 2.5706 and 0.9195
     assert facts.detectable == pytest.approx(np.expm1((2.5706 + 0.9195) * 0.0109545 / 6**0.5), rel=1e-3)
-    assert f"from {facts.detectable:.1%} on" in judge_noise(facts).what
+    assert f"detectable change is {facts.detectable:.1%}" in judge_noise(facts).what
 
 
 def test_the_noise_of_one_slow_piece_is_seen() -> None:

@@ -70,7 +70,7 @@ def test_a_run_does_not_go_on_with_other_requests_of_the_same_names() -> None:
     run = replace(run_of(made, list(steps(made))[:30]), environment=environment(made.settings()))
     other = plan(payloads={one: (replace(payload(*one), body=b"z" * 10),) for one in SETS})
     assert made.settings().payloads == other.settings().payloads
-    with pytest.raises(UsageError, match="not what they were: requests"):
+    with pytest.raises(UsageError, match="these have changed: requests"):
         take_up(run, other, "process", environment(other.settings()))
     assert take_up(run, made, "process", environment(made.settings())).trials == run.trials
 

@@ -48,7 +48,7 @@ def test_a_share_of_capacity_is_a_rate_of_its_own_for_each_strategy(measured: Me
     (rate,) = {t["load"]["rate_per_s"] for t in common}
     assert rate == pytest.approx(0.6 * min(capacity.values()), abs=0.001)
     assert (found["baseline"], found["options"]["baseline"]) == ("slow", "slow")
-    assert "ratio to slow" in report
+    assert "throughput ratio to slow" in report
     shares = [t for t in found["trials"] if t["load"].get("share") and t not in common]
     assert {t["strategy"] for t in shares} == {"fast", "slow"}
     for one in shares:
@@ -147,7 +147,7 @@ def test_a_strategy_against_itself_ends_with_what_the_machine_tells_apart(measur
     }
     # a busy machine may void a trial, and of one round nothing can be said
     whole = all(trial["valid"] for trial in found["trials"])
-    assert ("This machine tells apart" if whole else "A/A of fast") in " ".join(out.split())
+    assert ("The detectable change on this machine" if whole else "A/A of fast") in " ".join(out.split())
 
 
 def test_two_driver_processes_drive_two_encodings_at_a_price(measured: Measured) -> None:

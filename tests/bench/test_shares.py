@@ -178,5 +178,5 @@ def test_who_watches_is_told_why_a_share_is_not_made(again: list[Any]) -> None:
     made = replace(context(PLAN, with_trials(spoiled())), progress=Noted())
     found: Sequence[Any] = list(step(SHARE).take(made))
     assert len(found) == 2
-    assert "made again" in notes[0]
+    assert "is rerun" in notes[0]
     assert "is not made: the capacity of fast is not known" in notes[1]

@@ -1,4 +1,4 @@
-"""The tolerance of answers: what it lets pass, where it comes from, and where it is told."""
+"""The tolerance of answers: what it allows, where it comes from, and where it is told."""
 
 import http.server
 import json

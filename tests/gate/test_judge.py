@@ -37,8 +37,8 @@ def test_an_equal_head_passes_and_says_what_is_excluded() -> None:
     judgement = judge(ONNX, SAME)
     assert (judgement.verdict, judgement.exit_code, judgement.suspects) == ("pass", 0, ())
     assert finding_sentence(only(judgement)) == (
-        f"onnx throughput 1.000{TIMES} (0.996{DASH}1.004) of base: a change for the worse beyond the 5% let "
-        "pass is excluded; 6 rounds tell differences from 0.5% on"
+        f"onnx throughput 1.000{TIMES} (0.996{DASH}1.004) of base: a change for the worse of more than "
+        "the allowed 5% is excluded; the detectable change is 0.5%, with 6 rounds"
     )
 
 
@@ -66,9 +66,9 @@ def test_two_batches_that_agree_are_a_regression() -> None:
     judgement = judge(ONNX, SLOW, SLOW)
     assert (judgement.verdict, judgement.exit_code, judgement.suspects) == ("regression", 3, ())
     assert finding_sentence(only(judgement)) == (
-        f"onnx throughput 0.860{TIMES} (0.857{DASH}0.863) of base: a regression beyond the 5% let pass, "
-        f"confirmed by a second batch (0.860{TIMES} (0.857{DASH}0.863)); 6 rounds tell "
-        "differences from 0.5% on"
+        f"onnx throughput 0.860{TIMES} (0.857{DASH}0.863) of base: a regression beyond the allowed "
+        f"change of 5%, confirmed by a second batch (0.860{TIMES} (0.857{DASH}0.863)); the detectable "
+        "change is 0.5%, with 6 rounds"
     )
 
 
@@ -98,15 +98,15 @@ def test_what_could_be_either_is_inconclusive_with_what_would_decide() -> None:
     assert finding.comparison is not None
     assert finding.rounds_to_decide is not None
     assert finding.rounds_to_decide > finding.comparison.n
-    assert "neither within nor beyond the 5% let pass; were " in finding_sentence(finding)
+    assert "neither within nor beyond the allowed change of 5%; were " in finding_sentence(finding)
     assert f"some {finding.rounds_to_decide} rounds would decide" in finding_sentence(finding)
-    assert f"differences from {100 * (finding.comparison.minimal_detectable_effect or 0):.1f}% on" in (
+    assert f"the detectable change is {100 * (finding.comparison.minimal_detectable_effect or 0):.1f}%, " in (
         finding_sentence(finding)
     )
 
 
 def test_a_bound_that_would_read_as_the_edge_gets_another_digit() -> None:
-    """An interval that ends at 0.951 is not told as one that ends at 0.95, where 5% are let pass."""
+    """An interval that ends at 0.951 is not told as one that ends at 0.95, where 5% are allowed."""
     head = tuple(rate * wobble for rate, wobble in zip(EQUAL, (0.951, 0.955) * 3, strict=True))
     finding = only(judge(ONNX, beside({"onnx": EQUAL}, {"onnx": head})))
     assert finding.verdict == "pass"
@@ -167,7 +167,7 @@ def test_a_metric_that_no_trial_has_is_invalid() -> None:
     rules = rules_of({"primary": [{"strategy": "onnx", "metric": "cpu", "tolerance": "5%"}]})
     finding = only(judge(rules, SAME))
     assert finding.verdict == "invalid"
-    assert "no valid round of base has a CPU time a request for every payload" in finding_sentence(finding)
+    assert "no valid round of base has a CPU time per request for every payload" in finding_sentence(finding)
 
 
 def test_an_open_loop_is_not_judged_for_what_it_was_offered() -> None:

@@ -74,7 +74,7 @@ def test_the_markdown_has_the_verdict_on_top_and_fits_a_comment(
     assert (
         FORMATS["markdown"]
         .render(good)
-        .startswith("## Gate: pass\n\n**Pass: the one rule holds; differences from ")
+        .startswith("## Gate: pass\n\n**Pass: the one rule holds; a change of ")
     )
 
 
@@ -215,8 +215,8 @@ def test_the_terminal_keeps_its_width_and_tells_every_finding_that_is_no_pass(
 
 
 def test_a_wider_terminal_shows_more_columns(judgement: Judgement) -> None:
-    assert "let pass" not in on_terminal(judgement, 60).split("\n\n")[1]
-    assert "told apart from" in on_terminal(judgement, 100)
+    assert "allowed change" not in on_terminal(judgement, 60).split("\n\n")[1]
+    assert "detectable change" in on_terminal(judgement, 100)
     assert "184" not in on_terminal(judgement, 100)
     assert "requests/s" in on_terminal(judgement, 200)
     assert on_terminal(judgement, 10) == on_terminal(judgement, 60)

@@ -89,7 +89,7 @@ def test_no_difference_is_found_where_there_is_none_and_the_least_that_shows_is_
     said = words(aa_verdict(again(run)))
     assert said.startswith("A/A of onnx over 6 rounds: no difference shown where there is none.")
     assert "of 8 95% intervals miss 1, where 0.40 would by chance" in said
-    assert "This machine tells apart, with 6 rounds: requests/s from " in said
+    assert "The detectable change on this machine, with 6 rounds: requests/s " in said
     assert "small, requests/s: 1.0" in said or "small, requests/s: 0.9" in said
     assert "holds 1, p " in said
 

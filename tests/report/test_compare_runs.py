@@ -395,9 +395,9 @@ class TestRenderings:
         narrow = RENDERERS["text"](whole)
         assert "\N{HORIZONTAL ELLIPSIS}" not in narrow
         assert "not told apart" in narrow
-        assert "detectable  " not in narrow
+        assert "detectable change  " not in narrow
         monkeypatch.setenv("COLUMNS", "140")
-        assert "detectable  " in RENDERERS["text"](whole)
+        assert "detectable change  " in RENDERERS["text"](whole)
         monkeypatch.delenv("COLUMNS")
         assert as_text(whole, 100) == as_text(whole), "100 columns off a terminal"
 

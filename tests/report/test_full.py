@@ -265,7 +265,7 @@ def test_the_driver_tells_its_worst_and_the_harness_what_it_took_between(report:
 
 def test_accounting_and_gpu_stand_below_the_resources(report: str) -> None:
     told = section(report, "Resources")
-    accounting = told.split("| received bytes a request |")[1].split("GPU busy")[0]
+    accounting = told.split("| received bytes per request |")[1].split("GPU busy")[0]
     assert cells(accounting, "torch", "small")[2:] == ["41 000", "900", "0", "0.7%", "1.2%"]
     gpu = told.split("GPU busy")[1]
     assert cells(gpu, "batched", "seed, 50 clients")[2:] == ["42.0%", "900", "0.80"]
@@ -283,7 +283,7 @@ def test_throttled_periods_are_summed_over_invalid_trials_too(
     )
     bare = dataclasses.replace(everything, trials=trials)
     told = section(reported(bare, write_folder, tmp_path / "run"), "Resources")
-    row = cells(told.split("| received bytes a request |")[1], "torch", "small")
+    row = cells(told.split("| received bytes per request |")[1], "torch", "small")
     assert row[2:5] == ["n/a", "n/a", "18"]
 
 

@@ -30,9 +30,9 @@ from bench.run_file import write_run
 FEET = Metric(
     name="feet",
     label="feet",
-    heading="feet a request",
+    heading="feet per request",
     series="feet walked",
-    title="Feet a request",
+    title="Feet per request",
     column="feet_per_request",
     unit="feet",
     shown_unit="feet",
@@ -87,16 +87,16 @@ def shown_in_sections(title: str) -> Callable[[Report], str]:
 
 
 PLACES: dict[str, tuple[Callable[[Report], str], str]] = {
-    "table of loads": (shown_in_sections("Throughput and latency"), "feet a request"),
-    "table of resources": (shown_in_sections("Resources"), "feet a request"),
-    "table of comparisons": (shown_in_sections("Comparisons"), "feet a request"),
-    "terminal": (lambda report: terminal_summary(report.analysis.run, 200), "feet a request"),
+    "table of loads": (shown_in_sections("Throughput and latency"), "feet per request"),
+    "table of resources": (shown_in_sections("Resources"), "feet per request"),
+    "table of comparisons": (shown_in_sections("Comparisons"), "feet per request"),
+    "terminal": (lambda report: terminal_summary(report.analysis.run, 200), "feet per request"),
     "JSON": (lambda report: json.dumps(summary_json(report.analysis.run)["rows"]), '"feet": {"centre"'),
     "CSV of trials": (csv_files.trials, "feet_per_request"),
     "CSV of figures": (csv_files.summary, "feet walked"),
     "github-action-benchmark": (action.smaller, "feet walked"),
-    "picture": (drawn, "Feet a request"),
-    "alternative text": (lambda report: resources.PLOT.describe(report.analysis), "feet a request"),
+    "picture": (drawn, "Feet per request"),
+    "alternative text": (lambda report: resources.PLOT.describe(report.analysis), "feet per request"),
 }
 
 
@@ -118,7 +118,7 @@ def test_a_new_metric_is_followed_over_runs(run: Run, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write_run(run, tmp_path / name)
-    assert "feet a request" in write_index(tmp_path).read_text(encoding="utf-8")
+    assert "feet per request" in write_index(tmp_path).read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("_one_more_metric")

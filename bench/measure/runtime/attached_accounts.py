@@ -22,7 +22,7 @@ from bench.model import Doubt, Strategy
 
 # readings of CPU time until one has that of processes that are just ending
 AGAIN = 3
-START_AGAIN = "see why it ended, start it again, and measure anew"
+START_AGAIN = "see why it ended, start it again, and measure again"
 
 
 class ProcessAccount:
@@ -133,7 +133,7 @@ class ContainerAccount:
             return (Doubt("exited", "the container is gone", START_AGAIN, voids=True, cause="service"),)
         if self._container.attrs["State"].get("StartedAt") != self._began:
             again = Doubt(
-                "restarted", "the container was restarted", "measure anew", voids=True, cause="service"
+                "restarted", "the container was restarted", "measure again", voids=True, cause="service"
             )
             found = (*found, again)
         return found

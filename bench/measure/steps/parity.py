@@ -106,7 +106,7 @@ def _require_same_image(context: StepContext, strategy: Strategy) -> None:
         return
     before, now = context.earlier.environment, context.runtime.describe()
     if before.address_kind and before.address_kind != now.address_kind:
-        raise BenchError("containers are reached in another way than the run began with: measure anew")
+        raise BenchError("containers are reached in another way than the run began with: measure again")
     image = now.images.get(strategy.name)
     if (before.images or {}).get(strategy.name, image) != image:
-        raise BenchError(f"{strategy.name}'s image is another than the run began with: measure anew")
+        raise BenchError(f"{strategy.name}'s image is another than the run began with: measure again")

@@ -85,7 +85,7 @@ class Capacities:
         reasons = [one for one in last.reasons if one.voids] if last else []
         why = "; ".join(map(in_words, reasons)) or "no closed loop of the rounds was measured"
         text = f"the capacity of {', '.join(names)} is not known, and so no share of it: {why}"
-        remedy = "name rates with --rate, or measure anew once its closed loop is valid"
+        remedy = "name rates with --rate, or measure again once its closed loop is valid"
         return Doubt(
             "capacity_unknown", text, remedy, voids=True, cause=reasons[0].cause if reasons else "harness"
         )

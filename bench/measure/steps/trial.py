@@ -128,7 +128,7 @@ class TrialStep(Step):
     def _closed_again(self, context: StepContext, name: str) -> Taking[list[Trial]]:
         """Another closed trial of a strategy in this round, which is told and kept as any other."""
         spec = trial_spec(context, self, context.plan.capacity_load, strategy=name)
-        what = f"round {self.round}: {name} has no valid capacity yet: its closed loop is made again"
+        what = f"round {self.round}: {name} has no valid capacity yet: its closed loop is rerun"
         context.progress.note(what)
         spec = dataclasses.replace(spec, again=True)
         tried = yield from attempt(context, spec, what, context.folder)

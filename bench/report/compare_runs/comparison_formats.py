@@ -47,8 +47,8 @@ SCHEMA = 1
 NOTE = (
     "Ratios are head to base with 95% intervals by Welch's t on logs: the rounds of two runs do not pair. "
     "What changed on the machine between the runs is in the ratios and not in their intervals: the gate "
-    "alternates both. Detectable: the smallest detectable difference, which so many rounds find in 80 of "
-    "100 runs. Verdicts are corrected over all comparisons (Holm); a star marks what differs on its own and "
+    "alternates both. Detectable change: the smallest that so many rounds find in 80 of 100 "
+    "runs. Verdicts are corrected over all comparisons (Holm); a star marks what differs on its own and "
     "does not stand among so many. Counts and sizes are compared exactly. Base and head show medians, of "
     "requests/s and CPU-ms geometric means; the ratios are of geometric means. n/a was not measured."
 )
@@ -65,13 +65,13 @@ SEARCHED = (
 )
 COLUMNS = (
     name_column("metric"),
-    *figures("base", "head", "ratio", "detectable"),
+    *figures("base", "head", "ratio", "detectable change"),
     Column("verdict", "text"),
 )
 # the sides' own intervals, what could be detected, of how many a count is, and the ratio's interval
 GIVING_UP: tuple[Loss, ...] = (
     ("intervals", "base", "head"),
-    ("column", "detectable"),
+    ("column", "detectable change"),
     ("after", "base", "head"),
     ("intervals", "ratio"),
     GAP,

@@ -26,10 +26,10 @@ EFFECTS = (0.05, 0.02)
 NOTE = paragraph(
     "Both names are the same strategy, so every ratio should be 1 but for noise: of 95% intervals, five in "
     "100 miss it by chance. ",
-    Emphasis("Told apart from"),
-    ": the least difference that so many rounds find in 80 of 100 runs. ",
+    Emphasis("Detectable change"),
+    ": the smallest that so many rounds find in 80 of 100 runs. ",
     Emphasis("Rounds for"),
-    ": how many would find so small a one, with this noise.",
+    ": how many rounds would find a change of that size, with this noise.",
 )
 
 
@@ -63,7 +63,7 @@ def against_itself(analysis: RunAnalysis) -> list[Block]:
         case_column("metric"),
         *figures("again to first", "1 is inside"),
     ]
-    columns += figures("sign-flip p", "adjusted p", "rounds", "told apart from")
+    columns += figures("sign-flip p", "adjusted p", "rounds", "detectable change")
     columns += figures(*(f"rounds for {100 * effect:g}%" for effect in EFFECTS))
     names = {pair.second: _shown(analysis.run, pair) for pair in pairs}
     rows = [_cells(summary, one, names[one.strategy]) for one in comparisons]
@@ -91,14 +91,13 @@ def _verdict(summary: Summary, test: SelfTest) -> str:
     else:
         shown = "no difference shown where there is none."
     smallest = [
-        f"{METRICS[metric].heading} from {text.percent(effect)} on"
-        for metric, effect in test.detectable.items()
+        f"{METRICS[metric].heading} {text.percent(effect)}" for metric, effect in test.detectable.items()
     ]
     return (
         f"A/A of {first} over {rounds}: {shown} "
         f"{test.outside} of {text.plural(len(test.judged), '95% interval')} miss 1, where "
         f"{text.number(test.expected_outside)} would by chance. "
-        f"This machine tells apart, with {rounds}: {text.listing(smallest)}."
+        f"The detectable change on this machine, with {rounds}: {text.listing(smallest)}."
     )
 
 
@@ -110,8 +109,8 @@ def _plain(summary: Summary, one: Compared) -> list[str]:
     inside = "misses 1" if comparison.shows_difference else "holds 1"
     needs = " and ".join(f"{_rounds_cell(one, effect).text} for {100 * effect:g}%" for effect in EFFECTS)
     sentence = (
-        f"{head} {inside}, p {text.p_value(comparison.p_value)}; tells apart differences from "
-        f"{text.percent(comparison.minimal_detectable_effect)} on with {text.plural(comparison.n, 'round')}; "
+        f"{head} {inside}, p {text.p_value(comparison.p_value)}; the detectable change is "
+        f"{text.percent(comparison.minimal_detectable_effect)} with {text.plural(comparison.n, 'round')}; "
         f"rounds needed: {needs}."
     )
     return textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")

@@ -41,8 +41,8 @@ NOTE = paragraph(
     " is the paired t-test's after Holm's correction over all comparisons of this run. A verdict takes both "
     f"at or below 0.05; from fewer than {ENOUGH_ROUNDS} rounds, which cannot give such a sign-flip p, it "
     "takes all rounds on one side and names their number. ",
-    Emphasis("Detectable from"),
-    ": the smallest detectable difference, which so many rounds find in 80 of 100 runs.",
+    Emphasis("Detectable change"),
+    ": the smallest that so many rounds find in 80 of 100 runs.",
 )
 OWN_RATE = paragraph(
     "Under a share of capacity each strategy has a rate of its own: its latency there is compared, its "
@@ -176,7 +176,7 @@ def _fields(summary: Summary, relation: Relation) -> list[Field[Compared]]:
         (Column("bootstrap"), lambda one: cells.span(one.comparison.bootstrap)),
         (Column("sign-flip p"), lambda one: cells.p_value(one.comparison.p_value)),
         (Column("adjusted p"), lambda one: cells.p_value(one.adjusted_p)),
-        (Column("detectable from"), lambda one: cells.effect(one.comparison.minimal_detectable_effect)),
+        (Column("detectable change"), lambda one: cells.effect(one.comparison.minimal_detectable_effect)),
         (Column("rounds"), lambda one: cells.count(one.comparison.n)),
     ]
 

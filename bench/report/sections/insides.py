@@ -128,7 +128,7 @@ def _driver_figures(analysis: RunAnalysis) -> list[Block]:
     # older runs do not know it
     medians = any(worst.lag_p50_ms is not None for worst in found)
     columns += figures("lag p50 ms") if medians else ()
-    columns += figures("lag p99 ms", "CPU-ms a request", "clock error ms")
+    columns += figures("lag p99 ms", "CPU-ms per request", "clock error ms")
     rows = [
         [
             cells.words(analysis.summary.case_label(worst.case)),

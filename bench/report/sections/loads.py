@@ -26,8 +26,8 @@ from bench.report.document import (
 INTERVALS: Text = (
     "In brackets, 95% intervals over rounds: requests/s a geometric mean with t on the logs; the ratio "
     "paired by round; latency the median of the rounds by order statistics, which takes six of them. ",
-    Emphasis("Detectable from"),
-    ": the smallest detectable difference, which so many rounds find in 80 of 100 runs.",
+    Emphasis("Detectable change"),
+    ": the smallest that so many rounds find in 80 of 100 runs.",
 )
 ONE_ROUND: Text = ("One round: no intervals.",)
 SEARCHED: Text = (
@@ -35,8 +35,8 @@ SEARCHED: Text = (
     "for the run: its key figures and its costs are at that rate.",
 )
 SHARES: Text = (
-    "At a share of capacity each strategy is offered its own rate, so there is no ratio of throughput: read "
-    "how late the answers are when it is so full.",
+    "At a share of capacity each strategy is offered its own rate, so throughput has no ratio: compare "
+    "latencies at an equal share.",
 )
 MEASURED_BEFORE = (
     "Capacity was measured before the rounds, in requests/s, and in brackets what the rounds' own closed "
@@ -110,10 +110,10 @@ def _table(summary: Summary, group: list[Case], title: str, *, several: bool) ->
         name_column("strategy"): lambda row: cells.words(row.strategy),
         **({Column("offered/s"): _offered} if at_due_times else {}),
         Column(throughput.heading): _figure(throughput),
-        Column(f"ratio to {summary.baseline}" if summary.baseline else "ratio"): lambda row: ratio(
-            summary, row
-        ),
-        Column("detectable from"): lambda row: _effect(summary, row),
+        Column(
+            f"throughput ratio to {summary.baseline}" if summary.baseline else "throughput ratio"
+        ): lambda row: ratio(summary, row),
+        Column("detectable change"): lambda row: _effect(summary, row),
         **({Column("of capacity"): cells.utilisation} if any(row.utilisation for row in rows) else {}),
         **{Column(one.heading): _figure(one) for one in others if _tells(one, rows)},
         Column("errors"): lambda row: cells.count(row.errors),

@@ -57,7 +57,7 @@ GPU = paragraph(
 )
 COST: Text = (
     Emphasis("CPU time"),
-    " is CPU-ms a request times the price: of the service alone, as if every idle moment of its cores were "
+    " is CPU-ms per request times the price: of the service alone, as if every idle moment of its cores were "
     "sold to somebody else.",
 )
 WHOLE: Text = (
@@ -120,7 +120,7 @@ def _accounting(analysis: RunAnalysis) -> list[Block]:
     ]
     if not rows:
         return []
-    columns = figures("received bytes a request", "sent bytes a request", "throttled periods")
+    columns = figures("received bytes per request", "sent bytes per request", "throttled periods")
     columns += figures("stolen, median", "stolen, most")
     columns += figures("others on its cores", "others on the driver's") if others else ()
     columns += figures("kernel's mark of memory") if marks else ()
@@ -138,7 +138,7 @@ def _gpu(analysis: RunAnalysis) -> list[Block]:
         ]
         for one in gpu_use(analysis)
     ]
-    columns = [*LABELS, *figures("GPU busy", "GPU memory, MiB", "joules a request")]
+    columns = [*LABELS, *figures("GPU busy", "GPU memory, MiB", "joules per request")]
     return [table(columns, rows), GPU] if rows else []
 
 
@@ -159,9 +159,9 @@ def cost(analysis: RunAnalysis) -> list[Block]:
         for one in known.costs
     ]
     what = "whole core" if known.cores == 1 else f"whole cores ({known.cores or text.MISSING})"
-    columns = [*LABELS, *figures("CPU time, a million requests")]
-    columns += figures(*([f"{what}, a million requests"] if full else []), cpu.heading)
-    title = f"At {known.price_per_core_hour:g} a core-hour, {_where(known)}"
+    columns = [*LABELS, *figures("CPU time, per million requests")]
+    columns += figures(*([f"{what}, per million requests"] if full else []), cpu.heading)
+    title = f"At {known.price_per_core_hour:g} per core-hour, {_where(known)}"
     said = joined(COST, WHOLE if full else NOT_FULL, ("In the currency of the price.",))
     return [paragraph(f"{title}:"), table(columns, rows, title), said]
 

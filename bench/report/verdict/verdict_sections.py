@@ -38,21 +38,21 @@ ENVIRONMENT = "Environment"
 MEANING: tuple[Text, ...] = (
     (
         Strong("Regression"),
-        ": the 95% interval of the ratio lies wholly beyond what is let pass, also after Holm's correction "
+        ": the 95% interval of the ratio lies wholly beyond the allowed change, also after Holm's correction "
         "for the number of rules, and a second batch of fresh containers says the same. Or a limit, which "
         "chance does not move, is broken.",
     ),
     (
         Strong("Pass"),
-        ": the interval lies wholly on the good side of what is let pass. It says that a change for the "
-        "worse beyond that is excluded, not that nothing changed.",
+        ": the interval lies wholly on the good side of the allowed change. A larger change for the worse "
+        "is excluded; that nothing changed is not shown.",
     ),
     (
         Strong("Inconclusive"),
-        ": the interval holds what is let pass, or a second batch did not confirm the first: it could be "
-        "either. That is no word on the change: measure more rounds, or on a quieter machine. ",
-        Emphasis("Told apart from"),
-        " is the least difference from 1 that so many rounds show in 80 of 100 cases.",
+        ": the interval holds the allowed change, or a second batch did not confirm the first: the change "
+        "may be larger or smaller. Measure more rounds, or measure on a quieter machine. ",
+        Emphasis("Detectable change"),
+        " is the smallest change that so many rounds find in 80 of 100 cases.",
     ),
     (
         Strong("Invalid"),
@@ -69,7 +69,7 @@ def findings_table(judgement: Judgement, headers: Iterable[str]) -> Table:
 
 def findings(judgement: Judgement) -> list[Block]:
     """A table of all rules, and a line for each that is not a pass."""
-    headers = ("verdict", "what", "base", "head", "head to base", "let pass", "told apart from")
+    headers = ("verdict", "what", "base", "head", "head to base", "allowed change", "detectable change")
     lines = tuple(_line(finding) for finding in judgement.findings if finding.verdict != "pass")
     shown = findings_table(judgement, headers)
     return [shown, Bullets(lines)] if lines else [shown]
@@ -164,6 +164,6 @@ FIELDS: Mapping[Column, Callable[[RuleFinding], Cell]] = {
     Column("base"): _side(lambda one: one.base),
     Column("head"): _side(lambda one: one.head),
     Column("head to base"): _ratio,
-    Column("let pass", sortable=False): lambda one: cells.words(one_line(bound(one))),
-    Column("told apart from"): _detectable,
+    Column("allowed change", sortable=False): lambda one: cells.words(one_line(bound(one))),
+    Column("detectable change"): _detectable,
 }

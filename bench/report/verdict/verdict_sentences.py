@@ -100,7 +100,7 @@ def finding_sentence(finding: RuleFinding) -> str:
 
 
 def bound(finding: RuleFinding) -> str:
-    """What the rule lets pass: `at most 5% less`, `at most 2 MB more`; empty if there is no rule."""
+    """The change that the rule allows: `at most 5% less`, `at most 2 MB more`; empty if there is no rule."""
     match finding.basis:
         case PrimaryBasis(rule=primary):
             worse = "less" if METRICS[primary.metric].better == "more" else "more"
@@ -147,7 +147,7 @@ def _least(findings: Sequence[RuleFinding]) -> str:
     """How small a difference would have shown in each comparison."""
     compared = [one for one in findings if one.kind == "primary"]
     effects = [one.comparison.minimal_detectable_effect or 0.0 for one in compared if one.comparison]
-    return f"; differences from {text.percent(max(effects))} on would have shown" if effects else ""
+    return f"; a change of {text.percent(max(effects))} or more would have shown" if effects else ""
 
 
 def _problem(problem: Problem) -> str:
@@ -166,7 +166,7 @@ def _problem(problem: Problem) -> str:
             more = len(shown) - SHOWN_DIFFERENCES
             rest = [text.plural(more, "more fact")] if more > 0 else []
             listed = text.listing([*shown[:SHOWN_DIFFERENCES], *rest])
-            return f"the baseline was measured under other conditions: {listed}; measure it anew here"
+            return f"the baseline was measured under other conditions: {listed}; measure it again here"
     assert_never(problem)
 
 
@@ -197,18 +197,18 @@ def _long(finding: RuleFinding, basis: LongBasis) -> str:
     span = f"from {first.begin_s:.1f} to {first.end_s:g} s of uptime"
     told = f"{name}, {span}, {_within(first.comparison, first.edge)} of base in one long trial of each side"
     if first.within:
-        return f"{told}: within what is let pass ({bound(finding)})"
+        return f"{told}: within the allowed change ({bound(finding)})"
     if not first.beyond:
-        return f"{told}: neither within nor beyond what is let pass ({bound(finding)})"
+        return f"{told}: neither within nor beyond the allowed change ({bound(finding)})"
     if second is None:
-        return f"{told}: beyond what is let pass ({bound(finding)}), which only a second batch may confirm"
+        return f"{told}: beyond the allowed change ({bound(finding)}), which only a second batch may confirm"
     if second.comparison is None:
         why = _problem(second.problem)
-        return f"{told}: beyond what is let pass, but its second batch cannot be judged: {why}"
+        return f"{told}: beyond the allowed change, but its second batch cannot be judged: {why}"
     again = _within(second.comparison, second.edge)
     if second.beyond:
         return f"{told}: a regression ({bound(finding)}), confirmed by a second batch ({again})"
-    return f"{told}: beyond what is let pass, but a second batch does not confirm it ({again})"
+    return f"{told}: beyond the allowed change, but a second batch does not confirm it ({again})"
 
 
 def _verdict_reason(finding: RuleFinding, basis: PrimaryBasis) -> str:
@@ -218,27 +218,31 @@ def _verdict_reason(finding: RuleFinding, basis: PrimaryBasis) -> str:
         return _suspected(basis, let)
     if basis.first.beyond:
         return (
-            f"beyond the {let} let pass, but not clearly enough among so many rules "
-            "(Holm's correction), so nothing is said"
+            f"beyond the allowed change of {let}, but not clearly enough among so many rules "
+            "(Holm's correction), so nothing is decided"
         )
     if basis.first.within and basis.first.doubt:
-        return f"within the {let} let pass, but {basis.first.doubt}, which hides a change: so it is no pass"
+        doubt = f"{basis.first.doubt}, which hides a change, so the rule does not pass"
+        return f"within the allowed change of {let}, but {doubt}"
     if basis.first.within:
         gain = ", an improvement" if basis.first.improved else ""
-        return f"a change for the worse beyond the {let} let pass is excluded{gain}"
-    return f"neither within nor beyond the {let} let pass{_more_rounds(finding)}"
+        return f"a change for the worse of more than the allowed {let} is excluded{gain}"
+    return f"neither within nor beyond the allowed change of {let}{_more_rounds(finding)}"
 
 
 def _suspected(basis: PrimaryBasis, let: str) -> str:
     second = basis.second
     if second is None:
-        return f"beyond the {let} let pass, which only a second batch of fresh containers may confirm"
+        return (
+            f"beyond the allowed change of {let}, which only a second batch of fresh containers may confirm"
+        )
     if second.comparison is None:
-        return f"beyond the {let} let pass, but its second batch cannot be judged: {_problem(second.problem)}"
+        why = _problem(second.problem)
+        return f"beyond the allowed change of {let}, but its second batch cannot be judged: {why}"
     ratio = _within(second.comparison, second.edge)
     if second.beyond:
-        return f"a regression beyond the {let} let pass, confirmed by a second batch ({ratio})"
-    return f"beyond the {let} let pass, but a second batch does not confirm it ({ratio})"
+        return f"a regression beyond the allowed change of {let}, confirmed by a second batch ({ratio})"
+    return f"beyond the allowed change of {let}, but a second batch does not confirm it ({ratio})"
 
 
 def _within(found: Comparison, edge: float | None) -> str:
@@ -265,7 +269,7 @@ def _sees(found: Comparison) -> str:
     effect = found.minimal_detectable_effect
     if effect is None:
         return "how small a difference would show is not known"
-    return f"{text.plural(found.n, 'round')} tell differences from {text.percent(effect)} on"
+    return f"the detectable change is {text.percent(effect)}, with {text.plural(found.n, 'round')}"
 
 
 def _limit(finding: RuleFinding, basis: LimitBasis) -> str:

@@ -10,7 +10,7 @@ from bench.report.verdict.verdict_sentences import finding_sentence, overall
 from bench.report.writers.terminal import NAMES, Loss, fitted, lines
 
 LEAST_WIDTH, USUAL_WIDTH, MOST_WIDTH = 60, 100, 200
-HEADERS = ("verdict", "what", "head to base", "let pass", "told apart from", "base", "head")
+HEADERS = ("verdict", "what", "head to base", "allowed change", "detectable change", "base", "head")
 # what is too wide loses its last columns, and then the ends of its names
 GIVING_UP: tuple[Loss, ...] = (*(("column", header) for header in HEADERS[:2:-1]), NAMES)
 

@@ -21,7 +21,7 @@ REACHED = {"torch": 0.855, "onnx": 0.750, "batched": 0.955}
 
 
 def measure(folder: Path) -> Sequence[Figure]:
-    """A service that takes 20 ms a request, at a share of its capacity; and a committed run."""
+    """A service that takes 20 ms per request, at a share of its capacity; and a committed run."""
     found = run_known(folder, {"known": Script(phases=[[0.0, MS]], servers="one")}, *OPTIONS)
     figures = []
     for one in found.run.trials:

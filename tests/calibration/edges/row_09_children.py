@@ -64,7 +64,7 @@ def broken_orphans(folder: Path) -> Sequence[Figure]:
 
 
 def more(folder: Path, where: str, scripts: Sequence[Script]) -> Figure:
-    """How much more CPU time a request of the second script takes than of the first."""
+    """How much more CPU time per request of the second script takes than of the first."""
     # what it takes to start a process is in both
     few, many = (cpu_ms(folder / f"{number}", script) for number, script in enumerate(scripts))
     truth, found = CHILD_MS[1] - CHILD_MS[0], many - few

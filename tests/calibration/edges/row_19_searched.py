@@ -19,7 +19,7 @@ from tests.calibration.edges.known_run import KnownRun, run_known
 from tests.calibration.edges.known_service import Script
 from tests.calibration.edges.registry import Edge
 
-# 4 ms a request, one at a time, and 40 ms of every 200 at a stand, which a full queue makes up for: 250/s
+# 4 ms per request, one at a time, and 40 ms of every 200 at a stand, which a full queue makes up for: 250/s
 WORK_MS, STALL_S, EVERY_S = 4.0, 0.04, 0.2
 SERVICE = Script(phases=[[0.0, WORK_MS]], servers="one", stalls=[[0.1, STALL_S, EVERY_S]])
 # due evenly at r a second, requests wait 40 ms less 1 - 0.004 r for each since: half of them 4 ms at 160/s
