@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from bench.errors import UsageError
+from bench.verbs import VERBS
 from bench.verbs.parser import build_parser
 
 # what argparse makes of a terminal of 80 columns
@@ -21,7 +22,9 @@ def all_help() -> str:
     sections = [_fenced(parser)]
     for name, verb in _verbs(parser).items():
         sections.append(f"## {name}\n\n{_fenced(verb)}")
-        sections += [f"### {name} {action}\n\n{_fenced(one)}" for action, one in _below(verb).items()]
+        # what is a verb itself has its own section
+        actions = {action: one for action, one in _below(verb).items() if action not in VERBS}
+        sections += [f"### {name} {action}\n\n{_fenced(one)}" for action, one in actions.items()]
     return "\n".join(sections)
 
 

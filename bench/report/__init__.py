@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.model import Run
 from bench.report.document import Section
 
-__all__ = ["aa_verdict", "terminal_summary", "write_report"]
+__all__ = ["aa_verdict", "terminal_summary", "too_few_rounds", "write_report"]
 
 
 def write_report(folder: Path, extra: Sequence[Section] = (), *, run: Run | None = None) -> list[Path]:
@@ -51,3 +51,10 @@ def aa_verdict(run: Run) -> str:
     from bench.report.sections.against_itself import aa_verdict
 
     return aa_verdict(run)
+
+
+def too_few_rounds(rounds: int) -> str | None:
+    """What so many rounds of a strategy against itself cannot conclude; None if they are enough."""
+    from bench.report.sections.against_itself import too_few_rounds
+
+    return too_few_rounds(rounds)

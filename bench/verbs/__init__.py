@@ -8,7 +8,7 @@ heavy inside functions, so that --help stays quick.
 # name -> the module with the three functions, and the verb's line in --help
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("bench.verbs.run", "measure the strategies of compose.yaml and write a report"),
-    "plan": ("bench.verbs.plan", "say what `run` would do with the same options, and how long it takes"),
+    "plan": ("bench.verbs.plan", "say what run, slo, aa or gate would do, and how long it takes"),
     "slo": ("bench.verbs.slo", "find the highest rate at which each strategy holds an objective"),
     "aa": (
         "bench.verbs.aa",

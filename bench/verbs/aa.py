@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from bench.verbs.arguments import (
+    ROUNDS,
     MeasureOptions,
     add_loads,
     add_rounds,
@@ -18,13 +19,15 @@ from bench.verbs.arguments import (
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `aa`."""
-    for add in (add_session, add_loads, add_rounds, add_voice):
+    add_session(parser, f"short windows, and {ROUNDS} rounds all the same: fewer tell nothing apart")
+    for add in (add_loads, add_rounds, add_voice):
         add(parser)
 
 
 def read(args: argparse.Namespace, given: Sequence[str]) -> MeasureOptions:
     """The options of `aa`, which measures nothing beside its trials."""
-    return read_measure(args, given, read_session(args, "aa", read_loads(args), read_rounds(args)))
+    rounds = read_rounds(args, quick=ROUNDS)
+    return read_measure(args, given, read_session(args, "aa", read_loads(args), rounds))
 
 
 def do(options: MeasureOptions) -> int:

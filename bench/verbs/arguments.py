@@ -55,6 +55,7 @@ from bench.verbs.attached_arguments import (
 # options whose values name places of this machine
 PLACES = ("--results", "--root", "--requests", "--images", "--resume", "--listen", "--ca")
 ROUNDS = 6
+QUICK_RUN = "one short round: shows that it works, proves nothing"
 # a long trial, if no length is given, and in a quick run
 LONG_S, QUICK_LONG_S = 180.0, 30.0
 # the most warm-up, if it is not given: in seconds, and of a quick run as a multiple of the least
@@ -124,8 +125,8 @@ def read_host(args: argparse.Namespace) -> HostOptions:
     return HostOptions(args.root, read_machine(args), args.build, args.quiet)
 
 
-def add_session(parser: argparse.ArgumentParser) -> None:
-    """What every verb that measures takes, whatever its loads are."""
+def add_session(parser: argparse.ArgumentParser, quick: str = QUICK_RUN) -> None:
+    """What every verb that measures takes, whatever its loads are; `quick` is the help of --quick."""
     add_payloads(parser)
     add = parser.add_argument
     add(
@@ -134,7 +135,7 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         metavar="A=W,B=W",
         help="these classes in one load, so many requests of each beside the others (small=9,large=1)",
     )
-    add("--quick", action="store_true", help="one short round: shows that it works, proves nothing")
+    add("--quick", action="store_true", help=quick)
     add_runtime(parser)
     add("--strategies", type=names, metavar="A,B", help="only these (default: all of compose.yaml)")
     add_attached(parser)
@@ -474,10 +475,10 @@ def read_loads(args: argparse.Namespace) -> LoadOptions:
     )
 
 
-def read_rounds(args: argparse.Namespace) -> int:
-    """How often everything is measured."""
+def read_rounds(args: argparse.Namespace, *, quick: int = 1) -> int:
+    """How often everything is measured; `quick` says how often --quick alone measures it."""
     rounds: int | None = args.rounds
-    return rounds or (1 if args.quick else ROUNDS)
+    return rounds or (quick if args.quick else ROUNDS)
 
 
 def _read_extras(args: argparse.Namespace) -> ExtraOptions:

@@ -55,6 +55,15 @@ def both_sides(job: Job, ref: str, cores: Cores, progress: Progress) -> Iterator
         yield replace(job, plan=plan), TwoSides(*runtimes)
 
 
+def planned_sides(job: Job, ref: str) -> SessionPlan:
+    """The plan of base, the commit `ref`, beside head; nothing is built or started.
+
+    Raises as `both_sides` does.
+    """
+    with base_tree(job.registry, ref) as tree, _named(ref):
+        return _plan_of_both(job, ref, load_registry(tree.root, tree.environment), tree)
+
+
 def only(plan: SessionPlan, names: Sequence[str]) -> SessionPlan:
     """The same plan of some strategies and their twins, for a second batch of fresh containers."""
     kept = tuple(one for one in plan.strategies if (one.twin.of if one.twin else one.name) in names)

@@ -33,7 +33,9 @@ from bench.verbs.attached_arguments import refuse_attached
 
 if TYPE_CHECKING:  # the rules' package is heavy, and --help needs none of it
     from bench.gate import Rules
+    from bench.measure.plan import SessionPlan
     from bench.verbs.gate_session import Judged
+    from bench.verbs.jobs import Job
 
 
 # what a stored baseline decides, if timings are compared with it
@@ -75,6 +77,14 @@ class EarlierGate:
     """The folder of an earlier gate, which is judged again."""
 
     folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedGate:
+    """What a gate measures, and how often at most: what looks like a regression is measured once more."""
+
+    plan: "SessionPlan"
+    batches: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +228,24 @@ def do(options: GateOptions) -> int:
     return judgement.exit_code
 
 
+def planned(options: GateOptions) -> PlannedGate | None:
+    """What the gate measures, None if it measures nothing; raises as the gate would before it measures."""
+    from bench.run_file import read_run
+    from bench.verbs.base_and_head import planned_sides
+    from bench.verbs.gate_session import judge_again, judge_stored
+
+    rules, base = _rules(options), options.base
+    if isinstance(base, EarlierGate):
+        judge_again(rules, base.folder)
+        return None
+    if isinstance(base, StoredRun) and base.head is not None:
+        judge_stored(rules, read_run(base.folder), base.folder.name, read_run(base.head))
+        return None
+    job = _job(options, rules)
+    plan = planned_sides(job, base.ref) if isinstance(base, Commit) else job.plan
+    return PlannedGate(plan, batches=2 if rules.primaries else 1)
+
+
 def _rules(options: GateOptions) -> "Rules":
     """The rules of gate.toml that the options leave."""
     from bench.gate import check_strategies, read_rules
@@ -243,7 +271,6 @@ def _judge(options: GateOptions, rules: "Rules") -> "Judged":
         Judged,
         judge_again,
         judge_stored,
-        make_gate_job,
         measure_after,
         measure_beside,
     )
@@ -252,13 +279,25 @@ def _judge(options: GateOptions, rules: "Rules") -> "Judged":
     if isinstance(base, EarlierGate):
         return Judged(judge_again(rules, base.folder), None)
     if isinstance(base, Commit):
-        job = make_gate_job(session_by_rules(options, rules), options.places, options.command)
+        job = _job(options, rules)
         return measure_beside(job, base.ref, rules, build=options.build, voice=options.voice)
     run, name = read_run(base.folder), base.folder.name
     if base.head is not None:
         return Judged(judge_stored(rules, run, name, read_run(base.head)), None)
-    job = make_gate_job(session_like(run, name, options, rules), options.places, options.command)
-    return measure_after(job, run, name, rules, build=options.build, voice=options.voice)
+    return measure_after(_job(options, rules), run, name, rules, build=options.build, voice=options.voice)
+
+
+def _job(options: GateOptions, rules: "Rules") -> "Job":
+    """The job of a gate that measures: as the rules say, or like the stored run."""
+    from bench.run_file import read_run
+    from bench.verbs.gate_session import make_gate_job
+
+    if isinstance(options.base, StoredRun):
+        folder = options.base.folder
+        session = session_like(read_run(folder), folder.name, options, rules)
+    else:
+        session = session_by_rules(options, rules)
+    return make_gate_job(session, options.places, options.command)
 
 
 def session_by_rules(options: GateOptions, rules: "Rules") -> SessionOptions:

@@ -1,5 +1,6 @@
 """A job: the plan of a session, made of its options and of the repository's files."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,7 @@ from bench.model import (
     Twin,
     twin_name,
 )
+from bench.report import too_few_rounds
 from bench.request_sets.reader import read_request_set
 from bench.request_sets.request_set import RequestSet, SetRequest, WholeBody
 from bench.request_sets.usual_folder import usual_folder
@@ -78,6 +80,13 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
     )
     _require_baseline(plan)
     return Job(session, places, registry, requests, plan)
+
+
+def say_what_it_cannot_conclude(session: SessionOptions) -> None:
+    """One line on stderr if a strategy is compared with itself in too few rounds."""
+    note = too_few_rounds(session.rounds) if session.verb == "aa" else None
+    if note:
+        sys.stderr.write(f"bench: {note}\n")
 
 
 def _payloads(

@@ -24,7 +24,7 @@ from bench.report.unmeasured_sentence import not_measured
 from bench.verbs.arguments import MeasureOptions, Places
 from bench.verbs.going_on import command_to_go_on
 from bench.verbs.interrupts import undisturbed
-from bench.verbs.jobs import Job, make_job
+from bench.verbs.jobs import Job, make_job, say_what_it_cannot_conclude
 from bench.verbs.report import write_and_print
 from bench.verbs.terminal_progress import TerminalProgress, make_progress
 
@@ -35,6 +35,7 @@ def measure(options: MeasureOptions, folder: Path | None = None, earlier: Run | 
     Raises InvalidRunError if something that was asked for has no valid measurement.
     """
     job = make_job(options.session, options.places, options.command)
+    say_what_it_cannot_conclude(options.session)
     cores = machine_cores(options.session.machine)
     progress = make_progress(quiet=options.voice.quiet, verbose=options.voice.verbose)
     runtime = choose_runtime(job, cores, progress)

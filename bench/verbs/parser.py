@@ -1,6 +1,7 @@
 """The parser of the command line, made of the table of verbs."""
 
 import argparse
+import itertools
 import re
 import sys
 from collections.abc import Collection, Sequence
@@ -41,10 +42,21 @@ class VerbParser(OneLine):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse all words; ends with exit code 2 if one is not known."""
+        self._refuse_unknown_options(args or ())
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return found, unknown
+
+    def _refuse_unknown_options(self, words: Sequence[str]) -> None:
+        """End if an option is not known: else its value may be taken for an action, or what lacks be told."""
+        actions = [one for one in self._actions if isinstance(one, argparse._SubParsersAction)]
+        ends = {"--", *(name for one in actions for name in one.choices)}
+        mine = itertools.takewhile(lambda word: word not in ends, words)
+        known = self._option_string_actions
+        unknown = [word for word in mine if word.startswith("--") and word.partition("=")[0] not in known]
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
 
 
 def build_parser(declared: Collection[str] | None = None) -> argparse.ArgumentParser:

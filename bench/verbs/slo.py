@@ -21,7 +21,7 @@ QUANTILES = {"--p50": 0.50, "--p90": 0.90, "--p95": 0.95, "--p99": 0.99, "--p99.
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `slo`."""
-    add_session(parser)
+    add_session(parser, "short windows: shows that it works, proves nothing")
     group = parser.add_mutually_exclusive_group(required=True)
     for flag, quantile in QUANTILES.items():
         group.add_argument(

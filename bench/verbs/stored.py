@@ -44,4 +44,6 @@ def _of_command(command: str) -> SessionOptions | None:
         return None
     args = build_parser(words[:1]).parse_args(words)
     session = read_run_session(args) if args.verb == "run" else readers[args.verb](args, words).session
+    if args.verb == "aa" and args.quick and args.rounds is None:
+        session = replace(session, rounds=1)  # as such runs were made
     return session if session.payloads else replace(session, payloads=USUAL_KINDS)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.comparisons import ENOUGH_ROUNDS
 from bench.errors import UsageError
 from bench.gate.rules import rules_of
 from bench.model import ExtraOptions, LoadOptions, MachineOptions, ObjectiveOptions, SessionOptions
@@ -68,6 +69,18 @@ def test_a_search_and_a_comparison_with_itself_measure_nothing_beside() -> None:
     assert (search.objective, search.rounds) == (ObjectiveOptions(0.99, 100.0), 0)
     assert search.load.clients == ()
     assert search.extras == session("aa").extras == ExtraOptions()
+
+
+def test_a_quick_comparison_with_itself_is_short_and_takes_the_rounds_that_tell_apart() -> None:
+    quick = session("aa --quick")
+    assert (quick.rounds, quick.load.window_s) == (ENOUGH_ROUNDS, session("run --quick").load.window_s)
+    assert session("aa").rounds == ENOUGH_ROUNDS
+    assert session("aa --quick --rounds 2").rounds == 2
+    # an older one was made with one round
+    older = replace(run_of({"onnx": EQUAL}), command="python -m bench aa --quick --strategies onnx")
+    kept = session_of(older)
+    assert kept is not None
+    assert kept.rounds == 1
 
 
 def test_the_session_of_a_run_is_what_it_keeps_and_not_what_its_command_says() -> None:

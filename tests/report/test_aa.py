@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.analysis.against_itself import Pair, pairs_of
+from bench.analysis.against_itself import Pair, pairs_of, self_comparisons
+from bench.analysis.comparisons import ALPHA
 from bench.analysis.run_analysis import analyse
+from bench.analysis.summary import summarise
 from bench.errors import UsageError
 from bench.model import LatencyMs, Run, StrategyResult, Twin
-from bench.report import aa_verdict, report_md
+from bench.report import aa_verdict, report_md, too_few_rounds
 from bench.report.report import report_of
 
 NOISE = 0.02
@@ -124,6 +126,18 @@ def test_one_round_says_that_it_says_nothing(run: Run, tmp_path: Path) -> None:
     assert "from one round: no interval" in said
     report = report_md.render(report_of(analyse(one, tmp_path)))
     assert "nothing can be said of this machine" in report
+
+
+def test_too_few_rounds_are_told_with_how_many_are_enough(run: Run) -> None:
+    assert too_few_rounds(6) is too_few_rounds(7) is None
+    assert str(too_few_rounds(1)).startswith("one round has no intervals, so nothing can be said of this ")
+    assert "in 5 rounds the signs" in str(too_few_rounds(5))
+    assert "take 6 rounds" in str(too_few_rounds(5))
+    # and so it is: by the signs alone, five rounds that all differ one way are chance, and six are not
+    for rounds, shown in ((5, False), (6, True)):
+        summary = summarise(again(run, slower=1.3, rounds=rounds))
+        every = self_comparisons(summary, pairs_of(again(run, slower=1.3, rounds=rounds)))
+        assert any((one.comparison.p_value or 1.0) <= ALPHA for one in every) is shown
 
 
 def test_the_verdict_fits_a_hundred_columns(run: Run) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from bench.measure.plan import SessionPlan
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking, scratch_folder
-from bench.measure.steps.trial import attempt, trial_spec
+from bench.measure.steps.trial import attempt, longest_s, trial_spec
 from bench.model import Capacity, Run, SloResult, Trial, in_words
 
 # a trial that the host spoiled says nothing about the service, and is made again once
@@ -34,6 +34,11 @@ class CapacityStep(Step):
     def windows_s(cls, plan: SessionPlan) -> float:
         """A warm-up and a window."""
         return plan.typical_load.warmup_s + plan.typical_load.window_s
+
+    @classmethod
+    def most_s(cls, plan: SessionPlan) -> float:
+        """As many of the longest trials as it may make."""
+        return TRIES * (cls.overhead_s + longest_s(plan.typical_load))
 
     def is_done(self, run: Run) -> bool:
         """Whether the run has this capacity."""

@@ -40,6 +40,11 @@ class LongStep(TrialStep):
         """The whole long trial, its warm-up too."""
         return plan.long_s
 
+    @classmethod
+    def most_s(cls, plan: SessionPlan) -> float:
+        """As long as it is planned."""
+        return cls.overhead_s + plan.long_s
+
     def is_done(self, run: Run) -> bool:
         """Whether the run has the long trial."""
         return any(self.is_about(one.trial) for one in run.longs)
@@ -72,6 +77,11 @@ class LongPairStep(PairStep):
     def windows_s(cls, plan: SessionPlan) -> float:
         """The whole long trial, its warm-up too."""
         return plan.long_s
+
+    @classmethod
+    def most_s(cls, plan: SessionPlan) -> float:
+        """As long as it is planned."""
+        return cls.overhead_s + plan.long_s
 
     def take(self, context: StepContext) -> Taking[None]:
         """Drive both sides for long, at once."""

@@ -19,7 +19,15 @@ from bench.measure.progress import Progress, Silent
 from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import Start, start_fresh
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking
-from bench.measure.steps.trial import TrialStep, Tried, run_trial, stop, trial_spec, with_overhead
+from bench.measure.steps.trial import (
+    TrialStep,
+    Tried,
+    longest_s,
+    run_trial,
+    stop,
+    trial_spec,
+    with_overhead,
+)
 from bench.model import Doubt, Load, Run, Trial
 
 # a pair that the host spoiled is made again, at most once for so many rounds of the plan
@@ -39,6 +47,11 @@ class PairStep(TrialStep):
     def planned(cls, agenda: Agenda) -> Sequence[Step]:
         """A round's pairs, shuffled, if base and head are measured side by side."""
         return cls.of_round(agenda) if agenda.plan.base else []
+
+    @classmethod
+    def most_s(cls, plan: SessionPlan) -> float:
+        """Its own time, and its share of the spare rounds."""
+        return (cls.overhead_s + longest_s(plan.typical_load)) * (1 + 1 / ROUNDS_A_SPARE)
 
     def needed(self, plan: SessionPlan) -> tuple[str, ...]:
         """Both sides."""

@@ -77,6 +77,11 @@ class TrialStep(Step):
         """A warm-up and a window."""
         return plan.typical_load.warmup_s + plan.typical_load.window_s
 
+    @classmethod
+    def most_s(cls, plan: SessionPlan) -> float:
+        """The longest warm-up, and the window after it."""
+        return cls.overhead_s + longest_s(plan.typical_load)
+
     def is_done(self, run: Run) -> bool:
         """Whether the run has the trial; a trial that was cut short is taken out before."""
         return any(
@@ -134,6 +139,11 @@ class TrialStep(Step):
         tried = yield from attempt(context, spec, what, context.folder)
         yield tried.trial
         return [tried.trial]
+
+
+def longest_s(load: PlannedLoad) -> float:
+    """How many seconds warm-up and window of a load last at most."""
+    return max(load.warmup_s, load.warmup_most_s or 0.0) + load.window_s
 
 
 @dataclass(frozen=True, slots=True)

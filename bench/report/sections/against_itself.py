@@ -10,7 +10,7 @@ from bench.analysis.against_itself import (
     self_comparisons,
     self_tests,
 )
-from bench.analysis.comparisons import Compared
+from bench.analysis.comparisons import ENOUGH_ROUNDS, Compared
 from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Summary, summarise
@@ -47,6 +47,17 @@ def aa_verdict(run: Run) -> str:
         blocks.append("\n".join(textwrap.wrap(_verdict(summary, test), WIDTH)))
         blocks += ["\n".join(_plain(summary, one)) for one in test.comparisons]
     return "\n\n".join(blocks) + "\n"
+
+
+def too_few_rounds(rounds: int) -> str | None:
+    """What so many rounds cannot conclude, and how many can; None if they are enough."""
+    if rounds >= ENOUGH_ROUNDS:
+        return None
+    if rounds == 1:
+        cannot = "one round has no intervals, so nothing can be said of this machine"
+    else:
+        cannot = f"in {rounds} rounds the signs of the differences cannot show that one is more than chance"
+    return f"{cannot}: take {ENOUGH_ROUNDS} rounds, as without --rounds"
 
 
 def against_itself(analysis: RunAnalysis) -> list[Block]:
