@@ -20,7 +20,8 @@ _MOST_DEVIATION = 4
 _PLACE = "a folder, file:///FOLDER or gs://BUCKET/PREFIX"
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The verbs and their arguments."""
     parser = argparse.ArgumentParser(prog="python -m modelkit", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     train = verbs.add_parser("train", help="train on generated scenes, or on a folder of photographs")
@@ -281,7 +282,7 @@ _VERBS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb and return the exit status: 0, 1 for a failure, 2 for a wrong command line."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         _VERBS[options.verb](options)
     except ModelkitError as error:

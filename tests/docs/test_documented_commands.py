@@ -18,6 +18,7 @@ WHOLE = {
     "docs/examples": ("tests/examples/test_example_pages.py", 'FOLDER = ROOT / "docs/examples"'),
     "docs/handlers.md": ("tests/examples/test_handlers_page.py", "docs/handlers.md"),
     "docs/requests.md": ("tests/docs/test_requests_page.py", "docs/requests.md"),
+    "docs/tasks": ("tests/docs/test_task_pages.py", "for name in NAMES for command in commands(name)"),
 }
 PAGES = [
     page

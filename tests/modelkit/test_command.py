@@ -10,7 +10,7 @@ from modelkit.__main__ import main
 
 
 def test_help_loads_no_heavy_library() -> None:
-    script = "import sys; from modelkit.__main__ import _parser; _parser().format_help(); "
+    script = "import sys; from modelkit.__main__ import build_parser; build_parser().format_help(); "
     script += "print(sorted({'torch', 'numpy', 'onnxruntime', 'matplotlib'} & set(sys.modules)))"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"

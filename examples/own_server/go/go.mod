@@ -1,0 +1,3 @@
+module own_server
+
+go 1.22
