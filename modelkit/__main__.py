@@ -130,21 +130,21 @@ def _positive(text: str) -> int:
 def _seed(text: str) -> int:
     value = int(text)
     if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} is no seed: give 0 or more")
+        raise argparse.ArgumentTypeError(f"{value} is not a seed: give 0 or more")
     return value
 
 
 def _not_negative(text: str) -> float:
     value = float(text)
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{value} is no tolerance")
+        raise argparse.ArgumentTypeError(f"{value} is not a tolerance")
     return value
 
 
 def _positive_number(text: str) -> float:
     value = _not_negative(text)
     if value == 0:
-        raise argparse.ArgumentTypeError("0 is no tolerance that a service takes")
+        raise argparse.ArgumentTypeError("0 is not a tolerance that a service takes")
     return value
 
 

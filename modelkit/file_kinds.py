@@ -77,7 +77,7 @@ def check_is_file(file: Path) -> None:
     if file.is_dir():
         raise ModelkitError(f"{file} is a folder: name {TAKEN} in it")
     if not file.is_file():
-        raise ModelkitError(f"{file} is no plain file: name {TAKEN}")
+        raise ModelkitError(f"{file} is not a plain file: name {TAKEN}")
 
 
 def kind_of(file: Path) -> Kind:
@@ -115,7 +115,7 @@ def unreadable_graph(file: Path) -> ModelkitError:
     if suffix == ".pb":
         return is_not_taken(file, f"by its name a graph of TensorFlow: {_TENSORFLOW} --graphdef FILE")
     if suffix in (".onnx", ".pt2", ".safetensors"):
-        return ModelkitError(f"{file} is no whole {suffix} file: copy it again, or export it again")
+        return ModelkitError(f"{file} is not a whole {suffix} file: copy it again, or export it again")
     return is_not_taken(file, "of a kind that is not known here: export its model as one of the three")
 
 

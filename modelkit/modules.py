@@ -51,7 +51,7 @@ def load_module(path: Path, architecture: str | None, device: torch.device = PRO
         raise ModuleError(f"{path.name} is an ONNX graph: give a .pt2 or .safetensors, or use onnx_serving")
     if path.suffix != WEIGHTS_SUFFIX:
         raise ModuleError(
-            f"{path.name} is no {WEIGHTS_SUFFIX} file, and other weights are not read: "
+            f"{path.name} is not a {WEIGHTS_SUFFIX} file, and other weights are not read: "
             "save them with safetensors.torch.save_file"
         )
     if architecture is None:

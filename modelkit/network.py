@@ -170,9 +170,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise
     except (SafetensorError, UnpicklingError, RuntimeError, OSError, EOFError) as error:
         cause = " ".join(str(error).split())[:200]
-        raise WeightsError(f"no weights file: {cause}") from None
+        raise WeightsError(f"not a weights file: {cause}") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError("no state dict: save model.state_dict(), not the model")
+        raise WeightsError("not a state dict: save model.state_dict(), not the model")
     return state
 
 

@@ -147,7 +147,7 @@ def control_flow(model: ModelProto) -> list[str]:
 def ports(model: ModelProto) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """Return the graph's inputs and outputs.
 
-    Raises ModelkitError for a tensor of a datatype that is not served, and for what is no tensor.
+    Raises ModelkitError for a tensor of a datatype that is not served, and for what is not a tensor.
     """
     constants = _constants(model.graph)
     taken = [value for value in model.graph.input if value.name not in constants]

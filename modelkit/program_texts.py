@@ -180,8 +180,8 @@ _RULES: dict[str, Callable[[str], bool]] = {
     **dict.fromkeys(("as_string", "as_strings"), _is_a_literal),
 }
 _SAID = {
-    **dict.fromkeys(("target", "as_operator"), "calls {!r}, which is no operator that runs here"),
-    "expr_str": "has a size {!r}, which is no arithmetic",
+    **dict.fromkeys(("target", "as_operator"), "calls {!r}, which is not an operator that runs here"),
+    "expr_str": "has a size {!r}, which is not arithmetic",
     "in_spec": "takes other than tensors in tuples, lists and dictionaries with plain keys",
     "out_spec": "returns other than tensors in tuples, lists and dictionaries with plain keys",
 }

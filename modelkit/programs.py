@@ -247,7 +247,7 @@ def _unreadable(path: Path, stated: Any, cause: str) -> ProgramError:
 
 def _not_a_program(path: Path, cause: str) -> ProgramError:
     return ProgramError(
-        f"{path.name} is no whole program of torch.export ({_short(cause)}): "
+        f"{path.name} is not a whole program of torch.export ({_short(cause)}): "
         f"write it with torch.export.save of PyTorch {_release(torch.__version__)}"
     )
 

@@ -10,14 +10,14 @@ _LONGEST = 500
 def evaluate(size: str, size_of: Callable[[str], int]) -> int:
     """Return the size, at least 1, that a text stands for; `size_of` gives that of a name.
 
-    A text that is no arithmetic of sizes, as seq-len is not, is a name itself.
+    A text that is not arithmetic of sizes, as seq-len is not, is a name itself.
     """
     tree = _arithmetic(size)
     return size_of(size) if tree is None else max(1, _value(tree, size_of))
 
 
 def names_in(size: str) -> set[str]:
-    """Return the names that a size is made of; a text that is no arithmetic of sizes is one itself."""
+    """Return the names that a size is made of; a text that is not arithmetic of sizes is one itself."""
     tree = _arithmetic(size)
     return {size} if tree is None else {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
@@ -58,4 +58,4 @@ def _value(node: ast.expr, size_of: Callable[[str], int]) -> int:
                 case ast.Mult():
                     return left * right
             return left // right
-    raise TypeError(f"{ast.dump(node)} is no arithmetic of sizes")
+    raise TypeError(f"{ast.dump(node)} is not arithmetic of sizes")

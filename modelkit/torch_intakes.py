@@ -94,7 +94,7 @@ def _check_least_batch(file: Path, program: ExportedProgram, inputs: Sequence[Po
 
 def _port(file: Path, name: object, value: object) -> Port:
     if not isinstance(value, Tensor):
-        problem = f"{file}: {name} is no tensor"
+        problem = f"{file}: {name} is not a tensor"
         raise ModelkitError(f"{problem}: export a module whose forward takes and returns tensors alone")
     datatype = _DATATYPES.get(value.dtype)
     if datatype is None:

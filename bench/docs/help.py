@@ -32,7 +32,7 @@ def verb_help(name: str) -> str:
     """The help of one verb; raises UsageError if the command line has no verb of this name."""
     verbs = _verbs(build_parser())
     if name not in verbs:
-        raise UsageError(f"{name} is no verb of bench: there are {', '.join(verbs)}")
+        raise UsageError(f"{name} is not a verb of bench: there are {', '.join(verbs)}")
     return _fenced(verbs[name])
 
 

@@ -185,7 +185,7 @@ def _stanzas(name: str, raw: Mapping[str, Any], section: str) -> list[tuple[str,
     """Each stanza of a section after its place, as a message names it."""
     found = raw.get(section, [])
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise UsageError(f"{name}: {section} is no list of stanzas: head each with [[{section}]]")
+        raise UsageError(f"{name}: {section} is not a list of stanzas: head each with [[{section}]]")
     return [(f"{name}: [[{section}]] number {place}", one) for place, one in enumerate(found, 1)]
 
 
@@ -199,7 +199,7 @@ def _primary(place: str, raw: Mapping[str, Any]) -> Primary:
     # an equal head must be able to pass, and a head that answers nothing must not
     if tolerance is None or not 0 < tolerance < 1:
         raise UsageError(
-            f"{place}: tolerance = {_shown(raw['tolerance'])} is no percentage above 0% and below 100%: "
+            f"{place}: tolerance = {_shown(raw['tolerance'])} is not a percentage above 0% and below 100%: "
             'write it as "5%"'
         )
     return Primary(strategy, metric, tolerance)
@@ -227,7 +227,7 @@ def _limit(place: str, raw: Mapping[str, Any]) -> Limit:
 
 def _run(place: str, raw: Any) -> GateRun:
     if not isinstance(raw, dict):
-        raise UsageError(f"{place} is no table: head it with [run]")
+        raise UsageError(f"{place} is not a table: head it with [run]")
     usual = GateRun()
     _known_keys(place, raw, [field.name for field in fields(GateRun)])
     payloads = raw.get("payloads", [])
@@ -248,14 +248,16 @@ def _run(place: str, raw: Any) -> GateRun:
 def _whole(place: str, raw: Mapping[str, Any], key: str, usual: int, least: int, most: int) -> int:
     value = raw.get(key, usual)
     if type(value) is not int or not least <= value <= most:
-        raise UsageError(f"{place}: {key} = {_shown(value)} is no whole number from {least} to {most}")
+        raise UsageError(f"{place}: {key} = {_shown(value)} is not a whole number from {least} to {most}")
     return value
 
 
 def _seconds(place: str, raw: Mapping[str, Any], key: str, usual: float) -> float:
     value = raw.get(key, usual)
     if type(value) not in (int, float) or not 0 < value <= 3600:
-        raise UsageError(f"{place}: {key} = {_shown(value)} is no number of seconds above 0 and up to 3600")
+        raise UsageError(
+            f"{place}: {key} = {_shown(value)} is not a number of seconds above 0 and up to 3600"
+        )
     return float(value)
 
 
@@ -275,7 +277,7 @@ def _name(place: str, raw: Mapping[str, Any], key: str) -> str:
         raise UsageError(f"{place} has no {key}: add {key} = ...")
     value = raw[key]
     if not _is_name(value):
-        raise UsageError(f'{place}: {key} = {_shown(value)} is no name: write it as "..."')
+        raise UsageError(f'{place}: {key} = {_shown(value)} is not a name: write it as "..."')
     return str(value)
 
 

@@ -103,7 +103,7 @@ class Master:
             if isinstance(error, SystemExit) or "in use" in str(error):
                 why = f"port {fleet.port} is busy: end what listens there, or choose another"
             else:
-                why = f"{fleet.listen} is no address of this host: listen on one that is"
+                why = f"{fleet.listen} is not an address of this host: listen on one that is"
             raise FleetError(f"no driver worker can come, as {why}") from None
         for name in TO_MASTER:
             self._runner.register_message(name, self._take)

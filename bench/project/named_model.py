@@ -94,7 +94,7 @@ def _remote(uri: str) -> NamedModel:
     path = PurePosixPath(unquote(parts.path))
     if parts.scheme not in ("gs", "https") or not parts.netloc:
         raise UsageError(
-            f"{uri} is no address of a model: give gs://bucket/name, https://host/path or a folder"
+            f"{uri} is not the address of a model: give gs://bucket/name, https://host/path or a folder"
         )
     if path.suffix not in FORMS:
         raise UsageError(f"{uri} names no file that ends in {', '.join(FORMS)}: name each form of the model")

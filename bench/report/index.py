@@ -140,7 +140,7 @@ def _read(results: Path) -> tuple[list[tuple[str, Run, Summary]], list[Unreadabl
         except UNLIKE_A_RUN as error:
             # whatever lies in a foreign file, the other runs are still shown
             unreadable.append(
-                Unreadable(folder.name, f"run.json holds values that are none of a run's: {error}")
+                Unreadable(folder.name, f"run.json holds values that a run does not have: {error}")
             )
     return found, unreadable
 

@@ -45,7 +45,7 @@ class AnswerCheck:
 
 RIGHT, UNREAD = AnswerCheck(True), AnswerCheck(False)
 
-# Python takes true and false for numbers, and a fraction is no whole number
+# Python takes true and false for numbers, and a fraction is not a whole number
 NUMBERS: dict[str, set[type]] = {"b": {bool}, "u": {int}, "i": {int}, "f": {int, float}}
 
 # by so much two probabilities of one answer may differ because they were written as text
@@ -308,7 +308,7 @@ def _best(value: Any, wanted: frozenset[str]) -> bool:
         return {str(one["class"]) for one in value["top_k"][: len(wanted)]} == wanted
     probabilities: Mapping[str, Any] = value["probabilities"]
     if any(type(one) not in (int, float) or not math.isfinite(one) for one in probabilities.values()):
-        raise ValueError("a probability is no finite number")
+        raise ValueError("a probability is not a finite number")
     if len(wanted) < len(probabilities) and min(probabilities.values()) == max(probabilities.values()):
         return False  # an answer that ranks nothing
     least = min(probabilities[name] for name in wanted)

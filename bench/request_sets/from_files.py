@@ -102,7 +102,7 @@ def _left_out(names: Sequence[str]) -> str:
     if not names:
         return ""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"left out, since they are no pictures: {', '.join(names[:SHOWN])}{more}"
+    return f"left out, since they are not pictures: {', '.join(names[:SHOWN])}{more}"
 
 
 def _class_of(name: str, usual: str) -> str:
@@ -133,7 +133,7 @@ def _require_picture(name: str, content: bytes) -> None:
         raise UsageError(f"{name} is no JPEG, PNG or WebP: repair it, or take it away") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UsageError(
-            f"{name} is no whole JPEG, PNG or WebP ({str(error)[:80]}): repair it, or take it away"
+            f"{name} is not a whole JPEG, PNG or WebP ({str(error)[:80]}): repair it, or take it away"
         ) from None
 
 
@@ -196,7 +196,7 @@ def part_of(name: str, values: NDArray[Any], file: str) -> TensorPart:
         "".join(texts).encode()
     except UnicodeError:
         raise UsageError(
-            f"{name} holds bytes that are no text in UTF-8: send bytes as files, a request for each"
+            f"{name} holds bytes that are not text in UTF-8: send bytes as files, a request for each"
         ) from None
     return text_tensor(name, texts, values.shape)
 
@@ -234,7 +234,7 @@ def _array(file: str, name: str, stored: Mapping[str, NDArray[Any]]) -> NDArray[
             f"{file}: {name} holds Python objects, which are never unpickled: save it as numbers or text"
         ) from None
     if not isinstance(values, np.ndarray):
-        raise UsageError(f"{file}: {name[:MOST_LINE]} is no array: write the file with numpy.savez")
+        raise UsageError(f"{file}: {name[:MOST_LINE]} is not an array: write it with numpy.savez")
     if values.dtype.kind not in "US" and values.dtype.newbyteorder("=") not in OF_DTYPE:
         raise UsageError(
             f"{file}: {name} is {values.dtype}, which no input can be: save it as numbers, flags or text"

@@ -101,7 +101,9 @@ def _read_set(folder: Path, manifest: Callable[[], bytes]) -> RequestSet:
     except _BadRequestError as error:
         raise UsageError(f"{name}/{MANIFEST}: {error}") from None
     except msgspec.ValidationError as error:
-        raise UsageError(f"{name}/{MANIFEST} is no request set ({error}): {SCHEMA} says its form") from None
+        raise UsageError(
+            f"{name}/{MANIFEST} is not a request set ({error}): {SCHEMA} says its form"
+        ) from None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UsageError(f"{name}/{MANIFEST} is not usable ({error!r}): {REMEDY}") from None
     return found
@@ -180,7 +182,7 @@ def _require_one(entry: msgspec.Struct, struct: str, who: str) -> None:
 def _tensor(folder: Path, entry: ManifestTensor) -> InputTensor:
     if not is_line(entry.name) or '"' in entry.name or not entry.name.isascii():
         raise _BadRequestError(
-            f"the input's name {entry.name[:40]!r} is no plain word: name the model's input"
+            f"the input's name {entry.name[:40]!r} is not a plain word: name the model's input"
         )
     if not entry.shape or entry.shape[0] < 1:
         raise _BadRequestError(f"{entry.name} has no batch: let its shape begin with 1 for one item")
@@ -201,7 +203,7 @@ def _texts(entry: ManifestTensor) -> tuple[bytes, ...]:
     data = entry.data or ()
     if any(type(one) is not str for one in data):
         raise _BadRequestError(
-            f"{entry.name} is BYTES and has an element that is no text: write it in quotes"
+            f"{entry.name} is BYTES and has an element that is not text: write it in quotes"
         )
     if len(entry.shape) != 1:
         raise _BadRequestError(
@@ -350,7 +352,7 @@ def _require_tensors(expect: TensorsExpectation) -> None:
     for one in expect.tensors:
         if not is_line(one.name):
             raise _BadRequestError(
-                f"the output's name {one.name[:40]!r} is no plain line: name the model's output"
+                f"the output's name {one.name[:40]!r} is not a plain line: name the model's output"
             )
         if not one.shape:
             raise _BadRequestError(f"{one.name} has no batch: let its shape begin with 1 for one item")
@@ -358,7 +360,7 @@ def _require_tensors(expect: TensorsExpectation) -> None:
             numbers(one.name, one.datatype, one.shape, one.data)
         elif any(type(element) is not str for element in one.data):
             raise _BadRequestError(
-                f"{one.name} is BYTES and has an element that is no text: write it in quotes"
+                f"{one.name} is BYTES and has an element that is not text: write it in quotes"
             )
         elif len(one.data) != math.prod(one.shape):
             raise _wrong_count(one.name, len(one.data), one.shape)

@@ -216,7 +216,7 @@ def _of_item(stated: StatedTensor, value: Any) -> ExpectedTensor:
     if stated.datatype != BYTES:
         values = _few_digits(np.array(values, DTYPES[stated.datatype]))
     elif not all(isinstance(one, str) for one in values):
-        raise ValueError("BYTES that are no text")
+        raise ValueError("BYTES that are not text")
     return ExpectedTensor(stated.name, stated.datatype, tuple(shape), tuple(values))
 
 
@@ -251,7 +251,7 @@ def _top_k(answered: _Answered) -> Expectation:
         ranked = sorted(probabilities.items(), key=lambda each: each[1], reverse=True)
         if len(ranked) <= k:
             raise UnfitAnswerError(
-                f"has {len(ranked)} classes, of which the best {k} are no choice: choose a smaller --top"
+                f"has {len(ranked)} classes, of which the best {k} are not a choice: choose a smaller --top"
             )
     if len(ranked) < k:
         raise UnfitAnswerError(f"ranks {len(ranked)} classes, not {k}: choose a smaller --top")

@@ -25,7 +25,7 @@ def write_run(run: Run, folder: Path) -> None:
     )
     fresh = folder / f".{FILE_NAME}.{os.getpid()}"
     try:
-        # a command line may have bytes that are no text, which no reader of JSON would take
+        # a command line may have bytes that are not text, which no reader of JSON would take
         with fresh.open("w", encoding="utf-8", errors="replace") as file:
             file.write(text + "\n")
             file.flush()

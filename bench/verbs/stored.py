@@ -27,7 +27,7 @@ def computed_with(folder: Path) -> Iterator[None]:
     except UNLIKE_A_RUN as error:
         why = one_line(f"{type(error).__name__}: {error}")
         raise UsageError(
-            f"{folder.name}/ holds values that are none of a run's ({why}): restore it, or measure again"
+            f"{folder.name}/ holds values that a run does not have ({why}): restore it, or measure again"
         ) from error
 
 

@@ -177,7 +177,7 @@ def test_a_busy_port_is_named(start: Callable[..., Drive]) -> None:
 
 def test_an_address_of_another_host_is_named(start: Callable[..., Drive]) -> None:
     fleet = Fleet(local=0, remote=1, listen="192.0.2.77", port=free_port())
-    with pytest.raises(BenchError, match=r"192\.0\.2\.77 is no address of this host"):
+    with pytest.raises(BenchError, match=r"192\.0\.2\.77 is not an address of this host"):
         start("192.0.2.1", 80, ClosedLoad(3, 0.3, 1.0), fleet)
 
 

@@ -198,8 +198,8 @@ def test_a_comparator_that_fits_no_such_answer_is_one_line(value: Any, way: str)
 @pytest.mark.parametrize(
     ("value", "k", "says"),
     [
-        (LABELLED, 3, "r has 2 classes, of which the best 3 are no choice: choose a smaller --top"),
-        (LABELLED, 2, "r has 2 classes, of which the best 2 are no choice: choose a smaller --top"),
+        (LABELLED, 3, "r has 2 classes, of which the best 3 are not a choice: choose a smaller --top"),
+        (LABELLED, 2, "r has 2 classes, of which the best 2 are not a choice: choose a smaller --top"),
         ({"top_k": [{"class": "a"}]}, 2, "r ranks 1 classes, not 2: choose a smaller --top"),
         (
             {"prediction": "a", "probabilities": {"a": 0.4, "b": 0.3, "c": 0.3}},

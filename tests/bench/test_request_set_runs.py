@@ -73,4 +73,4 @@ def test_a_bad_set_is_one_line_before_anything_starts(bench: Any, project: Path,
     done = bench("run", "--root", project, "--requests", requests, *SHORT)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("bench: set/manifest.json is no request set")
+    assert line.startswith("bench: set/manifest.json is not a request set")

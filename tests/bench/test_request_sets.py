@@ -124,31 +124,31 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tensors": [{**TOKENS, "data": [1, 2, True]}]}, "is INT64 and has an element of another kind: "),
     ({"tensors": [{**TOKENS, "datatype": "INT8", "data": [1, 2, 300]}]}, "too large for INT8: "),
     ({"tensors": [{**TOKENS, "datatype": "FP16", "data": [1, 2, 1e9]}]}, "too large for FP16: "),
-    ({"tensors": [{**TOKENS, "datatype": "INT65"}]}, "is no request set .*schema"),
+    ({"tensors": [{**TOKENS, "datatype": "INT65"}]}, "is not a request set .*schema"),
     ({"tensors": [{**TOKENS, "shape": [], "data": [1]}]}, "has no batch: "),
     ({"tensors": [{**TOKENS, "shape": [0, 3], "data": []}]}, "has no batch: "),
     ({"tensors": [{**TOKENS, "file": "a.jpg"}]}, "has none or several of data, file: "),
     ({"tensors": [{"name": "x", "datatype": "FP32", "shape": [1]}]}, "has none or several of data, file: "),
     ({"tensors": [TOKENS, TOKENS]}, "two inputs have the same name: "),
     ({"tensors": [TOKENS, {**TOKENS, "name": "b", "shape": [3, 1]}]}, "differ in their first dimension"),
-    ({"tensors": [{**IMAGE, "file": None, "data": [1]}]}, "is no request set"),
+    ({"tensors": [{**IMAGE, "file": None, "data": [1]}]}, "is not a request set"),
     (
         {"tensors": [{"name": "t", "datatype": "BYTES", "shape": [1], "data": [1]}]},
-        "is no text: write it in quotes",
+        "is not text: write it in quotes",
     ),
     (
         {"tensors": [{"name": "t", "datatype": "BYTES", "shape": [1, 2], "data": ["a", "b"]}]},
         r"t is BYTES of shape \[1, 2\]: one element an item can be sent, so let",
     ),
     ({"tensors": None, "json": [2**70]}, "is not usable .*the number 11805916207174113034 is out of range"),
-    ({"tensors": [{**TOKENS, "name": 'a"b'}]}, "is no plain word: "),
-    ({"tensors": []}, "is no request set"),
+    ({"tensors": [{**TOKENS, "name": 'a"b'}]}, "is not a plain word: "),
+    ({"tensors": []}, "is not a request set"),
     ({"json": 1}, "it has none or several of file, json, tensors: give exactly one"),
     ({"tensors": None}, "it has none or several of file, json, tensors: give exactly one"),
-    ({"expect": None}, "is no request set .*expect"),
-    ({"expect": {"compare": "guess"}}, "is no request set .*guess"),
+    ({"expect": None}, "is not a request set .*expect"),
+    ({"expect": {"compare": "guess"}}, "is not a request set .*guess"),
     ({"expect": {"compare": "label", "label": "a", "probabilities": {"b": 1.0}}}, "lack its label, a: "),
-    ({"expect": {"compare": "label", "label": "a", "probabilities": {"a": "x"}}}, "is no request set"),
+    ({"expect": {"compare": "label", "label": "a", "probabilities": {"a": "x"}}}, "is not a request set"),
     ({"expect": {"compare": "top-k", "k": 2, "labels": ["a", "a"]}}, "names 1 labels for the 2 best: "),
     ({"expect": {"compare": "json", "value": 1, "ignore": ["id"]}}, "is no JSON pointer: begin it with /"),
     (
@@ -179,26 +179,26 @@ BAD: list[tuple[dict[str, Any], str]] = [
             ({}, ["/*"]),
         )
     ),
-    ({"method": "HEAD"}, "is no request set"),
-    ({"method": "POST\n"}, "is no request set"),
-    ({"expect": {"compare": "json", "value": 1, "tolerances": {"/a": -1}}}, "is no request set"),
+    ({"method": "HEAD"}, "is not a request set"),
+    ({"method": "POST\n"}, "is not a request set"),
+    ({"expect": {"compare": "json", "value": 1, "tolerances": {"/a": -1}}}, "is not a request set"),
     ({"expect": {"compare": "bytes"}}, "none or several of sha256, text, base64: give exactly one"),
     ({"expect": {"compare": "bytes", "base64": "!"}}, "is not base64: "),
-    ({"expect": {"compare": "bytes", "sha256": "ab"}}, "is no request set"),
+    ({"expect": {"compare": "bytes", "sha256": "ab"}}, "is not a request set"),
     ({"expect": {"compare": "tensors", "tensors": [OUTPUT, OUTPUT]}}, "outputs have the same name: "),
     ({"expect": {"compare": "tensors", "tensors": [{**OUTPUT, "data": [1]}]}}, "out has 1 elements where"),
     ({"expect": {"compare": "tensors", "tensors": [{**OUTPUT, "data": [1, "x"]}]}}, "of another kind: "),
-    ({"weight": 0}, "is no request set"),
-    ({"weight": -1}, "is no request set"),
+    ({"weight": 0}, "is not a request set"),
+    ({"weight": -1}, "is not a request set"),
     ({"weight": 1e9}, "its weight 1e\\+09 is not from"),
-    ({"class": "a/b"}, "is no request set"),
+    ({"class": "a/b"}, "is not a request set"),
     ({"class": "a" * 100}, "is too long: shorten it"),
-    ({"name": "a\nb"}, "is no request set"),
+    ({"name": "a\nb"}, "is not a request set"),
     ({"name": "\u202eb"}, "is not a plain line: "),
-    ({"path": "x"}, "is no request set"),
-    ({"path": "/a b"}, "is no request set"),
+    ({"path": "x"}, "is not a request set"),
+    ({"path": "/a b"}, "is not a request set"),
     ({"path": "/" + "a" * 5000}, "its path is too long"),
-    ({"method": "get it"}, "is no request set"),
+    ({"method": "get it"}, "is not a request set"),
     ({"headers": {"X-A": "b\r\nX-C: d"}}, "the header 'X-A' is not a line of ASCII: "),
     ({"headers": {"X A": "b"}}, "the header 'X A' is not a line of ASCII: "),
     *(
@@ -208,11 +208,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"headers": {"X-A": "1", "x-a": "2"}}, "the header 'x-a' comes twice: leave one of them out"),
     (
         {"expect": {"compare": "tensors", "tensors": [{**OUTPUT, "name": "a\nb"}]}},
-        "the output's name 'a.*' is no plain line: ",
+        "the output's name 'a.*' is not a plain line: ",
     ),
     ({"content_type": "image/png"}, "content_type is of bodies that are sent as they are"),
     ({"tensors": None, "json": 1, "content_type": "é"}, "is not a line of ASCII: "),
-    ({"strange": 1}, "is no request set .*strange"),
+    ({"strange": 1}, "is not a request set .*strange"),
 ]
 
 
@@ -237,7 +237,7 @@ def test_what_is_wrong_with_a_whole_set_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no request is of class seed: the set has default"):
         read_request_set(folder(tmp_path, REQUEST, classes=["seed"]))
     for changes in ({"requests": []}, {"schema_version": 1}, {"schema_version": "2"}):
-        with pytest.raises(UsageError, match="is no request set"):
+        with pytest.raises(UsageError, match="is not a request set"):
             read_request_set(folder(tmp_path, REQUEST, **changes))
     for newer in ({}, {"images": []}):
         with pytest.raises(UsageError, match="schema_version 3, and this bench reads 2: read it with the "):
@@ -249,7 +249,7 @@ def test_what_is_wrong_with_a_whole_set_is_one_line(tmp_path: Path) -> None:
 )
 def test_what_is_no_manifest_at_all_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(UsageError, match=r"manifest\.json is (not usable|no request set)"):
+    with pytest.raises(UsageError, match=r"manifest\.json is (not usable|not a request set)"):
         read_request_set(tmp_path)
 
 

@@ -59,7 +59,7 @@ def test_each_picture_is_a_request_and_a_folder_is_a_class(photos: Path) -> None
         ("image", (photos / "b.PNG").read_bytes(), "image/png"),
         ("image", (photos / "large/2024/c.webp").read_bytes(), "image/webp"),
     ]
-    assert made_of(FromFiles(photos)).left_out == "left out, since they are no pictures: notes.txt"
+    assert made_of(FromFiles(photos)).left_out == "left out, since they are not pictures: notes.txt"
 
 
 def test_the_input_and_the_class_may_be_named(photos: Path) -> None:
@@ -179,7 +179,7 @@ def named_as_the_manifest(path: Path) -> None:
             folder(a_jpg=b"x"),
             r"a\.jpg is no JPEG, PNG or WebP: repair it, or take it away",
         ),
-        ("photos", folder(a_jpg=picture("JPEG")[:-40]), r"a\.jpg is no whole JPEG, PNG or WebP"),
+        ("photos", folder(a_jpg=picture("JPEG")[:-40]), r"a\.jpg is not a whole JPEG, PNG or WebP"),
         ("photos", folder(a_png=picture("BMP")), r"a\.png is no JPEG, PNG or WebP: "),
         ("photos", named_as_the_manifest, r"the folder manifest\.json has the name of the set's manifest: "),
         ("x.jsonl", text(""), r"x\.jsonl has no line: write one request's body, in JSON, on each line"),
@@ -214,15 +214,15 @@ def named_as_the_manifest(path: Path) -> None:
         (
             "x.npz",
             npz(a=np.array([b"\xff\xfe"])),
-            "a holds bytes that are no text in UTF-8: send bytes as files",
+            "a holds bytes that are not text in UTF-8: send bytes as files",
         ),
         (
             "x.npz",
             text("not a zip file"),
             r"x\.npz holds no arrays that can be read .*: write it with numpy\.savez",
         ),
-        ("x.npz", junk("readme.txt"), r"x\.npz: readme\.txt is no array: write the file with numpy\.savez"),
-        ("x.npz", junk("x.npy"), r"x\.npz: x is no array: write the file with numpy\.savez"),
+        ("x.npz", junk("readme.txt"), r"x\.npz: readme\.txt is not an array: write it with numpy\.savez"),
+        ("x.npz", junk("x.npy"), r"x\.npz: x is not an array: write it with numpy\.savez"),
         ("x.npz", bomb, r"the arrays of x\.npz take 1090519040 bytes: divide them"),
         ("x.npz", folder(), "x.npz/ has no picture"),
     ],
@@ -253,7 +253,7 @@ def test_the_verb_writes_the_set_and_says_what_it_has(
         f"{out}: 3 requests (2 small, 1 large); what must come back is not recorded yet: "
         "`python -m bench requests record` does that\n"
     )
-    assert told.err == "bench: left out, since they are no pictures: notes.txt\n"
+    assert told.err == "bench: left out, since they are not pictures: notes.txt\n"
     assert read_request_set(out).all_classes == ("small", "large")
     assert main(["requests", "from-files", str(photos), "--out", str(out)]) == 2
     assert "holds a request set already" in capsys.readouterr().err
@@ -266,5 +266,5 @@ def test_an_input_s_name_that_no_request_can_have_is_refused_before_anything_is_
 ) -> None:
     out = tmp_path / "set"
     assert main(["requests", "from-files", str(photos), "--out", str(out), "--input", "größe"]) == 2
-    assert "the input's name 'größe' is no plain word" in capsys.readouterr().err
+    assert "the input's name 'größe' is not a plain word" in capsys.readouterr().err
     assert not out.exists()

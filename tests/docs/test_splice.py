@@ -113,7 +113,7 @@ def test_the_check_names_each_stale_file_and_the_command_and_leaves_them(
         (f"<!-- splice: results -->\n{END}\n", "write <!-- splice: results FOLDER -->"),
         (f"<!-- splice: ratios {CLOSED} none -->\n{END}\n", "none is not in that run: it has torch, batched"),
         (f"<!-- splice: lateness {CLOSED} -->\n{END}\n", "that run has no open load"),
-        (f"<!-- splice: help dance -->\n{END}\n", "dance is no verb of bench: there are run, plan"),
+        (f"<!-- splice: help dance -->\n{END}\n", "dance is not a verb of bench: there are run, plan"),
     ],
 )
 def test_a_wrong_mark_is_one_line_and_no_file_is_touched(

@@ -482,7 +482,7 @@ def test_a_program_that_takes_images_itself_is_refused(
 def test_no_tolerance_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         add_image(classifier(tmp_path / "given.onnx"), "--logit-tolerance", "0")
-    assert "0 is no tolerance that a service takes" in capsys.readouterr().err
+    assert "0 is not a tolerance that a service takes" in capsys.readouterr().err
 
 
 def test_examples_of_images_are_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

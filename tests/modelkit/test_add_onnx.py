@@ -384,7 +384,7 @@ def _noise(kind: str, **attributes: float) -> Callable[[Path], Path]:
             _changed(lambda m: m.ClearField("opset_import")),
             r"a\.onnx cannot be served: .*opset.*: export it again",
         ),
-        (_changed(lambda m: m.ClearField("ir_version")), r"a\.onnx (cannot be served|is no whole).*: "),
+        (_changed(lambda m: m.ClearField("ir_version")), r"a\.onnx (cannot be served|is not a whole).*: "),
         (_locale, r"by the locale xx_XX\.UTF-8, which this host lacks: convert it with the locale C\.UTF-8"),
         (_oldest, "ONNX Runtime has no Relu of this opset .* from opset 12"),
         (

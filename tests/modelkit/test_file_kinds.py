@@ -114,9 +114,9 @@ def _one_tensor() -> bytes:
         (_written("m.gguf", b"GGUF\x03\0\0\0"), "GGUF, weights of llama.cpp: take the model's .safetensors"),
         (_written("m.onnx.gz", gzip.compress(b"x")), "compressed by gzip: name what it holds, unpacked"),
         (_written("m.onnx.bz2", bz2.compress(b"x")), "compressed by bzip2: name what it holds, unpacked"),
-        (_written("zeros.onnx", bytes(1000)), "is no whole .onnx file: copy it again, or export it again"),
-        (_written("cut.safetensors", b"\x20\0\0"), "is no whole .safetensors file: copy it again"),
-        (_written("cut.pt2", b"\xff\xfe\x00"), "is no whole .pt2 file: copy it again, or export it again"),
+        (_written("zeros.onnx", bytes(1000)), "is not a whole .onnx file: copy it again, or export it again"),
+        (_written("cut.safetensors", b"\x20\0\0"), "is not a whole .safetensors file: copy it again"),
+        (_written("cut.pt2", b"\xff\xfe\x00"), "is not a whole .pt2 file: copy it again, or export it again"),
         (
             _written("x.png", b"\x89PNG\r\n\x1a\n" + bytes(9)),
             "of a kind that is not known here: export its model",
@@ -128,7 +128,7 @@ def _one_tensor() -> bytes:
         (_cut, "is not a whole ONNX graph: copy it again, or export it again"),
         (_folder(), "is a folder: name an ONNX graph, a .pt2 program or a .safetensors file in it"),
         (_folder("saved_model.pb"), TAKEN + "a SavedModel: .*tf2onnx.convert --saved-model"),
-        (lambda _: Path("/dev/null"), "is no plain file: name an ONNX graph"),
+        (lambda _: Path("/dev/null"), "is not a plain file: name an ONNX graph"),
     ],
 )
 def test_what_is_no_model_is_said_in_one_line_with_the_way_to_a_model(

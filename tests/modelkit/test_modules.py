@@ -211,7 +211,7 @@ def test_weights_that_were_cut_off_are_told_from_weights_of_another_network(
     weights: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "cut.safetensors").write_bytes(weights.read_bytes()[:-8])
-    with pytest.raises(ModuleError, match=r"cut\.safetensors is no weights file: .*: save it again"):
+    with pytest.raises(ModuleError, match=r"cut\.safetensors is not a weights file: .*: save it again"):
         load_module(tmp_path / "cut.safetensors", ARCHITECTURE)
 
 
@@ -222,7 +222,7 @@ def test_weights_need_an_architecture_and_a_graph_another_service(weights: Path,
         load_module(tmp_path / "model.onnx", None)
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(ModuleError, match=r"damaged\.safetensors is no weights file"):
+    with pytest.raises(ModuleError, match=r"damaged\.safetensors is not a weights file"):
         load_module(damaged, ARCHITECTURE)
 
 
@@ -234,7 +234,7 @@ def test_a_result_is_tensors_in_order() -> None:
 
 
 class WithState(nn.Module):
-    """A module with state that is no tensor, and a counter."""
+    """A module with state that is not a tensor, and a counter."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -135,7 +135,7 @@ def test_addresses_of_forms_are_taken_as_they_are(bench: Said, tmp_path: Path) -
         (["--model", "empty"], "empty has no file that ends in .onnx, .pt2, .safetensors: take"),
         (["--model", "two"], "two has two files that end in .onnx: name one of them"),
         (["--model", "broken"], "broken/model.json cannot be read as JSON: take"),
-        (["--model", "ftp://host/model.onnx"], "is no address of a model: give gs://bucket/name"),
+        (["--model", "ftp://host/model.onnx"], "is not the address of a model: give gs://bucket/name"),
         (["--model", "gs://bucket/model"], "names no file that ends in .onnx, .pt2, .safetensors"),
         (["--model", "https://u:secret@host/m.onnx"], "or a secret: set TORCH_MODEL_URI"),
         (["--model", "gs://b/a.onnx", "gs://b/b.onnx"], "are the same form of a model: name one of them"),

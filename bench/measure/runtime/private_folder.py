@@ -25,7 +25,7 @@ def open_own(name: str) -> int:
         os.close(folder)
     if not stat.S_ISREG(os.fstat(found).st_mode):
         os.close(found)
-        raise BenchError(f"{name} in {own_folder()} is no file: remove it")
+        raise BenchError(f"{name} in {own_folder()} is not a file: remove it")
     return found
 
 
