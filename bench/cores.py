@@ -79,7 +79,12 @@ def _affinity() -> Iterable[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
 
 
+def can_pin() -> bool:
+    """Whether this system keeps a process to chosen cores, as Linux does."""
+    return hasattr(os, "sched_setaffinity")
+
+
 def pin(cores: Iterable[int]) -> None:
     """Keep this thread, and what it starts, to these cores; does nothing if the system cannot do so."""
-    if hasattr(os, "sched_setaffinity"):
+    if can_pin():
         os.sched_setaffinity(0, cores)

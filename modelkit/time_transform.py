@@ -134,7 +134,8 @@ def _run_graph(session: onnxruntime.InferenceSession, batch: NDArray[np.uint8]) 
 
 def time_transform(seconds: float) -> None:
     """Print the least and the median milliseconds of every candidate; they run in turn on one core."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if hasattr(os, "sched_setaffinity"):  # else the system runs it wherever it likes
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     for size in _SIZES:
         runs = _runs(scene(*_SCENE, *size))
         truth = _levels(runs["Pillow, whole image"](), Transform())

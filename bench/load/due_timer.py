@@ -7,15 +7,17 @@ nanosecond, and epoll returns as soon as it has expired. Python has no timerfd b
 
 import ctypes
 import os
+import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import gevent
 
 CLOCK_MONOTONIC = 1
 TFD_TIMER_ABSTIME = 1
 # as of O_NONBLOCK and O_CLOEXEC on Linux
-TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
+TFD_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 READABLE = 1
 PR_SET_TIMERSLACK = 29
 BILLION = 1_000_000_000
@@ -34,7 +36,7 @@ class DueTimer:
 
     def __init__(self, on_due: Callable[[], None]) -> None:
         self._on_due = on_due
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc = _libc()
         self._fd = self._timer_fd()
         self._loop = gevent.get_hub().loop
         self._fallback: object = None
@@ -90,6 +92,11 @@ class DueTimer:
             # it was armed anew after it had expired
             return
         self._on_due()
+
+
+def _libc() -> Any:
+    """The C library that this process has; None on Windows, which has no timerfd either."""
+    return None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
 
 
 def _nothing() -> None:

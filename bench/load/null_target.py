@@ -10,8 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvloop
-
 BUFFER_BYTES = 256 * 1024
 HEAD_END = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -93,7 +91,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--answer", type=Path, required=True, help="file with the JSON that every reply carries"
     )
     args = parser.parse_args(argv)
-    uvloop.run(serve(args.port, args.answer.read_bytes()))
+    serving = serve(args.port, args.answer.read_bytes())
+    if sys.platform == "win32":  # for which there is no uvloop
+        asyncio.run(serving)
+    else:
+        import uvloop
+
+        uvloop.run(serving)
 
 
 if __name__ == "__main__":

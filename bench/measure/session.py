@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.cores import Cores
+from bench.cores import Cores, can_pin
 from bench.errors import InvalidRunError
 from bench.measure.machine.fingerprint import fingerprint, make_redactor
 from bench.measure.plan import SessionPlan
@@ -170,6 +170,9 @@ class Session:
         if not self._cores.disjoint and self._plan.started:
             text = "driver and service share a core: absolute figures are too low"
             doubts.append(Doubt("shared_core", text, "use two cores or more", voids=False, cause="host"))
+        if not can_pin() and self._plan.started:
+            text = "this system keeps no process to chosen cores: the driver may have run on the service's"
+            doubts.append(Doubt("not_pinned", text, "measure on Linux", voids=False, cause="host"))
         if self._runtime.kind == "process":
             text = "image size is not measurable without containers: the services ran as local processes"
             remedy = "start a Docker engine, and use --runtime compose"

@@ -93,6 +93,8 @@ class Environment:
     service_cores: Text = UNSET
     driver_cores: Text = UNSET
     cores_disjoint: Flag = UNSET
+    driver_pinned: Flag = UNSET
+    """False on a system that keeps no process to chosen cores; unset on all others."""
     gpu: Text = UNSET
     cpu_caches: Mapping[str, int] | UnsetType | None = UNSET
     isolated_cores: Text = UNSET

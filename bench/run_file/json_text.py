@@ -19,16 +19,18 @@ MOST_DIGITS = 20
 
 def file_bytes(path: Path) -> bytes:
     """The content of a regular file; raises OSError for any other, and never waits for a writer."""
-    # a pipe without a writer would be waited for
-    with open(
-        path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
-    ) as file:  # pathlib takes no opener
+    with open(path, "rb", opener=_unwaiting) as file:  # pathlib takes no opener
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a file")
         if found.st_size > MOST_BYTES:
             raise OSError(errno.EFBIG, f"longer than {MOST_BYTES} bytes")
         return file.read()
+
+
+def _unwaiting(name: str, flags: int) -> int:
+    """Open it, but not wait for a writer if it is a pipe, as it may be where a file may be one."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def json_from(content: bytes) -> Any:

@@ -11,7 +11,8 @@ from bench.cores import Cores
 from bench.measure.machine.process_tree import cpu_of, tree
 
 STAT = Path("/proc/stat")
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+# of the kernel's own counts; a system without them has no /proc/stat either
+TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 FIELDS = 8
 
 

@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from bench.cores import Cores, format_cores
+import psutil
+from msgspec import UNSET
+
+from bench.cores import Cores, can_pin, format_cores
 from bench.model import Environment, RunSettings
 from bench.own_distribution import NAME, own_distribution
 
@@ -44,6 +47,7 @@ def fingerprint(root: Path, cores: Cores, settings: RunSettings) -> Environment:
         service_cores=format_cores(cores.service),
         driver_cores=format_cores(cores.driver),
         cores_disjoint=cores.disjoint,
+        driver_pinned=UNSET if can_pin() else False,
         gpu=gpu(),
         stolen_since_boot=stolen_since_boot(cores.service),
         commit=commit,
@@ -129,7 +133,7 @@ def machine() -> Environment:
         turbo=turbo(CPU),
         governor=read_text(CPU / "cpu0" / "cpufreq" / "scaling_governor"),
         virtual=is_virtual(read_text(Path("/proc/cpuinfo"))),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        memory_bytes=psutil.virtual_memory().total,
         huge_pages=chosen(read_text(Path("/sys/kernel/mm/transparent_hugepage/enabled"))),
         clock_source=read_text(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
         libc=libc(),

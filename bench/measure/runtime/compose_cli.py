@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from bench.errors import BenchError
 from bench.measure.progress import Progress
 from bench.measure.runtime.conflicts import PortBusyError, busy_message
 from bench.measure.runtime.image_build import BuildLines, ImageBuild, build_images
+from bench.measure.runtime.process_group import kill_group
 from bench.measure.runtime.registry import Registry
 from bench.model import Device
 
@@ -198,8 +198,7 @@ def stop_process(process: "subprocess.Popen[bytes]") -> None:
     """End a compose process that is still running and close its pipes."""
     if process.poll() is None:
         # compose is a child of the docker command: killed alone, that would leave it at work
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process)
     process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:

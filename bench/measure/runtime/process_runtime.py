@@ -5,7 +5,6 @@ import errno
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from bench.measure.runtime.cpu_group import CpuGroup, cpu_group
 from bench.measure.runtime.instance import RuntimeFacts, StrategyStartError
 from bench.measure.runtime.log_lines import last_words
 from bench.measure.runtime.model_cache import cache_of, empty_cache
+from bench.measure.runtime.process_group import ask_group_to_end, kill_group
 from bench.measure.runtime.registry import ComposeService, Registry
 from bench.model import PLAIN, Device, Doubt, ImageSize, Strategy
 
@@ -133,12 +133,10 @@ def last_line(log: Path) -> str:
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """End a process and its group: SIGTERM, then SIGKILL."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
+    ask_group_to_end(process)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=STOP_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process)
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
