@@ -17,6 +17,8 @@ REDRAWS_PER_S = 2
 LEAST_BAR, MOST_BAR = 10, 40
 LEAST_WORDS = 16
 GAP = "  "
+# what is the same of every trial, because it is the machine's
+UNTOLD = ("stolen_unknown", "other_cpu_unknown")
 
 
 class PlainProgress:
@@ -24,6 +26,7 @@ class PlainProgress:
 
     def __init__(self, *, verbose: bool = False) -> None:
         self._begun, self._verbose = time.monotonic(), verbose
+        self._told: set[str] = set()
 
     def note(self, text: str) -> None:
         """Write a line."""
@@ -50,7 +53,7 @@ class PlainProgress:
 
     def found(self, step: StepSubject, trial: Trial, so_far: SoFar | None) -> None:
         """Write a line for the trial and one for each reason to doubt it."""
-        for line in trial_lines(step, trial, so_far):
+        for line in trial_lines(step, trial, so_far, self._told):
             self.note(line)
 
     def close(self) -> None:
@@ -79,6 +82,7 @@ class LiveProgress:
         from rich.console import Console
 
         self._verbose = verbose
+        self._told: set[str] = set()
         self._console = Console(stderr=True, highlight=False)
         self._begun = self._since = time.monotonic()
         self._doing: Doing | None = None
@@ -119,7 +123,7 @@ class LiveProgress:
 
     def found(self, step: StepSubject, trial: Trial, so_far: SoFar | None) -> None:
         """Write the trial's result, and each reason to doubt it, above the foot."""
-        heading, *reasons = trial_lines(step, trial, so_far)
+        heading, *reasons = trial_lines(step, trial, so_far, self._told)
         self._print(heading)
         for reason in reasons:
             self._print(reason, "yellow" if trial.valid else "red")
@@ -168,14 +172,22 @@ def make_progress(*, quiet: bool = False, verbose: bool = False) -> TerminalProg
     return PlainProgress(verbose=verbose)
 
 
-def trial_lines(step: StepSubject, trial: Trial, so_far: SoFar | None) -> list[str]:
-    """The trial's result and the estimate until now, then a line for each reason to doubt it."""
+def trial_lines(
+    step: StepSubject, trial: Trial, so_far: SoFar | None, told: set[str] | None = None
+) -> list[str]:
+    """The trial's result and the estimate until now, then a line for each reason to doubt it.
+
+    What this machine does not tell is in no line if it is in `told`, where it then is.
+    """
     rate, p99 = text.number(trial.throughput_rps), text.number(trial.latency_ms.p99)
     found = f"{rate} requests/s, p99 {p99} ms" if trial.error is None else text.MISSING
     verdict = "" if trial.valid else " INVALID"
     several = so_far is not None and so_far.estimate.n > 1
     known = f"; so far {_estimate(so_far)}" if several and so_far else ""
-    return [f"{step.label()}: {found}{verdict}{known}", *(f"  {in_words(one)}" for one in trial.reasons)]
+    reasons = [one for one in trial.reasons if told is None or one.text not in told]
+    if told is not None:
+        told.update(one.text for one in reasons if one.code in UNTOLD)
+    return [f"{step.label()}: {found}{verdict}{known}", *(f"  {in_words(one)}" for one in reasons)]
 
 
 def running(doing: Doing, now: Now | None, width: int) -> str:

@@ -1,4 +1,4 @@
-"""Where Linux's own modules, calls and files are missing bench and modelkit start, and say what cannot be done.
+"""Where Linux's own modules, calls and files are missing, bench and modelkit start and say what cannot be.
 
 It is shown by the pretence of tests/running/elsewhere alone, and not on macOS or Windows themselves.
 """
@@ -15,8 +15,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from msgspec import UNSET
 
+from bench.cores import Cores
+from bench.measure.machine.fingerprint import fingerprint
+from bench.model import Run, RunSettings
 from bench.run_file import read_run
+from tests.running.exit_codes import code_of
 from tests.running.processes import ROOT
 
 SYSTEMS = ("darwin", "win32")
@@ -161,12 +166,32 @@ def test_what_measures_nothing_works(system: str, tmp_path: Path) -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_run_says_once_what_cannot_be_pinned(system: str, project: Path, tmp_path: Path) -> None:
-    """Local processes are measured, as far as psutil tells of them; what cannot be told is unknown, not zero."""
+    """Local processes are measured as far as psutil tells of them; what is not told is unknown, not zero."""
     words = "--runtime process --quick --warmup-s 0.3 --window-s 1 --startups 0 --loop-seconds 0.2"
     places = ("--root", project, "--results", tmp_path / "results", "--concurrency", "4")
     done = python(system, "-m", "bench", "run", *places, *words.split(), "--max-other-cpu", "100%")
     assert "Traceback" not in done.stderr
     (folder,) = (tmp_path / "results").iterdir()
-    run = read_run(folder)
-    print(done.stdout, done.stderr)
-    assert 0
+    found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert done.returncode == code_of(found), done.stderr
+    assert [(one["wrong_answers"], one["error"]) for one in found["trials"]] == [(0, None)] * 4
+    assert [code for code in doubts_of(read_run(folder)) if code == "not_pinned"] == ["not_pinned"]
+    assert found["environment"]["driver_pinned"] is False
+    assert found["environment"]["os"].startswith({"darwin": "Darwin", "win32": "Windows"}[system])
+    assert done.stderr.count("whether other processes used the cores of the service and the driver is") == 1
+    assert done.stderr.count("whether the host stole time of the service core is not told here") == 1
+    said = " ".join(done.stdout.split())
+    assert said.count("this system keeps no process to chosen cores") == 1
+    assert "this system keeps no process to chosen cores" in (folder / "report.md").read_text("utf-8")
+
+
+def doubts_of(run: Run) -> list[str]:
+    return [doubt.code for doubt in run.doubts]
+
+
+def test_the_environment_says_that_the_driver_is_not_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS and Windows have no such call; where there is one nothing needs to be said."""
+    cores = Cores((0,), (1,), (0, 1))
+    assert fingerprint(ROOT, cores, RunSettings()).driver_pinned is UNSET
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert fingerprint(ROOT, cores, RunSettings()).driver_pinned is False

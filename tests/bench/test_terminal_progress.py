@@ -309,3 +309,14 @@ def test_what_begins_again_takes_away_nothing_that_was_said(screens: Screens) ->
 def test_a_dumb_terminal_gets_plain_lines(screens: Screens) -> None:
     assert "\x1b" not in screens.dumb
     assert "[  0:00] about 11 min 40 s to go" in screens.dumb
+
+
+def test_what_the_machine_does_not_tell_is_said_of_the_first_trial_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    untold = doubt("who else used the cores is not told here", "other_cpu_unknown")
+    progress = PlainProgress()
+    for number in (1, 2, 3):
+        progress.found(STEP, trial(number, doubts=(untold, LATE)), None)
+    said = capsys.readouterr().err
+    assert (said.count("is not told here"), said.count("the driver was late")) == (1, 3)

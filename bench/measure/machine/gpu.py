@@ -78,7 +78,8 @@ class GpuWatch:
 
     def __enter__(self) -> Self:
         # the tool writes line by line to a terminal, but may keep back kilobytes of lines from a pipe
-        ours, theirs = os.openpty()
+        # (Windows has only pipes)
+        ours, theirs = os.openpty() if hasattr(os, "openpty") else os.pipe()
         self._began_s = time.monotonic()
         try:
             self._process = subprocess.Popen(  # noqa: S603  # a fixed command
