@@ -124,9 +124,18 @@ class RunBuilder:
         self._objectives = list(earlier.objectives) if earlier else []
         before = earlier.strategies if earlier else {}
         self.strategies = {
-            one.name: dataclasses.replace(before[one.name], title=one.title, twin=one.twin)
+            one.name: dataclasses.replace(
+                before[one.name], title=one.title, twin=one.twin, variant=one.variant
+            )
             if one.name in before
-            else StrategyResult(one.title, None, None, twin=one.twin, attached=one.attachment is not None)
+            else StrategyResult(
+                one.title,
+                None,
+                None,
+                twin=one.twin,
+                attached=one.attachment is not None,
+                variant=one.variant,
+            )
             for one in plan.strategies
         }
         self._doubts = [one for one in earlier.doubts if one.code != "incomplete"] if earlier else []

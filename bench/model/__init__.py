@@ -70,6 +70,7 @@ from bench.model.trials import (
     StageFigures,
     Trial,
 )
+from bench.model.variants import Variant, Varied
 
 __all__ = [
     "ARRIVALS",
@@ -138,6 +139,8 @@ __all__ = [
     "Twin",
     "UptimeChange",
     "UptimeSpan",
+    "Variant",
+    "Varied",
     "facts",
     "gravest_first",
     "gravity",

@@ -6,6 +6,7 @@ from typing import Literal
 from bench.model.arrivals import USUAL_ARRIVALS, Arrivals
 from bench.model.attached import Accounting, Scheme
 from bench.model.subjects import Device
+from bench.model.variants import Varied
 
 # the clients of ceiling and capacity too, if no closed load says how many
 USUAL_CLIENTS = 50
@@ -81,10 +82,10 @@ class SessionOptions:
     """All that decides what a session measures, except the repository's own files.
 
     run.json keeps it, so that a run can go on, or be a baseline that the gate measures like. Without
-    `strategies` all that compose.yaml registers are measured, or, if some services are `attached`, these
-    alone. `baseline` is the strategy that the others are compared with first; None chooses. An answer is
-    right if it has the reference's label and each of its probabilities is within `tolerance` of the
-    reference's; a strategy's own label in compose.yaml takes its place.
+    `strategies` all that compose.yaml registers are measured, or, if some services are `attached` or
+    settings `varied`, these alone. `baseline` is the strategy that the others are compared with first; None
+    chooses. An answer is right if it has the reference's label and each of its probabilities is within
+    `tolerance` of the reference's; a strategy's own label in compose.yaml takes its place.
     """
 
     verb: Literal["run", "slo", "aa", "gate"]
@@ -106,3 +107,5 @@ class SessionOptions:
     attached: tuple[AttachedOptions, ...] = ()
     mix: tuple[tuple[str, float], ...] = ()
     """Classes that are sent in one load, each with its weight; else each class has trials of its own."""
+    varied: tuple[Varied, ...] = ()
+    """Settings whose values make variants, which are measured instead of the strategies that have them."""

@@ -10,6 +10,7 @@ from bench.model.images import ImageSize
 from bench.model.options import SessionOptions
 from bench.model.subjects import Twin
 from bench.model.trials import Trial
+from bench.model.variants import Variant
 
 SCHEMA_VERSION = 4
 # as much faster may repeated payloads be answered as varied ones
@@ -83,6 +84,8 @@ class StrategyResult:
     """Why nothing of it could be timed, in a session that goes on without it."""
     attached: bool = False
     """Whether it ran already, so that nothing of it was measured that a start is needed for."""
+    variant: Variant | None = None
+    """Which settings it had instead of its stanza's, if --vary made it of another strategy."""
 
     @property
     def is_base(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from bench.model.attached import Attachment
 from bench.model.expectations import Expectation
+from bench.model.variants import Variant
 
 Outcome = Literal["ok", "wrong_answer", "http_error", "connection_error", "timeout", "unfinished", "refused"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -69,6 +70,15 @@ class Strategy:
     tolerance: float | None = None
     """How far each probability of a right answer may be from the reference's; None for the run's."""
     attachment: Attachment | None = None
+    settings_command: tuple[str, ...] | None = None
+    """What says which settings its service knows, and which values of them it refuses."""
+    variant: Variant | None = None
+    """Which settings it has instead of its stanza's, if --vary made it of another strategy."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The environment variables that its service gets instead of those of its stanza."""
+        return {} if self.variant is None else self.variant.settings
 
     @property
     def is_base(self) -> bool:

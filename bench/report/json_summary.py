@@ -185,7 +185,7 @@ def _case_id(case: Case) -> str:
 
 def _strategy(name: str, result: StrategyResult) -> StrategyJson:
     warm = result.warm_startup
-    return {
+    told: StrategyJson = {
         "name": name,
         "title": result.title,
         "start_s": _estimate(startup_s(result), "s"),
@@ -193,6 +193,9 @@ def _strategy(name: str, result: StrategyResult) -> StrategyJson:
         "image": _image(result.image) if result.image else None,
         "parity": _parity(result.parity) if result.parity else None,
     }
+    if result.variant is not None:
+        told["varied"] = {"of": result.variant.of, "settings": dict(result.variant.settings)}
+    return told
 
 
 def _parity(found: ParityResult) -> ParityJson:

@@ -140,8 +140,18 @@ class ParityJson(TypedDict):
     unchecked: NotRequired[int]
 
 
+class VariedJson(TypedDict):
+    """Of which strategy it is a variant, and the settings that it had instead of that strategy's."""
+
+    of: str
+    settings: dict[str, str]
+
+
 class StrategyJson(TypedDict):
-    """Beside its trials: from the create call to the first correct answer, cold and warm, and its image."""
+    """Beside its trials: from the create call to the first correct answer, cold and warm, and its image.
+
+    `varied` is there if --vary made it of another strategy.
+    """
 
     name: str
     title: str
@@ -149,6 +159,7 @@ class StrategyJson(TypedDict):
     warm_start_s: EstimateJson | None
     image: ImageJson | None
     parity: ParityJson | None
+    varied: NotRequired[VariedJson]
 
 
 class ObjectiveJson(TypedDict):

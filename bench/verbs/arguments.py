@@ -51,6 +51,7 @@ from bench.verbs.attached_arguments import (
     public_word,
     read_attached,
 )
+from bench.verbs.vary_arguments import read_varied
 
 # options whose values name places of this machine
 PLACES = ("--results", "--root", "--requests", "--images", "--resume", "--listen", "--ca")
@@ -409,6 +410,7 @@ def read_session(
         baseline=args.baseline,
         tolerance=read_tolerance(args),
         attached=tuple(one.public for one in read_attached(args)),
+        varied=read_varied(args),
     )
 
 

@@ -335,6 +335,11 @@ def session_like(run: Run, name: str, options: GateOptions, rules: "Rules") -> S
         raise UsageError(f"{name}/ was not made by `python -m bench run`: no baseline is measured like it")
     if not rules.primaries:
         return session_by_rules(replace(options, rounds=options.rounds or 1), rules)
+    if session.varied:
+        raise UsageError(
+            f"{name}/ compares settings (--vary), and a gate compares strategies as compose.yaml has them: "
+            "measure a baseline without --vary"
+        )
     workers, remote = session.machine.workers, session.machine.remote_workers
     return replace(
         session,

@@ -30,6 +30,7 @@ from bench.request_sets.request_set import RequestSet, SetRequest, WholeBody
 from bench.request_sets.usual_folder import usual_folder
 from bench.verbs.arguments import Places
 from bench.verbs.attached_strategies import attached_strategies
+from bench.verbs.varied_strategies import first_variant, with_variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Job:
 def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
     """The job of these options; raises UsageError for what the repository's files do not have."""
     # what runs already needs no compose.yaml
-    alone = bool(session.attached) and session.strategies is None
+    alone = bool(session.attached) and session.strategies is None and not session.varied
     registry = without_services(places.root) if alone else load_registry(places.root)
     started = () if alone else _started(session, registry)
     strategies = (*started, *attached_strategies(session, places.attached))
@@ -74,7 +75,7 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         bounds=Bounds(errors=session.max_errors, other_cpu=session.max_other_cpu),
         price_per_core_hour=session.price_per_core_hour,
         objective=_objective(session),
-        baseline=session.baseline,
+        baseline=session.baseline or first_variant(strategies, session),
         tolerance=session.tolerance,
         long_s=session.extras.long_s,
     )
@@ -111,10 +112,12 @@ def timed_sets(
 
 
 def _started(session: SessionOptions, registry: Registry) -> tuple[Strategy, ...]:
-    """The strategies of compose.yaml."""
-    named = session.strategies is not None
-    chosen = able_to(registry.select(session.strategies), session.machine.device, named=named)
-    return tuple(with_tolerance(one, session.tolerance) for one in chosen)
+    """The strategies of compose.yaml, and the variants of those that vary."""
+    varied = dict.fromkeys(one.strategy for one in session.varied)
+    wanted = (*(session.strategies or ()), *varied) if varied else session.strategies
+    chosen = able_to(registry.select(wanted), session.machine.device, named=wanted is not None)
+    found = with_variants(chosen, session, registry)
+    return tuple(with_tolerance(one, session.tolerance) for one in found)
 
 
 def _require_own_names(strategies: Sequence[Strategy]) -> None:

@@ -22,6 +22,7 @@ from bench.verbs.arguments import (
     read_places,
     read_run_session,
 )
+from bench.verbs.vary_arguments import add_vary
 
 if TYPE_CHECKING:  # --help needs none of it
     from bench.measure.outlook import Outlook
@@ -46,7 +47,7 @@ class PlanOptions:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `plan`: those of `run`, and the verbs with their own."""
-    for add in (add_session, add_loads, add_rounds, add_extras, add_json):
+    for add in (add_session, add_vary, add_loads, add_rounds, add_extras, add_json):
         add(parser)
     verbs = parser.add_subparsers(
         dest="planned", metavar="[VERB]", help="the verb, and after it the verb's own options (run)"

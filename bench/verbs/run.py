@@ -18,6 +18,7 @@ from bench.verbs.arguments import (
     read_run_session,
 )
 from bench.verbs.attached_arguments import OPTIONS as ATTACHED
+from bench.verbs.vary_arguments import add_vary
 
 # what may be said anew if a run goes on: where things lie, and how it is built and told of
 RESUME_OPTIONS = (
@@ -36,7 +37,7 @@ class RunOptions:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `run`."""
-    for add in (add_session, add_loads, add_rounds, add_extras):
+    for add in (add_session, add_vary, add_loads, add_rounds, add_extras):
         add(parser)
     parser.add_argument(
         "--resume", type=path, metavar="FOLDER", help="go on with the run that was cut short in this folder"

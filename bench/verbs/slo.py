@@ -15,6 +15,7 @@ from bench.verbs.arguments import (
     read_session,
     read_windows,
 )
+from bench.verbs.vary_arguments import add_vary
 
 QUANTILES = {"--p50": 0.50, "--p90": 0.90, "--p95": 0.95, "--p99": 0.99, "--p99.9": 0.999}
 
@@ -22,6 +23,7 @@ QUANTILES = {"--p50": 0.50, "--p90": 0.90, "--p95": 0.95, "--p99": 0.99, "--p99.
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `slo`."""
     add_session(parser, "short windows: shows that it works, proves nothing")
+    add_vary(parser)
     group = parser.add_mutually_exclusive_group(required=True)
     for flag, quantile in QUANTILES.items():
         group.add_argument(

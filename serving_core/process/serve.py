@@ -104,9 +104,11 @@ def run(
         # Only a supervisor sets the folder of the workers' counts: another folder could hold older counts.
         for variable in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
             os.environ.pop(variable, None)
-    if seat is None and arguments not in ([], ["loop"], ["validate"]):
-        print(f"usage: python -m {service}_serving [loop | validate]", file=sys.stderr)
+    if seat is None and arguments not in ([], ["loop"], ["validate"], ["settings"]):
+        print(f"usage: python -m {service}_serving [loop | validate | settings]", file=sys.stderr)
         sys.exit(2)
+    if arguments == ["settings"]:
+        _end(_state(service, model_uri_variable))
     keep_freed_memory()
     configure_logs(service, "info")
     try:
@@ -122,6 +124,13 @@ def run(
     except StartError as error:
         log.error("cannot start: %s", error)
         _end(1)
+
+
+def _state(service: str, model_uri_variable: str) -> int:
+    from serving_core.stated_settings import state_settings
+
+    state_settings(service, model_uri_variable, sys.stdin.buffer, sys.stdout.buffer)
+    return 0
 
 
 def _loop(make_engine: MakeEngine, settings: Settings) -> int:

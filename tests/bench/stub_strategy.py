@@ -32,7 +32,7 @@ counter_lock = threading.Lock()
 served = 0
 computed_s: list[float] = []
 # what clients said of where they go, and how often they connected
-seen: dict[str, Any] = {"connections": 0, "hosts": [], "names": []}
+seen: dict[str, Any] = {"connections": 0, "hosts": [], "names": [], "delay_s": DELAY_S}
 
 
 def answer(image: bytes) -> dict[str, Any]:

@@ -143,3 +143,23 @@ def test_a_container_that_exits_at_once_names_its_last_line(
     done = bench("run", "--root", containers, "--results", tmp_path, *SHORT)
     assert done.returncode == 4
     assert "no model" in next(line for line in done.stderr.splitlines() if line.startswith("bench: "))
+
+
+@pytest.mark.nightly
+def test_variants_run_in_the_same_image_with_settings_of_their_own(
+    bench: Bench, containers: Path, tmp_path: Path
+) -> None:
+    done = bench(
+        *("run", "--root", containers, "--results", tmp_path / "results", *OPTIONS, "--startups", "0"),
+        *("--loop-seconds", "0.2", "--payloads", "small", "--vary", "fast:STUB_DELAY_S=0.001,0.03"),
+    )
+    found = run_json(tmp_path / "results")
+    assert done.returncode == code_of(found), done.stderr
+    quick, slow = "fast-stub-delay-s-0.001", "fast-stub-delay-s-0.03"
+    assert list(found["strategies"]) == [quick, slow]
+    images = found["environment"]["images"]
+    assert images[quick] == images[slow]
+    # a service that sleeps for 30 ms answers nothing sooner
+    (trial,) = [one for one in found["trials"] if one["strategy"] == slow]
+    assert trial["latency_ms"]["p50"] >= 30
+    assert {loop["payload_class"] for loop in found["strategies"][slow]["loops"]} == {"small"}

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "docker compose up --build": ("tests/running/compose.py", '"up", "--build"'),
     "curl ": ("tests/containers/test_main_job.py", 'line.startswith("curl ")'),
     "python -m bench run": ("tests/containers/test_main_job.py", '"--strategies"'),
+    "python -m bench run --vary": ("tests/containers/test_sweep.py", "python -m bench run --vary onnx:"),
     "python -m bench run --resume": ("tests/bench/test_resume.py", '"--resume"'),
     "python -m bench run --remote-workers": ("tests/bench/test_remote_run.py", '"--remote-workers"'),
     "python -m bench worker": ("tests/bench/other_hosts.py", '"worker"'),

@@ -19,7 +19,7 @@ from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis, analyse
 from bench.analysis.timelines import timeline
 from bench.errors import UsageError
-from bench.model import BatchFigures, LatencyMs, OpenLoad, Run, ServerFigures, StageFigures, Trial
+from bench.model import BatchFigures, LatencyMs, OpenLoad, Run, ServerFigures, StageFigures, Trial, Variant
 from bench.report import plots
 from bench.report.plots import style, throughput
 from bench.report.plots.labels import place_labels
@@ -35,14 +35,18 @@ BATCH = 4.0
 
 
 def told(run: Run) -> Run:
-    """The run with what services tell of their stages; torch tells nothing."""
+    """The run with what services tell of their stages, of which torch tells nothing, and with variants."""
     stages = {stage: StageFigures(ms, 100) for stage, ms in STAGES.items()}
     figures = ServerFigures(stages, BatchFigures(BATCH, {"4.0": 25}))
     trials = tuple(
         dataclasses.replace(trial, server=None if trial.strategy == "torch" else figures)
         for trial in run.trials
     )
-    return dataclasses.replace(run, trials=trials)
+    strategies = {
+        name: dataclasses.replace(one, variant=Variant("torch", {"MAX_BATCH": size}))
+        for (name, one), size in zip(run.strategies.items(), ("1", "32", "8"), strict=True)
+    }
+    return dataclasses.replace(run, trials=trials, strategies=strategies)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +208,7 @@ def test_two_rounds_have_no_whiskers_and_say_why(everything: RunAnalysis) -> Non
     figures = {}
     for rounds in (2, 3, 6):
         some = without_samples(everything.run, lambda t, most=rounds: t.round <= most)
-        names = ("throughput", "resources", "load", "batching")
+        names = ("throughput", "resources", "load", "batching", "sweep")
         figures[rounds] = {name: drawn(name, some) for name in names}
     for name, two in figures[2].items():
         # a median's interval takes six

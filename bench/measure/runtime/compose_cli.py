@@ -20,7 +20,7 @@ from bench.measure.runtime.conflicts import PortBusyError, busy_message
 from bench.measure.runtime.image_build import BuildLines, ImageBuild, build_images
 from bench.measure.runtime.process_group import kill_group
 from bench.measure.runtime.registry import Registry
-from bench.model import Device
+from bench.model import Device, Strategy
 
 BUSY = re.compile(
     r"(?:Bind for [^\s]*?:(\d+) failed: port is already allocated"
@@ -151,6 +151,13 @@ def override_of(
         if reach and published and port:
             service["ports"] = [f"{reach}:{published}:{port}"]
     return {"services": services}
+
+
+def settings_of(strategy: Strategy) -> dict[str, object]:
+    """What compose must read to give a variant's service its settings, whatever its stanza says of them."""
+    # compose takes a dollar sign for a variable's unless it is written twice
+    told = {name: value.replace("$", "$$") for name, value in strategy.settings.items()}
+    return {"services": {strategy.service: {"environment": told}}}
 
 
 def _reserves_devices(stanza: Mapping[str, Any]) -> bool:

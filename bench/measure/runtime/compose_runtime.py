@@ -13,7 +13,7 @@ from bench.cores import Cores, format_cores
 from bench.errors import BenchError
 from bench.measure.progress import Progress, Silent
 from bench.measure.runtime.bounded_talk import talk
-from bench.measure.runtime.compose_cli import ComposeCli, explain, reap, stop_process
+from bench.measure.runtime.compose_cli import ComposeCli, explain, reap, settings_of, stop_process
 from bench.measure.runtime.conflicts import PortBusyError, ProjectLock, require_free
 from bench.measure.runtime.container import (
     ContainerInstance,
@@ -105,7 +105,7 @@ class ComposeRuntime:
 
         try:
             self._clear(strategy.service)
-            also = [self._cli.override(self._mounted(strategy))] if warm else []
+            also = [*self._set(strategy), *([self._cli.override(self._mounted(strategy))] if warm else [])]
         except docker.errors.DockerException as error:
             raise StrategyStartError(f"{strategy.name}: the engine refused ({error})") from None
         up = ("up", "-d", "--no-deps", "--no-build", "--force-recreate", strategy.service)
@@ -154,9 +154,8 @@ class ComposeRuntime:
         """Run the loop command in a container of its own, on the service cores."""
         command = strategy.loop_command or ()
         name = f"{self._registry.project}-{strategy.service}-loop-{os.getpid()}"
-        process = self._cli.spawn(
-            "run", "--rm", "-T", "--no-deps", "--name", name, strategy.service, *command, stdin=True
-        )
+        alone = ("run", "--rm", "-T", "--no-deps", "--name", name, strategy.service)
+        process = self._cli.spawn(*alone, *command, stdin=True, also=self._set(strategy))
         try:
             output, errors = talk(process, request, timeout_s, strategy.name)
         except BaseException:
@@ -242,6 +241,10 @@ class ComposeRuntime:
         found = self._engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
         # what `compose run` started is the user's own errand, not a copy of the service
         return [container for container in found if container.labels.get(ONE_OFF_LABEL) != "True"]
+
+    def _set(self, strategy: Strategy) -> list[Path]:
+        """The override that gives a variant its settings; none for a strategy as its stanza has it."""
+        return [self._cli.override(settings_of(strategy))] if strategy.settings else []
 
     def _mounted(self, strategy: Strategy) -> dict[str, object]:
         """The override that mounts the strategy's volume at its model cache."""

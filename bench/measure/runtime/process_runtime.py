@@ -200,7 +200,7 @@ class ProcessRuntime:
 
     def start(self, strategy: Strategy, *, warm: bool = False) -> ProcessInstance:
         """Start a fresh process with an empty scratch folder; a warm start keeps its model cache."""
-        service = self._registry.services[strategy.service]
+        service = self._registry.service_of(strategy)
         port = service.published or strategy.port
         require_free(port, service)
         scratch = Path(tempfile.mkdtemp(dir=self._folder))
@@ -261,7 +261,7 @@ class ProcessRuntime:
 
     def run_loop(self, strategy: Strategy, request: bytes, timeout_s: float) -> bytes:
         """Run the loop command on the service cores."""
-        service = self._registry.services[strategy.service]
+        service = self._registry.service_of(strategy)
         scratch = Path(tempfile.mkdtemp(dir=self._folder))
         log = self._folder / f"{service.name}.loop.log"
         process = self._spawn(

@@ -74,6 +74,11 @@ class Registry:
             raise UsageError(f"unknown strategy {', '.join(unknown)}: {FILE_NAME} registers {known}")
         return tuple(s for s in self.strategies.values() if s.name in wanted)
 
+    def service_of(self, strategy: Strategy) -> ComposeService:
+        """The strategy's service, with the settings that the strategy has instead of its stanza's."""
+        service = self.services[strategy.service]
+        return replace(service, environment={**service.environment, **strategy.settings})
+
     def support(self, strategies: Sequence[Strategy]) -> tuple[ComposeService, ...]:
         """What these strategies need beside themselves, in the order in which it must start.
 
@@ -141,7 +146,7 @@ def registry_of(root: Path, file: ComposeFile) -> Registry:
 
 
 def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
-    loop = labels.get("bench.loop")
+    loop, settings = labels.get("bench.loop"), labels.get("bench.settings")
     check_labels(service, labels)
     try:
         encodings = split_names(labels.get("bench.payloads", "json"))
@@ -160,6 +165,7 @@ def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
         keeps_model=bool(labels.get("bench.cache")),
         model=labels.get("bench.model", "model"),
         tolerance=_tolerance_label(service, labels),
+        settings_command=tuple(shlex.split(settings)) if settings else None,
     )
 
 

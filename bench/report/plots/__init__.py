@@ -27,6 +27,7 @@ from bench.report.plots import (
     stages,
     startup,
     style,
+    sweep,
     throughput,
     timeline,
     uptime,
@@ -48,6 +49,7 @@ PLOTS: dict[str, Plot] = {
     for plot in (
         throughput.PLOT,
         latency.PLOT,
+        sweep.PLOT,
         pareto.PLOT,
         load.PLOT,
         objectives.PLOT,

@@ -65,7 +65,7 @@ def lines(
         if points:
             sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
             axes.plot(sizes, centres, **pen(looks[name], hollow=hollow), label=name)
-            _whiskers(axes, points, looks[name].colour, hollow=hollow)
+            whiskers(axes, points, looks[name].colour, hollow=hollow)
         drawn += points
     return drawn
 
@@ -110,7 +110,8 @@ def pen(look: style.Look, *, hollow: bool) -> dict[str, Any]:
     }
 
 
-def _whiskers(axes: Any, points: Points, colour: str, *, hollow: bool) -> None:
+def whiskers(axes: Any, points: Points, colour: str, *, hollow: bool) -> None:
+    """Draw the interval of each point that has one; those of hollow marks stand right of the others."""
     known = [(size, *ends) for size, found in points if (ends := interval(found))]
     if known:
         sizes, lows, highs = zip(*known, strict=True)

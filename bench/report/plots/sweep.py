@@ -1,0 +1,160 @@
+"""Variants of a strategy along the setting that makes them: what is answered, and how late."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from bench.analysis.cases import Case
+from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Row, Summary
+from bench.analysis.sweeps import Sweep, equal_load, sweeps
+from bench.report import text
+from bench.report.plots import style
+from bench.report.plots.over_load import PANEL_INCHES, pen, whiskers
+from bench.report.plots.plot import Plot, counted, listed
+from bench.statistics import Estimate
+
+# nearer to each other on an axis the values' labels would touch
+LEAST_GAP = 0.09
+
+
+@dataclass(frozen=True, slots=True)
+class ValueAxis:
+    """Where the values of a sweep stand, and how the axis says so."""
+
+    places: tuple[float, ...]
+    label: str
+
+
+def draw(analysis: RunAnalysis) -> Figure | None:
+    """A row of panels for each sweep and class of payloads: requests/s, and p50 and p99."""
+    summary = analysis.summary
+    rows = [(sweep, case) for sweep in sweeps(analysis.run) for case in summary.focus]
+    rows = [(sweep, case) for sweep, case in rows if _any(summary, sweep, case)]
+    if not rows:
+        return None
+    width, height = PANEL_INCHES
+    figure, axes = style.new_figure(2 * width, height * len(rows), len(rows), 2)
+    for place, (sweep, case) in enumerate(rows):
+        left, right = axes[2 * place : 2 * place + 2]
+        late = equal_load(summary, case)
+        answered = _lines(left, summary, sweep, case, "throughput")
+        left.set_ylabel("requests/s")
+        left.set_ylim(bottom=0)
+        waited = _latency(right, summary, sweep, late)
+        of = f"{sweep.of}, {summary.payload_label(case)} payloads"
+        told = [(left, f"Requests answered, {of}", answered), (right, f"Latency, {of}, {late.load}", waited)]
+        style.heads(told, width - style.BESIDE_INCHES)
+        for panel in (left, right):
+            _value_axis(panel, sweep)
+    style.footer(
+        figure,
+        analysis.run,
+        f"{counted(summary, summary.focus)}; throughput: geometric mean of rounds, latency: median; "
+        "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six",
+    )
+    return figure
+
+
+def describe(analysis: RunAnalysis) -> str:
+    """The requests/s of each variant in the cases that stand for the run."""
+    summary = analysis.summary
+    clauses = [
+        f"{sweep.of}, {summary.payload_label(case)}{label and f', {label}'}: " + ", ".join(told)
+        for sweep in sweeps(analysis.run)
+        for case in summary.focus
+        for label, line in sweep.lines.items()
+        if (told := _told(summary, sweep, case, line))
+    ]
+    return f"requests answered and latency over the values of a setting. Requests/s of {listed(clauses)}"
+
+
+PLOT = Plot("sweep", "Throughput and latency", draw, describe, cost=8)
+
+
+def axis_of(sweep: Sweep) -> ValueAxis:
+    """To scale if the labels have room so, else on a log scale, else evenly spaced, in the values' order."""
+    numbers = sweep.numbers
+    if numbers is not None and _gap(numbers) >= LEAST_GAP:
+        return ValueAxis(numbers, sweep.setting)
+    if numbers is not None and numbers[0] > 0:
+        logs = tuple(map(math.log2, numbers))
+        if _gap(logs) >= LEAST_GAP:
+            return ValueAxis(logs, f"{sweep.setting} (log)")
+    even = tuple(map(float, range(len(sweep.values))))
+    return ValueAxis(even, sweep.setting if numbers is None else f"{sweep.setting} (not to scale)")
+
+
+def _gap(places: Sequence[float]) -> float:
+    """The least distance of neighbours as a share of the whole axis."""
+    whole = places[-1] - places[0]
+    return min(b - a for a, b in itertools.pairwise(places)) / whole if whole > 0 else 0.0
+
+
+def _value_axis(axes: Any, sweep: Sweep) -> None:
+    axis = axis_of(sweep)
+    room = 0.08 * (axis.places[-1] - axis.places[0])
+    axes.set_xlim(axis.places[0] - room, axis.places[-1] + room)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(axis.places, sweep.values)
+    axes.set_xlabel(axis.label)
+
+
+def _any(summary: Summary, sweep: Sweep, case: Case) -> bool:
+    return any(_row_figure(summary, name, case, "throughput") for name in sweep.names)
+
+
+def _row_figure(summary: Summary, name: str, case: Case, metric: str) -> Estimate | None:
+    row: Row | None = summary.rows.get((name, case))
+    return row.estimates[metric] if row else None
+
+
+def _lines(
+    axes: Any, summary: Summary, sweep: Sweep, case: Case, metric: str, *, hollow: bool = False
+) -> list[Any]:
+    """Draw a line for each combination of the other settings; return what its legend shows."""
+    places = dict(zip(sweep.values, axis_of(sweep).places, strict=True))
+    for (label, line), look in zip(sweep.lines.items(), _looks(sweep), strict=True):
+        points = [
+            (places[value], found)
+            for value in sweep.values
+            if value in line and (found := _row_figure(summary, line[value], case, metric)) is not None
+        ]
+        if points:
+            sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
+            axes.plot(sizes, centres, **pen(look, hollow=hollow), label=label)
+            whiskers(axes, points, look.colour, hollow=hollow)
+    return list(axes.get_legend_handles_labels()[0]) if len(sweep.lines) > 1 else []
+
+
+def _latency(axes: Any, summary: Summary, sweep: Sweep, case: Case) -> list[Any]:
+    handles = _lines(axes, summary, sweep, case, "p99")
+    _lines(axes, summary, sweep, case, "p50", hollow=True)
+    axes.set_ylabel("ms from due to done (log)")
+    axes.set_yscale("log")
+    style.plain_log_labels(axes)
+    mark = style.Look(style.INK, "", "o", "-")
+    return [
+        *handles,
+        Line2D([], [], **pen(mark, hollow=False), label="p99"),
+        Line2D([], [], **pen(mark, hollow=True), label="p50"),
+    ]
+
+
+def _looks(sweep: Sweep) -> list[style.Look]:
+    return list(style.LOOKS[:1] if len(sweep.lines) == 1 else style.looks(list(sweep.lines)).values())
+
+
+def _told(summary: Summary, sweep: Sweep, case: Case, line: Any) -> list[str]:
+    found = (
+        (value, _row_figure(summary, line[value], case, "throughput"))
+        for value in sweep.values
+        if value in line
+    )
+    return [f"{sweep.setting}={value} {text.estimate(one)}" for value, one in found if one is not None]
