@@ -70,8 +70,16 @@ def _block(mark: Mark, folder: Path) -> str:
 
 
 def _results(arguments: Sequence[str], folder: Path) -> str:
-    link = Path(os.path.relpath(arguments[0], folder)).as_posix()
-    return tables.results_block(_run(arguments[0]), link, COMMAND)
+    return tables.results_block(_run(arguments[0]), _link(arguments[0], folder), COMMAND)
+
+
+def _verdict(arguments: Sequence[str], folder: Path) -> str:
+    return tables.verdict(_run(arguments[0]), _link(arguments[0], folder))
+
+
+def _link(run: str, folder: Path) -> str:
+    """The run's folder as a document in `folder` links to it."""
+    return Path(os.path.relpath(run, folder)).as_posix()
 
 
 def _help(arguments: Sequence[str], _folder: Path) -> str:
@@ -80,7 +88,10 @@ def _help(arguments: Sequence[str], _folder: Path) -> str:
 
 KINDS: Mapping[str, Kind] = {
     "results": Kind("results FOLDER", 1, 1, _results),
-    "ratios": Kind("ratios FOLDER STRATEGY", 2, 2, lambda given, _: tables.ratios(_run(given[0]), given[1])),
+    "verdict": Kind("verdict FOLDER", 1, 1, _verdict),
+    "ratios": Kind(
+        "ratios FOLDER [STRATEGY]", 1, 2, lambda given, _: tables.ratios(_run(given[0]), *given[1:])
+    ),
     "lateness": Kind("lateness FOLDER", 1, 1, lambda given, _: tables.lateness(_run(given[0]))),
     "help": Kind("help [VERB]", 0, 1, _help),
 }

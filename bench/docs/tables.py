@@ -1,21 +1,22 @@
-"""What documents quote of a committed run: the README's block of results, and two tables."""
+"""What documents quote of a committed run: the README's block of results, the sentence alone, two tables."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.analysis.cases import Case
+from bench.analysis.choice import choose
 from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared
 from bench.analysis.metrics import METRICS, metrics_in
-from bench.analysis.starts import startup_s
-from bench.analysis.summary import Row, Summary, rows_at, summarise
+from bench.analysis.summary import Row, Summary, summarise
 from bench.errors import UsageError
 from bench.model import Run
 from bench.report import cells, text
 from bench.report.choice_sentence import choice_sentence
 from bench.report.document import (
+    Block,
     Cell,
     Column,
-    Paragraph,
+    Link,
     Strong,
     Table,
     case_column,
@@ -23,77 +24,46 @@ from bench.report.document import (
     name_column,
     paragraph,
     table,
-    tabulated,
 )
+from bench.report.key_table import key_figures
 from bench.report.sentence import checked, machine_line
 from bench.report.verdict_words import NOT_TOLD_APART, why_not_compared
 from bench.report.writers import markdown
 
-PICTURES = ("throughput", "latency", "pareto")
-
 
 def results_block(run: Run, link: str, command: str) -> str:
-    """Whom to choose, two tables, the machine, pictures below `link`, and the commands that made it all."""
+    """Whom to choose, the one table, the machine, a picture below `link`, and the commands that made it."""
     summary = summarise(run)
     spread = "One round: no intervals." if summary.one_round else "In brackets: 95% intervals over rounds."
-    blocks: list[Paragraph | Table] = [
+    blocks: list[Block] = [
         paragraph(Strong(choice_sentence(run, summary))),
-        _results(summary),
-        _strategies(run),
+        *key_figures(run, summary),
         paragraph(f"{checked(run, summary)} Measured {machine_line(run)}. {spread}"),
     ]
-    pictures = [*PICTURES, "load"] if summary.several_loads else PICTURES
-    lines = [*markdown.blocks(blocks), "", *(f"![{name}]({link}/plots/{name}.png)" for name in pictures)]
+    lines = [*markdown.blocks(blocks), "", f"![throughput]({link}/plots/throughput.png)"]
     lines += ["", f"From [{link}]({link}/report.md), made by `{run.command}` and spliced in by `{command}`."]
     return "\n".join(lines) + "\n"
 
 
-def _results(summary: Summary) -> Table:
-    """A row for each case and strategy."""
-    rows = rows_at(summary, summary.cases)
-    fields = [
-        (case_column("case"), lambda row: cells.words(summary.case_label(row.case))),
-        (name_column("strategy"), lambda row: cells.words(row.strategy)),
-        cells.metric_field(METRICS["throughput"]),
-        (
-            Column(f"throughput ratio to {summary.baseline or text.MISSING}"),
-            lambda row: _to_baseline(summary, row),
-        ),
-        *(cells.metric_field(METRICS[name]) for name in ("p50", "p99", "cpu")),
-        (Column("peak memory"), _memory),
-        (Column("wrong answers"), lambda row: cells.count(row.wrong_answers)),
+def verdict(run: Run, link: str) -> str:
+    """Whom to choose, in a sentence; below it the machine and a link to the report."""
+    blocks: list[Block] = [
+        paragraph(Strong(choice_sentence(run, summarise(run)))),
+        paragraph(f"Measured {machine_line(run)}: ", Link("the report", f"{link}/report.md"), "."),
     ]
-    return tabulated(rows, fields)
+    return "\n".join(markdown.blocks(blocks)) + "\n"
 
 
-def _strategies(run: Run) -> Table:
-    """A row for each strategy: what does not depend on the load."""
-    columns = [name_column("strategy"), Column("what it is", "text")]
-    columns += figures("first correct answer, s", "image, compressed", "image, unpacked")
-    rows = []
-    for name, result in run.strategies.items():
-        image = result.image
-        sizes = (image.compressed_bytes, image.unpacked_bytes) if image else (None, None)
-        start = cells.estimate(startup_s(result))
-        rows.append([cells.words(name), cells.words(result.title), start, *map(cells.mebibytes, sizes)])
-    return table(columns, rows)
-
-
-def _to_baseline(summary: Summary, row: Row) -> Cell:
-    return Cell("1") if row.strategy == summary.baseline else cells.ratio(row.to_baseline)
-
-
-def _memory(row: Row) -> Cell:
-    found = row.estimates["memory"]
-    return cells.mebibytes(found.centre if found else None)
-
-
-def ratios(run: Run, strategy: str) -> str:
+def ratios(run: Run, strategy: str | None = None) -> str:
     """The strategy against every other one of the run, paired by round: a row for each case and rival.
 
-    Raises UsageError if the run does not have the strategy.
+    Without a strategy it is the one to start with. Raises UsageError if the run does not have it.
     """
     summary = summarise(run)
+    if strategy is None:
+        strategy = choose(run, summary).pick
+    if strategy is None:
+        raise UsageError("by that run there is no strategy to start with: name one")
     if strategy not in summary.strategies:
         raise UsageError(f"{strategy} is not in that run: it has {', '.join(summary.strategies)}")
     found = {

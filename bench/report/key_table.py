@@ -5,7 +5,7 @@ from collections.abc import Callable
 from bench.analysis.metrics import METRICS, Metric, metrics_in
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import startup_s
-from bench.analysis.summary import Row, rows_at
+from bench.analysis.summary import Row, Summary, rows_at
 from bench.model import Run
 from bench.report import cells, text
 from bench.report.document import Block, Cell, Column, case_column, name_column, tabulated
@@ -16,7 +16,11 @@ THROUGHPUT = METRICS["throughput"]
 
 def key_table(analysis: RunAnalysis) -> list[Block]:
     """The key figures at the load that stands for the run; empty if no trial was made."""
-    run, summary = analysis.run, analysis.summary
+    return key_figures(analysis.run, analysis.summary)
+
+
+def key_figures(run: Run, summary: Summary) -> list[Block]:
+    """The same table of a run whose samples are not at hand."""
     rows = rows_at(summary, summary.focus)
     if not rows:
         return []
@@ -28,7 +32,7 @@ def key_table(analysis: RunAnalysis) -> list[Block]:
             else {}
         ),
         Column(THROUGHPUT.heading): cells.measured(THROUGHPUT),
-        Column(f"throughput ratio to {summary.baseline or text.MISSING}"): lambda row: _ratio(analysis, row),
+        Column(f"throughput ratio to {summary.baseline or text.MISSING}"): lambda row: _ratio(summary, row),
         **{Column(one.heading): _centre(one) for one in metrics_in("key figures") if one != THROUGHPUT},
         Column("first answer, s"): lambda row: _middle(_start(run, row)),
         Column("image to pull"): lambda row: cells.mebibytes(_image_bytes(run, row)),
@@ -57,7 +61,7 @@ def _image_bytes(run: Run, row: Row) -> int | None:
     return result.image.compressed_bytes if result and result.image else None
 
 
-def _ratio(analysis: RunAnalysis, row: Row) -> Cell:
+def _ratio(summary: Summary, row: Row) -> Cell:
     if not row.case.same_for_all:
         return cells.OWN_RATE
-    return Cell("baseline") if row.strategy == analysis.summary.baseline else cells.ratio(row.to_baseline)
+    return Cell("baseline") if row.strategy == summary.baseline else cells.ratio(row.to_baseline)

@@ -125,9 +125,9 @@ def test_a_run_borrows_a_project_that_is_up_and_puts_it_back(composed: Project, 
 
 
 def test_the_documented_curl_gets_an_answer(composed: Project) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    command = next(line for line in readme.splitlines() if line.startswith("curl "))
+    page = (ROOT / "docs" / "services.md").read_text(encoding="utf-8")
+    command = next(line for line in page.splitlines() if line.startswith("curl "))
     here = command.replace("http://127.0.0.1:8080", composed.addresses["onnx"])
     assert here != command
-    done = subprocess.run(here, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S602  # the README's own line
+    done = subprocess.run(here, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S602  # the page's own line
     assert json.loads(done.stdout)["prediction"] == "rime"

@@ -45,18 +45,6 @@ ELSEWHERE = {
     "python -m bench gate": ("tests/bench/test_gate_run.py", 'gate("--against"'),
     "python -m bench compare": ("tests/report/test_verbs.py", 'bench("compare"'),
     "python -m bench index": ("tests/report/test_verbs.py", 'bench("index"'),
-    "python -m bench init": (
-        "tests/examples/test_example_pages.py",
-        "def test_the_readme_has_the_commands_of_a_page",
-    ),
-    "python -m bench requests": (
-        "tests/examples/test_example_pages.py",
-        "def test_the_readme_has_the_commands_of_a_page",
-    ),
-    "python -m examples.towers.make": (
-        "tests/examples/test_example_pages.py",
-        "def test_the_readme_has_the_commands_of_a_page",
-    ),
     "python -m bench gate --baseline": ("tests/bench/test_gate_run.py", 'gate("--baseline"'),
     "python -m modelkit train": ("tests/docs/test_model_commands.py", '"train"'),
     "python -m modelkit evaluate": ("tests/docs/test_model_commands.py", '"evaluate"'),

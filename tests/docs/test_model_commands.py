@@ -1,4 +1,4 @@
-"""The README's commands for a model of one's own, run as documented on small data."""
+"""The documented commands for a model of one's own, run as documented on small data."""
 
 import json
 import subprocess

@@ -41,9 +41,11 @@ def write(folder: Path, mark: str, name: str = "page.md") -> Path:
 @pytest.mark.parametrize(
     ("mark", "words"),
     [
-        (f"results {CLOSED}", "| small | batched | 179 (164\N{EN DASH}194) |"),
-        (f"results {CLOSED}", f"![latency]({CLOSED}/plots/latency.png)"),
+        (f"results {CLOSED}", "| batched | small | 179 (164\N{EN DASH}194) |"),
+        (f"results {CLOSED}", f"![throughput]({CLOSED}/plots/throughput.png)"),
+        (f"verdict {CLOSED}", "Measured 2026-11-24 on AMD EPYC"),
         (f"results {CLOSED}", "Measured 2026-11-24 on AMD EPYC"),
+        (f"ratios {CLOSED}", "| load | payloads | batched against |"),
         (f"ratios {CLOSED} batched", "| 50 clients | small | mosec | 0.98\N{MULTIPLICATION SIGN} (0.93"),
         (f"ratios {CLOSED} batched", "0.79\N{MULTIPLICATION SIGN} (0.40\N{EN DASH}1.55) in 3 rounds"),
         (
@@ -101,7 +103,7 @@ def test_the_check_names_each_stale_file_and_the_command_and_leaves_them(
     [
         (
             f"<!-- splice: tables {CLOSED} -->\n{END}\n",
-            "tables is not a kind of block: there are results, ratios",
+            "tables is not a kind of block: there are results, verdict, ratios",
         ),
         (f"<!-- splice: results {CLOSED} -->\nold\n", "has no end: write <!-- splice end -->"),
         (f"<!-- splice: help -->\n<!-- splice: help run -->\n{END}\n", "has no end"),

@@ -69,12 +69,6 @@ def test_a_page_takes_five_commands_at_most(name: str) -> None:
     assert page.commands[-1].startswith("python -m bench run ")
 
 
-def test_the_readme_has_the_commands_of_a_page() -> None:
-    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    page = read("towers")
-    assert [page.maker, *page.commands] in [block.splitlines() for block in blocks]
-
-
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the checkout without its results, because a page's commands write into the folder."""
