@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from bench.analysis.comparisons import Compared
 from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.summary import Row
 from bench.report import text
 from bench.report.document import Cell, Column, Field, Tone
-from bench.report.verdict_words import verdict_word
+from bench.report.verdict_words import STAR, short_verdict_word
 from bench.statistics import Comparison, Estimate
 
 BLANK = Cell("", missing=True)
@@ -146,15 +147,23 @@ def mebibytes(value: float | None, after: str = "") -> Cell:
     return MISSING if value is None else Cell(text.mebibytes(value), "", after, value / text.MIB)
 
 
-def verdict(one: Compared) -> Cell:
-    """The word of a comparison with its tone; `n/a` if there are too few rounds for a verdict."""
-    return Cell(word, tone=tone(one)) if (word := verdict_word(one)) else MISSING
+def judged(one: Compared) -> Cell:
+    """The ratio of a comparison, and the word of its verdict; no word if there are too few rounds for it."""
+    star = STAR if one.outcome == "open among many" else ""
+    return replace(ratio(one.comparison), word=f"{short_verdict_word(one)}{star}", tone=tone(one))
 
 
 def tone(one: Compared) -> Tone | None:
-    """What a verdict means for the strategy that is compared; None if there is no verdict."""
+    """What a verdict means for the strategy that is compared; None if it means neither good nor bad.
+
+    A difference is for the better or the worse only if both did the same: latencies at equal rates, all else
+    at equal loads.
+    """
     if one.outcome is None:
         return None
     if one.outcome not in ("less", "more"):
         return "open"
+    same = one.relation != "cases" and one.case.same_for_all
+    if not same or (METRICS[one.metric].unit == "ms" and not one.case.at_due_times):
+        return None
     return "better" if one.outcome == METRICS[one.metric].better else "worse"

@@ -51,6 +51,7 @@ Text = tuple[Span, ...]
 class Cell:
     """A cell of a table: a figure or words, then its interval in brackets, then what else is said of it.
 
+    `word` is the word of a verdict on the figure; its tone is the cell's.
     `value` is the number by which the cell sorts: a cell of a figure column that has none sorts last.
     A `missing` figure is shown as `n/a`.
     """
@@ -62,6 +63,7 @@ class Cell:
     tone: Tone | None = None
     missing: bool = False
     strong: bool = False
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +123,27 @@ class Heading:
     text: str
 
 
-Block = Paragraph | Bullets | Table | CodeBlock | Heading
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Blocks that a reader opens by their title, which has nothing of the run's own in it."""
+
+    title: str
+    blocks: tuple["Block", ...]
+
+
+Block = Paragraph | Bullets | Table | CodeBlock | Heading | Folded
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a report with a title; a section without blocks is not shown."""
+    """A part of a report with a title; a section without blocks is not shown.
+
+    If it is `folded`, a reader opens it: it holds what most readers pass over.
+    """
 
     title: str
     blocks: tuple[Block, ...]
+    folded: bool = False
 
 
 Item = TypeVar("Item")
@@ -140,7 +154,8 @@ NOT_MEASURED = Paragraph(("Not measured.",))
 def cell_text(cell: Cell) -> str:
     """Everything that a cell says."""
     interval = f" ({cell.interval})" if cell.interval else ""
-    return f"{cell.text}{interval}{cell.after}"
+    word = f" {cell.word}" if cell.word else ""
+    return f"{cell.text}{interval}{cell.after}{word}"
 
 
 def paragraph(*spans: Span) -> Paragraph:
@@ -162,6 +177,17 @@ def tabulated(items: Iterable[Item], fields: Iterable[Field[Item]], caption: str
     """A table with a row for each item; a field is a column and what an item's cell in it is."""
     columns, cells = zip(*fields, strict=True)
     return table(columns, ([cell(item) for cell in cells] for item in items), caption)
+
+
+def tables_in(blocks: Iterable[Block]) -> tuple[Table, ...]:
+    """Every table among these blocks, those that are folded away among them."""
+    found: list[Table] = []
+    for block in blocks:
+        if isinstance(block, Table):
+            found.append(block)
+        elif isinstance(block, Folded):
+            found += tables_in(block.blocks)
+    return tuple(found)
 
 
 def name_column(header: str) -> Column:

@@ -1,17 +1,21 @@
-"""report.md: whom to choose, the one table and the one picture, then every section and picture."""
+"""report.md: whom to choose, the one table and the one picture, then every section with its pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.report.contents import contents
+from bench.report.document import Section
 from bench.report.key_table import key_table
 from bench.report.plain import in_markdown
+from bench.report.plots import PLOTS
 from bench.report.report import Report
-from bench.report.writers.markdown import blocks, section
+from bench.report.sections.validity import of_the_run
+from bench.report.writers.markdown import blocks, folded
 
 
 def render(report: Report) -> str:
     """The whole report."""
-    first, others = _pictures(report.pictures)
+    first, placed = _pictures(report.pictures)
     lines = [
         "# Benchmark report",
         "",
@@ -19,24 +23,40 @@ def render(report: Report) -> str:
         "",
         *blocks(key_table(report.analysis)),
         "",
+        *first,
+        "",
         *([in_markdown(report.checked), ""] if report.checked else []),
         in_markdown(f"Measured {report.machine}."),
-        "",
-        *first,
     ]
-    for one in report.sections:
-        lines += ["", *section(one)]
-    lines += ["", "## More pictures", "", *others] if others else []
+    if beware := of_the_run(report.analysis):
+        lines += ["", *blocks(beware)]
+    titles = [one.title for one in report.sections]
+    for one in (*report.sections, *(Section(title, ()) for title in placed if title not in titles)):
+        lines += ["", *_section(one, placed.get(one.title, []))]
     return "\n".join(lines) + "\n"
 
 
-def _pictures(pictures: Sequence[Path]) -> tuple[list[str], list[str]]:
-    """The lines of the first picture, and those of the others; that none could be drawn, if none could."""
-    pngs = [picture for picture in pictures if picture.suffix == ".png"]
-    svgs = {picture.with_suffix("").as_posix() for picture in pictures if picture.suffix == ".svg"}
-    lines = []
-    for png in pngs:
-        base = png.with_suffix("").as_posix()
-        link = f" ([SVG]({base}.svg))" if base in svgs else ""
-        lines += [f"![{png.stem.replace('_', ' ')}]({png.as_posix()}){link}", ""]
-    return lines[:1] or ["No picture could be drawn."], lines[2:-1]
+def _section(section: Section, pictures: list[str]) -> list[str]:
+    """The lines of a section with its heading; what few readers open, and its pictures, are folded away."""
+    shown, shown_pictures = blocks(section.blocks), [line for one in pictures for line in ("", one)][1:]
+    if section.folded or not shown:
+        inside = [*shown, "", *shown_pictures] if shown and pictures else [*shown, *shown_pictures]
+        return [f"## {section.title}", "", *folded(contents(section.blocks, len(pictures)), inside)]
+    lines = [f"## {section.title}", "", *shown]
+    return [*lines, "", *folded(contents((), len(pictures)), shown_pictures)] if pictures else lines
+
+
+def _pictures(pictures: Sequence[Path]) -> tuple[list[str], dict[str, list[str]]]:
+    """The line of the first picture, or that none could be drawn; and by section those of the others."""
+    svgs = {picture.with_suffix("") for picture in pictures if picture.suffix == ".svg"}
+    first: list[str] = []
+    placed: dict[str, list[str]] = {}
+    for png in (picture for picture in pictures if picture.suffix == ".png"):
+        base = png.with_suffix("")
+        link = f" ([SVG]({base.as_posix()}.svg))" if base in svgs else ""
+        line = f"![{png.stem.replace('_', ' ')}]({png.as_posix()}){link}"
+        if first:
+            placed.setdefault(PLOTS[png.stem].section, []).append(line)
+        else:
+            first = [line]
+    return first or ["No picture could be drawn."], placed

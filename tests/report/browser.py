@@ -34,9 +34,11 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
 
-def open_file(browser: Browser, path: Path, width: int = 1280, **options: object) -> Opened:
+def open_file(
+    browser: Browser, path: Path, width: int = 1280, height: int = 900, **options: object
+) -> Opened:
     """Open a file in a context of its own."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, **options)  # type: ignore[arg-type]
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)  # type: ignore[arg-type]
     opened = Opened(context.new_page())
     opened.page.on("console", lambda message: opened.console.append(message.text))
     opened.page.on("pageerror", lambda error: opened.console.append(str(error)))
@@ -62,7 +64,9 @@ LUMINANCE = """
     return "rgb(255, 255, 255)";
   };
   return [...document.querySelectorAll(selector)].filter((node) => node.checkVisibility()).map((node) => {
-    const [a, b] = [light(getComputedStyle(node).color), light(behind(node))].sort((x, y) => y - x);
+    const style = getComputedStyle(node);
+    const ink = node instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(ink), light(behind(node))].sort((x, y) => y - x);
     return [(a + 0.05) / (b + 0.05), node.tagName + "." + node.className];
   });
 }
@@ -72,3 +76,78 @@ LUMINANCE = """
 def contrasts(page: Page, selector: str) -> list[tuple[float, str]]:
     """The contrast ratio (WCAG 2) of every visible element's text with what is behind it, and which it is."""
     return [(ratio, name) for ratio, name in page.evaluate(LUMINANCE, selector)]
+
+
+TEXTS = """
+() => [...(function* () {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const parent = node.parentElement;
+    if (!node.data.trim() || parent.closest(".hidden, .skip, script, style, title")) continue;
+    if (!parent.checkVisibility({ visibilityProperty: true })) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const { left, top, right, bottom } of range.getClientRects()) {
+      const box = { left, top, right, bottom };
+      // what a region that scrolls has out of sight is not seen
+      for (let one = parent; one; one = one.parentElement) {
+        if (getComputedStyle(one).overflowX === "visible") continue;
+        const around = one.getBoundingClientRect();
+        box.left = Math.max(box.left, around.left);
+        box.right = Math.min(box.right, around.right);
+      }
+      if (box.right - box.left > 1) yield { node, box };
+    }
+  }
+})()]
+"""
+
+OVERLAPS = f"""
+() => {{
+  const found = ({TEXTS})().sort((a, b) => a.box.top - b.box.top);
+  const told = [];
+  found.forEach((one, place) => {{
+    for (const other of found.slice(place + 1)) {{
+      if (other.box.top >= one.box.bottom - 3) break;
+      const across = Math.min(one.box.right, other.box.right) - Math.max(one.box.left, other.box.left);
+      if (other.node !== one.node && across > 1) told.push(`${{one.node.data}} | ${{other.node.data}}`);
+    }}
+  }});
+  return told;
+}}
+"""
+
+CLIPPED = """
+() => [...document.querySelectorAll("body *")].filter((one) =>
+  one.checkVisibility() && !one.closest(".hidden") && !(one instanceof SVGElement)
+  && ["hidden", "clip"].includes(getComputedStyle(one).overflowX) && one.scrollWidth > one.clientWidth
+).map((one) => one.outerHTML.slice(0, 80))
+"""
+
+IN_SIGHT = f"""
+() => ({TEXTS})().filter(({{ box }}) => box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth)
+  .map(({{ node }}) => node).filter((node, place, all) => all.indexOf(node) === place)
+  .map((node) => node.data.trim()).join(" ")
+"""
+
+
+def overlaps(page: Page) -> list[str]:
+    """The pairs of texts that lie over each other, as a reader sees the page without scrolling a table."""
+    return [*page.evaluate(OVERLAPS)]
+
+
+def clipped(page: Page) -> list[str]:
+    """The elements whose text is cut off, and which no scrolling shows."""
+    return [*page.evaluate(CLIPPED)]
+
+
+def text_in_sight(page: Page) -> str:
+    """The text that a reader sees before scrolling, in a line."""
+    return " ".join(str(page.evaluate(IN_SIGHT)).split())
+
+
+def folder_of_screenshots(otherwise: Path) -> Path:
+    """Where screenshots are written: the folder that SCREENSHOTS names, else this one."""
+    folder = Path(os.environ.get("SCREENSHOTS") or otherwise)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

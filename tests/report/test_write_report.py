@@ -120,7 +120,8 @@ def test_one_round_is_reported_without_a_bracket_and_drawn_without_whiskers(
     assert "One round: no intervals." in report
     assert "\N{EN DASH}" not in report.split("## Startup")[0]
     times = "\N{MULTIPLICATION SIGN}"
-    assert f"| onnx | 233 | 2.25{times} | n/a |" in report
+    assert f"| onnx | small | 233 | 2.25{times} |" in report
+    assert "ratio" not in report.split("## Throughput and latency")[1].split("\n## ")[0]
 
 
 def test_a_failed_trial_is_a_line_with_its_error(run: Run, write_folder: Write, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The table on top of the page: a row for each strategy, with its key figures as numbers and as bars."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from markupsafe import Markup
@@ -16,21 +16,25 @@ from bench.model import Run
 from bench.report import cells, text
 from bench.report.document import Cell
 from bench.report.plots import style
-from bench.report.verdict_words import verdict_word
+from bench.report.verdict_words import short_verdict_word
 from bench.report.writers import html
 from bench.statistics import Estimate
 
-BAR_WIDTH, BAR_HEIGHT = 84, 9
+BAR_WIDTH, BAR_HEIGHT = 64, 9
 
 
 @dataclass(frozen=True, slots=True)
 class FigureRow:
-    """A strategy in a case: name, colour, title, case in words, and a cell for each column."""
+    """A strategy in a case: name, colour, title, case in words, and a cell for each column.
+
+    `left_out` says how many of its trials are not in the figures; it is empty if all are.
+    """
 
     strategy: str
     colour: str
     title: str
     case: str
+    left_out: str
     cells: tuple[Markup, ...]
 
 
@@ -93,12 +97,18 @@ def figure_table(analysis: RunAnalysis) -> FigureTable | None:
                 looks[row.strategy].colour,
                 run.strategies[row.strategy].title if row.strategy in run.strategies else "",
                 summary.payload_label(row.case),
+                _left_out(row),
                 shown,
             )
             for row, shown in zip(rows, zip(*columns.values(), strict=True), strict=True)
         ),
         len(summary.focus) > 1,
     )
+
+
+def _left_out(row: Row) -> str:
+    made = row.valid_trials + row.invalid_trials
+    return f"{row.invalid_trials} of {text.plural(made, 'trial')} left out" if row.invalid_trials else ""
 
 
 def _columns(run: Run, summary: Summary, rows: Sequence[Row]) -> dict[str, list[Markup]]:
@@ -174,7 +184,6 @@ def _ratio_cell(summary: Summary, row: Row, judged: Sequence[Compared]) -> Marku
         return html.figure_cell(cells.BASELINE)
     key = (row.strategy, row.case, "throughput")
     one = next((one for one in judged if (one.strategy, one.case, one.metric) == key), None)
-    word = html.NOTHING
-    if one is not None and one.outcome is not None:
-        word = Markup('<span class="word {}">{}</span>').format(cells.tone(one) or "", verdict_word(one))
-    return html.figure_cell(cells.ratio(row.to_baseline), word)
+    if one is None or one.outcome is None:
+        return html.figure_cell(cells.ratio(row.to_baseline))
+    return html.figure_cell(replace(cells.judged(one), word=short_verdict_word(one)))

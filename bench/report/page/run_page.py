@@ -1,43 +1,51 @@
-"""report.html: whom to choose, one table and picture, what to beware of, every section, how to repeat it."""
+"""report.html: whom to choose, one table and one picture; then every section, open or folded, once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from bench.analysis.summary import Summary
 from bench.model import Run
 from bench.report import sections, text
-from bench.report.document import Block, Bullets, Section, Table
+from bench.report.contents import contents
+from bench.report.document import Block, Bullets, Section
 from bench.report.page import anchor, fill
 from bench.report.page.figure_table import figure_table
 from bench.report.page.pictures import Picture, embedded
 from bench.report.report import Report
+from bench.report.sections.validity import of_the_run
 from bench.report.writers import html
 
 # sections of the report that the page shows in a way of its own
-OWN = (sections.VALIDITY, sections.WARNINGS, sections.MEANING, sections.ENVIRONMENT, sections.COMMAND)
-SHORT = 8
+OWN = (sections.COMMAND,)
+# of the warnings of the whole run, so many stand open
+SHORT = 5
 
 
 @dataclass(frozen=True, slots=True)
 class PagePart:
-    """A part of the page: its anchor, its heading, its content and the pictures below it."""
+    """A part of the page: its anchor, its heading, its content and the pictures below it.
+
+    If it is `folded` it opens at its heading, beside which stands what it `holds`; else its pictures but the
+    first are folded away.
+    """
 
     anchor: str
     title: str
     html: Markup
-    pictures: tuple[Picture, ...] = field(default=())
+    pictures: tuple[Picture, ...]
+    folded: bool
+    holds: str
 
 
 def render(report: Report) -> str:
     """The page of a run."""
     run, summary = report.analysis.run, report.analysis.summary
-    found = {section.title: section.blocks for section in report.sections}
-    environment = found.get(sections.ENVIRONMENT, ())
     pictures = embedded(report.analysis, report.folder, report.pictures)
     figures = figure_table(report.analysis)
     first, rest = (pictures[:1], pictures[1:]) if figures else ([], pictures)
+    beware = of_the_run(report.analysis)
     return fill(
         "run.html",
         title=f"{text.listing(list(summary.strategies) or ['no strategy'])}, {run.created[:10]}",
@@ -49,14 +57,11 @@ def render(report: Report) -> str:
         extra=[_part(section) for section in report.extra],
         figures=figures,
         one_round=summary.one_round,
-        warnings=html.blocks(found.get(sections.WARNINGS, ()), sections.WARNINGS),
-        warning_count=_items(found.get(sections.WARNINGS, ())),
+        beware=html.blocks(beware, "What to beware of"),
+        beware_count=_items(beware),
         short=SHORT,
-        validity=html.blocks(found.get(sections.VALIDITY, ()), sections.VALIDITY),
+        plural=text.plural,
         sections=_parts(report, rest),
-        meaning=html.blocks(found.get(sections.MEANING, ()), sections.MEANING),
-        environment=html.blocks(environment, sections.ENVIRONMENT),
-        environment_count=sum(len(one.rows) for one in environment if isinstance(one, Table)),
         run=run,
         reproduce=_reproduce(run),
     )
@@ -90,12 +95,18 @@ def _parts(report: Report, pictures: Sequence[Picture]) -> list[PagePart]:
         for section in report.sections
         if section.title not in OWN
     ]
-    return found + [_part(Section(title, ()), left) for title, left in groups.items()]
+    return found + [_part(Section(title, (), folded=True), left) for title, left in groups.items()]
 
 
 def _part(section: Section, pictures: Sequence[Picture] = ()) -> PagePart:
-    content = html.blocks(section.blocks, section.title)
-    return PagePart(anchor(section.title), section.title, content, tuple(pictures))
+    return PagePart(
+        anchor=anchor(section.title),
+        title=section.title,
+        html=html.blocks(section.blocks, section.title),
+        pictures=tuple(pictures),
+        folded=section.folded,
+        holds=contents(section.blocks, len(pictures)),
+    )
 
 
 def _reproduce(run: Run) -> list[tuple[str, str]]:

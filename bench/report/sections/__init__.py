@@ -6,7 +6,7 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.report.document import Block, Section
 from bench.report.sections.against_itself import against_itself
 from bench.report.sections.answers import answers
-from bench.report.sections.comparisons import comparisons, verdicts
+from bench.report.sections.comparisons import comparisons
 from bench.report.sections.deployment import image_sizes, startup
 from bench.report.sections.insides import driver, loops, stages
 from bench.report.sections.loads import loads
@@ -24,7 +24,6 @@ COMMAND = "Made by"
 
 SECTIONS: Mapping[str, Callable[[RunAnalysis], Sequence[Block]]] = {
     "The same against itself": against_itself,
-    "Verdicts": verdicts,
     "Throughput and latency": loads,
     "Latency by class": mixes,
     "Service objectives": objectives,
@@ -47,9 +46,17 @@ SECTIONS: Mapping[str, Callable[[RunAnalysis], Sequence[Block]]] = {
     ENVIRONMENT: environment,
     COMMAND: command,
 }
+# what few readers open: how figures came about, what stands below them, and how to make them anew
+FOLDED = frozenset(
+    (
+        *("The tail", "Answers", "Over uptime", "Resources", "Startup", "Image size"),
+        *("Where the time goes", "Service against its own bare loop", "The driver's ceiling"),
+        *("Capacities", "Repeated payloads", VALIDITY, WARNINGS, MEANING, ENVIRONMENT),
+    )
+)
 
 
 def sections(analysis: RunAnalysis) -> tuple[Section, ...]:
     """The sections of a run that have any content."""
-    every = (Section(title, tuple(blocks(analysis))) for title, blocks in SECTIONS.items())
+    every = (Section(title, tuple(blocks(analysis)), title in FOLDED) for title, blocks in SECTIONS.items())
     return tuple(section for section in every if section.blocks)

@@ -1,6 +1,7 @@
-"""The sections that judge: the verdicts at every load, and every comparison."""
+"""The section that judges: every comparison once, what is compared with what, and how sure each is."""
 
-from bench.analysis.cases import Case
+from functools import partial
+
 from bench.analysis.comparisons import (
     ENOUGH_ROUNDS,
     UTILISATION_ALLOWED,
@@ -10,28 +11,40 @@ from bench.analysis.comparisons import (
     compared,
     not_compared,
 )
-from bench.analysis.metrics import METRICS
+from bench.analysis.metrics import METRICS, metrics_in
 from bench.analysis.run_analysis import RunAnalysis
-from bench.analysis.summary import Row, Summary, rows_at
-from bench.report import cells, text
+from bench.analysis.summary import Summary
+from bench.report import cells
 from bench.report.document import (
     Block,
     Bullets,
+    Cell,
     Column,
     Emphasis,
     Field,
-    Span,
-    Strong,
+    Folded,
+    Table,
     Text,
     case_column,
     name_column,
     paragraph,
     tabulated,
 )
-from bench.report.verdict_words import verdict_word, why_not_compared
+from bench.report.verdict_words import NOT_TOLD_APART, STAR, why_not_compared
 
+RATIOS = (
+    "Ratios to the baseline or to what a row is against, paired by round, with 95% intervals.",
+    " ",
+    Emphasis(NOT_TOLD_APART.capitalize()),
+    ": the rounds do not show which of the two is more.",
+)
+MANY = (
+    f" With {STAR} the interval excludes 1, but one of so many comparisons may look like this by chance.",
+)
+UNEQUAL = (
+    " Words have a colour where a difference is for the better or the worse: latencies only at equal rates.",
+)
 NOTE = paragraph(
-    "Ratios paired by round, with 95% intervals. ",
     Emphasis("Bootstrap"),
     " cross-checks the interval's shape, not its width, which at few rounds is some 0.7 of it: where it "
     "leans far to one side, one round carries the result. ",
@@ -49,85 +62,6 @@ OWN_RATE = paragraph(
     f"throughput is not, and only if both reached the same share within {100 * UTILISATION_ALLOWED:.0f}% "
     "of it, by the capacity that the closed loop of the same rounds showed."
 )
-# of each load beside the one that stands for the run
-BRIEFLY = ("throughput", "p99")
-
-
-def verdicts(analysis: RunAnalysis) -> list[Block]:
-    """Every metric at the load that stands for the run, then a line for each load; empty for one round."""
-    summary = analysis.summary
-    if summary.one_round:
-        return []
-    judged = [one for one in compared(summary) if one.outcome is not None]
-    at_focus = [one for one in judged if one.relation != "cases" and one.case in summary.focus]
-    missing = [one for one in not_compared(summary) if one.pairing.relation == "baseline"]
-    known = [one for one in judged if one.relation == "baseline"]
-    elsewhere = [*(one.case for one in known), *(one.pairing.case for one in missing)]
-    others = [case for case in summary.cases if case in elsewhere and case not in summary.focus]
-    items = [*_at_focus(summary, at_focus), *(_at_load(summary, case, known, missing) for case in others)]
-    if len(summary.strategies) == 1:
-        items += _of_cases(summary, [one for one in judged if one.relation == "cases"])
-    return [Bullets(tuple(items))] if items else []
-
-
-def _at_focus(summary: Summary, judged: list[Compared]) -> list[Text]:
-    return [
-        (
-            Strong(strategy),
-            f" against {base}, {summary.payloads_at(where)}: ",
-            *_clauses(
-                [one for one in judged if (one.strategy, one.base, one.case) == (strategy, base, where)], "; "
-            ),
-        )
-        for strategy, base, where in dict.fromkeys((one.strategy, one.base, one.case) for one in judged)
-    ]
-
-
-def _at_load(summary: Summary, where: Case, judged: list[Compared], missing: list[NotCompared]) -> Text:
-    """Throughput and p99 of each strategy at a load, whom it overloaded, and who is not compared."""
-    wanted = [one for one in judged if one.case == where and one.metric in BRIEFLY]
-    over = _overloaded(rows_at(summary, [where]))
-    spans: list[Span] = []
-    for strategy in dict.fromkeys(one.strategy for one in wanted):
-        clauses = _clauses([one for one in wanted if one.strategy == strategy], ", ")
-        spans += [*(["; "] if spans else []), Strong(strategy), " ", *clauses]
-    for one in missing:
-        if one.pairing.case == where and one.why != "overloaded":
-            told = f" {why_not_compared(one)}"
-            spans += [*(["; "] if spans else []), Strong(one.pairing.strategy), told]
-    if over:
-        spans += [*(["; "] if spans else []), f"not compared, as overloaded: {text.listing(over)}"]
-    return f"against {summary.baseline}, {summary.payloads_at(where)}: ", *(spans or [text.MISSING])
-
-
-def _of_cases(summary: Summary, judged: list[Compared]) -> list[Text]:
-    """Throughput and p99 of each strategy in a case against another case of its own."""
-    pairs = dict.fromkeys((one.strategy, one.case, one.base_case) for one in judged)
-    lines: list[Text] = []
-    for pair in pairs:
-        mine = [one for one in judged if (one.strategy, one.case, one.base_case) == pair]
-        name, case, base = pair
-        what = f", {summary.case_label(case)} against {summary.case_label(base)}: "
-        if brief := [one for one in mine if one.metric in BRIEFLY]:
-            lines.append((Strong(name), what, *_clauses(brief, ", ")))
-    return lines
-
-
-def _overloaded(rows: list[Row]) -> list[str]:
-    return [
-        row.strategy + (f" ({text.spaced(row.refused)} refused)" if row.refused else "")
-        for row in rows
-        if row.overloaded
-    ]
-
-
-def _clauses(judged: list[Compared], between: str) -> list[Span]:
-    """Each comparison's ratio and verdict: `requests/s 2.32 times, faster`."""
-    spans: list[Span] = []
-    for one in judged:
-        label = f"{between if spans else ''}{METRICS[one.metric].heading} {text.ratio(one.comparison)} "
-        spans += [label, Emphasis(verdict_word(one), cells.tone(one))]
-    return spans
 
 
 def comparisons(analysis: RunAnalysis) -> list[Block]:
@@ -137,42 +71,64 @@ def comparisons(analysis: RunAnalysis) -> list[Block]:
         return []
     every, missing = compared(summary, bootstrap=True), not_compared(summary)
     blocks: list[Block] = []
-    relations = [one for one in TITLES if any(found.relation == one for found in every)]
-    for relation in relations:
-        title = TITLES[relation].format(summary.baseline)
-        blocks += [paragraph(Strong(title))] if len(relations) > 1 else []
+    for relation in TITLES:
         found = [one for one in every if one.relation == relation]
-        caption = title if len(relations) > 1 else ""
-        blocks.append(tabulated(found, _fields(summary, relation), caption))
+        if found:
+            shown = _ratios(summary, relation, found)
+            # what is asked first is open; with a single strategy its cases are
+            blocks.append(Folded(TITLES[relation], (shown,)) if blocks else shown)
     if missing:
         blocks.append(Bullets(tuple(_not_compared(summary, one) for one in missing)))
-    if blocks:
-        blocks += [NOTE] if every else []
-        blocks += [OWN_RATE] if any(not case.same_for_all for case in summary.cases) else []
-    return blocks
+    if every:
+        many = any(one.outcome == "open among many" for one in every)
+        blocks.append(paragraph(*RATIOS, *(MANY if many else ()), *UNEQUAL))
+        blocks.append(Folded("How sure each comparison is", (tabulated(every, _fields(summary)), NOTE)))
+    return [*blocks, *([OWN_RATE] if blocks and any(not case.same_for_all for case in summary.cases) else [])]
 
 
 TITLES: dict[Relation, str] = {
-    "baseline": "Against {}",
+    "baseline": "Against the baseline",
     "strategies": "Among the other strategies",
     "cases": "Cases of a strategy",
 }
 
 
-def _fields(summary: Summary, relation: Relation) -> list[Field[Compared]]:
-    against: list[Field[Compared]] = {
-        "baseline": [],
-        "strategies": [(case_column("against"), lambda one: cells.words(one.base))],
-        "cases": [(case_column("against"), lambda one: cells.words(summary.case_label(one.base_case)))],
-    }[relation]
-    ratio = f"ratio to {summary.baseline}" if relation == "baseline" else "ratio"
+def _ratios(summary: Summary, relation: Relation, found: list[Compared]) -> Table:
+    """A row for each pair, and in it the ratio and the verdict of each metric."""
+    pairs: dict[tuple[object, ...], dict[str, Compared]] = {}
+    for one in found:
+        pairs.setdefault((one.strategy, one.case, one.base, one.base_case), {})[one.metric] = one
+    metrics = [one for one in metrics_in("comparisons") if any(one.name in pair for pair in pairs.values())]
+    fields: list[Field[dict[str, Compared]]] = [
+        (name_column("strategy"), lambda pair: cells.words(_first(pair).strategy)),
+        (case_column("case"), lambda pair: cells.words(summary.case_label(_first(pair).case))),
+    ]
+    if relation != "baseline":
+        fields.append((case_column("against"), lambda pair: cells.words(_against(summary, _first(pair)))))
+    to = f" to {summary.baseline}" if relation == "baseline" else ""
+    for metric in metrics:
+        fields.append((Column(f"{metric.heading}, ratio{to}"), partial(_judged, metric.name)))
+    return tabulated(pairs.values(), fields, TITLES[relation])
+
+
+def _first(pair: dict[str, Compared]) -> Compared:
+    return next(iter(pair.values()))
+
+
+def _judged(metric: str, pair: dict[str, Compared]) -> Cell:
+    return cells.judged(pair[metric]) if metric in pair else cells.BLANK
+
+
+def _against(summary: Summary, one: Compared) -> str:
+    return summary.case_label(one.base_case) if one.relation == "cases" else one.base
+
+
+def _fields(summary: Summary) -> list[Field[Compared]]:
     return [
         (name_column("strategy"), lambda one: cells.words(one.strategy)),
         (case_column("case"), lambda one: cells.words(summary.case_label(one.case))),
-        *against,
+        (case_column("against"), lambda one: cells.words(_against(summary, one))),
         (case_column("metric"), lambda one: cells.words(METRICS[one.metric].heading)),
-        (Column("verdict", "text"), cells.verdict),
-        (Column(ratio), lambda one: cells.ratio(one.comparison)),
         (Column("bootstrap"), lambda one: cells.span(one.comparison.bootstrap)),
         (Column("sign-flip p"), lambda one: cells.p_value(one.comparison.p_value)),
         (Column("adjusted p"), lambda one: cells.p_value(one.adjusted_p)),

@@ -1,19 +1,23 @@
 """Throughput and latency: a row for each strategy and load, a table for each class of payloads."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from bench.analysis.cases import Case
+from bench.analysis.cases import Case, case_in
+from bench.analysis.doubt_counts import first_of_each, reasons
 from bench.analysis.metrics import METRICS, Metric, metrics_in
 from bench.analysis.objectives import CapacityCheck, check_capacity
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, rows_at
+from bench.model import TITLES, Trial, gravity
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
     Block,
+    Bullets,
     Cell,
     Column,
     Emphasis,
+    Folded,
     Heading,
     Table,
     Text,
@@ -24,10 +28,8 @@ from bench.report.document import (
 )
 
 INTERVALS: Text = (
-    "In brackets, 95% intervals over rounds: requests/s a geometric mean with t on the logs; the ratio "
-    "paired by round; latency the median of the rounds by order statistics, which takes six of them. ",
-    Emphasis("Detectable change"),
-    ": the smallest that so many rounds find in 80 of 100 runs.",
+    "In brackets, 95% intervals over rounds: requests/s a geometric mean with t on the logs; latency the "
+    "median of the rounds by order statistics, which takes six of them.",
 )
 ONE_ROUND: Text = ("One round: no intervals.",)
 SEARCHED: Text = (
@@ -53,10 +55,12 @@ OVERLOADED: Text = (
     "is not compared. None of its trials is invalid for want of steadiness or of answers in time.",
 )
 SERVICE: Text = (Emphasis("Service p99"), " runs from sent to done, all others from due to done.")
+# beside a table; all of them stand in a section of their own
+MOST_DOUBTS = 6
 
 
 def loads(analysis: RunAnalysis) -> list[Block]:
-    """A table for each class of payloads: throughput, ratio to the baseline, latency, errors."""
+    """A table for each class of payloads: throughput, latency, errors; below it, what to beware of."""
     summary = analysis.summary
     if not summary.cases:
         return [NOT_MEASURED]
@@ -67,6 +71,7 @@ def loads(analysis: RunAnalysis) -> list[Block]:
         label = summary.payload_label(group[0])
         title = f"{label[0].upper()}{label[1:]} payloads ({what})"
         blocks += [Heading(title), _table(summary, group, title, several=len(names) > 1)]
+        blocks += _doubts(analysis, group)
     notes = [ONE_ROUND if summary.one_round else INTERVALS]
     notes += [SEARCHED] if summary.searched else []
     if any(case.kind == "share" for case in summary.cases):
@@ -74,7 +79,32 @@ def loads(analysis: RunAnalysis) -> list[Block]:
     notes += [REACHED] if any(row.utilisation for row in summary.rows.values()) else []
     notes += [OVERLOADED] if any(row.overloaded for row in summary.rows.values()) else []
     notes += [SERVICE] if _tells(METRICS["service_p99"], summary.rows.values()) else []
-    return [*blocks, joined(*notes)]
+    return [*blocks, Folded("What the columns say", (joined(*notes),))]
+
+
+def _doubts(analysis: RunAnalysis, group: list[Case]) -> list[Block]:
+    """What is held against trials of these cases, by strategy and load: the gravest first."""
+    counted: dict[tuple[str, str, str], list[Trial]] = {}
+    gravest: dict[str, int] = {}
+    for trial in analysis.run.trials:
+        if case_in(analysis.run, trial) in group:
+            for one in first_of_each(reasons(trial)):
+                key = (trial.strategy, trial.load.label, TITLES[one.code])
+                counted.setdefault(key, []).append(trial)
+                gravest[TITLES[one.code]] = gravity(one.code)
+    ranked = sorted(counted.items(), key=lambda one: (all(t.valid for t in one[1]), gravest[one[0][2]]))
+    lines = [_doubt(*key, trials) for key, trials in ranked]
+    more = len(lines) - MOST_DOUBTS
+    lines[MOST_DOUBTS:] = [f"and {more} more, below"] if more > 0 else []
+    return [Bullets(tuple((line,) for line in lines))] if lines else []
+
+
+def _doubt(strategy: str, load: str, title: str, trials: list[Trial]) -> str:
+    """`torch, 50 clients: 2 trials, 1 of them INVALID and left out: not steady`."""
+    invalid = sum(not one.valid for one in trials)
+    some = f"{invalid} of them " if invalid < len(trials) else ""
+    left_out = f", {some}INVALID and left out" if invalid else ""
+    return f"{strategy}, {load}: {text.plural(len(trials), 'trial')}{left_out}: {title}"
 
 
 def _capacities(analysis: RunAnalysis) -> list[Text]:
@@ -110,12 +140,8 @@ def _table(summary: Summary, group: list[Case], title: str, *, several: bool) ->
         name_column("strategy"): lambda row: cells.words(row.strategy),
         **({Column("offered/s"): _offered} if at_due_times else {}),
         Column(throughput.heading): _figure(throughput),
-        Column(
-            f"throughput ratio to {summary.baseline}" if summary.baseline else "throughput ratio"
-        ): lambda row: ratio(summary, row),
-        Column("detectable change"): lambda row: _effect(summary, row),
         **({Column("of capacity"): cells.utilisation} if any(row.utilisation for row in rows) else {}),
-        **{Column(one.heading): _figure(one) for one in others if _tells(one, rows)},
+        **{Column(one.heading): _figure(one) for one in others if _tells(one, rows) and _differs(one, rows)},
         Column("errors"): lambda row: cells.count(row.errors),
         **({Column("refused"): lambda row: cells.count(row.refused)} if at_due_times else {}),
         Column("wrong"): lambda row: cells.count(row.wrong_answers),
@@ -127,21 +153,6 @@ def _table(summary: Summary, group: list[Case], title: str, *, several: bool) ->
         Column("valid trials"): lambda row: cells.of(row.valid_trials, row.valid_trials + row.invalid_trials),
     }
     return tabulated(rows, fields.items(), title)
-
-
-def ratio(summary: Summary, row: Row) -> Cell:
-    """The ratio of throughput to the baseline; empty if each strategy has a rate of its own."""
-    if not row.case.same_for_all:
-        return cells.BLANK
-    if row.strategy == summary.baseline:
-        return cells.BASELINE
-    return cells.ratio(row.to_baseline)
-
-
-def _effect(summary: Summary, row: Row) -> Cell:
-    if row.strategy == summary.baseline or not row.case.same_for_all:
-        return cells.BLANK
-    return cells.effect(row.to_baseline.minimal_detectable_effect if row.to_baseline else None)
 
 
 def _figure(metric: Metric) -> Callable[[Row], Cell]:
@@ -162,6 +173,15 @@ def _tells(metric: Metric, rows: Iterable[Row]) -> bool:
     """Whether a metric gets a column: a metric of open loads only if a row of an open load has its figure."""
     known = (row for row in rows if row.case.at_due_times and row.estimates[metric.name] is not None)
     return not metric.only_at_due_times or any(known)
+
+
+def _differs(metric: Metric, rows: Sequence[Row]) -> bool:
+    """Whether a metric of open loads says anything that the metric it is a kind of does not say."""
+    plain = METRICS.get(metric.name.removeprefix("service_").removesuffix("_with_failures"))
+    if plain is None or plain is metric:
+        return True
+    at_due_times = [row for row in rows if row.case.at_due_times]
+    return any(_figure(metric)(row) != _figure(plain)(row) for row in at_due_times)
 
 
 def _offered(row: Row) -> Cell:

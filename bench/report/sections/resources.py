@@ -1,7 +1,7 @@
 """What the services used, CPU and memory, network bytes, stolen time and the GPU, and what that costs."""
 
 from bench.analysis.costs import Costs, costs
-from bench.analysis.metrics import METRICS, metrics_in
+from bench.analysis.metrics import metrics_in
 from bench.analysis.resources import accounting, gpu_use
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row
@@ -148,19 +148,17 @@ def cost(analysis: RunAnalysis) -> list[Block]:
     if known is None:
         return []
     full = any(one.full for one in known.costs)
-    cpu = METRICS["cpu"]
     rows = [
         [
             *labels(analysis, one.row),
             cells.money(one.cpu_time),
             *([cells.money(one.whole_cores)] if full else []),
-            cells.measured(cpu)(one.row),
         ]
         for one in known.costs
     ]
     what = "whole core" if known.cores == 1 else f"whole cores ({known.cores or text.MISSING})"
     columns = [*LABELS, *figures("CPU time, per million requests")]
-    columns += figures(*([f"{what}, per million requests"] if full else []), cpu.heading)
+    columns += figures(*([f"{what}, per million requests"] if full else []))
     title = f"At {known.price_per_core_hour:g} per core-hour, {_where(known)}"
     said = joined(COST, WHOLE if full else NOT_FULL, ("In the currency of the price.",))
     return [paragraph(f"{title}:"), table(columns, rows, title), said]

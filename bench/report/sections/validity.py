@@ -88,19 +88,26 @@ def validity(analysis: RunAnalysis) -> list[Block]:
     return [counted, table(columns, rows), REASONS] if rows else [counted]
 
 
-def warnings(analysis: RunAnalysis) -> list[Block]:
-    """All doubts of the run and of each of its trials."""
+def of_the_run(analysis: RunAnalysis) -> list[Block]:
+    """What every figure of the run is to be read with: its own doubts, and that trials were not made."""
     run, summary = analysis.run, analysis.summary
     items = [in_words(one) for one in run.doubts]
     if summary.missing_trials:
         items.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
+    return [Bullets(tuple((item,) for item in items))] if items else []
+
+
+def warnings(analysis: RunAnalysis) -> list[Block]:
+    """All doubts of each trial."""
+    run, summary = analysis.run, analysis.summary
+    items = []
     for trial in sorted(run.trials, key=_place):
         place = f"round {trial.round}, {trial.strategy}, {trial.payload_class}"
         place += f", {trial.load.label}" if summary.several_loads else ""
         state = "" if trial.valid else " (INVALID, left out)"
         if doubts := reasons(trial):
             items.append(f"{place}{state}: {'; '.join(map(in_words, doubts))}")
-    return [Bullets(tuple((item,) for item in items))] if items else [paragraph("None.")]
+    return [Bullets(tuple((item,) for item in items))] if items else []
 
 
 def _place(trial: Trial) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from bench.report.document import (
     CodeBlock,
     Column,
     Emphasis,
+    Folded,
     Heading,
     Link,
     Paragraph,
@@ -19,6 +20,7 @@ from bench.report.document import (
     Strong,
     Table,
     Text,
+    Tone,
 )
 
 # more characters than this ask for a wider column
@@ -49,6 +51,9 @@ def _block(found: Block, title: str) -> Markup:
             return Markup("<pre><code>{}\n</code></pre>\n").format(text)
         case Heading(text):
             return Markup("<h3>{}</h3>\n").format(text)
+        case Folded(title, inside):
+            summary = Markup("<details>\n<summary>{}</summary>\n{}</details>\n")
+            return summary.format(title, blocks(inside, title))
 
 
 def inline(text: Text) -> Markup:
@@ -71,11 +76,17 @@ def _span(span: Span) -> Markup:
 
 
 def figure(cell: Cell) -> Markup:
-    """What a cell shows: its interval, and what follows it, are in an element of their own."""
+    """What a cell shows: its interval with what follows it, and its word, are in elements of their own."""
     text = Markup("<strong>{}</strong>").format(cell.text) if cell.strong else escape(cell.text)
-    if not cell.interval:
-        return text + cell.after
-    return Markup('{} <span class="interval">({}){}</span>').format(text, cell.interval, cell.after)
+    shown = text + cell.after
+    if cell.interval:
+        shown = Markup('{} <span class="interval">({}){}</span>').format(text, cell.interval, cell.after)
+    return shown + Markup(" ") + word(cell.word, cell.tone) if cell.word else shown
+
+
+def word(text: str, tone: Tone | None) -> Markup:
+    """The word of a verdict, below its figure."""
+    return Markup("<span{}>{}</span>").format(_classes("word", tone), text)
 
 
 def _scrolled(found: Table, caption: str) -> Markup:
@@ -129,7 +140,7 @@ def _cell(column: Column, cell: Cell, *, content: Markup, under: str = "", heade
         "figure" if is_figure else None,
         "missing" if cell.missing or not cell.text else None,
         "long" if not is_figure and len(cell.text) > LONG else None,
-        cell.tone,
+        None if cell.word else cell.tone,
         PLACES.get(column.role),
     )
     if is_figure and cell.value is not None:

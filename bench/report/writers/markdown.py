@@ -10,6 +10,7 @@ from bench.report.document import (
     Code,
     CodeBlock,
     Emphasis,
+    Folded,
     Heading,
     Link,
     Paragraph,
@@ -55,6 +56,13 @@ def _block(found: Block, escape: Escape) -> list[str]:
             return [f"{fence}{language}", printable(text), fence]
         case Heading(text):
             return [f"### {escape(text)}"]
+        case Folded(title, inside):
+            return folded(title, blocks(inside, escape))
+
+
+def folded(title: str, lines: list[str]) -> list[str]:
+    """The lines below a title that opens them: GitHub reads Markdown in them because of the empty lines."""
+    return ["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>"]
 
 
 def table(found: Table, escape: Escape = in_markdown) -> list[str]:

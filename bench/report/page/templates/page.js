@@ -60,6 +60,15 @@
   const sizes = new ResizeObserver((found) => found.forEach(({ target }) => pin(target.querySelector("table"))));
   for (const one of document.querySelectorAll(".scroll:has(> table)")) sizes.observe(one);
 
+  // a link to a section that is folded away opens it
+  const open = () => {
+    const section = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const folded = section && section.querySelector(":scope > details");
+    if (folded) folded.open = true;
+  };
+  addEventListener("hashchange", open);
+  open();
+
   // paper shows what is folded away
   const folded = new Set();
   addEventListener("beforeprint", () => {
