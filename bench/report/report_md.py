@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.report import plots
 from bench.report.contents import contents
 from bench.report.document import Section
 from bench.report.key_table import key_table
 from bench.report.plain import in_markdown
-from bench.report.plots import PLOTS
 from bench.report.report import Report
 from bench.report.sections.validity import of_the_run
 from bench.report.writers.markdown import blocks, folded
@@ -56,7 +56,7 @@ def _pictures(pictures: Sequence[Path]) -> tuple[list[str], dict[str, list[str]]
         link = f" ([SVG]({base.as_posix()}.svg))" if base in svgs else ""
         line = f"![{png.stem.replace('_', ' ')}]({png.as_posix()}){link}"
         if first:
-            placed.setdefault(PLOTS[png.stem].section, []).append(line)
+            placed.setdefault(plots.PLOTS[png.stem].section, []).append(line)
         else:
             first = [line]
     return first or ["No picture could be drawn."], placed

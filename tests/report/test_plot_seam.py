@@ -36,7 +36,7 @@ def describe(analysis: RunAnalysis) -> str:
     ("section", "after"),
     [
         ("Image size", "Service against its own bare loop"),
-        ("Requests of each trial", "What these figures say, and what not"),
+        ("Requests of each trial", "How to reproduce"),
     ],
 )
 def test_a_new_plot_is_drawn_described_and_placed(
@@ -63,10 +63,8 @@ def test_a_new_plot_is_drawn_described_and_placed(
     assert page.count('id="picture-request_count"') == 1
 
     markdown = (folder / "report.md").read_text(encoding="utf-8")
-    *_, last = markdown.split("\n## Plots\n")
-    assert last.splitlines()[-1] == (
-        "![request count](plots/request_count.png) ([SVG](plots/request_count.svg))"
-    )
+    below = markdown.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    assert "![request count](plots/request_count.png) ([SVG](plots/request_count.svg))" in below.splitlines()
 
 
 def test_a_new_plot_without_data_leaves_no_trace(
