@@ -317,6 +317,17 @@ def test_a_layer_that_a_save_holds_again_as_a_link_is_the_same_layer(tmp_path: P
     assert (linked.compressed_bytes, linked.wasted_bytes) == (plain.compressed_bytes, 1_000_000)
 
 
+def test_podman_writes_layers_at_the_top_of_the_archive(tmp_path: Path) -> None:
+    """Each is named by its digest, and is linked to from where older engines of Docker have it."""
+    podmans, dockers = (
+        measure_image(
+            StackedEngine(("sha256:aa", path, LAYER)), "sha256:1", tmp_path / str(n) / "layers.json", Silent()
+        )
+        for n, path in enumerate(("aa.tar", "first/layer.tar"))
+    )
+    assert podmans == dockers
+
+
 DOCKERFILE = """
 FROM {base}
 RUN mkdir -p /data/kept/deep && head -c 300000 /dev/urandom >/data/kept/a && cp /data/kept/a /data/kept/deep/b

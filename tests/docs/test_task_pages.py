@@ -15,7 +15,7 @@ from tests.running.processes import ROOT
 FEWEST_LINES, MOST_LINES = 40, 90
 HEADINGS = ("## What you need", "## What can go wrong", "## Read more")
 # what a page may have people type beside bench and modelkit
-OTHERS = {"cat", "python", "kill", "git", "go", "sleep", "pip"}
+OTHERS = {"cat", "python", "kill", "git", "go", "curl", "pip"}
 # programs that commands of a page have made
 MADE = {"examples/own_server/go/server"}
 # an option -> the file or folder that it names has to be there

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.running.checkouts import copy_checkout
 from tests.running.exit_codes import code_of
 from tests.running.ports import free_port
 from tests.running.processes import ROOT
@@ -72,18 +72,7 @@ def test_a_page_takes_five_commands_at_most(name: str) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the checkout without its results, because a page's commands write into the folder."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    copy = tmp_path / "checkout"
-    for name in os.fsdecode(listed.stdout).split("\0"):
-        if name and not name.startswith(("results/", "tests/")) and (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, copy / name)
-    return copy
+    return copy_checkout(tmp_path / "checkout")
 
 
 def follow(name: str, checkout: Path, runtime: str, *, only: str | None = None) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The wheel, built once, and installed into an environment that knows no checkout."""
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.running.checkouts import copy_checkout
 from tests.running.workers import made_once
 
 ROOT = Path(__file__).parents[2]
@@ -28,17 +28,7 @@ def pip(*words: str, cwd: Path) -> None:
 
 def build(folder: Path) -> None:
     """Build the wheel from a copy of what git holds or would add: a build leaves files beside its sources."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    copy = folder.with_name("sources-of-the-wheel")
-    for name in os.fsdecode(listed.stdout).split("\0"):
-        if name and not name.startswith(("results/", "images/", "tests/")) and (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, copy / name)
+    copy = copy_checkout(folder.with_name("sources-of-the-wheel"), ("results/", "images/", "tests/"))
     pip("wheel", *OFFLINE, "--no-build-isolation", "--wheel-dir", str(folder), ".", cwd=copy)
 
 

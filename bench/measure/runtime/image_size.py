@@ -276,7 +276,7 @@ def survey(saved: BinaryIO, digests: Sequence[str], missing: set[str], step_size
             first = file.read(BLOCK_BYTES)
             if first[:1] in (b"{", b"["):
                 documents[member.name] = first
-            elif member.name.startswith("blobs/") or member.name.endswith("/layer.tar"):
+            elif member.name.startswith("blobs/") or member.name.endswith(".tar"):
                 pack = not _known(member.name, digests, missing)
                 contents[member.name] = read_layer(first, file, pack=pack)
     manifest = json.loads(documents["manifest.json"])[0]
