@@ -131,7 +131,7 @@ def test_a_repository_is_guarded_from_an_empty_folder_on(installed: Path, empty:
 def test_the_page_about_settings_is_typed_in_a_checkout(checkout: Path) -> None:
     text = script(commands("settings"), {})
     shows("settings", type_in(checkout, text, Path(sys.executable).parent, **NO_ENGINE))
-    (_,) = judged(checkout, {"batched", "unbatched"})
+    (_,) = judged(checkout, {"onnx-threads-1", "onnx-threads-2"})
 
 
 @pytest.mark.parametrize("name", ["reading", "platforms"])
