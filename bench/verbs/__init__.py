@@ -19,6 +19,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "compare": ("bench.verbs.compare", "compare two runs that were made apart"),
     "report": ("bench.verbs.report", "rewrite the report, page and plots of a run's folder"),
     "index": ("bench.verbs.index", "write a page over all runs of a folder, with each strategy's trend"),
+    "licences": (
+        "bench.verbs.licences",
+        "list the packages that each image carries, with the licences that they state",
+    ),
     "ceiling": (
         "bench.verbs.ceiling",
         "what the driver itself can do, against a target that answers at once",

@@ -44,6 +44,11 @@ ELSEWHERE = {
     "python -m bench ceiling": ("tests/bench/test_cli.py", '"ceiling"'),
     "python -m bench gate": ("tests/bench/test_gate_run.py", 'gate("--against"'),
     "python -m bench compare": ("tests/report/test_verbs.py", 'bench("compare"'),
+    "python -m bench licences": ("tests/bench/test_licences.py", 'bench("licences", "--format", "csv"'),
+    "python -m bench licences --runtime process": (
+        "tests/bench/test_licences.py",
+        'bench("licences", "--runtime", "process"',
+    ),
     "python -m bench index": ("tests/report/test_verbs.py", 'bench("index"'),
     "python -m bench gate --baseline": ("tests/bench/test_gate_run.py", 'gate("--baseline"'),
     "python -m modelkit train": ("tests/docs/test_model_commands.py", '"train"'),

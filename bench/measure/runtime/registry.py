@@ -79,6 +79,11 @@ class Registry:
         service = self.services[strategy.service]
         return replace(service, environment={**service.environment, **strategy.settings})
 
+    def image_name(self, service: str) -> str:
+        """The name of the image that compose takes for a service, whether or not it is built."""
+        stanza = self.file.services.get(service) or {}
+        return str(stanza.get("image") or f"{self.project}-{service}")
+
     def support(self, strategies: Sequence[Strategy]) -> tuple[ComposeService, ...]:
         """What these strategies need beside themselves, in the order in which it must start.
 
