@@ -134,11 +134,11 @@ def test_the_page_about_settings_is_typed_in_a_checkout(checkout: Path) -> None:
     (_,) = judged(checkout, {"onnx-threads-1", "onnx-threads-2"})
 
 
-@pytest.mark.parametrize("name", ["reading", "platforms"])
+@pytest.mark.parametrize("name", ["reading", pytest.param("platforms", marks=pytest.mark.nightly)])
 def test_a_page_that_only_reads_is_typed_here(name: str) -> None:
     """What it prints goes to nobody's files; `doctor` ends with 4 on a machine that would spoil a run."""
     for command in commands(name):
-        words = ["bench", *command.words()[1:]]
+        words = command.words()
         done = subprocess.run(
             [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
         )
