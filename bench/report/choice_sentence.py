@@ -4,6 +4,7 @@ from bench.analysis.cases import Case
 from bench.analysis.choice import Choice, Criterion, Standing, choose
 from bench.analysis.summary import Summary
 from bench.model import Run
+from bench.model.variants import in_words
 from bench.report import text
 from bench.report.sentence import ONE_ROUND, QUICK, found
 from bench.report.unchecked_sentence import unchecked_sentence
@@ -22,6 +23,7 @@ PRIMARY: dict[Criterion, str] = {
 FIGURES: dict[Criterion, str] = {"requests": "requests/s", "held": "the rate that held", "lateness": "p99"}
 # beyond these a sentence is a worse table
 MOST_CASES = 3
+MOST_NAMED = 4
 # at this multiple a decimal says nothing any more
 WHOLE = 10
 
@@ -45,7 +47,7 @@ def _answer(run: Run, summary: Summary, choice: Choice) -> list[str]:
     told = found(run, summary) if summary.searched else _measured(run, summary, primary)
     gaps = [] if summary.searched else [_left_out(summary, choice)]
     open_ends = [] if summary.one_round else [_not_proven(run, summary, choice)]
-    return [told, _pick(choice), *gaps, *open_ends, _not_measured(summary)]
+    return [told, _pick(run, choice), *gaps, *open_ends, _not_measured(summary)]
 
 
 def _measured(run: Run, summary: Summary, primary: tuple[Standing, ...]) -> str:
@@ -79,6 +81,8 @@ def _multiples(summary: Summary, one: Standing, *, first: bool) -> str:
     base = summary.baseline
     if base is None or base not in one.figures:
         return _rates(one)
+    if len(one.figures) > MOST_NAMED:
+        return _extremes(summary, one, base)
     groups: dict[str, list[str]] = {}
     for name in one.figures:
         if name != base:
@@ -88,6 +92,19 @@ def _multiples(summary: Summary, one: Standing, *, first: bool) -> str:
         verb = "" if told or not first else " serves" if len(names) == 1 else " each serve"
         told.append(f"{text.listing(names)}{verb} {times}")
     return f"{text.listing(told)}{f' the requests of {base}' if first else ''}"
+
+
+def _extremes(summary: Summary, one: Standing, base: str) -> str:
+    """`of 6 strategies onnx-2 serves the most, 1.9 times the requests of onnx-1, and onnx-9 the fewest`."""
+    names = list(one.figures)
+    most, fewest = (
+        _multiple(one, name, base, proven=not summary.one_round) for name in (names[0], names[-1])
+    )
+    told = f"of {len(names)} strategies {names[0]} serves the most"
+    if names[0] == base:
+        return f"{told} and {names[-1]} the fewest, {fewest} its requests"
+    told = f"{told}, {most} the requests of {base}"
+    return f"{told}, which serves the fewest" if names[-1] == base else f"{told}, and {names[-1]} the fewest"
 
 
 def _multiple(one: Standing, name: str, base: str, *, proven: bool) -> str:
@@ -112,19 +129,23 @@ def _times(one: Standing, *, first: bool) -> str:
     return f"at {load}, {'99 of 100 answers come within ' if first else ''}{text.listing(told)}"
 
 
-def _pick(choice: Choice) -> str:
+def _pick(run: Run, choice: Choice) -> str:
     """Why to start with whom: `onnx starts fastest and needs the least memory: start with onnx.`"""
     if choice.pick is None:
         return "No strategy is near the best everywhere: choose by your own payloads."
+    variant = run.strategies[choice.pick].variant if choice.pick in run.strategies else None
+    told = f"{choice.pick} ({in_words(variant)})" if variant else choice.pick
     if not choice.proven:
-        return f"By these figures {choice.pick} comes first."
+        return f"By these figures {told} comes first."
     others = [name for name in choice.strategies if name != choice.pick]
     if list(choice.open) == others:
-        return f"Nothing tells {text.listing([choice.pick, *others])} apart: take what is simplest to run."
+        every = [choice.pick, *others]
+        names = text.listing(every) if len(every) <= MOST_NAMED else f"these {len(every)} strategies"
+        return f"Nothing tells {names} apart: take what is simplest to run."
     first = choice.standings[0].criterion
     words = [PRIMARY[first] if one == first else LEADS[one] for one in choice.leads]
     why = f"{choice.pick} {text.listing(words)}: start" if words else "Start"
-    return f"{why} with {choice.pick}."
+    return f"{why} with {told}."
 
 
 def _left_out(summary: Summary, choice: Choice) -> str:
@@ -154,9 +175,10 @@ def _not_proven(run: Run, summary: Summary, choice: Choice) -> str:
             if choice.pick not in (None, name) and frozenset((name, choice.pick)) not in one.apart:
                 where.setdefault(name, []).append(_payloads(run, summary, one))
     told = []
-    for name, labels in where.items():
+    for name, labels in list(where.items())[:MOST_NAMED]:
         some = f" with {text.listing(labels)} payloads" if len(labels) < choice.primary else ""
         told.append(f"{choice.pick} and {name}{some}")
+    told += [f"{choice.pick} and {len(where) - MOST_NAMED} more"] if len(where) > MOST_NAMED else []
     kind = FIGURES[choice.standings[0].criterion] if choice.standings else ""
     return f"Not told apart in {kind}: {'; '.join(told)}." if told else ""
 

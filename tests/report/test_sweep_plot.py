@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from bench.analysis.run_analysis import RunAnalysis, analyse
+from bench.analysis.summary import summarise
 from bench.analysis.sweeps import Sweep
 from bench.model import Run, StrategyResult, Variant
 from bench.report import plots, write_report
+from bench.report.choice_sentence import choice_sentence
 from bench.report.plots import style
-from bench.report.plots.sweep import axis_of
+from bench.report.plots.sweep import LONGEST, axis_of, value_labels
 from bench.report.text import MISSING
 from tests.gate.runs import EQUAL, run_of, times
 
@@ -103,6 +105,30 @@ def test_an_axis_is_to_scale_where_its_labels_have_room(
     assert (axis.places, axis.label) == (places, label)
 
 
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (("1", "2", "16"), ["1", "2", "16"]),
+        (("/models/a.onnx", "/models/b.onnx"), ["…a…", "…b…"]),
+        (("/models/a.onnx", "/models/b.onnx", "none"), ["/models/a.onnx", "/models/b.onnx", "none"]),
+        (("in-the-same-words", "in-the-same-words-and-more"), ["…", "…-and-more"]),
+        (("x" * 20 + "1" * 20, "y"), ["x" * 12 + "…" + "1" * 11, "y"]),
+    ],
+)
+def test_a_long_value_is_written_without_what_all_have(values: tuple[str, ...], labels: list[str]) -> None:
+    assert value_labels(values) == labels
+    assert all(len(label) <= LONGEST for label in labels)
+
+
+def test_names_of_many_values_stand_aslant_below_the_panel() -> None:
+    words = ("as-quick-as-it-can", "usual", "with-more-than-enough-care")
+    named = {f"n{place}": {"A": word} for place, word in enumerate(words)}
+    left, _ = drawn(analysed(named, (1.0, 1.1, 1.2))).axes
+    assert [tick.get_rotation() for tick in left.get_xticklabels()] == [30, 30, 30]
+    few, _ = drawn(analysed({"a": {"A": "1"}, "b": {"A": "2"}}, (1.0, 1.1))).axes
+    assert [tick.get_rotation() for tick in few.get_xticklabels()] == [0, 0]
+
+
 def test_the_report_shows_the_picture_and_names_the_variants(write_folder: Write, tmp_path: Path) -> None:
     run = swept({"onnx-threads-1": {"THREADS": "1"}, "onnx-threads-2": {"THREADS": "2"}}, (1.0, 1.5))
     folder = write_folder(run, tmp_path / "run")
@@ -111,4 +137,45 @@ def test_the_report_shows_the_picture_and_names_the_variants(write_folder: Write
     assert "![sweep](plots/sweep.png) ([SVG](plots/sweep.svg))" in markdown
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert 'id="picture-sweep"' in page
-    assert "onnx-threads-2 serves 1.5 times the requests of onnx-threads-1" in " ".join(markdown.split())
+    assert page.index(">Variants</h2>") < page.index('id="picture-sweep"')
+    told = " ".join(markdown.split())
+    assert "onnx-threads-2 serves 1.5 times the requests of onnx-threads-1" in told
+    assert "start with onnx-threads-2 (THREADS=2)." in told
+    _, _, below = markdown.partition("## Variants")
+    assert "| strategy | of | THREADS |" in below
+    assert "| onnx-threads-1 | onnx | 1 |" in below
+    assert "| onnx-threads-2 | onnx | 2 |" in below
+
+
+@pytest.mark.parametrize(
+    ("factors", "said"),
+    [
+        (
+            (1.0, 1.4, 2.0, 0.7, 1.2),
+            "of 5 strategies n2 serves the most, 2.0 times the requests of n0, and n3 the fewest",
+        ),
+        (
+            (1.0, 1.4, 2.0, 1.1, 1.2),
+            "of 5 strategies n2 serves the most, 2.0 times the requests of n0, which serves the fewest",
+        ),
+        (
+            (1.0, 0.9, 0.8, 0.7, 0.5),
+            "of 5 strategies n0 serves the most and n4 the fewest, 0.5 times its requests",
+        ),
+    ],
+)
+def test_of_many_variants_the_sentence_names_the_best_and_the_last(
+    factors: tuple[float, ...], said: str
+) -> None:
+    run = swept({f"n{place}": {"A": str(place)} for place in range(5)}, factors)
+    told = choice_sentence(run, summarise(run))
+    assert f"With small payloads, {said}." in told
+    best = max(range(5), key=lambda place: factors[place])
+    assert f"start with n{best} (A={best})." in told
+
+
+def test_what_nothing_tells_apart_is_counted_if_it_is_much() -> None:
+    run = swept({f"n{place}": {"A": str(place)} for place in range(7)}, (1.0,) * 7)
+    told = choice_sentence(run, summarise(run))
+    assert "Nothing tells these 7 strategies apart: take what is simplest to run." in told
+    assert " and 2 more." in told

@@ -22,6 +22,11 @@ from bench.statistics import Estimate
 
 # nearer to each other on an axis the values' labels would touch
 LEAST_GAP = 0.09
+# so many characters of labels fit below a panel side by side; a label has so many at most
+FITTING, LONGEST = 34, 24
+# what several values begin or end with is left out if it is longer than this
+COMMON = 4
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def describe(analysis: RunAnalysis) -> str:
     return f"requests answered and latency over the values of a setting. Requests/s of {listed(clauses)}"
 
 
-PLOT = Plot("sweep", "Throughput and latency", draw, describe, cost=8)
+PLOT = Plot("sweep", "Variants", draw, describe, cost=8)
 
 
 def axis_of(sweep: Sweep) -> ValueAxis:
@@ -102,8 +107,34 @@ def _value_axis(axes: Any, sweep: Sweep) -> None:
     room = 0.08 * (axis.places[-1] - axis.places[0])
     axes.set_xlim(axis.places[0] - room, axis.places[-1] + room)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(axis.places, sweep.values)
+    labels = value_labels(sweep.values)
+    aslant = {"rotation": 30, "ha": "right"} if sum(map(len, labels)) > FITTING else {}
+    axes.set_xticks(axis.places, labels, **aslant)
     axes.set_xlabel(axis.label)
+
+
+def value_labels(values: Sequence[str]) -> list[str]:
+    """The values as they fit below a panel: long ones without what all of them begin and end with."""
+    if all(len(value) <= LONGEST // 2 for value in values):
+        return list(values)
+    begin = _common(values)
+    rest = [value[begin:] for value in values]
+    end = _common([value[::-1] for value in rest])
+    bare = [value[: len(value) - end] for value in rest]
+    return [_cut(f"{ELLIPSIS if begin else ''}{value}{ELLIPSIS if end else ''}") for value in bare]
+
+
+def _common(values: Sequence[str]) -> int:
+    """With how many characters all values begin; 0 if that is not worth leaving out."""
+    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*values, strict=False))
+    found = sum(1 for _ in alike)
+    return found if found > COMMON else 0
+
+
+def _cut(label: str) -> str:
+    """The label with its middle left out if it is too long."""
+    half = LONGEST // 2
+    return label if len(label) <= LONGEST else f"{label[:half]}{ELLIPSIS}{label[1 - half :]}"
 
 
 def _any(summary: Summary, sweep: Sweep, case: Case) -> bool:
@@ -128,7 +159,7 @@ def _lines(
         ]
         if points:
             sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
-            axes.plot(sizes, centres, **pen(look, hollow=hollow), label=label)
+            axes.plot(sizes, centres, **pen(look, hollow=hollow), label=_cut(label))
             whiskers(axes, points, look.colour, hollow=hollow)
     return list(axes.get_legend_handles_labels()[0]) if len(sweep.lines) > 1 else []
 
@@ -148,7 +179,8 @@ def _latency(axes: Any, summary: Summary, sweep: Sweep, case: Case) -> list[Any]
 
 
 def _looks(sweep: Sweep) -> list[style.Look]:
-    return list(style.LOOKS[:1] if len(sweep.lines) == 1 else style.looks(list(sweep.lines)).values())
+    few = len(sweep.lines) <= len(style.LOOKS)
+    return list(style.LOOKS[: len(sweep.lines)] if few else style.looks(list(sweep.lines)).values())
 
 
 def _told(summary: Summary, sweep: Sweep, case: Case, line: Any) -> list[str]:

@@ -15,6 +15,7 @@ from bench.report.sections.objectives import capacities, objectives, repeats, ta
 from bench.report.sections.resources import cost, resources
 from bench.report.sections.uptimes import uptimes
 from bench.report.sections.validity import command, environment, meaning, validity, warnings
+from bench.report.sections.variants import variants
 
 VALIDITY = "Which trials count"
 WARNINGS = "Warnings"
@@ -25,6 +26,7 @@ COMMAND = "Made by"
 SECTIONS: Mapping[str, Callable[[RunAnalysis], Sequence[Block]]] = {
     "The same against itself": against_itself,
     "Throughput and latency": loads,
+    "Variants": variants,
     "Latency by class": mixes,
     "Service objectives": objectives,
     "Cost": cost,
