@@ -63,6 +63,10 @@ ELSEWHERE = {
         '"tools/compare_encodings.py", *words, "--rounds"',
     ),
     "sh tools/install.sh": ("Makefile", "sh tools/install.sh"),
+    "tools/resolve_arm64.sh": (
+        "tests/tools/test_resolve_arm64.py",
+        'TOOL = ROOT / "tools/resolve_arm64.sh"',
+    ),
     "tools/gate_verdict.sh": ("tests/docs/test_workflows.py", 'VERDICT = ROOT / "tools" / "gate_verdict.sh"'),
     "export ": ("tests/containers/test_compose.py", "CLOUDSDK_AUTH_ACCESS_TOKEN="),
     ". .venv/bin/activate": ("Makefile", "-m venv .venv"),
