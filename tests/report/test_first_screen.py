@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from bench.analysis.run_analysis import analyse
 from bench.docs.tables import results_block
-from bench.model import Run, Trial
+from bench.model import OpenLoad, Run, Trial
 from bench.report import report_md, terminal_summary
 from bench.report.page.run_page import render
 from bench.report.plots import PLOTS
@@ -27,6 +27,7 @@ from tests.report.browser import (
 )
 from tests.report.full_run import full
 from tests.report.searched_run import searched
+from tests.running.doubts import doubt
 
 pytestmark = pytest.mark.slow
 
@@ -209,17 +210,37 @@ def test_a_screen_of_any_width_and_scheme_can_be_read(
 ) -> None:
     """No page scrolls sideways, no text lies over another or is cut off, and all stands out."""
     shots = folder_of_screenshots(tmp_path)
-    every = [(name, width, scheme) for name in pages for width in SCREENS for scheme in SCHEMES]
-    for name, width, scheme in every:
-        what = f"{name}-{width}-{scheme}"
-        page = opened(name, width, color_scheme=scheme).page
-        page.screenshot(path=shots / f"{what}.png")
+    for name in pages:
+        page = opened(name).page
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            for width, height in SCREENS.items():
+                page.set_viewport_size({"width": width, "height": height})
+                page.screenshot(path=shots / f"{name}-{width}-{scheme}.png")
         page.evaluate(OPEN_ALL)
-        assert page.evaluate("document.documentElement.scrollWidth") == width, what
-        if scheme == SCHEMES[0]:  # where things are does not depend on their colours
-            assert (what, clipped(page), overlaps(page)) == (what, [], [])
-        if width == max(SCREENS) and name in ("full", "one-round"):
-            assert min(contrasts(page, TEXT))[0] >= 4.5, (what, min(contrasts(page, TEXT)))
+        for width, height in SCREENS.items():
+            page.set_viewport_size({"width": width, "height": height})
+            assert (name, page.evaluate("document.documentElement.scrollWidth")) == (name, width)
+            assert (name, width, clipped(page), overlaps(page)) == (name, width, [], [])
+        # every colour that a page of a run has is in one of these
+        for scheme in SCHEMES if name in ("full", "one-round") else ():
+            page.emulate_media(color_scheme=scheme)
+            assert min(contrasts(page, TEXT))[0] >= 4.5, (name, scheme, min(contrasts(page, TEXT)))
+
+
+def test_the_checks_of_a_screen_see_what_is_wrong(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "wrong.html").write_text(
+        "<p style='color: #999; margin: 0'>pale</p><p style='margin: -0.8em 0 0'>over it</p>"
+        "<p style='width: 2em; overflow: hidden; white-space: nowrap'>longer than that</p>"
+        "<svg width='90' height='20'><text y='15' fill='#ddd'>svg</text></svg>",
+        encoding="utf-8",
+    )
+    page = open_file(browser, tmp_path / "wrong.html").page
+    assert overlaps(page) == ["pale | over it"]
+    assert len(clipped(page)) == 1
+    pale = [name for ratio, name in contrasts(page, "p, svg text") if ratio < 4.5]
+    assert [one.split(".")[0] for one in pale] == ["P", "text"]
+    page.context.close()
 
 
 def test_the_whole_cell_of_a_header_sorts(opened: Callable[..., Opened]) -> None:
@@ -254,6 +275,23 @@ def test_a_trial_that_is_left_out_is_told_beside_its_figures(opened: Callable[..
     beside = page.locator("#throughput-and-latency li").all_text_contents()
     assert any(one.startswith("onnx, 50 clients: 1 trial, INVALID and left out: ") for one in beside)
     assert page.locator("#beware li").all_text_contents()[0].startswith("the host's governor")
+
+
+def test_an_overload_is_told_once_in_a_row(browser: Browser, run: Run, tmp_path: Path) -> None:
+    over = doubt("overloaded: response times grow", "overloaded", cause="service")
+    load = OpenLoad(300.0, 2.0, 8.0)
+    trials = tuple(
+        dataclasses.replace(one, load=load, doubts=(dataclasses.replace(over, voids=False),), samples=None)
+        for one in run.trials
+        if one.payload_class == "small"
+    )
+    loaded = dataclasses.replace(run, trials=trials, planned_trials=len(trials))
+    path = tmp_path / "report.html"
+    path.write_text(render(report_of(analyse(loaded, tmp_path))), encoding="utf-8")
+    opened = open_file(browser, path)
+    rows = opened.page.locator("#key-figures tbody tr").all_text_contents()
+    assert [row.count("overloaded in 6 of 6") for row in rows] == [1, 1, 1]
+    opened.page.context.close()
 
 
 def test_green_and_red_are_for_differences_of_the_same_load_alone(opened: Callable[..., Opened]) -> None:

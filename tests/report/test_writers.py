@@ -7,6 +7,7 @@ import re
 import pytest
 
 from bench.report import cells
+from bench.report.contents import contents
 from bench.report.document import (
     Block,
     Bullets,
@@ -15,6 +16,7 @@ from bench.report.document import (
     CodeBlock,
     Column,
     Emphasis,
+    Folded,
     Heading,
     Link,
     Section,
@@ -76,6 +78,11 @@ def test_markdown_escapes_texts_and_not_its_own_marks() -> None:
         (CodeBlock("a < b", "sh"), ["```sh", "a < b", "```"], "<pre><code>a &lt; b\n</code></pre>"),
         (Bullets((("a",), ("b",))), ["- a", "- b"], "<ul>\n<li>a</li>\n<li>b</li>\n</ul>"),
         (paragraph(Link("a", 'b"c')), ['[a](b"c)'], '<p><a href="b&#34;c">a</a></p>'),
+        (
+            Folded("More", (paragraph("a"),)),
+            ["<details>", "<summary>More</summary>", "", "a", "", "</details>"],
+            "<details>\n<summary>More</summary>\n<p>a</p>\n</details>",
+        ),
         (paragraph(Emphasis("faster", "better")), ["*faster*"], '<p><em class="better">faster</em></p>'),
     ],
 )
@@ -138,3 +145,18 @@ def test_a_terminal_s_colours_take_no_columns() -> None:
     coloured, plain = (terminal.written(lines, colour=colour) for colour in (True, False))
     assert "\x1b[1;32mfaster\x1b[0m" in coloured
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+
+
+def test_the_word_of_a_verdict_has_its_tone_and_stands_below_its_figure() -> None:
+    cell = Cell("1.81", "1.76-1.86", tone="better", word="faster")
+    found = table([name_column("strategy"), Column("ratio")], [(Cell("onnx"), cell)])
+    assert markdown.table(found)[2] == "| onnx | 1.81 (1.76-1.86) faster |"
+    shown = '1.81 <span class="interval">(1.76-1.86)</span> <span class="word better">faster</span>'
+    assert f'<td class="figure">{shown}</td>' in html.blocks([found], "Title")
+
+
+def test_what_is_folded_away_is_counted() -> None:
+    notes = Bullets((("a",), ("b",)))
+    assert contents([TABLE, Folded("More", (TABLE, notes))]) == "2 tables"
+    assert contents([TABLE], pictures=2) == "1 table and 2 pictures"
+    assert contents([notes]) == "2 notes"

@@ -27,14 +27,14 @@ BAR_WIDTH, BAR_HEIGHT = 64, 9
 class FigureRow:
     """A strategy in a case: name, colour, title, case in words, and a cell for each column.
 
-    `left_out` says how many of its trials are not in the figures; it is empty if all are.
+    `marks` say in how many of its trials it was overloaded, and how many are not in the figures.
     """
 
     strategy: str
     colour: str
     title: str
     case: str
-    left_out: str
+    marks: tuple[str, ...]
     cells: tuple[Markup, ...]
 
 
@@ -97,7 +97,7 @@ def figure_table(analysis: RunAnalysis) -> FigureTable | None:
                 looks[row.strategy].colour,
                 run.strategies[row.strategy].title if row.strategy in run.strategies else "",
                 summary.payload_label(row.case),
-                _left_out(row),
+                tuple(_marks(row)),
                 shown,
             )
             for row, shown in zip(rows, zip(*columns.values(), strict=True), strict=True)
@@ -106,9 +106,10 @@ def figure_table(analysis: RunAnalysis) -> FigureTable | None:
     )
 
 
-def _left_out(row: Row) -> str:
+def _marks(row: Row) -> list[str]:
     made = row.valid_trials + row.invalid_trials
-    return f"{row.invalid_trials} of {text.plural(made, 'trial')} left out" if row.invalid_trials else ""
+    left_out = f"{row.invalid_trials} of {text.plural(made, 'trial')} left out"
+    return [*([text.overloaded(row)] if row.overloaded else []), *([left_out] if row.invalid_trials else [])]
 
 
 def _columns(run: Run, summary: Summary, rows: Sequence[Row]) -> dict[str, list[Markup]]:
@@ -154,9 +155,7 @@ def _bar_cells(column: KeyFigure, rows: Sequence[Row], found: Sequence[Estimate 
     most = max((one.high or one.centre for one in found if one is not None), default=0.0)
     return [
         html.figure_cell(
-            cells.estimate(one, column.scale)
-            if column.metric is None
-            else cells.of_row(row, column.metric, said=True),
+            cells.estimate(one, column.scale) if column.metric is None else cells.of_row(row, column.metric),
             _bar(one, most) if one is not None and most > 0 else html.NOTHING,
         )
         for row, one in zip(rows, found, strict=True)

@@ -11,6 +11,7 @@ from bench.report.document import (
     Block,
     Cell,
     Emphasis,
+    Folded,
     case_column,
     figures,
     name_column,
@@ -111,7 +112,10 @@ def objectives(analysis: RunAnalysis) -> list[Block]:
         table(
             [*PAYLOADS, case_column("objective"), *held], [_objective_cells(one, analysis) for one in results]
         ),
-        table([*PAYLOADS, *tried], [row for one in results for row in _probes(one, analysis)]),
+        Folded(
+            "Every rate that was tried",
+            (table([*PAYLOADS, *tried], [row for one in results for row in _probes(one, analysis)]),),
+        ),
         SEARCHED,
     ]
 
