@@ -66,7 +66,8 @@ class DrivePlan:
     """A trial as the driver process reads it; the harness tells the start later, once the driver is ready.
 
     `rate_per_s` is None in a closed loop; in an open loop `clients` is how many may wait for answers at once.
-    The window begins at `latest_begin_s`, unless the harness tells an earlier begin.
+    The window begins at `latest_begin_s` and lasts `window_s`, unless the harness tells an earlier begin, or
+    another length of at most `window_most_s`.
 
     `bodies` names a file with all request bodies one after another, `columns` and `summary` the files that
     the driver writes when it ends. `tolerance` is absolute, per probability, where a payload has none of its
@@ -82,6 +83,7 @@ class DrivePlan:
     arrivals: Arrivals
     latest_begin_s: float
     window_s: float
+    window_most_s: float
     drain_s: float
     timeout_s: float
     seed: int
@@ -99,16 +101,18 @@ class DriveSummary:
     """The driver's account of a trial.
 
     `rows` counts the requests of the whole trial; `requests` counts those that ended in the window, which
-    began `window_begin_s` after the start. `cpu_s` is the CPU time of all the driver's processes in the
-    window, the master's and the workers'; `busiest_core` is the share of a core that the busiest process
-    used. A lost worker's samples and CPU time are missing. `clock_error_ms` bounds how far a worker's clock
-    may be from the master's, None without workers. `clients` is how many requests could be in flight.
+    began `window_begin_s` after the start and lasted `window_s`. `cpu_s` is the CPU time of all the driver's
+    processes in the window, the master's and the workers'; `busiest_core` is the share of a core that the
+    busiest process used. A lost worker's samples and CPU time are missing. `clock_error_ms` bounds how far a
+    worker's clock may be from the master's, None without workers. `clients` is how many requests could be in
+    flight.
     """
 
     rows: int
     requests: int
     cpu_s: float
     window_begin_s: float
+    window_s: float
     workers: int = 1
     lost_workers: int = 0
     busiest_core: float | None = None
@@ -153,7 +157,8 @@ def schedule(plan: DrivePlan) -> Schedule:
     """Return the arrivals until the latest possible end of the window; empty in a closed loop."""
     if plan.rate_per_s is None:
         return []
-    due_ns = ARRIVALS[plan.arrivals].due_ns(plan.rate_per_s, plan.latest_begin_s + plan.window_s, plan.seed)
+    latest_end_s = plan.latest_begin_s + plan.window_most_s
+    due_ns = ARRIVALS[plan.arrivals].due_ns(plan.rate_per_s, latest_end_s, plan.seed)
     return list(zip(due_ns, open_payloads(weights_of(plan), len(due_ns), plan.seed), strict=True))
 
 

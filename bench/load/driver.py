@@ -33,6 +33,7 @@ def drive_alone(plan: DrivePlan, bodies: bytes, parent: Parent) -> DriveSummary:
         requests=account.requests,
         cpu_s=account.cpu_s,
         window_begin_s=clock.begin_s,
+        window_s=clock.window_s,
         busiest_core=account.busy,
         clients=plan.clients,
     )

@@ -221,9 +221,9 @@ class Master:
                 break
         return best_trip(trips) if trips else None
 
-    def _fix_window(self, begin_s: float) -> None:
-        self.clock.fix_window(begin_s)
-        self._runner.send_message(WINDOW, {"begin_s": begin_s})
+    def _fix_window(self, begin_s: float, window_s: float) -> None:
+        self.clock.fix_window(begin_s, window_s)
+        self._runner.send_message(WINDOW, {"begin_s": begin_s, "window_s": window_s})
 
     def _stop(self) -> None:
         self.clock.stop()
@@ -263,6 +263,7 @@ class Master:
             requests=sum(account.requests for account in accounts),
             cpu_s=sum(account.cpu_s for account in accounts),
             window_begin_s=self.clock.begin_s,
+            window_s=self.clock.window_s,
             workers=self._fleet.workers,
             lost_workers=self._fleet.workers - len(kept),
             busiest_core=max(busy, default=None),

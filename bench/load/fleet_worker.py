@@ -115,11 +115,11 @@ class Worker:
         self._expect(KEPT)
         return len(offer.recorder)
 
-    def _follow(self, fix_window: Callable[[float], None], stop: Callable[[], None]) -> None:
+    def _follow(self, fix_window: Callable[[float, float], None], stop: Callable[[], None]) -> None:
         while True:
             name, data = self._inbox.get()
             if name == WINDOW:
-                fix_window(data["begin_s"])
+                fix_window(data["begin_s"], data["window_s"])
             elif name == STOP:
                 stop()
 

@@ -24,6 +24,7 @@ from bench.load.drive_plan import (
 from bench.load.pipes import Follower
 from bench.load.samples import Samples, read_columns
 from bench.load.warmup import WarmUp
+from bench.load.window_length import SHOWS_RATE_S, WindowLength
 from bench.load.worker import worker_command
 from bench.model import PLAIN, USUAL_ARRIVALS, USUAL_TOLERANCE, Access, ClosedLoad, Load, Payload
 
@@ -119,7 +120,8 @@ class Drive:
 
     Drives that share a rendezvous begin together. An answer is right if each of its probabilities is within
     `tolerance` of the reference's, and its label is the same. The constructor raises BenchError if the
-    driver does not start, or its fleet does not assemble.
+    driver does not start, or its fleet does not assemble. A window may last up to `window_most_s` if it needs
+    that for the requests of a p99; without that it is as long as the load says.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Drive:
         fleet: Fleet | None = None,
         together: Rendezvous | None = None,
         tolerance: float = USUAL_TOLERANCE,
+        window_most_s: float | None = None,
     ) -> None:
         fleet, self._together, self._tolerance = fleet or Fleet(), together, tolerance
         _check(fleet, target)
@@ -140,6 +143,12 @@ class Drive:
         self._columns, self._summary, self._load = scratch / "columns", scratch / "summary.json", load
         most_s = load.warmup_s if load.warmup_most_s is None else load.warmup_most_s
         self._warm_up = WarmUp(load.warmup_s, most_s, load.window_s)
+        offered = None if isinstance(load, ClosedLoad) else load.rate_per_s
+        # a warm-up that ends at once shows no rate before the window
+        short = offered is None and self._warm_up.by_time and load.warmup_s < SHOWS_RATE_S
+        self._length = WindowLength(
+            load.window_s, load.window_s if short else window_most_s or load.window_s, offered
+        )
         self._lead_s = LEAD_S if alone else FLEET_LEAD_S
         plan = self._plan(target, payloads, seed, scratch, None if alone else fleet)
         (scratch / "plan.json").write_bytes(plan_to_json(plan))
@@ -170,8 +179,8 @@ class Drive:
         """Return the seconds from now until an instant of the trial; 0 if the instant has passed."""
         return max(0.0, (self.start_ns - time.monotonic_ns()) / 1e9 + elapsed_s)
 
-    def await_window(self) -> float:
-        """Block until the window's begin is fixed, and return it in seconds since the start.
+    def await_window(self) -> tuple[float, float]:
+        """Block until the window is fixed; return its begin in seconds since the start, and its length.
 
         If the throughput decides how long the warm-up lasts, the begin still lies at least 0.4 s ahead when
         this returns. Otherwise the begin is known from the start.
@@ -184,8 +193,8 @@ class Drive:
 
     def finish(self) -> Driven:
         """Wait for the driver and read its samples and summary; raises BenchError if the driver failed."""
-        self._follower.await_window()
-        longest_s = self._follower.latest_begin_s + self._load.window_s + self._load.drain_s
+        begin_s, window_s = self._follower.await_window()
+        longest_s = begin_s + window_s + self._load.drain_s
         try:
             code = self._process.wait(timeout=self.instant(longest_s) + EXIT_GRACE_S)
         except subprocess.TimeoutExpired:
@@ -228,7 +237,8 @@ class Drive:
             rate_per_s=None if isinstance(load, ClosedLoad) else load.rate_per_s,
             arrivals=USUAL_ARRIVALS if isinstance(load, ClosedLoad) else load.arrivals,
             latest_begin_s=max(self._warm_up.least_s, self._warm_up.most_s),
-            window_s=load.window_s,
+            window_s=self._length.seconds(()) if self._length.known else load.window_s,
+            window_most_s=self._length.most_s,
             drain_s=load.drain_s,
             timeout_s=load.timeout_s,
             seed=seed,
@@ -275,7 +285,7 @@ class Drive:
             stdin.flush()
         except BrokenPipeError:
             raise BenchError(f"the driver did not start: {self._last_words()}") from None
-        return start_ns, Follower(stdout, stdin, self._warm_up, start_ns)
+        return start_ns, Follower(stdout, stdin, self._warm_up, self._length, start_ns)
 
     def _last_words(self) -> str:
         self._log.seek(0)

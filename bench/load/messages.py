@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # both ends must have the same number: raise it with every change of the messages
-PROTOCOL = 3
+PROTOCOL = 4
 # short enough that heartbeats pass between two chunks
 CHUNK_BYTES = 1 << 20
 PINGS = 16

@@ -1,8 +1,8 @@
 """Both ends of the pipes between the harness and a driver.
 
 The driver writes to its stdout that it is ready, and then how many requests have ended. The harness writes to
-the driver's stdin when the load starts, and when the window begins. This module does not import gevent: the
-harness imports it too.
+the driver's stdin when the load starts, when the window begins, and how long it lasts. This module does not
+import gevent: the harness imports it too.
 """
 
 import contextlib
@@ -12,10 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from bench.load.drive_plan import READY, TELL_EVERY_S
 from bench.load.warmup import LEAD_S, Count, WarmUp
+
+if TYPE_CHECKING:  # the driver imports this module too, and must start fast
+    from bench.load.window_length import WindowLength
 
 
 class Parent:
@@ -38,10 +41,11 @@ class Parent:
         elapsed_s = round(tick * TELL_EVERY_S, 3)
         self._say(json.dumps({"elapsed_s": elapsed_s, "requests": requests, "waited_s": waited_ns / 1e9}))
 
-    def follow(self, fix_window: Callable[[float], None], stop: Callable[[], None]) -> None:
-        """Call `fix_window` with the window's begin when it is told, and `stop` when the harness is gone."""
+    def follow(self, fix_window: Callable[[float, float], None], stop: Callable[[], None]) -> None:
+        """Call `fix_window` with begin and length once they are told, and `stop` when the harness is gone."""
         while line := self._stdin.readline():
-            fix_window(float(json.loads(line)["window_begin_s"]))
+            told = json.loads(line)
+            fix_window(float(told["window_begin_s"]), float(told["window_s"]))
         stop()
 
     def _say(self, line: str) -> None:
@@ -54,16 +58,20 @@ class Parent:
 class Follower:
     """The harness's end: a thread that follows one driver from its start until the driver closes its stdout.
 
-    It decides when the window begins, and tells the driver, unless the window begins as late as the plan
-    lets it, which the driver knows.
+    It decides when the window begins and how long it lasts, and tells the driver, unless the window begins as
+    late as the plan lets it and is as long as planned, which the driver knows.
     """
 
-    def __init__(self, stdout: IO[bytes], stdin: IO[bytes], warm_up: WarmUp, start_ns: int) -> None:
+    def __init__(
+        self, stdout: IO[bytes], stdin: IO[bytes], warm_up: WarmUp, length: "WindowLength", start_ns: int
+    ) -> None:
         self._stdout, self._stdin, self._warm_up, self._start_ns = stdout, stdin, warm_up, start_ns
+        self._length, self._planned_s = length, length.seconds(()) if length.known else length.planned_s
+        self._window_s = self._planned_s
         self._counts: list[Count] = []
         self._unread: SimpleQueue[Count | None] = SimpleQueue()
         self._lock, self._fixed = threading.Lock(), threading.Event()
-        self._begin_s = warm_up.begin_s((), 0.0) if warm_up.by_time else None
+        self._begin_s = warm_up.begin_s((), 0.0) if warm_up.by_time and length.known else None
         if self._begin_s is not None:
             self._fixed.set()
         self._thread = threading.Thread(target=self._follow, name="driver-follower", daemon=True)
@@ -74,14 +82,14 @@ class Follower:
         """The window's begin, or the latest possible one while it is not fixed."""
         return self._warm_up.most_s if self._begin_s is None else self._begin_s
 
-    def await_window(self) -> float:
-        """Block until the window's begin is fixed and return it, in seconds since the start."""
+    def await_window(self) -> tuple[float, float]:
+        """Block until the window is fixed; return its begin in seconds since the start, and its length."""
         # a silent driver must not delay the window beyond its latest begin
         until_latest_s = self._warm_up.most_s - LEAD_S - self._elapsed_s()
         if not self._fixed.wait(max(0.0, until_latest_s)):
             self._decide()
             self._fixed.wait()
-        return self.latest_begin_s
+        return self.latest_begin_s, self._window_s
 
     def pass_on(self, tell: Callable[[float, int], None]) -> None:
         """Call `tell` with each count, also the earlier ones, until the driver ends."""
@@ -112,12 +120,18 @@ class Follower:
         with self._lock:
             if self._begin_s is not None:
                 return
-            self._begin_s = self._warm_up.begin_s(self._counts, self._elapsed_s())
+            counts, now_s = tuple(self._counts), self._elapsed_s()
+            if self._warm_up.by_time and now_s + LEAD_S < self._warm_up.least_s:
+                return  # the rate of what is left of the warm-up counts too
+            self._begin_s = self._warm_up.begin_s(counts, now_s)
             if self._begin_s is None:
                 return
-        if self._begin_s < self._warm_up.most_s:
+            if not self._length.known:
+                self._window_s = self._length.seconds(counts)
+        if self._begin_s < self._warm_up.most_s or self._window_s != self._planned_s:
+            told = {"window_begin_s": self._begin_s, "window_s": self._window_s}
             # finish() notices by its exit code if the driver is gone
             with contextlib.suppress(OSError, ValueError):
-                self._stdin.write(json.dumps({"window_begin_s": self._begin_s}).encode() + b"\n")
+                self._stdin.write(json.dumps(told).encode() + b"\n")
                 self._stdin.flush()
         self._fixed.set()

@@ -28,23 +28,27 @@ class Account:
 
 
 class TrialClock:
-    """When the window begins and when the load stops (monotonic ns); both may change until they come."""
+    """When the window begins and when the load stops (monotonic ns); both may change until the window begins.
+
+    `window_s` is the window's length.
+    """
 
     def __init__(self, latest_begin_s: float, window_s: float) -> None:
-        self.begin_s, self._window_ns = latest_begin_s, int(window_s * 1e9)
+        self.begin_s, self.window_s = latest_begin_s, window_s
         self.epoch_ns = self.begin_ns = self.stop_ns = 0
         self._stopped = False
 
     def start_at(self, epoch_ns: int) -> None:
         """Fix the epoch."""
         self.epoch_ns = epoch_ns
-        self.fix_window(self.begin_s)
+        self.fix_window(self.begin_s, self.window_s)
 
-    def fix_window(self, begin_s: float) -> None:
+    def fix_window(self, begin_s: float, window_s: float) -> None:
         """Let the window begin at this instant of the trial, and the load stop at the window's end."""
+        self.window_s = window_s
         self.begin_s, self.begin_ns = begin_s, self.epoch_ns + int(begin_s * 1e9)
         if not self._stopped:
-            self.stop_ns = self.begin_ns + self._window_ns
+            self.stop_ns = self.begin_ns + int(window_s * 1e9)
 
     def stop(self) -> None:
         """End the load now."""

@@ -66,6 +66,14 @@ class WarmUp:
         return excluded or (now_s >= ENOUGH * self.least_s and not any(one.shown for one in trends))
 
 
+def rate_per_s(counts: Counts) -> float:
+    """Return how many requests ended a second, the cold first quarter left out; 0 without counts."""
+    if not counts:
+        return 0.0
+    end_s, ended, _ = counts[-1]
+    return (ended - _by(counts, FROM * end_s)[0]) / ((1 - FROM) * end_s)
+
+
 def drifts(counts: Counts) -> "tuple[Drift, ...]":
     """Return the trends of throughput and of response time; empty without answers in most of the spans."""
     from bench.statistics import drift  # the driver imports this module too, and must start fast

@@ -64,6 +64,8 @@ class TrialSpec:
     bounds: Bounds = field(default_factory=Bounds)
     again: bool = False
     """Whether it is made a second time in its round."""
+    window_most_s: float | None = None
+    """How long its window may last if it needs that for a p99; None if it is as long as the load says."""
 
     @property
     def payload_class(self) -> str:
@@ -100,7 +102,7 @@ class Readings:
 def failed_trial(spec: TrialSpec, error: Doubt, samples: str | None = None) -> Trial:
     """The trial of a strategy that could not be measured, or not to the end: it has no figures."""
     return Trial(
-        **_identity(spec, spec.load.warmup_s),
+        **_identity(spec, spec.load.warmup_s, spec.load.window_s),
         requests=0,
         ok=0,
         errors=0,
@@ -133,8 +135,8 @@ def judge(
     """Reduce what was recorded to the trial's figures, with every reason not to believe them."""
     load, driver = spec.load, driven.summary
     clients = load.clients if isinstance(load, ClosedLoad) else None
-    scheduled = _scheduled(spec, driver.window_begin_s)
-    begin_s, window_s = driver.window_begin_s, load.window_s
+    scheduled = _scheduled(spec, driver)
+    begin_s, window_s = driver.window_begin_s, driver.window_s
     pool = None if driver.clients is None else ClientPool(driver.clients, driver.workers)
     figures = summarise(
         driven.samples, clients, begin_s, window_s, spec.bounds, scheduled=scheduled, pool=pool
@@ -145,7 +147,7 @@ def judge(
     spoiled, doubtful = _held_against(spec, driver, readings, fate, figures, list(warming))
     busy_core = _busy_core(readings)
     return Trial(
-        **_identity(spec, driver.window_begin_s),
+        **_identity(spec, driver.window_begin_s, driver.window_s),
         requests=figures.requests,
         ok=figures.ok,
         errors=figures.errors,
@@ -169,7 +171,7 @@ def judge(
         wrong_answers_outside=figures.wrong_answers_outside,
         warmup_bias=None if bias is None else round(bias.bias.most, 4),
         driver=_driver_figures(driver, figures, busy_core),
-        by_class=_by_class(spec, driven.samples, clients, begin_s),
+        by_class=_by_class(spec, driven, clients),
         resources=(
             resource_figures(readings.usages, readings.stolen_share, readings.gpu, readings.cores)
             if readings
@@ -208,16 +210,15 @@ def _busy_core(readings: Readings | None) -> float | None:
     return readings.cores.driver_core if readings and readings.cores else None
 
 
-def _by_class(
-    spec: TrialSpec, samples: Samples, clients: int | None, begin_s: float
-) -> tuple[ClassFigures, ...]:
+def _by_class(spec: TrialSpec, driven: Driven, clients: int | None) -> tuple[ClassFigures, ...]:
     """What the window shows of each class of a mix; empty if there is one class alone."""
     classes = dict.fromkeys(one.mixed_from for one in spec.payloads if one.mixed_from)
     own = np.array([one.mixed_from for one in spec.payloads])
+    samples, window = driven.samples, driven.summary
     found = []
     for name in classes:
         of_class = samples.where(own[samples.payload] == name)
-        figures = summarise(of_class, clients, begin_s, spec.load.window_s, spec.bounds)
+        figures = summarise(of_class, clients, window.window_begin_s, window.window_s, spec.bounds)
         found.append(
             ClassFigures(
                 name,
@@ -237,19 +238,17 @@ def _cut_off(load: Load, begin_s: float) -> bool:
     return load.warmup_most_s is not None and load.warmup_s < load.warmup_most_s <= begin_s
 
 
-def _scheduled(spec: TrialSpec, begin_s: float) -> int | None:
+def _scheduled(spec: TrialSpec, driver: DriveSummary) -> int | None:
     """How many requests of an open load were to come due in the window: what is missing was lost unseen."""
     load = spec.load
     if isinstance(load, ClosedLoad):
         return None
-    due_ns = np.asarray(
-        ARRIVALS[load.arrivals].due_ns(load.rate_per_s, begin_s + load.window_s + 1.0, spec.seed)
-    )
-    begin_ns, end_ns = window_ns(begin_s, load.window_s)
+    begin_ns, end_ns = window_ns(driver.window_begin_s, driver.window_s)
+    due_ns = np.asarray(ARRIVALS[load.arrivals].due_ns(load.rate_per_s, end_ns / 1e9 + 1.0, spec.seed))
     return int(np.sum((due_ns >= begin_ns) & (due_ns < end_ns)))
 
 
-def _identity(spec: TrialSpec, warmup_s: float) -> dict[str, Any]:
+def _identity(spec: TrialSpec, warmup_s: float, window_s: float) -> dict[str, Any]:
     load = spec.load
     if isinstance(load, OpenLoad):
         # its schedule can be computed again
@@ -260,7 +259,7 @@ def _identity(spec: TrialSpec, warmup_s: float) -> dict[str, Any]:
         "payload_class": spec.payload_class,
         "encoding": spec.encoding,
         "load": load,
-        "window_s": spec.load.window_s,
+        "window_s": window_s,
         "warmup_s": warmup_s,
     }
 

@@ -33,7 +33,8 @@ def outlook(plan: SessionPlan, *, batches: int = 1) -> Outlook:
 
 def _why(plan: SessionPlan, batches: int) -> str:
     """What makes the session last, in words that follow `if`."""
-    reasons = ["every warm-up lasts as long as it may"]
+    longer = "warm-up" if plan.window_most_s is None else "warm-up and every window"
+    reasons = [f"every {longer} lasts as long as it may"]
     if plan.objective is not None:
         reasons.insert(0, "every search tries as often as it may")
     if plan.base is not None:

@@ -102,7 +102,8 @@ class SessionPlan:
     With a `base`, each strategy has a twin, another commit's, and both are measured side by side.
     `checked` says that parity and sizes are known from an earlier plan of the same strategies. A session that
     `goes_on` measures the other strategies if nothing of one may be timed. `long_s` is the length of each
-    strategy's long trial in seconds from the first request on, 0 for none.
+    strategy's long trial in seconds from the first request on, 0 for none. A window of the rounds lasts up to
+    `window_most_s` if it needs that for a p99; None if it is as long as its load says.
     """
 
     strategies: tuple[Strategy, ...]
@@ -128,6 +129,7 @@ class SessionPlan:
     tolerance: float = USUAL_TOLERANCE
     goes_on: bool = False
     long_s: float = 0.0
+    window_most_s: float | None = None
 
     @property
     def planned_trials(self) -> int:
@@ -224,6 +226,7 @@ class SessionPlan:
             warmup_s=load.warmup_s,
             warmup_most_s=load.warmup_most_s,
             window_s=load.window_s,
+            window_most_s=UNSET if self.window_most_s is None else self.window_most_s,
             drain_s=load.drain_s,
             timeout_s=load.timeout_s,
             bounds=FaultBounds(self.bounds.errors, self.bounds.wrong_answers, self.bounds.other_cpu),

@@ -52,6 +52,7 @@ class RunSettings:
     warmup_s: Number = UNSET
     warmup_most_s: Number = UNSET
     window_s: Number = UNSET
+    window_most_s: Number = UNSET
     drain_s: Number = UNSET
     timeout_s: Number = UNSET
     bounds: FaultBounds | UnsetType = UNSET

@@ -19,7 +19,8 @@ class LoadOptions:
     """The loads of every trial: closed ones by clients, open ones by rate or by share of a capacity.
 
     `shares` are of each strategy's own capacity, `common_shares` of the lowest among the strategies.
-    A search for an objective has windows alone, and finds its rates by itself.
+    A window lasts up to `window_most_s`, if it needs that for a p99. A search for an objective has windows
+    alone, and finds its rates by itself.
     """
 
     warmup_s: float
@@ -31,6 +32,7 @@ class LoadOptions:
     rates_per_s: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
     common_shares: tuple[float, ...] = ()
+    window_most_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         baseline=session.baseline or first_variant(strategies, session),
         tolerance=session.tolerance,
         long_s=session.extras.long_s,
+        window_most_s=session.load.window_most_s,
     )
     _require_baseline(plan)
     return Job(session, places, registry, requests, plan)

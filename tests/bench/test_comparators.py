@@ -297,6 +297,7 @@ def test_a_drivers_plan_carries_every_expectation() -> None:
         arrivals="poisson",
         latest_begin_s=1,
         window_s=1,
+        window_most_s=1,
         drain_s=1,
         timeout_s=1,
         seed=1,

@@ -163,6 +163,9 @@ def test_the_estimate_grows_with_windows_and_its_most_with_warm_ups(project: Pat
     assert found("aa --rounds 6 --window-s 10 --warmup-s 2 --warmup-most-s 5") == pytest.approx(
         (usual, most + 3 * trials)
     )
+    # a quick window may last four times as long as planned, unless its length is given
+    quick, given = found("aa --quick --rounds 6"), found("aa --quick --rounds 6 --window-s 4")
+    assert (quick[0], quick[1] - given[1]) == pytest.approx((given[0], 12 * trials))
     # a search tries the rates that it needs: the estimate is of as many as it usually takes
     once, longer = (
         found(f"slo --p90 5s --payloads small --window-s {s} --warmup-most-s 4") for s in (10, 11)

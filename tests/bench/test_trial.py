@@ -50,7 +50,7 @@ def driven() -> Driven:
     due = np.sort((starts[:, None] + np.arange(10, dtype=np.int64) * 5_000_000).ravel())
     zeros = np.zeros(len(due), dtype=np.int64)
     samples = Samples(due, due, due + 50_000_000, zeros, zeros + 200, zeros, zeros.copy())
-    return Driven(samples, DriveSummary(len(due), 2000, 0.4, window_begin_s=2.0))
+    return Driven(samples, DriveSummary(len(due), 2000, 0.4, window_begin_s=2.0, window_s=10.0))
 
 
 def readings(**changes: Any) -> Readings:
@@ -253,7 +253,7 @@ def test_a_queue_that_only_grows_is_no_matter_of_the_warm_up(growth_s: float, co
     zeros = np.zeros(len(due), dtype=np.int64)
     done = due + 100_000_000 + (growth_s * due).astype(np.int64)
     samples = Samples(due, due, done, zeros, zeros + 200, zeros, zeros.copy())
-    found = Driven(samples, DriveSummary(len(due), 2000, 0.4, window_begin_s=2.0))
+    found = Driven(samples, DriveSummary(len(due), 2000, 0.4, window_begin_s=2.0, window_s=10.0))
     spec = dataclasses.replace(SPEC, load=load, ceiling=None)
     trial = judge(spec, found, readings(), (), "samples/x.parquet", START_NS)
     assert {one.code for one in trial.doubts} & {"overloaded", "warmup_open"} == codes

@@ -59,7 +59,9 @@ def test_a_run_without_options_has_the_usual_ones() -> None:
 
 def test_a_quick_run_is_short_and_checks_no_repeats() -> None:
     quick = session("run --quick --rate 10,20 --arrivals constant")
-    assert quick.load == LoadOptions(1.5, 6.0, 4.0, arrivals="constant", rates_per_s=(10.0, 20.0))
+    assert quick.load == LoadOptions(
+        1.5, 6.0, 4.0, arrivals="constant", rates_per_s=(10.0, 20.0), window_most_s=16.0
+    )
     assert quick.extras == ExtraOptions(3, 1, 1.0)
     assert (quick.rounds, quick.quick) == (1, True)
 

@@ -169,7 +169,7 @@ def test_a_service_that_warms_up_is_measured_once_it_is_warm(
     warming_server: Callable[[float], int], drive: Callable[..., Drive]
 ) -> None:
     running = drive(warming_server(3.0), ClosedLoad(8, 2.1, 1.0, warmup_most_s=12.0))
-    begin_s = running.await_window()
+    begin_s, _ = running.await_window()
     assert running.instant(begin_s) > 0.3
     driven = running.finish()
     # at full speed since 3 s; on a noisy host it may take long to look steady
@@ -192,7 +192,7 @@ def test_an_open_loops_schedule_lasts_until_the_windows_end_wherever_that_is(
 ) -> None:
     load = OpenLoad(50.0, 0.6, 1.0, arrivals="constant", warmup_most_s=10.0)
     running = drive(warming_server(0.0), load)
-    begin_s = running.await_window()
+    begin_s, _ = running.await_window()
     driven = running.finish()
     end_ns = int(begin_s * 1e9) + 1_000_000_000
     assert sorted(driven.samples.due_ns.tolist()) == list(range(20_000_000, end_ns, 20_000_000))
@@ -203,7 +203,7 @@ def test_a_server_that_answers_nothing_is_measured_at_the_latest_begin(
 ) -> None:
     load = ClosedLoad(2, 0.3, 0.3, drain_s=0.3, warmup_most_s=1.5)
     running = drive(stub_server(delay_s=30), load)
-    assert running.await_window() == 1.5
+    assert running.await_window() == (1.5, 0.3)
     assert running.instant(1.5) > 0.3
     assert running.finish().summary.window_begin_s == 1.5
 

@@ -150,4 +150,5 @@ def _driven(drive: _Drive) -> Driven:
         payload=number[order],
         outcome=OK * same,
     )
-    return Driven(samples, DriveSummary(len(done), len(done), 0.0, drive.driving.load.warmup_s))
+    load = drive.driving.load
+    return Driven(samples, DriveSummary(len(done), len(done), 0.0, load.warmup_s, load.window_s))

@@ -80,7 +80,7 @@ class TrialStep(Step):
     @classmethod
     def most_s(cls, plan: SessionPlan) -> float:
         """The longest warm-up, and the window after it."""
-        return cls.overhead_s + longest_s(plan.typical_load)
+        return cls.overhead_s + longest_s(plan.typical_load, plan.window_most_s)
 
     def is_done(self, run: Run) -> bool:
         """Whether the run has the trial; a trial that was cut short is taken out before."""
@@ -96,8 +96,13 @@ class TrialStep(Step):
             context.progress.note(f"{self.label()} is not made: {load.text}")
             yield failed_trial(trial_spec(context, self, self.unknown_rate), load)
             return
-        spec = trial_spec(context, self, load)
+        spec = self._spec(context, load)
         yield (yield from attempt(context, spec, self.label(), context.folder)).trial
+
+    def _spec(self, context: StepContext, load: Load, strategy: str = "") -> TrialSpec:
+        """What a trial of the rounds is to measure, whose window may last longer if the plan lets it."""
+        spec = trial_spec(context, self, load, strategy=strategy)
+        return dataclasses.replace(spec, window_most_s=context.plan.window_most_s)
 
     def resolved_load(self, context: StepContext) -> Taking[Load | Doubt]:
         """The load, with a share of capacity as a rate; else why there is none.
@@ -132,7 +137,7 @@ class TrialStep(Step):
 
     def _closed_again(self, context: StepContext, name: str) -> Taking[list[Trial]]:
         """Another closed trial of a strategy in this round, which is told and kept as any other."""
-        spec = trial_spec(context, self, context.plan.capacity_load, strategy=name)
+        spec = self._spec(context, context.plan.capacity_load, name)
         what = f"round {self.round}: {name} has no valid capacity yet: its closed loop is rerun"
         context.progress.note(what)
         spec = dataclasses.replace(spec, again=True)
@@ -141,9 +146,9 @@ class TrialStep(Step):
         return [tried.trial]
 
 
-def longest_s(load: PlannedLoad) -> float:
+def longest_s(load: PlannedLoad, window_most_s: float | None = None) -> float:
     """How many seconds warm-up and window of a load last at most."""
-    return max(load.warmup_s, load.warmup_most_s or 0.0) + load.window_s
+    return max(load.warmup_s, load.warmup_most_s or 0.0) + max(load.window_s, window_most_s or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +239,17 @@ def run_trial(
     with tempfile.TemporaryDirectory(prefix="bench-trial-") as scratch:
         target = Target(instance.host, instance.port, spec.strategy.path, instance.access)
         tolerance, where = tolerance_of(spec.strategy), Path(scratch)
-        drive = Drive(target, spec.payloads, spec.load, spec.seed, where, spec.fleet, together, tolerance)
+        drive = Drive(
+            target,
+            spec.payloads,
+            spec.load,
+            spec.seed,
+            where,
+            spec.fleet,
+            together,
+            tolerance,
+            spec.window_most_s,
+        )
         try:
             threading.Thread(target=drive.follow, args=(_rate_shown(spec, progress),), daemon=True).start()
             readings = _watch(drive, (instance, *beside), spec)
@@ -249,7 +264,7 @@ def run_trial(
         finally:
             drive.close()
     _write(spec, driven.samples, folder / name)
-    ended_s = driven.summary.window_begin_s + spec.load.window_s
+    ended_s = driven.summary.window_begin_s + driven.summary.window_s
     loaded_s = max(ended_s, float(driven.samples.done_ns.max(initial=0)) / 1e9)
     return Tried(
         judge(spec, driven, readings, instance.fate(), name, drive.start_ns),
@@ -281,7 +296,7 @@ def _watch(drive: Drive, instances: Sequence[Instance], spec: TrialSpec) -> Read
 
     The first instance is the trial's; the others share its cores.
     """
-    begin_s, instance = drive.await_window(), instances[0]
+    (begin_s, window_s), instance = drive.await_window(), instances[0]
     with ThreadPoolExecutor(1) as aside:
         time.sleep(drive.instant(begin_s - SCRAPE_AHEAD_S))
         # a service that hangs must not hold up the accounting
@@ -291,7 +306,7 @@ def _watch(drive: Drive, instances: Sequence[Instance], spec: TrialSpec) -> Read
         stolen, ticks = steal_ticks(cores.service)
         with GpuWatch() as gpu:
             try:
-                usages, use = _usages(drive, instances, begin_s + spec.load.window_s, cores)
+                usages, use = _usages(drive, instances, begin_s + window_s, cores)
             except (KeyError, OSError, ValueError):
                 # a container that is gone has no accounting; the engine knows its fate
                 return None
