@@ -1,8 +1,10 @@
 """docs/tasks: each page typed as it stands, in an empty folder or in a checkout."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,20 +53,22 @@ def script(typed: list[Command], ports: dict[str, str]) -> str:
 
 
 def type_in(folder: Path, text: str, programs: Path, **more: str) -> str:
-    """Have a shell run the text in the folder; return what it prints."""
+    """Have a shell run the text in the folder; return what it prints. What it leaves behind is ended."""
     ports = {port: str(free_port()) for port in STRATEGY_PORTS}
-    path = f"{programs}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", "-ec", text],
-        cwd=folder,
-        env={**os.environ, **ports, **more, "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=1000,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    return done.stdout + done.stderr
+    environment = {**os.environ, **ports, **more, "PATH": f"{programs}:{os.environ['PATH']}"}
+    printed = folder.with_name("printed")
+    with printed.open("wb") as file:
+        shell = subprocess.Popen(
+            ["sh", "-ec", text], cwd=folder, env=environment, stdout=file, stderr=file, start_new_session=True
+        )
+        try:
+            code = shell.wait(timeout=1000)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+    told = printed.read_text(encoding="utf-8")
+    assert code == 0, told[-5000:]
+    return told
 
 
 def shows(name: str, told: str) -> None:

@@ -1,6 +1,7 @@
 """LitServe's hello world: {"input": x} is answered with {"output": x**2 + x**3}."""
 
 import os
+import signal
 from collections.abc import Callable
 
 import litserve
@@ -32,6 +33,8 @@ class HelloWorld(litserve.LitAPI):  # type: ignore[misc]  # the package is insta
 
 
 if __name__ == "__main__":
+    # LitServe 0.2.19 ends its other processes after Ctrl-C, and leaves them behind after SIGTERM
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = litserve.LitServer(HelloWorld(), accelerator="cpu")
     host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
     server.run(host=host, port=port, generate_client_file=False)
