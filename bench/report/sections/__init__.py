@@ -25,10 +25,10 @@ COMMAND = "Made by"
 
 SECTIONS: Mapping[str, Callable[[RunAnalysis], Sequence[Block]]] = {
     "The same against itself": against_itself,
+    "Service objectives": objectives,
     "Throughput and latency": loads,
     "Variants": variants,
     "Latency by class": mixes,
-    "Service objectives": objectives,
     "Cost": cost,
     "Comparisons": comparisons,
     "The tail": tails,
