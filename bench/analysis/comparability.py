@@ -32,6 +32,8 @@ FREE = frozenset(
 
 # older runs do not say what they sent; what is told of it here suffices to tell two apart
 DIGESTS, SHOWN_DIGITS = "settings.payload_digests.", 12
+# these follow from what was sent
+SIZES = "settings.payload_sizes."
 
 # a run that does not say so had this too, and it is left out
 TOLERANCE, TOLERANCES = "settings.tolerance", "settings.tolerances."
@@ -57,6 +59,7 @@ def comparable_facts(environment: Environment) -> dict[str, str]:
         for name, value in facts(environment)
         if name not in FREE
         and name.partition(".")[0] not in FREE
+        and not name.startswith(SIZES)
         and (text := _text(name, value)) != USUAL.get(name, UNKNOWN)
     }
 

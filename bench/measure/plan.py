@@ -22,6 +22,7 @@ from bench.model import (
     OpenLoad,
     OtherCommit,
     Payload,
+    PayloadSizes,
     PlannedLoad,
     RunSettings,
     SessionOptions,
@@ -130,6 +131,7 @@ class SessionPlan:
     goes_on: bool = False
     long_s: float = 0.0
     window_most_s: float | None = None
+    payload_sizes: Mapping[str, PayloadSizes] = field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:
@@ -246,6 +248,7 @@ class SessionPlan:
             comparators=self._comparators(),
             unchecked=self.unchecked or UNSET,
             payload_digests=payload_digests(self.payloads),
+            payload_sizes=self.payload_sizes or UNSET,
         )
 
     @property

@@ -270,7 +270,8 @@ def _changed_settings(before: Environment, now: Environment) -> list[str]:
     if isinstance(ours, UnsetType) or isinstance(theirs, UnsetType):
         return [] if ours == theirs else ["settings"]
     sent, was_sent = ours.payload_digests, theirs.payload_digests
-    if dataclasses.replace(ours, payload_digests=was_sent) != theirs:
+    # sizes follow from what was sent
+    if dataclasses.replace(ours, payload_digests=was_sent, payload_sizes=theirs.payload_sizes) != theirs:
         return ["settings"]
     known = not isinstance(sent, UnsetType) and not isinstance(was_sent, UnsetType)
     return ["requests"] if known and sent != was_sent else []

@@ -6,7 +6,7 @@ Units are in the names. A figure that could not be measured is None, never 0.
 from bench.model.arrivals import ARRIVALS, USUAL_ARRIVALS, ArrivalPattern, Arrivals
 from bench.model.attached import PLAIN, Access, Accounting, Attachment, Scheme
 from bench.model.doubts import TITLES, Cause, Doubt, DoubtCode, gravest_first, gravity, in_words, is_grave
-from bench.model.environment import Environment, FaultBounds, OtherCommit, RunSettings, facts
+from bench.model.environment import Environment, FaultBounds, OtherCommit, PayloadSizes, RunSettings, facts
 from bench.model.images import (
     Directory,
     ImageSize,
@@ -118,6 +118,7 @@ __all__ = [
     "Outcome",
     "ParityResult",
     "Payload",
+    "PayloadSizes",
     "PlannedLoad",
     "Population",
     "Probe",

@@ -39,6 +39,16 @@ class OtherCommit:
 
 
 @dataclass(frozen=True, slots=True)
+class PayloadSizes:
+    """How many bytes the files of a class have, before any encoding, and whether all of them are pictures."""
+
+    least: int
+    median: int
+    most: int
+    pictures: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunSettings:
     """How a run was measured; `payloads` holds the files of each class."""
 
@@ -78,6 +88,8 @@ class RunSettings:
     """By class, of how many requests nothing says what answer is right; unset if there are none."""
     payload_digests: Mapping[str, str] | UnsetType = UNSET
     """By class, the SHA-256 of all that was sent and of what had to come back; unset in older runs."""
+    payload_sizes: Mapping[str, PayloadSizes] | UnsetType = UNSET
+    """By class, without the classes whose requests are more than one file; unset in older runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
 """What a run says to somebody who must choose, in one or two sentences with few numbers."""
 
+from collections.abc import Sequence
+
 from bench.analysis.cases import Case
 from bench.analysis.choice import Choice, Criterion, Standing, choose
 from bench.analysis.summary import Summary
 from bench.model import Run
 from bench.model.variants import in_words
 from bench.report import text
+from bench.report.payload_words import payload_words
 from bench.report.sentence import ONE_ROUND, QUICK, found
 from bench.report.unchecked_sentence import unchecked_sentence
 
@@ -45,7 +48,7 @@ def _answer(run: Run, summary: Summary, choice: Choice) -> list[str]:
         return [found(run, summary)]
     primary = choice.standings[: choice.primary]
     told = found(run, summary) if summary.searched else _measured(run, summary, primary)
-    gaps = [] if summary.searched else [_left_out(summary, choice)]
+    gaps = [] if summary.searched else [_left_out(run, summary, choice)]
     open_ends = [] if summary.one_round else [_not_proven(run, summary, choice)]
     return [told, _pick(run, choice), *gaps, *open_ends, _not_measured(summary)]
 
@@ -53,7 +56,7 @@ def _answer(run: Run, summary: Summary, choice: Choice) -> list[str]:
 def _measured(run: Run, summary: Summary, primary: tuple[Standing, ...]) -> str:
     """`On one core, with small payloads, onnx serves 1.9 times the requests of torch; ...`."""
     clauses = [
-        f"with {summary.payload_label(one.case)} payloads, {_clause(summary, one, first=place == 0)}"
+        f"with {payload_words(run, summary, [one.case])}, {_clause(summary, one, first=place == 0)}"
         for place, one in enumerate(primary[:MOST_CASES])
         if one.case is not None
     ]
@@ -148,16 +151,16 @@ def _pick(run: Run, choice: Choice) -> str:
     return f"{why} with {told}."
 
 
-def _left_out(summary: Summary, choice: Choice) -> str:
+def _left_out(run: Run, summary: Summary, choice: Choice) -> str:
     """Who has no figure in some case, and in which cases nobody has."""
     primary = [one.case for one in choice.standings[: choice.primary] if one.case]
     told = []
     for name in choice.left_out:
         lacking = [case for case in primary if not _has_figure(summary, name, case)]
-        where = f" with {text.listing([summary.payload_label(case) for case in lacking])} payloads"
-        told.append(f"{name} is left out: it has no valid figure{where if lacking else ''}.")
-    blank = [summary.payload_label(case) for case in choice.blank]
-    told += [f"With {text.listing(blank)} payloads nobody has a valid figure."] if blank else []
+        where = f" with {payload_words(run, summary, lacking)}" if lacking else ""
+        told.append(f"{name} is left out: it has no valid figure{where}.")
+    if choice.blank:
+        told.append(f"With {payload_words(run, summary, choice.blank)} nobody has a valid figure.")
     return " ".join(told)
 
 
@@ -169,24 +172,25 @@ def _has_figure(summary: Summary, name: str, case: Case) -> bool:
 
 def _not_proven(run: Run, summary: Summary, choice: Choice) -> str:
     """Whom the first figures do not tell apart from the pick, and where."""
-    where: dict[str, list[str]] = {}
+    where: dict[str, list[Standing]] = {}
     for one in choice.standings[: choice.primary]:
         for name in one.figures:
             if choice.pick not in (None, name) and frozenset((name, choice.pick)) not in one.apart:
-                where.setdefault(name, []).append(_payloads(run, summary, one))
+                where.setdefault(name, []).append(one)
     told = []
-    for name, labels in list(where.items())[:MOST_NAMED]:
-        some = f" with {text.listing(labels)} payloads" if len(labels) < choice.primary else ""
+    for name, open_ones in list(where.items())[:MOST_NAMED]:
+        some = f" with {_payloads(run, summary, open_ones)}" if len(open_ones) < choice.primary else ""
         told.append(f"{choice.pick} and {name}{some}")
     told += [f"{choice.pick} and {len(where) - MOST_NAMED} more"] if len(where) > MOST_NAMED else []
     kind = FIGURES[choice.standings[0].criterion] if choice.standings else ""
     return f"Not told apart in {kind}: {'; '.join(told)}." if told else ""
 
 
-def _payloads(run: Run, summary: Summary, one: Standing) -> str:
-    if one.objective is not None:
-        return text.searched_payloads(run, one.objective)
-    return summary.payload_label(one.case) if one.case else ""
+def _payloads(run: Run, summary: Summary, standings: Sequence[Standing]) -> str:
+    searched = [text.searched_payloads(run, one.objective) for one in standings if one.objective]
+    if searched:
+        return f"{text.listing(searched)} payloads"
+    return payload_words(run, summary, [one.case for one in standings if one.case])
 
 
 def _not_measured(summary: Summary) -> str:

@@ -25,6 +25,7 @@ from bench.model import (
     twin_name,
 )
 from bench.report import too_few_rounds
+from bench.request_sets.payload_sizes import payload_sizes
 from bench.request_sets.reader import read_request_set
 from bench.request_sets.request_set import RequestSet, SetRequest, WholeBody
 from bench.request_sets.usual_folder import usual_folder
@@ -79,6 +80,7 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         tolerance=session.tolerance,
         long_s=session.extras.long_s,
         window_most_s=session.load.window_most_s,
+        payload_sizes=payload_sizes(requests.requests, classes),
     )
     _require_baseline(plan)
     return Job(session, places, registry, requests, plan)

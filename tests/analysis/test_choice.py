@@ -8,8 +8,21 @@ import pytest
 
 from bench.analysis.choice import ENOUGH, choose
 from bench.analysis.summary import summarise
-from bench.model import ClosedLoad, ImageSize, Load, OpenLoad, Run, Startup, StrategyResult, Trial
+from bench.model import (
+    ClosedLoad,
+    Environment,
+    ImageSize,
+    Load,
+    OpenLoad,
+    PayloadSizes,
+    Run,
+    RunSettings,
+    Startup,
+    StrategyResult,
+    Trial,
+)
 from bench.report.choice_sentence import choice_sentence
+from bench.report.payload_words import size_words
 from bench.run_file import read_run
 from tests.analysis.test_comparisons import made, trial
 
@@ -202,3 +215,60 @@ def test_cores_that_are_not_known_are_not_named() -> None:
     for cores, words in (("", "With small"), ("1", "On one core, with"), ("1-3", "On cores 1-3, with")):
         environment = replace(run.environment, service_cores=cores)
         assert said(replace(run, environment=environment)).startswith(words)
+
+
+def sized(run: Run, **sizes: PayloadSizes) -> Run:
+    """The run with the sizes of its classes."""
+    return replace(run, environment=Environment(service_cores="1", settings=RunSettings(payload_sizes=sizes)))
+
+
+def test_payloads_of_about_one_size_are_called_by_it() -> None:
+    small = measured({"torch": 100.0, "onnx": 200.0})
+    seed = measured({"torch": 100.0, "onnx": 140.0}, chosen="seed")
+    sizes = {
+        "small": PayloadSizes(14_200, 19_960, 28_000, pictures=True),
+        "seed": PayloadSizes(180_000, 229_876, 260_000, pictures=True),
+    }
+    told = said(sized(together(small, seed), **sizes))
+    assert told.startswith("On one core, with 20 KB pictures, onnx serves 2.0 times the requests of torch; ")
+    assert "with 230 KB pictures, 1.4 times" in told or "with 230 KB pictures, onnx 1.4 times" in told
+    assert "small" not in told
+    # what is not a picture is not called so, and nobody's figure is told by size too
+    bodies = {name: replace(one, pictures=False) for name, one in sizes.items()}
+    void = tuple(replace(one, valid=False) for one in seed.trials)
+    told = said(sized(together(small, replace(seed, trials=void)), **bodies))
+    assert "with 20 KB payloads, " in told
+    assert "With 230 KB payloads nobody has a valid figure." in told
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {},
+        {"seed": PayloadSizes(10_000, 10_000, 10_000, pictures=True)},
+        {"small": PayloadSizes(9_000, 14_000, 18_001, pictures=True)},
+        {"small": PayloadSizes(0, 14_000, 18_000, pictures=True)},
+        {
+            "small": PayloadSizes(20_100, 20_100, 20_100, pictures=True),
+            "seed": PayloadSizes(20_400, 20_400, 20_400, pictures=True),
+        },
+    ],
+    ids=["unknown", "of another class alone", "mixed", "with an empty file", "of two classes alike"],
+)
+def test_other_payloads_keep_the_name_of_their_class(sizes: dict[str, PayloadSizes]) -> None:
+    assert "with small payloads, " in said(sized(measured({"torch": 100.0, "onnx": 200.0}), **sizes))
+
+
+@pytest.mark.parametrize(
+    ("median", "told"),
+    [
+        (7, "7 bytes"),
+        (640, "640 bytes"),
+        (999, "1 KB"),
+        (1_234, "1.2 KB"),
+        (99_600, "100 KB"),
+        (4_560_000, "4.6 MB"),
+    ],
+)
+def test_a_size_has_two_digits(median: int, told: str) -> None:
+    assert size_words(PayloadSizes(median, median, median, pictures=True)) == told
