@@ -11,7 +11,8 @@ from bench.model.variants import how_many
 
 MOST_VARIANTS = 24
 EXAMPLE = "onnx:THREADS=1,2"
-SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+# a picture's legend leaves out what begins with an underscore
+SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 # where a service listens, and what and where its model is: bench and compose.yaml say this
 RESERVED = frozenset(
     {"HOST", "PORT", "MODEL_CACHE_DIR", "LOCAL_STORE", "MANIFEST_URI", "STORAGE_EMULATOR_HOST"}

@@ -33,6 +33,7 @@ from bench.verbs.gate import session_like
 from bench.verbs.jobs import make_job
 from bench.verbs.parser import build_parser
 from bench.verbs.run import read as read_run_options
+from bench.verbs.stored import session_of
 from bench.verbs.vary_arguments import MOST_VARIANTS, varied
 from tests.gate.runs import EQUAL, run_of, throughput_rules, times
 from tests.running.exit_codes import code_of
@@ -75,6 +76,7 @@ def test_a_setting_and_its_values_are_read(text: str, found: Varied) -> None:
         ("on nx:THREADS=1", "'on nx' is not a strategy's name"),
         ("onnx:=1", "'' is not an environment variable's name"),
         ("onnx:2X=1", "'2X' is not an environment variable's name"),
+        ("onnx:_X=1", "'_X' is not an environment variable's name"),
         ("onnx:THREADS=", "onnx:THREADS has no values"),
         ("onnx:THREADS=,", "onnx:THREADS has no values"),
         ("onnx:THREADS=1,,2", "onnx:THREADS has an empty value"),
@@ -288,6 +290,18 @@ def test_a_run_keeps_what_varied(tmp_path: Path) -> None:
     assert "varied" not in summary_json(run)["strategies"][0]
 
 
+def test_a_run_that_goes_on_has_the_same_variants(project: Path, tmp_path: Path) -> None:
+    asked = session("--vary", DELAYS, "--vary", "fast:B=x,y", "--strategies", "slow")
+    plan = make_job(asked, Places(project, None, None)).plan
+    names = [one.name for one in plan.strategies]
+    write_run(replace(run_of(dict.fromkeys(names, EQUAL)), options=plan.options), tmp_path)
+    stored = session_of(read_run(tmp_path))
+    assert stored is not None
+    again = make_job(stored, Places(project, None, None)).plan
+    assert again.strategies == plan.strategies
+    assert again.baseline == plan.baseline == names[0]
+
+
 def test_a_gate_does_not_measure_like_a_run_that_compares_settings() -> None:
     run = replace(run_of({"onnx": EQUAL}), options=session("--vary", "onnx:THREADS=1,2"))
     words = ["gate", "--baseline", "base"]
@@ -320,3 +334,19 @@ def test_a_run_compares_the_values(bench: Bench, project: Path, tmp_path: Path) 
     words = [sys.executable, "-m", "bench", "report", str(folder), "--format", "csv"]
     table = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert all(name in table for name in names)
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_a_value_that_nobody_here_can_judge_is_refused_by_the_service_itself(
+    bench: Bench, project: Path, tmp_path: Path
+) -> None:
+    done = bench(
+        *("run", "--root", project, "--results", tmp_path / "results", "--runtime", "process", "--quick"),
+        *("--payloads", "small", "--vary", "fast:STUB_DELAY_S=0.001,soon"),
+    )
+    assert done.returncode == 4
+    assert re.search(
+        r"bench: nothing was timed: fast-stub-delay-s-soon never .* its last line: ValueError: .*'soon'",
+        done.stderr,
+    )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from bench.analysis.run_analysis import analyse
-from bench.model import Run
+from bench.model import Run, Variant
 from bench.report import plots
 from bench.report.document import (
     Bullets,
@@ -201,7 +201,11 @@ def renamed(run: Run, text: str) -> Run:
         for one in run.trials
     )
     results = {text if name == "onnx" else name: result for name, result in run.strategies.items()}
-    results[text] = dataclasses.replace(results[text], title=text)
+    results[text] = dataclasses.replace(
+        results[text], title=text, variant=Variant(text, {text: text, "A": text})
+    )
+    for name, second in (("torch", "1"), ("batched", text)):
+        results[name] = dataclasses.replace(results[name], variant=Variant(text, {text: name, "A": second}))
     environment = dataclasses.replace(run.environment, cpu_model=text, commit=text, images={text: text})
     return dataclasses.replace(
         run, trials=trials, strategies=results, environment=environment, command=text, doubts=(doubt(text),)
@@ -218,7 +222,7 @@ DRAWN = ALL_AT_ONCE.replace("\ud800", "")
 @pytest.mark.parametrize("text", [DRAWN, r"$\bad$", r"$x^{$", "_hidden", "\u4e2d\u6587 \U0001f600"])
 def test_every_picture_is_drawn_whatever_a_strategy_is_called(run: Run, folder: Path, text: str) -> None:
     analysis = analyse(renamed(run, text), folder)
-    names = ("throughput", "pareto", "latency", "startup", "image_size")
+    names = ("throughput", "pareto", "latency", "sweep", "startup", "image_size")
     drawn = {name: plots._draw(analysis, folder, name) for name in names}
     assert all(len(files) == 2 for files in drawn.values())
 
