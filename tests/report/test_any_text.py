@@ -222,7 +222,7 @@ DRAWN = ALL_AT_ONCE.replace("\ud800", "")
 @pytest.mark.parametrize("text", [DRAWN, r"$\bad$", r"$x^{$", "_hidden", "\u4e2d\u6587 \U0001f600"])
 def test_every_picture_is_drawn_whatever_a_strategy_is_called(run: Run, folder: Path, text: str) -> None:
     analysis = analyse(renamed(run, text), folder)
-    names = ("throughput", "pareto", "latency", "sweep", "startup", "image_size")
+    names = ("throughput", "latency", "histogram", "sweep", "timeline", "startup", "image_size")
     drawn = {name: plots._draw(analysis, folder, name) for name in names}
     assert all(len(files) == 2 for files in drawn.values())
 

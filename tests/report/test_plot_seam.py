@@ -22,7 +22,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     """A dot for each trial."""
     if not analysis.run.trials:
         return None
-    figure, (axes,) = style.new_figure(6.4, 3.0)
+    figure, (axes,) = style.new_figure(3.0)
     axes.plot([trial.requests for trial in analysis.run.trials], "o")
     axes.set_ylabel("requests")
     return figure

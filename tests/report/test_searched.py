@@ -120,7 +120,9 @@ def test_the_rate_that_a_search_chose_by_its_trials_is_not_confirmed_by_them(
     assert "not judged: the search chose the rate by these rounds" in said
 
 
-@pytest.mark.parametrize("name", ["throughput", "resources", "latency", "pareto", "timeline", "objectives"])
+@pytest.mark.parametrize(
+    "name", ["throughput", "resources", "latency", "histogram", "pareto", "timeline", "objectives"]
+)
 def test_the_pictures_are_of_the_rate_that_held_or_are_not_drawn(
     search: Run, folder: Path, name: str
 ) -> None:

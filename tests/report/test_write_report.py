@@ -26,7 +26,7 @@ from tests.running.doubts import doubt
 pytestmark = pytest.mark.slow
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
-PLOTS = {"throughput", "latency", "pareto", "resources", "timeline", "startup", "image_size"}
+PLOTS = {"throughput", "latency", "histogram", "resources", "timeline", "startup", "image_size"}
 MOST_BYTES = 200_000
 Write = Callable[[Run, Path], Path]
 Change = Callable[..., Run]

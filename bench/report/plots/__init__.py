@@ -1,5 +1,6 @@
 """The run's pictures, each as PNG and SVG in the folder `plots`; a plot that has no data is not drawn."""
 
+import io
 import os
 import sys
 import threading
@@ -18,6 +19,8 @@ from PIL import Image
 from bench.analysis.run_analysis import RunAnalysis
 from bench.report.plots import (
     batching,
+    colours,
+    histogram,
     image_size,
     latency,
     load,
@@ -49,6 +52,7 @@ PLOTS: dict[str, Plot] = {
     for plot in (
         throughput.PLOT,
         latency.PLOT,
+        histogram.PLOT,
         sweep.PLOT,
         pareto.PLOT,
         load.PLOT,
@@ -125,7 +129,9 @@ def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
     canvas.draw()
     figure.set_layout_engine("none")  # it has placed everything, which is half the time that a picture takes
     _with_palette(np.asarray(canvas.buffer_rgba())[..., :3]).save(png, optimize=True)
-    figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    written = io.StringIO()
+    figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
+    svg.write_text(colours.with_dark_scheme(written.getvalue()), encoding="utf-8")
     return [png, svg]
 
 

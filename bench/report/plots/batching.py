@@ -49,8 +49,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     groups = [cases for cases in groups_of(summary) if having(summary, [cases], "batch", "queue")]
     if not groups:
         return None
-    width, height = PANEL_INCHES
-    figure, axes = style.new_figure(2 * width, height * len(groups), len(groups), 2)
+    figure, axes = style.new_figure(2 * PANEL_INCHES * len(groups), 2 * len(groups))
     for place, cases in enumerate(groups):
         for panel, inside in zip(axes[2 * place : 2 * place + 2], INSIDE, strict=True):
             _inside(panel, summary, cases, inside)
@@ -58,7 +57,8 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         figure,
         run,
         f"{counted(summary, *groups)}; as the services count; queue: an item's wait for the model; "
-        "marks: median of the rounds' means; whiskers: 95% order-statistic interval, from six rounds"
+        "marks: median of the rounds' means; whiskers: 95% order-statistic interval, from six rounds; "
+        "hollow: no interval is known"
         + overloads(summary, groups)
         + absent(summary, having(summary, groups, "batch", "queue")),
     )
@@ -87,11 +87,10 @@ def _inside(axes: Any, summary: Summary, cases: Sequence[Case], inside: Inside) 
         axes.text(0.5, 0.5, "n/a: no service tells of it", ha="center", transform=axes.transAxes)
     if inside.may_be_log and centres and max(centres) > LINEAR * min(centres) > 0:
         # a service beyond its capacity queues a thousand times as long as one below it
-        axes.set_yscale("log")
-        style.plain_log_labels(axes)
+        style.log_axis(axes.yaxis)
         axes.set_ylabel(f"{inside.unit} (log)")
     else:
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=not inside.may_be_log))
     load_axis(axes, cases)
-    style.head(axes, f"{inside.title}, {described(summary, cases)}", PANEL_INCHES[0] - style.BESIDE_INCHES)
+    style.head(axes, f"{inside.title}, {described(summary, cases)}")

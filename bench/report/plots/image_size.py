@@ -10,26 +10,16 @@ from bench.analysis import image_overlap as images
 from bench.analysis.run_analysis import RunAnalysis
 from bench.model import ImageSize, Run
 from bench.report import text
-from bench.report.plots import style
+from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot, listed
 
-WIDTH = 8.0
-# the part of the width that the bars have, beside names and figures
-BARS_INCHES = 5.6
-NAME_INCHES = 0.068
-LAYER_CHARACTERS = 26
+PAIR_INCHES, BAR_INCHES, AXIS_INCHES = 0.6, 0.38, 0.5
+# what stands right of the longest bar, to its length
+ROOM = 1.75
 MOST_PACKAGES = 6
 ELSE = "all else"
 EXACT = "n = 1 image a strategy, whose sizes are exact: no interval"
-REST = ("#DDDDDD", "")
-# above the first bar and below the last
-ROOM = 0.55
-NAME: Any = {
-    "ha": "center",
-    "va": "center",
-    "fontsize": 7.5,
-    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.85},
-}
+REST = ("#D4D4D4", "")
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:
@@ -40,10 +30,10 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     if not known:
         return None
     by_package = any(image.directories for image in known)
-    heights = [1.2 + 0.85 * len(found), *([1.5 + 0.5 * len(found)] if by_package else [])]
-    figure, axes = style.new_figure(WIDTH, 0.7 + sum(heights), len(heights), heights=heights)
+    heights = [PAIR_INCHES * len(found), *([BAR_INCHES * len(found)] if by_package else [])]
+    figure, axes = style.new_figure(sum(heights) + AXIS_INCHES * len(heights), len(heights), heights)
     # both panels on one scale, so that their bars are of one length
-    widest = 1.22 * max(max(image.unpacked_bytes, _in_packages(image)) for image in known) / text.MIB
+    widest = ROOM * max(max(image.unpacked_bytes, _in_packages(image)) for image in known) / text.MIB
     _by_layer(axes[0], run, found, widest)
     if by_package:
         _by_package(axes[1], found, widest)
@@ -76,12 +66,11 @@ def _by_layer(axes: Any, run: Run, found: Mapping[str, ImageSize | None], widest
         compressed = [layer.compressed_bytes for layer in image.layers]
         _layers(axes, place - 0.2, unpacked, image.unpacked_bytes, shared, looks[name], "unpacked")
         _layers(axes, place + 0.2, compressed, image.compressed_bytes, shared, looks[name], "compressed")
-        _layer_names(axes, place - 0.2, image, widest)
-    style.name_bars(axes, list(found), "MiB", widest, ROOM)
+    style.name_bars(axes, range(len(found)), list(found), "MiB", widest)
     own = [_own_patch(name, looks[name], shared) for name, image in found.items() if image is not None]
-    base = [Patch(facecolor=style.SHARED, edgecolor=style.INK, label="base shared by all")]
+    base = [Patch(facecolor=colours.SHARED, edgecolor=colours.EDGE, label="base shared by all")]
     title = "Image size by layer (less is better)"
-    style.head(axes, title, WIDTH - 1, [*(base if shared else []), *own])
+    style.head(axes, title, [*(base if shared else []), *own], style.beside(found))
 
 
 def _by_package(axes: Any, found: Mapping[str, ImageSize | None], widest: float) -> None:
@@ -100,9 +89,9 @@ def _by_package(axes: Any, found: Mapping[str, ImageSize | None], widest: float)
         rest = image.unpacked_bytes / text.MIB - sum(part.length for part in parts)
         end = style.stack(axes, place, 0.6, [*parts, style.Part(ELSE, max(0.0, rest), *REST)])
         axes.annotate(text.mebibytes(image.unpacked_bytes), (end, place), **style.BESIDE)
-    style.name_bars(axes, list(found), "MiB", widest, ROOM)
+    style.name_bars(axes, range(len(found)), list(found), "MiB", widest)
     handles = style.legend_handles(axes, [*map(_short, named), ELSE])
-    style.head(axes, "What fills it, unpacked, by package (less is better)", WIDTH - 1, handles)
+    style.head(axes, "What fills it, unpacked, by package (less is better)", handles, style.beside(found))
 
 
 def _in_packages(image: ImageSize) -> int:
@@ -115,7 +104,7 @@ def _short(path: str) -> str:
 
 def _own_patch(name: str, look: style.Look, shared: int) -> Patch:
     label = f"{name}, the rest" if shared else name
-    return Patch(facecolor=look.colour, edgecolor=style.INK, hatch=look.hatch, label=label)
+    return Patch(facecolor=look.colour, edgecolor=colours.EDGE, hatch=look.hatch, label=label)
 
 
 def _overlaps(run: Run) -> list[str]:
@@ -141,7 +130,7 @@ def _layers(
     axes: Any, y: float, sizes: list[int | None], total: int | None, shared: int, look: style.Look, kind: str
 ) -> None:
     """One bar: its layers if the size of each is known, otherwise its total in one piece."""
-    own, base = (look.colour, look.hatch), (style.SHARED, "")
+    own, base = (look.colour, look.hatch), (colours.SHARED, "")
     parts = [
         style.Part("_", size / text.MIB, *(base if place < shared else own))
         for place, size in enumerate(sizes)
@@ -152,14 +141,3 @@ def _layers(
     end = style.stack(axes, y, 0.36, parts)
     said = f"{kind}: {text.MISSING}" if total is None else f"{text.mebibytes(total)} {kind}"
     axes.annotate(said, (end, y), **style.BESIDE)
-
-
-def _layer_names(axes: Any, y: float, image: ImageSize, widest: float) -> None:
-    """Write on each layer that is wide enough what made it."""
-    left = 0.0
-    for layer in image.layers:
-        length = layer.unpacked_bytes / text.MIB
-        words = layer.created_by[:LAYER_CHARACTERS].strip()
-        if words and NAME_INCHES * len(words) < BARS_INCHES * length / widest:
-            axes.text(left + length / 2, y, words, **NAME)
-        left += length

@@ -5,7 +5,9 @@ from itertools import pairwise
 from math import hypot
 from typing import Any
 
-FONT_POINTS = 10
+from bench.report.plots import colours
+
+FONT_POINTS = 9
 CHARACTER_POINTS = 0.58 * FONT_POINTS
 # where a label may stand from its point, in points of print, the best place first
 OFFSETS = tuple(
@@ -51,7 +53,7 @@ def place_labels(
 
 def _write(axes: Any, label: str, point: Place, offset: tuple[int, int, str], *, tied: bool) -> None:
     across, up, side = offset
-    tie = {"arrowstyle": "-", "color": "#777777", "linewidth": 0.7, "shrinkA": 0, "shrinkB": 5}
+    tie = {"arrowstyle": "-", "color": colours.PALE, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 5}
     axes.annotate(
         label,
         point,

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.tails import READ_MOST, Curve, curves
 from bench.report import text
-from bench.report.plots import style
+from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot, absent, figures_in_focus
 
-TICKS = (0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
+PANEL_INCHES = 3.0
+TICKS = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:
@@ -21,12 +22,12 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     cases = [case for case in summary.focus if any((name, case) in found for name in summary.strategies)]
     if not cases:
         return None
-    figure, panels = style.new_figure(max(6.4, 4.9 * len(cases)), 4.2, columns=len(cases))
+    figure, panels = style.new_figure(PANEL_INCHES * len(cases), len(cases))
     for axes, case in zip(panels, cases, strict=True):
         here = {name: found[name, case] for name in summary.strategies if (name, case) in found}
         _panel(axes, here, style.looks(summary.strategies))
-        style.head(axes, f"Latency, {summary.payloads_at(case)}", 4.0)
-    panels[0].set_ylabel("ms from due to done (log)")
+        style.head(axes, f"Latency, {summary.payloads_at(case)}")
+        axes.set_ylabel("ms from due to done (log)")
     counts = [curve.n for curve in found.values()]
     span = text.spaced(min(counts)) + (f" to {text.spaced(max(counts))}" if len(counts) > 1 else "")
     style.footer(
@@ -61,16 +62,15 @@ def _panel(axes: Any, here: dict[str, Curve], looks: dict[str, style.Look]) -> N
             linewidth=1.8,
             marker=look.marker,
             markevery=_marks(curve),
-            markeredgecolor=style.INK,
+            markeredgecolor=colours.INK,
             markersize=6,
             label=name,
         )
     top = max(float(curve.quantiles[-1]) for curve in here.values())
     ticks = [tick for tick in TICKS if tick <= top]
     axes.set_xticks(_place(np.array(ticks)), [f"{100 * tick:g}" for tick in ticks])
-    axes.set_xlabel("percentile (each step right: ten times rarer)")
-    axes.set_yscale("log")
-    style.plain_log_labels(axes)
+    axes.set_xlabel("percentile of the answers (the tail spread out)")
+    style.log_axis(axes.yaxis)
 
 
 def _place(quantiles: Any) -> Any:

@@ -12,7 +12,7 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary
 from bench.model import SloResult, objective_label
 from bench.report import text
-from bench.report.plots import style
+from bench.report.plots import colours, style
 from bench.report.plots.over_load import (
     PANEL_INCHES,
     described,
@@ -29,22 +29,20 @@ from bench.report.text import MISSING
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:
-    """A row of panels for each class of payloads and kind of load that had two loads or more."""
+    """Two panels for each class of payloads and kind of load that had two loads or more."""
     run, summary = analysis.run, analysis.summary
     groups = groups_of(summary)
     if not groups:
         return None
-    width, height = PANEL_INCHES
-    figure, axes = style.new_figure(2 * width, height * len(groups), len(groups), 2)
+    figure, axes = style.new_figure(2 * PANEL_INCHES * len(groups), 2 * len(groups))
     objectives = [_objective(analysis, cases) for cases in groups]
     for place, (cases, objective) in enumerate(zip(groups, objectives, strict=True)):
-        left, right = axes[2 * place : 2 * place + 2]
+        above, below = axes[2 * place : 2 * place + 2]
         of = described(summary, cases)
         what = "Requests answered" if objective is None else "Throughput and goodput"
-        answered = (left, f"{what}, {of}", _throughput(left, analysis, cases, objective))
-        waited = (right, f"Latency, {of}", _latency(right, summary, cases, objective))
-        style.heads([answered, waited], width - style.BESIDE_INCHES)
-        for panel in (left, right):
+        style.head(above, f"{what}, {of}", _throughput(above, analysis, cases, objective))
+        style.head(below, f"Latency, {of}", _latency(below, summary, cases, objective))
+        for panel in (above, below):
             load_axis(panel, cases)
     goodput = (
         "; goodput: right answers within the objective's bound, rounds together" if any(objectives) else ""
@@ -53,7 +51,8 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         figure,
         run,
         f"{counted(summary, *groups)}; throughput: geometric mean of rounds; latency: median{goodput}; "
-        "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six"
+        "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six; "
+        "hollow: no interval is known"
         + _reached(summary)
         + overloads(summary, groups)
         + absent(summary, having(summary, groups, "throughput", "p50", "p99")),
@@ -118,7 +117,7 @@ def _throughput(
         handles.append(offered)
     if objective is not None:
         _goodput(axes, analysis, cases, objective.bound_ms)
-        handles.append(_mark(f"goodput, within {objective.bound_ms:g} ms", hollow=True))
+        handles.append(_mark(f"goodput, within {objective.bound_ms:g} ms", second=True, hollow=True))
     axes.set_ylabel("requests/s")
     axes.set_ylim(bottom=0)
     return handles
@@ -135,30 +134,25 @@ def _goodput(axes: Any, analysis: RunAnalysis, cases: Sequence[Case], bound_ms: 
                 within = sum(int(np.searchsorted(one, bound_ms, side="right")) for one in rounds)
                 points.append((size, within / analysis.windows_s[name, row.case]))
         if points:
-            axes.plot(*zip(*points, strict=True), **pen(looks[name], hollow=True))
+            axes.plot(*zip(*points, strict=True), **pen(looks[name], second=True, hollow=True))
 
 
 def _latency(axes: Any, summary: Summary, cases: Sequence[Case], objective: SloResult | None) -> list[Any]:
     lines(axes, summary, cases, "p99")
-    lines(axes, summary, cases, "p50", hollow=True)
+    lines(axes, summary, cases, "p50", second=True)
     shown = having(summary, [cases], "p50", "p99")
     looks = style.looks(summary.strategies)
-    handles = [
-        Line2D([], [], **pen(looks[name], hollow=False), label=name)
-        for name in summary.strategies
-        if name in shown
-    ]
-    handles += [_mark("p99"), _mark("p50", hollow=True)]
+    handles = [Line2D([], [], **pen(looks[name]), label=name) for name in summary.strategies if name in shown]
+    handles += [_mark("p99"), _mark("p50", second=True)]
     if objective is not None:
         words = objective_label(objective.quantile, objective.bound_ms)
         handles.append(axes.axhline(objective.bound_ms, **style.LIMIT, label=f"objective: {words}"))
     axes.set_ylabel("ms from due to done (log)")
-    axes.set_yscale("log")
-    style.plain_log_labels(axes)
+    style.log_axis(axes.yaxis)
     return handles
 
 
-def _mark(label: str, *, hollow: bool = False) -> Line2D:
-    """The legend of a filled or a hollow mark, for any strategy."""
-    look = style.Look(style.INK, "", "o", "-")
-    return Line2D([], [], **pen(look, hollow=hollow), label=label)
+def _mark(label: str, *, second: bool = False, hollow: bool = False) -> Line2D:
+    """The legend of a line and its marks, for any strategy."""
+    look = style.Look(colours.INK, "", "o", "-")
+    return Line2D([], [], **pen(look, second=second, hollow=hollow), label=label)

@@ -9,15 +9,15 @@ from matplotlib.lines import Line2D
 from bench.analysis.run_analysis import RunAnalysis
 from bench.model import Probe, SloResult, objective_label
 from bench.report import text
-from bench.report.plots import style
+from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot, listed
 
-PANEL_INCHES = (4.1, 3.7)
+PANEL_INCHES = 2.9
 Key = tuple[str, str, float, float]
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:
-    """A row of two panels for each objective and class of payloads; each mark is a trial."""
+    """Two panels for each objective and class of payloads; each mark is a trial."""
     run = analysis.run
     groups: dict[Key, list[SloResult]] = {}
     for one in run.objectives:
@@ -26,17 +26,15 @@ def draw(analysis: RunAnalysis) -> Figure | None:
             groups.setdefault(key, []).append(one)
     if not groups:
         return None
-    width, height = PANEL_INCHES
-    figure, axes = style.new_figure(2 * width, height * len(groups), len(groups), 2)
+    figure, axes = style.new_figure(2 * PANEL_INCHES * len(groups), 2 * len(groups))
     looks = style.looks(analysis.summary.strategies)
     several = len({key[1] for key in groups}) > 1
     for place, (key, results) in enumerate(groups.items()):
         of = f"{key[0]}, {key[1]}" if several else f"{key[0]} payloads"
-        left, right = axes[2 * place : 2 * place + 2]
-        named, states = _latency(left, results, looks), _goodput(right, results, looks)
-        titles = (f"p{100 * key[2]:g} at each rate, {of}", f"Goodput, {of}")
-        style.heads([(left, titles[0], named), (right, titles[1], states)], width - style.BESIDE_INCHES)
-        for panel in (left, right):
+        above, below = axes[2 * place : 2 * place + 2]
+        style.head(above, f"p{100 * key[2]:g} at each rate, {of}", _latency(above, results, looks))
+        style.head(below, f"Goodput, {of}", _goodput(below, results, looks))
+        for panel in (above, below):
             panel.set_xlim(left=0)
             panel.set_xlabel("offered, requests/s")
     trials = sum(len(one.probes) for results in groups.values() for one in results)
@@ -79,8 +77,7 @@ def _latency(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Loo
     bound = results[0].bound_ms
     words = f"objective: {objective_label(results[0].quantile, bound)}"
     limit = axes.axhline(bound, **style.LIMIT, label=words)
-    axes.set_yscale("log")
-    style.plain_log_labels(axes)
+    style.log_axis(axes.yaxis)
     axes.set_ylabel("ms from due to done (log)")
     return [*handles, limit]
 
@@ -92,7 +89,7 @@ def _goodput(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Loo
             axes.axvline(one.rate_per_s, color=looks[one.strategy].colour, linewidth=1.0, linestyle=":")
             words = f"{one.strategy} {text.number(one.rate_per_s)}"
             place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
-            axes.text(one.rate_per_s, 0.02, words, fontsize=8, **place)
+            axes.text(one.rate_per_s, 0.02, words, fontsize=style.SMALL, **place)
     most = max(probe.rate_per_s for one in results for probe in one.probes)
     (line,) = axes.plot([0, most], [0, most], linewidth=1.2, **style.OFFERED)
     axes.set_ylim(bottom=0)
@@ -111,7 +108,7 @@ def _draw(axes: Any, one: SloResult, look: style.Look, known: Sequence[tuple[Pro
         "color": look.colour,
         "linestyle": look.line,
         "marker": look.marker,
-        "markeredgecolor": style.INK,
+        "markeredgecolor": colours.INK,
     }
     return Line2D([], [], **pen, label=one.strategy)
 
@@ -123,15 +120,15 @@ def _pen(look: style.Look, probe: Probe) -> dict[str, Any]:
         "marker": look.marker,
         "markersize": 7,
         "linestyle": "none",
-        "markerfacecolor": look.colour if probe.held else "white",
-        "markeredgecolor": style.INK if probe.held else look.colour,
+        "markerfacecolor": look.colour if probe.held else colours.PAPER,
+        "markeredgecolor": colours.INK if probe.held else look.colour,
         "markeredgewidth": 0.9 if probe.held else 1.5,
     }
 
 
 def _states(results: Sequence[SloResult]) -> list[Line2D]:
     """The legend of the marks, as far as they are drawn."""
-    ink = style.Look(style.INK, "", "o", "-")
+    ink = style.Look(colours.INK, "", "o", "-")
     probes = [probe for one in results for probe in one.probes]
     states = {
         "held": next((p for p in probes if p.known and p.held), None),

@@ -10,11 +10,11 @@ from bench.analysis.cases import Case
 from bench.analysis.summary import Row, Summary
 from bench.model import ARRIVALS
 from bench.report import text
-from bench.report.plots import style
+from bench.report.plots import colours, style
 from bench.report.plots.plot import interval
 from bench.statistics import Estimate
 
-PANEL_INCHES = (4.1, 3.7)
+PANEL_INCHES = 2.9
 # whiskers of two figures at one load stand side by side
 APART_POINTS = 2.0
 Points = list[tuple[float, Estimate]]
@@ -54,20 +54,32 @@ def lines(
     cases: Sequence[Case],
     metric: str,
     *,
-    hollow: bool = False,
+    second: bool = False,
 ) -> Points:
-    """Draw a line for each strategy through the loads at which it has the metric; return all points."""
+    """Draw a line for each strategy through the loads at which it has the metric; return all points.
+
+    The mark of a figure whose interval is not known is hollow.
+    """
     looks = style.looks(summary.strategies)
     drawn: Points = []
     for name in summary.strategies:
         rows = rows_of(summary, name, cases)
         points: Points = [(size, found) for size, row in rows if (found := _figure(row, metric)) is not None]
         if points:
-            sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
-            axes.plot(sizes, centres, **pen(looks[name], hollow=hollow), label=name)
-            whiskers(axes, points, looks[name].colour, hollow=hollow)
+            curve(axes, points, looks[name], name, second=second)
         drawn += points
     return drawn
+
+
+def curve(axes: Any, points: Points, look: style.Look, label: str, *, second: bool = False) -> None:
+    """Draw a line through the points, whiskers where an interval is known, and hollow marks elsewhere."""
+    sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
+    axes.plot(sizes, centres, **pen(look, second=second), label=label)
+    _whiskers(axes, points, look.colour, second=second)
+    vague = [(size, found.centre) for size, found in points if interval(found) is None]
+    if vague:
+        marks = {**pen(look, second=second, hollow=True), "linestyle": "none"}
+        axes.plot(*zip(*vague, strict=True), **marks)
 
 
 def _figure(row: Row, metric: str) -> Estimate | None:
@@ -97,26 +109,26 @@ def rows_of(summary: Summary, name: str, cases: Sequence[Case]) -> list[tuple[fl
     return sorted(((size, row) for size, row in sized if size is not None), key=lambda pair: pair[0])
 
 
-def pen(look: style.Look, *, hollow: bool) -> dict[str, Any]:
-    """How a line and its marks are drawn: a hollow line is dotted."""
+def pen(look: style.Look, *, second: bool = False, hollow: bool = False) -> dict[str, Any]:
+    """How a line and its marks are drawn; the second figure of a panel is dotted, with smaller marks."""
     return {
         "color": look.colour,
-        "linestyle": ":" if hollow else "-",
-        "linewidth": 1.4 if hollow else 1.8,
+        "linestyle": ":" if second else "-",
+        "linewidth": 1.4 if second else 1.8,
         "marker": look.marker,
-        "markeredgecolor": look.colour if hollow else style.INK,
-        "markerfacecolor": "white" if hollow else look.colour,
-        "markersize": 6,
+        "markeredgecolor": look.colour if hollow else colours.INK,
+        "markeredgewidth": 1.4 if hollow else 0.9,
+        "markerfacecolor": colours.PAPER if hollow else look.colour,
+        "markersize": 4.5 if second else 6.5,
     }
 
 
-def whiskers(axes: Any, points: Points, colour: str, *, hollow: bool) -> None:
-    """Draw the interval of each point that has one; those of hollow marks stand right of the others."""
+def _whiskers(axes: Any, points: Points, colour: str, *, second: bool) -> None:
     known = [(size, *ends) for size, found in points if (ends := interval(found))]
     if known:
         sizes, lows, highs = zip(*known, strict=True)
-        aside = ScaledTranslation((1 if hollow else -1) * APART_POINTS / 72, 0, axes.figure.dpi_scale_trans)
-        pen: Any = {"colors": colour, "linewidth": 1.2 if hollow else 2.4, "alpha": 0.75}
+        aside = ScaledTranslation((1 if second else -1) * APART_POINTS / 72, 0, axes.figure.dpi_scale_trans)
+        pen: Any = {"colors": colour, "linewidth": 1.2 if second else 2.4, "alpha": 0.75}
         axes.vlines(sizes, lows, highs, transform=axes.transData + aside, **pen)
         # the axis ends beyond them too, which lines set aside are not seen to need
         axes.update_datalim([*zip(sizes, lows, strict=True), *zip(sizes, highs, strict=True)])

@@ -11,13 +11,12 @@ from matplotlib.patches import Patch
 from bench.analysis.cases import Case
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary
-from bench.report.plots import style
+from bench.report.plots import colours, style
 from bench.report.plots.labels import place_labels
 from bench.report.plots.plot import Plot, absent, counted, figures_in_focus, interval
 from bench.statistics import Estimate
 
-PANEL_INCHES = (5.4, 4.8)
-LEAST_WIDTH = 6.4
+PANEL_INCHES = 3.6
 # more than this between the lowest and the highest latency is read on a log scale only
 LINEAR = 6
 # a share of capacity that was reached is said if it is so far from the share that was asked for
@@ -38,30 +37,36 @@ class Point:
     p99: Estimate
     set_aside: str = ""
 
+    @property
+    def known(self) -> bool:
+        """Whether both figures have an interval that is drawn."""
+        return interval(self.throughput) is not None and interval(self.p99) is not None
+
 
 def draw(analysis: RunAnalysis) -> Figure | None:
-    """A panel for each class of payloads that has two points or more; each point is labelled."""
+    """A panel for each class of payloads that has two points or more at due times; each point is labelled.
+
+    A closed loop has no such choice: its p99 follows from its throughput and the number of its clients.
+    """
     run, summary = analysis.run, analysis.summary
     panels = {cases: found for cases in _panels(summary) if len(found := _points(summary, cases)) > 1}
     if not panels:
         return None
-    width, height = PANEL_INCHES
-    figure, axes = style.new_figure(max(LEAST_WIDTH, width * len(panels)), height, columns=len(panels))
+    figure, axes = style.new_figure(PANEL_INCHES * len(panels), len(panels))
     lines = []
     for one, (cases, points) in zip(axes, panels.items(), strict=True):
         lines.append(_panel(one, points, style.looks(summary.strategies)))
         many = len(cases) > 1
         what = f"{summary.payload_label(cases[0])} payloads" if many else summary.payloads_at(cases[0])
-        style.head(
-            one, f"Throughput against p99, {what}", max(LEAST_WIDTH / len(panels), width) - 1, _marks(points)
-        )
+        style.head(one, f"Throughput against p99, {what}", _marks(points))
     shown = [case for cases in panels for case in cases]
     style.footer(
         figure,
         run,
         f"{counted(summary, shown)}; throughput: geometric mean, 95% t-interval on the logs (from three); "
         "p99: median, 95% order-statistic interval (from six). Dominated: another point has more throughput "
-        "and a lower p99, by the centres; where intervals overlap that is no proof"
+        "and a lower p99, by the centres; where intervals overlap that is no proof. Hollow: an "
+        "interval is not known"
         + _why_aside([point for points in panels.values() for point in points])
         + absent(summary, {point.strategy for points in panels.values() for point in points}),
     )
@@ -69,9 +74,8 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for one, points, line in zip(axes, panels.values(), lines, strict=True):
-        best = frontier(points)
         places = [(point.throughput.centre, point.p99.centre) for point in points]
-        place_labels(one, places, [_text(point, best) for point in points], line)
+        place_labels(one, places, [_text(point) for point in points], line)
     return figure
 
 
@@ -96,12 +100,12 @@ def frontier(points: Sequence[Point]) -> list[Point]:
 
 
 def _panels(summary: Summary) -> list[tuple[Case, ...]]:
-    """The closed load that stands for the run; without a closed load, all rates of each class of payloads.
+    """All rates of each class of payloads, if a rate stands for the run.
 
     At one rate all services that keep up answer alike, so only several rates show a difference.
     """
-    if all(case.kind == "closed" for case in summary.focus):
-        return [(case,) for case in summary.focus]
+    if any(not case.at_due_times for case in summary.focus):
+        return []
     kinds = {case.kind for case in summary.focus}
     groups: dict[str, list[Case]] = {}
     for case in summary.cases:
@@ -138,18 +142,15 @@ def _label(row: Row, *, several: bool, alone: bool) -> str:
 
 
 def _aside(row: Row) -> str:
-    """Why a rate is not a choice; a closed loop, which waits for each answer, cannot overload a service."""
-    if not row.case.at_due_times:
-        return ""
+    """Why a rate is not a choice."""
     if row.overloaded:
         return "overloaded"
     trials = row.invalid_trials + row.valid_trials
     return f"{row.invalid_trials} of {trials} invalid" if row.invalid_trials else ""
 
 
-def _text(point: Point, best: Sequence[Point]) -> str:
-    state = point.set_aside or ("" if point in best else "dominated")
-    return f"{point.label} ({state})" if state else point.label
+def _text(point: Point) -> str:
+    return f"{point.label} ({point.set_aside})" if point.set_aside else point.label
 
 
 def _why_aside(points: Sequence[Point]) -> str:
@@ -170,15 +171,15 @@ def _panel(axes: Any, points: Sequence[Point], looks: dict[str, style.Look]) -> 
             yerr=_span(point.p99),
             color=look.colour,
             marker=look.marker,
-            markersize=9,
-            markeredgecolor=style.INK if point in best else look.colour,
-            markerfacecolor=look.colour if point in best else "white",
-            markeredgewidth=1.0 if point in best else 1.6,
+            markersize=8.5,
+            markeredgecolor=colours.INK if point.known else look.colour,
+            markerfacecolor=look.colour if point.known else colours.PAPER,
+            markeredgewidth=1.0 if point.known else 1.6,
             capsize=3,
             linewidth=1.3,
         )
         if point.set_aside:
-            cross: Any = {"color": look.colour, "marker": "x", "markersize": 6, "markeredgewidth": 1.4}
+            cross: Any = {"color": colours.INK, "marker": "x", "markersize": 6, "markeredgewidth": 1.4}
             axes.plot(point.throughput.centre, point.p99.centre, **cross, zorder=4)
     latencies = [point.p99.centre for point in points]
     log = max(latencies) > LINEAR * min(latencies)
@@ -186,9 +187,8 @@ def _panel(axes: Any, points: Sequence[Point], looks: dict[str, style.Look]) -> 
     axes.set_ylabel(f"p99, ms{', log' if log else ''} (down is better)")
     axes.set_xlim(0, 1.15 * max(_end(point.throughput) for point in points))
     if log:
-        axes.set_yscale("log")
         axes.set_ylim(0.8 * min(latencies), 1.6 * max(_end(point.p99) for point in points))
-        style.plain_log_labels(axes)
+        style.log_axis(axes.yaxis)
     else:
         axes.set_ylim(0, 1.1 * max(_end(point.p99) for point in points))
     return _dominated(axes, best) if best else []
@@ -199,8 +199,8 @@ def _dominated(axes: Any, best: Sequence[Point]) -> list[tuple[float, float]]:
     top = axes.get_ylim()[1]
     rates = [0.0, *(point.throughput.centre for point in best), best[-1].throughput.centre]
     latencies = [best[0].p99.centre, *(point.p99.centre for point in best), top]
-    axes.fill_between(rates, latencies, top, step="pre", color=style.OUTSIDE, linewidth=0, zorder=0)
-    axes.plot(rates, latencies, color=style.PALE, linewidth=1.2, drawstyle="steps-pre", zorder=1)
+    axes.fill_between(rates, latencies, top, step="pre", color=colours.OUTSIDE, linewidth=0, zorder=0)
+    axes.plot(rates, latencies, color=colours.PALE, linewidth=1.2, drawstyle="steps-pre", zorder=1)
     axes.set_ylim(top=top)
     corners = [(rates[0], latencies[0])]
     for rate, latency in zip(rates[1:], latencies[1:], strict=True):
@@ -219,14 +219,16 @@ def _span(found: Estimate) -> list[list[float]] | None:
 
 
 def _marks(points: Sequence[Point]) -> list[Any]:
-    """The legend: filled, hollow and crossed points, and the shade."""
-    dot: Any = {"color": style.INK, "marker": "o", "markersize": 7, "linestyle": "none"}
-    hollow: Any = {**dot, "markerfacecolor": "white"}
-    marks: list[Any] = [
-        Line2D([], [], label="not dominated", **dot),
-        Line2D([], [], label="dominated", **hollow),
-    ]
+    """The legend: hollow and crossed points as far as there are any, and the shade."""
+    dot: Any = {"color": colours.INK, "marker": "o", "markersize": 7, "linestyle": "none"}
+    marks: list[Any] = []
+    if any(not point.known for point in points):
+        hollow: Any = {**dot, "markerfacecolor": colours.PAPER}
+        marks.append(Line2D([], [], label="an interval not known", **hollow))
     if any(point.set_aside for point in points):
-        crossed: Any = {**dot, "marker": "$\\otimes$", "markersize": 9, "markeredgewidth": 0}
+        crossed: Any = {**dot, "marker": "x", "markeredgewidth": 1.4}
         marks.append(Line2D([], [], label="overloaded or invalid", **crossed))
-    return [*marks, Patch(facecolor=style.OUTSIDE, edgecolor=style.PALE, label="where points are dominated")]
+    return [
+        *marks,
+        Patch(facecolor=colours.OUTSIDE, edgecolor=colours.PALE, label="where points are dominated"),
+    ]

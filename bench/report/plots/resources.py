@@ -8,6 +8,6 @@ from bench.report.plots.plot import Plot
 PLOT = Plot(
     "resources",
     "Resources",
-    partial(draw_bars, picture="resources", narrowest=4.6),
+    partial(draw_bars, picture="resources"),
     partial(describe_bars, picture="resources", what="what the services used"),
 )

@@ -12,10 +12,8 @@ from bench.report.plots import style
 from bench.report.plots.plot import Plot, counted, label, listed, rows_in_focus, who
 from bench.report.sections.insides import ORDER
 
-BAR_INCHES, THIN_INCHES = 0.55, 0.38
-MANY_BARS = 8
+BAR_INCHES, AXIS_INCHES = 0.38, 0.5
 BAR = 0.62
-PANEL_INCHES = 4.2
 WAITING = ("wait", "queue")
 COMPUTED = "infer"
 # waiting is grey, so that what is coloured is work
@@ -32,7 +30,7 @@ OTHER = style.PARTS[6]
 MEANINGS = {
     "wait": "wait: for a thread",
     "queue": "queue: for the model",
-    "infer": "left, infer is a whole batch's time, which each of its items waits for; right, shared by the "
+    "infer": "above, infer is a whole batch's time, which each of its items waits for; below, shared by the "
     "items of the batch",
 }
 
@@ -43,21 +41,22 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     rows = rows_in_focus(summary)
     if not any(row.stages for row in rows):
         return None
-    inches = BAR_INCHES if len(rows) < MANY_BARS else THIN_INCHES
-    figure, (whole, work) = style.new_figure(2 * PANEL_INCHES, 2.1 + inches * len(rows), columns=2)
+    figure, (whole, work) = style.new_figure(2 * (AXIS_INCHES + BAR_INCHES * len(rows)), 2)
     names = [label(summary, row.strategy, row.case) for row in rows]
     seen = dict.fromkeys(stage for row in rows for stage in row.stages)
     order = [stage for stage in ORDER if stage in seen] + [stage for stage in seen if stage not in ORDER]
     _bars(whole, [_centres(row) for row in rows], order, names, "ms")
-    _bars(work, [_work(row) for row in rows], order, [""] * len(rows), "ms an item")
-    left = (whole, "Waiting and work in the service", style.legend_handles(whole, order))
-    style.heads([left, (work, "Work alone, an item (less is better)", [])], PANEL_INCHES - 0.6)
+    _bars(work, [_work(row) for row in rows], order, names, "ms an item")
+    beside = style.beside(names)
+    handles = style.legend_handles(whole, order)
+    style.head(whole, "Waiting and work in the service", handles, beside)
+    style.head(work, "Work alone, an item (less is better)", [], beside)
     at = "" if not summary.several_loads else f" at {summary.focus[0].load}"
     style.footer(
         figure,
         run,
         f"{counted(summary, summary.focus)}{at}; medians of the rounds' means, as services time themselves, "
-        f"no intervals. {_meanings(order)}The left bars need not add up to the response time",
+        f"no intervals. {_meanings(order)}The bars above need not add up to the response time",
     )
     return figure
 
@@ -108,4 +107,6 @@ def _bars(
         end = style.stack(axes, place, BAR, parts)
         axes.annotate(f"{text.number(end)} ms" if parts else text.MISSING, (end, place), **style.BESIDE)
     # the figures stand right of the bars
-    style.name_bars(axes, names, unit, 1.2 * max(1e-3, *(sum(found.values()) for found in stacks)))
+    style.name_bars(
+        axes, range(len(names)), names, unit, 1.3 * max(1e-3, *(sum(found.values()) for found in stacks))
+    )

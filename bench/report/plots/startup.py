@@ -10,15 +10,12 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import phase_lengths_s, starts
 from bench.model import Run, Startup
 from bench.report import text
-from bench.report.plots import style
-from bench.report.plots.plot import Plot, listed
+from bench.report.plots import colours, style
+from bench.report.plots.plot import Plot, interval, listed
 from bench.statistics import median
 
-WIDTH = 8.0
-BAR_INCHES = 0.75
-# if there are many bars, they are thinner
-MANY_BARS, THIN_INCHES = 6, 0.5
-BAR = 0.56
+BAR_INCHES, AXIS_INCHES = 0.42, 0.5
+BAR = 0.66
 NOTE: Any = {**style.BESIDE, "xytext": (8, 0)}
 
 
@@ -40,10 +37,9 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     if not known:
         return None
     inside = any(any(found.inside.values()) for found in known)
-    inches = BAR_INCHES if len(bars) < MANY_BARS else THIN_INCHES
-    panels = [1.3 + inches * len(bars)] * (2 if inside else 1)
-    figure, axes = style.new_figure(WIDTH, 0.6 + sum(panels), len(panels), heights=panels)
-    _outside_panel(axes[0], run, bars)
+    panels = 2 if inside else 1
+    figure, axes = style.new_figure(panels * (AXIS_INCHES + BAR_INCHES * len(bars)), panels)
+    _outside_panel(axes[0], bars)
     if inside:
         _inside_panel(axes[1], bars)
     n = sorted({len(found.first_correct_answer_s) for found in known})
@@ -51,7 +47,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         figure,
         run,
         f"n = {' or '.join(map(str, n))} fresh starts; stacked: median ends of the phases; "
-        "line: median total (95% interval by order statistics, from 6 starts); points: starts"
+        "line: median total; whiskers: its 95% interval by order statistics, from 6 starts; points: starts"
         + ("; inside: medians as the service times itself" if inside else "")
         + ("; cold and warm: the model cache" if len({found.model_cache for found in known}) > 1 else ""),
     )
@@ -86,18 +82,17 @@ def _bars(run: Run) -> list[Bar]:
     ]
 
 
-def _outside_panel(axes: Any, run: Run, bars: Sequence[Bar]) -> None:
+def _outside_panel(axes: Any, bars: Sequence[Bar]) -> None:
     stacks = [_worded(phase_lengths_s(bar.found)) if bar.found else {} for bar in bars]
     phases = list(dict.fromkeys(phase for stack in stacks for phase in stack))
-    marks = style.looks(list(run.strategies))
     for place, (bar, stack) in enumerate(zip(bars, stacks, strict=True)):
         style.stack(axes, place, BAR, _parts(stack, phases, "to "))
         if bar.found is None:
             axes.annotate(text.MISSING, (0, place), **NOTE)
         else:
-            _starts(axes, place, bar.found, marks[bar.strategy].marker)
-    _name(axes, bars, "seconds since the create call")
-    style.head(axes, "Start to the first correct answer (less is better)", WIDTH - 1)
+            _starts(axes, place, bar.found)
+    _name(axes, bars, "seconds since the create call", 1.25)
+    _head(axes, "Start to the first correct answer (less is better)", bars)
 
 
 def _inside_panel(axes: Any, bars: Sequence[Bar]) -> None:
@@ -109,14 +104,19 @@ def _inside_panel(axes: Any, bars: Sequence[Bar]) -> None:
         stack = _worded({phase: length for phase, length in found.items() if length is not None})
         end = style.stack(axes, place, BAR, _parts(stack, names))
         axes.annotate(f"{text.number(end)} s" if stack else text.MISSING, (end, place), **NOTE)
-    _name(axes, bars, "seconds inside the service")
-    style.head(axes, "Where the service spends its start (less is better)", WIDTH - 1)
+    _name(axes, bars, "seconds inside the service", 1.25)
+    _head(axes, "Where the service spends its start (less is better)", bars)
 
 
-def _name(axes: Any, bars: Sequence[Bar], unit: str) -> None:
+def _head(axes: Any, title: str, bars: Sequence[Bar]) -> None:
+    style.head(axes, title, None, style.beside([bar.label for bar in bars]))
+
+
+def _name(axes: Any, bars: Sequence[Bar], unit: str, room: float) -> None:
     axes.margins(x=0.04)
     # the figures stand right of the bars
-    style.name_bars(axes, [bar.label for bar in bars], unit, 1.18 * axes.get_xlim()[1])
+    names = [bar.label for bar in bars]
+    style.name_bars(axes, range(len(names)), names, unit, room * axes.get_xlim()[1])
 
 
 def _worded(lengths: Mapping[str, float]) -> dict[str, float]:
@@ -129,10 +129,14 @@ def _parts(stack: Mapping[str, float], phases: Sequence[str], before: str = "") 
     return [style.Part(f"{before}{phase}", length, *looks[phase]) for phase, length in stack.items()]
 
 
-def _starts(axes: Any, place: int, found: Startup, marker: str) -> None:
+def _starts(axes: Any, place: int, found: Startup) -> None:
     totals = sorted(found.first_correct_answer_s)
     total = median(totals)
-    style.dots(axes, totals, place + style.spread(len(totals), -0.2, 0.2), marker)
+    style.dots(axes, totals, place + style.spread(len(totals), -0.2, 0.2))
     if total is not None:
-        axes.plot([total.centre] * 2, [place - 0.34, place + 0.34], color=style.INK, linewidth=2.2)
-        axes.annotate(f"{text.estimate(total)} s", (totals[-1], place), **NOTE)
+        axes.plot([total.centre] * 2, [place - 0.34, place + 0.34], color=colours.INK, linewidth=2.2)
+        ends = interval(total)
+        if ends:
+            span = [[total.centre - ends[0]], [ends[1] - total.centre]]
+            axes.errorbar(total.centre, place + 0.24, xerr=span, color=colours.INK, capsize=3.5)
+        axes.annotate(f"{text.number(total.centre)} s", (totals[-1], place), **NOTE)

@@ -11,31 +11,34 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.model import Run
+from bench.report.plots import colours
 from bench.report.sentence import machine_line
 
-DPI = 130
-PAD_INCHES = 0.1
-FOOTER_POINTS, FOOTER_CHARACTERS_PER_INCH = 8.5, 15
-TITLE_CHARACTER_INCHES = 0.092
-LEGEND_MARK_INCHES, LEGEND_CHARACTER_INCHES = 0.46, 0.077
-# a panel has room for this many rows of legend; each further row makes the figure higher
-LEGEND_ROWS, LEGEND_ROW_INCHES = 2, 0.26
-INK = "#222222"
-PALE = "#777777"
-SHARED = "#BBBBBB"
-# warm-up and drain
-OUTSIDE = "#EFEFEF"
-LINE_INCHES = 0.16
-# the part of a panel's width that the names and figures beside it take
-BESIDE_INCHES = 0.75
-# a promised bound
-LIMIT: Any = {"color": "#A00000", "linestyle": (0, (7, 3)), "linewidth": 1.5}
+DPI = 150
+# a picture this wide, shrunk to a phone's 332 CSS pixels, has letters of SMALL points in 9 CSS pixels
+WIDTH = 4.5
+SMALL = 9.0
+PAD_INCHES = 0.08
+FOOTER_CHARACTERS_PER_INCH = 14.6
+TITLE_CHARACTER_INCHES, TITLE_LINE_INCHES = 0.092, 0.18
+LEGEND_MARK_INCHES, LEGEND_CHARACTER_INCHES = 0.43, 0.073
+LEGEND_ROW_INCHES, LEGEND_PAD_INCHES = 0.2, 0.06
+HEAD_INCHES = 0.15
+LINE_INCHES = 0.155
 # what is written right of the end of a horizontal bar
-BESIDE: Any = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+BESIDE: Any = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": SMALL}
+# a promised bound
+LIMIT: Any = {"color": colours.LIMIT, "linestyle": (0, (7, 3)), "linewidth": 1.5}
+# what stands left of a panel: the numbers and the label of its axis
+AXIS_LEFT_INCHES = 0.7
 # the line through what was offered
-OFFERED: Any = {"color": PALE, "linestyle": (0, (5, 3)), "label": "offered"}
+OFFERED: Any = {"color": colours.PALE, "linestyle": (0, (5, 3)), "label": "offered"}
 # an axis from 200 to 900 needs a label more than these two
 FEW_LABELS = 8
+# a log axis is at least this long, so that a tenth more is a twenty-fifth of its length
+LEAST_SPAN = 10.0
+# of a name that stands beside a bar
+NAME_CHARACTERS = 16
 
 SETTINGS: Any = {
     "svg.hashsalt": "bench",
@@ -43,7 +46,16 @@ SETTINGS: Any = {
     "text.parse_math": False,
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
-    "font.size": 11,
+    "font.size": 10,
+    "text.color": colours.INK,
+    "axes.labelcolor": colours.INK,
+    "axes.edgecolor": colours.INK,
+    "xtick.color": colours.INK,
+    "ytick.color": colours.INK,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "figure.facecolor": colours.PAPER,
+    "axes.facecolor": colours.PAPER,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -51,11 +63,11 @@ SETTINGS: Any = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
+    "grid.color": colours.GRID,
     "grid.linewidth": 0.7,
     "hatch.linewidth": 0.6,
     "legend.frameon": False,
-    "legend.fontsize": 10,
+    "legend.fontsize": 9.5,
 }
 
 
@@ -82,15 +94,16 @@ class Part:
     hatch: str
 
 
-# Okabe and Ito's colours without yellow, which is hard to see on white; neighbours differ in lightness
+# Okabe and Ito's colours, each as light or as dark as it takes to have 3 to 1 on white and on dark paper;
+# neighbours differ in lightness, and no mark is another one turned by less than half
 LOOKS = (
     Look("#0072B2", "", "o", "-"),
-    Look("#E69F00", "//", "s", "--"),
-    Look("#009E73", "\\\\", "^", "-."),
-    Look("#56B4E9", "xx", "D", (0, (1, 1))),
-    Look("#D55E00", "||", "v", (0, (6, 2))),
-    Look("#CC79A7", "--", "P", (0, (3, 1, 1, 1, 1, 1))),
-    Look("#444444", "++", "X", (0, (8, 2, 2, 2))),
+    Look("#CC7A00", "//", "s", "--"),
+    Look("#007F5F", "\\\\", "^", "-."),
+    Look("#3A96D0", "xx", "D", (0, (1, 1))),
+    Look("#C24A00", "||", "v", (0, (6, 2))),
+    Look("#C66CA2", "--", "*", (0, (3, 1, 1, 1, 1, 1))),
+    Look("#6E6E6E", "oo", "X", (0, (8, 2, 2, 2))),
 )
 # these strategies look the same in every picture of every run: they have the first of LOOKS, in order
 KNOWN = ("torch", "onnx", "batched", "unbatched", "mosec")
@@ -99,7 +112,7 @@ PARTS = (
     ("#EADFC3", ""),
     ("#8F7F68", "//"),
     ("#CDB65A", ""),
-    ("#62617F", "\\\\"),
+    ("#6C6B8B", "\\\\"),
     ("#C3C2DC", "xx"),
     ("#7F8F5E", "--"),
     ("#F0E442", "++"),
@@ -126,12 +139,15 @@ def _mixed(place: int) -> Look:
 
 
 def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, heights: Sequence[float] | None = None
+    height: float, panels: int = 1, heights: Sequence[float] | None = None
 ) -> tuple[Figure, list[Any]]:
-    """A figure in inches with its axes in reading order; `heights` are those of its rows to each other."""
-    figure = Figure(figsize=(width, height), dpi=DPI)
+    """A figure of panels one above the other; `heights` are theirs to each other.
+
+    `height` is that of all panels in inches. Heads and the footer add what they take.
+    """
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI)
     figure.set_layout_engine("constrained", w_pad=PAD_INCHES, h_pad=PAD_INCHES)
-    axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
+    axes = figure.subplots(panels, 1, squeeze=False, height_ratios=heights)
     return figure, list(axes.flat)
 
 
@@ -139,49 +155,74 @@ def footer(figure: Figure, run: Run, facts: str) -> float:
     """Write what the marks mean, n and the machine in small print below; return its height in inches."""
     columns = int(figure.get_figwidth() * FOOTER_CHARACTERS_PER_INCH)
     lines = [*textwrap.wrap(facts, columns), *textwrap.wrap(machine_line(run), columns)]
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=FOOTER_POINTS, color="#555555")
-    return LINE_INCHES * len(lines)
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=SMALL, color=colours.QUIET)
+    height = LINE_INCHES * len(lines)
+    figure.set_figheight(figure.get_figheight() + height)
+    return height
 
 
-def head(axes: Any, title: str, width: float, handles: Sequence[Any] | None = None) -> None:
-    """Write the title, and below it a legend in rows that fit a panel of this width in inches."""
-    shown = axes.get_legend_handles_labels()[0] if handles is None else handles
-    heads([(axes, title, shown)], width)
+def head(axes: Any, title: str, handles: Sequence[Any] | None = None, left: float = AXIS_LEFT_INCHES) -> None:
+    """Write the title, and below it a legend in rows, each in the order of `handles`.
+
+    The picture becomes higher by what they take. `left` is what stands beside the panel, in inches.
+    """
+    shown = list(axes.get_legend_handles_labels()[0] if handles is None else handles)
+    width = axes.figure.get_figwidth() - left - 2 * PAD_INCHES
+    names = [
+        _cut(handle.get_label(), int((width - LEGEND_MARK_INCHES) / LEGEND_CHARACTER_INCHES))
+        for handle in shown
+    ]
+    columns = _legend_columns(names, width)
+    legend = LEGEND_PAD_INCHES + LEGEND_ROW_INCHES * -(-len(shown) // columns) if shown else 0.0
+    if shown:
+        # a legend is filled column by column
+        by_rows = [place for column in range(columns) for place in range(len(shown))[column::columns]]
+        handles, labels = [shown[place] for place in by_rows], [names[place] for place in by_rows]
+        axes.legend(
+            handles,
+            labels,
+            ncols=columns,
+            columnspacing=0.9,
+            handlelength=1.6,
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            borderaxespad=0.2,
+        )
+    lines = textwrap.wrap(title, int(width / TITLE_CHARACTER_INCHES))
+    axes.set_title("\n".join(lines), pad=6 + 72 * legend)
+    taken = HEAD_INCHES + TITLE_LINE_INCHES * len(lines) + legend
+    axes.figure.set_figheight(axes.figure.get_figheight() + taken)
 
 
-def heads(panels: Sequence[tuple[Any, str, Sequence[Any]]], width: float) -> None:
-    """Write titles and legends of panels side by side; the titles stand at one height."""
-    columns = [_legend_columns([handle.get_label() for handle in shown], width) for _, _, shown in panels]
-    rows = [-(-len(shown) // count) for (_, _, shown), count in zip(panels, columns, strict=True)]
-    figure = panels[0][0].figure
-    more = max(0, max(rows) - LEGEND_ROWS)
-    figure.set_figheight(figure.get_figheight() + more * LEGEND_ROW_INCHES)
-    for (axes, title, shown), count in zip(panels, columns, strict=True):
-        if shown:
-            place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.2}
-            axes.legend(handles=list(shown), ncols=count, columnspacing=0.9, handlelength=1.6, **place)
-        lines = textwrap.wrap(title, int(width / TITLE_CHARACTER_INCHES))
-        axes.set_title("\n".join(lines), pad=8 + 18.5 * max(rows))
+def _cut(name: str, most: int) -> str:
+    """A name of at most so many letters: of a longer name both ends, as variants differ in the second."""
+    half = most // 2
+    return name if len(name) <= most else f"{name[: most - half - 1]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
 
 
 def _legend_columns(names: Sequence[str], width: float) -> int:
-    """In how many columns a legend fits; it is filled column by column."""
+    """In how many columns a legend fits that is read row by row; at least 1."""
     for columns in range(len(names), 1, -1):
-        rows, longer = divmod(len(names), columns)
-        ends = np.cumsum([0, *(rows + (column < longer) for column in range(columns))])
-        longest = [max(map(len, names[ends[column] : ends[column + 1]])) for column in range(columns)]
+        longest = [max(map(len, names[column::columns])) for column in range(columns)]
         if LEGEND_MARK_INCHES * columns + LEGEND_CHARACTER_INCHES * sum(longest) <= width:
             return columns
     return 1
 
 
-def plain_log_labels(axes: Any) -> None:
-    """Label 1, 2 and 5 of each decade, as 20 and not as a power of ten; a short axis gets more labels."""
-    low, high = axes.get_ylim()
+def log_axis(axis: Any) -> None:
+    """Make the axis of x or of y a log axis that covers a decade at least, with plain labels."""
+    along = axis.axis_name
+    axes = axis.axes
+    axes.set(**{f"{along}scale": "log"})
+    low, high = getattr(axes, f"get_{along}lim")()
+    if high < LEAST_SPAN * low:
+        widen = (LEAST_SPAN * low / high) ** 0.5
+        low, high = low / widen, high * widen
+    axes.set(**{f"{along}lim": (low, high)})
     steps = (1.0, 2.0, 5.0) if high > FEW_LABELS * low else tuple(map(float, range(1, 10)))
-    axes.yaxis.set_major_locator(LogLocator(base=10, subs=steps, numticks=99))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=99))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def stack(axes: Any, y: float, height: float, parts: Sequence[Part]) -> float:
@@ -199,7 +240,7 @@ def stack(axes: Any, y: float, height: float, parts: Sequence[Part]) -> float:
             left=left,
             color=part.colour,
             hatch=part.hatch,
-            edgecolor=INK,
+            edgecolor=colours.EDGE,
             linewidth=0.6,
             label="" if part.name in known else part.name,
         )
@@ -207,13 +248,30 @@ def stack(axes: Any, y: float, height: float, parts: Sequence[Part]) -> float:
     return left
 
 
-def name_bars(axes: Any, names: Sequence[str], unit: str, most: float, room: float = 0.5) -> None:
+def name_bars(axes: Any, places: Sequence[float], names: Sequence[str], unit: str, most: float) -> None:
     """Name horizontal bars, the first on top, above an axis in this unit from 0 to `most`."""
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 1 + room, -room)
+    axes.set_yticks(places, [wrapped(name) for name in names])
+    axes.set_ylim(places[-1] + 0.55, places[0] - 0.55)
     axes.set_xlabel(unit)
     axes.set_xlim(0, most)
     axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def wrapped(name: str) -> str:
+    """A name in two lines that fit beside a bar; of a longer name the ends, in which variants differ."""
+    if len(name) <= NAME_CHARACTERS:
+        return name
+    lines = textwrap.wrap(name, NAME_CHARACTERS, break_on_hyphens=False)
+    if len(lines) == 2:
+        return "\n".join(lines)
+    return f"{name[: NAME_CHARACTERS - 1]}\N{HORIZONTAL ELLIPSIS}\n{name[-NAME_CHARACTERS:].strip()}"
+
+
+def beside(names: Iterable[str]) -> float:
+    """How many inches names beside bars take."""
+    longest = max((len(line) for name in names for line in wrapped(name).split("\n")), default=0)
+    return 0.15 + LEGEND_CHARACTER_INCHES * longest
 
 
 def legend_handles(axes: Any, names: Iterable[str]) -> list[Any]:
@@ -222,9 +280,10 @@ def legend_handles(axes: Any, names: Iterable[str]) -> list[Any]:
     return [drawn[name] for name in names if name in drawn]
 
 
-def dots(axes: Any, x: Any, y: Any, marker: str) -> None:
+def dots(axes: Any, x: Any, y: Any) -> None:
     """Small white marks, one for each round or start."""
-    axes.scatter(x, y, s=16, marker=marker, facecolor="white", edgecolor=INK, linewidth=0.8, zorder=3)
+    pen: Any = {"facecolor": colours.PAPER, "edgecolor": colours.INK, "linewidth": 0.8}
+    axes.scatter(x, y, s=14, marker="o", zorder=3, **pen)
 
 
 def spread(count: int, low: float, high: float) -> Any:

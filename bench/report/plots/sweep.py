@@ -15,8 +15,8 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary
 from bench.analysis.sweeps import Sweep, equal_load, sweeps
 from bench.report import text
-from bench.report.plots import style
-from bench.report.plots.over_load import PANEL_INCHES, pen, whiskers
+from bench.report.plots import colours, style
+from bench.report.plots.over_load import PANEL_INCHES, curve, pen
 from bench.report.plots.plot import Plot, counted, listed
 from bench.statistics import Estimate
 
@@ -38,31 +38,31 @@ class ValueAxis:
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:
-    """A row of panels for each sweep and class of payloads: requests/s, and p50 and p99."""
+    """Two panels for each sweep and class of payloads: requests/s, and p50 and p99."""
     summary = analysis.summary
     rows = [(sweep, case) for sweep in sweeps(analysis.run) for case in summary.focus]
     rows = [(sweep, case) for sweep, case in rows if _any(summary, sweep, case)]
     if not rows:
         return None
-    width, height = PANEL_INCHES
-    figure, axes = style.new_figure(2 * width, height * len(rows), len(rows), 2)
+    figure, axes = style.new_figure(2 * PANEL_INCHES * len(rows), 2 * len(rows))
     for place, (sweep, case) in enumerate(rows):
-        left, right = axes[2 * place : 2 * place + 2]
+        above, below = axes[2 * place : 2 * place + 2]
         late = equal_load(summary, case)
-        answered = _lines(left, summary, sweep, case, "throughput")
-        left.set_ylabel("requests/s")
-        left.set_ylim(bottom=0)
-        waited = _latency(right, summary, sweep, late)
+        answered = _lines(above, summary, sweep, case, "throughput")
+        above.set_ylabel("requests/s")
+        above.set_ylim(bottom=0)
+        waited = _latency(below, summary, sweep, late)
         of = f"{sweep.of}, {summary.payload_label(case)} payloads"
-        told = [(left, f"Requests answered, {of}", answered), (right, f"Latency, {of}, {late.load}", waited)]
-        style.heads(told, width - style.BESIDE_INCHES)
-        for panel in (left, right):
+        style.head(above, f"Requests answered, {of}", answered)
+        style.head(below, f"Latency, {of}, {late.load}", waited)
+        for panel in (above, below):
             _value_axis(panel, sweep)
     style.footer(
         figure,
         analysis.run,
         f"{counted(summary, summary.focus)}; throughput: geometric mean of rounds, latency: median; "
-        "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six",
+        "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six; "
+        "hollow: no interval is known",
     )
     return figure
 
@@ -147,7 +147,7 @@ def _row_figure(summary: Summary, name: str, case: Case, metric: str) -> Estimat
 
 
 def _lines(
-    axes: Any, summary: Summary, sweep: Sweep, case: Case, metric: str, *, hollow: bool = False
+    axes: Any, summary: Summary, sweep: Sweep, case: Case, metric: str, *, second: bool = False
 ) -> list[Any]:
     """Draw a line for each combination of the other settings; return what its legend shows."""
     places = dict(zip(sweep.values, axis_of(sweep).places, strict=True))
@@ -158,23 +158,20 @@ def _lines(
             if value in line and (found := _row_figure(summary, line[value], case, metric)) is not None
         ]
         if points:
-            sizes, centres = [size for size, _ in points], [found.centre for _, found in points]
-            axes.plot(sizes, centres, **pen(look, hollow=hollow), label=_cut(label))
-            whiskers(axes, points, look.colour, hollow=hollow)
+            curve(axes, points, look, _cut(label), second=second)
     return list(axes.get_legend_handles_labels()[0]) if len(sweep.lines) > 1 else []
 
 
 def _latency(axes: Any, summary: Summary, sweep: Sweep, case: Case) -> list[Any]:
     handles = _lines(axes, summary, sweep, case, "p99")
-    _lines(axes, summary, sweep, case, "p50", hollow=True)
+    _lines(axes, summary, sweep, case, "p50", second=True)
     axes.set_ylabel("ms from due to done (log)")
-    axes.set_yscale("log")
-    style.plain_log_labels(axes)
-    mark = style.Look(style.INK, "", "o", "-")
+    style.log_axis(axes.yaxis)
+    mark = style.Look(colours.INK, "", "o", "-")
     return [
         *handles,
-        Line2D([], [], **pen(mark, hollow=False), label="p99"),
-        Line2D([], [], **pen(mark, hollow=True), label="p50"),
+        Line2D([], [], **pen(mark), label="p99"),
+        Line2D([], [], **pen(mark, second=True), label="p50"),
     ]
 
 

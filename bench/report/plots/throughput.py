@@ -8,6 +8,6 @@ from bench.report.plots.plot import Plot
 PLOT = Plot(
     "throughput",
     "Throughput and latency",
-    partial(draw_bars, picture="throughput", narrowest=6.4),
+    partial(draw_bars, picture="throughput"),
     partial(describe_bars, picture="throughput", what="requests per second"),
 )

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.uptimes import figures_of
 from bench.report import text
-from bench.report.plots import style
+from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot
 
 PANELS = (
@@ -15,8 +15,7 @@ PANELS = (
     ("p99", "Response time, p99", "ms", 1.0),
     ("memory", "Memory in use", "MiB", 1 / text.MIB),
 )
-WIDTH, HEIGHT = 10.0, 3.9
-PANEL_INCHES = 2.9
+PANEL_INCHES = 2.2
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:
@@ -24,9 +23,9 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     longs = [one for one in analysis.run.longs if one.spans]
     if not longs:
         return None
-    figure, axes = style.new_figure(WIDTH, HEIGHT, columns=len(PANELS))
+    figure, axes = style.new_figure(PANEL_INCHES * len(PANELS), len(PANELS))
     looks = style.looks(list(dict.fromkeys(one.trial.strategy for one in longs)))
-    for panel, (name, _, unit, scale) in zip(axes, PANELS, strict=True):
+    for panel, (name, title, unit, scale) in zip(axes, PANELS, strict=True):
         for one in longs:
             values = [math.nan if value is None else value * scale for value in figures_of(one)[name].values]
             middles = [(span.begin_s + span.end_s) / 2 for span in one.spans]
@@ -35,18 +34,11 @@ def draw(analysis: RunAnalysis) -> Figure | None:
                 middles, values, color=look.colour, marker=look.marker, linestyle=look.line, label=what
             )
         windows = min(one.window_begin_s for one in longs), max(one.window_end_s for one in longs)
-        panel.axvspan(*windows, color=style.OUTSIDE, linewidth=0, zorder=0)
+        panel.axvspan(*windows, color=colours.OUTSIDE, linewidth=0, zorder=0)
         panel.set_ylim(bottom=0)
         panel.set_ylabel(unit)
-        panel.set_xlabel("seconds of uptime")
-    shown = axes[0].get_legend_handles_labels()[0]
-    style.heads(
-        [
-            (panel, title, shown if panel is axes[0] else [])
-            for panel, (_, title, _, _) in zip(axes, PANELS, strict=True)
-        ],
-        PANEL_INCHES,
-    )
+        style.head(panel, title, None if panel is axes[0] else [])
+    axes[-1].set_xlabel("seconds of uptime")
     said = (
         f"n = {text.plural(len(longs), 'long trial')}, a line each, by tenths of its time, no interval; "
         "grey: the uptimes that the windows cover"
