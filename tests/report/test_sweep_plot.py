@@ -45,17 +45,17 @@ def drawn(analysis: RunAnalysis) -> Any:
 
 def test_values_stand_in_their_order_with_what_they_gave() -> None:
     analysis = analysed({"b": {"A": "8"}, "a": {"A": "2"}, "c": {"A": "4"}}, (1.0, 2.0, 3.0))
-    left, right = drawn(analysis).axes
-    (line,) = left.lines
-    assert [tick.get_text() for tick in left.get_xticklabels()] == ["2", "4", "8"]
+    above, below = drawn(analysis).axes
+    (line,) = above.lines
+    assert [tick.get_text() for tick in above.get_xticklabels()] == ["2", "4", "8"]
     rates = [analysis.summary.rows[name, analysis.summary.focus[0]].estimates["throughput"] for name in "acb"]
     assert list(line.get_ydata()) == [one.centre for one in rates if one]
-    assert (left.get_ylabel(), left.get_ylim()[0]) == ("requests/s", 0)
-    p99, p50 = right.lines
+    assert (above.get_ylabel(), above.get_ylim()[0]) == ("requests/s", 0)
+    p99, p50 = below.lines
     assert list(p99.get_xdata()) == list(p50.get_xdata()) == [2.0, 4.0, 8.0]
-    ends = {tuple(one[:, 1]) for found in left.collections for one in found.get_segments()}
+    ends = {tuple(one[:, 1]) for found in above.collections for one in found.get_segments()}
     assert ends == {(one.low, one.high) for one in rates if one}
-    assert left.get_xlabel() == right.get_xlabel() == "A"
+    assert above.get_xlabel() == below.get_xlabel() == "A"
     assert SWEEP.describe(analysis).startswith(
         "requests answered and latency over the values of a setting. Requests/s of onnx, small: A=2 20"
     )
@@ -63,19 +63,19 @@ def test_values_stand_in_their_order_with_what_they_gave() -> None:
 
 def test_a_second_setting_has_a_line_for_each_of_its_values() -> None:
     named = {f"n{a}{b}": {"A": a, "B": b} for a in ("1", "2") for b in ("x", "y")}
-    left, right = drawn(analysed(named, (1.0, 1.1, 1.2, 1.3))).axes
-    assert [line.get_label() for line in left.lines] == ["B=x", "B=y"]
-    assert [one.get_text() for one in left.get_legend().texts] == ["B=x", "B=y"]
-    assert [one.get_text() for one in right.get_legend().texts] == ["B=x", "B=y", "p99", "p50"]
-    assert len({line.get_color() for line in left.lines}) == 2
+    above, below = drawn(analysed(named, (1.0, 1.1, 1.2, 1.3))).axes
+    assert [line.get_label() for line in above.lines] == ["B=x", "B=y"]
+    assert [one.get_text() for one in above.get_legend().texts] == ["B=x", "B=y"]
+    assert [one.get_text() for one in below.get_legend().texts] == ["B=x", "B=y", "p99", "p50"]
+    assert len({line.get_color() for line in above.lines}) == 2
 
 
 def test_a_variant_without_a_figure_leaves_a_gap() -> None:
     run = swept({"a": {"A": "1"}, "b": {"A": "2"}, "c": {"A": "3"}}, (1.0, 1.0, 1.0))
     run = replace(run, trials=tuple(replace(one, valid=one.strategy != "b") for one in run.trials))
-    left, _ = drawn(analyse(run, Path("nowhere"))).axes
-    assert list(left.lines[0].get_xdata()) == [1.0, 3.0]
-    assert [tick.get_text() for tick in left.get_xticklabels()] == ["1", "2", "3"]
+    above, _ = drawn(analyse(run, Path("nowhere"))).axes
+    assert list(above.lines[0].get_xdata()) == [1.0, 3.0]
+    assert [tick.get_text() for tick in above.get_xticklabels()] == ["1", "2", "3"]
     assert "A=2" not in SWEEP.describe(analyse(run, Path("nowhere")))
 
 
