@@ -269,4 +269,4 @@ def test_terminal_and_readme_name_the_loads(many: Run) -> None:
     lines = terminal_summary(many).splitlines()
     place = lines.index("small, 64 clients")
     assert [line.split()[0] for line in lines[place + 1 : place + 4]] == ["torch", "onnx", "batched"]
-    assert "plots/load.png" in results_block(many, "results/x", "splice")
+    assert "plots/throughput.png" in results_block(many, "results/x", "splice")
