@@ -46,17 +46,17 @@ from bench.statistics import Comparison, Estimate
 SCHEMA = 1
 NOTE = (
     "Ratios are head to base with 95% intervals by Welch's t on logs: the rounds of two runs do not pair. "
-    "What changed on the machine between the runs is in the ratios and not in their intervals: the gate "
-    "alternates both. Detectable change: the smallest that so many rounds find in 80 of 100 "
-    "runs. Verdicts are corrected over all comparisons (Holm); a star marks what differs on its own and "
-    "does not stand among so many. Counts and sizes are compared exactly. Base and head show medians, of "
-    "requests/s and CPU-ms geometric means; the ratios are of geometric means. n/a was not measured."
+    "A change of the machine between the runs is in the ratios, and not in their intervals; the gate "
+    "measures both at once. Detectable change: the smallest that so many rounds find in 80 of 100 runs. "
+    "Verdicts are corrected over all comparisons (Holm); a star marks a difference that would show on its "
+    "own and may be chance among so many. Counts and sizes are compared exactly. Base and head show medians, "
+    "of requests/s and CPU-ms geometric means; the ratios are of geometric means. n/a was not measured."
 )
 ARROW = "\N{RIGHTWARDS ARROW}"
 OWN_RATES = (
-    "Where a rate follows from what was measured, each run has a rate of its own: loads are compared if both "
-    f"reached the same share of capacity, within {100 * UTILISATION_ALLOWED:.0f}% of it, or, except under "
-    "shares of the strategy's own capacity, were offered the same."
+    "If a rate follows from what was measured, each run has a rate of its own. Loads are compared if both "
+    f"reached the same share of capacity, within {100 * UTILISATION_ALLOWED:.0f}% of it, or were offered the "
+    "same rate; shares of a strategy's own capacity only by the share that was reached."
 )
 SEARCHED = (
     "A run searches once for an objective, so the ratio of rates that held has no interval and no verdict; "

@@ -19,7 +19,7 @@ from bench.report.sections.variants import variants
 
 VALIDITY = "Which trials count"
 WARNINGS = "Warnings"
-MEANING = "What these figures say, and what not"
+MEANING = "What these figures say, and what they do not"
 ENVIRONMENT = "Environment"
 COMMAND = "Made by"
 

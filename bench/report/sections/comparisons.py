@@ -46,10 +46,11 @@ UNEQUAL = (
 )
 NOTE = paragraph(
     Emphasis("Bootstrap"),
-    " cross-checks the interval's shape, not its width, which at few rounds is some 0.7 of it: where it "
-    "leans far to one side, one round carries the result. ",
+    " cross-checks the shape of the interval, not its width, which at few rounds is some 0.7 of the "
+    "interval's: if it leans far to one side, one round carries the result. ",
     Emphasis("Sign-flip p"),
-    " asks how often flipping rounds at random would give as much; n rounds cannot give less than 2/2^n. ",
+    " says how often signs of the rounds that are flipped at random give as much; with n rounds it is at "
+    "least 2/2^n. ",
     Emphasis("Adjusted p"),
     " is the paired t-test's after Holm's correction over all comparisons of this run. A verdict takes both "
     f"at or below 0.05; from fewer than {ENOUGH_ROUNDS} rounds, which cannot give such a sign-flip p, it "
@@ -58,9 +59,9 @@ NOTE = paragraph(
     ": the smallest that so many rounds find in 80 of 100 runs.",
 )
 OWN_RATE = paragraph(
-    "Under a share of capacity each strategy has a rate of its own: its latency there is compared, its "
-    f"throughput is not, and only if both reached the same share within {100 * UTILISATION_ALLOWED:.0f}% "
-    "of it, by the capacity that the closed loop of the same rounds showed."
+    "Under a share of capacity each strategy has a rate of its own, so throughput is not compared. Latency "
+    f"is compared if both reached the same share within {100 * UTILISATION_ALLOWED:.0f}% of it, by the "
+    "capacity that the closed loop of the same rounds showed."
 )
 
 

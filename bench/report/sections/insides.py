@@ -21,8 +21,9 @@ from bench.report.sections.resources import LABELS, labels
 # what services are known to time, in the order in which an item passes it
 ORDER = ("wait", "parse", "decode", "transform", "queue", "infer", "encode")
 STAGES = paragraph(
-    "Means over the window, as the services time themselves, waiting for the processor included; of the "
-    "rounds the median, in brackets its 95% interval by order statistics, which takes six. ",
+    "Means over the window, as the services time themselves; the wait for the processor is included. Each "
+    "figure is the median of the rounds, in brackets its 95% interval by order statistics, which takes six "
+    "rounds. ",
     Emphasis("wait"),
     " is for a thread that prepares, ",
     Emphasis("queue"),
@@ -39,11 +40,12 @@ LOOP_PARTS: tuple[Span, ...] = (
     " its model alone, on prepared items in the batches that suit its engine.",
 )
 CEILING = paragraph(
-    "The driver against a target that answers at once. Highest measured: the fastest strategy as a share "
-    "of that ceiling; above 50% the driver is in the way."
+    "The driver against a target that answers at once. ",
+    Emphasis("Highest measured"),
+    " is the fastest strategy as a share of that ceiling; above 50% the driver may be the limit.",
 )
 WORST = paragraph(
-    "The worst of all strategies' trials, invalid ones too; lost workers their sum. ",
+    "The worst of all trials, invalid ones too; of lost workers the sum. ",
     Emphasis("Late sends"),
     " left more than 10 ms after they were due, ",
     Emphasis("lag"),

@@ -50,9 +50,9 @@ REACHED: Text = (
 )
 OVERLOADED: Text = (
     Emphasis("Overloaded"),
-    ": in so many trials requests were refused (429), or response times only grew. Such trials repeat no "
-    "state of the service: their row has the least and the most of its rounds instead of an interval, and "
-    "is not compared. None of its trials is invalid for want of steadiness or of answers in time.",
+    " counts the trials in which requests were refused (429), or response times only grew. The service has "
+    "no steady state then, so the row has the least and the most of its rounds instead of an interval, and "
+    "is not compared. No trial of the row is invalid because it was not steady or had no answer in time.",
 )
 SERVICE: Text = (Emphasis("Service p99"), " runs from sent to done, all others from due to done.")
 # beside a table; all of them stand in a section of their own

@@ -23,16 +23,16 @@ from bench.statistics import TailConfirmation
 from bench.statistics.tail_bounds import LEAST_ROUNDS
 
 REPEATED = paragraph(
-    "The same few requests over and over against copies of which no two bodies are alike. Where repeating is "
-    f"more than {100 * (REPEAT_ALLOWED - 1):.0f}% faster, something caches answers and the figures are of "
-    "the cache."
+    "The same few requests, sent over and over, against copies of which no two bodies are alike. If repeated "
+    f"requests are answered more than {100 * (REPEAT_ALLOWED - 1):.0f}% faster, something caches answers: "
+    "the figures are the cache's."
 )
 CAPACITY = paragraph(
-    "The most that each answered in a closed loop before the rounds; shares of it became its rates. ",
+    "What each strategy answered in a closed loop before the rounds; its rates are shares of that. ",
     Emphasis("In the rounds"),
-    " is what the same closed loop answered there, and ",
+    " is what the same closed loop answered in the rounds, and ",
     Emphasis("before to rounds"),
-    " the first to the second: above 1, a share of capacity was in truth a larger share.",
+    " is the first divided by the second: above 1, a share of capacity was in truth a larger share.",
 )
 SEARCHED = paragraph(
     "The highest rate at which fresh trials, taken together, held the objective; ",
@@ -42,12 +42,12 @@ SEARCHED = paragraph(
     " counts the trials of its rate; a rate that is not listed was not tried.",
 )
 BY_ROUNDS = (
-    "All requests of the rounds; a request without a right answer is over every bound. A round that is "
-    "invalid by the service's own doing counts here, as the others alone would be a choice of the best; a "
-    "round that host, driver or harness spoiled does not. Requests that "
-    "queue are late together, so they count for fewer than they are: for as many fewer as their number "
-    "scatters more, over blocks and rounds, than that of independent requests would. At least three rounds "
-    "are needed. What never came while it was measured is in no bound."
+    "Over all requests of the rounds; a request without a right answer is later than every bound. A round "
+    "that the service itself made invalid counts here, because the other rounds would be its best; a round "
+    "that host, driver or harness spoiled does not count. Requests that queue are late together, so they "
+    "count as fewer independent requests: the more the number of late requests scatters over blocks and "
+    "rounds, the fewer. At least three rounds are needed. A stall that did not come while it was measured "
+    "is in no bound."
 )
 WITHHELD: dict[Withheld, str] = {
     "overloaded": "overloaded",
@@ -57,7 +57,7 @@ WITHHELD: dict[Withheld, str] = {
 GOODPUT = (
     " ",
     Emphasis("Goodput"),
-    " counts the right answers within the objective's bound a second.",
+    " counts the right answers per second within the objective's bound.",
 )
 PAYLOADS = (name_column("strategy"), case_column("payloads"))
 

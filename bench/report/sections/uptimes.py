@@ -19,7 +19,7 @@ from bench.statistics import Slope
 
 HEADERS = {"throughput": "requests/s", "p50": "p50, ms", "p99": "p99, ms", "memory": "memory, MiB"}
 HOW = paragraph(
-    "One long trial each, from the first request on, its warm-up among it: no interval over rounds. Each "
+    "One long trial of each strategy, from the first request on, so there is no interval over rounds. Each "
     "cell holds the figure of the first and of the last tenth of that time; in brackets the trend over all "
     "tenths, as a share of their median, with its 95% interval (Theil and Sen)."
 )

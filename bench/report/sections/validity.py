@@ -28,15 +28,15 @@ REASONS = paragraph(
 )
 ONE_ROUND: Text = ("One round proves nothing: it shows that everything runs.",)
 OPEN: Text = (
-    "An open loop (requests that come due by a schedule, whoever still waits) shows latency at a rate. Its "
-    "latencies run from due, not from sent. ",
+    "An open loop (requests come due by a schedule, whether or not earlier ones are answered) shows latency "
+    "at a rate. Its latencies run from due, not from sent. ",
     Emphasis("Refused"),
     f" requests are neither errors nor answers: they were {text.REFUSED}. ",
     "Such a load's requests are those that came due in the window, however late they ended; its throughput "
     "counts the right answers that ended in it. ",
     Emphasis("With failures"),
-    ": over all of them, if a request without a right answer never ends; the other quantiles are of right "
-    "answers.",
+    " is over all requests: one without a right answer counts as never ending. The other quantiles are of "
+    "right answers.",
 )
 CLOSED_BY_DUE: Text = (
     "A closed loop's requests are those that were sent in the window, however late they were answered; its "
@@ -53,11 +53,11 @@ MEANING: tuple[Text, ...] = (
     ),
     ("Latency counts right answers, from due to done. Failed requests and wrong answers are counted apart.",),
     (
-        "A trial called INVALID is left out of every figure, but for the bound on the tail if its service "
-        "made it invalid. ",
+        "An INVALID trial is left out of every figure. There is one exception: if the service itself made it "
+        "invalid, it counts in the bound on the tail. ",
         Emphasis("Not steady"),
-        ": throughput or response times change within the window by more than a tenth, and than chance "
-        "explains.",
+        ": throughput or response times change within the window by more than a tenth, and by more than "
+        "chance explains.",
     ),
     (Code("n/a"), " is a figure that was not measured or that has too few samples; it is never 0."),
 )
