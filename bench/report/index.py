@@ -15,6 +15,7 @@ from bench.errors import BenchError, UsageError
 from bench.model import Run
 from bench.report import cells, text
 from bench.report.choice_sentence import choice_sentence
+from bench.report.index_rows import IndexRow, index_rows, measured, shows_something
 from bench.report.page import fill
 from bench.report.page.run_page import state
 from bench.report.page.trend_chart import chart, letter, mark
@@ -60,27 +61,46 @@ class Group:
     facts: tuple[tuple[str, str], ...]
 
 
-def write_index(results: Path, tell: Callable[[Unreadable], None] | None = None) -> Path:
-    """Write index.html over the runs and gates in a folder and return its path; `tell` of what is neither.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The page, its rows, and how many runs it does not show, as none of their trials is valid."""
 
-    A subfolder that is neither is listed with the reason. Raises UsageError if there are no subfolders, and
-    if the folder itself is a run.
+    path: Path
+    rows: tuple[IndexRow, ...]
+    hidden: int
+
+
+def write_index(results: Path, tell: Callable[[Unreadable], None] | None = None) -> Path:
+    """Write index.html over the runs and gates in a folder and return its path: see `make_index`."""
+    return make_index(results, tell).path
+
+
+def make_index(
+    results: Path, tell: Callable[[Unreadable], None] | None = None, *, every: bool = False
+) -> Written:
+    """Write index.html over the runs and gates in a folder; `tell` of what is neither.
+
+    Runs without a valid trial are left out, unless `every` run is wanted or there are no others. A subfolder
+    that is neither a run nor a gate is listed with the reason. Raises UsageError if there are no subfolders,
+    and if the folder itself is a run.
     """
     read, unreadable = _read(results)
     # services that share a core have no figures of their own to follow
     gates = [_gate(results / name, run) for name, run, _ in read if side_by_side(run)]
-    found = [one for one in read if not side_by_side(one[1])]
+    runs = [one for one in read if not side_by_side(one[1])]
+    found = [one for one in runs if every or shows_something(one[1], one[2])] or runs
+    hidden = len(runs) - len(found)
     if not found and not gates:
         first = f" ({unreadable[0].name}: {unreadable[0].why})" if unreadable else ""
         where = results.name or "this folder"
         raise UsageError(f"no run in {where}/{first}: make one with `python -m bench run`")
     path = results / FILE_NAME
-    page = render(entries(found), unreadable, _links(results, found), gates)
+    page = render(entries(found), unreadable, _links(results, found), gates, hidden)
     path.write_text(page, encoding="utf-8")
     if tell is not None:
         for one in unreadable:
             tell(one)
-    return path
+    return Written(path, tuple(index_rows(entries(found))), hidden)
 
 
 def render(
@@ -88,6 +108,7 @@ def render(
     unreadable: Sequence[Unreadable],
     links: dict[str, list[tuple[str, str]]],
     gates: Sequence[Gate] = (),
+    hidden: int = 0,
 ) -> str:
     """The page; `links` holds, by the name of a run's folder, the name and address of each of its reports."""
     followed = trends(runs)
@@ -96,14 +117,19 @@ def render(
         "index.html",
         rows=[
             {
-                "entry": entry,
-                "letter": letter(entry.group),
-                "links": links.get(entry.name, []),
-                "state": state(entry.run, entry.summary),
-                "sentence": choice_sentence(entry.run, entry.summary),
+                "entry": row.entry,
+                "letter": row.letter,
+                "measured": row.measured,
+                "opens": row.opens,
+                "links": links.get(row.entry.name, []),
+                "state": state(row.entry.run, row.entry.summary),
+                "sentence": choice_sentence(row.entry.run, row.entry.summary),
             }
-            for entry in reversed(runs)
+            for row in index_rows(runs)
         ],
+        newest=runs[-1].run.created[:10] if runs else "",
+        oldest=runs[0].run.created[:10] if runs else "",
+        hidden=hidden_runs(hidden),
         groups=groups,
         joinable=_joinable(len(runs), len(groups)),
         strategies={
@@ -118,6 +144,14 @@ def render(
         gates=gates[::-1],
         plural=text.plural,
     )
+
+
+def hidden_runs(count: int) -> str:
+    """How many runs are hidden and why, and the option that shows them; empty if there are none."""
+    if not count:
+        return ""
+    are = "is" if count == 1 else "are"
+    return f"{text.plural(count, 'run')} without a valid trial {are} hidden: `--all` shows every run."
 
 
 def _read(results: Path) -> tuple[list[tuple[str, Run, Summary]], list[Unreadable]]:
@@ -150,6 +184,7 @@ def _require_shown(run: Run, summary: Summary) -> None:
     state(run, summary)
     choice_sentence(run, summary)
     machine_line(run)
+    measured(run, summary)
     fingerprint_key(run)
 
 

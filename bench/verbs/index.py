@@ -8,12 +8,15 @@ from pathlib import Path
 
 from bench.verbs.argument_types import path
 
+WIDTH = 80
+
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """The folder that holds the runs."""
+    """The folder that holds the runs, and whether those without a valid trial are shown too."""
 
     folder: Path
+    every: bool
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -26,20 +29,26 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where runs are (results/)",
     )
+    parser.add_argument("--all", action="store_true", help="show runs without a valid trial too")
 
 
 def read(args: argparse.Namespace, _: Sequence[str]) -> IndexOptions:
     """The options of `index`."""
-    return IndexOptions(args.folder)
+    return IndexOptions(args.folder, args.all)
 
 
 def do(options: IndexOptions) -> int:
-    """Write the page and say where it is."""
-    from bench.report.index import Unreadable, write_index
-    from bench.report.plain import one_line
+    """Write the page, say where it is, and list its runs."""
+    from bench.report.index import Unreadable, hidden_runs, make_index
+    from bench.report.index_rows import index_lines
+    from bench.report.plain import one_line, printable
 
     def tell(one: Unreadable) -> None:
         print(one_line(f"left out: {one.name}: {one.why}"), file=sys.stderr)
 
-    print(f"index   {write_index(options.folder, tell)}")
+    written = make_index(options.folder, tell, every=options.every)
+    print(f"index   {written.path}")
+    hidden = hidden_runs(written.hidden)
+    for line in [*index_lines(written.rows, WIDTH), *([hidden] if hidden else [])]:
+        print(printable(line))
     return 0

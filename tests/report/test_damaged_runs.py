@@ -120,7 +120,8 @@ def test_the_index_goes_on_with_the_other_runs_and_says_which_it_left_out(
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert main(["index", str(tmp_path)]) == 0
     told = capsys.readouterr()
-    assert told.out == f"index   {tmp_path / 'index.html'}\n"
+    assert told.out.splitlines()[0] == f"index   {tmp_path / 'index.html'}"
+    assert len(told.out.splitlines()) == 3, "the path, a group and its run"
     assert [line.split(": ")[1] for line in told.err.splitlines()] == [
         f"bad-{number:02}" for number in range(len(DAMAGE))
     ]

@@ -13,7 +13,8 @@ from bench.analysis.summary import summarise
 from bench.analysis.trends import entries, fingerprint_key, joined, trends
 from bench.errors import UsageError
 from bench.model import OtherCommit, Run, RunSettings
-from bench.report.index import write_index
+from bench.report.index import make_index, write_index
+from bench.report.index_rows import index_lines, index_rows
 from bench.report.page.trend_chart import letter
 from bench.run_file import write_run
 from tests.report.browser import chromium, open_file
@@ -228,3 +229,50 @@ def test_the_head_says_how_many_runs_may_be_joined(run: Run, tmp_path: Path) -> 
     joined_page = write_index(results).read_text(encoding="utf-8")
     assert "2 groups of runs that may be compared over time." in joined_page
     assert apart not in joined_page
+
+
+def _void(run: Run) -> Run:
+    """The run without a valid trial."""
+    return dataclasses.replace(
+        run, trials=tuple(dataclasses.replace(one, valid=False) for one in run.trials), objectives=()
+    )
+
+
+def test_runs_that_can_be_compared_stand_together_the_newest_first(run: Run) -> None:
+    again = dataclasses.replace(run, command="python -m bench aa --strategies onnx")
+    runs = {
+        "old": _made(run, 1),
+        "other": _made(run, 2, kernel="6.2"),
+        "itself": _made(again, 3),
+        "new": _made(run, 4),
+        "newer": _made(run, 5, kernel="6.2"),
+    }
+    rows = index_rows(entries([(name, one, summarise(one)) for name, one in runs.items()]))
+    assert [(row.entry.name, row.letter, row.opens) for row in rows] == [
+        ("newer", "B", True),
+        ("other", "B", False),
+        ("new", "A", True),
+        ("old", "A", False),
+        ("itself", "A", True),
+    ]
+    assert rows[0].measured.startswith("run, ")
+    assert rows[-1].measured == rows[0].measured.replace("run, ", "aa, ", 1)
+    lines = index_lines(rows, 80)
+    assert [line[:1] for line in lines] == ["B", " ", " ", "A", " ", " ", "A", " "]
+    assert all(len(line) <= 80 for line in lines)
+    assert max(map(len, index_lines(rows, 30))) <= 30
+
+
+def test_runs_without_a_valid_trial_are_hidden_and_told(run: Run, tmp_path: Path) -> None:
+    results = _write(tmp_path, {"good": _made(run, 1), "void": _void(_made(run, 2)), "bad": _void(run)})
+    written = make_index(results)
+    page = written.path.read_text(encoding="utf-8")
+    assert written.hidden == 2
+    assert [row.entry.name for row in written.rows] == ["good"]
+    assert "2 runs without a valid trial are hidden: `--all` shows every run." in page
+    every = make_index(results, every=True)
+    assert (every.hidden, len(every.rows)) == (0, 3)
+    assert "shows every run" not in every.path.read_text(encoding="utf-8")
+    # where there are no others they are all that there is to see
+    alone = make_index(_write(tmp_path / "alone", {"void": _void(run)}))
+    assert (alone.hidden, len(alone.rows)) == (0, 1)

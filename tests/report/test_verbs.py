@@ -106,6 +106,10 @@ def test_index_writes_a_page_over_a_folder_of_runs(tmp_path: Path) -> None:
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert Path(REFERENCE).name in page
     assert Path(ANOTHER).name in page
+    assert all(len(line) <= 80 for line in done.stdout.splitlines()[1:])
+    assert Path(REFERENCE).name in done.stdout
+    assert "hidden" not in done.stdout
+    assert bench("index", "--all", tmp_path).stdout == done.stdout
 
 
 def test_index_of_a_folder_without_runs_is_one_line(tmp_path: Path) -> None:
