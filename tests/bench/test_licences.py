@@ -169,9 +169,21 @@ def test_an_image_that_is_not_built_is_one_line_with_the_remedy(bench: Bench, pr
     assert done.stderr.endswith("-stub is not built: build it, `docker compose build fast-service`\n")
 
 
+# an image without a shell, one with a shell and no Python, and one whose Python fails
+EMPTY = ["FROM scratch", "COPY copyright /copyright"]
+ONLY_SHELL = [f"FROM {BASE_IMAGE}", "RUN mkdir /own && ln -s /bin/sh /own/sh", "ENV PATH=/own"]
+FAILING = [
+    f"FROM {BASE_IMAGE}",
+    r"RUN mkdir /own && printf '#!/bin/sh\necho it is broken >&2; exit 3' >/own/python",
+    "RUN chmod +x /own/python",
+    "ENV PATH=/own:$PATH",
+]
+
+
 @pytest.fixture
-def carrying(project: Path, tmp_path: Path) -> Iterator[Path]:
-    """The project with an image for `fast` that carries two packages, and one for `slow` without a Python."""
+def carrying(project: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The project with an image for `fast` that carries two packages; `slow` has the one of the parameter."""
+    without: list[str] = request.param
     names = {name: f"bench-test-licences-{os.getpid()}-{name}" for name in ("fast", "slow")}
     text = (project / "compose.yaml").read_text("utf-8")
     for name, image in names.items():
@@ -184,7 +196,7 @@ def carrying(project: Path, tmp_path: Path) -> Iterator[Path]:
         lines = [f"FROM {BASE_IMAGE}", "COPY site /site", "COPY copyright /usr/share/doc/dpkg/copyright"]
         lines += ["RUN echo /site >$(python -c 'import site; print(site.getsitepackages()[0])')/more.pth"]
         if name == "slow":
-            lines = ["FROM scratch", "COPY copyright /copyright"]
+            lines = without
         (folder / "Dockerfile").write_text("\n".join(lines) + "\n", encoding="utf-8")
         build = ["docker", "build", "--quiet", "--tag", image, str(folder)]
         subprocess.run(build, check=True, capture_output=True, timeout=300)
@@ -194,6 +206,7 @@ def carrying(project: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.engine
+@pytest.mark.parametrize("carrying", [EMPTY, ONLY_SHELL], indirect=True, ids=["empty", "shell"])
 def test_an_image_tells_its_packages_and_what_cannot_tell_is_left_out(bench: Bench, carrying: Path) -> None:
     done = bench("licences", "--format", "csv", "--root", carrying)
     assert (done.returncode, done.stderr) == (
@@ -217,3 +230,11 @@ def test_an_image_tells_its_packages_and_what_cannot_tell_is_left_out(bench: Ben
         check=True,
     )
     assert left.stdout == ""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("carrying", [FAILING], indirect=True, ids=["failing"])
+def test_a_python_that_fails_is_one_line(bench: Bench, carrying: Path) -> None:
+    done = bench("licences", "slow", "--root", carrying)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.endswith(" cannot be listed, its Python says: it is broken\n")

@@ -15,13 +15,15 @@ PROBE = Path(__file__).with_name("licence_probe.py")
 # the image's own Python, whatever its name is there
 RUN = 'exec "$(command -v python || command -v python3)" -I -B -c "$0"'
 TIMEOUT_S = 120
+# what a shell ends with that finds no program, and the engine's answer if there is no shell
+NO_PROGRAM, NO_SHELL = (126, 127), 400
 MANIFEST = Path("model") / "model.json"
 
 
 def packages_of_image(engine: Any, image: str, remedy: str) -> tuple[CarriedPackage, ...] | None:
     """What the image carries, told by a container without network that writes nothing; None without a Python.
 
-    Raises BenchError, with this remedy, if there is no such image.
+    Raises BenchError, with this remedy, if there is no such image, and if its Python fails.
     """
     import docker
 
@@ -40,7 +42,15 @@ def packages_of_image(engine: Any, image: str, remedy: str) -> tuple[CarriedPack
             security_opt=["no-new-privileges"],
             remove=True,
         )
-    except (docker.errors.ContainerError, docker.errors.APIError):
+    except docker.errors.ContainerError as error:
+        if error.exit_status in NO_PROGRAM:
+            return None
+        said = error.stderr or b""
+        why = last_words(said.decode(errors="replace") if isinstance(said, bytes) else said)
+        raise BenchError(f"the packages of {image} cannot be listed, its Python says: {why}") from None
+    except docker.errors.APIError as error:
+        if error.status_code != NO_SHELL:
+            raise
         return None
     return read_packages(said)
 
