@@ -287,7 +287,7 @@ def test_a_histogram_has_all_answers_of_the_valid_rounds_and_the_tables_p50_and_
     assert panel.get_xscale() == "log"
     steps = [one for one in panel.patches if isinstance(one, StepPatch)]
     assert len(steps) == 3
-    assert [sum(one.get_data().values) for one in steps] == pytest.approx([100.0] * 3)
+    assert [np.nansum(one.get_data().values) for one in steps] == pytest.approx([100.0] * 3)
     assert not any(one.get_fill() for one in steps), "what lies below another line is seen"
     row = everything.summary.rows["torch", case].estimates
     marks = {line.get_marker(): line.get_xdata()[0] for line in panel.lines if len(line.get_xdata()) == 1}
@@ -489,6 +489,16 @@ def test_rates_at_which_an_objective_did_not_hold_are_hollow(
     assert held == [probe.rate_per_s for probe in onnx.probes if probe.held]
     assert any(set(line.get_ydata()) == {BOUND_MS} for line in left.lines)
     assert "onnx 180" in words(figures["objectives"])
+    # points lie along a diagonal, and a rate's name on the side of it that is free
+    sides = {one.get_text().split()[0]: one.get_va() for one in right.texts}
+    assert sides == {"torch": "top", "onnx": "bottom"}
+
+
+def test_the_highest_mark_over_uptime_is_whole(figures: dict[str, Any]) -> None:
+    for axes in figures["uptime"].axes:
+        most = max(float(np.nanmax(line.get_ydata())) for line in axes.lines)
+        assert axes.get_ylim()[0] == 0
+        assert axes.get_ylim()[1] > 1.05 * most
 
 
 def test_work_of_a_batch_is_shared_by_its_items_and_waiting_left_out(figures: dict[str, Any]) -> None:

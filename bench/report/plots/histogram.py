@@ -73,6 +73,9 @@ def _panel(axes: Any, analysis: RunAnalysis, case: Case, here: Mapping[str, Floa
     for name, times in here.items():
         share = 100 * np.histogram(np.clip(times, *ends), edges)[0] / len(times)
         top = max(top, float(share.max()))
+        # a line ends where its answers do: along the axis it would lie on all others
+        first, last = np.flatnonzero(share)[[0, -1]]
+        share[: max(0, first - 1)], share[last + 2 :] = np.nan, np.nan
         pen: Any = {"color": looks[name].colour, "linestyle": looks[name].line, "linewidth": 1.6}
         axes.stairs(share, edges, baseline=None, **pen)
         handles.append(Line2D([], [], label=name, marker=looks[name].marker, **pen))

@@ -83,14 +83,16 @@ def _latency(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Loo
 
 
 def _goodput(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Look]) -> list[Any]:
+    most = max(probe.rate_per_s for one in results for probe in one.probes)
     for one in results:
         _draw(axes, one, looks[one.strategy], [(probe, probe.goodput_rps) for probe in one.probes])
         if one.rate_per_s is not None:
+            # the points lie along a diagonal: above it at low rates there is room, and below it at high ones
+            y, side = (0.98, "top") if one.rate_per_s < most / 2 else (0.02, "bottom")
             axes.axvline(one.rate_per_s, color=looks[one.strategy].colour, linewidth=1.0, linestyle=":")
             words = f"{one.strategy} {text.number(one.rate_per_s)}"
-            place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
-            axes.text(one.rate_per_s, 0.02, words, fontsize=style.SMALL, **place)
-    most = max(probe.rate_per_s for one in results for probe in one.probes)
+            place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": side}
+            axes.text(one.rate_per_s, y, words, fontsize=style.SMALL, **place)
     (line,) = axes.plot([0, most], [0, most], linewidth=1.2, **style.OFFERED)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("goodput, requests/s")

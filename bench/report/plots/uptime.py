@@ -35,6 +35,8 @@ def draw(analysis: RunAnalysis) -> Figure | None:
             )
         windows = min(one.window_begin_s for one in longs), max(one.window_end_s for one in longs)
         panel.axvspan(*windows, color=colours.OUTSIDE, linewidth=0, zorder=0)
+        panel.update_datalim([(0, 0)])
+        panel.margins(y=0.1)
         panel.set_ylim(bottom=0)
         panel.set_ylabel(unit)
         style.head(panel, title, None if panel is axes[0] else [])
