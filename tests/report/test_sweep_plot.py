@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from bench.analysis.run_analysis import RunAnalysis, analyse
 from bench.analysis.summary import summarise
@@ -68,6 +69,15 @@ def test_a_second_setting_has_a_line_for_each_of_its_values() -> None:
     assert [one.get_text() for one in above.get_legend().texts] == ["B=x", "B=y"]
     assert [one.get_text() for one in below.get_legend().texts] == ["B=x", "B=y", "p99", "p50"]
     assert len({line.get_color() for line in above.lines}) == 2
+
+
+def test_a_legend_of_capitals_stays_in_the_picture() -> None:
+    named = {f"n{a}{b}": {"MAX_BATCH": a, "MAX_WAIT_MS": b} for a in ("1", "8") for b in ("0", "5")}
+    figure = drawn(analysed(named, (1.0, 1.1, 1.2, 1.3)))
+    with style.settings():
+        FigureCanvasAgg(figure).draw()
+    for axes in figure.axes:
+        assert axes.get_legend().get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_a_variant_without_a_figure_leaves_a_gap() -> None:

@@ -22,6 +22,8 @@ PAD_INCHES = 0.08
 FOOTER_CHARACTERS_PER_INCH = 14.6
 TITLE_CHARACTER_INCHES, TITLE_LINE_INCHES = 0.092, 0.18
 LEGEND_MARK_INCHES, LEGEND_CHARACTER_INCHES = 0.43, 0.073
+# a capital is so much wider than other letters, as a share of them
+CAPITAL_MORE = 0.6
 LEGEND_ROW_INCHES, LEGEND_PAD_INCHES = 0.2, 0.06
 HEAD_INCHES = 0.15
 LINE_INCHES = 0.155
@@ -200,10 +202,15 @@ def _cut(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most - half - 1]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
 
 
+def _letters(name: str) -> float:
+    """How wide a name is, in letters: those of settings are capitals, which are wide."""
+    return len(name) + CAPITAL_MORE * sum(map(str.isupper, name))
+
+
 def _legend_columns(names: Sequence[str], width: float) -> int:
     """In how many columns a legend fits that is read row by row; at least 1."""
     for columns in range(len(names), 1, -1):
-        longest = [max(map(len, names[column::columns])) for column in range(columns)]
+        longest = [max(map(_letters, names[column::columns])) for column in range(columns)]
         if LEGEND_MARK_INCHES * columns + LEGEND_CHARACTER_INCHES * sum(longest) <= width:
             return columns
     return 1
