@@ -155,7 +155,10 @@ def clone_of(typed: Typed, place: Path) -> Path:
 
 @pytest.mark.nightly
 def test_the_steps_of_the_workflow_run_as_they_stand(typed: Typed, tmp_path: Path) -> None:
-    """All but the lock's packages, for which there is no index; and no engine, so that the job fails."""
+    """All but the lock's packages, for which there is no index.
+
+    There are no requests and no engine either: one line says what is missing first, and the job fails.
+    """
     clone, outputs = clone_of(typed, tmp_path / "clone"), tmp_path / "outputs"
     steps = typed.steps("gate")
     assert list(steps) == [INSTALLS, JUDGES, ENDS]
@@ -170,10 +173,12 @@ def test_the_steps_of_the_workflow_run_as_they_stand(typed: Typed, tmp_path: Pat
     assert Path(where.strip()).is_relative_to(clone / ".venv")
     files = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "GITHUB_OUTPUT": str(outputs)}
     said = done(steps[JUDGES], clone, **NO_ENGINE, **files)
-    assert "no Docker engine answers" in said
+    assert said.startswith("bench: ")
+    assert said.count("\n") == 1
     code = outputs.read_text("utf-8").strip().removeprefix("code=")
     ended = sh(steps[ENDS], clone, CODE=code)
-    assert (code, ended.returncode) == ("1", 1), said
+    assert code in ("1", "2"), said
+    assert ended.returncode == int(code)
 
 
 @pytest.fixture
