@@ -180,8 +180,6 @@ def test_a_run_says_once_what_cannot_be_pinned(system: str, project: Path, tmp_p
     assert found["environment"]["os"].startswith({"darwin": "Darwin", "win32": "Windows"}[system])
     assert done.stderr.count("whether other processes used the cores of the service and the driver is") == 1
     assert done.stderr.count("whether the host stole time of the service core is not told here") == 1
-    # the terminal shows the gravest, and a busy machine may add some that are graver
-    assert " ".join(done.stdout.split()).count("this system keeps no process to chosen cores") <= 1
     assert "this system keeps no process to chosen cores" in (folder / "report.md").read_text("utf-8")
 
 

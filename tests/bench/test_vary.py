@@ -316,7 +316,7 @@ def test_a_run_compares_the_values(bench: Bench, project: Path, tmp_path: Path) 
     done = bench(
         *("run", "--root", project, "--results", tmp_path / "results", "--runtime", "process", "--quick"),
         *("--concurrency", "4", "--warmup-s", "0.3", "--window-s", "1", "--startups", "0"),
-        *("--loop-seconds", "0.2", "--payloads", "small", "--vary", DELAYS),
+        *("--loop-seconds", "0.2", "--payloads", "small", "--vary", DELAYS, "--max-other-cpu", "100%"),
     )
     (folder,) = (tmp_path / "results").iterdir()
     found = json.loads((folder / "run.json").read_text())
@@ -330,7 +330,8 @@ def test_a_run_compares_the_values(bench: Bench, project: Path, tmp_path: Path) 
             assert trial["latency_ms"]["p50"] >= 30
         assert trial["wrong_answers"] == 0
     assert {one["payload_class"] for one in found["strategies"][names[0]]["loops"]} == {"small"}
-    assert (folder / "plots" / "sweep.svg").is_file()
+    if any(trial["valid"] for trial in found["trials"]):
+        assert (folder / "plots" / "sweep.svg").is_file()
     words = [sys.executable, "-m", "bench", "report", str(folder), "--format", "csv"]
     table = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert all(name in table for name in names)

@@ -52,7 +52,10 @@ def test_make_bench_ends_with_a_sentence_a_table_and_where_to_read_more(
     assert all(re.search(rf"\b{name}\b.*\d", done.stdout) for name in STRATEGIES)
     folder = only_run(results)
     assert "report.md" in done.stdout
-    for plot in ("throughput", "latency", "startup", "image_size", "resources"):
+    # a picture that compares needs two strategies that a busy host left a valid trial
+    compared = {trial["strategy"] for trial in read(folder)["trials"] if trial["valid"]}
+    of_load = ("throughput", "latency", "resources") if len(compared) > 1 else ()
+    for plot in ("startup", "image_size", *of_load):
         assert (folder / "plots" / f"{plot}.png").stat().st_size > 5000
         assert (folder / "plots" / f"{plot}.svg").stat().st_size > 5000
 

@@ -40,4 +40,5 @@ def test_the_page_s_sweep_runs(tmp_path: Path) -> None:
     assert len({run["environment"]["images"][name] for name in names}) == 1
     assert len({run["strategies"][name]["image"]["compressed_bytes"] for name in names}) == 1
     assert all(trial["wrong_answers"] == 0 and trial["ok"] > 0 for trial in run["trials"])
-    assert (folder / "plots" / "sweep.png").stat().st_size > 5000
+    if any(trial["valid"] for trial in run["trials"]):
+        assert (folder / "plots" / "sweep.png").stat().st_size > 5000

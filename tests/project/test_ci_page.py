@@ -185,7 +185,7 @@ def test_the_steps_of_the_workflow_run_as_they_stand(typed: Typed, tmp_path: Pat
 def removed(tmp_path: Path) -> Iterator[None]:
     """Ends with no container and no image of the project."""
     yield
-    for place in (tmp_path / "ours", tmp_path / "clone"):
+    for place in filter(Path.is_dir, (tmp_path / "ours", tmp_path / "clone")):
         done("docker compose down --rmi all --volumes", place)
     done("docker images --quiet 'ours-base/*' | xargs --no-run-if-empty docker rmi --force", tmp_path)
 

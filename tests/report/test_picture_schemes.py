@@ -12,6 +12,8 @@ from bench.model import Run
 from bench.report import plots
 from tests.report.browser import chromium
 
+pytestmark = pytest.mark.slow  # a real browser
+
 
 @pytest.fixture(scope="module")
 def picture(run: Run, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -139,6 +139,7 @@ def test_names_of_many_values_stand_aslant_below_the_panel() -> None:
     assert [tick.get_rotation() for tick in few.get_xticklabels()] == [0, 0]
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_picture_and_names_the_variants(write_folder: Write, tmp_path: Path) -> None:
     run = swept({"onnx-threads-1": {"THREADS": "1"}, "onnx-threads-2": {"THREADS": "2"}}, (1.0, 1.5))
     folder = write_folder(run, tmp_path / "run")

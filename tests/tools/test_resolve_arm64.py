@@ -59,4 +59,5 @@ def test_a_wheel_of_another_hash_is_not_taken(tmp_path: Path) -> None:
     lock.write_text(f"{line.partition(' --hash')[0]} --hash=sha256:{'0' * 64}\n", encoding="utf-8")
     done = resolve(lock)
     assert done.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in done.stderr
     assert f"{lock}: not all packages have a wheel for arm64 of a hash that the lock has\n" in done.stderr
