@@ -337,7 +337,7 @@ class TestBadInput:
         trials = tuple(dataclasses.replace(t, valid=False) for t in run.trials)
         found = compare_runs(run, dataclasses.replace(run, trials=trials, strategies={}), "a", "b")
         assert not found.judges
-        assert sentence(found).startswith("Nothing is compared: no figure was measured in both runs.")
+        assert sentence(found).startswith("No load is compared: no load has figures in both runs.")
         assert {(one.head, one.comparison, measured_word(one)) for one in found.measured} == {
             (None, None, "")
         }

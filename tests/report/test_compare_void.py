@@ -53,7 +53,7 @@ def test_a_run_of_which_nothing_is_valid_is_not_compared_by_its_starts(
     assert told == "bench: nothing of the two runs can be compared: the lines above say why\n"
     assert "told apart" not in sentence
     assert sentence == (
-        f"Nothing is compared: no figure was measured in both runs. {side} has no valid trial."
+        f"No load is compared: no load has figures in both runs. {side} has no valid trial."
     )
 
 
@@ -71,7 +71,7 @@ def test_runs_that_share_no_load_are_not_compared_by_their_starts(
     )
     code, sentence, told = compare(small, seed)
     assert code == 4
-    assert sentence == "Nothing is compared: no figure was measured in both runs."
+    assert sentence == "No load is compared: no load has figures in both runs."
     assert "nothing of the two runs can be compared" in told
 
 

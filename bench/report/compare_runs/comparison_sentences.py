@@ -87,7 +87,7 @@ def _nothing(comparison: RunComparison) -> list[str]:
         return ["Nothing is judged: no figure has three valid rounds in both runs."]
     if comparison.not_compared:
         return ["Nothing that was measured in rounds is compared."]
-    return [] if comparison.held else ["Nothing is compared: no figure was measured in both runs."]
+    return [] if comparison.held else ["No load is compared: no load has figures in both runs."]
 
 
 def _held(comparison: RunComparison) -> list[str]:
