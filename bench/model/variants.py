@@ -9,7 +9,8 @@ from itertools import product
 from bench.model.from_outside import MOST_NAME, decimal_number
 
 # what a name of a strategy does not have
-UNNAMED = re.compile(r"[^a-z0-9.]+")
+UNNAMED = re.compile(r"[^A-Za-z0-9.]+")
+MINUS = re.compile(r"^-(?=\.?[0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,23 @@ def variant_names(variants: Sequence[Variant], taken: Collection[str] = ()) -> t
     """A name for each variant of one strategy, `onnx-threads-2`, that no other strategy has.
 
     Where values have no letters or digits to tell them apart, where names would be too long, or where one is
-    taken, the names have the variants' numbers instead: `onnx-1`.
+    taken, the names have the variants' numbers instead: `onnx-1`. Two runs may so give one name to different
+    settings: only the settings say what a variant is.
     """
     names = tuple(_named(one) for one in variants)
-    if len(set(names)) == len(names) and all(len(one) <= MOST_NAME and one not in taken for one in names):
+    # names of files, of which some systems have only one whatever the case of its letters
+    alone = len({one.lower() for one in names}) == len(names)
+    if alone and all(len(one) <= MOST_NAME and one not in taken for one in names):
         return names
     return _numbered(variants, taken)
 
 
 def _named(variant: Variant) -> str:
-    parts = (UNNAMED.sub("-", part.lower()).strip("-") for pair in variant.settings.items() for part in pair)
+    parts = (
+        UNNAMED.sub("-", part).strip("-")
+        for setting, value in variant.settings.items()
+        for part in (setting.lower(), MINUS.sub("minus-", value))
+    )
     return "-".join((variant.of, *parts))
 
 

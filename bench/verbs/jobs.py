@@ -31,7 +31,8 @@ from bench.request_sets.request_set import RequestSet, SetRequest, WholeBody
 from bench.request_sets.usual_folder import usual_folder
 from bench.verbs.arguments import Places
 from bench.verbs.attached_strategies import attached_strategies
-from bench.verbs.varied_strategies import first_variant, with_variants
+from bench.verbs.varied_strategies import WithVariants, first_variant, with_variants
+from bench.verbs.vary_rules import require_varied
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,19 @@ class Job:
     registry: Registry
     requests: RequestSet
     plan: SessionPlan
+    unstated: tuple[Strategy, ...] = ()
+    """The strategies that vary and whose settings nobody here could check."""
 
 
 def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
     """The job of these options; raises UsageError for what the repository's files do not have."""
+    # a stored run may ask for what the command line would refuse
+    require_varied(session.varied, {one.name for one in session.attached})
     # what runs already needs no compose.yaml
     alone = bool(session.attached) and session.strategies is None and not session.varied
     registry = without_services(places.root) if alone else load_registry(places.root)
-    started = () if alone else _started(session, registry)
-    strategies = (*started, *attached_strategies(session, places.attached))
+    started = WithVariants(()) if alone else _started(session, registry)
+    strategies = (*started.strategies, *attached_strategies(session, places.attached))
     _require_own_names(strategies)
     requests = read_request_set(places.requests or usual_folder(registry.root))
     classes = tuple(one for one, _ in session.mix) or session.payloads or requests.classes
@@ -83,14 +88,24 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         payload_sizes=payload_sizes(requests.requests, classes),
     )
     _require_baseline(plan)
-    return Job(session, places, registry, requests, plan)
+    return Job(session, places, registry, requests, plan, started.unstated)
 
 
-def say_what_it_cannot_conclude(session: SessionOptions) -> None:
-    """One line on stderr if a strategy is compared with itself in too few rounds."""
-    note = too_few_rounds(session.rounds) if session.verb == "aa" else None
-    if note:
+def say_what_it_cannot_conclude(job: Job) -> None:
+    """Lines on stderr: too few rounds to compare a strategy with itself, settings that nobody checked."""
+    notes = [too_few_rounds(job.session.rounds) if job.session.verb == "aa" else None]
+    notes += [unchecked_settings(one) for one in job.unstated]
+    for note in filter(None, notes):
         sys.stderr.write(f"bench: {note}\n")
+
+
+def unchecked_settings(strategy: Strategy) -> str:
+    """That nobody here can check the settings of a strategy that varies, and why."""
+    why = "its label bench.settings gets no answer here" if strategy.settings_command else "no bench.settings"
+    return (
+        f"nobody here can check settings of {strategy.name} ({why}): variants that differ in a variable that "
+        "it does not read are the same service"
+    )
 
 
 def _payloads(
@@ -114,13 +129,14 @@ def timed_sets(
     return mixed(sets, session.mix) if session.mix else sets
 
 
-def _started(session: SessionOptions, registry: Registry) -> tuple[Strategy, ...]:
+def _started(session: SessionOptions, registry: Registry) -> WithVariants:
     """The strategies of compose.yaml, and the variants of those that vary."""
     varied = dict.fromkeys(one.strategy for one in session.varied)
     wanted = (*(session.strategies or ()), *varied) if varied else session.strategies
     chosen = able_to(registry.select(wanted), session.machine.device, named=wanted is not None)
     found = with_variants(chosen, session, registry)
-    return tuple(with_tolerance(one, session.tolerance) for one in found)
+    strategies = tuple(with_tolerance(one, session.tolerance) for one in found.strategies)
+    return replace(found, strategies=strategies)
 
 
 def _require_own_names(strategies: Sequence[Strategy]) -> None:

@@ -35,7 +35,7 @@ def measure(options: MeasureOptions, folder: Path | None = None, earlier: Run | 
     Raises InvalidRunError if something that was asked for has no valid measurement.
     """
     job = make_job(options.session, options.places, options.command)
-    say_what_it_cannot_conclude(options.session)
+    say_what_it_cannot_conclude(job)
     cores = machine_cores(options.session.machine)
     progress = make_progress(quiet=options.voice.quiet, verbose=options.voice.verbose)
     runtime = choose_runtime(job, cores, progress)

@@ -95,7 +95,7 @@ def _outlook(options: PlanOptions) -> "Outlook | None":
     job = make_job(measured.session, measured.places)
     if job.registry.file.note:
         sys.stderr.write(f"bench: {job.registry.file.note}\n")
-    say_what_it_cannot_conclude(measured.session)
+    say_what_it_cannot_conclude(job)
     return outlook(job.plan)
 
 

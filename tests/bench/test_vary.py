@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 import sys
+import tempfile
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,11 +31,12 @@ from bench.run_file import read_run, write_run
 from bench.verbs.arguments import Places
 from bench.verbs.gate import read as read_gate
 from bench.verbs.gate import session_like
-from bench.verbs.jobs import make_job
+from bench.verbs.jobs import make_job, say_what_it_cannot_conclude, unchecked_settings
 from bench.verbs.parser import build_parser
 from bench.verbs.run import read as read_run_options
 from bench.verbs.stored import session_of
-from bench.verbs.vary_arguments import MOST_VARIANTS, varied
+from bench.verbs.vary_arguments import varied
+from bench.verbs.vary_rules import MOST_VARIANTS
 from tests.gate.runs import EQUAL, run_of, throughput_rules, times
 from tests.running.exit_codes import code_of
 
@@ -51,6 +53,14 @@ def session(*words: str) -> SessionOptions:
 
 def planned(root: Path, *words: str) -> tuple[Strategy, ...]:
     return make_job(session(*words), Places(root, None, None)).plan.strategies
+
+
+def with_settings(project: Path, command: str) -> None:
+    """Label the stub strategies with what says their settings."""
+    file = project / "compose.yaml"
+    file.write_text(
+        file.read_text().replace("bench.model: stub", f"bench.model: stub\n      bench.settings: {command}")
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,13 +97,46 @@ def test_a_setting_and_its_values_are_read(text: str, found: Varied) -> None:
         ("onnx:HOST=1", "HOST cannot vary"),
         ("onnx:ONNX_MODEL_URI=a", "ONNX_MODEL_URI cannot vary"),
         ("onnx:MODEL_CACHE_DIR=/tmp", "MODEL_CACHE_DIR cannot vary"),
-        ("onnx:PUSHGATEWAY=x", "PUSHGATEWAY cannot vary, as it may be secret"),
-        ("mine:API_TOKEN=x", "API_TOKEN cannot vary, as it may be secret"),
+        (
+            "batched:DEVICE=cpu,cuda",
+            "DEVICE cannot vary, as --device says where services compute: make a run",
+        ),
+        ("mine:CUDA_VISIBLE_DEVICES=0", "CUDA_VISIBLE_DEVICES cannot vary, as --device says"),
+        ("mine:LD_PRELOAD=a.so", "LD_PRELOAD cannot vary, as it says which files a program loads"),
+        ("mine:PYTHONPATH=a", "PYTHONPATH cannot vary, as it says which files a program loads"),
+        ("mine:A=x,u:p@h", "mine:A has a value that may be secret"),
+        ("mine:FLAGS=--api-key abc", "mine:FLAGS has a value that may be secret"),
+        ("mine:FLAGS=fast db_password=abc", "mine:FLAGS has a value that may be secret"),
     ],
 )
 def test_what_is_no_setting_is_refused_with_the_remedy(text: str, said: str) -> None:
     with pytest.raises(ArgumentTypeError, match=re.escape(said)):
         varied(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PUSHGATEWAY", "API_TOKEN", "HF_TOKEN", "TOKEN", "TOKEN_1", "GITHUBTOKEN", "AWS_SESSION_TOKEN"),
+        *("DB_PASS", "PGPASSWORD", "MYSQL_PWD", "KEY_PASSPHRASE", "CLIENT_SECRETS", "AUTHORIZATION"),
+        *("AWS_ACCESS_KEY_ID", "PRIVATE_KEY", "PRIVATE_KEY_PEM", "SECRET_KEY_BASE", "APIKEY", "api_keys"),
+        *("BASIC_AUTH", "GOOGLE_APPLICATION_CREDENTIALS", "SORT_KEY"),
+    ],
+)
+def test_what_may_be_secret_is_refused(name: str) -> None:
+    with pytest.raises(ArgumentTypeError, match=f"^{name} cannot vary, as it may be secret"):
+        varied(f"mine:{name}=x")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("MAX_TOKENS", "MAX_NUM_BATCHED_TOKENS", "TOKENIZERS_PARALLELISM", "MAX_TOKEN_LENGTH"),
+        *("KEY_CACHE_SIZE", "NUM_PASSES", "COMPASS", "PYTHONHASHSEED", "DEVICE_MEMORY_SHARE"),
+    ],
+)
+def test_what_only_sounds_like_it_varies(name: str) -> None:
+    assert varied(f"mine:{name}=1,2").setting == name
 
 
 @pytest.mark.parametrize(
@@ -155,9 +198,12 @@ def test_crossing_gives_the_product_under_names_of_its_own(every: dict[str, dict
     ("given_settings", "names"),
     [
         ([{"THREADS": "1"}, {"THREADS": "2"}], ("onnx-threads-1", "onnx-threads-2")),
-        ([{"MAX_WAIT_MS": "0.5", "DEVICE": "cpu"}], ("onnx-max-wait-ms-0.5-device-cpu",)),
+        ([{"MAX_WAIT_MS": "0.5", "MODE": "cpu"}], ("onnx-max-wait-ms-0.5-mode-cpu",)),
         ([{"A": "+"}, {"A": "-"}], ("onnx-1", "onnx-2")),
-        ([{"A": "5"}, {"A": "-5"}], ("onnx-1", "onnx-2")),
+        ([{"A": "5"}, {"A": "-5"}], ("onnx-a-5", "onnx-a-minus-5")),
+        ([{"A": "-.5"}, {"A": "-x"}], ("onnx-a-minus-.5", "onnx-a-x")),
+        ([{"MODE": "Fast"}, {"MODE": "slow"}], ("onnx-mode-Fast", "onnx-mode-slow")),
+        ([{"MODE": "Fast"}, {"MODE": "fast"}], ("onnx-1", "onnx-2")),
         ([{"A": "y" * 80}, {"A": "z"}], ("onnx-1", "onnx-2")),
         ([{"A": "taken"}, {"A": "free"}], ("onnx-1", "onnx-2")),
     ],
@@ -195,9 +241,17 @@ def test_named_strategies_stay_beside_and_the_first_variant_is_the_baseline(proj
         make_job(session(*words, "--baseline", "slow"), Places(project, None, None))
 
 
-def test_a_device_is_set_once(project: Path) -> None:
-    with pytest.raises(UsageError, match="--device and --vary both set DEVICE: leave out --device"):
-        planned(project, "--device", "cpu", "--vary", "fast:DEVICE=cpu")
+@pytest.mark.parametrize("folder", [Path.home(), Path.cwd(), Path(tempfile.gettempdir())])
+@pytest.mark.parametrize("text", ["{}/a.yaml", "--config={}/a.yaml", "{}"])
+def test_a_value_with_a_folder_of_this_machine_is_refused(project: Path, folder: Path, text: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"^fast:A has a value with a folder of this machine, which no run\.json"
+    ):
+        planned(project, "--vary", f"fast:A=b,{text.format(folder)}")
+
+
+def test_a_folder_of_the_service_s_own_is_a_value(project: Path) -> None:
+    assert len(planned(project, "--vary", f"fast:A=/app/a.yaml,{tempfile.gettempdir()}ish,/data/tmp/x")) == 3
 
 
 @pytest.mark.parametrize(
@@ -217,6 +271,27 @@ def test_a_service_of_this_repository_says_what_it_knows_and_refuses(text: str, 
         planned(ROOT, "--vary", text)
 
 
+def test_a_fault_of_the_stanza_is_blamed_on_no_value(project: Path) -> None:
+    with_settings(project, "python settings.py")
+    (project / "settings.py").write_text(
+        "import json, os, sys\n"
+        "asked = [{**os.environ, **one} for one in json.load(sys.stdin)]\n"
+        "faults = [None if float(one['STUB_DELAY_S']) < 1 else 'STUB_DELAY_S: too long' for one in asked]\n"
+        "print(json.dumps({'settings': ['STUB_DELAY_S', 'B'], 'faults': faults}))\n"
+    )
+    assert len(planned(project, "--vary", "fast:B=1,2")) == 2
+    with pytest.raises(
+        UsageError, match=r"^fast does not start with STUB_DELAY_S=2: STUB_DELAY_S: too long: "
+    ):
+        planned(project, "--vary", "fast:STUB_DELAY_S=0,2")
+    file = project / "compose.yaml"
+    file.write_text(file.read_text().replace('STUB_DELAY_S: "0.005"', 'STUB_DELAY_S: "5"'))
+    said = r"^fast does not start as compose.yaml, .* have it, whatever varies: STUB_DELAY_S: too long: mend"
+    with pytest.raises(UsageError, match=said):
+        planned(project, "--vary", "fast:B=1,2")
+    assert len(planned(project, "--vary", "fast:STUB_DELAY_S=0,0.1")) == 2, "each value mends it"
+
+
 def test_what_it_knows_and_takes_is_planned() -> None:
     found = planned(ROOT, "--vary", "onnx:THREADS=1,2", "--vary", "onnx:MAX_ITEMS=8")
     assert [one.name for one in found] == ["onnx-threads-1-max-items-8", "onnx-threads-2-max-items-8"]
@@ -224,11 +299,28 @@ def test_what_it_knows_and_takes_is_planned() -> None:
 
 @pytest.mark.parametrize("command", ["no-such-program", "false", 'python -c "print(1)"'])
 def test_where_nobody_can_say_any_name_is_taken(project: Path, command: str) -> None:
-    file = project / "compose.yaml"
-    file.write_text(
-        file.read_text().replace("bench.model: stub", f"bench.model: stub\n      bench.settings: {command}")
+    with_settings(project, command)
+    job = make_job(session("--vary", "fast:WHATEVER=1,2"), Places(project, None, None))
+    assert len(job.plan.strategies) == 2
+    (unstated,) = job.unstated
+    assert unchecked_settings(unstated) == (
+        "nobody here can check settings of fast (its label bench.settings gets no answer here): variants "
+        "that differ in a variable that it does not read are the same service"
     )
-    assert len(planned(project, "--vary", "fast:WHATEVER=1,2")) == 2
+
+
+def test_it_is_said_once_that_nobody_can_check_the_settings(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--vary", "fast:threads=1,2", "--vary", "fast:B=1"], ["--strategies", "fast"]):
+        say_what_it_cannot_conclude(make_job(session(*words), Places(project, None, None)))
+    told = capsys.readouterr().err
+    assert re.fullmatch(r"bench: nobody here can check settings of fast \(no bench\.settings\): .*\n", told)
+
+
+def test_what_its_label_says_is_said_to_be_checked() -> None:
+    job = make_job(session("--vary", "onnx:THREADS=1,2"), Places(ROOT, None, None))
+    assert job.unstated == ()
 
 
 def test_a_local_process_gets_its_variant_s_settings(project: Path) -> None:
@@ -300,6 +392,32 @@ def test_a_run_that_goes_on_has_the_same_variants(project: Path, tmp_path: Path)
     again = make_job(stored, Places(project, None, None)).plan
     assert again.strategies == plan.strategies
     assert again.baseline == plan.baseline == names[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ([Varied("fast", "TORCH_MODEL_URI", ("file:///etc/x",))], "TORCH_MODEL_URI cannot vary"),
+        ([Varied("fast", "LD_PRELOAD", ("x.so",))], "LD_PRELOAD cannot vary"),
+        ([Varied("fast", "A", ("1", "1"))], "fast:A has the value 1 twice"),
+        ([Varied("fast", "A", ("1",)), Varied("fast", "A", ("2",))], "--vary names fast:A twice"),
+        ([Varied("fast", "A", ())], "fast:A has no values"),
+        ([Varied("fast", "A", ("1\n2",))], "'1\\n2' is not one line"),
+        ([Varied("fast\x1b", "A", ("1",))], "'fast\\x1b' is not a strategy's name"),
+        (
+            [Varied("fast", f"A{place}", tuple(map(str, range(10)))) for place in range(40)],
+            f"--vary makes {10**40} variants, and {MOST_VARIANTS} are the most",
+        ),
+    ],
+)
+def test_a_run_from_elsewhere_goes_on_with_nothing_that_would_be_refused(
+    project: Path, tmp_path: Path, asked: list[Varied], said: str
+) -> None:
+    write_run(replace(run_of({"fast": EQUAL}), options=replace(session(), varied=tuple(asked))), tmp_path)
+    stored = session_of(read_run(tmp_path))
+    assert stored is not None
+    with pytest.raises(UsageError, match=f"^{re.escape(said)}"):
+        make_job(stored, Places(project, None, None))
 
 
 def test_a_gate_does_not_measure_like_a_run_that_compares_settings() -> None:

@@ -195,6 +195,13 @@ def read_text(path: Path) -> str | None:
         return None
 
 
+def machine_folders(root: Path) -> dict[str, str]:
+    """Folders of this machine that nothing public names, with what stands in their place."""
+    folders = {str(root.resolve()): ".", str(Path.cwd()): ".", tempfile.gettempdir(): "<tmp>"}
+    folders |= {str(Path("~").expanduser()): "~"}
+    return {folder: name for folder, name in folders.items() if len(folder) > 1}
+
+
 def make_redactor(
     root: Path, services: Iterable[str] = (), strategies: Iterable[str] = ()
 ) -> Callable[[str], str]:
@@ -203,9 +210,7 @@ def make_redactor(
     `services` are other hosts, by name or address, on which services run. A host that is called like one of
     the `strategies` keeps its name, which the run has anyway.
     """
-    folders = {str(root.resolve()): ".", str(Path.cwd()): ".", tempfile.gettempdir(): "<tmp>"}
-    folders |= {str(Path("~").expanduser()): "~"}
-    names = {re.escape(folder): name for folder, name in folders.items() if len(folder) > 1}
+    names = {re.escape(folder): name for folder, name in machine_folders(root).items()}
     patterns = [(re.compile(rf"{found}(?=/|\W|$)"), names[found]) for found in sorted(names, key=len)[::-1]]
     host = platform.node()
     kept = {"", *(name.lower() for name in strategies)}
