@@ -1,6 +1,6 @@
 """Two runs side by side: every strategy and case that both have, compared as one family."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,8 +11,9 @@ from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS, UTILISATION_ALLOWED,
 from bench.analysis.held_rates import HeldRates, by_objective, held_rates
 from bench.analysis.metrics import STARTUP, metrics_in
 from bench.analysis.summary import Row, Summary, summarise
+from bench.analysis.sweeps import variant_of
 from bench.errors import UsageError
-from bench.model import Run, SloResult, Startup
+from bench.model import Run, SloResult, Startup, Variant
 from bench.statistics import Comparison, Estimate
 from bench.statistics.ratios import unpaired_comparison
 
@@ -123,13 +124,23 @@ class Unshared:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherSettings:
+    """A name that two runs give to other settings of a service; None is a strategy as it is configured."""
+
+    strategy: str
+    base: Variant | None
+    head: Variant | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunComparison:
     """Two runs compared.
 
     `differing` holds the facts of the environments that differ, `speeds` the rates at which the machine
     itself answered faster or slower than before. `only_base` and `only_head` list what only one run has.
     `rows` are those that both have, `held` the rates up to which objectives held. `own_rates` says whether
-    some loads follow from what each run measured, so that they may have been other rates.
+    some loads follow from what each run measured, so that they may have been other rates. `other_settings`
+    has the names that both have for services that differ in settings: nothing of these is compared.
     """
 
     base_name: str
@@ -147,6 +158,7 @@ class RunComparison:
     own_rates: bool
     rows: tuple[RowPair, ...] = ()
     held: tuple[HeldRates, ...] = ()
+    other_settings: tuple[OtherSettings, ...] = ()
 
     @property
     def judges(self) -> bool:
@@ -184,19 +196,22 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
     p-values are corrected over the whole family (Holm). Rows with an overloaded trial are not compared, nor
     rows of other loads: under a share of capacity both must have reached the same, within 5%; at a rate that
     follows otherwise from what was measured, they must have been offered the same or have reached the same.
-    Raises UsageError if the runs share no strategy.
+    Variants of one name and other settings are not compared. Raises UsageError if the runs share no strategy.
     """
     ours, theirs = summarise(base), summarise(head)
-    shared = [name for name in ours.strategies if name in theirs.strategies]
+    other_settings = _other_settings(base, head, ours, theirs)
+    unlike = {one.strategy for one in other_settings}
+    shared = [name for name in ours.strategies if name in theirs.strategies and name not in unlike]
     if not shared:
+        same = f", as settings of {', '.join(sorted(unlike))} differ" if unlike else ""
         raise UsageError(
-            f"{base_name} ({_names(ours)}) and {head_name} ({_names(theirs)}) share no strategy: compare "
-            "runs of the same --strategies"
+            f"{base_name} ({_names(ours)}) and {head_name} ({_names(theirs)}) share no strategy{same}: "
+            "compare runs of the same --strategies"
         )
     pairs = [(name, case) for case in ours.cases for name in shared]
     keys = [key for key in pairs if key in ours.rows and key in theirs.rows]
     rows = tuple(_pair(ours.rows[key], theirs.rows[key]) for key in keys)
-    held = held_rates(base, head)
+    held = tuple(one for one in held_rates(base, head) if one.of.strategy in shared)
     unjudged = [one for pair in rows for one in _metrics(pair)]
     unjudged += [one for name in shared for one in _startups(name, base, head)]
     counted = [one for pair in rows for one in _counts(pair)]
@@ -212,12 +227,19 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
         differing_speed(base.ceilings, head.ceilings),
         _corrected(unjudged),
         tuple(counted),
-        (*_unshared(ours, theirs, keys), *_lone_objectives(base, theirs, held)),
-        (*_unshared(theirs, ours, keys), *_lone_objectives(head, ours, held)),
+        (*_unshared(ours, theirs, shared, keys), *_lone_objectives(base, shared, held)),
+        (*_unshared(theirs, ours, shared, keys), *_lone_objectives(head, shared, held)),
         own_rates=any(case.by_capacity for _, case in keys),
         rows=rows,
         held=held,
+        other_settings=other_settings,
     )
+
+
+def _other_settings(base: Run, head: Run, ours: Summary, theirs: Summary) -> tuple[OtherSettings, ...]:
+    both = [name for name in ours.strategies if name in theirs.strategies]
+    found = (OtherSettings(name, variant_of(base, name), variant_of(head, name)) for name in both)
+    return tuple(one for one in found if one.base != one.head)
 
 
 def _pair(base: Row, head: Row) -> RowPair:
@@ -301,7 +323,9 @@ def _image_sizes(name: str, base: Run, head: Run) -> Iterator[Counted]:
     yield Counted(name, None, "unpacked_bytes", unpacked[0], unpacked[1])
 
 
-def _unshared(own: Summary, other: Summary, shared: list[tuple[str, Case]]) -> tuple[Unshared, ...]:
+def _unshared(
+    own: Summary, other: Summary, names: Collection[str], shared: list[tuple[str, Case]]
+) -> tuple[Unshared, ...]:
     """Strategies and cases that only one run has; a strategy that the other run lacks is listed once.
 
     The rates that a search happened to try are left out.
@@ -310,14 +334,14 @@ def _unshared(own: Summary, other: Summary, shared: list[tuple[str, Case]]) -> t
     cases = [
         Unshared(name, case)
         for name, case in own.rows
-        if name not in missing and (name, case) not in shared and not (own.searched and case.kind == "open")
+        if name in names and (name, case) not in shared and not (own.searched and case.kind == "open")
     ]
     return (*map(Unshared, missing), *cases)
 
 
-def _lone_objectives(run: Run, other: Summary, held: Sequence[HeldRates]) -> Iterator[Unshared]:
+def _lone_objectives(run: Run, names: Collection[str], held: Sequence[HeldRates]) -> Iterator[Unshared]:
     """The objectives that only this run searched for, of strategies that both have."""
     shared = [one for pair in held for one in (pair.base, pair.head)]
     for one in by_objective(run).values():
-        if one.strategy in other.strategies and one not in shared:
+        if one.strategy in names and one not in shared:
             yield Unshared(one.strategy, objective=one)

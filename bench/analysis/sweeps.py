@@ -29,6 +29,12 @@ class Sweep:
         return tuple(name for line in self.lines.values() for name in line.values())
 
 
+def variant_of(run: Run, name: str) -> Variant | None:
+    """The variant that has this name in a run; None of a strategy as it is configured."""
+    result = run.strategies.get(name)
+    return None if result is None else result.variant
+
+
 def sweeps(run: Run) -> tuple[Sweep, ...]:
     """A sweep for each strategy of which a setting has two values or more: along the first such setting."""
     variants: dict[str, dict[str, Variant]] = {}

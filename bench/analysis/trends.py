@@ -7,7 +7,8 @@ from bench.analysis.cases import Case, case_key
 from bench.analysis.comparability import comparable_facts, differing_names
 from bench.analysis.metrics import metrics_in
 from bench.analysis.summary import Summary
-from bench.model import Run
+from bench.analysis.sweeps import variant_of
+from bench.model import Run, Variant
 from bench.statistics import Estimate
 
 Key = tuple[tuple[str, str], ...]
@@ -38,11 +39,19 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """A strategy's points in one case, by the name of each metric that is followed; lists may be empty."""
+    """A strategy's points in one case, by the name of each metric that is followed; lists may be empty.
+
+    Runs may give one name to several settings: they are other strategies, told apart by their `variant`.
+    """
 
     strategy: str
     case: Case
     points: dict[str, list[TrendPoint]]
+    variant: Variant | None = None
+
+    def is_of(self, run: Run) -> bool:
+        """Whether a run gives the name to the same settings."""
+        return variant_of(run, self.strategy) == self.variant
 
     @property
     def runs(self) -> int:
@@ -82,14 +91,28 @@ def _group(groups: list[dict[str, str]], key: Key) -> int:
 
 def trends(runs: Sequence[Entry]) -> list[Trend]:
     """Every strategy's trend in every case, in the order of strategies as runs name them and of cases."""
-    strategies = dict.fromkeys(name for entry in runs for name in entry.summary.strategies)
     cases = sorted({case for entry in runs for case in _followed(entry.summary)}, key=case_key)
-    every = [
-        Trend(name, case, {one.name: _points(runs, name, case, one.name) for one in metrics_in("trends")})
-        for name in strategies
-        for case in cases
-    ]
+    every = [_trend(own, name, case, variant) for name, variant, own in _strategies(runs) for case in cases]
     return [trend for trend in every if trend.runs]
+
+
+def _strategies(runs: Sequence[Entry]) -> list[tuple[str, Variant | None, list[tuple[int, Entry]]]]:
+    """Every strategy, by its name and settings, with the runs that have it and their places."""
+    found: dict[str, list[tuple[Variant | None, list[tuple[int, Entry]]]]] = {}
+    for place, entry in enumerate(runs):
+        for name in entry.summary.strategies:
+            variant, known = variant_of(entry.run, name), found.setdefault(name, [])
+            own = next((own for one, own in known if one == variant), None)
+            if own is None:
+                own = []
+                known.append((variant, own))
+            own.append((place, entry))
+    return [(name, variant, own) for name, known in found.items() for variant, own in known]
+
+
+def _trend(runs: Sequence[tuple[int, Entry]], name: str, case: Case, variant: Variant | None) -> Trend:
+    points = {one.name: _points(runs, name, case, one.name) for one in metrics_in("trends")}
+    return Trend(name, case, points, variant)
 
 
 def _followed(summary: Summary) -> tuple[Case, ...]:
@@ -97,9 +120,9 @@ def _followed(summary: Summary) -> tuple[Case, ...]:
     return summary.focus if summary.searched else summary.cases
 
 
-def _points(runs: Sequence[Entry], name: str, case: Case, metric: str) -> list[TrendPoint]:
+def _points(runs: Sequence[tuple[int, Entry]], name: str, case: Case, metric: str) -> list[TrendPoint]:
     points = []
-    for place, entry in enumerate(runs):
+    for place, entry in runs:
         row = entry.summary.rows.get((name, case))
         estimate = row.estimates[metric] if row else None
         if estimate is not None:

@@ -13,6 +13,7 @@ from bench.analysis.summary import Summary, summarise
 from bench.analysis.trends import LEAST_RUNS, Entry, Trend, entries, fingerprint_key, trends
 from bench.errors import BenchError, UsageError
 from bench.model import Run
+from bench.model.variants import in_words
 from bench.report import cells, text
 from bench.report.choice_sentence import choice_sentence
 from bench.report.index_rows import IndexRow, index_rows, measured, shows_something
@@ -133,12 +134,12 @@ def render(
         groups=groups,
         joinable=_joinable(len(runs), len(groups)),
         strategies={
-            name: [trend for trend in followed if trend.strategy == name]
-            for name in dict.fromkeys(trend.strategy for trend in followed)
+            name: [trend for trend in followed if _strategy_label(trend, followed) == name]
+            for name in dict.fromkeys(_strategy_label(trend, followed) for trend in followed)
         },
         metrics=metrics_in("trends"),
         least=LEAST_RUNS,
-        draw=lambda trend, metric: _chart(trend, metric, len(runs)),
+        draw=lambda trend, metric: _chart(trend, _strategy_label(trend, followed), metric, len(runs)),
         figures=_figures(runs, followed),
         unreadable=unreadable,
         gates=gates[::-1],
@@ -250,14 +251,21 @@ def _differences(before: Entry, first: Entry) -> list[str]:
     return found
 
 
-def _chart(trend: Trend, metric: Metric, runs: int) -> Markup:
+def _chart(trend: Trend, strategy: str, metric: Metric, runs: int) -> Markup:
     """The chart of one metric, or that there is none."""
     points = [
         replace(point, estimate=scaled(point.estimate, metric.scale)) for point in trend.points[metric.name]
     ]
     if not any(point.estimate.centre > 0 for point in points):
         return Markup('<p class="missing">{}</p>').format(text.MISSING)
-    return chart(points, runs, f"{trend.strategy}, {_case_label(trend)}, {metric.heading}")
+    return chart(points, runs, f"{strategy}, {_case_label(trend)}, {metric.heading}")
+
+
+def _strategy_label(trend: Trend, followed: Sequence[Trend]) -> str:
+    """The strategy's name, with what is set if runs give the name to other settings too."""
+    if all(one.variant == trend.variant for one in followed if one.strategy == trend.strategy):
+        return trend.strategy
+    return f"{trend.strategy} ({in_words(trend.variant) if trend.variant else 'as configured'})"
 
 
 def _case_label(trend: Trend) -> str:
@@ -274,12 +282,12 @@ def _figures(runs: Sequence[Entry], followed: Sequence[Trend]) -> list[dict[str,
     ]
     return [
         {
-            "strategy": trend.strategy,
+            "strategy": _strategy_label(trend, followed),
             "case": _case_label(trend),
             "run": entry.name,
             "letter": letter(entry.group),
             "cells": [html.figure_cell(cells.measured(one)(row)) for one in metrics_in("trends")],
         }
         for trend, entry, row in found
-        if row is not None
+        if row is not None and trend.is_of(entry.run)
     ]

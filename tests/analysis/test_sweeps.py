@@ -1,14 +1,25 @@
-"""A sweep has the variants of a strategy by the values of a setting, and compares latency at equal loads."""
+"""A sweep has the variants of a strategy by the values of a setting, and compares latency at equal loads.
 
+Variants of two runs are the same if their settings are, whatever their names.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bench.analysis.run_comparison import compare_runs
 from bench.analysis.summary import summarise
 from bench.analysis.sweeps import Sweep, equal_load, sweeps
-from bench.model import OpenLoad, Run, StrategyResult, Variant
-from tests.gate.runs import EQUAL, run_of
+from bench.analysis.trends import entries, trends
+from bench.errors import UsageError
+from bench.model import OpenLoad, Run, SloResult, StrategyResult, Variant
+from bench.report.compare_runs.comparison_sentences import sentence
+from bench.report.index import write_index
+from bench.run_file import write_run
+from tests.gate.runs import EQUAL, run_of, times
 
 
 def varied(settings: Mapping[str, Mapping[str, str]]) -> Run:
@@ -69,3 +80,57 @@ def test_latency_is_compared_at_the_highest_rate_that_overloaded_none(overloaded
     assert closed.kind == "closed"
     assert equal_load(summary, closed).load == at
     assert equal_load(summarise(run), closed) == closed
+
+
+def later(run: Run) -> Run:
+    return replace(run, created="2026-02-02T03:04:05+00:00")
+
+
+def held(run: Run, *names: str) -> Run:
+    found = tuple(SloResult(name, "small", "json", 0.99, 100.0, 50.0, 50.0, 50.0, ()) for name in names)
+    return replace(run, objectives=found)
+
+
+def test_one_name_for_other_settings_is_not_compared() -> None:
+    base = held(varied({"onnx-1": {"X": "a/b"}, "onnx-x-2": {"X": "2"}, "torch": {}}), "onnx-1", "torch")
+    fast = run_of({"onnx-1": times(2.0), "onnx-x-2": EQUAL, "torch": EQUAL})
+    settings = {"onnx-1": {"X": "c/d"}, "onnx-x-2": {"X": "2"}, "torch": {}}
+    head = later(held(replace(fast, strategies=varied(settings).strategies), "onnx-1", "torch"))
+    found = compare_runs(base, head, "a", "b")
+    compared = {one.strategy for one in (*found.measured, *found.counted)}
+    assert compared == {"onnx-x-2", "torch"}
+    assert {pair.head.strategy for pair in found.rows} == compared
+    assert [one.of.strategy for one in found.held] == ["torch"]
+    assert (found.only_base, found.only_head) == ((), ())
+    told = "onnx-1 (onnx with X=a/b in a, onnx with X=c/d in b)"
+    assert f"Not compared, as both runs give the name to other settings: {told}." in sentence(found)
+    assert "other settings" not in sentence(compare_runs(base, later(base), "a", "b"))
+
+
+def test_a_strategy_as_configured_is_no_variant_of_its_name() -> None:
+    base, head = varied({"onnx-x-1": {"X": "1"}}), later(varied({"onnx-x-1": {}}))
+    said = (
+        r"^a \(onnx-x-1\) and b \(onnx-x-1\) share no strategy, as settings of onnx-x-1 differ: compare runs"
+    )
+    with pytest.raises(UsageError, match=said):
+        compare_runs(base, head, "a", "b")
+
+
+def test_one_name_for_other_settings_is_not_joined(tmp_path: Path) -> None:
+    first = varied({"onnx-1": {"X": "a/b"}, "torch": {}})
+    runs = {"a": first, "b": later(varied({"onnx-1": {"X": "c/d"}, "torch": {}})), "c": later(first)}
+    followed = trends(entries([(name, run, summarise(run)) for name, run in runs.items()]))
+    places = {
+        (one.strategy, one.variant and one.variant.settings["X"]): [
+            point.place for point in one.points["throughput"]
+        ]
+        for one in followed
+    }
+    assert places == {("onnx-1", "a/b"): [0, 2], ("onnx-1", "c/d"): [1], ("torch", None): [0, 1, 2]}
+    for name, run in runs.items():
+        (tmp_path / name).mkdir()
+        write_run(run, tmp_path / name)
+    page = write_index(tmp_path).read_text()
+    assert re.findall(r"<h3>(.*)</h3>", page) == ["onnx-1 (X=a/b)", "onnx-1 (X=c/d)", "torch"]
+    rows = re.findall(r'<tr><th scope="row"[^>]*>(onnx-1[^<]*) <', page)
+    assert sorted(rows) == ["onnx-1 (X=a/b)", "onnx-1 (X=a/b)", "onnx-1 (X=c/d)"]

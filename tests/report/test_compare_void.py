@@ -52,9 +52,7 @@ def test_a_run_of_which_nothing_is_valid_is_not_compared_by_its_starts(
     assert code == 4
     assert told == "bench: nothing of the two runs can be compared: the lines above say why\n"
     assert "told apart" not in sentence
-    assert sentence == (
-        f"No load is compared: no load has figures in both runs. {side} has no valid trial."
-    )
+    assert sentence == (f"No load is compared: no load has figures in both runs. {side} has no valid trial.")
 
 
 def test_a_run_without_any_trial_is_not_compared_by_its_starts(compare: Compare, run: Run) -> None:

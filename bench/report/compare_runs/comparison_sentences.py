@@ -8,7 +8,8 @@ from bench.analysis.held_rates import SEARCHES_DIFFER, HeldRates
 from bench.analysis.metrics import quantity
 from bench.analysis.run_comparison import Counted, CountName, Measured, RowPair, RunComparison
 from bench.analysis.summary import Summary
-from bench.model import Run, SloResult, objective_label
+from bench.model import Run, SloResult, Variant, objective_label
+from bench.model.variants import in_words
 from bench.report import text
 from bench.report.unchecked_sentence import unchecked_sentence
 from bench.report.verdict_words import measured_word, why_rows_not_compared
@@ -57,7 +58,25 @@ def sentence(comparison: RunComparison) -> str:
     if comparison.judges:
         first = [_judged(judged, comparison.base_name, comparison.head_name)] if judged else first
     told = [*_unchecked(comparison), *_held(comparison), *first, *_void(comparison), *_left_out(comparison)]
-    return " ".join([*told, *_counted(comparison.counted)])
+    return " ".join([*told, *_other_settings(comparison), *_counted(comparison.counted)])
+
+
+def _other_settings(comparison: RunComparison) -> list[str]:
+    """The names under which both runs have strategies of other settings."""
+    named = [
+        f"{one.strategy} ({_settings(one.base)} in {comparison.base_name}, {_settings(one.head)} in "
+        f"{comparison.head_name})"
+        for one in comparison.other_settings[:MOST_NAMED]
+    ]
+    more = len(comparison.other_settings) - len(named)
+    named += [f"{more} more"] if more > 0 else []
+    return (
+        [f"Not compared, as both runs give the name to other settings: {'; '.join(named)}."] if named else []
+    )
+
+
+def _settings(variant: Variant | None) -> str:
+    return f"{variant.of} with {in_words(variant)}" if variant else "as configured"
 
 
 def _unchecked(comparison: RunComparison) -> list[str]:
