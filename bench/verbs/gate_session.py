@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.analysis.comparability import differing_facts
+from bench.analysis.sweeps import variant_of
 from bench.cores import Cores, pin
 from bench.errors import BenchError, InvalidRunError, UsageError
 from bench.gate import Batch, Judgement, Rules, judge
@@ -62,7 +63,17 @@ def judge_again(rules: Rules, folder: Path) -> Judgement:
 
 
 def judge_stored(rules: Rules, base: Run, name: str, head: Run) -> Judgement:
-    """Judge one stored run against another, the base, whose folder has this name."""
+    """Judge one stored run against another, the base, whose folder has this name.
+
+    Raises UsageError if they give one name to other settings of a service.
+    """
+    both = [one for one in head.strategies if one in base.strategies]
+    unlike = [one for one in both if variant_of(base, one) != variant_of(head, one)]
+    if unlike:
+        raise UsageError(
+            f"{name}/ has other settings (--vary) of {', '.join(unlike)} than the run that is judged: name a "
+            "run of the same settings"
+        )
     return judge(rules, _apart(base, name, head), None)
 
 

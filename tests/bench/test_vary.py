@@ -31,6 +31,7 @@ from bench.run_file import read_run, write_run
 from bench.verbs.arguments import Places
 from bench.verbs.gate import read as read_gate
 from bench.verbs.gate import session_like
+from bench.verbs.gate_session import judge_stored
 from bench.verbs.jobs import make_job, say_what_it_cannot_conclude, unchecked_settings
 from bench.verbs.parser import build_parser
 from bench.verbs.run import read as read_run_options
@@ -426,6 +427,22 @@ def test_a_gate_does_not_measure_like_a_run_that_compares_settings() -> None:
     options = read_gate(build_parser(["gate"]).parse_args(words), words)
     with pytest.raises(UsageError, match=r"^base/ compares settings \(--vary\), and a gate compares"):
         session_like(run, "base", options, throughput_rules("onnx"))
+
+
+def test_a_gate_judges_no_run_by_a_run_of_other_settings() -> None:
+    base, head = (
+        replace(
+            run,
+            strategies={"onnx": StrategyResult("ONNX", None, None, variant=Variant("onnx", {"X": value}))},
+        )
+        for run, value in ((run_of({"onnx": EQUAL}), "1"), (run_of({"onnx": times(1.2)}), "2"))
+    )
+    with pytest.raises(
+        UsageError, match=r"^base/ has other settings \(--vary\) of onnx than the run that is"
+    ):
+        judge_stored(throughput_rules("onnx"), base, "base", head)
+    alike = replace(head, strategies=base.strategies)
+    assert judge_stored(throughput_rules("onnx"), base, "base", alike).findings
 
 
 @pytest.mark.slow
