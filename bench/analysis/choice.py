@@ -16,7 +16,7 @@ from bench.analysis.cases import Case
 from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS, compared
 from bench.analysis.held_rates import SEARCHES_DIFFER
 from bench.analysis.starts import startup_s
-from bench.analysis.summary import Row, Summary, rows_at
+from bench.analysis.summary import Row, Summary, equal_rates, rows_at
 from bench.model import Run, SloResult
 from bench.statistics import Comparison
 from bench.statistics.ratios import unpaired_comparison
@@ -60,6 +60,11 @@ class Standing:
         best = self.best
         return tuple(one for one in self.figures if one == best or frozenset((one, best)) not in self.apart)
 
+    def beats(self, name: str, other: str) -> bool:
+        """Whether a strategy has a better figure than another, from which it is told apart."""
+        first = next(one for one in self.figures if one in (name, other))
+        return first == name and frozenset((name, other)) in self.apart
+
     def enough(self, name: str) -> bool:
         """Whether a strategy reaches ENOUGH of the best figure, or rounds did not tell it apart from it."""
         best, figure = self.figures[self.best], self.figures[name]
@@ -72,9 +77,10 @@ class Choice:
     """What a run says to somebody who must choose: the strategies that can be chosen, and how they stand.
 
     `strategies` have a valid figure in every case in which any has one; `left_out` has the others. `blank`
-    has the cases without any. `pick` is None if there are fewer than two strategies, or if none reaches
-    ENOUGH of the best in every case; it is `proven` if more than one round was measured. The first `primary`
-    of the standings are what decides first: requests/s of closed loads, else rates that held, else lateness.
+    has the cases without any. `near` has the strategies that reach ENOUGH of the best in every case. `pick`
+    is one of these, or None if there are none or fewer than two strategies; it is `proven` if more than one
+    round was measured. The first `primary` of the standings are what decides first: requests/s of closed
+    loads, else rates that held, else lateness.
     """
 
     strategies: tuple[str, ...]
@@ -82,6 +88,7 @@ class Choice:
     blank: tuple[Case, ...]
     standings: tuple[Standing, ...]
     primary: int
+    near: tuple[str, ...]
     pick: str | None
     proven: bool
 
@@ -94,6 +101,36 @@ class Choice:
             for criterion in criteria
             if all(one.ahead == (self.pick,) for one in self.standings if one.criterion == criterion)
         )
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """The other strategies that are near the best in every case."""
+        return tuple(name for name in self.near if name != self.pick)
+
+    @property
+    def beats_rivals_in(self) -> tuple[Criterion, ...]:
+        """The criteria in all of whose standings the pick has a better figure than each rival, told apart."""
+        every = dict.fromkeys(one.criterion for one in self.standings)
+        worse = {
+            one.criterion
+            for one in self.standings
+            if not all(self.pick and one.beats(self.pick, rival) for rival in self.rivals)
+        }
+        return tuple(criterion for criterion in every if criterion not in worse)
+
+    @property
+    def level(self) -> tuple[str, ...]:
+        """The rivals that are ahead in as many of the standings after the first as the pick is."""
+        return tuple(name for name in self.rivals if self._ahead_in(name) == self._ahead_in(self.pick))
+
+    @property
+    def ahead_in(self) -> tuple[Criterion, ...]:
+        """The criteria after the first in any of whose standings the pick is ahead, alone or not."""
+        found = (one.criterion for one in self.standings[self.primary :] if self.pick in one.ahead)
+        return tuple(dict.fromkeys(found))
+
+    def _ahead_in(self, name: str | None) -> int:
+        return sum(name in one.ahead for one in self.standings[self.primary :])
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -121,13 +158,15 @@ def choose(run: Run, summary: Summary) -> Choice:
     )
     primary = len(first) if names else 0
     rest = () if summary.one_round else standings[primary:]
+    near = tuple(name for name in names if all(one.enough(name) for one in standings[:primary]))
     return Choice(
         strategies=names,
         left_out=tuple(name for name in summary.strategies if names and name not in names),
         blank=tuple(one.case for one in wanted if one.case and not one.figures),
         standings=standings,
         primary=primary,
-        pick=_pick(names, standings[:primary], rest),
+        near=near,
+        pick=_pick(near, standings[:primary], rest) if len(names) > 1 else None,
         proven=not summary.one_round,
     )
 
@@ -146,18 +185,14 @@ class _Figures:
 Told = Mapping[tuple[Criterion, Case | None, Pair], bool]
 
 
-def _pick(names: Sequence[str], primary: Sequence[Standing], rest: Sequence[Standing]) -> str | None:
-    able = [name for name in names if all(one.enough(name) for one in primary)]
-    if len(names) < 2 or not able:
-        return None
-
+def _pick(near: Sequence[str], primary: Sequence[Standing], rest: Sequence[Standing]) -> str | None:
     def rank(name: str) -> tuple[int, float]:
         size = sum(math.log(one.figures[name]) for one in primary)
         return sum(name in one.ahead for one in rest), size if primary[
             0
         ].criterion in MORE_IS_BETTER else -size
 
-    return max(able, key=rank)
+    return max(near, key=rank, default=None)
 
 
 def _standing(found: _Figures, names: Sequence[str], told: Told) -> Standing:
@@ -195,21 +230,10 @@ def _requests(summary: Summary) -> list[_Figures]:
 
 def _lateness(summary: Summary) -> list[_Figures]:
     """The p99 of each payloads at the highest rate that is the same for all and overloaded none."""
-    offered: dict[tuple[str, str], list[_Figures]] = {}
-    for case in summary.cases:
-        rows = rows_at(summary, [case])
-        if (
-            case.kind in ("open", "common")
-            and not summary.searched
-            and not any(row.overloaded for row in rows)
-        ):
-            found = _Figures("lateness", case, _estimates(rows, "p99"))
-            offered.setdefault((case.payload_class, case.encoding), []).append(found)
-    return [max(found, key=_known_and_high) for found in offered.values()]
-
-
-def _known_and_high(one: _Figures) -> tuple[int, float]:
-    return len(one.figures), one.case.size if one.case else 0.0
+    return [
+        _Figures("lateness", case, _estimates(rows_at(summary, [case]), "p99"))
+        for case in equal_rates(summary).values()
+    ]
 
 
 def _costs(run: Run, summary: Summary) -> list[_Figures]:

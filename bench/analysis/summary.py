@@ -120,13 +120,18 @@ class Summary:
 
     @property
     def focus(self) -> tuple[Case, ...]:
-        """The cases that stand for the run: of its largest closed load, or else of its largest open load.
+        """The cases that stand for the run: of its largest closed load, or else of open loads.
 
-        Of a search, the rates at which the objective held; none if it held nowhere.
+        Of these it is, for each payloads, the largest that overloaded nobody, or the smallest if each of them
+        overloaded somebody. Of a search, the rates at which the objective held; none if it held nowhere.
         """
         cases = [case for case in self.cases if case.kind == "held" or not self.searched]
         largest = max(map(_weight, cases), default=None)
-        return tuple(case for case in cases if _weight(case) == largest)
+        first = [case for case in cases if _weight(case) == largest]
+        if not first or first[0].kind in ("closed", "held"):
+            return tuple(first)
+        alike = by_payloads(case for case in cases if case.kind == first[0].kind).values()
+        return tuple(most_taken(self, group) or min(group, key=_weight) for group in alike)
 
     def payload_label(self, case: Case) -> str:
         """The payload class, and the encoding if the run has several; loud if its answers are unchecked."""
@@ -197,6 +202,34 @@ def rows_at(summary: Summary, cases: Iterable[Case]) -> list[Row]:
     """The rows of these cases, case by case, with the strategies in the order of the run."""
     keys = ((name, case) for case in cases for name in summary.strategies)
     return [summary.rows[key] for key in keys if key in summary.rows]
+
+
+def by_payloads(cases: Iterable[Case]) -> dict[tuple[str, str], list[Case]]:
+    """The cases of each class of payloads in each encoding, in their order."""
+    groups: dict[tuple[str, str], list[Case]] = {}
+    for case in cases:
+        groups.setdefault((case.payload_class, case.encoding), []).append(case)
+    return groups
+
+
+def most_taken(summary: Summary, cases: Iterable[Case]) -> Case | None:
+    """The largest load that overloaded nobody, of those at which most strategies have a p99; None if none."""
+
+    def rank(case: Case) -> tuple[int, tuple[int, float, int]]:
+        return sum(row.estimates["p99"] is not None for row in rows_at(summary, [case])), _weight(case)
+
+    taken = [case for case in cases if not any(row.overloaded for row in rows_at(summary, [case]))]
+    return max(taken, key=rank, default=None)
+
+
+def equal_rates(summary: Summary) -> dict[tuple[str, str], Case]:
+    """For each payloads the highest rate that was the same for all and overloaded nobody, where there is any.
+
+    A search tries rates for a strategy alone, so it has none.
+    """
+    offered = [case for case in summary.cases if case.kind in ("open", "common") and not summary.searched]
+    known = {payloads: most_taken(summary, group) for payloads, group in by_payloads(offered).items()}
+    return {payloads: case for payloads, case in known.items() if case is not None}
 
 
 def _weight(case: Case) -> tuple[int, float, int]:

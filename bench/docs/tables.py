@@ -25,6 +25,7 @@ from bench.report.document import (
     paragraph,
     table,
 )
+from bench.report.key_loads import at_loads
 from bench.report.key_table import key_figures
 from bench.report.sentence import checked, machine_line
 from bench.report.verdict_words import NOT_TOLD_APART, why_not_compared
@@ -38,7 +39,7 @@ def results_block(run: Run, link: str, command: str) -> str:
     blocks: list[Block] = [
         paragraph(Strong(choice_sentence(run, summary))),
         *key_figures(run, summary),
-        paragraph(f"{checked(run, summary)} Measured {machine_line(run)}. {spread}"),
+        paragraph(f"{checked(run, summary)} Measured {at_loads(summary)}{machine_line(run)}. {spread}"),
     ]
     lines = [*markdown.blocks(blocks), "", f"![throughput]({link}/plots/throughput.png)"]
     lines += ["", f"From [{link}]({link}/report.md), made by `{run.command}` and spliced in by `{command}`."]
@@ -47,9 +48,12 @@ def results_block(run: Run, link: str, command: str) -> str:
 
 def verdict(run: Run, link: str) -> str:
     """Whom to choose, in a sentence; below it the machine and a link to the report."""
+    summary = summarise(run)
     blocks: list[Block] = [
-        paragraph(Strong(choice_sentence(run, summarise(run)))),
-        paragraph(f"Measured {machine_line(run)}: ", Link("the report", f"{link}/report.md"), "."),
+        paragraph(Strong(choice_sentence(run, summary))),
+        paragraph(
+            f"Measured {at_loads(summary)}{machine_line(run)}: ", Link("the report", f"{link}/report.md"), "."
+        ),
     ]
     return "\n".join(markdown.blocks(blocks)) + "\n"
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from bench.analysis.cases import Case
 from bench.analysis.choice import Choice, Criterion, Standing, choose
+from bench.analysis.costs import core_count
 from bench.analysis.summary import Summary
-from bench.model import Run
+from bench.model import USUAL_CLIENTS, Run
 from bench.model.variants import in_words
 from bench.report import text
-from bench.report.payload_words import payload_words
+from bench.report.payload_words import payload_words, searched_words
 from bench.report.sentence import ONE_ROUND, QUICK, found
 from bench.report.unchecked_sentence import unchecked_sentence
 
@@ -22,6 +23,21 @@ PRIMARY: dict[Criterion, str] = {
     "requests": "serves the most",
     "held": "holds the highest rate",
     "lateness": LEADS["lateness"],
+}
+# the same beside those that are named
+BEATS: dict[Criterion, str] = {
+    "requests": "serves more",
+    "held": "holds a higher rate",
+    "lateness": "is less late",
+    "start": "starts faster",
+    "memory": "needs less memory",
+    "image": "has a smaller image",
+}
+AHEAD: dict[Criterion, str] = {
+    "lateness": "lateness",
+    "start": "time to start",
+    "memory": "memory",
+    "image": "size of the image",
 }
 FIGURES: dict[Criterion, str] = {"requests": "requests/s", "held": "the rate that held", "lateness": "p99"}
 # beyond these a sentence is a worse table
@@ -50,7 +66,7 @@ def _answer(run: Run, summary: Summary, choice: Choice) -> list[str]:
     told = found(run, summary) if summary.searched else _measured(run, summary, primary)
     gaps = [] if summary.searched else [_left_out(run, summary, choice)]
     open_ends = [] if summary.one_round else [_not_proven(run, summary, choice)]
-    return [told, _pick(run, choice), *gaps, *open_ends, _not_measured(summary)]
+    return [told, _pick(run, choice), *gaps, *open_ends, _not_measured(run, summary)]
 
 
 def _measured(run: Run, summary: Summary, primary: tuple[Standing, ...]) -> str:
@@ -61,8 +77,15 @@ def _measured(run: Run, summary: Summary, primary: tuple[Standing, ...]) -> str:
         if one.case is not None
     ]
     where = _cores(run, summary)
-    told = "; ".join(clauses)
-    return f"{where}, {told}." if where else f"{told[0].upper()}{told[1:]}."
+    told = ", ".join(part for part in (where, _unusual(primary), "; ".join(clauses)) if part)
+    return f"{told[0].upper()}{told[1:]}."
+
+
+def _unusual(primary: tuple[Standing, ...]) -> str:
+    """`at 1 client`: the load of closed loops, if it is not that of a run that was asked for nothing."""
+    usual = f"{USUAL_CLIENTS} clients"
+    loads = dict.fromkeys(one.case.load for one in primary if one.case and one.criterion == "requests")
+    return "" if list(loads) in ([], [usual]) else f"at {text.listing(list(loads))}"
 
 
 def _clause(summary: Summary, one: Standing, *, first: bool) -> str:
@@ -140,15 +163,31 @@ def _pick(run: Run, choice: Choice) -> str:
     told = f"{choice.pick} ({in_words(variant)})" if variant else choice.pick
     if not choice.proven:
         return f"By these figures {told} comes first."
-    others = [name for name in choice.strategies if name != choice.pick]
-    if list(choice.open) == others:
-        every = [choice.pick, *others]
-        names = text.listing(every) if len(every) <= MOST_NAMED else f"these {len(every)} strategies"
+    if choice.rivals and set(choice.rivals) <= set(choice.open):
+        names = _named([choice.pick, *choice.rivals])
         return f"Nothing tells {names} apart: take what is simplest to run."
+    return f"{choice.pick} {_why(choice)}: start with {told}."
+
+
+def _why(choice: Choice) -> str:
+    """What decided: in what the pick is first, or what it has before those that are near the best too."""
     first = choice.standings[0].criterion
     words = [PRIMARY[first] if one == first else LEADS[one] for one in choice.leads]
-    why = f"{choice.pick} {text.listing(words)}: start" if words else "Start"
-    return f"{why} with {told}."
+    if not choice.rivals and first not in choice.leads:
+        words = ["alone is near the best in every case", *words]
+    if words:
+        return text.listing(words)
+    if choice.beats_rivals_in:
+        better = text.listing([BEATS[one] for one in choice.beats_rivals_in])
+        return f"{better} than {_named(choice.rivals)}"
+    if choice.level:
+        figures = f"better figures for {FIGURES[first]}"
+        return f"is ahead in as much as {_named(choice.level)}, with {figures}"
+    return f"is among the first in {text.listing([AHEAD[one] for one in choice.ahead_in])}"
+
+
+def _named(names: Sequence[str]) -> str:
+    return text.listing(list(names)) if len(names) <= MOST_NAMED else f"{len(names)} strategies"
 
 
 def _left_out(run: Run, summary: Summary, choice: Choice) -> str:
@@ -187,14 +226,15 @@ def _not_proven(run: Run, summary: Summary, choice: Choice) -> str:
 
 
 def _payloads(run: Run, summary: Summary, standings: Sequence[Standing]) -> str:
-    searched = [text.searched_payloads(run, one.objective) for one in standings if one.objective]
+    searched = [one.objective for one in standings if one.objective]
     if searched:
-        return f"{text.listing(searched)} payloads"
+        return searched_words(run, summary, searched)
     return payload_words(run, summary, [one.case for one in standings if one.case])
 
 
-def _not_measured(summary: Summary) -> str:
-    """What a run of closed loads cannot say: its latencies are those of a service that is always full."""
-    if summary.searched or any(case.at_due_times for case in summary.cases):
+def _not_measured(run: Run, summary: Summary) -> str:
+    """What a run of full loads cannot say; a load is full if some clients wait whatever the cores do."""
+    cores = core_count(run.environment.service_cores) or 1
+    if summary.searched or any(case.at_due_times or case.size <= cores for case in summary.cases):
         return ""
     return "How late they are below full load was not measured."

@@ -1,17 +1,19 @@
 """The one table of a run, below its choice: a row for each strategy and case, as wide as a comment is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from bench.analysis.metrics import METRICS, Metric, metrics_in
+from bench.analysis.metrics import METRICS, STARTUP, Metric, metrics_in
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.model import Run
-from bench.report import cells, text
+from bench.report import cells, key_loads, text
 from bench.report.document import Block, Cell, Column, case_column, name_column, tabulated
 from bench.statistics import Estimate
 
 THROUGHPUT = METRICS["throughput"]
+IMAGE_HEADING = "image, MiB"
 
 
 def key_table(analysis: RunAnalysis) -> list[Block]:
@@ -27,24 +29,45 @@ def key_figures(run: Run, summary: Summary) -> list[Block]:
     fields: dict[Column, Callable[[Row], Cell]] = {
         name_column("strategy"): lambda row: cells.words(row.strategy),
         **(
-            {case_column("case"): lambda row: cells.words(summary.case_label(row.case))}
-            if len(summary.focus) > 1
+            {case_column(header): lambda row: cells.words(key_loads.case_words(summary, row.case))}
+            if (header := key_loads.case_header(summary))
             else {}
         ),
         Column(THROUGHPUT.heading): cells.measured(THROUGHPUT),
-        Column(f"throughput ratio to {summary.baseline or text.MISSING}"): lambda row: _ratio(summary, row),
-        **{Column(one.heading): _centre(one) for one in metrics_in("key figures") if one != THROUGHPUT},
-        Column("first answer, s"): lambda row: _middle(_start(run, row)),
-        Column("image to pull"): lambda row: cells.mebibytes(_image_bytes(run, row)),
+        **(
+            {Column(ratio_heading(summary)): lambda row: _ratio(summary, row)}
+            if len(summary.strategies) > 1
+            else {}
+        ),
+        **{
+            Column(key_loads.heading(summary, one)): _centre(summary, one)
+            for one in metrics_in("key figures")
+            if one != THROUGHPUT
+        },
+        Column(STARTUP.heading): lambda row: _middle(_start(run, row)),
+        Column(IMAGE_HEADING): lambda row: _middle(image_size(run, row), 1 / text.MIB),
         Column("wrong"): lambda row: cells.count(row.wrong_answers),
         Column("valid trials"): lambda row: cells.of(row.valid_trials, row.valid_trials + row.invalid_trials),
     }
     return [tabulated(rows, fields.items())]
 
 
-def _centre(metric: Metric) -> Callable[[Row], Cell]:
+def ratio_heading(summary: Summary) -> str:
+    """The head of the column of ratios, which a single strategy does not have."""
+    return f"throughput ratio to {summary.baseline or text.MISSING}"
+
+
+def _centre(summary: Summary, metric: Metric) -> Callable[[Row], Cell]:
     """A figure without its interval, which is among what is folded."""
-    return lambda row: _middle(row.estimates[metric.name], metric.scale)
+
+    def cell(row: Row) -> Cell:
+        measured = key_loads.row_for(summary, row, metric)
+        if measured is None:
+            return cells.MISSING
+        found = _middle(measured.estimates[metric.name], metric.scale)
+        return found if found.missing else replace(found, after=key_loads.after(summary, measured, metric))
+
+    return cell
 
 
 def _middle(found: Estimate | None, scale: float = 1.0) -> Cell:
@@ -56,9 +79,11 @@ def _start(run: Run, row: Row) -> Estimate | None:
     return startup_s(result) if result else None
 
 
-def _image_bytes(run: Run, row: Row) -> int | None:
+def image_size(run: Run, row: Row) -> Estimate | None:
+    """The bytes of the image that is pulled, which hang on no chance."""
     result = run.strategies.get(row.strategy)
-    return result.image.compressed_bytes if result and result.image else None
+    size = result.image.compressed_bytes if result and result.image else None
+    return None if size is None else Estimate(size, None, None, 1)
 
 
 def _ratio(summary: Summary, row: Row) -> Cell:

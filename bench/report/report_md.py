@@ -6,6 +6,7 @@ from pathlib import Path
 from bench.report import plots
 from bench.report.contents import contents
 from bench.report.document import Section
+from bench.report.key_loads import at_loads
 from bench.report.key_table import key_table
 from bench.report.plain import in_markdown
 from bench.report.report import Report
@@ -26,7 +27,7 @@ def render(report: Report) -> str:
         *first,
         "",
         *([in_markdown(report.checked), ""] if report.checked else []),
-        in_markdown(f"Measured {report.machine}."),
+        in_markdown(f"Measured {at_loads(report.analysis.summary)}{report.machine}."),
     ]
     if beware := of_the_run(report.analysis):
         lines += ["", *blocks(beware)]

@@ -14,11 +14,12 @@ from bench.analysis.doubt_counts import DoubtCount, doubts
 from bench.analysis.image_overlap import pytorch_builds
 from bench.analysis.metrics import METRICS, Metric, Room
 from bench.analysis.starts import startup_s
-from bench.analysis.summary import Row, Summary, rows_at, summarise
+from bench.analysis.summary import Row, Summary, equal_rates, rows_at, summarise
 from bench.model import Run, SloResult, objective_label
-from bench.report import cells, text
+from bench.report import cells, key_loads, text
 from bench.report.choice_sentence import choice_sentence
 from bench.report.document import Cell, Column, Table, case_column, name_column, tabulated
+from bench.report.key_table import ratio_heading
 from bench.report.sentence import checked
 from bench.report.verdict_words import short_verdict_word
 from bench.report.writers import terminal as writer
@@ -107,6 +108,7 @@ def _shown_cases(summary: Summary) -> list[Case]:
         for kind in KIND_ORDER
     }
     wanted = [case for case in summary.cases if case in summary.focus]
+    wanted += [case for case in equal_rates(summary).values() if case not in wanted]
     wanted += [case for case in summary.cases if case not in wanted and case.size == largest[case.kind]]
     most = max(1, MOST_ROWS // max(1, len(summary.strategies)))
     return [case for case in summary.cases if case in wanted[:most]]
@@ -121,10 +123,10 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
     unequal = {(one.pairing.strategy, one.pairing.case) for one in _unequal(summary)}
     throughput, *others = (metric for metric, _ in _metrics())
     fields = {
-        case_column("case"): lambda row: cells.words(summary.case_label(row.case)),
+        case_column("case" if summary.several_loads else "payloads"): lambda row: cells.words(summary.case_label(row.case)),
         name_column("strategy"): lambda row: cells.words(row.strategy),
         Column(_header(throughput)): cells.measured(throughput),
-        Column("ratio"): lambda row: _ratio(summary, row),
+        **({Column("ratio"): lambda row: _ratio(summary, row)} if len(summary.strategies) > 1 else {}),
         **(
             {Column("verdict"): lambda row: _verdict(summary, row, verdicts, unequal)}
             if verdicts or unequal
@@ -259,7 +261,8 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
     left_out = [header for header in table.figure_headers if header not in shown_headers]
     more = len({case.load for case in summary.cases}) - len({case.load for case in cases})
     parts = [
-        f"ratio: throughput ratio to {summary.baseline or text.MISSING}, by round",
+        "" if summary.several_loads or not summary.focus else f"load: {key_loads.loads(summary)}",
+        f"ratio: {ratio_heading(summary)}, by round" if len(summary.strategies) > 1 else "",
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
         "verdict: on requests/s, or p99 if named" if "verdict" in shown_headers else "",
         "busy: of capacity" if BUSY in shown_headers else "",

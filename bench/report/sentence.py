@@ -3,12 +3,13 @@
 Below it stands a line on when, on what and how the run was made.
 """
 
-from bench.analysis.cases import KIND_ORDER, Case
+from bench.analysis.cases import Case
 from bench.analysis.comparisons import Compared, compared, not_compared, to_baseline
 from bench.analysis.objectives import share_held
-from bench.analysis.summary import Row, Summary, rows_at
+from bench.analysis.summary import Row, Summary, equal_rates, rows_at
 from bench.model import Run, SloResult, objective_label
 from bench.report import text
+from bench.report.payload_words import payload_words, searched_words
 from bench.report.unchecked_sentence import unchecked_sentence
 
 ONE_ROUND = "One round: it proves nothing."
@@ -36,7 +37,11 @@ def sentence(run: Run, summary: Summary) -> str:
 
 def found(run: Run, summary: Summary) -> str:
     """How the strategies compare, or the cases of a single strategy, or which rates held an objective."""
-    parts = [_held(run)] if summary.searched else [_comparison(summary), _below_capacity(summary)]
+    parts = (
+        [_held(run, summary)]
+        if summary.searched
+        else [_comparison(run, summary), _below_capacity(run, summary)]
+    )
     return " ".join(part for part in parts if part)
 
 
@@ -60,7 +65,7 @@ def machine_line(run: Run) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _held(run: Run) -> str:
+def _held(run: Run, summary: Summary) -> str:
     """For each objective and payloads, up to which rate each strategy held it, the highest first."""
     if not run.objectives:
         return "The search did not end: which rates hold the objective is not known."
@@ -69,7 +74,7 @@ def _held(run: Run) -> str:
         what = objective_label(one.quantile, one.bound_ms)
         groups.setdefault((what, one.payload_class, one.encoding), []).append(one)
     return " ".join(
-        f"{what} with {text.searched_payloads(run, found[0])} payloads: {_rates_that_held(found)}."
+        f"{what} with {searched_words(run, summary, found[:1])}: {_rates_that_held(found)}."
         for (what, *_), found in groups.items()
     )
 
@@ -89,54 +94,57 @@ def _rates_that_held(found: list[SloResult]) -> str:
     return "; ".join(clauses)
 
 
-def _comparison(summary: Summary) -> str:
+def _comparison(run: Run, summary: Summary) -> str:
     """The strategy with the highest ratio, with its p99, then the ratios of the others."""
     compared = _compared(summary)
     if summary.focus and summary.focus[0].at_due_times:
-        return _highest_taken(summary)
+        return _highest_taken(run, summary)
     if not compared or summary.baseline is None:
-        return _between_others(summary) or _between_cases(summary)
+        return _between_others(run, summary) or _between_cases(run, summary)
     leader, *others = sorted(compared, key=lambda name: -_best_ratio(compared[name]))
     others = others if len(others) <= MOST_OTHERS else []
     at = f"At {summary.focus[0].load}, " if summary.several_loads else ""
     first, *rest = compared[leader]
-    told = [_ratio(summary, first, _requests_of(summary, leader, summary.baseline))]
-    told += [_ratio(summary, row) for row in rest]
-    clauses = [f"{at}{leader} answers {text.listing(told)}{_tail_latency(summary, leader)}"]
+    told = [_ratio(run, summary, first, _requests_of(summary, leader, summary.baseline))]
+    told += [_ratio(run, summary, row) for row in rest]
+    clauses = [f"{at}{leader} answers {text.listing(told)}{_tail_latency(run, summary, leader)}"]
     for name in others:
-        clauses.append(f"{name} answers {text.listing([_ratio(summary, row) for row in compared[name]])}")
+        clauses.append(
+            f"{name} answers {text.listing([_ratio(run, summary, row) for row in compared[name]])}"
+        )
     return "; ".join(clauses) + "."
 
 
-def _between_others(summary: Summary) -> str:
+def _between_others(run: Run, summary: Summary) -> str:
     """How strategies compare of which none is the baseline, which has no figure; empty if none do."""
     family = [one for one in compared(summary) if one.relation == "strategies" and one.case in summary.focus]
     found = [one for one in family if one.metric == "throughput"]
     pairs = list(dict.fromkeys((one.strategy, one.base) for one in found))[: MOST_OTHERS + 1]
     clauses = [
-        f"{name} answers {text.listing(_others_ratios(summary, found, name, base))}" for name, base in pairs
+        f"{name} answers {text.listing(_others_ratios(run, summary, found, name, base))}"
+        for name, base in pairs
     ]
     lacking = f"{summary.baseline}, the baseline, has no figure to compare with"
     return f"{'; '.join([lacking, *clauses])}." if clauses else ""
 
 
-def _others_ratios(summary: Summary, found: list[Compared], name: str, base: str) -> list[str]:
+def _others_ratios(run: Run, summary: Summary, found: list[Compared], name: str, base: str) -> list[str]:
     """`2.31 times the requests of torch per core with small payloads`, of the first cases."""
     mine = [one for one in found if (one.strategy, one.base) == (name, base)][:MOST_CASES]
     return [
         f"{text.ratio(one.comparison)}{_requests_of(summary, name, base) if place == 0 else ''} "
-        f"{_payloads(summary, one.case)}"
+        f"{_payloads(run, summary, one.case)}"
         f"{'' if one.differs or summary.one_round else _undecided(one)}"
         for place, one in enumerate(mine)
     ]
 
 
-def _between_cases(summary: Summary) -> str:
+def _between_cases(run: Run, summary: Summary) -> str:
     """How the cases of a strategy compare, if strategies do not; else why there is nothing to say.
 
     Classes of requests are no cases to choose from: what the strategy answers of each is said.
     """
-    alone = _alone(summary)
+    alone = _alone(run, summary)
     if alone and len({(case.encoding, case.load) for case in summary.cases}) == 1:
         return alone
     family = [one for one in compared(summary) if one.relation == "cases"]
@@ -154,11 +162,11 @@ def _between_cases(summary: Summary) -> str:
     return "There is nothing to compare: fewer than two strategies have valid trials in one round."
 
 
-def _alone(summary: Summary) -> str:
+def _alone(run: Run, summary: Summary) -> str:
     """What the only strategy of the run answers; empty if there are others, or if it has no figure."""
     names = {row.strategy for row in summary.rows.values()}
     rates = [
-        f"{text.number(rate.centre)} requests/s {_payloads(summary, row.case)}{_own_tail(row)}"
+        f"{text.number(rate.centre)} requests/s {_payloads(run, summary, row.case)}{_own_tail(row)}"
         for row in rows_at(summary, summary.focus)
         if (rate := row.estimates["throughput"]) is not None
     ]
@@ -186,11 +194,11 @@ def _undecided(one: Compared) -> str:
     return f" ({'one round only' if one.comparison.low is None else 'no difference shown'})"
 
 
-def _highest_taken(summary: Summary) -> str:
+def _highest_taken(run: Run, summary: Summary) -> str:
     """The p99 of each strategy at the highest rate that overloaded none of them, else at the lowest."""
-    offered = [case for case in _open_cases(summary) if case.kind == summary.focus[0].kind]
-    case = max(_taken(summary, offered), key=_size, default=min(offered, key=_size))
-    told = _tails(summary, case) or f"At {case.load} there is no p99: too few right answers"
+    case = summary.focus[0]
+    offered = [one for one in _open_cases(summary) if one.kind == case.kind]
+    told = _tails(run, summary, case) or f"At {case.load} there is no p99: too few right answers"
     above = [
         row for one in offered if one.size > case.size for row in rows_at(summary, [one]) if row.overloaded
     ]
@@ -198,14 +206,20 @@ def _highest_taken(summary: Summary) -> str:
     return f"{told}; higher loads overloaded {over}." if over else f"{told}."
 
 
-def _below_capacity(summary: Summary) -> str:
-    """Beside a closed loop: the p99 of each strategy at the middle rate, or share, of those that all took."""
+def _below_capacity(run: Run, summary: Summary) -> str:
+    """Beside a closed loop: the p99 of each strategy at the highest rate that was the same for all.
+
+    Without such rates it is at the middle share of their own capacities, of those that all took.
+    """
     if not summary.focus or summary.focus[0].at_due_times:
         return ""
+    first = summary.focus[0]
+    case = equal_rates(summary).get((first.payload_class, first.encoding))
     taken = _taken(summary, _open_cases(summary))
-    first = min(taken, key=_kind, default=None)
-    alike = sorted((case for case in taken if first and _kind(case) == _kind(first)), key=_size)
-    told = _tails(summary, alike[len(alike) // 2]) if alike else ""
+    pattern = min((one.arrivals_place for one in taken), default=0)
+    shares = sorted((one for one in taken if one.arrivals_place == pattern), key=_size)
+    case = case or (shares[len(shares) // 2] if shares else None)
+    told = _tails(run, summary, case) if case else ""
     return f"{told}." if told else ""
 
 
@@ -227,11 +241,7 @@ def _size(case: Case) -> tuple[float, int]:
     return case.size, -case.arrivals_place
 
 
-def _kind(case: Case) -> tuple[int, int]:
-    return KIND_ORDER.index(case.kind), case.arrivals_place
-
-
-def _tails(summary: Summary, case: Case) -> str:
+def _tails(run: Run, summary: Summary, case: Case) -> str:
     """Each strategy's p99 at a load, the least first, with its rate if that is its own; else empty."""
     known = [
         (p99.centre, row) for row in rows_at(summary, [case]) if (p99 := row.estimates["p99"]) is not None
@@ -245,7 +255,7 @@ def _tails(summary: Summary, case: Case) -> str:
     ]
     if not tails:
         return ""
-    return f"At {case.load} {_payloads(summary, case)}, p99: {', '.join(tails)}{_unequal(summary, case)}"
+    return f"At {case.load} {_payloads(run, summary, case)}, p99: {', '.join(tails)}{_unequal(summary, case)}"
 
 
 def _at_its_rate(row: Row) -> str:
@@ -302,10 +312,10 @@ def _requests_of(summary: Summary, name: str, base: str) -> str:
     return f" the requests of {base}{' per core' if alike else ''}"
 
 
-def _ratio(summary: Summary, row: Row, of: str = "") -> str:
+def _ratio(run: Run, summary: Summary, row: Row, of: str = "") -> str:
     """The ratio, of what, with which payloads, and whether it shows a difference."""
     comparison = row.to_baseline
-    told = f"{text.ratio(comparison)}{of} {_payloads(summary, row.case)}"
+    told = f"{text.ratio(comparison)}{of} {_payloads(run, summary, row.case)}"
     if comparison is None or summary.one_round or _differs(summary, row):
         return told
     return f"{told} ({'one round only' if comparison.low is None else 'no difference shown'})"
@@ -318,11 +328,11 @@ def _differs(summary: Summary, row: Row) -> bool:
     return any(one.differs for one in known if (one.strategy, one.case, one.metric) == wanted)
 
 
-def _payloads(summary: Summary, case: Case) -> str:
-    return f"with {summary.payload_label(case)} payloads"
+def _payloads(run: Run, summary: Summary, case: Case) -> str:
+    return f"with {payload_words(run, summary, [case])}"
 
 
-def _tail_latency(summary: Summary, leader: str) -> str:
+def _tail_latency(run: Run, summary: Summary, leader: str) -> str:
     """The p99 of leader and baseline in the first case in which both have a p99; else empty."""
     for case in summary.focus:
         ours = summary.rows.get((leader, case))
@@ -332,7 +342,7 @@ def _tail_latency(summary: Summary, leader: str) -> str:
         left, right = ours.estimates["p99"], theirs.estimates["p99"]
         if left is not None and right is not None:
             both = f"{text.number(left.centre)} ms against {text.number(right.centre)} ms"
-            where = f" {_payloads(summary, case)}" if len(summary.focus) > 1 else ""
+            where = f" {_payloads(run, summary, case)}" if len(summary.focus) > 1 else ""
             return f", and its p99 is {both}{where}"
     return ""
 

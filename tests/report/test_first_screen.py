@@ -125,7 +125,7 @@ def test_the_first_screen_has_the_verdict_the_table_and_the_picture(
     bottoms = figures.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().bottom)")
     assert len(bottoms) == rows
     assert max(bottoms) <= SCREENS[width]
-    for header in ("strategy", "requests/s", "to torch"):
+    for header in ("strategy", "requests/s", "throughput ratio to torch"):
         assert header in seen
     box = page.locator("#key-figures img").bounding_box()
     assert box is not None

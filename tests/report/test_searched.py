@@ -210,7 +210,7 @@ def test_at_rates_of_their_own_the_page_has_no_ratio_and_the_capacity_that_began
     table = figure_table(analyse(search, folder))
     assert table is not None
     by_name = {row.strategy: dict(zip(table.columns, row.cells, strict=True)) for row in table.rows}
-    ratio = next(header for header in table.columns if header.startswith("to "))
+    ratio = next(header for header in table.columns if header.startswith("throughput ratio to "))
     assert all("own rate" in row[ratio] for row in by_name.values())
     assert "1 (baseline)" not in str(by_name)
     assert "56.2%" in by_name["torch"]["of capacity"]

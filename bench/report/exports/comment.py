@@ -17,6 +17,7 @@ from bench.report.document import (
     Strong,
     paragraph,
 )
+from bench.report.key_loads import loads
 from bench.report.key_table import key_table
 from bench.report.plain import one_line, printable, without_links
 from bench.report.report import Report
@@ -34,7 +35,7 @@ def render(report: Report) -> str:
     top = [
         paragraph(Strong(report.choice)),
         *key_table(report.analysis),
-        *([paragraph(report.checked)] if report.checked else []),
+        *([paragraph(told)] if (told := _counted(report)) else []),
         _warnings(report.analysis),
     ]
     # in a fence nothing is a link, and without backticks nothing leaves it
@@ -44,6 +45,12 @@ def render(report: Report) -> str:
         [section for section in report.sections if section.title != COMMAND],
         _folded(COMMAND, f"```sh\n{command}\n```"),
     )
+
+
+def _counted(report: Report) -> str:
+    """Which answers and trials count, and the load that the table is of."""
+    load = loads(report.analysis.summary)
+    return " ".join(part for part in (report.checked, f"Measured at {load}." if load else "") if part)
 
 
 def step_summary(report: Report) -> str:

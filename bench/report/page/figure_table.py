@@ -7,14 +7,15 @@ from functools import partial
 from markupsafe import Markup
 
 from bench.analysis.comparisons import Compared, compared, to_baseline
-from bench.analysis.metrics import Metric, metrics_in
+from bench.analysis.metrics import STARTUP, Metric, metrics_in
 from bench.analysis.objectives import share_held
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.model import Run
-from bench.report import cells, text
+from bench.report import cells, key_loads, text
 from bench.report.document import Cell
+from bench.report.key_table import IMAGE_HEADING, image_size, ratio_heading
 from bench.report.plots import style
 from bench.report.verdict_words import short_verdict_word
 from bench.report.writers import html
@@ -40,12 +41,15 @@ class FigureRow:
 
 @dataclass(frozen=True, slots=True)
 class FigureTable:
-    """The load, the headers of the columns of figures, and the rows; `cases`: whether they differ in case."""
+    """The loads, the headers of the columns of figures, and the rows; `cases` heads the column of cases.
+
+    It is empty if the rows do not differ in case.
+    """
 
     load: str
     columns: tuple[str, ...]
     rows: tuple[FigureRow, ...]
-    cases: bool
+    cases: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,8 @@ class KeyFigure:
 
 # beside the metrics of trials
 OF_STRATEGIES = (
-    KeyFigure("first correct answer, s", lambda run, row: _startup(run, row)),
-    KeyFigure("image, compressed, MiB", lambda run, row: _image(run, row), 1 / text.MIB),
+    KeyFigure(STARTUP.heading, lambda run, row: _startup(run, row)),
+    KeyFigure(IMAGE_HEADING, image_size, 1 / text.MIB),
 )
 
 
@@ -89,20 +93,20 @@ def figure_table(analysis: RunAnalysis) -> FigureTable | None:
     looks = style.looks(summary.strategies)
     columns = _columns(run, summary, rows)
     return FigureTable(
-        text.listing(sorted({case.load for case in summary.focus})),
+        key_loads.loads(summary),
         tuple(columns),
         tuple(
             FigureRow(
                 row.strategy,
                 looks[row.strategy].colour,
                 run.strategies[row.strategy].title if row.strategy in run.strategies else "",
-                summary.payload_label(row.case),
+                key_loads.case_words(summary, row.case),
                 tuple(_marks(row)),
                 shown,
             )
             for row, shown in zip(rows, zip(*columns.values(), strict=True), strict=True)
         ),
-        len(summary.focus) > 1,
+        key_loads.case_header(summary),
     )
 
 
@@ -116,18 +120,24 @@ def _columns(run: Run, summary: Summary, rows: Sequence[Row]) -> dict[str, list[
     """The cells of each column that has a figure; the ratio of throughput stands beside the throughput."""
     columns = {}
     for place, column in enumerate(_key_figures()):
-        found = [column.of(run, row) for row in rows]
+        measured = [_measured(summary, row, column) for row in rows]
+        found = [column.of(run, row) if row else None for row in measured]
         if any(found):
-            columns[column.header] = _bar_cells(column, rows, found)
+            header = key_loads.heading(summary, column.metric) if column.metric else column.header
+            columns[header] = _bar_cells(summary, column, measured, found)
         if place == 0:
-            header = f"to {summary.baseline}" if summary.baseline else "ratio"
-            judged = to_baseline(compared(summary))
-            columns[header] = [_ratio_cell(summary, row, judged) for row in rows]
+            if len(summary.strategies) > 1:
+                judged = to_baseline(compared(summary))
+                columns[ratio_heading(summary)] = [_ratio_cell(summary, row, judged) for row in rows]
             if any(row.case.at_due_times for row in rows):
                 columns["of capacity"] = [html.figure_cell(_of_capacity(run, row)) for row in rows]
     if summary.wrong_answers:
-        columns["wrong answers"] = [html.figure_cell(cells.count(row.wrong_answers)) for row in rows]
+        columns["wrong"] = [html.figure_cell(cells.count(row.wrong_answers)) for row in rows]
     return columns
+
+
+def _measured(summary: Summary, row: Row, column: KeyFigure) -> Row | None:
+    return key_loads.row_for(summary, row, column.metric) if column.metric else row
 
 
 def _of_capacity(run: Run, row: Row) -> Cell:
@@ -144,22 +154,24 @@ def _startup(run: Run, row: Row) -> Estimate | None:
     return startup_s(result) if result else None
 
 
-def _image(run: Run, row: Row) -> Estimate | None:
-    result = run.strategies.get(row.strategy)
-    size = result.image.compressed_bytes if result and result.image else None
-    return None if size is None else Estimate(size, None, None, 1)
-
-
-def _bar_cells(column: KeyFigure, rows: Sequence[Row], found: Sequence[Estimate | None]) -> list[Markup]:
+def _bar_cells(
+    summary: Summary, column: KeyFigure, rows: Sequence[Row | None], found: Sequence[Estimate | None]
+) -> list[Markup]:
     """The cells of a column, whose bars share a scale from 0."""
     most = max((one.high or one.centre for one in found if one is not None), default=0.0)
     return [
         html.figure_cell(
-            cells.estimate(one, column.scale) if column.metric is None else cells.of_row(row, column.metric),
+            _figure(summary, column, row, one),
             _bar(one, most) if one is not None and most > 0 else html.NOTHING,
         )
         for row, one in zip(rows, found, strict=True)
     ]
+
+
+def _figure(summary: Summary, column: KeyFigure, row: Row | None, found: Estimate | None) -> Cell:
+    if row is None or found is None or column.metric is None:
+        return cells.estimate(found, column.scale)
+    return cells.of_row(row, column.metric, key_loads.after(summary, row, column.metric))
 
 
 def _bar(found: Estimate, most: float) -> Markup:

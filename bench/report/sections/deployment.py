@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.analysis import image_overlap as images
+from bench.analysis.metrics import STARTUP
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import StrategyStarts, starts
 from bench.model import ImageSize, Run
@@ -43,7 +44,7 @@ DIRECTORIES = "The largest directories, by package, unpacked"
 
 def startup(analysis: RunAnalysis) -> list[Block]:
     """A row for each strategy and state of the model cache; below, the phases that the services time."""
-    columns = [STRATEGY, *figures("first correct answer, s", "starts", "model cache")]
+    columns = [STRATEGY, *figures(STARTUP.heading, "starts", "model cache")]
     columns += [Column("medians of the phases, s", sortable=False)]
     every = starts(analysis.run)
     rows = [_start_cells(one) for one in every]
