@@ -175,14 +175,14 @@ def _why(choice: Choice) -> str:
     words = [PRIMARY[first] if one == first else LEADS[one] for one in choice.leads]
     if not choice.rivals and first not in choice.leads:
         words = ["alone is near the best in every case", *words]
+    if choice.level and first not in choice.leads:
+        figures = f"better figures for {FIGURES[first]}"
+        return text.listing([*words, f"is ahead in as much as {_named(choice.level)}, with {figures}"])
     if words:
         return text.listing(words)
     if choice.beats_rivals_in:
         better = text.listing([BEATS[one] for one in choice.beats_rivals_in])
         return f"{better} than {_named(choice.rivals)}"
-    if choice.level:
-        figures = f"better figures for {FIGURES[first]}"
-        return f"is ahead in as much as {_named(choice.level)}, with {figures}"
     return f"is among the first in {text.listing([AHEAD[one] for one in choice.ahead_in])}"
 
 

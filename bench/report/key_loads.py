@@ -8,7 +8,8 @@ from bench.report import text
 
 def loads(summary: Summary) -> str:
     """The loads of the cases that stand for the run: `50 clients`; empty if there are none."""
-    return text.listing(list(dict.fromkeys(case.load for case in summary.focus)))
+    named = list(dict.fromkeys(case.load for case in summary.focus))
+    return text.listing(named) if named else ""
 
 
 def at_loads(summary: Summary) -> str:

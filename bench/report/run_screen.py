@@ -122,8 +122,9 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
     verdicts = _verdicts(summary)
     unequal = {(one.pairing.strategy, one.pairing.case) for one in _unequal(summary)}
     throughput, *others = (metric for metric, _ in _metrics())
+    cases_are = "case" if summary.several_loads else "payloads"
     fields = {
-        case_column("case" if summary.several_loads else "payloads"): lambda row: cells.words(summary.case_label(row.case)),
+        case_column(cases_are): lambda row: cells.words(summary.case_label(row.case)),
         name_column("strategy"): lambda row: cells.words(row.strategy),
         Column(_header(throughput)): cells.measured(throughput),
         **({Column("ratio"): lambda row: _ratio(summary, row)} if len(summary.strategies) > 1 else {}),

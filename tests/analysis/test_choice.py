@@ -272,3 +272,48 @@ def test_other_payloads_keep_the_name_of_their_class(sizes: dict[str, PayloadSiz
 )
 def test_a_size_has_two_digits(median: int, told: str) -> None:
     assert size_words(PayloadSizes(median, median, median, pictures=True)) == told
+
+
+def test_a_pick_has_a_reason_where_it_is_first_in_nothing() -> None:
+    run = read_run(RESULTS / "20261124T175723Z-e214b0c")
+    assert "batched has a smaller image than mosec: start with batched." in said(run)
+
+
+def test_a_pick_that_is_first_in_as_much_as_another_says_what_decided() -> None:
+    rates = {"onnx": 205.0, "batched": 230.0}
+    run = with_costs(measured(rates), {"onnx": (1, 300), "batched": (2, 100)})
+    assert choose(run, summarise(run)).leads == ("requests", "image")
+    assert "batched serves the most and has the smallest image: start with batched." in said(run)
+    seed = measured({"onnx": 200.0, "batched": 199.9}, chosen="seed")
+    both = replace(together(run, seed), strategies=run.strategies)
+    assert (
+        "batched has the smallest image and is ahead in as much as onnx, with better figures for requests/s: "
+        "start with batched."
+    ) in said(both)
+
+
+def test_a_pick_that_alone_is_near_the_best_everywhere_says_so() -> None:
+    run = together(
+        measured({"torch": 100.0, "onnx": 90.0, "batched": 50.0}),
+        measured({"torch": 50.0, "onnx": 90.0, "batched": 100.0}, chosen="seed"),
+    )
+    assert "onnx alone is near the best in every case: start with onnx." in said(run)
+
+
+def test_a_pick_that_shares_its_places_names_them() -> None:
+    """torch is far behind, first in two things, and so in the way of both others."""
+    rates = {"torch": 100.0, "onnx": 205.0, "batched": 205.0, "mosec": 205.0}
+    costs = {"torch": (1.0, 300), "onnx": (1.0, 300), "batched": (2.0, 300), "mosec": (1.0, 400)}
+    run = with_costs(measured(rates), costs)
+    choice = choose(run, summarise(run))
+    assert (choice.pick, choice.leads, choice.beats_rivals_in, choice.level) == ("onnx", (), (), ())
+    assert "onnx is among the first in time to start, memory and size of the image: start with onnx." in said(
+        run
+    )
+
+
+def test_who_is_near_the_best_and_told_apart_in_nothing_is_a_matter_of_taste() -> None:
+    rates = {"torch": 100.0, "onnx": 200.0, "batched": 200.0}
+    run = with_costs(measured(rates), {"torch": (1, 300), "onnx": (1, 300), "batched": (1, 300)})
+    assert "Nothing tells onnx and batched apart: take what is simplest to run." in said(run)
+    assert "start with" not in said(run)

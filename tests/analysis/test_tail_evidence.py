@@ -102,7 +102,7 @@ def test_the_report_counts_the_void_rounds_that_the_bound_rests_on(tmp_path: Pat
     trials.append(judged(quick(8, slow_from_s=7.0), ROUNDS, RATE, tmp_path))
     report = render(report_of(analyse(run_with(trials), tmp_path), tmp_path))
     assert "| 8, 1 invalid |" in report
-    assert "A round that is invalid by the service's own doing counts here" in report
+    assert "A round that the service itself made invalid counts here" in report
 
 
 def test_too_few_answers_of_a_service_that_had_requests_are_its_own_doing(tmp_path: Path) -> None:
