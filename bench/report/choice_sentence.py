@@ -164,7 +164,8 @@ def _pick(run: Run, choice: Choice) -> str:
     if not choice.proven:
         return f"By these figures {told} comes first."
     if choice.rivals and set(choice.rivals) <= set(choice.open):
-        names = _named([choice.pick, *choice.rivals])
+        every = f"these {len(choice.near)} strategies"
+        names = every if _all_are_near(choice) else _named([choice.pick, *choice.rivals])
         return f"Nothing tells {names} apart: take what is simplest to run."
     return f"{choice.pick} {_why(choice)}: start with {told}."
 
@@ -184,6 +185,11 @@ def _why(choice: Choice) -> str:
         better = text.listing([BEATS[one] for one in choice.beats_rivals_in])
         return f"{better} than {_named(choice.rivals)}"
     return f"is among the first in {text.listing([AHEAD[one] for one in choice.ahead_in])}"
+
+
+def _all_are_near(choice: Choice) -> bool:
+    """Whether so many are near the best that nobody need be named."""
+    return len(choice.near) > MOST_NAMED and len(choice.near) == len(choice.strategies)
 
 
 def _named(names: Sequence[str]) -> str:

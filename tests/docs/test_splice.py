@@ -43,8 +43,8 @@ def write(folder: Path, mark: str, name: str = "page.md") -> Path:
     [
         (f"results {CLOSED}", "| batched | small | 179 (164\N{EN DASH}194) |"),
         (f"results {CLOSED}", f"![throughput]({CLOSED}/plots/throughput.png)"),
-        (f"verdict {CLOSED}", "Measured 2026-11-24 on AMD EPYC"),
-        (f"results {CLOSED}", "Measured 2026-11-24 on AMD EPYC"),
+        (f"verdict {CLOSED}", "Measured at 50 clients, 2026-11-24 on AMD EPYC"),
+        (f"results {CLOSED}", "Measured at 50 clients, 2026-11-24 on AMD EPYC"),
         (f"ratios {CLOSED}", "| load | payloads | batched against |"),
         (f"ratios {CLOSED} batched", "| 50 clients | small | mosec | 0.98\N{MULTIPLICATION SIGN} (0.93"),
         (f"ratios {CLOSED} batched", "0.79\N{MULTIPLICATION SIGN} (0.40\N{EN DASH}1.55) in 3 rounds"),
