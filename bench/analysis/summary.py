@@ -215,8 +215,11 @@ def by_payloads(cases: Iterable[Case]) -> dict[tuple[str, str], list[Case]]:
 def most_taken(summary: Summary, cases: Iterable[Case]) -> Case | None:
     """The largest load that overloaded nobody, of those at which most strategies have a p99; None if none."""
 
-    def rank(case: Case) -> tuple[int, tuple[int, float, int]]:
-        return sum(row.estimates["p99"] is not None for row in rows_at(summary, [case])), _weight(case)
+    def rank(case: Case) -> tuple[int, float, tuple[int, float, int]]:
+        rows = rows_at(summary, [case])
+        known = sum(row.estimates["p99"] is not None for row in rows)
+        # a load's size may be requests/s or a share, so loads are ranked by what they offered
+        return known, max((row.offered_rps or 0.0 for row in rows), default=0.0), _weight(case)
 
     taken = [case for case in cases if not any(row.overloaded for row in rows_at(summary, [case]))]
     return max(taken, key=rank, default=None)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.analysis.cases import Case
-from bench.analysis.summary import Summary, rows_at
+from bench.analysis.summary import Summary, equal_rates, rows_at
 from bench.model import Run, Variant
 from bench.model.variants import as_numbers
 
@@ -71,13 +71,7 @@ def _sweep(of: str, variants: Mapping[str, Variant]) -> Sweep | None:
 def equal_load(summary: Summary, case: Case) -> Case:
     """Where the latency of these payloads is best compared: at the highest rate that overloaded no strategy.
 
-    Without rates that are the same for all it is the case itself.
+    Without a rate that is the same for all, and at which any has a p99, it is the case itself.
     """
-    rates = [
-        one
-        for one in summary.cases
-        if one.kind in ("open", "common")
-        and (one.payload_class, one.encoding) == (case.payload_class, case.encoding)
-        and not any(row.overloaded for row in rows_at(summary, [one]))
-    ]
-    return case if summary.searched else max(rates, key=lambda one: one.size, default=case)
+    rate = equal_rates(summary).get((case.payload_class, case.encoding), case)
+    return rate if any(row.estimates["p99"] for row in rows_at(summary, [rate])) else case

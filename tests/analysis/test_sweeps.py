@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.choice import choose
 from bench.analysis.run_comparison import compare_runs
 from bench.analysis.summary import summarise
 from bench.analysis.sweeps import Sweep, equal_load, sweeps
@@ -19,7 +20,7 @@ from bench.model import OpenLoad, Run, SloResult, StrategyResult, Variant
 from bench.report.compare_runs.comparison_sentences import sentence
 from bench.report.index import write_index
 from bench.run_file import write_run
-from tests.gate.runs import EQUAL, run_of, times
+from tests.gate.runs import EQUAL, run_of, times, trial
 
 
 def varied(settings: Mapping[str, Mapping[str, str]]) -> Run:
@@ -65,6 +66,45 @@ def test_a_second_setting_makes_the_lines_and_one_that_does_not_differ_is_not_na
     found = only(run)
     assert (found.setting, found.values) == ("A", ("1", "2"))
     assert found.lines == {"B=5": {"1": "n15", "2": "n25"}, "B=7": {"1": "n17", "2": "n27"}}
+
+
+def with_rates(run: Run, *loads: OpenLoad, void: int = 0) -> Run:
+    """The run with open loads too; all trials of the last `void` of them are invalid."""
+    trials = [
+        replace(trial(one.strategy, one.round, None if place >= len(loads) - void else 100.0), load=load)
+        for one in run.trials
+        for place, load in enumerate(loads)
+    ]
+    return replace(run, trials=(*run.trials, *trials), planned_trials=len(run.trials) + len(trials))
+
+
+def lateness_at(run: Run) -> list[str]:
+    """Where the sentence of a run compares lateness."""
+    standings = choose(run, summarise(run)).standings
+    return [one.case.load for one in standings if one.criterion == "lateness" and one.case]
+
+
+LOW, HIGH = OpenLoad(10.0, 2.0, 10.0), OpenLoad(20.0, 2.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("loads", "void", "at"),
+    [
+        ((LOW, HIGH), 0, "20 requests/s"),
+        ((LOW, HIGH), 1, "10 requests/s"),
+        ((LOW, HIGH), 2, None),
+        ((LOW, OpenLoad(90.0, 2.0, 10.0, share=0.9, of_slowest=True)), 0, "90% of the slowest's capacity"),
+        ((OpenLoad(5.0, 2.0, 10.0, share=0.9, of_slowest=True), LOW), 0, "10 requests/s"),
+    ],
+)
+def test_picture_and_sentence_compare_latency_at_one_rate_that_has_figures(
+    loads: tuple[OpenLoad, ...], void: int, at: str | None
+) -> None:
+    run = with_rates(run_of({"a": EQUAL, "b": EQUAL}), *loads, void=void)
+    summary = summarise(run)
+    (closed,) = summary.focus
+    assert equal_load(summary, closed).load == (at or closed.load)
+    assert lateness_at(run) == ([at] if at else [])
 
 
 @pytest.mark.parametrize(("overloaded", "at"), [(False, "20 requests/s"), (True, "10 requests/s")])
