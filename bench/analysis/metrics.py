@@ -24,6 +24,7 @@ CENTRES: Mapping[Centre, Callable[[Sequence[float]], Estimate | None]] = {
 
 Place = Literal[
     "load table",
+    "percentiles",
     "resource table",
     "key figures",
     "comparisons",
@@ -35,6 +36,7 @@ Place = Literal[
 Picture = Literal["throughput", "resources"]
 
 SHOWN: frozenset[Place] = frozenset({"load table", "gate rules", "exports"})
+BESIDE: frozenset[Place] = SHOWN - {"load table"} | {"percentiles"}
 JUDGED: frozenset[Place] = frozenset({"comparisons", "run comparisons"})
 
 
@@ -178,7 +180,7 @@ def _with_failures(name: str, probability: float) -> Metric:
         above="slower",
         centre="endless median",
         of=lambda trial: with_failures_ms(trial, probability),
-        places=frozenset({"load table"}),
+        places=frozenset({"percentiles"}),
         only_at_due_times=True,
     )
 
@@ -219,7 +221,7 @@ METRICS: dict[str, Metric] = {
             label="throughput",
             heading="requests/s",
             series="throughput",
-            title="Requests answered per second",
+            title="Requests/s",
             column="throughput_per_s",
             unit="requests/s",
             shown_unit="requests/s",
@@ -234,8 +236,8 @@ METRICS: dict[str, Metric] = {
             set_by_schedule=True,
         ),
         _latency("p50", lambda ms: ms.p50, SHOWN | JUDGED, room=Room(30, 100)),
-        _latency("p90", lambda ms: ms.p90),
-        _latency("p95", lambda ms: ms.p95, room=Room(20, 50)),
+        _latency("p90", lambda ms: ms.p90, BESIDE),
+        _latency("p95", lambda ms: ms.p95, BESIDE, room=Room(20, 50)),
         _latency("p99", lambda ms: ms.p99, SHOWN | JUDGED | {"key figures", "trends"}, room=Room(60, 190)),
         _latency("p999", lambda ms: ms.p999, frozenset(), label="p99.9"),
         _with_failures("p50", 0.50),
@@ -243,7 +245,7 @@ METRICS: dict[str, Metric] = {
         _service_time("p50", lambda ms: ms.p50),
         _service_time("p90", lambda ms: ms.p90),
         _service_time("p95", lambda ms: ms.p95),
-        _service_time("p99", lambda ms: ms.p99, frozenset({"load table", "exports"})),
+        _service_time("p99", lambda ms: ms.p99, frozenset({"percentiles", "exports"})),
         _service_time("p999", lambda ms: ms.p999, label="p99.9"),
         Metric(
             name="cpu",

@@ -168,6 +168,11 @@ def _objective(analysis: RunAnalysis, row: Row) -> SloResult | None:
     return None
 
 
+def quantiles(latencies: Floats, wanted: Floats) -> Floats:
+    """Nearest-rank quantiles of latencies in any order; NaN where these are too few."""
+    return _at(np.sort(latencies), wanted)
+
+
 def _at(ordered: Floats, quantiles: Floats) -> Floats:
     """Nearest-rank quantiles of sorted values; NaN beyond the highest quantile that their number supports."""
     if len(ordered) == 0:

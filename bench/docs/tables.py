@@ -28,8 +28,10 @@ from bench.report.document import (
 from bench.report.key_loads import at_loads
 from bench.report.key_table import key_figures
 from bench.report.sentence import checked, machine_line
-from bench.report.verdict_words import NOT_TOLD_APART, why_not_compared
+from bench.report.verdict_words import MANY, NOT_TOLD_APART, STAR, why_not_compared
 from bench.report.writers import markdown
+
+OWN_RATES = cells.words("own rates")
 
 
 def results_block(run: Run, link: str, command: str) -> str:
@@ -78,11 +80,12 @@ def ratios(run: Run, strategy: str | None = None) -> str:
     }
     columns = [case_column("load"), case_column("payloads"), name_column(f"{strategy} against")]
     columns += figures(*(metric.heading for metric in metrics_in("comparisons")), "rounds")
+    every = [one for by_metric in found.values() for one in by_metric.values()]
     rows = [
         [*map(cells.words, (case.load, summary.payload_label(case), rival)), *_ratio_cells(by_metric)]
         for (case, rival), by_metric in found.items()
     ]
-    return _written(table(columns, rows))
+    return _written(table(columns, rows), starred=any(map(_chance, every)))
 
 
 def lateness(run: Run) -> str:
@@ -108,6 +111,7 @@ def lateness(run: Run) -> str:
         )
     columns += [Column("least late by p99", "text")] if len(summary.strategies) > 1 else []
     family, unequal = compared(summary), not_compared(summary)
+    every = [_least_late(summary, case, family, unequal) for case in cases]
     rows = [
         [
             cells.words(case.load),
@@ -117,11 +121,11 @@ def lateness(run: Run) -> str:
                 for name in summary.strategies
                 for cell in _late(summary.rows.get((name, case)), known=known)
             ),
-            *([_least_late(summary, case, family, unequal)] if len(summary.strategies) > 1 else []),
+            *([least] if len(summary.strategies) > 1 else []),
         ]
-        for case in cases
+        for case, least in zip(cases, every, strict=True)
     ]
-    return _written(table(columns, rows))
+    return _written(table(columns, rows), starred=any(one.text.endswith(STAR) for one in every))
 
 
 def _late(row: Row | None, *, known: bool) -> list[Cell]:
@@ -133,7 +137,12 @@ def _late(row: Row | None, *, known: bool) -> list[Cell]:
 def _least_late(
     summary: Summary, case: Case, family: Sequence[Compared], unequal: Sequence[NotCompared]
 ) -> Cell:
-    """The strategy whose p99 is shown to be below every other's; else why there is none."""
+    """The strategy whose p99 is shown to be below every other's; else why there is none.
+
+    Rates of their own rank nobody.
+    """
+    if not case.same_for_all:
+        return OWN_RATES
     late = {
         name: p99.centre
         for name in summary.strategies
@@ -154,12 +163,20 @@ def _least_late(
         for one in here
         if one.differs and least in (one.strategy, one.base)
     }
-    apart = beaten >= late.keys() - {least}
-    return cells.words(least if apart else NOT_TOLD_APART)
+    if beaten >= late.keys() - {least}:
+        return cells.words(least)
+    by_chance = any(_chance(one) for one in here if least in (one.strategy, one.base))
+    return cells.words(NOT_TOLD_APART + (STAR if by_chance else ""))
 
 
-def _written(found: Table) -> str:
-    return "\n".join(markdown.table(found)) + "\n"
+def _chance(one: Compared) -> bool:
+    """Whether its interval excludes 1, but so may that of one of so many comparisons by chance."""
+    return one.outcome == "open among many"
+
+
+def _written(found: Table, *, starred: bool) -> str:
+    """The table and, if a cell has the star, what it says."""
+    return "\n".join(markdown.blocks([found, *([paragraph(MANY)] if starred else [])])) + "\n"
 
 
 def _ratio_cells(by_metric: dict[str, Compared]) -> list[Cell]:
@@ -172,7 +189,7 @@ def _ratio(one: Compared | None, most: int) -> Cell:
     if one is None:
         return cells.MISSING
     few = f" in {text.plural(one.comparison.n, 'round')}" if one.comparison.n < most else ""
-    return cells.ratio(one.comparison, few)
+    return cells.ratio(one.comparison, (STAR if _chance(one) else "") + few)
 
 
 def _latency(row: Row | None, quantile: str) -> Cell:

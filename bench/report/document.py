@@ -68,11 +68,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its header and what it holds. It is not `sortable` if a cell holds several figures."""
+    """A column: its header and what it holds. It is not `sortable` if a cell holds several figures.
+
+    `lead` is the word before its cells where several columns are written in a line, without their headers.
+    """
 
     header: str
     role: Role = "figure"
     sortable: bool = True
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +199,9 @@ def name_column(header: str) -> Column:
     return Column(header, "name")
 
 
-def case_column(header: str) -> Column:
+def case_column(header: str, lead: str = "") -> Column:
     """A column that tells rows of the same name apart: which load, which metric."""
-    return Column(header, "case")
+    return Column(header, "case", lead=lead)
 
 
 def figures(*headers: str) -> tuple[Column, ...]:

@@ -1,7 +1,7 @@
 """How figures are written: three digits, units, n/a for what is missing."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bench.analysis.summary import Row, Spread, Summary
 from bench.model import USUAL_TOLERANCE, Environment, Run, SloResult, facts
@@ -131,6 +131,12 @@ def money_parts(value: Estimate) -> tuple[str, str]:
 def mebibytes(value: float | None) -> str:
     """A size in MiB."""
     return MISSING if value is None else f"{number(value / MIB)} MiB"
+
+
+def seconds(lengths: Iterable[float]) -> str:
+    """The least and the most of some lengths, to a tenth of a second: `8.5 to 11.7 s`."""
+    known = [f"{round(length, 1):g}" for length in sorted(lengths)]
+    return f"{known[0]} s" if known[0] == known[-1] else f"{known[0]} to {known[-1]} s"
 
 
 def plural(count: int, noun: str) -> str:

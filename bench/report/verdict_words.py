@@ -18,6 +18,8 @@ HELD_WORDS: dict[HeldOutcome, str] = {
 }
 STAR = "*"
 """Marks what is not told apart although its own interval excludes 1: it does not stand among so many."""
+MANY = f"With {STAR} the interval excludes 1, but one of so many comparisons may look like this by chance."
+"""What the mark says, below a table that has it."""
 
 
 def verdict_word(one: Compared) -> str:

@@ -13,6 +13,7 @@ from bench.report.document import Block, Bullets, Section
 from bench.report.page import anchor, fill
 from bench.report.page.figure_table import figure_table
 from bench.report.page.pictures import Picture, embedded
+from bench.report.plots import load
 from bench.report.report import Report
 from bench.report.sections.validity import of_the_run
 from bench.report.writers import html
@@ -61,7 +62,7 @@ def render(report: Report) -> str:
         beware_count=_items(beware),
         short=SHORT,
         plural=text.plural,
-        sections=_parts(report, rest),
+        sections=_parts(report, _by_worth(summary, rest)),
         run=run,
         reproduce=_reproduce(run),
     )
@@ -83,6 +84,13 @@ def state(run: Run, summary: Summary) -> tuple[str, str]:
 
 def _items(found: Sequence[Block]) -> int:
     return sum(len(one.items) for one in found if isinstance(one, Bullets))
+
+
+def _by_worth(summary: Summary, pictures: Sequence[Picture]) -> list[Picture]:
+    """The pictures as they are read: how late all were at the same rates is the first."""
+    if not any(case.at_due_times and case.same_for_all for case in summary.cases):
+        return list(pictures)
+    return sorted(pictures, key=lambda one: one.name != load.PLOT.name)
 
 
 def _parts(report: Report, pictures: Sequence[Picture]) -> list[PagePart]:

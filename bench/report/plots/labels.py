@@ -24,6 +24,8 @@ CLEAR_POINTS = 6
 LINE_POINTS = 1.5
 # a label that is cut off cannot be read at all
 CUT_OFF = 4
+# a line through a label is worse than a label that is farther away
+CROSSED = 500.0
 # a label that is not clearly nearer to its own point seems to be another's: as bad as a covered label
 NEARER, MISREAD = 1.5, 500.0
 # a label that is farther away than this is tied to its point
@@ -40,12 +42,18 @@ def place_labels(
     places = [(float(x), float(y)) for x, y in axes.transData.transform(points) * scale]
     frame: Box = tuple(value * scale for value in axes.bbox.extents)
     taken: list[Box] = [_around(place, place, CLEAR_POINTS) for place in places]
-    if line:
-        taken += [_around(*ends, LINE_POINTS) for ends in pairwise(axes.transData.transform(line) * scale)]
+    lines = (
+        [_around(*ends, LINE_POINTS) for ends in pairwise(axes.transData.transform(line) * scale)]
+        if line
+        else []
+    )
     for number, (point, place, label) in enumerate(zip(points, places, texts, strict=True)):
         others = places[:number] + places[number + 1 :]
         boxes = [_box(place, offset, len(label)) for offset in OFFSETS]
-        costs = [_cost(box, taken, frame) + _misread(box, place, others) for box in boxes]
+        costs = [
+            _cost(box, taken, frame) + CROSSED * _crossed(box, lines) + _misread(box, place, others)
+            for box in boxes
+        ]
         best = costs.index(min(costs))
         taken.append(boxes[best])
         _write(axes, label, point, OFFSETS[best], tied=_distance(boxes[best], place) > TIED_POINTS)
@@ -83,6 +91,11 @@ def _cost(box: Box, taken: Sequence[Box], frame: Box) -> float:
     """How much of a label would be covered or cut off, in square points."""
     covered = sum(_common(box, other) for other in taken)
     return covered + CUT_OFF * ((box[2] - box[0]) * (box[3] - box[1]) - _common(box, frame))
+
+
+def _crossed(box: Box, lines: Sequence[Box]) -> int:
+    """How many parts of the line go through a label."""
+    return sum(_common(box, one) > 0 for one in lines)
 
 
 def _common(one: Box, other: Box) -> float:

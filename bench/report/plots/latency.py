@@ -12,7 +12,7 @@ from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot, absent, figures_in_focus
 
 PANEL_INCHES = 3.0
-TICKS = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+TICKS = (0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:

@@ -27,37 +27,73 @@ from bench.report.plots.over_load import (
 from bench.report.plots.plot import Plot, absent, counted, listed
 from bench.report.text import MISSING
 
+# who answers all but this share of what is offered keeps up
+OFF = 0.02
+
 
 def draw(analysis: RunAnalysis) -> Figure | None:
-    """Two panels for each class of payloads and kind of load that had two loads or more."""
+    """Two panels for each class of payloads and kind of load that had two loads or more.
+
+    Where all answered what was offered, the first of them would be a diagonal: it is left out.
+    """
     run, summary = analysis.run, analysis.summary
     groups = groups_of(summary)
     if not groups:
         return None
-    figure, axes = style.new_figure(2 * PANEL_INCHES * len(groups), 2 * len(groups))
     objectives = [_objective(analysis, cases) for cases in groups]
-    for place, (cases, objective) in enumerate(zip(groups, objectives, strict=True)):
-        above, below = axes[2 * place : 2 * place + 2]
+    told = [
+        objective is not None or not _kept_up(summary, cases)
+        for cases, objective in zip(groups, objectives, strict=True)
+    ]
+    count = len(groups) + sum(told)
+    figure, panels = style.new_figure(PANEL_INCHES * count, count)
+    axes = iter(panels)
+    for cases, objective, tells in zip(groups, objectives, told, strict=True):
         of = described(summary, cases)
-        what = "Requests answered" if objective is None else "Throughput and goodput"
-        style.head(above, f"{what}, {of}", _throughput(above, analysis, cases, objective))
+        if tells:
+            above = next(axes)
+            what = "Requests answered" if objective is None else "Throughput and goodput"
+            style.head(above, f"{what}, {of}", _throughput(above, analysis, cases, objective))
+            load_axis(above, cases)
+        below = next(axes)
         style.head(below, f"Latency, {of}", _latency(below, summary, cases, objective))
-        for panel in (above, below):
-            load_axis(panel, cases)
+        load_axis(below, cases)
     goodput = (
         "; goodput: right answers within the objective's bound, rounds together" if any(objectives) else ""
     )
     style.footer(
         figure,
         run,
-        f"{counted(summary, *groups)}; throughput: geometric mean of rounds; latency: median{goodput}; "
-        "whiskers: 95% interval over rounds, of throughput from three of them, of latency from six; "
-        "hollow: no interval is known"
+        f"{counted(summary, *groups)}; {_marks(any(told))}{goodput}; hollow: no interval is known"
+        + ("" if all(told) else f"; all answered what was offered, within {OFF:.0%}")
         + _reached(summary)
         + overloads(summary, groups)
         + absent(summary, having(summary, groups, "throughput", "p50", "p99")),
     )
     return figure
+
+
+def _kept_up(summary: Summary, cases: Sequence[Case]) -> bool:
+    """Whether every strategy answered all that was offered at all of these rates."""
+    rows = [row for row in summary.rows.values() if row.case in cases]
+    return all(_keeps_up(row) for row in rows)
+
+
+def _keeps_up(row: Row) -> bool:
+    offered, answered = row.offered_rps, row.estimates["throughput"]
+    if not row.case.at_due_times or row.overloaded or offered is None or answered is None:
+        return False
+    return abs(answered.centre - offered) <= OFF * offered
+
+
+def _marks(throughput: bool) -> str:
+    """What the points and the upright lines through them are."""
+    if not throughput:
+        return "points: median of rounds; whiskers, upright: 95% interval over rounds, from six of them"
+    return (
+        "points: throughput: geometric mean of rounds; latency: their median; whiskers, upright: 95% "
+        "interval over rounds, of throughput from three of them, of latency from six"
+    )
 
 
 def _reached(summary: Summary) -> str:

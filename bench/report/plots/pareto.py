@@ -1,6 +1,6 @@
 """Throughput against p99: dominated points, and points among which to choose."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         "and a lower p99, by the centres; where intervals overlap that is no proof. Hollow: an "
         "interval is not known"
         + _why_aside([point for points in panels.values() for point in points])
+        + _not_drawn(summary, panels)
         + absent(summary, {point.strategy for points in panels.values() for point in points}),
     )
     # labels go where there is room, which is known once everything else has its place
@@ -75,7 +76,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     figure.set_layout_engine("none")
     for one, points, line in zip(axes, panels.values(), lines, strict=True):
         places = [(point.throughput.centre, point.p99.centre) for point in points]
-        place_labels(one, places, [_text(point) for point in points], line)
+        place_labels(one, places, _texts(points), line)
     return figure
 
 
@@ -114,13 +115,21 @@ def _panels(summary: Summary) -> list[tuple[Case, ...]]:
     return [tuple(cases) for cases in groups.values()]
 
 
-def _points(summary: Summary, cases: Sequence[Case]) -> list[Point]:
-    rows = [
+def _rows(summary: Summary, cases: Sequence[Case]) -> list[Row]:
+    return [
         summary.rows[name, case]
         for name in summary.strategies
         for case in cases
         if (name, case) in summary.rows
     ]
+
+
+def _has_point(row: Row) -> bool:
+    return bool(row.estimates["throughput"] and row.estimates["p99"])
+
+
+def _points(summary: Summary, cases: Sequence[Case]) -> list[Point]:
+    rows = _rows(summary, cases)
     several = len(cases) > 1
     alone = len({row.strategy for row in rows}) == 1
     return [
@@ -149,8 +158,23 @@ def _aside(row: Row) -> str:
     return f"{row.invalid_trials} of {trials} invalid" if row.invalid_trials else ""
 
 
-def _text(point: Point) -> str:
-    return f"{point.label} ({point.set_aside})" if point.set_aside else point.label
+def _texts(points: Sequence[Point]) -> list[str]:
+    """The label of each point, with why it is set aside unless the legend says it for all of them."""
+    if len(_reasons(points)) == 1:
+        return [point.label for point in points]
+    return [f"{point.label} ({point.set_aside})" if point.set_aside else point.label for point in points]
+
+
+def _reasons(points: Sequence[Point]) -> set[str]:
+    return {point.set_aside for point in points if point.set_aside}
+
+
+def _not_drawn(summary: Summary, panels: Collection[Sequence[Case]]) -> str:
+    """A clause that names the rates without a point; empty if there are none."""
+    rows = [row for cases in panels for row in _rows(summary, cases) if not _has_point(row)]
+    alone = len(summary.strategies) == 1
+    named = [_label(row, several=True, alone=alone) for row in rows if row.made_trials]
+    return f"; not drawn, as too few answers have no p99: {', '.join(named)}" if named else ""
 
 
 def _why_aside(points: Sequence[Point]) -> str:
@@ -208,6 +232,11 @@ def _dominated(axes: Any, best: Sequence[Point]) -> list[tuple[float, float]]:
     return corners
 
 
+def _crosses(points: Sequence[Point]) -> str:
+    reasons = _reasons(points)
+    return "overloaded or invalid" if len(reasons) > 1 else next(iter(reasons))
+
+
 def _end(found: Estimate) -> float:
     """The upper end of a figure as it is drawn, with its interval."""
     return found.centre + (span[1][0] if (span := _span(found)) else 0.0)
@@ -227,7 +256,7 @@ def _marks(points: Sequence[Point]) -> list[Any]:
         marks.append(Line2D([], [], label="an interval not known", **hollow))
     if any(point.set_aside for point in points):
         crossed: Any = {**dot, "marker": "x", "markeredgewidth": 1.4}
-        marks.append(Line2D([], [], label="overloaded or invalid", **crossed))
+        marks.append(Line2D([], [], label=_crosses(points), **crossed))
     return [
         *marks,
         Patch(facecolor=colours.OUTSIDE, edgecolor=colours.PALE, label="where points are dominated"),

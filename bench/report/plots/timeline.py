@@ -21,7 +21,7 @@ TITLE_INCHES, LEGEND_INCHES, AXIS_INCHES = 0.62, 0.52, 0.55
 
 
 def draw(analysis: RunAnalysis) -> Figure | None:
-    """Panels of right answers a second, below them of response times: each strategy and case in focus."""
+    """Panels of right answers per second, below them of response times: each strategy and case in focus."""
     run, summary = analysis.run, analysis.summary
     rows = [
         (name, case, found)
@@ -126,7 +126,7 @@ def _frame(axes: Any, trials: Sequence[Timeline], *, last: bool) -> None:
 
 def _head(figure: Figure, axes: Sequence[Any], at: str, invalid: bool) -> None:
     height = figure.get_figheight()
-    titles = (f"Right answers a second{at}", f"Response time{at}")
+    titles = (f"Right answers per second{at}", f"Response time{at}")
     for panel, title in zip(axes[:: len(axes) // 2], titles, strict=True):
         above = panel.get_position().y1 + (TITLE_INCHES - 0.14) / height
         left = style.PAD_INCHES / style.WIDTH

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from bench.analysis.cases import Case
 from bench.analysis.comparisons import (
     ENOUGH_ROUNDS,
     UTILISATION_ALLOWED,
@@ -30,16 +31,14 @@ from bench.report.document import (
     paragraph,
     tabulated,
 )
-from bench.report.verdict_words import NOT_TOLD_APART, STAR, why_not_compared
+from bench.report.verdict_words import MANY, NOT_TOLD_APART, why_not_compared
 
+AGAINST = case_column("against", lead="against")
 RATIOS = (
     "Ratios to the baseline or to what a row is against, paired by round, with 95% intervals.",
     " ",
     Emphasis(NOT_TOLD_APART.capitalize()),
     ": the rounds do not show which of the two is more.",
-)
-MANY = (
-    f" With {STAR} the interval excludes 1, but one of so many comparisons may look like this by chance.",
 )
 UNEQUAL = (
     " Words have a colour where a difference is for the better or the worse: latencies only at equal rates.",
@@ -82,7 +81,7 @@ def comparisons(analysis: RunAnalysis) -> list[Block]:
         blocks.append(Bullets(tuple(_not_compared(summary, one) for one in missing)))
     if every:
         many = any(one.outcome == "open among many" for one in every)
-        blocks.append(paragraph(*RATIOS, *(MANY if many else ()), *UNEQUAL))
+        blocks.append(paragraph(*RATIOS, *((" ", MANY) if many else ()), *UNEQUAL))
         blocks.append(Folded("How sure each comparison is", (tabulated(every, _fields(summary)), NOTE)))
     return [*blocks, *([OWN_RATE] if blocks and any(not case.same_for_all for case in summary.cases) else [])]
 
@@ -102,10 +101,13 @@ def _ratios(summary: Summary, relation: Relation, found: list[Compared]) -> Tabl
     metrics = [one for one in metrics_in("comparisons") if any(one.name in pair for pair in pairs.values())]
     fields: list[Field[dict[str, Compared]]] = [
         (name_column("strategy"), lambda pair: cells.words(_first(pair).strategy)),
-        (case_column("case"), lambda pair: cells.words(summary.case_label(_first(pair).case))),
+        (
+            case_column("case"),
+            lambda pair: cells.words(_case(summary, _first(pair).case, _first(pair).base_case)),
+        ),
     ]
-    if relation != "baseline":
-        fields.append((case_column("against"), lambda pair: cells.words(_against(summary, _first(pair)))))
+    if relation == "strategies":
+        fields.append((AGAINST, lambda pair: cells.words(_first(pair).base)))
     to = f" to {summary.baseline}" if relation == "baseline" else ""
     for metric in metrics:
         fields.append((Column(f"{metric.heading}, ratio{to}"), partial(_judged, metric.name)))
@@ -120,15 +122,25 @@ def _judged(metric: str, pair: dict[str, Compared]) -> Cell:
     return cells.judged(pair[metric]) if metric in pair else cells.BLANK
 
 
-def _against(summary: Summary, one: Compared) -> str:
-    return summary.case_label(one.base_case) if one.relation == "cases" else one.base
+def _case(summary: Summary, case: Case, base: Case) -> str:
+    """The case, and what it is against if that is another: `small, 80% against 50% of capacity`."""
+    label = summary.case_label(case)
+    if case == base:
+        return label
+    words, others = label.split(" "), summary.case_label(base).split(" ")
+    unlike = [place for place, pair in enumerate(zip(words, others, strict=False)) if pair[0] != pair[1]]
+    if len(words) == len(others) and len(unlike) == 1:
+        words.insert(unlike[0] + 1, f"against {others[unlike[0]]}")
+        return " ".join(words)
+    same = summary.payload_label(case) == summary.payload_label(base)
+    return f"{label} against {base.load if same else summary.case_label(base)}"
 
 
 def _fields(summary: Summary) -> list[Field[Compared]]:
     return [
         (name_column("strategy"), lambda one: cells.words(one.strategy)),
-        (case_column("case"), lambda one: cells.words(summary.case_label(one.case))),
-        (case_column("against"), lambda one: cells.words(_against(summary, one))),
+        (case_column("case"), lambda one: cells.words(_case(summary, one.case, one.base_case))),
+        (AGAINST, lambda one: cells.words("" if one.relation == "cases" else one.base)),
         (case_column("metric"), lambda one: cells.words(METRICS[one.metric].heading)),
         (Column("bootstrap"), lambda one: cells.span(one.comparison.bootstrap)),
         (Column("sign-flip p"), lambda one: cells.p_value(one.comparison.p_value)),
@@ -141,8 +153,8 @@ def _fields(summary: Summary) -> list[Field[Compared]]:
 def _not_compared(summary: Summary, one: NotCompared) -> Text:
     """`torch and onnx, small, 90% of capacity: not compared: 86% and 75% of capacity`."""
     pair = one.pairing
-    where = summary.case_label(pair.case)
+    where = _case(summary, pair.case, pair.base_case)
     who = f"{pair.base} and {pair.strategy}, {where}"
     if pair.relation == "cases":
-        who = f"{pair.strategy}, {summary.case_label(pair.base_case)} and {where}"
+        who = f"{pair.strategy}, {where}"
     return f"{who}: {why_not_compared(one)}", "."

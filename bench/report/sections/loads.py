@@ -1,4 +1,4 @@
-"""Throughput and latency: a row for each strategy and load, a table for each class of payloads."""
+"""Throughput and latency: a row for each strategy and load, two tables for each class of payloads."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -55,12 +55,16 @@ OVERLOADED: Text = (
     "is not compared. No trial of the row is invalid because it was not steady or had no answer in time.",
 )
 SERVICE: Text = (Emphasis("Service p99"), " runs from sent to done, all others from due to done.")
+PERCENTILES = "Other percentiles"
 # beside a table; all of them stand in a section of their own
 MOST_DOUBTS = 6
 
 
 def loads(analysis: RunAnalysis) -> list[Block]:
-    """A table for each class of payloads: throughput, latency, errors; below it, what to beware of."""
+    """A table for each class of payloads: throughput, latency, errors; below it, what to beware of.
+
+    Folded away is a second table, of the percentiles that few decide by.
+    """
     summary = analysis.summary
     if not summary.cases:
         return [NOT_MEASURED]
@@ -71,6 +75,7 @@ def loads(analysis: RunAnalysis) -> list[Block]:
         label = summary.payload_label(group[0])
         title = f"{label[0].upper()}{label[1:]} payloads ({what})"
         blocks += [Heading(title), _table(summary, group, title, several=len(names) > 1)]
+        blocks += _percentiles(summary, group, f"Other percentiles, {title}", several=len(names) > 1)
         blocks += _doubts(analysis, group)
     notes = [ONE_ROUND if summary.one_round else INTERVALS]
     notes += [SEARCHED] if summary.searched else []
@@ -134,14 +139,11 @@ def _groups(summary: Summary) -> list[list[Case]]:
 def _table(summary: Summary, group: list[Case], title: str, *, several: bool) -> Table:
     rows = rows_at(summary, group)
     at_due_times = any(case.at_due_times for case in group)
-    throughput, *others = metrics_in("load table")
     fields: dict[Column, Callable[[Row], Cell]] = {
-        **({case_column("load"): lambda row: cells.words(row.case.load)} if several else {}),
-        name_column("strategy"): lambda row: cells.words(row.strategy),
-        **({Column("offered/s"): _offered} if at_due_times else {}),
-        Column(throughput.heading): _figure(throughput),
+        **_names(several=several),
+        **{Column(one.heading): _figure(one) for one in metrics_in("load table") if _tells(one, rows)},
         **({Column("of capacity"): cells.utilisation} if any(row.utilisation for row in rows) else {}),
-        **{Column(one.heading): _figure(one) for one in others if _tells(one, rows) and _differs(one, rows)},
+        **({Column("offered/s"): _offered} if at_due_times else {}),
         Column("errors"): lambda row: cells.count(row.errors),
         **({Column("refused"): lambda row: cells.count(row.refused)} if at_due_times else {}),
         Column("wrong"): lambda row: cells.count(row.wrong_answers),
@@ -153,6 +155,25 @@ def _table(summary: Summary, group: list[Case], title: str, *, several: bool) ->
         Column("valid trials"): lambda row: cells.of(row.valid_trials, row.valid_trials + row.invalid_trials),
     }
     return tabulated(rows, fields.items(), title)
+
+
+def _percentiles(summary: Summary, group: list[Case], title: str, *, several: bool) -> list[Block]:
+    """The table of the other percentiles, folded away; empty if no row has any of them."""
+    rows = rows_at(summary, group)
+    shown = [one for one in metrics_in("percentiles") if _tells(one, rows) and _differs(one, rows)]
+    shown = [one for one in shown if any(row.estimates[one.name] for row in rows)]
+    if not shown:
+        return []
+    fields = {**_names(several=several), **{Column(one.heading): _figure(one) for one in shown}}
+    return [Folded(PERCENTILES, (tabulated(rows, fields.items(), title),))]
+
+
+def _names(*, several: bool) -> dict[Column, Callable[[Row], Cell]]:
+    """The load, if there are several, and the strategy of a row."""
+    return {
+        **({case_column("load"): lambda row: cells.words(row.case.load)} if several else {}),
+        name_column("strategy"): lambda row: cells.words(row.strategy),
+    }
 
 
 def _figure(metric: Metric) -> Callable[[Row], Cell]:

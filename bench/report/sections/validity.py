@@ -134,14 +134,11 @@ def _closed_by_due(trial: Trial) -> bool:
 def _offered(analysis: RunAnalysis, loads: list[str]) -> Text:
     if not loads:
         return ("No load was offered.",)
-    windows = sorted({trial.window_s for trial in analysis.run.trials})
-    seconds = text.listing([f"{window:g} s" for window in windows])
+    windows = text.seconds([trial.window_s for trial in analysis.run.trials])
     # warm-ups end when they are steady, by evidence
-    warmups = [trial.warmup_s for trial in analysis.run.trials]
-    least, most = min(warmups), max(warmups)
-    warmed = f"{least:g} s" + ("" if least == most else f" to {most:g} s")
+    warmed = text.seconds([trial.warmup_s for trial in analysis.run.trials])
     return (
-        f"Offered: {'; '.join(loads)}; windows of {seconds} after warm-ups of {warmed}.{_biases(analysis)}",
+        f"Offered: {'; '.join(loads)}; windows of {windows} after warm-ups of {warmed}.{_biases(analysis)}",
     )
 
 

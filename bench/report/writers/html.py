@@ -114,7 +114,11 @@ def _header(column: Column) -> Markup:
 def _row(found: Table, row: tuple[Cell, ...]) -> Markup:
     places = [place for place, column in enumerate(found.columns) if column.role in PLACES]
     headers = set(places[:MOST_ROW_HEADERS])
-    cases = [row[place].text for place in places if found.columns[place].role == "case" and row[place].text]
+    cases = [
+        f"{found.columns[place].lead} {row[place].text}".strip()
+        for place in places
+        if found.columns[place].role == "case" and row[place].text
+    ]
     cells = (
         _cell(
             column,
