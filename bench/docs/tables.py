@@ -1,6 +1,6 @@
 """What documents quote of a committed run: the README's block of results, the sentence alone, two tables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bench.analysis.cases import Case
@@ -31,6 +31,7 @@ from bench.report.sentence import checked, machine_line
 from bench.report.verdict_words import MANY, NOT_TOLD_APART, STAR, why_not_compared
 from bench.report.writers import markdown
 
+Which = tuple[frozenset[tuple[str, Case]], str]
 OWN_RATES = cells.words("own rates")
 
 
@@ -80,12 +81,14 @@ def ratios(run: Run, strategy: str | None = None) -> str:
     }
     columns = [case_column("load"), case_column("payloads"), name_column(f"{strategy} against")]
     columns += figures(*(metric.heading for metric in metrics_in("comparisons")), "rounds")
-    every = [one for by_metric in found.values() for one in by_metric.values()]
+    # among all comparisons of the run, as its report judges them
+    chance = {_which(one) for one in compared(summary) if _chance(one)}
     rows = [
-        [*map(cells.words, (case.load, summary.payload_label(case), rival)), *_ratio_cells(by_metric)]
+        [*map(cells.words, (case.load, summary.payload_label(case), rival)), *_ratio_cells(by_metric, chance)]
         for (case, rival), by_metric in found.items()
     ]
-    return _written(table(columns, rows), starred=any(map(_chance, every)))
+    starred = any(_which(one) in chance for by_metric in found.values() for one in by_metric.values())
+    return _written(table(columns, rows), starred=starred)
 
 
 def lateness(run: Run) -> str:
@@ -174,22 +177,30 @@ def _chance(one: Compared) -> bool:
     return one.outcome == "open among many"
 
 
+def _which(one: Compared) -> Which:
+    """What is compared with what in which metric, whichever of the two comes first."""
+    return frozenset(((one.strategy, one.case), (one.base, one.base_case))), one.metric
+
+
 def _written(found: Table, *, starred: bool) -> str:
     """The table and, if a cell has the star, what it says."""
     return "\n".join(markdown.blocks([found, *([paragraph(MANY)] if starred else [])])) + "\n"
 
 
-def _ratio_cells(by_metric: dict[str, Compared]) -> list[Cell]:
+def _ratio_cells(by_metric: dict[str, Compared], chance: Collection[Which]) -> list[Cell]:
     """A ratio for each metric, with the number of its rounds if others have more; last, that number."""
     most = max((one.comparison.n for one in by_metric.values()), default=0)
-    return [*(_ratio(by_metric.get(one.name), most) for one in metrics_in("comparisons")), cells.count(most)]
+    return [
+        *(_ratio(by_metric.get(one.name), most, chance) for one in metrics_in("comparisons")),
+        cells.count(most),
+    ]
 
 
-def _ratio(one: Compared | None, most: int) -> Cell:
+def _ratio(one: Compared | None, most: int, chance: Collection[Which]) -> Cell:
     if one is None:
         return cells.MISSING
     few = f" in {text.plural(one.comparison.n, 'round')}" if one.comparison.n < most else ""
-    return cells.ratio(one.comparison, (STAR if _chance(one) else "") + few)
+    return cells.ratio(one.comparison, (STAR if _which(one) in chance else "") + few)
 
 
 def _latency(row: Row | None, quantile: str) -> Cell:

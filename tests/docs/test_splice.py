@@ -18,13 +18,14 @@ from bench.verbs.parser import build_parser
 ROOT = Path(__file__).parents[2]
 CLOSED = "results/20261124T175723Z-e214b0c"
 OPEN = "results/20261124T210427Z-db782fb"
+LATE = "results/20261129T043616Z-96c4969"
 VERBS = re.findall(r"^## (.*)$", all_help(), re.MULTILINE)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to run in, with copies of committed runs."""
-    for run in (CLOSED, OPEN):
+    for run in (CLOSED, OPEN, LATE):
         (tmp_path / run).mkdir(parents=True)
         shutil.copy(ROOT / run / "run.json", tmp_path / run)
     monkeypatch.chdir(tmp_path)
@@ -53,6 +54,9 @@ def write(folder: Path, mark: str, name: str = "page.md") -> Path:
             "| 50% of capacity | small | 47.5% (43\N{EN DASH}53%) | 17.6 (14.6\N{EN DASH}20.8) | 63.5",
         ),
         (f"lateness {OPEN}", "overloaded in 5 of 6: 1\N{NO-BREAK SPACE}598 refused |"),
+        (f"lateness {LATE}", " 82.1 (54.2\N{EN DASH}107.9) | own rates |"),
+        (f"ratios {LATE} batched", "(0.82\N{EN DASH}0.95)\\* |"),
+        (f"ratios {LATE} batched", "\nWith \\* the interval excludes 1, but one of so many comparisons"),
         ("help worker", "--master HOST  where `run --remote-workers` runs"),
         ("help", "## doctor\n\n```text\nusage: python -m bench doctor [-h]"),
     ],

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 
@@ -80,6 +82,11 @@ def contrasts(page: Page, selector: str) -> list[tuple[float, str]]:
 
 TEXTS = """
 () => [...(function* () {
+  const styles = new Map();
+  const hides = (one) => {
+    if (!styles.has(one)) styles.set(one, getComputedStyle(one).overflowX !== "visible");
+    return styles.get(one);
+  };
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const parent = node.parentElement;
@@ -91,7 +98,7 @@ TEXTS = """
       const box = { left, top, right, bottom };
       // what a region that scrolls has out of sight is not seen
       for (let one = parent; one; one = one.parentElement) {
-        if (getComputedStyle(one).overflowX === "visible") continue;
+        if (!hides(one)) continue;
         const around = one.getBoundingClientRect();
         box.left = Math.max(box.left, around.left);
         box.right = Math.min(box.right, around.right);
@@ -146,8 +153,48 @@ def text_in_sight(page: Page) -> str:
     return " ".join(str(page.evaluate(IN_SIGHT)).split())
 
 
-def folder_of_screenshots(otherwise: Path) -> Path:
-    """Where screenshots are written: the folder that SCREENSHOTS names, else this one."""
-    folder = Path(os.environ.get("SCREENSHOTS") or otherwise)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+TOO_WIDE = """
+(selector) => [...document.querySelectorAll(selector)].flatMap((one) => {
+  if (!one.checkVisibility()) return [];
+  const end = (node) => node.getBoundingClientRect().right;
+  const out = (head) => end(head) > end(head.parentElement);
+  const heads = [...one.querySelectorAll("thead button")].filter(out);
+  const wide = one.scrollWidth > one.clientWidth ? [`${one.scrollWidth} in ${one.clientWidth}`] : [];
+  return [...wide, ...heads.map((head) => head.textContent)].map((what) => `${one.ariaLabel}: ${what}`);
+})
+"""
+
+
+def too_wide(page: Page, selector: str) -> list[str]:
+    """The tables in these regions that are wider than their region, and the heads wider than their cell."""
+    return [*page.evaluate(TOO_WIDE, selector)]
+
+
+RULES = """
+(selector) => {
+  const rows = [...document.querySelectorAll(selector + " tbody tr")];
+  const across = document.querySelector(selector).parentElement.getBoundingClientRect();
+  return [across.left, across.right, ...rows.map((row) => row.getBoundingClientRect().bottom)];
+}
+"""
+
+
+def broken_rules(page: Page, table: str, shot: Path) -> list[int]:
+    """The rows of a table, from 0, below which no line goes from one side to the other in one height."""
+    page.locator(table).scroll_into_view_if_needed()
+    left, right, *bottoms = page.evaluate(RULES, table)
+    page.screenshot(path=shot)
+    with Image.open(shot) as found:
+        # but for the sides, which may lie in a shadow
+        pixels = np.asarray(found.convert("L")).astype(int)[:, round(left) + 16 : round(right) - 16]
+    ground = int(np.bincount(pixels.ravel()).argmax())
+    lines = np.flatnonzero((abs(pixels - ground) > 20).all(axis=1))
+    return [row for row, bottom in enumerate(bottoms) if not (abs(lines - bottom) <= 2).any()]
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Write what is seen into the folder that SCREENSHOTS names, if it names any."""
+    if wanted := os.environ.get("SCREENSHOTS"):
+        folder = Path(wanted)
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / name)

@@ -17,13 +17,15 @@ from bench.report.plots import PLOTS
 from bench.report.report import Report, report_of
 from tests.report.browser import (
     Opened,
+    broken_rules,
     chromium,
     clipped,
     contrasts,
-    folder_of_screenshots,
     open_file,
     overlaps,
+    screenshot,
     text_in_sight,
+    too_wide,
 )
 from tests.report.full_run import full
 from tests.report.searched_run import searched
@@ -206,17 +208,16 @@ def _said(words: str) -> set[str]:
 
 
 def test_a_screen_of_any_width_and_scheme_can_be_read(
-    opened: Callable[..., Opened], pages: Mapping[str, Path], tmp_path: Path
+    opened: Callable[..., Opened], pages: Mapping[str, Path]
 ) -> None:
     """No page scrolls sideways, no text lies over another or is cut off, and all stands out."""
-    shots = folder_of_screenshots(tmp_path)
     for name in pages:
         page = opened(name).page
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
             for width, height in SCREENS.items():
                 page.set_viewport_size({"width": width, "height": height})
-                page.screenshot(path=shots / f"{name}-{width}-{scheme}.png")
+                screenshot(page, f"{name}-{width}-{scheme}.png")
         page.evaluate(OPEN_ALL)
         for width, height in SCREENS.items():
             page.set_viewport_size({"width": width, "height": height})
@@ -226,6 +227,45 @@ def test_a_screen_of_any_width_and_scheme_can_be_read(
         for scheme in SCHEMES if name in ("full", "one-round") else ():
             page.emulate_media(color_scheme=scheme)
             assert min(contrasts(page, TEXT))[0] >= 4.5, (name, scheme, min(contrasts(page, TEXT)))
+
+
+def test_the_tables_that_are_read_first_fit_a_wide_screen(opened: Callable[..., Opened]) -> None:
+    """Neither is a figure cut through nor is a column's sign."""
+    page = opened("full").page
+    assert too_wide(page, "#key-figures .scroll:has(table)") == []
+    assert too_wide(page, "#throughput-and-latency .scroll:has(table)") == []
+    heads = page.locator("#throughput-and-latency table").first.locator("th[scope=col]").all_text_contents()
+    assert heads[:6] == ["load", "strategy", "requests/s", "p50 ms", "p99 ms", "of capacity"]
+    assert too_wide(opened("full", 390).page, "#key-figures .scroll:has(table)"), "a phone has less room"
+
+
+@pytest.mark.parametrize("width", SCREENS)
+def test_a_rule_goes_from_the_pinned_name_through_to_the_last_column(
+    opened: Callable[..., Opened], width: int, tmp_path: Path
+) -> None:
+    page = opened("full", width).page
+    assert broken_rules(page, "#key-figures table", tmp_path / "shot.png") == []
+    page.add_style_tag(content="#key-figures tbody tr:nth-child(2) .pin { border-color: transparent }")
+    assert broken_rules(page, "#key-figures table", tmp_path / "shot.png") == [1], "the check sees a gap"
+
+
+def test_the_head_of_a_name_stands_on_top_on_a_phone(opened: Callable[..., Opened]) -> None:
+    page = opened("full", 390).page
+    above = page.locator("#key-figures thead .pin button").evaluate(
+        "(one) => one.getBoundingClientRect().top - one.closest('thead').getBoundingClientRect().top"
+    )
+    assert above < 16
+
+
+def test_what_is_compared_is_named_in_a_line_with_a_word_between_the_two(
+    opened: Callable[..., Opened],
+) -> None:
+    page = opened("full", 390).page
+    page.evaluate(OPEN_ALL)
+    names = page.locator("#comparisons table").last.locator("tbody .under").all_text_contents()
+    assert "small, 50 clients, against onnx, requests/s" in names
+    assert all(name.count("against") == 1 for name in names)
+    assert all(name.count("small") + name.count("seed") == 1 for name in names)
 
 
 def test_the_checks_of_a_screen_see_what_is_wrong(browser: Browser, tmp_path: Path) -> None:

@@ -26,8 +26,10 @@ from bench.model import (
     Trial,
 )
 from bench.report import report_md, terminal_summary, write_report
+from bench.report.document import tables_in
 from bench.report.plots import PLOTS
 from bench.report.report import report_of
+from bench.report.sections.comparisons import comparisons
 from bench.report.sentence import sentence
 from bench.report.text import money
 from bench.run_file import read_run
@@ -125,8 +127,9 @@ def test_strategies_at_shares_of_capacity_are_one_case_with_rates_of_their_own(e
 
 
 def test_at_a_share_the_table_gives_the_rate_and_no_ratio_of_throughput(report: str) -> None:
-    row = cells(section(report, "Throughput and latency"), "70% of capacity", "onnx")
-    assert row[2] == "162"
+    told = section(report, "Throughput and latency").split("<details>")[0]
+    header, row = cells(told, "load", "strategy"), cells(told, "70% of capacity", "onnx")
+    assert row[header.index("offered/s")] == "162"
     compared = cells(section(report, "Comparisons").split("<details>")[0], "onnx", "small, 70% of capacity")
     assert compared[2] == "", "each strategy has a rate of its own"
 
@@ -136,6 +139,13 @@ def test_at_a_share_latency_is_compared_and_throughput_is_not(report: str) -> No
     assert sum("| p99 ms |" in row for row in rows) == 3, "two against torch, and batched against onnx"
     assert not any("| requests/s |" in row for row in rows)
     assert "so throughput is not compared" in section(report, "Comparisons")
+
+
+def test_two_cases_of_a_strategy_are_named_in_one_cell_and_what_both_have_once(everything: Run) -> None:
+    alone = without_samples(everything, lambda t: t.strategy == "onnx")
+    found = tables_in(comparisons(analyse(alone, Path("nowhere"))))
+    names = {cell.text for table in found for row in table.rows for cell in row[1:2]}
+    assert {"small, 60 against 20 requests/s", "small, 50 clients against 1 client"} <= names
 
 
 def test_with_shares_alone_the_sentence_names_each_strategys_own_rate(everything: Run) -> None:

@@ -146,6 +146,10 @@ def test_the_runs_sort_and_a_phone_never_scrolls_sideways(browser: Browser, tmp_
         (committed / path.parent.name).mkdir(parents=True)
         shutil.copy(path, committed / path.parent.name)
     page = open_file(browser, write_index(committed), 360).page
+    lines = page.locator(".runs .opens:not(:first-child) > *").evaluate_all(
+        "(all) => all.map((one) => getComputedStyle(one).borderTopColor)"
+    )
+    assert len({*lines}) == 1, "a line between groups has the colour of no cell"
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.locator("#runs th", has_text="valid trials").get_by_role("button").click()

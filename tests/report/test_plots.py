@@ -112,7 +112,7 @@ def test_every_scale_of_figures_names_its_unit(figures: dict[str, Any]) -> None:
         r"\bms\b|CPU-ms|seconds|MiB|requests/s|per second|answers/s|items|percentile|offered|clients"
     )
     for name, figure in figures.items():
-        for axes in figure.axes:
+        for axes in (one for one in figure.axes if one.axison):
             across, up = axes.get_xlabel(), axes.get_ylabel()
             assert unit.search(across) or unit.search(up), name
 
@@ -279,25 +279,27 @@ def test_marks_whose_interval_is_not_known_are_hollow(everything: RunAnalysis) -
     assert faces(2) == {"#ffffff"}
 
 
-def test_a_histogram_has_all_answers_of_the_valid_rounds_and_the_tables_p50_and_p99(
+def test_a_histogram_has_all_answers_of_the_valid_rounds_and_above_them_their_p50_and_p99(
     everything: RunAnalysis, figures: dict[str, Any]
 ) -> None:
     figure, case = figures["histogram"], everything.summary.focus[0]
-    panel = figure.axes[0]
+    above, panel = figure.axes[:2]
     assert panel.get_xscale() == "log"
     steps = [one for one in panel.patches if isinstance(one, StepPatch)]
     assert len(steps) == 3
     assert [np.nansum(one.get_data().values) for one in steps] == pytest.approx([100.0] * 3)
     assert not any(one.get_fill() for one in steps), "what lies below another line is seen"
-    row = everything.summary.rows["torch", case].estimates
-    marks = {line.get_marker(): line.get_xdata()[0] for line in panel.lines if len(line.get_xdata()) == 1}
-    assert row["p50"] is not None
-    assert marks["o"] == pytest.approx(row["p50"].centre)
-    tails = [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "|"]
-    known = [everything.summary.rows[name, case].estimates["p99"] for name in everything.summary.strategies]
-    assert tails == pytest.approx([one.centre for one in known if one is not None])
-    legend = [one.get_text() for one in panel.get_legend().texts]
-    assert sorted(legend) == ["batched", "onnx", "p50", "p99", "torch"]
+    together = [np.concatenate(everything.latencies[name, case]) for name in everything.summary.strategies]
+    (middle,) = [line.get_xdata()[0] for line in above.lines if line.get_marker() == "o"]
+    assert np.mean(together[0] <= middle) == pytest.approx(0.5, abs=0.001)
+    tails = [line.get_xdata()[0] for line in above.lines if line.get_marker() == "|"]
+    beyond = [np.mean(times > tail) for times, tail in zip(together, tails, strict=True)]
+    assert beyond == pytest.approx([0.01] * 3, abs=0.001), "of the answers that are drawn"
+    assert above.get_xlim() == panel.get_xlim()
+    assert above.get_position().y0 > panel.get_position().y1, "no mark stands at a height that is a figure"
+    legend = [one.get_text() for one in above.get_legend().texts]
+    assert sorted(legend) == ["batched", "mark: p50, line end: p99", "onnx", "torch"]
+    assert "p99: of the same answers" in small_print(figure)
     assert plots.PLOTS["histogram"].draw(without_samples(everything.run)) is None
 
 
@@ -332,6 +334,68 @@ def test_a_rate_that_was_refused_or_is_invalid_is_crossed_and_no_choice(everythi
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert len(crosses) == 2
     assert "no choice" in small_print(figure)
+
+
+def test_a_rate_with_too_few_answers_for_a_p99_is_named_and_one_reason_is_in_the_legend_alone(
+    everything: RunAnalysis,
+) -> None:
+    kept = [t for t in everything.run.trials if t.strategy == "onnx" and at_a_rate(t)]
+    least, *_, most = sorted({t.load.rate_per_s for t in kept})
+    trials = tuple(
+        dataclasses.replace(
+            t,
+            refused=7 if t.load.rate_per_s == most and t.round == 1 else 0,
+            latency_ms=LatencyMs(20.0, None, None) if t.load.rate_per_s == least else t.latency_ms,
+            samples=None,
+        )
+        for t in kept
+    )
+    figure = drawn("pareto", analyse(dataclasses.replace(everything.run, trials=trials), Path("nowhere")))
+    said = [one.get_text() for one in figure.axes[0].texts]
+    assert f"{most:g}/s" in said
+    assert not any("overloaded" in one for one in said)
+    assert "overloaded" in [one.get_text() for one in figure.axes[0].get_legend().texts]
+    assert f"too few answers for a p99: {least:g}/s" in small_print(figure)
+
+
+def test_no_label_lies_on_the_line() -> None:
+    figure = Figure(figsize=(5, 4))
+    axes = figure.subplots()
+    axes.set(xlim=(0, 2), ylim=(0, 2))
+    line = [(1.5, 0.0), (1.5, 2.0)]
+    place_labels(axes, [(1.62, 1.0), (1.7, 0.9)], ["260/s", "340/s (overloaded)"], line)
+    figure.draw_without_rendering()
+    upright = axes.transData.transform(line)[0][0]
+    boxes = [Text.get_window_extent(one) for one in axes.texts]
+    assert not any(box.x0 < upright < box.x1 for box in boxes)
+
+
+def test_where_all_answer_what_was_offered_no_panel_shows_a_diagonal(everything: RunAnalysis) -> None:
+    plain = dataclasses.replace(everything.run, objectives=())
+
+    def panels(answered: float) -> tuple[int, str]:
+        """How many panels there are, if every service answers this part of what is offered."""
+        trials = tuple(
+            dataclasses.replace(
+                t, throughput_rps=answered * t.load.rate_per_s, refused=0, samples=None, valid=True, doubts=()
+            )
+            for t in plain.trials
+            if at_a_rate(t)
+        )
+        figure = drawn("load", analyse(dataclasses.replace(plain, trials=trials), Path("nowhere")))
+        return len(figure.axes), small_print(figure)
+
+    assert [panels(answered)[0] for answered in (1.0, 0.99, 0.9)] == [1, 1, 2]
+    assert "all answered what was offered, within 2%" in panels(1.0)[1]
+    assert "within 2%" not in panels(0.9)[1]
+
+
+def test_every_mark_of_the_latency_curve_stands_at_a_tick(figures: dict[str, Any]) -> None:
+    (panel, *_) = figures["latency"].axes
+    for line in panel.lines:
+        marked = [line.get_xdata()[place] for place in line.get_markevery() or ()]
+        assert marked
+        assert all(np.isclose(panel.get_xticks(), one).any() for one in marked)
 
 
 def test_strategies_that_are_known_look_the_same_whatever_the_run() -> None:

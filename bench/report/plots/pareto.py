@@ -1,6 +1,6 @@
 """Throughput against p99: dominated points, and points among which to choose."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,12 +169,13 @@ def _reasons(points: Sequence[Point]) -> set[str]:
     return {point.set_aside for point in points if point.set_aside}
 
 
-def _not_drawn(summary: Summary, panels: Collection[Sequence[Case]]) -> str:
-    """A clause that names the rates without a point; empty if there are none."""
-    rows = [row for cases in panels for row in _rows(summary, cases) if not _has_point(row)]
+def _not_drawn(summary: Summary, panels: Mapping[tuple[Case, ...], Sequence[Point]]) -> str:
+    """A clause that names the rates without a point of the strategies that have points; empty without any."""
+    shown = {point.strategy for points in panels.values() for point in points}
+    rows = [row for cases in panels for row in _rows(summary, cases) if row.strategy in shown]
     alone = len(summary.strategies) == 1
-    named = [_label(row, several=True, alone=alone) for row in rows if row.made_trials]
-    return f"; not drawn, as too few answers have no p99: {', '.join(named)}" if named else ""
+    named = [_label(row, several=True, alone=alone) for row in rows if not _has_point(row)]
+    return f"; too few answers for a p99: {', '.join(named)}" if named else ""
 
 
 def _why_aside(points: Sequence[Point]) -> str:

@@ -130,7 +130,8 @@ def _case(summary: Summary, case: Case, base: Case) -> str:
     words, others = label.split(" "), summary.case_label(base).split(" ")
     unlike = [place for place, pair in enumerate(zip(words, others, strict=False)) if pair[0] != pair[1]]
     if len(words) == len(others) and len(unlike) == 1:
-        words.insert(unlike[0] + 1, f"against {others[unlike[0]]}")
+        (place,) = unlike
+        words[place] = f"{words[place].rstrip(',')} against {others[place]}"
         return " ".join(words)
     same = summary.payload_label(case) == summary.payload_label(base)
     return f"{label} against {base.load if same else summary.case_label(base)}"
