@@ -31,7 +31,7 @@ from bench.report.plots import PLOTS
 from bench.report.report import report_of
 from bench.report.sections.comparisons import comparisons
 from bench.report.sentence import sentence
-from bench.report.text import money
+from bench.report.text import money, seconds
 from bench.run_file import read_run
 from bench.statistics import Estimate
 from tests.report.full_run import full
@@ -210,6 +210,11 @@ def test_what_a_million_requests_cost_is_cpu_time_and_whole_cores(report: str) -
     assert row[2].startswith("0.111 (")
     assert row[3].startswith("0.111 (")
     assert "20 requests/s" not in section(report, "Cost")
+
+
+def test_lengths_of_time_are_told_to_a_tenth_of_a_second() -> None:
+    assert seconds([11.701, 8.5, 9.0]) == "8.5 to 11.7 s"
+    assert seconds([8.0, 8.04]) == "8 s"
 
 
 def test_a_price_and_its_interval_have_as_many_decimals() -> None:

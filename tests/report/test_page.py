@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from bench.analysis.run_analysis import RunAnalysis, analyse
+from bench.analysis.summary import summarise
 from bench.gate.judgement import judge
 from bench.model import Environment, Run
 from bench.report import cells, write_report
@@ -497,3 +498,13 @@ def test_a_committed_run_with_all_its_pictures_stays_below_3_mb() -> None:
     page = render(report_of(analyse(read_run(folder), folder), folder, found))
     assert page.count('<img src="data:image/') == len([one for one in found if one.suffix == ".png"]) > 4
     assert len(page.encode()) < 3_000_000
+
+
+def test_at_rates_that_all_had_how_late_they_were_is_the_first_picture(run: Run) -> None:
+    found = [
+        pictures.Picture(name, "Throughput and latency", "", 1, 1, "")
+        for name in ("latency", "histogram", "load")
+    ]
+    order = [one.name for one in run_page._by_worth(summarise(full(run)), found)]
+    assert order == ["load", "latency", "histogram"]
+    assert run_page._by_worth(summarise(run), found) == found

@@ -362,8 +362,8 @@ def test_no_label_lies_on_the_line() -> None:
     figure = Figure(figsize=(5, 4))
     axes = figure.subplots()
     axes.set(xlim=(0, 2), ylim=(0, 2))
-    line = [(1.5, 0.0), (1.5, 2.0)]
-    place_labels(axes, [(1.62, 1.0), (1.7, 0.9)], ["260/s", "340/s (overloaded)"], line)
+    line = [(1.4, 0.0), (1.4, 2.0)]
+    place_labels(axes, [(1.5, 1.0)], ["340/s at last"], line)
     figure.draw_without_rendering()
     upright = axes.transData.transform(line)[0][0]
     boxes = [Text.get_window_extent(one) for one in axes.texts]

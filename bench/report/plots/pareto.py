@@ -173,7 +173,7 @@ def _not_drawn(summary: Summary, panels: Mapping[tuple[Case, ...], Sequence[Poin
     """A clause that names the rates without a point of the strategies that have points; empty without any."""
     shown = {point.strategy for points in panels.values() for point in points}
     rows = [row for cases in panels for row in _rows(summary, cases) if row.strategy in shown]
-    alone = len(summary.strategies) == 1
+    alone = len(shown) == 1
     named = [_label(row, several=True, alone=alone) for row in rows if not _has_point(row)]
     return f"; too few answers for a p99: {', '.join(named)}" if named else ""
 
