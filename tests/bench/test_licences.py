@@ -4,14 +4,22 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docker.types import LogConfig
 
-from bench.measure.runtime.carried_packages import PROBE, model_of, packages_here
+from bench.cli import INTERRUPTED
+from bench.errors import BenchError
+from bench.measure.runtime import carried_packages
+from bench.measure.runtime.carried_packages import PROBE, model_of, packages_here, packages_of_image
+from bench.measure.runtime.engine_client import connect_engine
 from bench.measure.runtime.licence_probe import debian_packages, python_packages, short_names, stated
 from bench.model.carried import CarriedPackage
 from bench.report.licence_table import grouped, licence_table, licence_text
@@ -178,13 +186,25 @@ FAILING = [
     "RUN chmod +x /own/python",
     "ENV PATH=/own:$PATH",
 ]
+HANGING = [*FAILING[:1], FAILING[1].replace("echo it is broken >&2; exit 3", "exec sleep 600"), *FAILING[2:]]
+
+
+def image_of(name: str) -> str:
+    """The image that `carrying` builds for a strategy."""
+    return f"bench-test-licences-{os.getpid()}-{name}"
+
+
+def containers(name: str) -> str:
+    """The ids of all containers of that image, a line each."""
+    command = ["docker", "ps", "--all", "--quiet", "--filter", f"ancestor={image_of(name)}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
 def carrying(project: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The project with an image for `fast` that carries two packages; `slow` has the one of the parameter."""
     without: list[str] = request.param
-    names = {name: f"bench-test-licences-{os.getpid()}-{name}" for name in ("fast", "slow")}
+    names = {name: image_of(name) for name in ("fast", "slow")}
     text = (project / "compose.yaml").read_text("utf-8")
     for name, image in names.items():
         head, mark, rest = text.partition(f"  {name}-service:\n    image: ")
@@ -197,6 +217,8 @@ def carrying(project: Path, tmp_path: Path, request: pytest.FixtureRequest) -> I
         lines += ["RUN echo /site >$(python -c 'import site; print(site.getsitepackages()[0])')/more.pth"]
         if name == "slow":
             lines = without
+        # an image of its own: containers of an equal image would be taken for this one's
+        lines = [*lines, f"LABEL bench.test={image}-{time.time_ns()}"]
         (folder / "Dockerfile").write_text("\n".join(lines) + "\n", encoding="utf-8")
         build = ["docker", "build", "--quiet", "--tag", image, str(folder)]
         subprocess.run(build, check=True, capture_output=True, timeout=300)
@@ -223,13 +245,7 @@ def test_an_image_tells_its_packages_and_what_cannot_tell_is_left_out(bench: Ben
     }
     assert (rows["dpkg"]["kind"], rows["dpkg"]["licence"]) == ("debian", "GPL-2+")
     assert rows["Python"]["kind"] == "python"
-    left = subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter", f"ancestor=bench-test-licences-{os.getpid()}-fast"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert left.stdout == ""
+    assert containers("fast") == containers("slow") == ""
 
 
 @pytest.mark.engine
@@ -238,3 +254,47 @@ def test_a_python_that_fails_is_one_line(bench: Bench, carrying: Path) -> None:
     done = bench("licences", "slow", "--root", carrying)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.endswith(" cannot be listed, its Python says: it is broken\n")
+    assert containers("slow") == ""
+
+
+class WithoutLogs:
+    """The engine as its daemon would be whose own log driver keeps nothing that can be read back."""
+
+    def __init__(self, engine: Any) -> None:
+        self.images, self.api, self.containers = engine.images, engine.api, self
+        self._create = engine.containers.create
+
+    def create(self, *args: Any, **settings: Any) -> Any:
+        """Create a container with the daemon's log driver if the caller names none."""
+        return self._create(*args, **{"log_config": LogConfig(type="none"), **settings})
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("carrying", [EMPTY], indirect=True, ids=["empty"])
+def test_an_image_tells_its_packages_whatever_the_daemon_s_log_driver_is(carrying: Path) -> None:
+    del carrying
+    found = packages_of_image(WithoutLogs(connect_engine()), image_of("fast"), "build it")
+    assert found is not None
+    assert "free" in {one.name for one in found}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("carrying", [HANGING], indirect=True, ids=["hanging"])
+def test_a_python_that_does_not_end_is_told_and_leaves_no_container(
+    carrying: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither does Ctrl-C while it runs."""
+    monkeypatch.setattr(carried_packages, "TIMEOUT_S", 1)
+    with pytest.raises(BenchError, match="its Python did not end within 1 s"):
+        packages_of_image(connect_engine(), image_of("slow"), "build it")
+    assert containers("slow") == ""
+    command = [sys.executable, "-m", "bench", "licences", "slow", "--root", str(carrying)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as listing:
+        deadline = time.monotonic() + 60
+        while not containers("slow") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert containers("slow")
+        listing.send_signal(signal.SIGINT)
+        assert "interrupted" in listing.communicate(timeout=60)[1]
+    assert listing.returncode == INTERRUPTED
+    assert containers("slow") == ""

@@ -1,11 +1,13 @@
 """The packages of an image or of this environment, asked for where they are: nothing is changed."""
 
+import contextlib
 import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from bench.errors import BenchError
 from bench.measure.runtime.log_lines import last_words
@@ -31,28 +33,57 @@ def packages_of_image(engine: Any, image: str, remedy: str) -> tuple[CarriedPack
         engine.images.get(image)
     except docker.errors.ImageNotFound:
         raise BenchError(f"the image {image} is not built: {remedy}") from None
+    # its name is known before it is there, so that Ctrl-C at any time leaves nothing behind
+    name = f"bench-licences-{uuid4().hex[:12]}"
     try:
-        said = engine.containers.run(
-            image,
-            entrypoint=["sh", "-c", RUN],
-            command=[PROBE.read_text(encoding="utf-8")],
-            network_disabled=True,
-            read_only=True,
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            remove=True,
-        )
-    except docker.errors.ContainerError as error:
-        if error.exit_status in NO_PROGRAM:
-            return None
-        said = error.stderr or b""
-        why = last_words(said.decode(errors="replace") if isinstance(said, bytes) else said)
-        raise BenchError(f"the packages of {image} cannot be listed, its Python says: {why}") from None
+        return _printed(_created(engine, image, name), image)
+    finally:
+        with contextlib.suppress(docker.errors.NotFound):
+            engine.api.remove_container(name, force=True, v=True)
+
+
+def _created(engine: Any, image: str, name: str) -> Any:
+    """A container that would run the probe."""
+    import docker
+
+    return engine.containers.create(
+        image,
+        name=name,
+        entrypoint=["sh", "-c", RUN],
+        command=[PROBE.read_text(encoding="utf-8")],
+        network_disabled=True,
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        # whatever the daemon's own log driver is: some cannot be read back
+        log_config=docker.types.LogConfig(type="json-file"),
+    )
+
+
+def _printed(container: Any, image: str) -> tuple[CarriedPackage, ...] | None:
+    """What the probe prints in this container; None without a shell or a Python."""
+    import requests
+
+    import docker
+
+    try:
+        container.start()
     except docker.errors.APIError as error:
         if error.status_code != NO_SHELL:
             raise
         return None
-    return read_packages(said)
+    try:
+        code = container.wait(timeout=TIMEOUT_S)["StatusCode"]
+    except requests.RequestException:
+        raise BenchError(
+            f"the packages of {image} cannot be listed: its Python did not end within {TIMEOUT_S} s"
+        ) from None
+    if code in NO_PROGRAM:
+        return None
+    if code != 0:
+        why = last_words(container.logs(stdout=False, stderr=True).decode(errors="replace"))
+        raise BenchError(f"the packages of {image} cannot be listed, its Python says: {why}")
+    return read_packages(container.logs(stdout=True, stderr=False))
 
 
 def packages_here() -> tuple[CarriedPackage, ...]:
