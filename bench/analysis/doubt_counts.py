@@ -1,6 +1,5 @@
 """The doubts of a run by code, with the number of trials that have them, the gravest first."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.overload import judged_by_load
@@ -13,45 +12,56 @@ NO_REASON = Doubt("no_reason", "no reason was recorded", "measure again", voids=
 class DoubtCount:
     """All doubts of one code: how many invalid and valid trials have this doubt, and of which strategies.
 
-    Both counts are 0 if it concerns the whole run. `example` is the first of these doubts, from an invalid
-    trial if an invalid trial has it.
+    The counts are 0 if it concerns the whole run. `voided` counts the trials that this very doubt voids: an
+    invalid trial may have others beside. `strategies` and `example`, the first of these doubts, are of the
+    trials that it voids if there are any.
     """
 
     code: DoubtCode
     invalid: int
     valid: int
+    voided: int
     strategies: tuple[str, ...]
     example: Doubt
 
 
 def doubts(run: Run) -> tuple[DoubtCount, ...]:
-    """The doubts of a run: first those of invalid trials, then those of the whole run, then mere warnings."""
+    """The doubts of a run: first those that void trials, then those of the whole run, then mere warnings."""
     run = judged_by_load(run)
-    held: dict[DoubtCode, list[tuple[Trial, Doubt]]] = {}
-    for trial in sorted(run.trials, key=lambda one: one.valid):
-        for one in first_of_each(reasons(trial)):
-            held.setdefault(one.code, []).append((trial, one))
+    held: dict[DoubtCode, list[tuple[Trial, Doubt, bool]]] = {}
+    for trial in run.trials:
+        for one, voids in of_each_code(trial):
+            held.setdefault(one.code, []).append((trial, one, voids))
     of_trials = sorted(
-        map(_count, held.values()), key=lambda one: (gravity(one.code), -one.invalid, -one.valid)
+        map(_count, held.values()), key=lambda one: (gravity(one.code), -one.voided, -one.invalid, -one.valid)
     )
-    whole = [DoubtCount(one.code, 0, 0, (), one) for one in dict.fromkeys(run.doubts)]
-    of_invalid = [one for one in of_trials if one.invalid]
-    return (*of_invalid, *whole, *(one for one in of_trials if not one.invalid))
+    whole = [DoubtCount(one.code, 0, 0, 0, (), one) for one in dict.fromkeys(run.doubts)]
+    voiding = [one for one in of_trials if one.voided]
+    return (*voiding, *whole, *(one for one in of_trials if not one.voided))
 
 
-def _count(held: list[tuple[Trial, Doubt]]) -> DoubtCount:
-    trials, example = [trial for trial, _ in held], held[0][1]
-    invalid = sum(not trial.valid for trial in trials)
-    strategies = tuple(dict.fromkeys(trial.strategy for trial in trials))
-    return DoubtCount(example.code, invalid, len(trials) - invalid, strategies, example)
+def _count(held: list[tuple[Trial, Doubt, bool]]) -> DoubtCount:
+    voiding = [one for one in held if one[2]]
+    invalid = sum(not trial.valid for trial, _, _ in held)
+    shown = voiding or held
+    strategies = tuple(dict.fromkeys(trial.strategy for trial, _, _ in shown))
+    example = shown[0][1]
+    return DoubtCount(example.code, invalid, len(held) - invalid, len(voiding), strategies, example)
 
 
-def first_of_each(every: Sequence[Doubt]) -> list[Doubt]:
-    """The first doubt of each code, in their order."""
+def of_each_code(trial: Trial) -> list[tuple[Doubt, bool]]:
+    """A doubt of each code that the trial has, and whether it voids the trial.
+
+    It is the first that does, or else the first. If no doubt of an invalid trial says that it voids, as in
+    some older runs, all of them do.
+    """
+    found = reasons(trial)
+    unsaid = not trial.valid and not any(one.voids for one in found)
     firsts: dict[DoubtCode, Doubt] = {}
-    for doubt in every:
-        firsts.setdefault(doubt.code, doubt)
-    return list(firsts.values())
+    for doubt in found:
+        if doubt.code not in firsts or (doubt.voids and not firsts[doubt.code].voids):
+            firsts[doubt.code] = doubt
+    return [(one, not trial.valid and (one.voids or unsaid)) for one in firsts.values()]
 
 
 def reasons(trial: Trial) -> tuple[Doubt, ...]:

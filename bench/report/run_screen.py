@@ -290,8 +290,8 @@ def _doubts(run: Run, width: int) -> list[Text]:
 
 
 def _doubt(one: DoubtCount, width: int) -> list[Text]:
-    trials = one.invalid or one.valid
-    word, style = (INVALID, writer.WORSE) if one.invalid else ("warning", writer.DOUBTFUL)
+    trials = one.voided or one.invalid + one.valid
+    word, style = (INVALID, writer.WORSE) if one.voided else ("warning", writer.DOUBTFUL)
     such = ", such as" if trials > 1 else ""
     many = f", {text.plural(trials, 'trial')} of {text.listing(list(one.strategies))}{such}" if trials else ""
     remedy = f"; remedy: {one.example.remedy}" if one.example.remedy else ""

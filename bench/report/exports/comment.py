@@ -6,7 +6,7 @@ It has no links, pictures or HTML of the run's own, as a workflow may post what 
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.analysis.doubt_counts import reasons
+from bench.analysis.doubt_counts import of_each_code
 from bench.analysis.run_analysis import RunAnalysis
 from bench.model import TITLES, DoubtCode, gravity, in_words
 from bench.report import text
@@ -100,12 +100,9 @@ def _warnings(analysis: RunAnalysis) -> Block:
     lines = [in_words(one) for one in run.doubts]
     if summary.missing_trials:
         lines.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
-    for state, valid in (("INVALID and left out", False), ("warned of", True)):
+    for state, leaves_out in (("INVALID and left out", True), ("warned of", False)):
         counted = Counter(
-            reason
-            for trial in run.trials
-            if trial.valid == valid
-            for reason in {one.code for one in reasons(trial)}
+            one.code for trial in run.trials for one, voids in of_each_code(trial) if voids == leaves_out
         )
         lines += [
             f"{text.plural(n, 'trial')} {state}: {TITLES[code]}"

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.analysis.cases import Case, case_in
-from bench.analysis.doubt_counts import first_of_each, reasons
+from bench.analysis.doubt_counts import of_each_code
 from bench.analysis.metrics import METRICS, Metric, metrics_in
 from bench.analysis.objectives import CapacityCheck, check_capacity
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, rows_at
-from bench.model import TITLES, Trial, gravity
+from bench.model import TITLES, gravity
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
@@ -89,27 +89,30 @@ def loads(analysis: RunAnalysis) -> list[Block]:
 
 def _doubts(analysis: RunAnalysis, group: list[Case]) -> list[Block]:
     """What is held against trials of these cases, by strategy and load: the gravest first."""
-    counted: dict[tuple[str, str, str], list[Trial]] = {}
+    counted: dict[tuple[str, str, str], list[bool]] = {}
     gravest: dict[str, int] = {}
     for trial in analysis.run.trials:
         if case_in(analysis.run, trial) in group:
-            for one in first_of_each(reasons(trial)):
+            for one, voids in of_each_code(trial):
                 key = (trial.strategy, trial.load.label, TITLES[one.code])
-                counted.setdefault(key, []).append(trial)
+                counted.setdefault(key, []).append(voids)
                 gravest[TITLES[one.code]] = gravity(one.code)
-    ranked = sorted(counted.items(), key=lambda one: (all(t.valid for t in one[1]), gravest[one[0][2]]))
-    lines = [_doubt(*key, trials) for key, trials in ranked]
+    ranked = sorted(counted.items(), key=lambda one: (not any(one[1]), gravest[one[0][2]]))
+    lines = [_doubt(*key, voided) for key, voided in ranked]
     more = len(lines) - MOST_DOUBTS
     lines[MOST_DOUBTS:] = [f"and {more} more, below"] if more > 0 else []
     return [Bullets(tuple((line,) for line in lines))] if lines else []
 
 
-def _doubt(strategy: str, load: str, title: str, trials: list[Trial]) -> str:
-    """`torch, 50 clients: 2 trials, 1 of them INVALID and left out: not steady`."""
-    invalid = sum(not one.valid for one in trials)
-    some = f"{invalid} of them " if invalid < len(trials) else ""
+def _doubt(strategy: str, load: str, title: str, voided: list[bool]) -> str:
+    """`torch, 50 clients: 2 trials, 1 of them INVALID and left out: not steady`.
+
+    `voided` says of each trial that has the doubt whether the doubt voids the trial.
+    """
+    invalid = sum(voided)
+    some = f"{invalid} of them " if invalid < len(voided) else ""
     left_out = f", {some}INVALID and left out" if invalid else ""
-    return f"{strategy}, {load}: {text.plural(len(trials), 'trial')}{left_out}: {title}"
+    return f"{strategy}, {load}: {text.plural(len(voided), 'trial')}{left_out}: {title}"
 
 
 def _capacities(analysis: RunAnalysis) -> list[Text]:

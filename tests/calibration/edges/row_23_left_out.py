@@ -90,7 +90,7 @@ def _of_service(run: Run, name: str, texts: Mapping[str, str], of_trials: Run) -
     voids = any(one.code == code and one.voids for one in of(of_trials, name).doubts)
     warned = re.search(rf"round 1, {name}, small( \(INVALID, left out\))?:", texts["report"])
     row = re.search(rf"\| {re.escape(title)} \| (\d) \| (\d) \| (\d) \|", texts["report"])
-    state = "INVALID and left out" if out else "warned of"
+    state = "INVALID and left out" if out and voids else "warned of"
     document = next((one for one in summary_json(run)["warnings"] if one["code"] == code), None)
     table = {one["strategy"]: one["valid"] for one in csv.DictReader(io.StringIO(texts["csv"]))}
     case = ElementTree.fromstring(texts["junit"]).find(f".//testcase[@classname='{name}']")  # noqa: S314  # made by ourselves
