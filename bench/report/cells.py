@@ -8,7 +8,7 @@ from bench.analysis.comparisons import Compared
 from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.summary import Row
 from bench.report import text
-from bench.report.document import Cell, Column, Field, Tone
+from bench.report.document import Cell, Tone
 from bench.report.verdict_words import STAR, short_verdict_word
 from bench.statistics import Comparison, Estimate
 
@@ -73,11 +73,6 @@ def of_row(row: Row, metric: Metric, after: str = "", *, said: bool = False) -> 
     spread = row.spread(metric.name)
     value = found.centre * metric.scale
     return Cell(text.spread(spread, metric.scale), "", after, value if math.isfinite(value) else None)
-
-
-def metric_field(metric: Metric) -> Field[Row]:
-    """The column of a metric."""
-    return Column(metric.heading), measured(metric)
 
 
 def measured(metric: Metric) -> Callable[[Row], Cell]:

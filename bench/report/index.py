@@ -71,11 +71,6 @@ class Written:
     hidden: int
 
 
-def write_index(results: Path, tell: Callable[[Unreadable], None] | None = None) -> Path:
-    """Write index.html over the runs and gates in a folder and return its path: see `make_index`."""
-    return make_index(results, tell).path
-
-
 def make_index(
     results: Path, tell: Callable[[Unreadable], None] | None = None, *, every: bool = False
 ) -> Written:

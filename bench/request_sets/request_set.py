@@ -102,11 +102,6 @@ class RequestSet:
         """The requests of one class, in their order."""
         return tuple(one for one in self.requests if one.request_class == name)
 
-    @property
-    def all_classes(self) -> tuple[str, ...]:
-        """Every class of the set, in the order of its requests."""
-        return classes_of(self.requests)
-
 
 def classes_of(requests: Iterable[SetRequest]) -> tuple[str, ...]:
     """The classes of these requests, each once, in their order."""

@@ -20,6 +20,7 @@ from bench.model.expectations import (
 )
 from bench.request_sets.blindness import MOST_COMPARED, blind_classes
 from bench.request_sets.reader import read_request_set
+from bench.request_sets.request_set import classes_of
 from tests.bench.conftest import REPOSITORY
 
 USUAL = 0.02
@@ -134,5 +135,5 @@ def test_a_large_class_is_judged_by_some_of_its_requests() -> None:
 
 def test_the_images_of_the_repository_are_told_apart() -> None:
     images = read_request_set(REPOSITORY / "images")
-    for (name, _), sent in payload_sets(images.requests, images.all_classes, ["raw"]).items():
+    for (name, _), sent in payload_sets(images.requests, classes_of(images.requests), ["raw"]).items():
         assert blind_classes(sent, USUAL) == (), name

@@ -13,7 +13,7 @@ from bench.measure.payloads import common_model, make_payload, payload_sets, var
 from bench.model import Strategy
 from bench.model.expectations import LabelExpectation, NoExpectation, TensorsExpectation
 from bench.request_sets.reader import read_request_set
-from bench.request_sets.request_set import AS_IS, InputTensor, WholeBody
+from bench.request_sets.request_set import AS_IS, InputTensor, WholeBody, classes_of
 from tests.bench.conftest import LABELS, REPOSITORY, write_images
 
 TOKENS = {"name": "tokens", "datatype": "INT64", "shape": [1, 3], "data": [1, 2, 3]}
@@ -64,7 +64,8 @@ def test_every_kind_of_body_is_read(tmp_path: Path) -> None:
         )
     )
     a, b, c, d, e = found.requests
-    assert (found.title, found.classes, found.all_classes) == ("some", ("seed",), ("seed", "default"))
+    assert (found.title, found.classes) == ("some", ("seed",))
+    assert classes_of(found.requests) == ("seed", "default")
     assert a.picture == b"picture"
     assert a.body == (InputTensor("image", "BYTES", (1,), (b"picture",), suffix="jpg"),)
     assert b.body == WholeBody(b'{"x":[1,null]}', "application/json")

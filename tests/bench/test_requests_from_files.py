@@ -16,7 +16,7 @@ from bench.errors import UsageError
 from bench.request_sets.draft import read_draft
 from bench.request_sets.from_files import FromFiles, made_of
 from bench.request_sets.reader import read_request_set
-from bench.request_sets.request_set import RequestSet, SetRequest, WholeBody
+from bench.request_sets.request_set import RequestSet, SetRequest, WholeBody, classes_of
 
 
 def picture(form: str, mode: str = "RGB") -> bytes:
@@ -254,11 +254,11 @@ def test_the_verb_writes_the_set_and_says_what_it_has(
         "`python -m bench requests record` does that\n"
     )
     assert told.err == "bench: left out, since they are not pictures: notes.txt\n"
-    assert read_request_set(out).all_classes == ("small", "large")
+    assert classes_of(read_request_set(out).requests) == ("small", "large")
     assert main(["requests", "from-files", str(photos), "--out", str(out)]) == 2
     assert "holds a request set already" in capsys.readouterr().err
     assert main(["requests", "from-files", str(photos), "--out", str(out), "--force"]) == 0
-    assert read_request_set(out).all_classes == ("default", "large")
+    assert classes_of(read_request_set(out).requests) == ("default", "large")
 
 
 def test_an_input_s_name_that_no_request_can_have_is_refused_before_anything_is_written(

@@ -20,7 +20,7 @@ from bench.cli import main
 from bench.errors import BenchError, UsageError
 from bench.model import Run
 from bench.report.formats import PRINTED, WRITTEN
-from bench.report.index import write_index
+from bench.report.index import make_index
 from bench.report.report import report_of
 from bench.run_file import FILE_NAME, read_run, write_run
 from tests.gate.runs import EQUAL, run_of
@@ -141,7 +141,7 @@ def test_a_gate_s_damaged_verdict_costs_the_index_nothing(tmp_path: Path, run: R
     (tmp_path / "a-gate").mkdir()
     write_run(gate, tmp_path / "a-gate")
     (tmp_path / "a-gate" / "gate.json").write_text(text)
-    page = write_index(tmp_path).read_text(encoding="utf-8")
+    page = make_index(tmp_path).path.read_text(encoding="utf-8")
     assert "a-gate" in page
     assert "<i>" not in page
 
@@ -234,7 +234,7 @@ def test_flipped_bytes_of_a_committed_run_raise_nothing_but_the_project_s_errors
                 render(report)
             main(["compare", str(SEED_RUN), str(folder)])
         with contextlib.suppress(BenchError):
-            write_index(tmp_path)
+            make_index(tmp_path)
         file.write_bytes(kept)
 
 

@@ -13,7 +13,7 @@ from bench.analysis.summary import summarise
 from bench.analysis.trends import entries, fingerprint_key, joined, trends
 from bench.errors import UsageError
 from bench.model import OtherCommit, Run, RunSettings
-from bench.report.index import make_index, write_index
+from bench.report.index import make_index
 from bench.report.index_rows import index_lines, index_rows
 from bench.report.page.trend_chart import letter
 from bench.run_file import write_run
@@ -121,7 +121,7 @@ def test_the_page_draws_a_line_for_a_group_and_none_between_groups(
     runs["other"] = _made(run, 4, kernel="6.2", commit="c4")
     results = _write(tmp_path / "results", runs)
     (results / "r2" / "report.html").write_text("<!DOCTYPE html>", encoding="utf-8")
-    opened = open_file(browser, write_index(results))
+    opened = open_file(browser, make_index(results).path)
     page = opened.page
     assert (opened.console, opened.requests) == ([], [])
     charts = page.locator("svg.chart")
@@ -145,7 +145,7 @@ def test_the_runs_sort_and_a_phone_never_scrolls_sideways(browser: Browser, tmp_
     for path in (ROOT / "results").glob("*/run.json"):
         (committed / path.parent.name).mkdir(parents=True)
         shutil.copy(path, committed / path.parent.name)
-    page = open_file(browser, write_index(committed), 360).page
+    page = open_file(browser, make_index(committed).path, 360).page
     lines = page.locator(".runs .opens:not(:first-child) > *").evaluate_all(
         "(all) => all.map((one) => getComputedStyle(one).borderTopColor)"
     )
@@ -173,7 +173,7 @@ def test_what_is_no_run_is_listed_with_the_reason(browser: Browser, run: Run, tm
         (results / name.replace("/", "-") / "run.json").write_bytes(content)
     (results / "empty").mkdir()
     (results / ".hidden").mkdir()
-    opened = open_file(browser, write_index(results))
+    opened = open_file(browser, make_index(results).path)
     listed = opened.page.locator("#unreadable li").all_text_contents()
     assert len(listed) == len(foreign) + 1
     assert any(line.startswith("empty: no run.json") for line in listed)
@@ -185,12 +185,12 @@ def test_what_is_no_run_is_listed_with_the_reason(browser: Browser, run: Run, tm
 
 def test_a_folder_without_a_run_is_a_usage_error_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="bench run") as empty:
-        write_index(tmp_path)
+        make_index(tmp_path)
     (tmp_path / "foreign").mkdir()
     with pytest.raises(UsageError, match=r"foreign: no run\.json") as foreign:
-        write_index(tmp_path)
+        make_index(tmp_path)
     with pytest.raises(UsageError, match="no folder gone"):
-        write_index(tmp_path / "gone")
+        make_index(tmp_path / "gone")
     assert "\n" not in str(empty.value) + str(foreign.value)
     assert not (tmp_path / "index.html").exists()
 
@@ -202,7 +202,7 @@ def test_gates_are_listed_with_what_they_said_and_join_no_trend(run: Run, tmp_pa
     (results / "a-gate" / "gate.json").write_text('{"sentence": "Pass: all 4 rules hold"}', encoding="utf-8")
     (results / "a-gate" / "gate.html").write_text("the page", encoding="utf-8")
     (results / "b-gate" / "gate.json").write_text("half of", encoding="utf-8")
-    page = write_index(results).read_text(encoding="utf-8")
+    page = make_index(results).path.read_text(encoding="utf-8")
     assert '<a href="a-gate/gate.html">a-gate</a>: Pass: all 4 rules hold' in page
     assert "b-gate: not judged" in page
     assert "1 run," in page
@@ -210,7 +210,7 @@ def test_gates_are_listed_with_what_they_said_and_join_no_trend(run: Run, tmp_pa
 
 def test_gates_alone_have_a_page_too(browser: Browser, run: Run, tmp_path: Path) -> None:
     beside = _made(run, 2, settings=RunSettings(side_by_side=OtherCommit("main", "abc1234")))
-    opened = open_file(browser, write_index(_write(tmp_path, {"a-gate": beside})))
+    opened = open_file(browser, make_index(_write(tmp_path, {"a-gate": beside})).path)
     assert (opened.console, opened.requests) == ([], [])
     assert opened.page.locator("h1").text_content() == "1 gate, no run"
     assert opened.page.locator("#gates li").all_text_contents() == ["2026-01-02 03:04, a-gate: not judged"]
@@ -220,17 +220,17 @@ def test_gates_alone_have_a_page_too(browser: Browser, run: Run, tmp_path: Path)
 def test_a_folder_that_is_a_run_is_a_usage_error_that_names_the_remedy(run: Run, tmp_path: Path) -> None:
     results = _write(tmp_path, {"a-run": run})
     with pytest.raises(UsageError, match=r"^a-run is a run: name the folder that holds it$"):
-        write_index(results / "a-run")
+        make_index(results / "a-run")
 
 
 def test_the_head_says_how_many_runs_may_be_joined(run: Run, tmp_path: Path) -> None:
     results = _write(tmp_path, {"a": _made(run, 1)})
-    assert "A trend needs a second run." in write_index(results).read_text(encoding="utf-8")
+    assert "A trend needs a second run." in make_index(results).path.read_text(encoding="utf-8")
     _write(tmp_path, {"b": _made(run, 2, kernel="6.2")})
     apart = "No two of these 2 runs may be joined: what differs is below."
-    assert apart in write_index(results).read_text(encoding="utf-8")
+    assert apart in make_index(results).path.read_text(encoding="utf-8")
     _write(tmp_path, {"c": _made(run, 3)})
-    joined_page = write_index(results).read_text(encoding="utf-8")
+    joined_page = make_index(results).path.read_text(encoding="utf-8")
     assert "2 groups of runs that may be compared over time." in joined_page
     assert apart not in joined_page
 

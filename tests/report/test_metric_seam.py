@@ -18,7 +18,7 @@ from bench.model import Run
 from bench.report import report_md, run_screen, terminal_summary
 from bench.report.compare_runs import RENDERERS
 from bench.report.exports import action, csv_files
-from bench.report.index import write_index
+from bench.report.index import make_index
 from bench.report.json_summary import summary_json
 from bench.report.page.run_page import render
 from bench.report.plots import resources
@@ -118,7 +118,7 @@ def test_a_new_metric_is_followed_over_runs(run: Run, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write_run(run, tmp_path / name)
-    assert "feet per request" in write_index(tmp_path).read_text(encoding="utf-8")
+    assert "feet per request" in make_index(tmp_path).path.read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("_one_more_metric")

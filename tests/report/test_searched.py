@@ -17,7 +17,7 @@ from bench.model import Run
 from bench.report import report_md, terminal_summary, write_report
 from bench.report.choice_sentence import choice_sentence
 from bench.report.exports.csv_files import summary as summary_csv
-from bench.report.index import write_index
+from bench.report.index import make_index
 from bench.report.json_summary import summary_json
 from bench.report.page.figure_table import figure_table
 from bench.report.plots import PLOTS
@@ -148,7 +148,7 @@ def test_every_format_says_how_many_trials_are_valid_without_a_number_that_was_p
     write_report(path)
     texts = [(path / name).read_text(encoding="utf-8") for name in ("report.md", "report.html")]
     texts.append(terminal_summary(run, 100))
-    texts.append(write_index(path.parent).read_text(encoding="utf-8"))
+    texts.append(make_index(path.parent).path.read_text(encoding="utf-8"))
     assert f"{len(run.trials)} trials valid, 0 invalid and left out." in texts[0]
     for one in texts:
         assert "of 0" not in one.replace("\N{NO-BREAK SPACE}", " ")

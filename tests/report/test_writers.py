@@ -19,7 +19,6 @@ from bench.report.document import (
     Folded,
     Heading,
     Link,
-    Section,
     Strong,
     Table,
     case_column,
@@ -67,8 +66,8 @@ def test_markdown_aligns_figures_and_keeps_bars_out_of_the_table() -> None:
 
 
 def test_markdown_escapes_texts_and_not_its_own_marks() -> None:
-    found = Section("Title", (paragraph("low ", Strong("bold"), " ", Emphasis("term"), Code("n/a")),))
-    assert markdown.section(found, str.upper) == ["## Title", "", "LOW **BOLD** *TERM*`n/a`"]
+    found = paragraph("low ", Strong("bold"), " ", Emphasis("term"), Code("n/a"))
+    assert markdown.blocks([found], str.upper) == ["LOW **BOLD** *TERM*`n/a`"]
 
 
 @pytest.mark.parametrize(

@@ -181,10 +181,6 @@ def as_mapping(node: Any, values: Mapping[str, str]) -> dict[str, str]:
     return result
 
 
-def _is_active(profiles: set[str], asked: set[str]) -> bool:
-    return not profiles or bool(profiles & asked) or "*" in asked
-
-
 def _profiles(stanza: Mapping[str, Any]) -> set[str]:
     node = stanza.get("profiles") or ()
     return {node} if isinstance(node, str) else set(map(str, node))

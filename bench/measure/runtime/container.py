@@ -53,11 +53,6 @@ class ContainerInstance:
         self.here = runs_here(self.pid, str(container.id))
         self._peak_file = peak_file(self.pid, str(container.id))
 
-    @property
-    def peak_told(self) -> bool:
-        """Whether the kernel's own high-water mark of memory can be read beside the engine's stats."""
-        return self._peak_file is not None
-
     def usage(self) -> Usage:
         """CPU, working set and throttling from the container's accounting."""
         before = time.monotonic_ns()

@@ -14,7 +14,6 @@ from bench.report.document import (
     Heading,
     Link,
     Paragraph,
-    Section,
     Span,
     Strong,
     Table,
@@ -25,11 +24,6 @@ from bench.report.plain import flat, in_markdown, not_a_block, printable
 
 Escape = Callable[[str], str]
 """Makes a line of Markdown of a text, in which nothing is a mark."""
-
-
-def section(found: Section, escape: Escape = in_markdown) -> list[str]:
-    """The lines of a section with its heading."""
-    return [f"## {found.title}", "", *blocks(found.blocks, escape)]
 
 
 def blocks(found: Iterable[Block], escape: Escape = in_markdown) -> list[str]:
