@@ -389,6 +389,19 @@ def test_paper_shows_every_section_and_what_was_folded_away(browser: Browser, ev
     assert page.locator("details[open]").count() == 0, "it is shown on paper without being opened"
 
 
+def test_an_address_that_cannot_be_decoded_spoils_nothing(browser: Browser, everything: Path) -> None:
+    page = open_file(browser, everything).page
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{everything.as_uri()}#100%")
+    page.reload()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details:not([open])").count() > 0
+    assert errors == []
+
+
 def test_without_a_script_all_is_there_and_nothing_pretends_to_sort(browser: Browser, plain: Path) -> None:
     opened = open_file(browser, plain, java_script_enabled=False)
     assert opened.page.get_by_role("button").count() == 0

@@ -61,8 +61,15 @@
   for (const one of document.querySelectorAll(".scroll:has(> table)")) sizes.observe(one);
 
   // a link to a section that is folded away opens it
+  const decoded = (text) => {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return text; // such as #100%, which names no section
+    }
+  };
   const open = () => {
-    const section = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const section = location.hash.length > 1 && document.getElementById(decoded(location.hash.slice(1)));
     const folded = section && section.querySelector(":scope > details");
     if (folded) folded.open = true;
   };
