@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from bench.own_distribution import own_distribution
 from bench.project.digests import sha256
@@ -26,12 +26,16 @@ def own_wheel() -> Path | None:
 
 
 def own_address() -> str | None:
-    """What pip installs this very commit from, git+URL@COMMIT, if it came out of a git repository."""
+    """What pip installs this very commit from if it came out of a git repository: git+URL@COMMIT.
+
+    If it came out of a folder of that repository, the address names the folder.
+    """
     told = _origin()
     commit = told.get("vcs_info", {})
     if commit.get("vcs") != GIT:
         return None
-    return f"{GIT}+{told['url']}@{commit['commit_id']}"
+    within = f"#subdirectory={quote(told['subdirectory'])}" if told.get("subdirectory") else ""
+    return f"{GIT}+{told['url']}@{commit['commit_id']}{within}"
 
 
 def _origin() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -388,6 +389,7 @@ def test_a_newer_wheel_takes_the_place_of_the_older(
     ("address", "told"),
     [
         ("git+https://git.example.org/harness.git@abc", ""),
+        ("git+https://git.example.org/all.git@abc#subdirectory=tools/harness", ""),
         (
             "git+file:///somewhere/harness@abc",
             ".github/workflows/bench.yml installs the harness from git+file:///somewhere/harness@abc, which "
@@ -405,7 +407,7 @@ def test_the_workflow_installs_the_commit_that_the_harness_came_from(
     flow = yaml.safe_load((project / ".github" / "workflows" / "bench.yml").read_text("utf-8"))
     for job in flow["jobs"].values():
         (script,) = [step["run"] for step in job["steps"] if step.get("name") == "install the harness"]
-        line = f"python -m pip --python .venv/bin/python install --no-deps {address}"
+        line = f"python -m pip --python .venv/bin/python install --no-deps {shlex.quote(address)}"
         assert script.splitlines()[-1] == line
         assert "harness/" not in script.replace(address, "")
     readme = (project / "README.md").read_text("utf-8")
@@ -427,6 +429,14 @@ def test_the_workflow_installs_the_commit_that_the_harness_came_from(
                 "vcs_info": {"vcs": "git", "requested_revision": "v1", "commit_id": "abc"},
             },
             "git+https://git.example.org/harness.git@abc",
+        ),
+        (
+            {
+                "url": "https://git.example.org/all.git",
+                "vcs_info": {"vcs": "git", "commit_id": "abc"},
+                "subdirectory": "tools/harness",
+            },
+            "git+https://git.example.org/all.git@abc#subdirectory=tools/harness",
         ),
         ({"url": "file:///a.whl", "archive_info": {}}, None),
         ({"url": "https://hg.example.org/h", "vcs_info": {"vcs": "hg", "commit_id": "abc"}}, None),
