@@ -17,6 +17,7 @@ import requests
 from hypothesis import HealthCheck, settings
 
 from tests.running.compose import Project, engine_answers, running_project
+from tests.running.package_index import require_index
 from tests.running.ports import free_port
 from tests.running.processes import ROOT, SERVICES, Running, model_environment, start
 from tests.running.workers import CONTAINERS, Groups, group_of, made_once
@@ -94,6 +95,12 @@ def composed() -> Iterator[Project]:
     """The compose project, built and started once for all tests."""
     with running_project() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def package_index(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A package index; without one the test is skipped, or fails if REQUIRE_ENGINE=1."""
+    require_index(tmp_path_factory.mktemp("index"))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,21 @@ SHORT = (
 )
 
 
-def test_the_page_s_sweep_runs(tmp_path: Path) -> None:
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    """That of a compose project of its own, whose containers, networks and volumes are removed afterwards.
+
+    So are the images that Compose names after the project; those that compose.yaml names stay.
+    """
+    own = os.environ | {"COMPOSE_PROJECT_NAME": "bench-test-sweep"}
+    own |= {setting: str(free_port()) for setting in PORT_SETTINGS.values()}
+    yield own
+    down = ["docker", "compose", "down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5"]
+    subprocess.run(down, cwd=ROOT, env=own, check=True, capture_output=True, timeout=120)
+
+
+def test_the_page_s_sweep_runs(tmp_path: Path, environment: dict[str, str]) -> None:
     assert COMMAND in (ROOT / "docs" / "measuring.md").read_text(encoding="utf-8").splitlines()
-    environment = os.environ | {"COMPOSE_PROJECT_NAME": "bench-test-sweep"}
-    environment |= {setting: str(free_port()) for setting in PORT_SETTINGS.values()}
     words = [sys.executable, *shlex.split(COMMAND)[1:], *SHORT, "--results", str(tmp_path / "results")]
     done = subprocess.run(
         words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=850, check=False

@@ -158,7 +158,7 @@ def go() -> None:
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1200)
-@pytest.mark.usefixtures("go")
+@pytest.mark.usefixtures("go", "package_index")
 def test_servers_of_one_s_own_are_measured_where_they_run(checkout: Path) -> None:
     """LitServe is installed from the package index, and the Go program is built."""
     typed = [command for command in commands("own_server") if "--root" not in command.words()]

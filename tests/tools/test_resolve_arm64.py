@@ -41,6 +41,7 @@ def test_no_package_is_pinned_for_a_processor_alone(lock: Path) -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.usefixtures("package_index")
 @pytest.mark.parametrize("name", ["bench", "modelkit", "mosec", "onnx", "publisher", "store", "torch"])
 def test_every_package_has_a_wheel_for_arm64_with_a_hash_of_the_lock(name: str) -> None:
     """From a package index; PyTorch itself is left out, as it is large."""
@@ -52,6 +53,7 @@ def test_every_package_has_a_wheel_for_arm64_with_a_hash_of_the_lock(name: str) 
 
 
 @pytest.mark.nightly
+@pytest.mark.usefixtures("package_index")
 def test_a_wheel_of_another_hash_is_not_taken(tmp_path: Path) -> None:
     """And so is a lock that has the hashes of other systems' files alone."""
     (line,) = [one for one in (ROOT / "locks/onnx.txt").read_text("utf-8").splitlines() if "pillow==" in one]
