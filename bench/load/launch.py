@@ -142,7 +142,7 @@ class Drive:
         fleet = fleet if alone else fleet.placed()
         self._columns, self._summary, self._load = scratch / "columns", scratch / "summary.json", load
         most_s = load.warmup_s if load.warmup_most_s is None else load.warmup_most_s
-        self._warm_up = WarmUp(load.warmup_s, most_s, load.window_s)
+        self._warm_up = WarmUp(load.warmup_s, most_s)
         offered = None if isinstance(load, ClosedLoad) else load.rate_per_s
         # a warm-up that ends at once shows no rate before the window
         short = offered is None and self._warm_up.by_time and load.warmup_s < SHOWS_RATE_S

@@ -71,7 +71,9 @@ class Follower:
         self._counts: list[Count] = []
         self._unread: SimpleQueue[Count | None] = SimpleQueue()
         self._lock, self._fixed = threading.Lock(), threading.Event()
-        self._begin_s = warm_up.begin_s((), 0.0) if warm_up.by_time and length.known else None
+        self._begin_s = (
+            warm_up.begin_s((), 0.0, self._planned_s) if warm_up.by_time and length.known else None
+        )
         if self._begin_s is not None:
             self._fixed.set()
         self._thread = threading.Thread(target=self._follow, name="driver-follower", daemon=True)
@@ -123,11 +125,11 @@ class Follower:
             counts, now_s = tuple(self._counts), self._elapsed_s()
             if self._warm_up.by_time and now_s + LEAD_S < self._warm_up.least_s:
                 return  # the rate of what is left of the warm-up counts too
-            self._begin_s = self._warm_up.begin_s(counts, now_s)
+            window_s = self._planned_s if self._length.known else self._length.seconds(counts)
+            self._begin_s = self._warm_up.begin_s(counts, now_s, window_s)
             if self._begin_s is None:
                 return
-            if not self._length.known:
-                self._window_s = self._length.seconds(counts)
+            self._window_s = window_s
         if self._begin_s < self._warm_up.most_s or self._window_s != self._planned_s:
             told = {"window_begin_s": self._begin_s, "window_s": self._window_s}
             # finish() notices by its exit code if the driver is gone

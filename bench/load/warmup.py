@@ -34,35 +34,35 @@ Counts = Sequence[Count]
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """A warm-up before a window of `window_s`: it lasts at least `least_s`, and at most `most_s`."""
+    """A warm-up lasts at least `least_s`, and at most `most_s`."""
 
     least_s: float
     most_s: float
-    window_s: float
 
     @property
     def by_time(self) -> bool:
         """Whether the window's begin is fixed beforehand, whatever the throughput."""
         return self.most_s <= self.least_s or self.least_s <= 0
 
-    def begin_s(self, counts: Counts, now_s: float) -> float | None:
+    def begin_s(self, counts: Counts, now_s: float, window_s: float) -> float | None:
         """Return the window's begin in seconds since the start, None while it is undecided.
 
-        The begin lies at least LEAD_S after now, unless it was fixed beforehand or is `most_s`.
+        A trend is judged by what it would make of a window of `window_s`. The begin lies at least LEAD_S
+        after now, unless it was fixed beforehand or is `most_s`.
         """
         if self.by_time:
             return self.least_s
         if now_s + LEAD_S >= self.most_s:
             return self.most_s
-        if now_s >= self.least_s and self._is_warm(counts, now_s):
+        if now_s >= self.least_s and self._is_warm(counts, now_s, window_s):
             return round(now_s + LEAD_S, 3)
         return None
 
-    def _is_warm(self, counts: Counts, now_s: float) -> bool:
+    def _is_warm(self, counts: Counts, now_s: float, window_s: float) -> bool:
         trends = drifts(counts)
         if not trends:
             return False
-        excluded = all(one.bias(self.window_s).within(BIAS_BOUND) for one in trends)
+        excluded = all(one.bias(window_s).within(BIAS_BOUND) for one in trends)
         return excluded or (now_s >= ENOUGH * self.least_s and not any(one.shown for one in trends))
 
 

@@ -1,5 +1,6 @@
 """From what was recorded to a trial's figures, with every reason not to believe them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,6 +67,13 @@ class TrialSpec:
     """Whether it is made a second time in its round."""
     window_most_s: float | None = None
     """How long its window may last if it needs that for a p99; None if it is as long as the load says."""
+    window_least_s: float | None = None
+    """How long the shortest window is that it is compared with; None if it is as long as the load says."""
+
+    @property
+    def shortest_window_s(self) -> float:
+        """How much of its window is compared by what more samples alone would raise."""
+        return self.load.window_s if self.window_least_s is None else self.window_least_s
 
     @property
     def payload_class(self) -> str:
@@ -155,7 +163,7 @@ def judge(
         throughput_rps=round(figures.throughput_rps, 3),
         latency_ms=figures.latency_ms,
         cpu_ms_per_request=_cpu_ms(driven.samples, readings, start_ns),
-        peak_memory_bytes=peak_memory_bytes(readings.usages) if readings else None,
+        peak_memory_bytes=_peak_memory(spec, readings, window_s),
         driver_cpu_ms_per_request=(
             round(1e3 * driver.cpu_s / driver.requests, 4) if driver.requests else None
         ),
@@ -204,6 +212,14 @@ def _held_against(
     doubtful += [*_lost_cpu(readings), *_no_cpu_seen(readings, figures), *_memory_repeated(readings)]
     doubtful += [one for one in (*others, *warming) if not one.voids]
     return spoiled, doubtful
+
+
+def _peak_memory(spec: TrialSpec, readings: Readings | None, window_s: float) -> int | None:
+    """The most in use: in a window that lasts longer than others, within as much of it as the others have."""
+    if readings is None:
+        return None
+    least_s = spec.shortest_window_s
+    return peak_memory_bytes(readings.usages, least_s if window_s > least_s else math.inf)
 
 
 def _busy_core(readings: Readings | None) -> float | None:

@@ -37,6 +37,8 @@ def _why(plan: SessionPlan, batches: int) -> str:
     reasons = [f"every {longer} lasts as long as it may"]
     if plan.objective is not None:
         reasons.insert(0, "every search tries as often as it may")
+    if plan.has_shares:
+        reasons.append("every closed loop of which loads are shares is made twice")
     if plan.base is not None:
         reasons = ["the host spoils every second pair"]
     if batches > 1:

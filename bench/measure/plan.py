@@ -192,6 +192,11 @@ class SessionPlan:
         )
 
     @property
+    def has_shares(self) -> bool:
+        """Whether a load is a share of what the rounds' closed loop shows."""
+        return any(isinstance(load, ShareLoad) for load in self.loads)
+
+    @property
     def typical_load(self) -> PlannedLoad:
         """A load that has the same windows as all loads of the plan; the objective's if it has no others."""
         return self.loads[0] if self.loads else self._objective_load()

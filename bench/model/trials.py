@@ -128,8 +128,8 @@ class Trial:
     never ends, or if requests are too few. `server` is None if the service has no such metrics.
     `error` says why nothing could be measured. `latency_ms` runs from due to done, `service_ms`
     from sent to done. `peak_memory_bytes` is the most of the working set (what is in use, less file cache,
-    plus files that processes map) that was sampled in the window. `overhead_s` is what the step took beside
-    start, warm-up, window and drain.
+    plus files that processes map) that was sampled in the window, and in as much of it as was planned if it
+    lasted longer. `overhead_s` is what the step took beside start, warm-up, window and drain.
     """
 
     strategy: str

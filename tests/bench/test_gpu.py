@@ -74,6 +74,12 @@ def test_figures_are_the_mean_use_the_most_memory_and_the_mean_power_times_the_w
     assert figures_of(readings, 10.0) == GpuFigures(0.5, 300 * MIB, 1000.0)
 
 
+def test_memory_is_of_as_much_of_a_longer_window_as_was_planned() -> None:
+    readings = [Reading("0", 50.0, 100.0 + tick, 10.0) for tick in range(80)]
+    assert figures_of(readings, 16.0, 4.0) == GpuFigures(0.5, 119 * MIB, 160.0)
+    assert figures_of(readings, 16.0) == GpuFigures(0.5, 179 * MIB, 160.0)
+
+
 def test_several_gpus_add_memory_and_power_and_share_the_mean_use() -> None:
     readings = [
         Reading("0", 100.0, 100.0, 50.0),

@@ -78,6 +78,18 @@ def test_a_clean_trial_is_valid_and_has_all_its_figures() -> None:
 
 
 @pytest.mark.parametrize(
+    "spec",
+    [
+        dataclasses.replace(SPEC, load=ClosedLoad(10, 2.0, 4.0), window_most_s=16.0),
+        dataclasses.replace(SPEC, window_least_s=4.0),
+    ],
+    ids=["a quick window", "a search"],
+)
+def test_the_peak_of_a_longer_window_is_of_as_much_as_other_windows_have(spec: TrialSpec) -> None:
+    assert judged(spec).peak_memory_bytes == 100_000_000
+
+
+@pytest.mark.parametrize(
     ("changes", "reason", "valid"),
     [
         ({"throttled": 2}, "throttled the container in 2 periods", False),

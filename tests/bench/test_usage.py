@@ -37,6 +37,14 @@ def test_the_peak_is_the_highest_sample_of_the_working_set() -> None:
     assert peak_memory_bytes([FIRST, replace(FIRST, memory_bytes=300), LAST]) == 300
 
 
+def test_a_longer_window_is_sampled_for_its_peak_as_long_as_a_window_of_the_planned_length() -> None:
+    """A slow service's window lasts up to four times as long: more samples alone would find a higher peak."""
+    grown = [replace(FIRST, at_ns=int(s * 1e9), memory_bytes=100 + s) for s in range(17)]
+    assert peak_memory_bytes(grown, within_s=4.0) == peak_memory_bytes(grown[:5]) == 104
+    assert peak_memory_bytes(grown) == 116
+    assert peak_memory_bytes([], within_s=4.0) is None
+
+
 def test_the_kernels_mark_is_a_figure_of_its_own() -> None:
     """It counts file cache, and what was in use before the window: 429 MiB of a service that needs 29."""
     last = replace(LAST, peak_bytes=900)

@@ -1,5 +1,7 @@
 """The window begins by evidence: a pure decision, and the same decision under real load."""
 
+import io
+import json
 import math
 import threading
 import time
@@ -7,12 +9,17 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from bench.load import pipes
 from bench.load.launch import Drive, Driven, Target
+from bench.load.pipes import Follower
 from bench.load.warmup import LEAD_S, Count, WarmUp, drifts
+from bench.load.window_length import WindowLength
 from bench.model import ClosedLoad, OpenLoad, Payload
 from bench.model.expectations import LabelExpectation
 
@@ -32,22 +39,22 @@ def told(rate: Rate, until_s: float, every_s: float = 0.1, noise: Noise = int) -
     return counts
 
 
-def begin(warm_up: WarmUp, counts: list[Count]) -> float:
+def begin(warm_up: WarmUp, counts: list[Count], window_s: float = 10.0) -> float:
     """When the window begins, were the decision taken whenever the driver tells its count."""
     for place in range(1, len(counts) + 1):
-        found = warm_up.begin_s(counts[:place], counts[place - 1][0])
+        found = warm_up.begin_s(counts[:place], counts[place - 1][0], window_s)
         if found is not None:
             return found
     raise AssertionError("no decision in a minute")
 
 
 def test_without_evidence_the_window_begins_at_its_time_exactly() -> None:
-    assert WarmUp(3.0, 3.0, 10.0).begin_s([], 0.0) == 3.0
-    assert WarmUp(0.0, 9.0, 10.0).begin_s([], 0.0) == 0.0
+    assert WarmUp(3.0, 3.0).begin_s([], 0.0, 10.0) == 3.0
+    assert WarmUp(0.0, 9.0).begin_s([], 0.0, 10.0) == 0.0
 
 
 def test_a_steady_service_is_measured_right_after_the_least_warm_up() -> None:
-    found = begin(WarmUp(3.0, 30.0, 10.0), told(lambda _: 1000.0, 60.0))
+    found = begin(WarmUp(3.0, 30.0), told(lambda _: 1000.0, 60.0))
     assert found == pytest.approx(3.0 + LEAD_S, abs=0.11)
 
 
@@ -55,14 +62,14 @@ def test_a_steady_service_is_measured_right_after_the_least_warm_up() -> None:
 def test_a_service_that_grows_faster_is_awaited(settles_s: float) -> None:
     """Its rate doubles until it settles; an older rule took it for warm at 4 s, at half its rate."""
     counts = told(lambda at_s: 200.0 * (1 + min(1.0, at_s / settles_s)), 120.0)
-    found = begin(WarmUp(4.0, 100.0, 10.0), counts)
+    found = begin(WarmUp(4.0, 100.0), counts)
     inside = [ended for at_s, ended, _ in counts if found <= at_s <= found + 10.0]
     assert (inside[-1] - inside[0]) / 10.0 > 0.97 * 400.0
 
 
 def test_a_service_that_decays_exponentially_to_its_level_is_awaited() -> None:
     counts = told(lambda at_s: 400.0 * (1 - 0.6 * math.exp(-at_s / 8.0)), 120.0)
-    found = begin(WarmUp(4.0, 60.0, 10.0), counts)
+    found = begin(WarmUp(4.0, 60.0), counts)
     assert 0.6 * math.exp(-found / 8.0) < 0.03
 
 
@@ -72,26 +79,50 @@ def test_an_open_loop_whose_answers_come_sooner_and_sooner_is_awaited() -> None:
     for tick in range(1, 900):
         waited_s += 10 * (0.005 + 0.045 * max(0.0, 1 - tick / 300))
         counts.append((tick / 10, 10 * tick, waited_s))
-    assert begin(WarmUp(4.0, 60.0, 10.0), counts) > 30.0
+    assert begin(WarmUp(4.0, 60.0), counts) > 30.0
 
 
 @pytest.mark.slow
 def test_a_rate_that_scatters_without_a_trend_is_not_held_up_for_long() -> None:
     """A noisy service cannot show in seconds that a bias is below 2%: no trend is enough then."""
     rng = np.random.default_rng(11)
-    begins = [
-        begin(WarmUp(4.0, 60.0, 10.0), told(lambda _: 250.0, 60.0, noise=rng.poisson)) for _ in range(200)
-    ]
+    begins = [begin(WarmUp(4.0, 60.0), told(lambda _: 250.0, 60.0, noise=rng.poisson)) for _ in range(200)]
     assert np.median(begins) <= 8.0 + LEAD_S + 0.11
     assert np.quantile(begins, 0.95) < 16.0
 
 
 def test_a_service_that_never_settles_is_measured_at_the_latest_begin() -> None:
-    assert begin(WarmUp(3.0, 12.0, 10.0), told(lambda at_s: 100.0 * at_s, 60.0)) == 12.0
+    assert begin(WarmUp(3.0, 12.0), told(lambda at_s: 100.0 * at_s, 60.0)) == 12.0
+
+
+def test_a_trend_is_judged_by_what_it_makes_of_a_window_of_its_length() -> None:
+    """A rate that grows by 0.4% a second puts a window of 4 s off by less than 1%, and one of 16 s by 3%."""
+    counts = told(lambda at_s: 1000.0 * (1 + 0.004 * at_s), 60.0, noise=float)
+    assert begin(WarmUp(4.0, 60.0), counts, 4.0) == pytest.approx(4.0 + LEAD_S, abs=0.11)
+    assert begin(WarmUp(4.0, 60.0), counts, 16.0) == 60.0
+
+
+@pytest.mark.parametrize(("most_s", "begin_s"), [(4.0, 40.0 + LEAD_S), (16.0, 100.0)])
+def test_a_window_that_lasts_longer_for_a_slow_service_is_awaited_longer(
+    monkeypatch: pytest.MonkeyPatch, most_s: float, begin_s: float
+) -> None:
+    """At 30 to 50 requests/s it lasts some 11 s, which the same trend puts off by more than 2%."""
+    clock = SimpleNamespace(monotonic_ns=lambda: 0)
+    monkeypatch.setattr(pipes, "time", clock)
+
+    def lines() -> Iterator[bytes]:
+        for at_s, ended, waited_s in told(lambda at_s: 30.0 * (1 + 0.006 * at_s), 99.0, noise=float):
+            clock.monotonic_ns = lambda at_s=at_s: int(at_s * 1e9)
+            yield json.dumps({"elapsed_s": at_s, "requests": ended, "waited_s": waited_s}).encode()
+
+    driver: Any = lines()
+    follower = Follower(driver, io.BytesIO(), WarmUp(40.0, 100.0), WindowLength(4.0, most_s), 0)
+    follower.join()
+    assert follower.await_window()[0] == pytest.approx(begin_s, abs=0.11)
 
 
 def test_one_that_answers_nothing_gives_no_evidence() -> None:
-    assert begin(WarmUp(3.0, 12.0, 10.0), told(lambda _: 0.0, 60.0)) == 12.0
+    assert begin(WarmUp(3.0, 12.0), told(lambda _: 0.0, 60.0)) == 12.0
     assert drifts([]) == ()
 
 
@@ -104,10 +135,10 @@ def test_spans_are_read_between_the_counts_that_were_told() -> None:
 
 def test_a_begin_by_evidence_lies_ahead_of_the_decision_and_never_after_the_latest() -> None:
     counts = told(lambda _: 1000.0, 11.9)
-    warm_up = WarmUp(3.0, 12.0, 10.0)
-    assert warm_up.begin_s(counts, 7.0) == 7.0 + LEAD_S
-    assert warm_up.begin_s(counts, 11.49) == 11.99
-    assert warm_up.begin_s(counts, 11.9) == 12.0
+    warm_up = WarmUp(3.0, 12.0)
+    assert warm_up.begin_s(counts, 7.0, 10.0) == 7.0 + LEAD_S
+    assert warm_up.begin_s(counts, 11.49, 10.0) == 11.99
+    assert warm_up.begin_s(counts, 11.9, 10.0) == 12.0
 
 
 @pytest.fixture

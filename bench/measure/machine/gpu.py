@@ -1,6 +1,7 @@
 """The GPU over a window, as nvidia-smi reports it."""
 
 import contextlib
+import math
 import os
 import re
 import subprocess
@@ -45,14 +46,15 @@ def read_line(line: str) -> Reading | None:
     return Reading(parts[0], *(_number(part) for part in parts[1:]))
 
 
-def figures_of(readings: Sequence[Reading], window_s: float) -> GpuFigures | None:
+def figures_of(readings: Sequence[Reading], window_s: float, memory_s: float = math.inf) -> GpuFigures | None:
     """The figures of a window from evenly spaced readings of all GPUs; None without a value.
 
-    Utilisation is the mean over GPUs and time, memory the most that all held together, energy the mean power
-    of all together times the window.
+    Utilisation is the mean over GPUs and time, energy the mean power of all together times the window. Memory
+    is the most that all held together within the window's first `memory_s`: more readings find a higher peak.
     """
     used = [reading.utilisation for reading in readings if reading.utilisation is not None]
     memory = _totals([(reading.index, reading.memory_mib) for reading in readings])
+    memory = memory[: math.ceil(len(memory) * min(1.0, memory_s / window_s))]
     power = _totals([(reading.index, reading.power_w) for reading in readings])
     if not used and not memory and not power:
         return None
@@ -66,10 +68,12 @@ def figures_of(readings: Sequence[Reading], window_s: float) -> GpuFigures | Non
 class GpuWatch:
     """Reads the GPU while its `with` block runs; `figures` is there when it has ended.
 
-    They are None without the tool, or if it ended before the block did: it did not see the whole window.
+    They are None without the tool, or if it ended before the block did: it did not see the whole window. The
+    most of memory is of the first `memory_s`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory_s: float = math.inf) -> None:
+        self._memory_s = memory_s
         self.figures: GpuFigures | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
@@ -114,7 +118,7 @@ class GpuWatch:
             process.wait()
         thread.join(timeout=STOP_S)
         if saw_it_all:
-            self.figures = figures_of(tuple(self._readings), window_s)
+            self.figures = figures_of(tuple(self._readings), window_s, self._memory_s)
 
     def _follow(self, terminal: int) -> None:
         # the terminal's other end closes with the tool: reading then ends with an error

@@ -1,5 +1,6 @@
 """Readings of an instance's accounting, and what a window's readings say of its resources."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,13 +61,16 @@ def resource_figures(
     )
 
 
-def peak_memory_bytes(usages: Sequence[Usage]) -> int | None:
-    """The most of the working set that was sampled; None without a sample that has it.
+def peak_memory_bytes(usages: Sequence[Usage], within_s: float = math.inf) -> int | None:
+    """The most of the working set that was sampled within so many seconds; None without such a sample.
 
-    The kernel's high-water mark is another figure: it counts file cache that could go at once, and what was
-    in use before the window.
+    More samples find a higher peak, so windows of several lengths are compared by as much of each. The
+    kernel's high-water mark is another figure: it counts file cache that could go at once, and what was in
+    use before the window.
     """
-    return max((one.memory_bytes for one in usages if one.memory_bytes is not None), default=None)
+    last_ns = usages[0].at_ns + within_s * 1e9 if usages else 0
+    early = (one.memory_bytes for one in usages if one.at_ns <= last_ns)
+    return max((one for one in early if one is not None), default=None)
 
 
 def _grown(before: int | None, after: int | None) -> int | None:

@@ -35,10 +35,9 @@ class CapacityStep(Step):
         """A warm-up and a window."""
         return plan.typical_load.warmup_s + plan.typical_load.window_s
 
-    @classmethod
-    def most_s(cls, plan: SessionPlan) -> float:
+    def most_s(self, plan: SessionPlan) -> float:
         """As many of the longest trials as it may make."""
-        return TRIES * (cls.overhead_s + longest_s(plan.typical_load))
+        return TRIES * (self.overhead_s + longest_s(plan.typical_load))
 
     def is_done(self, run: Run) -> bool:
         """Whether the run has this capacity."""

@@ -40,10 +40,9 @@ class LongStep(TrialStep):
         """The whole long trial, its warm-up too."""
         return plan.long_s
 
-    @classmethod
-    def most_s(cls, plan: SessionPlan) -> float:
+    def most_s(self, plan: SessionPlan) -> float:
         """As long as it is planned."""
-        return cls.overhead_s + plan.long_s
+        return self.overhead_s + plan.long_s
 
     def is_done(self, run: Run) -> bool:
         """Whether the run has the long trial."""
@@ -78,10 +77,9 @@ class LongPairStep(PairStep):
         """The whole long trial, its warm-up too."""
         return plan.long_s
 
-    @classmethod
-    def most_s(cls, plan: SessionPlan) -> float:
+    def most_s(self, plan: SessionPlan) -> float:
         """As long as it is planned."""
-        return cls.overhead_s + plan.long_s
+        return self.overhead_s + plan.long_s
 
     def take(self, context: StepContext) -> Taking[None]:
         """Drive both sides for long, at once."""

@@ -48,10 +48,9 @@ class PairStep(TrialStep):
         """A round's pairs, shuffled, if base and head are measured side by side."""
         return cls.of_round(agenda) if agenda.plan.base else []
 
-    @classmethod
-    def most_s(cls, plan: SessionPlan) -> float:
+    def most_s(self, plan: SessionPlan) -> float:
         """Its own time, and its share of the spare rounds."""
-        return (cls.overhead_s + longest_s(plan.typical_load)) * (1 + 1 / ROUNDS_A_SPARE)
+        return (self.overhead_s + longest_s(plan.typical_load)) * (1 + 1 / ROUNDS_A_SPARE)
 
     def needed(self, plan: SessionPlan) -> tuple[str, ...]:
         """Both sides."""

@@ -1,7 +1,7 @@
 """The search for the highest rate at which a service-level objective holds."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from bench.measure.plan import Objective, SessionPlan
 from bench.measure.steps.probe import probe_of
 from bench.measure.steps.step import Agenda, Step, StepContext, Taking
-from bench.measure.steps.trial import TrialStep, attempt, trial_spec
+from bench.measure.steps.trial import TrialStep, attempt, longest_s, trial_spec
 from bench.model import Probe, Run, SloResult, gravity
 
 LOWEST_SHARE = 0.10
@@ -51,10 +51,9 @@ class SearchStep(Step):
         """As many trials as a search usually makes."""
         return USUAL_PROBES * (TrialStep.overhead_s + TrialStep.windows_s(plan))
 
-    @classmethod
-    def most_s(cls, plan: SessionPlan) -> float:
+    def most_s(self, plan: SessionPlan) -> float:
         """As many of the longest trials as may say something; those that say nothing come on top."""
-        return MOST_PROBES * TrialStep.most_s(plan)
+        return MOST_PROBES * (TrialStep.overhead_s + longest_s(plan.typical_load, plan.window_most_s))
 
     def is_done(self, run: Run) -> bool:
         """Whether the run has the result of this search."""
@@ -72,6 +71,7 @@ class SearchStep(Step):
 
         def probe(rate: float, round_: int) -> Taking[Probe]:
             spec = trial_spec(context, self, objective.at(rate), round_)
+            spec = replace(spec, window_least_s=objective.window_s)
             tried = yield from attempt(context, spec, self.label(), context.folder)
             yield tried.trial
             return probe_of(objective, rate, round_, tried)

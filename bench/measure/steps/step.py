@@ -105,10 +105,9 @@ class Step(StepSubject, ABC):
         del plan
         return 0.0
 
-    @classmethod
-    def most_s(cls, plan: SessionPlan) -> float:
+    def most_s(self, plan: SessionPlan) -> float:
         """How many seconds it takes at most, what nobody can plan left out."""
-        return cls.overhead_s + cls.windows_s(plan)
+        return self.overhead_s + self.windows_s(plan)
 
     def is_done(self, run: Run) -> bool:
         """Whether the run already has what this step measures; never, unless a kind says otherwise."""

@@ -77,10 +77,10 @@ class TrialStep(Step):
         """A warm-up and a window."""
         return plan.typical_load.warmup_s + plan.typical_load.window_s
 
-    @classmethod
-    def most_s(cls, plan: SessionPlan) -> float:
-        """The longest warm-up, and the window after it."""
-        return cls.overhead_s + longest_s(plan.typical_load, plan.window_most_s)
+    def most_s(self, plan: SessionPlan) -> float:
+        """The longest warm-up and window; twice, if shares rest on this closed loop and may find it void."""
+        tries = self.closed_tries if plan.has_shares and self.load.name == plan.capacity_load.name else 1
+        return tries * (self.overhead_s + longest_s(plan.typical_load, plan.window_most_s))
 
     def is_done(self, run: Run) -> bool:
         """Whether the run has the trial; a trial that was cut short is taken out before."""
@@ -304,7 +304,7 @@ def _watch(drive: Drive, instances: Sequence[Instance], spec: TrialSpec) -> Read
         time.sleep(drive.instant(begin_s))
         cores = cores_of(spec.cores, instance)
         stolen, ticks = steal_ticks(cores.service)
-        with GpuWatch() as gpu:
+        with GpuWatch(spec.shortest_window_s) as gpu:
             try:
                 usages, use = _usages(drive, instances, begin_s + window_s, cores)
             except (KeyError, OSError, ValueError):
