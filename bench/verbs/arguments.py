@@ -63,6 +63,7 @@ LONG_S, QUICK_LONG_S = 180.0, 30.0
 PATIENCE_S, QUICK_PATIENCE = 60.0, 4
 # a quick window that is too short for a p99 lasts up to so many times as long, unless its length is given
 QUICK_LONGER = 4
+USUAL_WINDOW = "10; quick 4, and up to 16 where a trial's p99 needs it"
 MAX_OTHER_CPU = 0.05
 
 
@@ -128,9 +129,11 @@ def read_host(args: argparse.Namespace) -> HostOptions:
     return HostOptions(args.root, read_machine(args), args.build, args.quiet)
 
 
-def add_session(parser: argparse.ArgumentParser, quick: str = QUICK_RUN) -> None:
+def add_session(
+    parser: argparse.ArgumentParser, quick: str = QUICK_RUN, usual_window: str = USUAL_WINDOW
+) -> None:
     """What every verb that measures takes, whatever its loads are; `quick` is the help of --quick."""
-    add_payloads(parser)
+    add_payloads(parser, usual_window)
     add = parser.add_argument
     add(
         "--mix",
@@ -188,8 +191,8 @@ def add_tolerance(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_payloads(parser: argparse.ArgumentParser) -> None:
-    """What is sent, for how long and from where."""
+def add_payloads(parser: argparse.ArgumentParser, usual_window: str) -> None:
+    """What is sent, for how long and from where; `usual_window` tells the length without --window-s."""
     add = parser.add_argument
     add(
         "--payloads",
@@ -210,7 +213,7 @@ def add_payloads(parser: argparse.ArgumentParser) -> None:
         "--window-s",
         type=seconds,
         metavar="S",
-        help="length of the measured window (10; quick 4, and up to 16 where a trial's p99 needs it)",
+        help=f"length of the measured window ({usual_window})",
     )
     add("--seed", type=seed, default=1, metavar="N", help="seed of every order that is shuffled (1)")
     add_requests(parser)

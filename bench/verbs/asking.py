@@ -18,7 +18,8 @@ from bench.request_sets.request_set import SetRequest
 from bench.request_sets.stated_model import StatedModel, StatedTensor, stated_model
 from bench.verbs.arguments import HostOptions
 from bench.verbs.attached_arguments import AttachedService
-from bench.verbs.measuring import machine_cores, put_back, runtime_of
+from bench.verbs.jobs import machine_cores
+from bench.verbs.measuring import put_back, runtime_of
 from bench.verbs.model_path import ModelPath, path_of
 from bench.verbs.terminal_progress import make_progress
 

@@ -1,7 +1,6 @@
 """`bench ceiling`: what the driver itself can do, against a target that answers at once."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +35,7 @@ class CeilingOptions:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `ceiling`."""
-    add_payloads(parser)
+    add_payloads(parser, f"{WINDOW_S:g}")
     parser.add_argument(
         "--concurrency", type=positives, metavar="N", help="clients; of several the most (50)"
     )
@@ -85,11 +84,11 @@ def _payloads(options: CeilingOptions) -> dict[tuple[str, str], tuple[Payload, .
     from bench.measure.runtime.registry import load_registry
     from bench.request_sets.reader import read_request_set
     from bench.request_sets.usual_folder import usual_folder
+    from bench.verbs.jobs import say_what_is_missing
 
     requests = read_request_set(options.requests or usual_folder(options.root))
     registry = load_registry(options.root)
-    if registry.file.note:
-        sys.stderr.write(f"bench: {registry.file.note}\n")
+    say_what_is_missing(registry)
     model = common_model(registry.select(None), options.encodings)
     classes = options.payloads or requests.classes
     return payload_sets(requests.requests, classes, options.encodings, model)

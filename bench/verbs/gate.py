@@ -233,6 +233,7 @@ def planned(options: GateOptions) -> PlannedGate | None:
     from bench.run_file import read_run
     from bench.verbs.base_and_head import planned_sides
     from bench.verbs.gate_session import judge_again, judge_stored
+    from bench.verbs.jobs import machine_cores, say_what_is_missing
 
     rules, base = _rules(options), options.base
     if isinstance(base, EarlierGate):
@@ -242,6 +243,8 @@ def planned(options: GateOptions) -> PlannedGate | None:
         judge_stored(rules, read_run(base.folder), base.folder.name, read_run(base.head))
         return None
     job = _job(options, rules)
+    machine_cores(options.machine)
+    say_what_is_missing(job.registry)
     plan = planned_sides(job, base.ref) if isinstance(base, Commit) else job.plan
     return PlannedGate(plan, batches=2 if rules.primaries else 1)
 

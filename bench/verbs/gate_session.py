@@ -20,8 +20,8 @@ from bench.model import Doubt, Environment, OtherCommit, Run, SessionOptions
 from bench.run_file import FILE_NAME, read_run
 from bench.verbs.arguments import Places, Voice
 from bench.verbs.base_and_head import both_sides, only
-from bench.verbs.jobs import Job, make_job
-from bench.verbs.measuring import choose_runtime, machine_cores, make_folder, put_back
+from bench.verbs.jobs import Job, machine_cores, make_job
+from bench.verbs.measuring import choose_runtime, make_folder, put_back
 from bench.verbs.terminal_progress import TerminalProgress, make_progress
 
 SECOND = "confirmation"

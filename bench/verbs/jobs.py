@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.cores import Cores, choose_cores
 from bench.errors import UsageError
 from bench.load.launch import Fleet
 from bench.load.window import Bounds
@@ -15,6 +16,7 @@ from bench.model import (
     USUAL_CLIENTS,
     ClosedLoad,
     LoadOptions,
+    MachineOptions,
     OpenLoad,
     Payload,
     PlannedLoad,
@@ -89,6 +91,17 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
     )
     _require_baseline(plan)
     return Job(session, places, registry, requests, plan, started.unstated)
+
+
+def machine_cores(machine: MachineOptions) -> Cores:
+    """The cores of driver and service that the options name; raises UsageError if this machine lacks one."""
+    return choose_cores(machine.driver_cores, machine.service_cores)
+
+
+def say_what_is_missing(registry: Registry) -> None:
+    """One line on stderr if the file of the services could be read in part only."""
+    if registry.file.note:
+        sys.stderr.write(f"bench: {registry.file.note}\n")
 
 
 def say_what_it_cannot_conclude(job: Job) -> None:
@@ -176,9 +189,9 @@ def _twice(strategies: Sequence[Strategy]) -> tuple[Strategy, ...]:
 
 
 def _require_long(session: SessionOptions) -> None:
-    """A long trial must go on after the windows; raises UsageError."""
+    """A long trial must go on after the windows, however long they last; raises UsageError."""
     load, length_s = session.load, session.extras.long_s
-    least_s = load.warmup_s + load.window_s
+    least_s = load.warmup_s + max(load.window_s, load.window_most_s or 0.0)
     if 0 < length_s <= least_s:
         raise UsageError(
             f"--long {length_s:g} ends before the windows do, {least_s:g} s after the first request: "

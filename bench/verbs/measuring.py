@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.analysis.overload import judged_by_load
 from bench.analysis.unmeasured import Asked, unmeasured
-from bench.cores import Cores, choose_cores, pin
+from bench.cores import Cores, pin
 from bench.errors import InvalidRunError
 from bench.measure.machine.fingerprint import git_state
 from bench.measure.plan import SessionPlan
@@ -24,7 +24,7 @@ from bench.report.unmeasured_sentence import not_measured
 from bench.verbs.arguments import MeasureOptions, Places
 from bench.verbs.going_on import command_to_go_on
 from bench.verbs.interrupts import undisturbed
-from bench.verbs.jobs import Job, make_job, say_what_it_cannot_conclude
+from bench.verbs.jobs import Job, machine_cores, make_job, say_what_it_cannot_conclude
 from bench.verbs.report import write_and_print
 from bench.verbs.terminal_progress import TerminalProgress, make_progress
 
@@ -94,11 +94,6 @@ def _asked(run: Run, plan: SessionPlan) -> Asked:
         images=run.runtime == "compose" and not searches,
         longs=plan.long_s > 0 and not searches,
     )
-
-
-def machine_cores(machine: MachineOptions) -> Cores:
-    """The cores of driver and service that the options name."""
-    return choose_cores(machine.driver_cores, machine.service_cores)
 
 
 def make_folder(job: Job, name: str = "") -> Path:

@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,17 +83,17 @@ def do(options: PlanOptions) -> int:
 
 
 def _outlook(options: PlanOptions) -> "Outlook | None":
-    """What would be done; None if nothing is measured."""
+    """What would be done; None if nothing is measured. Raises UsageError as the verb does at its begin."""
     from bench.measure.outlook import outlook
-    from bench.verbs.jobs import make_job, say_what_it_cannot_conclude
+    from bench.verbs.jobs import machine_cores, make_job, say_what_is_missing, say_what_it_cannot_conclude
 
     measured = options.options
     if isinstance(measured, gate.GateOptions):
         found = gate.planned(measured)
         return None if found is None else outlook(found.plan, batches=found.batches)
     job = make_job(measured.session, measured.places)
-    if job.registry.file.note:
-        sys.stderr.write(f"bench: {job.registry.file.note}\n")
+    machine_cores(measured.session.machine)
+    say_what_is_missing(job.registry)
     say_what_it_cannot_conclude(job)
     return outlook(job.plan)
 

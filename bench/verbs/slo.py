@@ -17,12 +17,13 @@ from bench.verbs.arguments import (
 )
 from bench.verbs.vary_arguments import add_vary
 
+USUAL_WINDOW = "10; quick 4; up to 120 where a rate needs that for the quantile"
 QUANTILES = {"--p50": 0.50, "--p90": 0.90, "--p95": 0.95, "--p99": 0.99, "--p99.9": 0.999}
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `slo`."""
-    add_session(parser, "short windows: shows that it works, proves nothing")
+    add_session(parser, "short windows: shows that it works, proves nothing", USUAL_WINDOW)
     add_vary(parser)
     group = parser.add_mutually_exclusive_group(required=True)
     for flag, quantile in QUANTILES.items():

@@ -44,6 +44,8 @@ def _of_command(command: str) -> SessionOptions | None:
         return None
     args = build_parser(words[:1]).parse_args(words)
     session = read_run_session(args) if args.verb == "run" else readers[args.verb](args, words).session
+    # every window of such a run is as long as its load says
+    session = replace(session, load=replace(session.load, window_most_s=None))
     if args.verb == "aa" and args.quick and args.rounds is None:
         session = replace(session, rounds=1)  # as such runs were made
     return session if session.payloads else replace(session, payloads=USUAL_KINDS)

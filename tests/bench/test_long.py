@@ -141,6 +141,10 @@ def test_the_option_has_a_length_of_its_own_and_must_outlast_the_windows(project
     assert options("--long", "45").extras.long_s == 45
     with pytest.raises(UsageError, match=r"--long 5 ends before the windows do, 14 s after"):
         make_job(options("--long", "5"), Places(project, None, None))
+    # a quick window may last up to 16 s after a warm-up of 1.5
+    with pytest.raises(UsageError, match=r"--long 8 ends before the windows do, 17.5 s after"):
+        make_job(options("--long", "8", "--quick"), Places(project, None, None))
+    assert make_job(options("--long", "8", "--quick", "--window-s", "4"), Places(project, None, None))
 
 
 @pytest.mark.slow

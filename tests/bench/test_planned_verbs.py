@@ -1,6 +1,7 @@
 """`bench plan` of each verb that measures: what it would do, and how long it takes; nothing is measured."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from bench.cli import main
-from bench.measure.outlook import outlook
+from bench.measure.outlook import Outlook, outlook
 from bench.measure.steps.slo_search import MOST_PROBES, USUAL_PROBES
+from bench.measure.steps.trial import TrialStep
 from bench.run_file import write_run
 from bench.verbs.arguments import Places
 from bench.verbs.jobs import make_job
@@ -173,6 +175,52 @@ def test_the_estimate_grows_with_windows_and_its_most_with_warm_ups(project: Pat
     searches, capacities = 2, 2
     assert longer[0] - once[0] == pytest.approx(searches * USUAL_PROBES + capacities)
     assert longer[1] - once[1] == pytest.approx(searches * MOST_PROBES + 2 * capacities)
+
+
+def test_a_closed_loop_that_shares_rest_on_may_be_made_twice(project: Path) -> None:
+    def found(line: str) -> Outlook:
+        windows = "--rounds 6 --window-s 10 --warmup-s 2 --warmup-most-s 2 --startups 0 --loop-seconds 0"
+        return outlook(make_job(session(f"run {windows} {line}"), Places(project, None, None)).plan)
+
+    closed, shares = found("--concurrency 50,60"), found("--concurrency 60 --load 50%")
+    assert shares.usual_s == pytest.approx(closed.usual_s)
+    again = 6 * 2 * 2 * (TrialStep.overhead_s + 12)
+    assert shares.most_s - closed.most_s == pytest.approx(again)
+    # a rate that is named rests on nothing
+    assert found("--concurrency 60 --rate 50").most_s == pytest.approx(closed.most_s)
+    assert "is made twice" in shares.why_most
+    assert "is made twice" not in closed.why_most
+    # two clients' loops: the largest shows the capacity
+    both = found("--concurrency 50,60 --common-load 50%")
+    assert both.most_s - found("--concurrency 50,60,70").most_s == pytest.approx(again)
+
+
+@pytest.mark.parametrize("verb", ["", "run", "slo --p99 50ms", "aa", "gate --against before"])
+def test_cores_that_this_machine_lacks_are_refused_as_the_verb_would(
+    repository: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    for option in ("--service-cores", "--driver-cores"):
+        words = [*verb.split(), "--root", str(repository), option, "4000"]
+        assert main(["plan", *words]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("bench: core 4000 is not available: choose among ")
+        assert main(words if verb else ["run", *words]) == 2
+        assert capsys.readouterr().err.endswith(told)
+
+
+def test_the_plan_of_a_gate_says_what_no_compose_could_read(
+    plan: Plan, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the plan of a run does."""
+    del repository
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git").symlink_to(shutil.which("git") or "")
+    monkeypatch.setenv("PATH", str(programs))
+    said = [plan(*verb)[1] for verb in (["run"], ["gate", "--against", "before"])]
+    assert said[0].startswith("bench: ")
+    assert "there is no docker command here" in said[0]
+    assert said[1] == said[0]
 
 
 def test_what_is_left_of_a_run_is_not_planned(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,10 @@ import pytest
 from bench.analysis.comparisons import ENOUGH_ROUNDS
 from bench.errors import UsageError
 from bench.gate.rules import rules_of
+from bench.measure.plan import LONGEST_WINDOW_S
 from bench.model import ExtraOptions, LoadOptions, MachineOptions, ObjectiveOptions, SessionOptions
 from bench.run_file import read_run
-from bench.verbs import aa, compare, gate, run, slo
+from bench.verbs import aa, ceiling, compare, gate, run, slo
 from bench.verbs.parser import build_parser
 from bench.verbs.stored import session_of
 from tests.gate.runs import EQUAL, run_of
@@ -83,6 +84,33 @@ def test_a_quick_comparison_with_itself_is_short_and_takes_the_rounds_that_tell_
     kept = session_of(older)
     assert kept is not None
     assert kept.rounds == 1
+    assert kept.load == replace(quick.load, window_most_s=None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "usual"),
+    [
+        ("run", "10; quick 4, and up to 16 where a trial's p99 needs it"),
+        ("aa", "10; quick 4, and up to 16 where a trial's p99 needs it"),
+        ("plan", "10; quick 4, and up to 16 where a trial's p99 needs it"),
+        ("slo", f"10; quick 4; up to {LONGEST_WINDOW_S:g} where a rate needs that for the quantile"),
+        ("ceiling", f"{ceiling.WINDOW_S:g}"),
+    ],
+)
+def test_help_tells_how_long_the_windows_of_this_verb_are(
+    verb: str, usual: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        build_parser([verb]).parse_args([verb, "--help"])
+    assert f"length of the measured window ({usual})" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_windows_of_an_older_quick_run_are_of_one_length() -> None:
+    """A gate measures like it: windows of 4 s beside those of up to 16 would be compared."""
+    assert session("run --quick").load.window_most_s == 16.0
+    older = session_of(replace(run_of({"onnx": EQUAL}), command="python -m bench run --quick"))
+    assert older is not None
+    assert (older.load.window_s, older.load.window_most_s) == (4.0, None)
 
 
 def test_the_session_of_a_run_is_what_it_keeps_and_not_what_its_command_says() -> None:
