@@ -18,7 +18,7 @@ from bench.analysis.trends import entries, trends
 from bench.errors import UsageError
 from bench.model import OpenLoad, Run, SloResult, StrategyResult, Variant
 from bench.report.compare_runs.comparison_sentences import sentence
-from bench.report.index import write_index
+from bench.report.index import make_index
 from bench.run_file import write_run
 from tests.gate.runs import EQUAL, run_of, times, trial
 
@@ -170,7 +170,7 @@ def test_one_name_for_other_settings_is_not_joined(tmp_path: Path) -> None:
     for name, run in runs.items():
         (tmp_path / name).mkdir()
         write_run(run, tmp_path / name)
-    page = write_index(tmp_path).read_text()
+    page = make_index(tmp_path).path.read_text()
     assert re.findall(r"<h3>(.*)</h3>", page) == ["onnx-1 (X=a/b)", "onnx-1 (X=c/d)", "torch"]
     rows = re.findall(r'<tr><th scope="row"[^>]*>(onnx-1[^<]*) <', page)
     assert sorted(rows) == ["onnx-1 (X=a/b)", "onnx-1 (X=a/b)", "onnx-1 (X=c/d)"]
