@@ -13,7 +13,7 @@ from bench.analysis.run_comparison import compare_runs
 from bench.analysis.summary import summarise
 from bench.analysis.tails import tail_evidence
 from bench.analysis.trends import entries, trends
-from bench.model import Run
+from bench.model import PayloadSizes, Run, RunSettings
 from bench.report import report_md, terminal_summary, write_report
 from bench.report.choice_sentence import choice_sentence
 from bench.report.exports.csv_files import summary as summary_csv
@@ -245,3 +245,13 @@ def test_a_page_without_key_figures_shows_every_picture(
     page = (folder / "report.html").read_text(encoding="utf-8")
     for picture in (folder / "plots").glob("*.png"):
         assert f'id="picture-{picture.stem}"' in page
+
+
+def test_a_search_calls_payloads_as_a_run_does(search: Run) -> None:
+    sizes = {"small": PayloadSizes(19_960, 19_960, 19_960, pictures=True)}
+    settings = RunSettings(payload_sizes=sizes)
+    environment = dataclasses.replace(search.environment, settings=settings)
+    sized = dataclasses.replace(search, environment=environment)
+    for told in (choice_sentence(sized, summarise(sized)), sentence(sized, summarise(sized))):
+        assert " with 20 KB pictures: " in told
+        assert "small payloads" not in told
