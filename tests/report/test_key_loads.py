@@ -75,6 +75,7 @@ def test_of_open_loads_the_largest_that_overloaded_nobody_stands_for_the_run() -
     assert choice_sentence(over, summarise(over)).startswith("At 80 requests/s ")
     assert column(over, "requests/s") == ["80.0"]
     assert page_of(over).load == "80 requests/s"
+    assert "of capacity" not in page_of(over).columns, "nobody knows it without a closed loop"
     assert [case.load for case in summarise(over).focus] == ["80 requests/s"]
 
 

@@ -129,8 +129,9 @@ def _columns(run: Run, summary: Summary, rows: Sequence[Row]) -> dict[str, list[
             if len(summary.strategies) > 1:
                 judged = to_baseline(compared(summary))
                 columns[ratio_heading(summary)] = [_ratio_cell(summary, row, judged) for row in rows]
-            if any(row.case.at_due_times for row in rows):
-                columns["of capacity"] = [html.figure_cell(_of_capacity(run, row)) for row in rows]
+            shares = [_of_capacity(run, row) for row in rows]
+            if not all(one.missing for one in shares):
+                columns["of capacity"] = [html.figure_cell(one) for one in shares]
     if summary.wrong_answers:
         columns["wrong"] = [html.figure_cell(cells.count(row.wrong_answers)) for row in rows]
     return columns
