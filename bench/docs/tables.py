@@ -144,8 +144,6 @@ def _least_late(
 
     Rates of their own rank nobody.
     """
-    if not case.same_for_all:
-        return OWN_RATES
     late = {
         name: p99.centre
         for name in summary.strategies
@@ -157,6 +155,8 @@ def _least_late(
     ]
     if why:
         return cells.words(why[0] if len(set(why)) == 1 else "not compared: not equally busy, or overloaded")
+    if not case.same_for_all:
+        return OWN_RATES
     if len(late) < 2:
         return cells.MISSING
     least = min(late, key=lambda name: late[name])

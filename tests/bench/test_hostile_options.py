@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.verbs import VERBS, argument_types, attached_arguments, one_service
+from bench.verbs import VERBS, argument_types, attached_arguments, one_service, vary_arguments
 from bench.verbs.parser import build_parser
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +99,11 @@ REFUSED = {
         *(f"x={value}" for value in NO_NUMBERS),
         *("", "x", "x=", "=8", "x=0", "x=8,8", "x=8,4", "x=8x", "x=8,,9", "x=1048577", "a\nb=8", "x=8x8,4x4"),
         "x=" + "x".join("2" * 9),
+    ],
+    vary_arguments.varied: [
+        *("", "x", "a:B", "a=1,2", ":B=1,2", "a:=1,2", "a:B=", "a:B=,", "a:B=1,,2", "a:B=1,1", "a:1B=1,2"),
+        *("a:B C=1,2", "a:B=1\nx,2", "a:\u00b2=1,2", "a:PATH=/a,/b", "a:LD_PRELOAD=x,y", "a:DEVICE=cpu,cuda"),
+        *("a:API_KEY=1,2", "a:B=u:p@h,2"),
     ],
     one_service.address: [
         "",

@@ -342,7 +342,7 @@ class TestBadInput:
             (None, None, "")
         }
         assert "b: no valid trial of 36" in doubts(found)
-        line = next(line for line in RENDERERS["text"](found).splitlines() if "requests/s  " in line)
+        line = next(line for line in as_text(found, 140).splitlines() if "requests/s  " in line)
         assert line.split()[-4:] == ["n/a"] * 4
 
     def test_a_missing_metric_is_na_and_leaves_the_others(

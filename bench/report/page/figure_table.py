@@ -92,6 +92,8 @@ def figure_table(analysis: RunAnalysis) -> FigureTable | None:
         return None
     looks = style.looks(summary.strategies)
     columns = _columns(run, summary, rows)
+    # no column has a figure if one strategy is all there is and all its trials are void
+    shown_by_row = list(zip(*columns.values(), strict=True)) or [()] * len(rows)
     return FigureTable(
         key_loads.loads(summary),
         tuple(columns),
@@ -104,7 +106,7 @@ def figure_table(analysis: RunAnalysis) -> FigureTable | None:
                 tuple(_marks(row)),
                 shown,
             )
-            for row, shown in zip(rows, zip(*columns.values(), strict=True), strict=True)
+            for row, shown in zip(rows, shown_by_row, strict=True)
         ),
         key_loads.case_header(summary),
     )
