@@ -134,6 +134,15 @@ class Protocol(HttpToolsProtocol):
         if cycle.transport is self.transport:
             cycle.transport = BegunAnswer(self.transport)  # type: ignore[assignment]  # all that a cycle uses
 
+    def begun(self) -> bool:
+        """Tell whether the client has still to send a request that it began, or to get its answer.
+
+        A new connection has begun its first.
+        """
+        if self._done or self.transport.is_closing():
+            return False
+        return self.cycle is None or self._bytes.in_head or bool(self._unanswered)
+
     def sends(self) -> bool:
         """Tell whether the client still has to read an answer."""
         return self.transport.get_write_buffer_size() > 0

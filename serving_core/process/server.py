@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from serving_core.dispatch import Direct, MakeDispatcher
 from serving_core.http.app import create_app
-from serving_core.http.protocol import REFUSALS, ConnectionLimits, limited
+from serving_core.http.protocol import REFUSALS, ConnectionLimits, Protocol, limited
 from serving_core.process.push import pusher_of
 from serving_core.process.signals import HURRYING, ignore_stopping_signals, stopping_signals
 from serving_core.process.sockets import (
@@ -23,6 +23,7 @@ from serving_core.process.sockets import (
     Seat,
     allow_connections,
     listen,
+    queued,
     stop_admitting,
 )
 from serving_core.service import MakeEngine, Service
@@ -31,10 +32,13 @@ from serving_core.settings import Settings
 KEEP_ALIVE_S = 75
 # How often the drain checks whether it is done.
 POLL_S = 0.02
-# How long it may take to accept the last connections.
+# How long a connection may take to reach the listener's queue, and how long the queue may take to empty.
 ACCEPT_S = 0.05
-# After the listener has closed, requests already on the wire are still answered for this long.
+QUEUE_S = 1.0
+# After the listener has closed, an idle connection may bring one more request for this long,
 LAST_WORDS_S = 0.3
+# and what a connection has begun is waited for this long.
+LAST_REQUESTS_S = 1.5
 # How long a worker's end may take after its drain.
 MARGIN_S = 3.0
 
@@ -113,8 +117,11 @@ class DrainingServer(uvicorn.Server):
             for listener in sockets or []:
                 stop_admitting(listener)
             await asyncio.sleep(ACCEPT_S)
+            await self._until(lambda: not any(map(queued, sockets or [])), monotonic() + QUEUE_S)
         self._leave()
-        await self._until(lambda: not self.server_state.connections, monotonic() + LAST_WORDS_S)
+        closed = monotonic()
+        await self._until(lambda: not self.server_state.connections, closed + LAST_WORDS_S)
+        await self._until(lambda: not self._begun(), closed + LAST_REQUESTS_S)
         if self.unanswered:
             for task in list(self.server_state.tasks):
                 task.cancel()  # each task then answers its client
@@ -130,6 +137,11 @@ class DrainingServer(uvicorn.Server):
             for connection in self.server_state.connections
             if not connection.transport.is_closing()
         )
+
+    def _begun(self) -> bool:
+        """Tell whether a request is on its way, or not answered yet."""
+        connections = self.server_state.connections
+        return any(one.begun() for one in connections if isinstance(one, Protocol))
 
     def _drain(self) -> None:
         self._service.lifecycle.draining |= self._last

@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import resource
+import select
 import socket
 import struct
 import threading
@@ -99,6 +100,13 @@ def stop_admitting(listener: socket.socket) -> None:
         listener.setsockopt(
             socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(DROP_SYN), ctypes.addressof(code))
         )
+
+
+def queued(listener: socket.socket) -> bool:
+    """Tell whether a connection waits to be accepted."""
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 READY = b"r"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,6 +60,22 @@ def test_a_stop_under_load_ends_each_connection_with_an_answer(
     assert service.stopping_s(errors) < STOP_S
     assert outcomes.keys() <= {"200", "503"}, outcomes
     assert outcomes["200"] >= CLIENTS
+
+
+@pytest.mark.alone
+def test_a_request_that_was_begun_before_the_port_closed_is_answered(
+    launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]
+) -> None:
+    """Its client may be slow; tests/serving_core/test_begun_requests.py has the rule."""
+    service = launch("onnx", **environment("onnx"), DRAIN_LINGER_S="0")
+    service.wait_until_ready()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+        client.sendall(b"GET /v2/health/ready HTTP/1.1\r\n")
+        service.stop()
+        time.sleep(1)  # the port is closed by then, and idle connections too
+        client.sendall(b"Host: x\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
+    assert service.end()[0] == 0
 
 
 def test_a_request_that_outlasts_the_grace_period_is_told_so_and_the_exit_too(
