@@ -1,0 +1,1 @@
+//! A model's manifest and its files: pulled from a store, checked, and kept for the next start.

@@ -1,0 +1,3 @@
+//! The service: ONNX Runtime behind axum, with the contract of its Python siblings.
+
+fn main() {}
