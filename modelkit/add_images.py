@@ -14,9 +14,17 @@ from modelkit.add import Checks, Intake, Publication, compare_forms, most_togeth
 from modelkit.batching import find_batch
 from modelkit.forms import ComputationError, Form, graph_form
 from modelkit.graph import ParityError, compare, optimise
-from modelkit.image_graph import last_operator, with_names, with_transform
-from modelkit.images import crop_offset, reference_pixels
-from modelkit.manifest import GRAPH_FILE, LABELS, Interpolation, Transform, check_fields, image_fields
+from modelkit.image_graph import IMAGE, NETWORK_INPUT, last_operator, with_names, with_transform
+from modelkit.images import crop_offset, reference_input, reference_pixels
+from modelkit.manifest import (
+    GRAPH_FILE,
+    LABELS,
+    NETWORK_FILE,
+    Interpolation,
+    Transform,
+    check_fields,
+    image_fields,
+)
 from modelkit.scenes import scene
 from modelkit.signature import Tensors
 
@@ -27,7 +35,7 @@ _SIZES = ((320, 240), (240, 320), (500, 375), (96, 64), (640, 427), (333, 333), 
 _SUM_TOLERANCE = 1e-3
 # smaller probabilities count as this one: what rounding leaves of them says nothing
 _LEAST_PROBABILITY = 1e-7
-_JOINED = "joined.onnx"
+_UNOPTIMISED = "unoptimised.onnx"
 _VARYING_BATCH = "export it with a batch that varies, dynamic_axes or dynamic_shapes={0: Dim('batch')}"
 
 
@@ -95,12 +103,12 @@ def add_image(
     scenes = _scenes(transform, checks.seed)
     inputs = [image[None] for _, image in scenes.images] if whole else list(scenes.normalised)
     answers = _answers(intake, inputs, len(options.labels), checks)
-    graph = onnx.load(intake.graph)
+    network = graph = onnx.load(intake.graph)
     softmax = _is_softmax(answers, last_operator(graph))
     output = "probabilities" if softmax else "logits"
     if whole:
         _check_framed(intake.first, scenes, answers, softmax, options.logit_tolerance)
-        graph = with_names(graph, output)
+        graph = with_names(graph, IMAGE, output)
     else:
         if intake.files:
             compare_forms(
@@ -111,11 +119,18 @@ def add_image(
                 checks.tolerance,
             )
         graph = with_transform(graph, transform, output)
-    joined, optimised = folder / _JOINED, folder / GRAPH_FILE
-    onnx.save(graph, joined)
-    optimise(joined, optimised)
-    _compare_images(optimised, intake.first.name, scenes, answers, softmax, options.logit_tolerance)
-    put(publication, fields | {"softmax": softmax}, [*intake.files, optimised], folder)
+    # of a graph with its transform inside nothing tells where the network begins
+    graphs = (
+        {GRAPH_FILE: graph}
+        if whole
+        else {GRAPH_FILE: graph, NETWORK_FILE: with_names(network, NETWORK_INPUT, output)}
+    )
+    for file, made in graphs.items():
+        onnx.save(made, folder / _UNOPTIMISED)
+        optimise(folder / _UNOPTIMISED, folder / file)
+        _compare_images(folder / file, intake.first.name, scenes, answers, softmax, options.logit_tolerance)
+    files = [*intake.files, *(folder / file for file in graphs)]
+    put(publication, fields | {"softmax": softmax}, files, folder)
 
 
 def _takes_images(intake: Intake) -> bool:
@@ -168,9 +183,6 @@ def _varies(size: int | str) -> bool:
 
 def _scenes(transform: Transform, seed: int) -> _Scenes:
     """Return example images of several sizes, drawn from a seed, and Pillow's pixels of them, normalised."""
-    mean, std = (
-        np.asarray(values, np.float32).reshape(1, 3, 1, 1) for values in (transform.mean, transform.std)
-    )
     images: list[tuple[str, NDArray[np.uint8]]] = []
     normalised: list[NDArray[np.float32]] = []
     framed: list[NDArray[np.uint8]] = []
@@ -178,10 +190,9 @@ def _scenes(transform: Transform, seed: int) -> _Scenes:
         label = LABELS[place % len(LABELS)]
         image: Image.Image = scene(label, seed + place, width, height)
         cropped = reference_pixels(image, transform)
-        pixels = cropped.transpose(2, 0, 1)[None].astype(np.float32)
         images.append((f"{label} {width}x{height}", np.asarray(image)))
         framed.append(_framed(cropped, transform))
-        normalised.append(np.asarray((pixels / 255 - mean) / std, np.float32))
+        normalised.append(reference_input(image, transform))
     return _Scenes(tuple(images), tuple(normalised), tuple(framed))
 
 
@@ -258,11 +269,12 @@ def _is_softmax(answers: NDArray[np.float32], operator: str) -> bool:
 def _compare_images(
     graph: Path, first: str, scenes: _Scenes, answers: NDArray[np.float32], softmax: bool, tolerance: float
 ) -> None:
-    form = graph_form(GRAPH_FILE, graph)
-    found = np.concatenate([form.run([image[None]])[0] for _, image in scenes.images])
+    form = graph_form(graph.name, graph)
+    images = scenes.normalised if graph.name == NETWORK_FILE else [image[None] for _, image in scenes.images]
+    found = np.concatenate([form.run([image])[0] for image in images])
     expected, found = _as_logits(answers, softmax), _as_logits(found, softmax)
     parity = compare(scenes.names, expected, found, _of_spread(expected, tolerance), near_may_swap=True)
-    print(f"{GRAPH_FILE}: {parity}, compared with {first} on Pillow's pixels", flush=True)
+    print(f"{graph.name}: {parity}, compared with {first} on Pillow's pixels", flush=True)
 
 
 def _check_framed(

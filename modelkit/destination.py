@@ -25,7 +25,7 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from modelkit import ModelkitError, ModelkitUsageError
-from modelkit.manifest import FORM_FILES, GRAPH_FILE, MANIFEST_FILE, read_json
+from modelkit.manifest import FORM_FILES, GRAPH_FILE, MANIFEST_FILE, NETWORK_FILE, read_json
 
 RETRY_FOR_S = 60.0
 _REQUEST_TIMEOUT_S = 20.0
@@ -104,8 +104,8 @@ class FolderDestination(Destination):
             nearest = nearest.parent
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise ModelkitError(f"{self.folder} cannot be written: name a folder that this user may write")
-        graph, manifest = self.folder / GRAPH_FILE, self.folder / MANIFEST_FILE
-        if source is not None and _is_same(graph, source):
+        made, manifest = (self.folder / GRAPH_FILE, self.folder / NETWORK_FILE), self.folder / MANIFEST_FILE
+        if source is not None and any(_is_same(graph, source) for graph in made):
             raise ModelkitError(
                 f"{source} would be replaced by the graph that is made of it: name another folder"
             )

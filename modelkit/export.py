@@ -11,9 +11,16 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from modelkit.graph import check_graph, compare, graph_logits, read_expected, read_tolerance
-from modelkit.image_graph import with_transform
-from modelkit.manifest import GRAPH_WEIGHTS_KEY, WEIGHTS_FILE, Transform, file_entry, read_transform
+from modelkit.graph import check_graph, check_network, compare, graph_logits, read_expected, read_tolerance
+from modelkit.image_graph import NETWORK_INPUT, with_names, with_transform
+from modelkit.manifest import (
+    GRAPH_WEIGHTS_KEY,
+    WEIGHTS_FILE,
+    Transform,
+    file_entry,
+    network_beside,
+    read_transform,
+)
 from modelkit.reference import Reference, load_network
 from modelkit.transform_graph import IR_VERSION, OPSET
 
@@ -21,20 +28,28 @@ from modelkit.transform_graph import IR_VERSION, OPSET
 def export(model_dir: Path, images: Path, output: Path) -> None:
     """Write the graph to `output` if it agrees with the live reference and with the committed answers.
 
-    Raises ParityError, and leaves `output` unchanged, if it does not agree.
+    The network alone, from float32 `input` [batch, 3, crop, crop], normalised, to `logits`, is written beside
+    it. Raises ParityError, and leaves both files unchanged, if one does not agree.
     """
     network, transform = load_network(model_dir / WEIGHTS_FILE), read_transform(model_dir)
-    graph = whole_graph(network, transform)
     weights = file_entry(model_dir / WEIGHTS_FILE)
-    onnx.helper.set_model_props(graph, {GRAPH_WEIGHTS_KEY: weights["sha256"]})
+    alone = network_graph(network, transform.crop)
+    graphs = {
+        output: whole_graph(alone, transform),
+        network_beside(output): with_names(alone, NETWORK_INPUT, "logits"),
+    }
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
-        made = Path(folder) / output.name
-        onnx.save(graph, made)
+        for place, graph in graphs.items():
+            onnx.helper.set_model_props(graph, {GRAPH_WEIGHTS_KEY: weights["sha256"]})
+            onnx.save(graph, Path(folder) / place.name)
+        made, made_alone = (Path(folder) / place.name for place in graphs)
         print(f"live reference: {_against_reference(made, images, model_dir)}")
         print(f"committed answers: {check_graph(made, images, model_dir)}")
-        made.replace(output)
-    print(f"{output}: {len(graph.graph.node)} nodes, {output.stat().st_size / 1e6:.1f} MB")
+        print(f"committed answers, the network alone: {check_network(made_alone, images, model_dir)}")
+        for place, graph in graphs.items():
+            (Path(folder) / place.name).replace(place)
+            print(f"{place}: {len(graph.graph.node)} nodes, {place.stat().st_size / 1e6:.1f} MB")
 
 
 def _against_reference(graph: Path, images: Path, model_dir: Path) -> object:
@@ -44,9 +59,9 @@ def _against_reference(graph: Path, images: Path, model_dir: Path) -> object:
     return compare([answer.file for answer in answers], expected, logits, read_tolerance(model_dir))
 
 
-def whole_graph(network: nn.Module, transform: Transform) -> onnx.ModelProto:
+def whole_graph(network: onnx.ModelProto, transform: Transform) -> onnx.ModelProto:
     """Return the graph from uint8 `image` [batch, height, width, 3] to float32 `logits` [batch, classes]."""
-    joined = with_transform(network_graph(network, transform.crop), transform, "logits")
+    joined = with_transform(network, transform, "logits")
     onnx.checker.check_model(joined, full_check=True)
     return joined
 

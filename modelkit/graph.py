@@ -11,8 +11,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from modelkit import ModelkitError
-from modelkit.images import decode
-from modelkit.manifest import INDEX_FILE, MANIFEST_FILE, read_json
+from modelkit.images import decode, reference_input
+from modelkit.manifest import INDEX_FILE, MANIFEST_FILE, Transform, read_json, read_transform
 
 _ERRORS_ONLY = 3
 _FATAL_ONLY = 4
@@ -187,14 +187,22 @@ def read_tolerance(model_dir: Path) -> float:
     return float(read_json(model_dir / MANIFEST_FILE).get("logit_tolerance", 0.0))
 
 
-def graph_logits(graph: Path, answers: list[ExpectedAnswer]) -> NDArray[np.float32]:
-    """Return the graph's logits [n, classes], one image at a time, with the reference's decoding."""
+def graph_logits(
+    graph: Path, answers: list[ExpectedAnswer], transform: Transform | None = None
+) -> NDArray[np.float32]:
+    """Return the graph's logits [n, classes], one image at a time, with the reference's decoding.
+
+    With `transform` the graph is the network alone, and gets the reference's pixels, normalised.
+    """
     session = open_graph(graph)
     source = session.get_inputs()[0].name
     rows = []
     for answer in answers:
-        pixels = np.asarray(decode(answer.content, answer.file))[None]
-        rows.append(session.run(["logits"], {source: pixels})[0][0])
+        image = decode(answer.content, answer.file)
+        taken: NDArray[Any] = np.asarray(image)[None]
+        if transform is not None:
+            taken = reference_input(image, transform)
+        rows.append(session.run(["logits"], {source: taken})[0][0])
     return np.stack(rows)
 
 
@@ -232,7 +240,16 @@ def compare(
 
 def check_graph(graph: Path, images: Path, model_dir: Path) -> Parity:
     """Compare the graph with the image set's committed answers; raises ParityError if they differ."""
+    return _check(graph, images, model_dir, None)
+
+
+def check_network(network: Path, images: Path, model_dir: Path) -> Parity:
+    """As check_graph, for a graph of the network alone."""
+    return _check(network, images, model_dir, read_transform(model_dir))
+
+
+def _check(graph: Path, images: Path, model_dir: Path, transform: Transform | None) -> Parity:
     answers = read_expected(images)
     expected = np.stack([answer.logits for answer in answers])
-    actual = graph_logits(graph, answers)
+    actual = graph_logits(graph, answers, transform)
     return compare([answer.file for answer in answers], expected, actual, read_tolerance(model_dir))

@@ -10,6 +10,7 @@ from modelkit.manifest import Transform
 from modelkit.transform_graph import IR_VERSION, OLDEST_OPSET, OPSET, transform_model
 
 IMAGE = "image"
+NETWORK_INPUT = "input"
 _PIXELS = "pixels"
 _PREFIX = "network/"
 _OLDEST_IR = 8
@@ -45,19 +46,19 @@ def with_transform(network: ModelProto, transform: Transform, output: str) -> Mo
     return joined
 
 
-def with_names(graph: ModelProto, output: str) -> ModelProto:
-    """Return a graph of one input and one output whose names are `image` and `output`; `graph` is left."""
+def with_names(graph: ModelProto, source_name: str, output: str) -> ModelProto:
+    """Return a graph of one input and one output with these names; `graph` is left as it is."""
     made = ModelProto()
     made.CopyFrom(graph)
     constants = {tensor.name for tensor in made.graph.initializer}
     source = next(value.name for value in made.graph.input if value.name not in constants)
     given = made.graph.output[0].name
-    kept = {name for name, wanted in ((source, IMAGE), (given, output)) if name == wanted}
-    if (_names(made.graph) - kept) & {IMAGE, output}:
+    kept = {name for name, wanted in ((source, source_name), (given, output)) if name == wanted}
+    if (_names(made.graph) - kept) & {source_name, output}:
         made = compose.add_prefix(made, _PREFIX)
         source, given = _PREFIX + source, _PREFIX + given
     _rename(made, given, output)
-    _rename(made, source, IMAGE)
+    _rename(made, source, source_name)
     return made
 
 

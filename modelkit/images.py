@@ -63,6 +63,15 @@ def reference_pixels(image: Image.Image, transform: Transform) -> NDArray[np.uin
     return np.asarray(resized.crop((left, top, left + transform.crop, top + transform.crop)))
 
 
+def reference_input(image: Image.Image, transform: Transform) -> NDArray[np.float32]:
+    """Return what the network takes of an image: its pixels, normalised, float32 [1, 3, crop, crop]."""
+    mean, std = (
+        np.asarray(values, np.float32).reshape(1, 3, 1, 1) for values in (transform.mean, transform.std)
+    )
+    pixels = reference_pixels(image, transform).transpose(2, 0, 1)[None].astype(np.float32)
+    return np.asarray((pixels / 255 - mean) / std, np.float32)
+
+
 _QUALITIES = (30, 96)
 _CLOSE = 0.06
 

@@ -25,9 +25,11 @@ LABELS = (
 WEIGHTS_FILE = "weights.safetensors"
 MANIFEST_FILE = "model.json"
 GRAPH_FILE = "model.onnx"
+# the network of an image classifier alone, for a service that prepares the crop itself
+NETWORK_FILE = "network.onnx"
 PROGRAM_FILE = "program.pt2"
 # the forms that a model may have beside its manifest
-FORM_FILES = (GRAPH_FILE, PROGRAM_FILE, WEIGHTS_FILE)
+FORM_FILES = (GRAPH_FILE, NETWORK_FILE, PROGRAM_FILE, WEIGHTS_FILE)
 GRAPH_WEIGHTS_KEY = "weights_sha256"
 INDEX_FILE = "manifest.json"
 
@@ -39,6 +41,11 @@ INTERPOLATIONS: tuple[Interpolation, ...] = get_args(Interpolation)
 # the limits of what services load
 FEWEST_LABELS = 2
 MOST_SIDE = 4096
+
+
+def network_beside(graph: Path) -> Path:
+    """Return where the export writes the network alone of a graph at this path."""
+    return graph.with_suffix(".network.onnx")
 
 
 @dataclass(frozen=True, slots=True)

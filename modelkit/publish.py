@@ -7,13 +7,15 @@ from pathlib import Path
 
 from modelkit import ModelkitError
 from modelkit.destination import RETRY_FOR_S, Destination
-from modelkit.graph import check_graph, open_graph, optimise
+from modelkit.graph import check_graph, check_network, open_graph, optimise
 from modelkit.manifest import (
     GRAPH_FILE,
     GRAPH_WEIGHTS_KEY,
     MANIFEST_FILE,
+    NETWORK_FILE,
     WEIGHTS_FILE,
     file_entry,
+    network_beside,
     read_json,
     rewritten,
     write_json,
@@ -23,9 +25,10 @@ from modelkit.manifest import (
 def publish(
     model_dir: Path, images: Path, graph: Path | None, to: str, retry_for_s: float = RETRY_FOR_S
 ) -> None:
-    """Optimise the graph for this host, check it against the image set, write the model's three files there.
+    """Optimise the graph for this host, check it against the image set, write the model's files there.
 
-    Without a graph it is exported anew. The manifest is written last: if it exists, the other files exist.
+    The network alone, which the export writes beside the graph, is published too. Without a graph both are
+    exported anew. The manifest is written last: if it exists, the other files exist.
     Raises ModelkitError, one line with the remedy.
     """
     destination = Destination.parse(to)
@@ -33,16 +36,22 @@ def publish(
     destination.check(content["name"], retry_for_s=retry_for_s)
     _check_weights(weights, content)
     with tempfile.TemporaryDirectory() as folder:
-        optimised, manifest = Path(folder) / GRAPH_FILE, Path(folder) / MANIFEST_FILE
+        optimised, network, manifest = (
+            Path(folder) / name for name in (GRAPH_FILE, NETWORK_FILE, MANIFEST_FILE)
+        )
         graph = graph or Path(folder) / "exported.onnx"
-        if not graph.exists():
-            _export(model_dir, images, graph, "does not exist")
-        elif _is_stale(graph, weights):
-            _export(model_dir, images, graph, "was exported from other weights")
+        alone = network_beside(graph)
+        if missing := [file for file in (graph, alone) if not file.exists()]:
+            _export(model_dir, images, graph, f"{missing[0]} does not exist")
+        elif stale := [file for file in (graph, alone) if _is_stale(file, weights)]:
+            _export(model_dir, images, graph, f"{stale[0]} was exported from other weights")
         optimise(graph, optimised)
         print(f"optimised for this host: {check_graph(optimised, images, model_dir)}", flush=True)
-        write_json(manifest, rewritten(content, [weights, optimised]))
-        destination.put([weights, optimised, manifest], retry_for_s)
+        optimise(alone, network)
+        print(f"its network alone: {check_network(network, images, model_dir)}", flush=True)
+        files = [weights, optimised, network]
+        write_json(manifest, rewritten(content, files))
+        destination.put([*files, manifest], retry_for_s)
 
 
 def _is_stale(graph: Path, weights: Path) -> bool:
@@ -53,7 +62,7 @@ def _is_stale(graph: Path, weights: Path) -> bool:
 
 def _export(model_dir: Path, images: Path, graph: Path, why: str) -> None:
     if find_spec("torch") is None:
-        problem = f"{graph} {why} and there is no PyTorch here to export it"
+        problem = f"{why} and there is no PyTorch here to export it"
         raise ModelkitError(f"{problem}: run python -m modelkit export --output {graph} where PyTorch is")
     from modelkit.export import export
 

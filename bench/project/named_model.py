@@ -14,6 +14,8 @@ from bench.project.project_plan import GRAPH, MOUNTED, PROGRAM, WEIGHTS
 
 MANIFEST = "model.json"
 FORMS = (GRAPH, PROGRAM, WEIGHTS)
+# a graph that no strategy of a project serves
+NETWORK = "network.onnx"
 REMEDY = "take the model in with `modelkit add FILE --name NAME --to FOLDER`, and name that folder"
 OF_TENSORS = ("json", "msgpack", "oip-json", "oip-binary")
 # what has a meaning of its own where compose reads an address
@@ -112,7 +114,11 @@ def _local(path: Path) -> NamedModel:
     folder = path if path.is_dir() else path.parent
     manifest = _manifest(folder)
     if path.is_dir():
-        files = [file for file in sorted(folder.iterdir()) if file.suffix in FORMS and file.is_file()]
+        files = [
+            file
+            for file in sorted(folder.iterdir())
+            if file.suffix in FORMS and file.name != NETWORK and file.is_file()
+        ]
     else:
         files = [path] if path.suffix in FORMS else []
     if not files:

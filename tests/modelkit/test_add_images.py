@@ -101,7 +101,7 @@ def test_a_graph_with_its_softmax_inside_gets_the_transform(
     assert (written["kind"], written["softmax"]) == ("image", True)
     assert written["labels"] == ["class 0", "class 1", "class 2"]
     assert (written["transform"]["resize"], written["transform"]["crop"]) == (27, SIDE)
-    assert written["files"] == {"model.onnx": file_entry(place / "model.onnx")}
+    assert written["files"] == {name: file_entry(place / name) for name in ("model.onnx", "network.onnx")}
     said = capsys.readouterr().out
     assert "gives probabilities, which sum to 1, its last operator is Softmax" in said
     session = onnxruntime.InferenceSession(str(place / "model.onnx"))
@@ -109,6 +109,10 @@ def test_a_graph_with_its_softmax_inside_gets_the_transform(
     assert [given.name for given in session.get_outputs()] == ["probabilities"]
     (expected,) = onnxruntime.InferenceSession(str(file)).run(None, {name: normalised(USUAL)})
     np.testing.assert_allclose(served(place), expected, atol=0.01)
+    alone = onnxruntime.InferenceSession(str(place / "network.onnx"))
+    assert [given.name for given in alone.get_outputs()] == ["probabilities"]
+    (found,) = alone.run(None, {"input": normalised(USUAL)})
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_every_number_of_the_transform_can_be_given(tmp_path: Path) -> None:
@@ -154,7 +158,7 @@ def test_a_network_of_pytorch_is_published_with_its_graph(
     given, words = make(tmp_path)
     status, place = add_image(given, *words, count=networks.CLASSES)
     assert status == 0
-    assert list(manifest(place)["files"]) == [file, "model.onnx"]
+    assert list(manifest(place)["files"]) == [file, "model.onnx", "network.onnx"]
     assert f"the network in ONNX: 8 examples agree with {given.name}" in capsys.readouterr().out
     with torch.inference_mode():
         expected = networks.Pictures()(torch.from_numpy(normalised(USUAL))).numpy()

@@ -14,9 +14,9 @@ from PIL import Image
 
 from modelkit import ModelkitError
 from modelkit.export import export
-from modelkit.graph import ParityError, check_graph, open_graph, optimise
+from modelkit.graph import ParityError, check_graph, check_network, open_graph, optimise
 from modelkit.images import reference_pixels
-from modelkit.manifest import Transform
+from modelkit.manifest import Transform, network_beside
 from modelkit.transform_graph import transform_model
 
 _TRANSFORM = Transform()
@@ -102,6 +102,19 @@ def test_graph_keeps_its_contract(graph: Path) -> None:
     assert (logits.name, logits.type, logits.shape) == ("logits", "tensor(float)", ["batch", 11])
 
 
+def test_the_network_alone_takes_a_prepared_crop(
+    graph: Path, images: Path, model_dir: Path, tmp_path: Path
+) -> None:
+    optimise(network_beside(graph), tmp_path / "network.onnx")
+    session = open_graph(tmp_path / "network.onnx")
+    source, logits = session.get_inputs()[0], session.get_outputs()[0]
+    assert (source.name, source.type, source.shape) == ("input", "tensor(float)", ["batch", 3, 224, 224])
+    assert (logits.name, logits.type, logits.shape) == ("logits", "tensor(float)", ["batch", 11])
+    parity = check_network(tmp_path / "network.onnx", images, model_dir)
+    assert parity.images >= 44
+    assert parity.largest_difference <= parity.tolerance
+
+
 def test_optimised_graph_agrees_and_is_quiet(
     graph: Path, images: Path, model_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +159,7 @@ def test_an_export_with_other_weights_fails_and_leaves_no_file(
     with pytest.raises(ParityError):
         export(other, images, tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
+    assert not network_beside(tmp_path / "model.onnx").exists()
 
 
 def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 from modelkit import ModelkitError, ModelkitUsageError
 from modelkit.__main__ import main
 from modelkit.destination import BucketDestination, Destination, FolderDestination
-from modelkit.graph import check_graph
-from modelkit.manifest import GRAPH_WEIGHTS_KEY, file_entry, read_json
+from modelkit.graph import check_graph, check_network
+from modelkit.manifest import GRAPH_WEIGHTS_KEY, file_entry, network_beside, read_json
 from modelkit.publish import publish
 from tests.modelkit.graphs import linear
 from tests.running.ports import free_port
@@ -62,13 +62,14 @@ def test_what_is_published_can_be_downloaded_and_agrees(
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", store)
     publish(model_dir, images, graph, TO)
-    for file in ("weights.safetensors", "model.onnx", "model.json"):
+    for file in ("weights.safetensors", "model.onnx", "network.onnx", "model.json"):
         (tmp_path / file).write_bytes(_fetch(store, f"weather/{file}"))
     manifest = read_json(tmp_path / "model.json")
-    for file in ("weights.safetensors", "model.onnx"):
+    for file in ("weights.safetensors", "model.onnx", "network.onnx"):
         assert manifest["files"][file] == file_entry(tmp_path / file)
     assert (tmp_path / "weights.safetensors").read_bytes() == (model_dir / "weights.safetensors").read_bytes()
     assert check_graph(tmp_path / "model.onnx", images, tmp_path).images >= 44
+    assert check_network(tmp_path / "network.onnx", images, tmp_path).images >= 44
 
 
 def test_publishing_again_uploads_no_weights_twice(
@@ -97,6 +98,16 @@ def test_a_graph_of_other_weights_is_exported_again(
     assert stated == file_entry(model_dir / "weights.safetensors")["sha256"]
 
 
+def test_a_graph_without_its_network_beside_it_is_exported_again(
+    store: str, graph: Path, images: Path, model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", store)
+    shutil.copy(graph, tmp_path / "model.onnx")
+    publish(model_dir, images, tmp_path / "model.onnx", "gs://models/alone")
+    assert network_beside(tmp_path / "model.onnx").name == "model.network.onnx"
+    assert network_beside(tmp_path / "model.onnx").is_file()
+
+
 def test_the_manifest_is_uploaded_last(
     store: str,
     graph: Path,
@@ -108,7 +119,7 @@ def test_the_manifest_is_uploaded_last(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", store)
     publish(model_dir, images, graph, "gs://models/ordered")
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("gs://")]
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[-1].startswith("gs://models/ordered/model.json uploaded")
 
 
@@ -208,6 +219,7 @@ def test_the_model_can_be_published_to_a_folder(
     assert sorted(file.name for file in (tmp_path / "published").iterdir()) == [
         "model.json",
         "model.onnx",
+        "network.onnx",
         "weights.safetensors",
     ]
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(str(tmp_path))]
