@@ -16,10 +16,12 @@ import pytest
 import requests
 from hypothesis import HealthCheck, settings
 
+from tests.contract.left_out import reason_to_leave_out
 from tests.running.compose import Project, engine_answers, running_project
 from tests.running.package_index import require_index
 from tests.running.ports import free_port
 from tests.running.processes import ROOT, SERVICES, Running, model_environment, start
+from tests.running.rust import BUILD_S
 from tests.running.workers import CONTAINERS, Groups, group_of, made_once
 
 # tests import ONNX Runtime too, whose wheel otherwise reports its use to its maker
@@ -36,6 +38,8 @@ SLOW_FIXTURES = {
     "page",
     "published",
     "running",
+    "rust",
+    "service",
     "services",
     "store",
     "stub_server",
@@ -74,13 +78,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     items.sort(key=place)
     for item in items:
-        if "services" in getattr(item, "fixturenames", ()):
+        if {"service", "services"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(1200))  # the first of them may have to build the images
+    _choose_of_rust([item for item in items if item.get_closest_marker("rust")])
     marked = [item for item in items if item.get_closest_marker("engine")]
     if not marked or os.environ.get("REQUIRE_ENGINE") == "1" or engine_answers():
         return
     for item in marked:
         item.add_marker(pytest.mark.skip(reason="no Docker engine answers"))
+
+
+def _choose_of_rust(items: list[pytest.Item]) -> None:
+    """Skip what rust_serving leaves out, and all of its tests where it cannot be built.
+
+    REQUIRE_RUST=1 makes the latter a failure.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.timeout(BUILD_S))  # the first of them builds it
+        if (reason := reason_to_leave_out(item.nodeid)) is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(optionalhook=True)

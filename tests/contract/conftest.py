@@ -1,11 +1,13 @@
 """The services under contract: the project's containers where an engine answers, else processes.
 
+rust_serving is always a process: a container of it takes minutes to build, and shows nothing more.
 REQUIRE_ENGINE=1 insists on containers; DOCKER_HOST=unix:///nowhere makes them processes.
 """
 
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,7 +16,8 @@ import requests
 
 from tests.contract.encodings import ENCODINGS, Encoding, Request
 from tests.running.compose import engine_answers
-from tests.running.processes import SERVICES, post
+from tests.running.processes import SERVICES, Running, post
+from tests.running.rust import RUST
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Service:
 
 @pytest.fixture(scope="session")
 def services(request: pytest.FixtureRequest) -> dict[str, Service]:
-    """All three services, ready."""
+    """The three services in Python, ready."""
     if os.environ.get("REQUIRE_ENGINE") == "1" or engine_answers():
         found: dict[str, str] = request.getfixturevalue("composed").addresses
     else:
@@ -69,10 +72,21 @@ def _wait_until_ready(service: Service) -> None:
     raise AssertionError(f"{service.name} was not ready within two minutes")
 
 
-@pytest.fixture(params=list(SERVICES))
-def service(request: pytest.FixtureRequest, services: dict[str, Service]) -> Service:
-    """One of the three, ready; shared by all tests."""
-    return services[request.param]
+@pytest.fixture(scope="session")
+def rust(launch: Callable[..., Running], environment: Callable[[str], dict[str, str]]) -> Service:
+    """rust_serving, ready; tests/contract/left_out.py says what it is not asked for."""
+    process = launch("rust", **environment("rust"))
+    process.wait_until_ready()
+    return Service(process.name, process.url)
+
+
+@pytest.fixture(params=[*SERVICES, RUST])
+def service(request: pytest.FixtureRequest) -> Service:
+    """One of the services, ready; shared by all tests."""
+    found: Service | dict[str, Service] = request.getfixturevalue(
+        "rust" if request.param == "rust" else "services"
+    )
+    return found if isinstance(found, Service) else found[request.param]
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from tests.contract.codecs import numpy_input, numpy_output, string_input, strin
 from tests.contract.encodings import ENCODINGS
 from tests.contract.refusals import check_refusal
 from tests.running.processes import SERVICES
+from tests.running.rust import RUST
 
 ROOT = Path(__file__).parents[2]
 WINDCHILL = ROOT / "examples" / "windchill" / "model"
@@ -30,7 +31,7 @@ def greeting_model(folder: Path) -> Path:
     return folder / "word.txt"
 
 
-@pytest.fixture(scope="session", params=list(SERVICES))
+@pytest.fixture(scope="session", params=[*SERVICES, RUST])
 def several(
     request: pytest.FixtureRequest,
     launch: Callable[..., Any],

@@ -13,6 +13,7 @@ import torch
 from tests.contract.refusals import check_refusal
 from tests.running.encoder import encoder
 from tests.running.processes import SERVICES
+from tests.running.rust import RUST
 from tests.running.tensor_models import publish_doubler, publish_encoder, publish_words
 
 TOKENS = [[1, 2, 3], [4, 5, 6]]
@@ -30,7 +31,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
-@pytest.fixture(scope="session", params=list(SERVICES))
+@pytest.fixture(scope="session", params=[*SERVICES, RUST])
 def tensors(request: pytest.FixtureRequest, launch: Callable[..., Any], published: dict[str, Path]) -> Any:
     """One process of each strategy with all the models that it can serve."""
     if request.param == "onnx":

@@ -14,10 +14,14 @@ from pathlib import Path
 import requests
 
 from tests.running.ports import free_port
+from tests.running.rust import rust_command, rust_environment
 
 ROOT = Path(__file__).parents[2]
-# a service -> the file of its model
+# a service in Python -> the file of its model; rust_serving is optional, so the tests of all services name it
 SERVICES = {"torch": "weights.safetensors", "onnx": "model.onnx", "batched": "weights.safetensors"}
+MODELS = {**SERVICES, "rust": "network.onnx"}
+# a service -> the setting of its model's address
+MODEL_SETTINGS = {"onnx": "ONNX_MODEL_URI", "rust": "ONNX_NETWORK_URI"}
 START_S = 240
 # GRACE_S and DRAIN_LINGER_S by default, and what a stop may take beyond: closing the port, the last words
 STOP_S = 8.0 + 0.5 + 4.0
@@ -90,8 +94,11 @@ def start(name: str, cache: Path, **environment: str) -> Running:
     """Start a service on a free port with the environment given."""
     port = free_port()
     variables = {"HOST": "127.0.0.1", "PORT": str(port), "MODEL_CACHE_DIR": str(cache), **environment}
+    command = [sys.executable, "-m", f"{name}_serving"]
+    if name == "rust":
+        command, variables = rust_command(), rust_environment() | variables
     process = subprocess.Popen(
-        [sys.executable, "-m", f"{name}_serving"],
+        command,
         cwd=ROOT,
         env={**os.environ, **variables},
         stderr=subprocess.PIPE,
@@ -102,5 +109,5 @@ def start(name: str, cache: Path, **environment: str) -> Running:
 
 def model_environment(name: str, store: str) -> dict[str, str]:
     """Return the environment with which a service finds the model published in `store`."""
-    variable = "ONNX_MODEL_URI" if name == "onnx" else "TORCH_MODEL_URI"
-    return {variable: f"gs://models/weather/{SERVICES[name]}", "LOCAL_STORE": f"models={store}"}
+    variable = MODEL_SETTINGS.get(name, "TORCH_MODEL_URI")
+    return {variable: f"gs://models/weather/{MODELS[name]}", "LOCAL_STORE": f"models={store}"}

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.contract.refusals import check_refusal
+from tests.running.rust import RUST
 from tests.serving_core.odd_images import progressive, saved
 
 MIB = 1024 * 1024
@@ -23,10 +24,13 @@ BESIDE_MIB = 150
 LARGEST = (7071, 7071)
 
 
-@pytest.fixture(scope="module")
-def service(launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]) -> Any:
+@pytest.fixture(scope="module", params=["torch", RUST])
+def service(
+    request: pytest.FixtureRequest, launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]
+) -> Any:
     """A service of more threads than cores, with memory for two of the largest images."""
-    started = launch("torch", **environment("torch"), THREADS="8", DECODE_BYTES=str(DECODE_MIB * MIB))
+    name = request.param
+    started = launch(name, **environment(name), THREADS="8", DECODE_BYTES=str(DECODE_MIB * MIB))
     started.wait_until_ready()
     return started
 

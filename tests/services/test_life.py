@@ -19,9 +19,10 @@ from serving_core.models.manifest import Classifier, ServedTransform
 from tests.contract.encodings import ENCODINGS, MODEL
 from tests.contract.refusals import check_refusal
 from tests.running.load import bytes_of, until_refused, until_stopped
-from tests.running.processes import STOP_S
+from tests.running.processes import MODEL_SETTINGS, MODELS, STOP_S
+from tests.running.rust import RUST
 
-SERVICES = ("torch", "onnx", "batched")
+SERVICES = ("torch", "onnx", "batched", RUST)
 CLIENTS = 50
 # one image and three, of each kind of route
 MIX = ("raw", "json list", "multipart several", "by name json", "oip json", "oip binary", "oip raw")
@@ -63,11 +64,12 @@ def test_a_stop_under_load_ends_each_connection_with_an_answer(
 
 
 @pytest.mark.alone
+@pytest.mark.parametrize("name", ["onnx", RUST])
 def test_a_request_that_was_begun_before_the_port_closed_is_answered(
-    launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]
+    name: str, launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]
 ) -> None:
     """Its client may be slow; tests/serving_core/test_begun_requests.py has the rule."""
-    service = launch("onnx", **environment("onnx"), DRAIN_LINGER_S="0")
+    service = launch(name, **environment(name), DRAIN_LINGER_S="0")
     service.wait_until_ready()
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
         client.sendall(b"GET /v2/health/ready HTTP/1.1\r\n")
@@ -97,18 +99,19 @@ def test_a_request_that_outlasts_the_grace_period_is_told_so_and_the_exit_too(
     ]
 
 
+@pytest.mark.parametrize("name", ["onnx", RUST])
 def test_a_service_that_stops_says_so_wherever_it_is_asked(
-    launch: Callable[..., Any], environment: Callable[[str], dict[str, str]], jpeg: bytes
+    name: str, launch: Callable[..., Any], environment: Callable[[str], dict[str, str]], jpeg: bytes
 ) -> None:
-    service = launch("onnx", **environment("onnx"), DRAIN_LINGER_S="3")
+    service = launch(name, **environment(name), DRAIN_LINGER_S="3")
     service.wait_until_ready()
     service.stop()
     while service.get("/v2/health/ready").status_code == 200:
         pass
     for path in ("/v2/health/ready", f"/v2/models/{MODEL}/ready"):
         assert "shutting down" in check_refusal(service.get(path), 503)
-    for name in MIX:
-        request = ENCODINGS[name].request([jpeg])
+    for kind in MIX:
+        request = ENCODINGS[kind].request([jpeg])
         sent = {key.replace("-", "_"): value for key, value in request.headers.items()}
         answer = service.post(request.body, None, request.path, **sent)
         assert "shutting down" in check_refusal(answer, 503)
@@ -128,7 +131,7 @@ def test_a_model_that_is_not_there_ends_the_start_with_one_line(
     name: str, launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]
 ) -> None:
     given = environment(name)
-    variable = next(key for key in given if key.endswith("_MODEL_URI"))
+    variable = MODEL_SETTINGS.get(name, "TORCH_MODEL_URI")
     service = launch(name, **{**given, variable: "gs://models/nowhere/model"})
     service.process.wait(timeout=120)
     status, errors = service.end()
@@ -136,11 +139,12 @@ def test_a_model_that_is_not_there_ends_the_start_with_one_line(
     assert "gs://models/nowhere/model does not exist: publish" in one_line(errors)
 
 
+@pytest.mark.parametrize("name", ["onnx", RUST])
 def test_a_store_that_is_down_keeps_the_service_unready_and_then_ends_it(
-    launch: Callable[..., Any], jpeg: bytes
+    name: str, launch: Callable[..., Any], jpeg: bytes
 ) -> None:
-    uri = "gs://models/weather/model.onnx"
-    service = launch("onnx", ONNX_MODEL_URI=uri, LOCAL_STORE="models=http://127.0.0.1:9", STORE_TIMEOUT_S="4")
+    model = {MODEL_SETTINGS[name]: f"gs://models/weather/{MODELS[name]}"}
+    service = launch(name, **model, LOCAL_STORE="models=http://127.0.0.1:9", STORE_TIMEOUT_S="4")
     seen = set()
     while service.process.poll() is None:
         try:
@@ -158,20 +162,22 @@ def test_a_store_that_is_down_keeps_the_service_unready_and_then_ends_it(
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("address", "settings", "says"),
     [
-        ({"TORCH_MODEL_URI": ""}, "TORCH_MODEL_URI is not set"),
-        ({"TORCH_MODEL_URI": "gs://a/b", "MAX_PIXELS": "many"}, "MAX_PIXELS='many'"),
+        ("", {}, "{variable} is not set"),
+        ("gs://a/b", {"MAX_PIXELS": "many"}, "MAX_PIXELS='many'"),
     ],
 )
+@pytest.mark.parametrize("name", ["torch", RUST])
 def test_a_wrong_setting_ends_the_start_with_one_line(
-    launch: Callable[..., Any], settings: dict[str, str], says: str
+    name: str, launch: Callable[..., Any], address: str, settings: dict[str, str], says: str
 ) -> None:
-    service = launch("torch", **settings)
+    variable = MODEL_SETTINGS.get(name, "TORCH_MODEL_URI")
+    service = launch(name, **{variable: address}, **settings)
     service.process.wait(timeout=120)
     status, errors = service.end()
     assert status == 1
-    assert says in one_line(errors)
+    assert says.format(variable=variable) in one_line(errors)
 
 
 def test_a_file_that_is_no_graph_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -184,10 +190,12 @@ def test_a_file_that_is_no_graph_is_refused_with_what_to_do(tmp_path: Path) -> N
         OnnxEngine().load(graph, network_of(classifier, "image"), Compute())
 
 
-def test_a_busy_port_ends_the_start_with_one_line(launch: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("name", ["torch", RUST])
+def test_a_busy_port_ends_the_start_with_one_line(name: str, launch: Callable[..., Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        service = launch("torch", TORCH_MODEL_URI="gs://a/b", PORT=str(port))
+        model = {MODEL_SETTINGS.get(name, "TORCH_MODEL_URI"): "gs://a/b"}
+        service = launch(name, **model, PORT=str(port))
         service.process.wait(timeout=120)
         status, errors = service.end()
     assert status == 1

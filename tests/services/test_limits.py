@@ -13,16 +13,19 @@ from serving_core.http.predict import NUMBERS
 from tests.contract.encodings import ENCODINGS, INFER, MODEL, Request
 from tests.contract.refusals import check_refusal
 from tests.running.load import bytes_of
+from tests.running.processes import MODEL_SETTINGS, MODELS
+from tests.running.rust import RUST
 
 NAMES = ("raw", "json list", "by name json", "oip json", "oip raw")
 
 
-@pytest.fixture(scope="module")
-def tight(launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]) -> Any:
+@pytest.fixture(scope="module", params=["onnx", RUST])
+def tight(
+    request: pytest.FixtureRequest, launch: Callable[..., Any], environment: Callable[[str], dict[str, str]]
+) -> Any:
     """A service with a short queue and little patience."""
-    service = launch(
-        "onnx", **environment("onnx"), QUEUE_LIMIT="2", BODY_TIMEOUT_S="0.3", MAX_BODY_BYTES="100000"
-    )
+    limits = {"QUEUE_LIMIT": "2", "BODY_TIMEOUT_S": "0.3", "MAX_BODY_BYTES": "100000"}
+    service = launch(request.param, **environment(request.param), **limits)
     service.wait_until_ready()
     return service
 
@@ -90,10 +93,14 @@ def test_a_body_over_the_limit_is_refused_in_every_encoding(
     assert "100000" in check_refusal(tight.post(request.body, None, request.path, **sent), 413)
 
 
-def test_nothing_is_served_before_the_model_is_there(launch: Callable[..., Any], jpeg: bytes) -> None:
+@pytest.mark.parametrize("strategy", ["onnx", RUST])
+def test_nothing_is_served_before_the_model_is_there(
+    strategy: str, launch: Callable[..., Any], jpeg: bytes
+) -> None:
     """Every route that predicts or tells of readiness says 503 and when to come again; the others answer."""
     store = {"LOCAL_STORE": "models=http://127.0.0.1:9", "STORE_TIMEOUT_S": "60"}
-    service = launch("onnx", ONNX_MODEL_URI="gs://models/weather/model.onnx", **store)
+    model = {MODEL_SETTINGS[strategy]: f"gs://models/weather/{MODELS[strategy]}"}
+    service = launch(strategy, **model, **store)
     while True:
         assert service.process.poll() is None
         try:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import requests
 
-URI = "gs://models/weather/model.onnx"
+from tests.running.processes import MODEL_SETTINGS, MODELS
+from tests.running.rust import RUST
+
 Change = Callable[[bytes], tuple[int, bytes, int]]
 
 
@@ -34,7 +36,7 @@ def front(published: str) -> Iterator[Front]:
         def do_GET(self) -> None:
             upstream = requests.get(published + self.path, timeout=120)
             status, body, length = upstream.status_code, upstream.content, len(upstream.content)
-            if "alt=media" in self.path and "model.onnx" in self.path:
+            if "alt=media" in self.path and ".onnx" in self.path:
                 status, body, length = made.change(body)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -55,10 +57,25 @@ def front(published: str) -> Iterator[Front]:
         thread.join()
 
 
-def refusal(launch: Callable[..., Any], front: Front, cache: Path, **settings: str) -> str:
+@pytest.fixture(params=["onnx", RUST])
+def name(request: pytest.FixtureRequest) -> str:
+    """A service that pulls a graph."""
+    chosen: str = request.param
+    return chosen
+
+
+def address_of(name: str) -> str:
+    return f"gs://models/weather/{MODELS[name]}"
+
+
+def given(name: str, front: Front, cache: Path) -> dict[str, str]:
+    store = {"LOCAL_STORE": f"models={front.url}", "MODEL_CACHE_DIR": str(cache)}
+    return {MODEL_SETTINGS[name]: address_of(name), **store}
+
+
+def refusal(name: str, launch: Callable[..., Any], front: Front, cache: Path, **settings: str) -> str:
     """Start a service that cannot; return its last words, nothing having been kept."""
-    given = {"ONNX_MODEL_URI": URI, "LOCAL_STORE": f"models={front.url}", "MODEL_CACHE_DIR": str(cache)}
-    service = launch("onnx", **given, **settings)
+    service = launch(name, **given(name, front, cache), **settings)
     service.process.wait(timeout=120)
     status, errors = service.end()
     assert status == 1
@@ -84,24 +101,24 @@ def refusal(launch: Callable[..., Any], front: Front, cache: Path, **settings: s
     ids=["denied", "missing", "truncated", "changed"],
 )
 def test_a_model_that_does_not_come_whole_ends_the_start_with_one_line(
-    launch: Callable[..., Any], front: Front, tmp_path: Path, change: Change, says: str
+    name: str, launch: Callable[..., Any], front: Front, tmp_path: Path, change: Change, says: str
 ) -> None:
     front.change = change
-    said = refusal(launch, front, tmp_path)
-    assert said.startswith(f"cannot start: {URI} {says}")
+    said = refusal(name, launch, front, tmp_path)
+    assert said.startswith(f"cannot start: {address_of(name)} {says}")
 
 
 @pytest.mark.parametrize("status", [429, 500])
 def test_a_store_that_keeps_failing_is_named_when_the_time_is_over(
-    launch: Callable[..., Any], front: Front, tmp_path: Path, status: int
+    name: str, launch: Callable[..., Any], front: Front, tmp_path: Path, status: int
 ) -> None:
     front.change = lambda _: (status, b"", 0)
-    said = refusal(launch, front, tmp_path, STORE_TIMEOUT_S="4")
-    assert said.startswith(f"cannot start: {URI} could not be reached for 4 s ({status} ")
+    said = refusal(name, launch, front, tmp_path, STORE_TIMEOUT_S="4")
+    assert said.startswith(f"cannot start: {address_of(name)} could not be reached for 4 s ({status} ")
 
 
 def test_a_full_disk_ends_the_start_with_one_line(
-    launch: Callable[..., Any], front: Front, tmp_path: Path
+    name: str, launch: Callable[..., Any], front: Front, tmp_path: Path
 ) -> None:
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True, check=False
@@ -110,17 +127,17 @@ def test_a_full_disk_ends_the_start_with_one_line(
     if mounted.returncode:  # only root has disks to make small: let files be small instead
         resource.setrlimit(resource.RLIMIT_FSIZE, (65536, before[1]))
     try:
-        said = refusal(launch, front, tmp_path)
+        said = refusal(name, launch, front, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         if not mounted.returncode:
             subprocess.run(["umount", str(tmp_path)], check=True)
-    assert said.startswith(f"cannot start: {URI} cannot be kept in MODEL_CACHE_DIR={tmp_path} (")
+    assert said.startswith(f"cannot start: {address_of(name)} cannot be kept in MODEL_CACHE_DIR={tmp_path} (")
     assert said.endswith("): make room or grant access")
 
 
 def test_two_services_started_at_once_on_one_cache_are_both_ready(
-    launch: Callable[..., Any], front: Front, tmp_path: Path, jpeg: bytes
+    name: str, launch: Callable[..., Any], front: Front, tmp_path: Path, jpeg: bytes
 ) -> None:
     together = threading.Barrier(2)
 
@@ -129,10 +146,9 @@ def test_two_services_started_at_once_on_one_cache_are_both_ready(
         return 200, body, len(body)
 
     front.change = change
-    given = {"ONNX_MODEL_URI": URI, "LOCAL_STORE": f"models={front.url}", "MODEL_CACHE_DIR": str(tmp_path)}
-    both = [launch("onnx", **given) for _ in range(2)]
+    both = [launch(name, **given(name, front, tmp_path)) for _ in range(2)]
     for service in both:
         service.wait_until_ready()
     assert [service.post(jpeg).status_code for service in both] == [200, 200]
     assert [service.end()[0] for service in both] == [0, 0]
-    assert sorted(path.name.partition("-")[2] for path in tmp_path.iterdir()) == ["model.json", "model.onnx"]
+    assert sorted(path.name.partition("-")[2] for path in tmp_path.iterdir()) == ["model.json", MODELS[name]]

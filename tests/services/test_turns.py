@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.running.heavy import heavy_png, in_json
 from tests.running.load import ask
 from tests.services.test_batching import HANDLERS, WEATHER, wire
 
@@ -34,8 +35,11 @@ def begin(launch: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
         service.end()
 
 
-def posted(path: str, content: object, *headers: str) -> bytes:
-    body = json.dumps(content).encode()
+def posted(path: str, content: object) -> bytes:
+    return of_body(json.dumps(content).encode(), path=path)
+
+
+def of_body(body: bytes, *headers: str, path: str = "/predict/") -> bytes:
     head = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers]
     return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
@@ -53,7 +57,7 @@ async def answered(port: int, sent: bytes) -> str:
     return status
 
 
-async def meanwhile(port: int, large: list[bytes]) -> tuple[list[str], Counter[str]]:
+async def meanwhile(port: int, large: list[bytes], small: bytes) -> tuple[list[str], Counter[str]]:
     """Send large requests; return their statuses, and those of clients that ask until these are answered."""
     outcomes: Counter[str] = Counter()
     waiting = [asyncio.create_task(answered(port, sent)) for sent in large]
@@ -62,7 +66,7 @@ async def meanwhile(port: int, large: list[bytes]) -> tuple[list[str], Counter[s
     async def client() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while not all(task.done() for task in waiting):
-            status, _ = await ask(reader, writer, wire(1.0))
+            status, _ = await ask(reader, writer, small)
             outcomes[status] += 1
         writer.close()
 
@@ -83,15 +87,31 @@ def test_who_asks_beside_large_requests_is_answered_between_their_items(
     begin: Callable[..., Any], name: str, threads: str, large: list[bytes]
 ) -> None:
     service = begin(name, "Heavy", THREADS=threads)
-    statuses, outcomes = asyncio.run(meanwhile(service.port, large))
+    statuses, outcomes = asyncio.run(meanwhile(service.port, large, wire(1.0)))
     assert statuses == ["200"] * len(large)
     assert outcomes.keys() == {"200"}
     # each asks again and again, and waits for an item or two of each large request
     assert outcomes["200"] >= CLIENTS * LARGE / 3, outcomes
 
 
+@pytest.mark.rust
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_who_asks_rust_serving_beside_large_requests_is_answered_between_their_items(
+    launch: Callable[..., Any], environment: Callable[[str], dict[str, str]], threads: str
+) -> None:
+    service = launch("rust", **environment("rust"), THREADS=threads)
+    service.wait_until_ready()
+    large = of_body(in_json(*[heavy_png(5000)] * LARGE))
+    small = of_body(in_json(heavy_png(8)))
+    statuses, outcomes = asyncio.run(meanwhile(service.port, [large], small))
+    service.end()
+    assert statuses == ["200"]
+    assert outcomes.keys() == {"200"}
+    assert outcomes["200"] >= CLIENTS * LARGE / 3, outcomes
+
+
 async def medians(
-    port: int, stating: dict[int | None, int], seconds: float
+    port: int, stating: dict[int | None, int], seconds: float, body: bytes
 ) -> tuple[dict[int | None, float], float]:
     """Let clients ask in closed loops, so many of them with each time allowed.
 
@@ -102,7 +122,7 @@ async def medians(
 
     async def client(allowed_ms: int | None) -> None:
         headers = () if allowed_ms is None else (f"X-Request-Timeout-Ms: {allowed_ms}",)
-        sent = posted("/predict/", {"number": 1.0}, *headers)
+        sent = of_body(body, *headers)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.monotonic() < end_s:
             began_s = time.monotonic()
@@ -124,6 +144,22 @@ async def medians(
 def test_a_header_buys_nobody_the_queue(begin: Callable[..., Any], header_ms: int) -> None:
     """Sixty clients state a deadline and five state none, then the other way round."""
     service = begin("batched", "Timed", THREADS="1", MAX_BATCH="4")
+    nobody_waits_longer(service, header_ms, b'{"number": 1.0}')
+
+
+@pytest.mark.rust
+@pytest.mark.parametrize("header_ms", [1500, 3_600_000])
+def test_a_header_buys_nobody_the_queue_of_rust_serving(
+    launch: Callable[..., Any], environment: Callable[[str], dict[str, str]], header_ms: int
+) -> None:
+    service = launch("rust", **environment("rust"), THREADS="1")
+    service.wait_until_ready()
+    # a wait of a second, as above: a header that allows 1500 ms refuses few
+    nobody_waits_longer(service, header_ms, in_json(heavy_png(1000)))
+    service.end()
+
+
+def nobody_waits_longer(service: Any, header_ms: int, body: bytes) -> None:
     for stating in ({header_ms: 60, None: 5}, {header_ms: 5, None: 60}):
-        waits, in_order_s = asyncio.run(medians(service.port, stating, 4.0))
+        waits, in_order_s = asyncio.run(medians(service.port, stating, 4.0, body))
         assert max(waits.values()) < 2.5 * in_order_s, waits

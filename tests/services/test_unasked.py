@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import requests
 
 from tests.running.ports import free_port
 from tests.running.processes import ROOT
+from tests.running.rust import runtime_library, rust_command
 from tests.running.traced import Traced, can_trace, traced
 
 pytestmark = [
@@ -74,11 +75,11 @@ def elsewhere(seen: Traced, *allowed: Path) -> set[str]:
 
 
 @contextlib.contextmanager
-def served(module: str, settings: Mapping[str, str], home: Home) -> Iterator[tuple[Traced, str]]:
+def served(command: Sequence[str], settings: Mapping[str, str], home: Home) -> Iterator[tuple[Traced, str]]:
     """A service and its address."""
     port = free_port()
     environment = home.environment(HOST="127.0.0.1", PORT=str(port), **settings)
-    with traced([sys.executable, "-m", module], environment, ROOT) as seen:
+    with traced(command, environment, ROOT) as seen:
         yield seen, f"http://127.0.0.1:{port}"
 
 
@@ -102,7 +103,8 @@ def test_services_speak_to_nobody_and_write_nothing_but_their_cache(
             temporary = ends.enter_context(tempfile.TemporaryDirectory())
             (tmp_path / module).mkdir()
             home = Home(tmp_path / module / "cache", Path(temporary))
-            started[module] = home, *ends.enter_context(served(module, environment(name), home))
+            command = [sys.executable, "-m", module]
+            started[module] = home, *ends.enter_context(served(command, environment(name), home))
         for module, (_, seen, address) in started.items():
             wait_for(seen, address + ("/" if module == PEER else "/v2/health/ready"))
             headers = {"Content-Type": "image/jpeg"}
@@ -115,6 +117,24 @@ def test_services_speak_to_nobody_and_write_nothing_but_their_cache(
         allowed = [home.temporary] if module == PEER else []
         assert elsewhere(seen, home.cache, *allowed) == set(), module
         assert list(home.cache.iterdir()), module
+
+
+@pytest.mark.rust
+def test_rust_serving_speaks_to_nobody_and_writes_nothing_but_its_cache(
+    environment: Environment, home: Home, jpeg: bytes
+) -> None:
+    """ONNX Runtime's library has its collector of usage data in it here too."""
+    # no setting switches the collector off: the service must do so itself
+    settings = {"ORT_DYLIB_PATH": str(runtime_library()), **environment("rust")}
+    with served(rust_command(), settings, home) as (seen, address):
+        wait_for(seen, f"{address}/v2/health/ready")
+        headers = {"Content-Type": "image/jpeg"}
+        answer = requests.post(f"{address}/predict/", jpeg, headers=headers, timeout=120)
+        assert answer.status_code == 200
+        time.sleep(SPEAKS_AFTER_S)
+    assert seen.hosts == set()
+    assert elsewhere(seen, home.cache) == set()
+    assert list(home.cache.iterdir())
 
 
 @pytest.mark.parametrize(("name", "command"), [("onnx", "validate"), ("onnx", "loop"), ("batched", "loop")])
