@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +60,12 @@ class Session:
             remedy = "if that matters, measure again"
             self._builder.add(Doubt("resumed", text, remedy, voids=False, cause="harness"))
 
+    def leave_out(self, strategies: Iterable[LeftOut]) -> None:
+        """Go on without these strategies, and say so."""
+        for one in strategies:
+            self._builder.add(one)
+            self._progress.note(f"{one.strategy} is left out: {in_words(one.failure)}")
+
     def measure(self) -> Run:
         """Take every step; raises InvalidRunError if parity fails, BenchError if the harness does."""
         self._drop_strays()
@@ -107,8 +113,7 @@ class Session:
             doubt = error.doubt
         else:
             doubt = Doubt("not_measured", str(error), "see the service's log", voids=True, cause="service")
-        self._builder.add(LeftOut(step.strategy, doubt))
-        self._progress.note(f"{step.strategy} is left out: {in_words(doubt)}")
+        self.leave_out([LeftOut(step.strategy, doubt)])
 
     def _take(self, step: Step) -> list[Step]:
         """Take a step and keep what it measures; returns the steps that it makes necessary."""

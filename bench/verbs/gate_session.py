@@ -14,7 +14,7 @@ from bench.gate import Batch, Judgement, Rules, judge
 from bench.measure.machine.fingerprint import fingerprint, make_redactor
 from bench.measure.plan import SessionPlan
 from bench.measure.run_builder import LeftOut, RunBuilder
-from bench.measure.runtime.instance import BuildError, Runtime, RuntimeFacts, with_runtime
+from bench.measure.runtime.instance import Runtime, RuntimeFacts, with_runtime
 from bench.measure.session import Session
 from bench.model import Doubt, Environment, OtherCommit, Run, SessionOptions
 from bench.run_file import FILE_NAME, read_run
@@ -22,11 +22,11 @@ from bench.verbs.arguments import Places, Voice
 from bench.verbs.base_and_head import both_sides, only
 from bench.verbs.jobs import Job, machine_cores, make_job
 from bench.verbs.measuring import choose_runtime, make_folder, put_back
+from bench.verbs.preparing import prepare_what_can_be_built
 from bench.verbs.terminal_progress import TerminalProgress, make_progress
 
 SECOND = "confirmation"
 HARNESS_FAILED = 1
-SEE_ABOVE = "the lines above say why"
 # not known before a first container has run
 LATER = ("address_kind", "peak_memory_from")
 
@@ -94,7 +94,7 @@ def measure_beside(job: Job, ref: str, rules: Rules, *, build: bool, voice: Voic
     with attempt.kept(), both_sides(job, ref, cores, progress) as (both, runtime):
         attempt.rules = rules.only([one.name for one in both.plan.own_side])
         try:
-            failed = _prepare(runtime, both, build=build)
+            failed = prepare_what_can_be_built(runtime, both.plan.strategies, build=build)
             measuring = Measuring(both, runtime, cores, progress, attempt.folder, failed)
             attempt.judgement = _in_batches(measuring, attempt.rules, _pairs)
         finally:
@@ -117,7 +117,7 @@ def measure_after(job: Job, base: Run, name: str, rules: Rules, *, build: bool, 
     with attempt.kept():
         runtime = choose_runtime(job, cores, progress)
         try:
-            failed = _prepare(runtime, job, build=build)
+            failed = prepare_what_can_be_built(runtime, job.plan.strategies, build=build)
             if rules.primaries:
                 here = with_runtime(fingerprint(runtime.root, cores, job.plan.settings()), runtime.describe())
                 _require_same(name, base, here, [one.strategy for one in rules.primaries])
@@ -126,22 +126,6 @@ def measure_after(job: Job, base: Run, name: str, rules: Rules, *, build: bool, 
         finally:
             put_back(progress, runtime)
     return attempt.judged()
-
-
-def _prepare(runtime: Runtime, job: Job, *, build: bool) -> tuple[LeftOut, ...]:
-    """Prepare the strategies whose images can be built; returns the others."""
-    left, failed = list(job.plan.strategies), list[LeftOut]()
-    while left:
-        try:
-            runtime.prepare(left, build=build)
-            break
-        except BuildError as error:
-            doubt = Doubt("not_built", "its image could not be built", SEE_ABOVE, voids=True, cause="service")
-            failed += [LeftOut(one.name, doubt) for one in left if one.name in error.strategies]
-            if not any(one.name in error.strategies for one in left):
-                raise
-            left = [one for one in left if one.name not in error.strategies]
-    return tuple(failed)
 
 
 class Attempt:

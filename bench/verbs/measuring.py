@@ -14,7 +14,7 @@ from bench.measure.progress import Progress
 from bench.measure.runtime.attached_accounts import open_accounts
 from bench.measure.runtime.attached_runtime import AttachedRuntime
 from bench.measure.runtime.compose_program import RUN_PROCESSES, MissingPartError, require_compose
-from bench.measure.runtime.instance import Runtime
+from bench.measure.runtime.instance import BuildError, Runtime
 from bench.measure.runtime.registry import Registry
 from bench.measure.session import Session, results_folder
 from bench.measure.steps.loop import can_loop
@@ -25,6 +25,7 @@ from bench.verbs.arguments import MeasureOptions, Places
 from bench.verbs.going_on import command_to_go_on
 from bench.verbs.interrupts import undisturbed
 from bench.verbs.jobs import Job, machine_cores, make_job, say_what_it_cannot_conclude
+from bench.verbs.preparing import prepare_what_can_be_built
 from bench.verbs.report import write_and_print
 from bench.verbs.terminal_progress import TerminalProgress, make_progress
 
@@ -44,7 +45,10 @@ def measure(options: MeasureOptions, folder: Path | None = None, earlier: Run | 
         try:
             session = Session(job.plan, job.requests.requests, runtime, cores, folder, progress, earlier)
             try:
-                runtime.prepare(job.plan.strategies, build=options.build)
+                failed = prepare_what_can_be_built(runtime, job.plan.strategies, build=options.build)
+                if len(failed) == len(job.plan.strategies):
+                    raise BuildError([one.strategy for one in failed])
+                session.leave_out(failed)
                 pin(cores.driver)
                 session.measure()
             finally:

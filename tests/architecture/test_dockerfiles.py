@@ -68,7 +68,7 @@ def test_no_argument_reaches_the_history_of_an_image(dockerfile: str) -> None:
         base, instructions = found[name]
         assert not [line for line in instructions if line.startswith("ARG")], name
         name = base
-    assert name == "${BASE_IMAGE}"
+    assert name in ("${BASE_IMAGE}", "scratch")
 
 
 @pytest.mark.parametrize("dockerfile", [*WITH_TORCH[:3], "onnx_serving/Dockerfile"])
@@ -78,3 +78,15 @@ def test_code_of_the_users_comes_in_and_replaces_nothing_of_ours(dockerfile: str
     copied = [line for line in found["build"][1] if line.startswith("COPY ") and "/app" in line]
     assert copied[0] == "COPY --from=code . /app/"
     assert len(copied) > 1
+
+
+def test_a_change_of_our_rust_leaves_the_layer_of_its_dependencies_as_it_is() -> None:
+    """It copies manifests alone, and those of every crate."""
+    manifests = sorted(path.relative_to(ROOT) for path in (ROOT / "rust_serving").glob("*/Cargo.toml"))
+    instructions = stages("rust_serving/Dockerfile")["dependencies"][1]
+    copied = [line for line in instructions if line.startswith("COPY ")]
+    assert len(manifests) >= 4
+    assert copied == [
+        "COPY rust_serving/Cargo.toml rust_serving/Cargo.lock ./",
+        *(f"COPY {manifest} {manifest.parent.name}/" for manifest in manifests),
+    ]

@@ -13,6 +13,7 @@ from bench.measure.runtime.compose_runtime import ComposeRuntime
 from bench.measure.runtime.engine_client import connect_engine
 from bench.measure.runtime.image_build import BuildLines, ImageBuild, build_images
 from bench.measure.runtime.registry import load_registry
+from bench.run_file import read_run
 from bench.verbs.terminal_progress import PlainProgress
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -136,6 +137,29 @@ def test_an_image_that_cannot_be_built_shows_why_if_little_is_asked_for(
     assert "first-cause" in done.stderr
     assert "why-it-failed" in done.stderr
     assert done.stderr.splitlines()[-1].endswith("could not be built: the lines above say why")
+
+
+@pytest.mark.engine
+def test_a_run_measures_what_can_be_built_and_says_what_is_missing(
+    bench: Bench, buildable: Path, tmp_path: Path
+) -> None:
+    (buildable / "broken.Dockerfile").write_text(f"FROM {BASE_IMAGE}\nRUN echo why-it-failed >&2; exit 7\n")
+    compose = buildable / "compose.yaml"
+    before, name, after = compose.read_text().partition("  slow-service:")
+    broken = after.replace("build: .", "build: {context: ., dockerfile: broken.Dockerfile}", 1)
+    assert broken != after
+    compose.write_text(before + name + broken)
+    words = ("--quick", "--max-other-cpu", "100%", "--window-s", "1", "--warmup-s", "0.3", "--startups", "1")
+    places = ("--root", buildable, "--results", tmp_path / "results", "--strategies", "fast,slow")
+    done = bench("run", *words, *places)
+    assert done.returncode == 4, done.stderr
+    assert "why-it-failed" in done.stderr
+    assert "slow is left out: its image could not be built" in done.stderr
+    (folder,) = (tmp_path / "results").iterdir()
+    run = read_run(folder)
+    assert {one.strategy for one in run.trials} == {"fast"}
+    assert run.strategies["slow"].failure is not None
+    assert run.strategies["slow"].failure.code == "not_built"
 
 
 def test_quiet_and_verbose_are_not_asked_for_at_once(bench: Bench) -> None:

@@ -169,6 +169,15 @@ def test_a_strategy_that_does_not_start_names_its_last_line(
     assert "fast never reached port_open: the process exited with 1; its last line: no model" in done.stderr
 
 
+def test_a_program_that_only_an_image_has_is_named_with_what_runs_it(
+    bench: Bench, project: Path, tmp_path: Path
+) -> None:
+    change(project, 'command: ["python", "stub_strategy.py"]', 'command: ["/only_there"]')
+    done = bench("run", *PROCESS, "--root", project, "--results", tmp_path / "results")
+    assert done.returncode != 0
+    assert "/only_there is a program of its image, and not here: use --runtime compose" in done.stderr
+
+
 def test_a_strategy_that_dies_under_load_costs_its_trial_and_not_the_run(
     bench: Bench, project: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from serving_core.settings import Settings
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("torch_serving", "onnx_serving", "batched_serving")
+SERVICES = ("torch_serving", "onnx_serving", "batched_serving", "rust_serving")
 # what compose itself sets
 FIXED = {"PORT", "MODEL_CACHE_DIR", "LOCAL_STORE"}
 INTERNAL = {"SERVICE", "MODEL_URI", "MODEL_URI_VARIABLE"}
@@ -25,7 +25,7 @@ SETTINGS = {name.upper() for name in Settings.model_fields} - FIXED - INTERNAL
 def configured(folder: Path) -> dict[str, Any]:
     """Return the services of compose.yaml, with what lies in `folder` beside it."""
     shutil.copy(ROOT / "compose.yaml", folder)
-    command = ["docker", "compose", "config", "--format", "json"]
+    command = ["docker", "compose", "--profile", "rust", "config", "--format", "json"]
     made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
     services: dict[str, Any] = json.loads(made.stdout)["services"]
     return {name: services[name] for name in SERVICES}
@@ -117,7 +117,7 @@ def test_services_have_no_way_out_unless_their_models_are_elsewhere(tmp_path: Pa
         assert networks["models"]["internal"] is networks["publishing"]["internal"] is True
         assert set(services["model-publisher"]["networks"]) == {"publishing"}
         strategies = {name: one for name, one in services.items() if "bench.strategy" in one["labels"]}
-        assert len(strategies) == 5
+        assert len(strategies) == 6
         for name, service in strategies.items():
             assert set(service["networks"]) == {"models", "front"}, name
             assert bool(service.get("dns")) == (hidden == "false"), name
@@ -139,5 +139,5 @@ def test_what_has_a_profile_comes_up_only_when_it_is_named(tmp_path: Path) -> No
     shutil.copy(ROOT / "compose.yaml", tmp_path)
     listed = ["docker", "compose", "config", "--services"]
     made = subprocess.run(listed, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
-    assert not {"unbatched_serving", "mosec_serving"} & set(made.stdout.split())
-    assert set(SERVICES) <= set(made.stdout.split())
+    assert not {"unbatched_serving", "mosec_serving", "rust_serving"} & set(made.stdout.split())
+    assert set(SERVICES) - {"rust_serving"} <= set(made.stdout.split())

@@ -150,6 +150,13 @@ def require_program(program: str, folder: Path, environment: Mapping[str, str]) 
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
 
 
+def _not_run(strategy: Strategy, program: str, error: OSError) -> str:
+    """Why a strategy's command is not run, with the remedy if only its image has the program."""
+    if isinstance(error, FileNotFoundError) and program.startswith("/"):
+        return f"{strategy.name}: {program} is a program of its image, and not here: use --runtime compose"
+    return f"{strategy.name}: its command cannot be run ({error})"
+
+
 def proxies(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables about proxies, which a container gets from Docker's client configuration."""
     return {name: value for name, value in environment.items() if name.lower() in PROXIES}
@@ -218,7 +225,7 @@ class ProcessRuntime:
         except OSError as error:
             if group is not None:
                 group.remove()
-            raise StrategyStartError(f"{strategy.name}: its command cannot be run ({error})") from None
+            raise StrategyStartError(_not_run(strategy, service.command[0], error)) from None
         cache = "warm" if warm else "cold"
         return ProcessInstance(process, port, log, scratch, created_ns, cache, self._reach, group)
 
