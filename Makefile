@@ -13,7 +13,7 @@ WHEELS_DIR := $(shell dir="$$($(PYTHON) -m pip config get global.find-links 2>/d
 endif
 export WHEELS_DIR
 
-.PHONY: bench quick test test-all check fuzz soak up down lock splice clean
+.PHONY: bench quick test test-all check rust fuzz soak up down lock splice clean
 
 bench: .venv/installed
 	$(BIN)/python -m bench run --concurrency 50 $(BENCH_ARGS)
@@ -22,12 +22,12 @@ bench: .venv/installed
 quick: check
 	$(PYTEST) -q -m 'not slow and not nightly and not alone' $(UNITS)
 
-test: check
+test: check rust
 	$(PYTEST)
 
 # what takes too long for every change as well: measured calibration, which has the machine alone once all others have
 # ended, and ten times the hostile input
-test-all: check
+test-all: check rust
 	FUZZ_CASES=20000 $(PYTEST) -m 'not alone' --timeout 3600 && code=0 || code=$$?; \
 	$(BIN)/python -m pytest -m alone --timeout 3600 && exit $$code
 
@@ -45,6 +45,10 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/python -m bench.docs --check
 	$(BIN)/python tools/settings_table.py --check
+
+# format, lint and tests of rust_serving; without cargo a line says so
+rust: .venv/installed
+	tools/rust.sh $(CURDIR)/$(BIN)/python
 
 up:
 	docker compose up --build --detach --wait torch_serving onnx_serving batched_serving
@@ -70,4 +74,4 @@ splice: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis rust_serving/target
