@@ -1,8 +1,8 @@
 """Hostile input by the thousand: it is refused as documented, harms nobody, and leaves no memory behind.
 
 FUZZ_CASES says how many cases go over HTTP in all, nine of ten of them well-formed requests and one no HTTP.
-Below 10 000 all go to one service, from there on a third to each of the three. As many inputs again are read
-without HTTP, guided by the code that they reach.
+Below 10 000 all go to one service, from there on a third to each of the three in Python; rust_serving gets as
+many as one of them. As many inputs again are read without HTTP, guided by the code that they reach.
 """
 
 import math
@@ -25,6 +25,7 @@ from tests.fuzz.bytes_of import Hostile, hostile
 from tests.fuzz.malformed import Written, written
 from tests.fuzz.seeds import TINY, images
 from tests.fuzz.wire import Channel, Reply, exchange
+from tests.running.rust import RUST
 
 ROOT = Path(__file__).parents[2]
 CASES = int(os.environ.get("FUZZ_CASES", "2000"))
@@ -95,7 +96,7 @@ class Target:
         return last / first - 1
 
 
-@pytest.fixture(scope="module", params=SERVICES)
+@pytest.fixture(scope="module", params=[*SERVICES, RUST])
 def target(
     request: pytest.FixtureRequest,
     launch: Callable[..., Any],
