@@ -21,7 +21,7 @@ from tests.running.compose import Project, engine_answers, running_project
 from tests.running.package_index import require_index
 from tests.running.ports import free_port
 from tests.running.processes import ROOT, SERVICES, Running, model_environment, start
-from tests.running.rust import BUILD_S
+from tests.running.rust import BUILD_S, required, what_is_missing
 from tests.running.workers import CONTAINERS, Groups, group_of, made_once
 
 # tests import ONNX Runtime too, whose wheel otherwise reports its use to its maker
@@ -93,9 +93,10 @@ def _choose_of_rust(items: list[pytest.Item]) -> None:
 
     REQUIRE_RUST=1 makes the latter a failure.
     """
+    missing = None if required() else what_is_missing()
     for item in items:
         item.add_marker(pytest.mark.timeout(BUILD_S))  # the first of them builds it
-        if (reason := reason_to_leave_out(item.nodeid)) is not None:
+        if (reason := reason_to_leave_out(item.nodeid) or missing) is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 

@@ -22,13 +22,20 @@ def required() -> bool:
     return os.environ.get("REQUIRE_RUST") == "1"
 
 
-@cache
-def why_not() -> str | None:
-    """Say why rust_serving cannot be built here; None if it can. Needs no network if all crates are here."""
+def what_is_missing() -> str | None:
+    """Say what a build of rust_serving lacks here; None if it lacks nothing that is seen at once."""
     if not MANIFEST.is_file():
         return "there is no rust_serving in this checkout"
     if shutil.which("cargo") is None:
         return "rust_serving needs cargo, which is not installed"
+    return None
+
+
+@cache
+def why_not() -> str | None:
+    """Say why rust_serving cannot be built here; None if it can. Needs no network if all crates are here."""
+    if (missing := what_is_missing()) is not None:
+        return missing
     fetched = _cargo("fetch")
     if fetched.returncode:
         last = (fetched.stderr.strip().splitlines() or ["it says nothing"])[-1]
