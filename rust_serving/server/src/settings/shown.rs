@@ -1,0 +1,80 @@
+//! Values in messages: quoted, short, and without secrets.
+
+/// How many characters of a wrong value a message has.
+const LONGEST_SHOWN: usize = 80;
+
+/// Returns text in quotes and on one line, as the other services quote it.
+pub(super) fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut written = String::from(quote);
+    for character in text.chars() {
+        match character {
+            '\n' => written.push_str("\\n"),
+            '\r' => written.push_str("\\r"),
+            '\t' => written.push_str("\\t"),
+            '\\' => written.push_str("\\\\"),
+            _ if character == quote => {
+                written.push('\\');
+                written.push(character);
+            }
+            _ if is_printable(character) => written.push(character),
+            _ => written.push_str(&match u32::from(character) {
+                code @ ..=0xFF => format!("\\x{code:02x}"),
+                code @ ..=0xFFFF => format!("\\u{code:04x}"),
+                code => format!("\\U{code:08x}"),
+            }),
+        }
+    }
+    written.push(quote);
+    written
+}
+
+fn is_printable(character: char) -> bool {
+    let mut escaped = character.escape_debug();
+    let unchanged = escaped.next() == Some(character) || matches!(character, '"' | '\'');
+    // accents that combine with what is before are escaped only because they would stand alone
+    let combines = !unchanged && character.is_alphanumeric();
+    (unchanged || combines) && (character == ' ' || !character.is_whitespace())
+}
+
+/// Returns a setting's value for a message, so short that the message stays one line.
+pub(super) fn shortened(text: &str) -> String {
+    let shown = quoted(text);
+    match shown.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => format!("{}...", &shown[..end]),
+        None => shown,
+    }
+}
+
+/// Returns a text that should be an address, malformed or not, without the parts that may be secret: a name and a
+/// password before a host, a query and a fragment.
+pub(super) fn shown_whole(text: &str) -> String {
+    let public = match text.rsplit_once('@') {
+        // a malformed password may hold any character, so the last @ ends it
+        Some((before, after)) => {
+            let scheme = before.find("//").map_or("", |at| &before[..at + 2]);
+            format!("{scheme}{after}")
+        }
+        None => text.to_owned(),
+    };
+    let mut shown = String::with_capacity(public.len());
+    let mut hidden = false;
+    let mut characters = public.chars().peekable();
+    while let Some(character) = characters.next() {
+        hidden &= !is_end_of_secret(character);
+        hidden |=
+            matches!(character, '?' | '#') && characters.peek().is_some_and(|next| !is_end_of_secret(*next));
+        if !hidden {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+fn is_end_of_secret(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '\'' | '"' | ')')
+}
