@@ -1,0 +1,14 @@
+//! What the codecs take, answer and refuse, with the words of the Python services.
+
+#![expect(clippy::unwrap_used, reason = "a test fails if a value is missing")]
+
+mod answers;
+mod any_request;
+mod encodings;
+mod forms;
+mod inference;
+mod inference_answers;
+mod inference_requests;
+mod numbers;
+mod requests;
+mod size_limits;
