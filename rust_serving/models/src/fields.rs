@@ -77,9 +77,10 @@ pub(crate) fn whole(
         Value::Bool(set) => Ok(i64::from(*set)),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => Ok(whole),
-            (None, Some(real)) if real.fract() == 0.0 => Ok(format!("{real:.0}")
+            _ if number.is_u64() => Ok(i64::MAX),
+            (None, Some(real)) if real.fract() == 0.0 => format!("{real:.0}")
                 .parse()
-                .unwrap_or(if real < 0.0 { i64::MIN } else { i64::MAX })),
+                .map_err(|_| "unable to parse input string as an integer, exceeded maximum size"),
             _ => Err("input should be a valid integer, got a number with a fractional part"),
         },
         Value::String(text) => {

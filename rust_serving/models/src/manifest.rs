@@ -219,16 +219,14 @@ fn labels_in(value: &Value, path: &str, faults: &mut Faults) -> Option<Vec<Strin
     let label = |(at, item)| fields::text(item, &format!("{path}.{at}"), faults).map(str::to_owned);
     // every label is read, so that every fault is named
     let read: Vec<Option<String>> = items.iter().enumerate().map(label).collect();
-    let labels: Vec<String> = read.into_iter().collect::<Option<_>>()?;
-    if labels.len() < 2 {
-        let count = labels.len();
+    let count = read.iter().flatten().count();
+    if count < 2 {
         faults.add(
             path,
             &format!("tuple should have at least 2 items after validation, not {count}"),
         );
-        return None;
     }
-    Some(labels)
+    read.into_iter().collect()
 }
 
 fn transform_in(value: &Value, path: &str, faults: &mut Faults) -> Option<Transform> {
@@ -276,7 +274,8 @@ fn interpolation_in(value: &Value, path: &str, faults: &mut Faults) -> Option<In
 }
 
 fn is_true(value: &Value, path: &str, faults: &mut Faults) -> Option<()> {
-    if *value == Value::Bool(true) {
+    // the Python services take 1 for it
+    if *value == Value::Bool(true) || value.as_f64() == Some(1.0) {
         return Some(());
     }
     faults.add(path, "input should be True");
