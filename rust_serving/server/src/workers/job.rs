@@ -55,6 +55,13 @@ impl Task {
     }
 }
 
+impl Drop for Task {
+    /// Whoever waits learns that the work will not be done; nothing happens if it was.
+    fn drop(&mut self) {
+        self.0.let_go();
+    }
+}
+
 impl<T: Send + 'static> Job<T> {
     /// Returns what a thread does for `work`, and what comes of it.
     pub(super) fn of<F: FnOnce() -> T + Send + 'static>(work: F) -> (Task, Self) {
