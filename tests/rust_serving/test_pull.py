@@ -15,10 +15,11 @@ import re
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ def pull_in_rust(
     timeout_s: float = 20,
     local_store: str = "-",
     manifest_uri: str = "-",
-    **environment: str,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
     """Pull in a process of its own; `manifest_uri` is "none" if only the file is wanted."""
     assert PULL is not None
@@ -108,9 +109,15 @@ def pull_in_rust(
     return Outcome(made.returncode, made.stdout.removesuffix("\n"))
 
 
-def refused(uri: str, cache: Path, timeout_s: float = 20, local_store: str = "-", **environment: str) -> str:
+def refused(
+    uri: str,
+    cache: Path,
+    timeout_s: float = 20,
+    local_store: str = "-",
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Return the one line of a refusal of the file alone."""
-    outcome = pull_in_rust(uri, cache, timeout_s, local_store, "none", **environment)
+    outcome = pull_in_rust(uri, cache, timeout_s, local_store, "none", environment)
     assert outcome.status == 1, outcome.said
     assert "\n" not in outcome.said
     return outcome.said
@@ -190,12 +197,12 @@ def reply(
 def test_a_model_arrives_from_the_emulator_and_a_second_start_finds_it(
     emulator: str, tmp_path: Path, way: str
 ) -> None:
-    given = {"local_store": f"models={emulator}"} if way == "LOCAL_STORE" else {way: emulator}
-    first = pull_in_rust(URI, tmp_path, **given)  # type: ignore[arg-type]  # either names the store
+    store, named = (f"models={emulator}", {}) if way == "LOCAL_STORE" else ("-", {way: emulator})
+    first = pull_in_rust(URI, tmp_path, local_store=store, environment=named)
     assert (first.status, first.cached) == (0, False), first.said
     assert first.path.read_bytes() == GRAPH
     assert 'name: "weather"' in first.said
-    again = pull_in_rust(URI, tmp_path, **given)  # type: ignore[arg-type]  # either names the store
+    again = pull_in_rust(URI, tmp_path, local_store=store, environment=named)
     assert (again.cached, again.path) == (True, first.path)
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -284,65 +291,69 @@ def test_secrets_are_hidden_as_python_hides_them(tail: str) -> None:
             assert said.startswith(f"{shown(uri)} is not a model address: give "), uri
 
 
-def manifests() -> dict[str, Any]:  # noqa: PLR0912 - a table, in the form of loops
-    """Manifests with a fault, by what is wrong."""
-    made: dict[str, Any] = {"a list": [], "null": None, "a text": "x", "empty": {}}
-
-    def case(name: str, *path: str, to: Any = ..., base: Any = None) -> None:
-        changed = copy.deepcopy(base or MANIFEST)
-        at = changed
-        for part in path[:-1]:
-            at = at[part]
-        if to is ...:
-            del at[path[-1]]
-        else:
-            at[path[-1]] = to
-        made[name] = changed
-
-    for name in ("name", "labels", "transform"):
-        case(f"no {name}", name)
-    for value in (1, None, "", "a b", ".a", "é"):
-        case(f"name {value!r}", "name", to=value)
-        case(f"version {value!r}", "version", to=value)
-    for value in (
+STATISTICS: tuple[Any, ...] = (
+    None,
+    [],
+    [1],
+    [1, 2, 3, 4],
+    [1, "x", None],
+    ["1", True, 0],
+    [0.5, -1, 0],
+    ["inf", "nan", 1],
+    "abc",
+)
+# values for a field, right and wrong
+VALUES: dict[str, tuple[Any, ...]] = {
+    "name": (1, None, "", "a b", ".a", "é"),
+    "version": (1, None, "", "a b", "2.0"),
+    "files": (
         None,
         [],
         {"f": 1},
         {"f": {}},
         {"f": {"sha256": 1}, "g": {"sha256": "x"}},
         {"f": {"sha256": "A" * 64}},
-    ):
-        case(f"files {value!r}", "files", to=value)
-    for value in (None, "ab", [], ["a"], ["a", 1, None], ["a", "a"], {"a": 1}):
-        case(f"labels {value!r}", "labels", to=value)
-    for value in (None, "", 1, [], "package:factory"):
-        case(f"architecture {value!r}", "architecture", to=value)
-    for value in (0, -1, "x", "0.5", None, True, [], 1e300):
-        case(f"tolerance {value!r}", "logit_tolerance", to=value)
-    for value in (None, 2, 1, 0.0, "yes", "x", [], "TRUE"):
-        case(f"softmax {value!r}", "softmax", to=value)
-    for value in (None, [], "x"):
-        case(f"transform {value!r}", "transform", to=value)
-    case("transform without any field", "transform", to={})
-    for value in (0, 4097, 224.0, 224.5, "224", "224.0", "x", None, True, [], 300, 10**30, -(10**30), 1e300):
-        case(f"crop {value!r}", "transform", "crop", to=value)
-    for value in ("nearest", None, 1):
-        case(f"interpolation {value!r}", "transform", "interpolation", to=value)
-    for value in (False, 1, None, "true"):
-        case(f"antialias {value!r}", "transform", "antialias", to=value)
-    for name in ("mean", "std"):
-        for value in (
-            None,
-            [],
-            [1],
-            [1, 2, 3, 4],
-            [1, "x", None],
-            ["1", True, 0],
-            [0.5, -1, 0],
-            ["inf", "nan", 1],
-            "abc",
-        ):
-            case(f"{name} {value!r}", "transform", name, to=value)
+    ),
+    "labels": (None, "ab", [], ["a"], ["a", 1, None], ["a", "b", 1], ["a", "a"], {"a": 1}),
+    "architecture": (None, "", 1, [], "package:factory"),
+    "logit_tolerance": (0, -1, "x", "0.5", None, True, [], 1e300),
+    "softmax": (None, 2, 1, 0.0, "yes", "x", [], "TRUE"),
+    "transform": (None, [], "x", {}),
+    "transform.resize": (0, 4097, 100),
+    "transform.crop": (
+        224.0,
+        224.5,
+        "224",
+        "224.0",
+        "x",
+        None,
+        True,
+        [],
+        300,
+        10**30,
+        -(10**30),
+        2**63,
+        1e300,
+    ),
+    "transform.interpolation": ("nearest", None, 1),
+    "transform.antialias": (False, 1, None, "true"),
+    "transform.mean": STATISTICS,
+    "transform.std": STATISTICS,
+}
+
+
+def manifests() -> dict[str, Any]:
+    """Manifests with a field that is another or missing, by what is changed."""
+    made: dict[str, Any] = {"a list": [], "null": None, "a text": "x", "empty": {}}
+    for name in ("name", "labels", "transform"):
+        made[f"no {name}"] = {key: value for key, value in MANIFEST.items() if key != name}
+    for path, values in VALUES.items():
+        for value in values:
+            changed = copy.deepcopy(MANIFEST)
+            *folders, last = path.split(".")
+            at = changed[folders[0]] if folders else changed
+            at[last] = value
+            made[f"{path} {value!r}"] = changed
     return made
 
 
@@ -437,14 +448,17 @@ def test_https_is_verified_by_the_bundle_and_never_leads_to_http(
     ):
         trusted = {variable: str(trust.bundle)}
         uri = f"{secure.url}/weights"
-        assert pull_in_rust(uri, tmp_path / "1", manifest_uri="none", **trusted).path.read_bytes() == GRAPH
+        assert (
+            pull_in_rust(uri, tmp_path / "1", manifest_uri="none", environment=trusted).path.read_bytes()
+            == GRAPH
+        )
         said = refused(uri, tmp_path / "2", 0.5)
         assert said.startswith(f"{uri} could not be reached for 0.5 s (")
         secure.handle = lambda handler: reply(handler, 302, Location=f"{plain.url}/weights")
-        said = refused(uri, tmp_path / "2", **trusted)
+        said = refused(uri, tmp_path / "2", environment=trusted)
         assert f"redirects to {plain.url}/weights, which is not https" in said
         assert plain.seen == []
-    said = refused(uri, tmp_path / "2", **{variable: str(tmp_path / "none.pem")})
+    said = refused(uri, tmp_path / "2", environment={variable: str(tmp_path / "none.pem")})
     assert said.startswith(f"{variable}={tmp_path / 'none.pem'}: No such file or directory: name a ")
 
 
@@ -454,14 +468,19 @@ def test_no_proxy_stands_before_what_is_near(
     emulator: str, tmp_path: Path, variable: str, proxy: str
 ) -> None:
     given = {variable: proxy}
-    assert pull_in_rust(URI, tmp_path / "1", local_store=f"models={emulator}", **given).status == 0
-    assert pull_in_rust(URI, tmp_path / "2", STORAGE_EMULATOR_HOST=emulator, **given).status == 0
+    assert pull_in_rust(URI, tmp_path / "1", local_store=f"models={emulator}", environment=given).status == 0
+    assert (
+        pull_in_rust(URI, tmp_path / "2", environment={"STORAGE_EMULATOR_HOST": emulator, **given}).status
+        == 0
+    )
     with serving(lambda handler: reply(handler, 200, GRAPH)) as web:
-        assert pull_in_rust(f"{web.url}/x", tmp_path / "3", manifest_uri="none", **given).status == 0
+        assert (
+            pull_in_rust(f"{web.url}/x", tmp_path / "3", manifest_uri="none", environment=given).status == 0
+        )
 
 
 def test_a_proxy_of_a_kind_that_is_not_understood_is_named(tmp_path: Path) -> None:
-    said = refused("https://192.0.2.1/weights", tmp_path, HTTPS_PROXY="socks5://127.0.0.1:9")
+    said = refused("https://192.0.2.1/weights", tmp_path, environment={"HTTPS_PROXY": "socks5://127.0.0.1:9"})
     assert "SOCKS support.): set an http:// proxy, or name the host in NO_PROXY" in said
 
 
@@ -501,7 +520,7 @@ def google(trust: Trust, emulator: str) -> Iterator[Google]:
 
 def test_a_token_of_the_environment_is_sent_through_the_proxy(google: Google, tmp_path: Path) -> None:
     given = {"CLOUDSDK_AUTH_ACCESS_TOKEN": "token-of-a-test\n", **google.environment}
-    outcome = pull_in_rust(URI, tmp_path, **given)
+    outcome = pull_in_rust(URI, tmp_path, environment=given)
     assert outcome.status == 0, outcome.said
     assert {sent for _, sent in google.seen} == {"Bearer token-of-a-test"}
     assert any("alt=media" in path for path, _ in google.seen)
@@ -542,7 +561,7 @@ def test_a_service_account_exchanges_a_signed_assertion_for_a_token(
             service_account(f"{server.url}/token", key, getattr(serialization.PrivateFormat, form))
         )
         given = {"GOOGLE_APPLICATION_CREDENTIALS": str(credentials), **google.environment}
-        outcome = pull_in_rust(URI, tmp_path / "cache", **given)
+        outcome = pull_in_rust(URI, tmp_path / "cache", environment=given)
     assert outcome.status == 0, outcome.said
     assert {sent for _, sent in google.seen} == {"Bearer exchanged"}
     # one is refused once, then one each for the file and the manifest
@@ -571,7 +590,7 @@ def test_a_refused_assertion_is_told_and_shows_no_secret(google: Google, tmp_pat
         form = serialization.PrivateFormat.PKCS8
         credentials.write_text(service_account(f"{server.url}/token", key, form))
         given = {"GOOGLE_APPLICATION_CREDENTIALS": str(credentials), **google.environment}
-        said = refused(URI, tmp_path / "cache", **given)
+        said = refused(URI, tmp_path / "cache", environment=given)
     remedy = "grant this service's account read access"
     assert said == f"{URI} may not be read (invalid_grant: Invalid JWT): {remedy}"
     assert google.seen == []
@@ -587,7 +606,7 @@ def test_the_metadata_server_gives_a_token(google: Google, tmp_path: Path) -> No
     with serving(metadata) as server:
         host = server.url.removeprefix("http://")
         given = {"GCE_METADATA_IP": host, "GCE_METADATA_HOST": host, **google.environment}
-        outcome = pull_in_rust(URI, tmp_path, **given)
+        outcome = pull_in_rust(URI, tmp_path, environment=given)
     assert outcome.status == 0, outcome.said
     assert {sent for _, sent in google.seen} == {"Bearer of-the-machine"}
     assert "/instance/service-accounts/default/token?scopes=https" in server.seen[1][1]
@@ -606,20 +625,22 @@ def test_the_login_of_a_user_is_refreshed(google: Google, tmp_path: Path) -> Non
         (folder / "application_default_credentials.json").write_text(
             json.dumps({**login, "token_uri": server.url})
         )
-        outcome = pull_in_rust(URI, tmp_path, **google.environment)
+        outcome = pull_in_rust(URI, tmp_path, environment=google.environment)
     assert outcome.status == 0, outcome.said
     assert {sent for _, sent in google.seen} == {"Bearer of-the-user"}
 
 
 @pytest.mark.parametrize("token", ["ya29.one\ntwo", "ya29.on\N{LATIN SMALL LETTER E WITH ACUTE}", "ya29 one"])
 def test_a_malformed_token_is_refused_and_not_shown(token: str, tmp_path: Path) -> None:
-    said = refused("gs://elsewhere/x", tmp_path, CLOUDSDK_AUTH_ACCESS_TOKEN=token)
+    said = refused("gs://elsewhere/x", tmp_path, environment={"CLOUDSDK_AUTH_ACCESS_TOKEN": token})
     assert said == "CLOUDSDK_AUTH_ACCESS_TOKEN is not an access token: set what gcloud prints, alone"
 
 
 def test_credentials_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     def said(path: Path) -> str:
-        return refused("gs://elsewhere/x", tmp_path, GOOGLE_APPLICATION_CREDENTIALS=str(path))
+        return refused(
+            "gs://elsewhere/x", tmp_path, environment={"GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+        )
 
     remedy = "grant this service's account read access"
     missing, folder, text = tmp_path / "none.json", tmp_path / "folder", tmp_path / "text"
@@ -634,5 +655,5 @@ def test_credentials_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert "does not have a valid type. Type is external_account): give the key of a service" in said(text)
     text.write_text(json.dumps({"type": "service_account", "client_email": "e", "token_uri": "t"}))
     assert "missing fields private_key)" in said(text)
-    nobody = refused("gs://elsewhere/x", tmp_path, NO_GCE_CHECK="true")
+    nobody = refused("gs://elsewhere/x", tmp_path, environment={"NO_GCE_CHECK": "true"})
     assert "(Your default credentials were not found. " in nobody

@@ -15,7 +15,7 @@ use crate::source::Object;
 
 const TEMPORARY_PREFIX: &str = ".pull-";
 /// Twice the longest time that `STORE_TIMEOUT_S` lets a start take.
-const ABANDONED_AFTER: Duration = Duration::from_secs(7200);
+const ABANDONED_AFTER: Duration = Duration::from_hours(2);
 const KEY_DIGITS: usize = 32;
 const LONGEST_NAME: usize = 100;
 

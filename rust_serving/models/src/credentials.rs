@@ -42,7 +42,7 @@ enum Origin {
     Token(String),
     ServiceAccount {
         email: String,
-        key: SigningKey,
+        key: Box<SigningKey>,
         token_uri: String,
     },
     User {
@@ -208,7 +208,7 @@ fn service_account(info: &Value, path: &Path) -> Result<Origin, Fault> {
     })?;
     Ok(Origin::ServiceAccount {
         email,
-        key,
+        key: Box::new(key),
         token_uri,
     })
 }

@@ -192,13 +192,11 @@ pub(crate) fn three(
     }
     let mut item = |at: usize| {
         let path = format!("{path}.{at}");
-        match items.get(at) {
-            Some(value) => read(value, &path, faults),
-            None => {
-                faults.add(&path, "field required");
-                None
-            }
+        if let Some(value) = items.get(at) {
+            return read(value, &path, faults);
         }
+        faults.add(&path, "field required");
+        None
     };
     let (first, second, third) = (item(0), item(1), item(2));
     Some([first?, second?, third?])
