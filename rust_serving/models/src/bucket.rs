@@ -40,7 +40,7 @@ impl BucketObject {
         endpoint: Option<&str>,
         deadline: Deadline,
     ) -> Result<Self, Fault> {
-        let client = Client::new()?;
+        let client = Client::new();
         let emulator = env::var("STORAGE_EMULATOR_HOST")
             .ok()
             .filter(|host| !host.is_empty());

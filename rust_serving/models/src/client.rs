@@ -1,9 +1,11 @@
 //! Connections to stores: one request each, their faults, and the longest answer that is not an object.
 
+use std::cell::OnceCell;
 use std::io::Read;
 use std::time::Duration;
 
 use ureq::http::{Request, Response};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, AsSendBody, Body, Error, Timeout};
 use url::Url;
 
@@ -24,6 +26,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Client {
     agent: Agent,
+    trust: OnceCell<TlsConfig>,
 }
 
 /// How a request reaches its host.
@@ -40,14 +43,13 @@ pub(crate) enum Route {
 pub(crate) struct Answer(Response<Body>);
 
 impl Client {
-    /// Returns a client with the trust that the environment names.
-    pub(crate) fn new() -> Result<Self, Fault> {
+    /// Returns a client; nothing is sent yet.
+    pub(crate) fn new() -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
-            .tls_config(trusted()?)
             .user_agent(concat!("rust_serving/", env!("CARGO_PKG_VERSION")))
             // what is checked are the bytes as they are stored
             .accept_encoding("identity")
@@ -56,9 +58,10 @@ impl Client {
             .timeout_per_read(Some(READ_TIMEOUT))
             .timeout_per_write(Some(READ_TIMEOUT))
             .build();
-        Ok(Self {
+        Self {
             agent: config.new_agent(),
-        })
+            trust: OnceCell::new(),
+        }
     }
 
     /// Sends a request; the answer's body must arrive by the deadline too.
@@ -77,13 +80,26 @@ impl Client {
             (Route::Proxied, Ok(url)) => proxy_for(&url)?,
             _ => None,
         };
-        let request = self
+        let encrypted = request.uri().scheme_str() == Some("https");
+        let mut config = self
             .agent
             .configure_request(request)
             .timeout_global(Some(left))
-            .proxy(proxy)
-            .build();
+            .proxy(proxy);
+        if encrypted {
+            config = config.tls_config(self.trust()?);
+        }
+        let request = config.build();
         self.agent.run(request).map(Answer).map_err(head_fault)
+    }
+
+    /// A bundle of certificates is read only if one is needed.
+    fn trust(&self) -> Result<TlsConfig, Fault> {
+        if let Some(known) = self.trust.get() {
+            return Ok(known.clone());
+        }
+        let found = trusted()?;
+        Ok(self.trust.get_or_init(|| found).clone())
     }
 }
 

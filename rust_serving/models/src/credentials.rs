@@ -301,7 +301,11 @@ fn on_google(client: &Client, deadline: Deadline) -> Result<bool, Fault> {
         variable(&["GCE_METADATA_IP"]).as_deref().unwrap_or(METADATA_IP)
     );
     for _ in 0..METADATA_TRIES {
-        match ask_metadata(client, &address, METADATA_TIMEOUT_S) {
+        match ask_metadata(
+            client,
+            &address,
+            deadline.left().as_secs_f64().min(METADATA_TIMEOUT_S),
+        ) {
             Ok(answer) => {
                 let google = answer
                     .header("metadata-flavor")

@@ -36,7 +36,7 @@ impl WebObject {
         Ok(Self {
             uri: uri.to_owned(),
             url,
-            client: Client::new()?,
+            client: Client::new(),
             answer: None,
         })
     }

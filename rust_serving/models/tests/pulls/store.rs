@@ -117,21 +117,19 @@ fn serve(stream: TcpStream, known: &Mutex<HashMap<String, Vec<Reply>>>, log: &Mu
 
 fn send(mut stream: TcpStream, reply: &Reply) -> std::io::Result<()> {
     if reply.silent {
-        thread::sleep(Duration::from_secs(60));
+        thread::sleep(Duration::from_mins(1));
         return Ok(());
     }
-    let mut head = format!("HTTP/1.1 {} X\r\nConnection: close\r\n", reply.status);
-    let length = reply
-        .length
-        .clone()
-        .unwrap_or_else(|| reply.body.len().to_string());
+    let (status, body) = (reply.status, &reply.body);
+    let length = reply.length.clone().unwrap_or_else(|| body.len().to_string());
+    write!(stream, "HTTP/1.1 {status} X\r\nConnection: close\r\n")?;
     if !length.is_empty() {
-        head += &format!("Content-Length: {length}\r\n");
+        write!(stream, "Content-Length: {length}\r\n")?;
     }
     for (name, value) in &reply.headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(stream, "{name}: {value}\r\n")?;
     }
-    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    stream.write_all(b"\r\n")?;
     if reply.pause.is_zero() {
         return stream.write_all(&reply.body);
     }
