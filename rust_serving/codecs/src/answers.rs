@@ -22,10 +22,10 @@ pub(crate) fn write(
     format: Format,
     top_k: Option<u64>,
     several: bool,
-    outcomes: Vec<Outcome>,
+    outcomes: &[Outcome],
 ) -> Result<Answer, Refusal> {
     let mut places = Vec::with_capacity(outcomes.len());
-    for outcome in &outcomes {
+    for outcome in outcomes {
         places.push(match outcome {
             Ok(outputs) => match prediction(signature, outputs, top_k) {
                 Some(prediction) => Place::Prediction(prediction),

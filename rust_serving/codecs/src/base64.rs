@@ -2,8 +2,14 @@
 
 use base64_simd::{STANDARD, STANDARD_NO_PAD};
 
-/// What is wrong with any text that is not base64, in the Python services' words.
-pub(crate) const WRONG: &str = "Non-base64 digit found";
+/// Return what is wrong with a text that is not base64, in the Python services' words.
+pub(crate) fn fault(text: &str) -> &'static str {
+    if text.chars().all(|character| character <= '\u{ff}') {
+        "Non-base64 digit found"
+    } else {
+        "string argument should contain only ASCII characters"
+    }
+}
 
 /// Return the bytes that `text` encodes; None if it is not base64.
 ///

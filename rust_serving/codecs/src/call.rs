@@ -132,7 +132,7 @@ impl Call {
                 format,
                 top_k,
                 several,
-            } => answers::write(signature, *format, *top_k, *several, outcomes),
+            } => answers::write(signature, *format, *top_k, *several, &outcomes),
             Write::Inference(inference) => inference_answers::write(signature, inference, outcomes),
         }
     }

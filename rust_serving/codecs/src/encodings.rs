@@ -86,7 +86,7 @@ pub(crate) fn parse_json(body: &Bytes, top_k: Option<u64>, signature: &Signature
     check_json(signature, body)?;
     let sent =
         json::parse(body).map_err(|error| wrong(format!("the body is not JSON ({error}): send {HINT}")))?;
-    call(signature, Format::Json, top_k, &sent, |value| from_json(value))
+    call(signature, Format::Json, top_k, &sent, from_json)
 }
 
 /// Parse one item, or a list of items; refuses with 400.
@@ -186,7 +186,7 @@ fn from_json(sent: &Value) -> Result<Bytes, Refusal> {
     let content = base64::decode(text.as_bytes()).ok_or_else(|| {
         wrong(format!(
             "the {INPUT} is not base64 ({}): encode its bytes with padding",
-            base64::WRONG
+            base64::fault(text)
         ))
     })?;
     if content.is_empty() {

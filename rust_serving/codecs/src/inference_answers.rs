@@ -6,7 +6,7 @@ use crate::call::{Answer, Outcome, Outputs};
 use crate::encodings::JSON;
 use crate::oip::{HEADER, OCTETS};
 use crate::refusal::{Refusal, wrong};
-use crate::signature::{INPUT, Output, Signature};
+use crate::signature::{Output, Signature};
 
 /// What an inference request asks for.
 #[derive(Clone, Debug)]
@@ -70,9 +70,8 @@ fn of_item(mut refusal: Refusal, index: Option<usize>, taken_as_text: bool) -> R
         refusal.message = format!("item {index}: {}", refusal.message);
     }
     if refusal.status == 422 && taken_as_text {
-        refusal.message.push_str(&format!(
-            " (input '{INPUT}' was taken as text: is its parameter content_type to be \"base64\"?)"
-        ));
+        let hint = " (input 'image' was taken as text: is its parameter content_type to be \"base64\"?)";
+        refusal.message.push_str(hint);
     }
     refusal
 }

@@ -23,16 +23,16 @@ pub(crate) fn only_string<'a>(body: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let rest = after(after(rest, b":")?, b"\"")?;
     let (content, rest) = rest.split_at_checked(memchr::memchr(b'"', rest)?)?;
     let rest = after(rest.strip_prefix(b"\"")?, b"}")?;
-    rest.iter().all(is_space).then_some(content)
+    rest.iter().all(|byte| is_space(*byte)).then_some(content)
 }
 
 /// Return what follows a token, which spaces may precede.
 fn after<'a>(text: &'a [u8], token: &[u8]) -> Option<&'a [u8]> {
-    let begin = text.iter().position(|byte| !is_space(byte))?;
+    let begin = text.iter().position(|byte| !is_space(*byte))?;
     text.get(begin..)?.strip_prefix(token)
 }
 
-fn is_space(byte: &u8) -> bool {
+fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 

@@ -120,7 +120,6 @@ fn check_structure(mut body: &[u8]) -> Result<(), Fault> {
     let mut open: Vec<u64> = Vec::new();
     loop {
         match head(&mut body)? {
-            Head::Scalar(_) => {}
             Head::Text(length) | Head::Bytes(length) => {
                 content(&mut body, length)?;
             }
@@ -128,7 +127,7 @@ fn check_structure(mut body: &[u8]) -> Result<(), Fault> {
                 content(&mut body, length + 1)?;
             }
             Head::List(_) | Head::Map(_) if open.len() >= DEEPEST => return Err(unknown()),
-            Head::List(0) | Head::Map(0) => {}
+            Head::Scalar(_) | Head::List(0) | Head::Map(0) => {}
             Head::List(count) => {
                 open.push(count);
                 continue;
@@ -256,10 +255,10 @@ impl<'a> Open<'a> {
     /// Refuse a map's name that is neither text nor bytes, once its value is read.
     fn check_name(&self) -> Result<(), Fault> {
         match self.values.as_slice() {
-            [.., Value::Text(_) | Value::Bytes(_), _] => Ok(()),
-            [.., _, _] if self.is_map && self.values.len().is_multiple_of(2) => {
-                Err(fault("a map's name is neither text nor bytes"))
-            }
+            [.., name, _] if self.is_map && self.values.len().is_multiple_of(2) => match name {
+                Value::Text(_) | Value::Bytes(_) => Ok(()),
+                _ => Err(fault("a map's name is neither text nor bytes")),
+            },
             _ => Ok(()),
         }
     }

@@ -102,7 +102,7 @@ fn from_base64(text: &str) -> Result<Bytes, Refusal> {
     base64::decode(text.as_bytes()).map(Bytes::from).ok_or_else(|| {
         wrong(format!(
             "input '{INPUT}' is not base64 ({}): encode its bytes with padding",
-            base64::WRONG
+            base64::fault(text)
         ))
     })
 }

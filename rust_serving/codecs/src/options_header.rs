@@ -72,11 +72,11 @@ fn unquoted(value: &[u8]) -> Vec<u8> {
     else {
         return value.to_vec();
     };
-    replaced(&replaced(inner, b"\\\\", b'\\'), b"\\\"", b'"')
+    replaced(&replaced(inner, *b"\\\\", b'\\'), *b"\\\"", b'"')
 }
 
 /// Replace each `pair` of bytes by one.
-fn replaced(text: &[u8], pair: &[u8; 2], by: u8) -> Vec<u8> {
+fn replaced(text: &[u8], pair: [u8; 2], by: u8) -> Vec<u8> {
     let mut made = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, behind)) = rest.split_first() {

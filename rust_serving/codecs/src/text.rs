@@ -15,7 +15,7 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]>
     headers
         .get_all(name)
         .iter()
-        .last()
+        .next_back()
         .map(http::HeaderValue::as_bytes)
 }
 
@@ -58,15 +58,19 @@ pub(crate) fn shown(text: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             _ if character == quote || character == '\\' => quoted.extend(['\\', character]),
             _ if is_printable(character) => quoted.push(character),
-            _ => match u32::from(character) {
-                code @ ..0x100 => quoted.push_str(&format!("\\x{code:02x}")),
-                code @ ..0x1_0000 => quoted.push_str(&format!("\\u{code:04x}")),
-                code => quoted.push_str(&format!("\\U{code:08x}")),
-            },
+            _ => quoted.push_str(&escape(character)),
         }
     }
     quoted.push(quote);
     quoted
+}
+
+fn escape(character: char) -> String {
+    match u32::from(character) {
+        code @ ..0x100 => format!("\\x{code:02x}"),
+        code @ ..0x1_0000 => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    }
 }
 
 /// Tell whether Python prints a character as it is: the standard library escapes the same categories.

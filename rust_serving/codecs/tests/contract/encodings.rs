@@ -74,10 +74,18 @@ fn what_cannot_be_read_is_an_error_in_its_own_place() {
     assert_eq!(form.items[1].as_deref(), Ok(&b"1"[..]));
 }
 
+fn check_refused(cases: &[(&[u8], &str, &str)]) {
+    for (body, kind, says) in cases {
+        let message = refused(body, kind);
+        assert!(message.starts_with(says), "{message}");
+        assert!(message.len() < 250, "{message}");
+    }
+}
+
 #[test]
-fn what_is_wrong_is_refused_with_what_would_be_right() {
+fn wrong_json_is_refused_with_what_would_be_right() {
     let five = format!(r#"{{"images": [{}]}}"#, [r#""MQ==""#; 5].join(", "));
-    for (body, kind, says) in [
+    check_refused(&[
         (&b"{"[..], JSON, "the body is not JSON ("),
         (b"\"\xff\"", JSON, "the body is not JSON ("),
         (b"\xff\xfe", JSON, "the body is not JSON ("),
@@ -138,6 +146,12 @@ fn what_is_wrong_is_refused_with_what_would_be_right() {
             "image/jpeg",
             r#"the body is empty: send {"image": "<base64>"}"#,
         ),
+    ]);
+}
+
+#[test]
+fn wrong_msgpack_is_refused_with_what_would_be_right() {
+    check_refused(&[
         (b"", MSGPACK, r#"the body is empty: send {"image": "<base64>"}"#),
         (
             b"\xc1",
@@ -211,6 +225,12 @@ fn what_is_wrong_is_refused_with_what_would_be_right() {
             MSGPACK,
             "images has 5 items: send 1 to 4",
         ),
+    ]);
+}
+
+#[test]
+fn a_wrong_form_is_refused_with_what_would_be_right() {
+    check_refused(&[
         (
             &form(&[], HEAD, END),
             FORM,
@@ -222,7 +242,7 @@ fn what_is_wrong_is_refused_with_what_would_be_right() {
             "the form is truncated: send it whole, its last boundary included",
         ),
         (
-            &form(&[b"1"; 5], HEAD, END),
+            &form(&[&b"1"[..]; 5], HEAD, END),
             FORM,
             "the form has too many files: send at most 4",
         ),
@@ -237,11 +257,7 @@ fn what_is_wrong_is_refused_with_what_would_be_right() {
             "the body is not a multipart form (Expected boundary character 45, got 110 at index 2): \
              send a form of files",
         ),
-    ] {
-        let message = refused(body, kind);
-        assert!(message.starts_with(says), "{message}");
-        assert!(message.len() < 250, "{message}");
-    }
+    ]);
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn a_form_that_is_not_well_formed_is_refused_with_the_reason() {
         ("--b\r\n\rX", "Did not find LF at end of headers (found 88)"),
         (
             "--b\r\nContent-Type: image/x\r\n\r\n1\r\n--b X",
-            "Did not find CRLF after boundary padding at 36",
+            "Did not find CRLF after boundary padding at 37",
         ),
     ] {
         let says = format!("the body is not a multipart form ({why}): send a form of files");

@@ -1,7 +1,5 @@
 //! What the codecs take, answer and refuse, with the words of the Python services.
 
-#![expect(clippy::unwrap_used, reason = "a test fails if a value is missing")]
-
 mod answers;
 mod any_request;
 mod encodings;

@@ -61,7 +61,7 @@ fn honest_bodies_are_taken_however_large() {
     let encoded = base64(&image);
     let one = format!(r#"{{"image": "{encoded}"}}"#);
     assert_eq!(items(&predict(one.as_bytes(), JSON).unwrap()), [&image[..]]);
-    let texts = [format!("\"{encoded}\"")].repeat(4).join(",\n        ");
+    let texts = vec![format!("\"{encoded}\""); 4].join(",\n        ");
     let several = format!("{{\n        \"images\": [\n        {texts}]\n}}");
     assert_eq!(
         items(&predict(several.as_bytes(), JSON).unwrap()),
