@@ -165,7 +165,7 @@ impl<'a> Loader<'a> {
             uri = address.as_str(),
             cached = model.cached,
             threads = self.settings.threads,
-            startup_phases_s:serde = phases;
+            startup_phases_s:% = phases;
             "ready"
         );
     }

@@ -30,6 +30,8 @@ use crate::settings::{LogLevel, Settings, state_settings};
 use crate::start_error::StartError;
 
 fn main() {
+    native::switch_telemetry_off();
+    native::keep_freed_memory();
     logging::configure(LogLevel::Info);
     faults::log_panics();
     let arguments: Vec<String> = std::env::args().skip(1).collect();

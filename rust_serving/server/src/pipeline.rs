@@ -227,7 +227,7 @@ impl Pipeline {
                     &[]
                 };
                 let counts = several.iter().flatten();
-                let pixels = counts
+                let pixels: u64 = counts
                     .map(|item| pixels::count_pixels(item, self.limits.image))
                     .sum();
                 Ok::<_, Refusal>((call, pixels))

@@ -164,11 +164,6 @@ impl BodyReader {
         .await;
         self.finished
     }
-
-    /// Returns what counts the body's bytes, which is to live as long as the body.
-    pub fn into_held(self) -> Held {
-        self.held
-    }
 }
 
 /// Returns the bytes that the sender declares, 0 if it declares none.
