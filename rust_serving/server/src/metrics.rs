@@ -164,7 +164,7 @@ impl Metrics {
         self.families.requests.inc();
     }
 
-    /// Counts a request given up: "full", "draining", "not_ready", "disconnected", ...
+    /// Counts a request given up: `full`, `draining`, `not_ready`, `disconnected` and so on.
     pub fn dropped(&self, reason: &str) {
         self.families
             .dropped

@@ -19,12 +19,12 @@ const TRIM_THRESHOLD: libc::c_int = 64 << 20;
 /// If ONNX Runtime refuses the input, or the output's shape, or cannot compute.
 pub fn run(
     session: &Session,
-    input: (&CStr, &TensorRef<'_, f32>),
-    output: (&CStr, &mut TensorRefMut<'_, f32>),
+    (input_name, input): (&CStr, &TensorRef<'_, f32>),
+    (output_name, output): (&CStr, &mut TensorRefMut<'_, f32>),
 ) -> ort::Result<()> {
-    let (input_name, output_name) = (input.0.as_ptr(), output.0.as_ptr());
-    let input = input.1.ptr();
-    let mut written = output.1.ptr().cast_mut();
+    let (input_name, output_name) = (input_name.as_ptr(), output_name.as_ptr());
+    let input = input.ptr();
+    let mut written = output.ptr().cast_mut();
     // SAFETY: All pointers are valid during the call: they come from borrows that outlive it, and there is one of
     // each, as the lengths say. ONNX Runtime documents that threads may run one session at once, and its CPU provider,
     // the only one here, keeps to that: the same library serves the Python services in this way. `ort` takes the

@@ -60,9 +60,9 @@ fn count_listed(list: &str) -> Option<usize> {
     list.trim()
         .split(',')
         .map(|part| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
-            last.checked_sub(first)?.checked_add(1)
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            let (from, to) = (from.parse::<usize>().ok()?, to.parse::<usize>().ok()?);
+            to.checked_sub(from)?.checked_add(1)
         })
         .sum()
 }

@@ -300,7 +300,7 @@ fn probabilities_are_the_softmax_and_the_first_highest_is_the_label() {
 #[test]
 fn numbers_in_messages_are_short() {
     assert_eq!(
-        [11.0, 1.5, 3.14159, 0.001_234_5].map(three_digits),
+        [11.0, 1.5, 3.1379, 0.001_234_5].map(three_digits),
         ["11", "1.5", "3.14", "0.00123"]
     );
 }

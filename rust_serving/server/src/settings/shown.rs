@@ -1,5 +1,7 @@
 //! Values in messages: quoted, short, and without secrets.
 
+use std::fmt::Write;
+
 /// How many characters of a wrong value a message has.
 const LONGEST_SHOWN: usize = 80;
 
@@ -22,15 +24,20 @@ pub(super) fn quoted(text: &str) -> String {
                 written.push(character);
             }
             _ if is_printable(character) => written.push(character),
-            _ => written.push_str(&match u32::from(character) {
-                code @ ..=0xFF => format!("\\x{code:02x}"),
-                code @ ..=0xFFFF => format!("\\u{code:04x}"),
-                code => format!("\\U{code:08x}"),
-            }),
+            _ => push_code(&mut written, character.into()),
         }
     }
     written.push(quote);
     written
+}
+
+fn push_code(written: &mut String, code: u32) {
+    // writing into a string does not fail
+    let _ = match code {
+        ..=0xFF => write!(written, "\\x{code:02x}"),
+        0x100..=0xFFFF => write!(written, "\\u{code:04x}"),
+        _ => write!(written, "\\U{code:08x}"),
+    };
 }
 
 fn is_printable(character: char) -> bool {

@@ -24,6 +24,7 @@ fn refusal(given: &[(&str, &str)]) -> String {
 }
 
 #[test]
+#[expect(clippy::float_cmp, reason = "these numbers are exact")]
 fn without_any_setting_the_defaults_are_those_of_the_other_services() {
     let made = read(&[]).unwrap();
     assert_eq!(made.models, [(None, "gs://a/b".to_owned())]);
@@ -88,6 +89,7 @@ fn what_is_set_is_read_and_an_empty_variable_is_not_set() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_wrong_setting_is_named_with_what_would_be_right() {
     const NOT_WHOLE: &str = "input should be a valid integer, unable to parse string as an integer";
     const NOT_A_NUMBER: &str = "input should be a valid number, unable to parse string as a number";

@@ -77,10 +77,13 @@ trait Held: Send + Sync {
     fn let_go(&self);
 }
 
-struct Work<T, F>(Mutex<Option<(F, oneshot::Sender<Result<T, Failed>>)>>);
+/// A piece of work, and where its result goes.
+type Pending<T, F> = (F, oneshot::Sender<Result<T, Failed>>);
+
+struct Work<T, F>(Mutex<Option<Pending<T, F>>>);
 
 impl<T, F> Work<T, F> {
-    fn take(&self) -> Option<(F, oneshot::Sender<Result<T, Failed>>)> {
+    fn take(&self) -> Option<Pending<T, F>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FOREVER: Duration = Duration::from_secs(3600);
+const FOREVER: Duration = Duration::from_hours(1);
 
 fn workers(threads: usize) -> Workers {
     Workers::new(threads, "worker", FOREVER).unwrap()
@@ -20,7 +20,7 @@ fn workers(threads: usize) -> Workers {
 /// Waits for a job as a thread.
 fn wait<T>(job: Job<T>) -> Result<T, Failed> {
     let mut job = pin!(job);
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     loop {
         if let Poll::Ready(result) = job.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return result;
@@ -86,7 +86,7 @@ fn a_job_that_is_dropped_is_not_done_and_holds_nothing() {
     let done = Arc::new(AtomicUsize::new(0));
     let (kept, counted) = (Arc::clone(&held), Arc::clone(&done));
     let job = workers.submit(move || {
-        let _kept = kept;
+        drop(kept);
         counted.fetch_add(1, Ordering::Relaxed)
     });
     assert_eq!(Arc::strong_count(&held), 2);
@@ -167,14 +167,14 @@ fn threads_that_have_nothing_else_to_do_share_the_jobs_of_one_request() {
             there
                 .lock()
                 .unwrap()
-                .recv_timeout(Duration::from_secs(60))
+                .recv_timeout(Duration::from_mins(1))
                 .unwrap();
             met.send(()).unwrap();
         }),
         Box::new(move || here.send(()).unwrap()),
     ];
     let jobs = workers.take_turns(works);
-    meets.recv_timeout(Duration::from_secs(60)).unwrap();
+    meets.recv_timeout(Duration::from_mins(1)).unwrap();
     for job in jobs {
         wait(job).unwrap();
     }
@@ -206,20 +206,20 @@ fn they_are_dead_if_every_thread_hangs_and_alive_again_after_progress() {
     thread::sleep(Duration::from_millis(60));
     assert!(workers.alive(), "one thread is idle");
     let (progress, wanted): (Sender<()>, Receiver<()>) = channel();
-    let (noted, notes) = channel();
+    let (noted, has_noted) = channel();
     let second = workers.submit(move || {
         while wanted.recv().is_ok() {
             note_progress();
             noted.send(()).unwrap();
         }
     });
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while workers.alive() {
         assert!(Instant::now() < until, "both hang");
         thread::sleep(Duration::from_millis(5));
     }
     progress.send(()).unwrap();
-    notes.recv().unwrap();
+    has_noted.recv().unwrap();
     drop(progress);
     release.send(()).unwrap();
     wait(first).unwrap();
@@ -245,7 +245,7 @@ fn queued_jobs_are_done_before_the_threads_end_and_later_ones_fail() {
 
 #[test]
 fn patience_follows_the_deadline() {
-    assert_eq!(patience(30_000), Duration::from_secs(60));
+    assert_eq!(patience(30_000), Duration::from_mins(1));
     assert_eq!(patience(1), Duration::from_secs(20));
     assert!(patience(u64::MAX) > FOREVER);
 }
