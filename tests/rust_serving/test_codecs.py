@@ -365,3 +365,33 @@ def test_requests_that_are_broken_at_random_are_read_or_refused_alike(codec: Cod
     messages = {result["message"] for result in results if "message" in result}
     assert len(messages) > 60
     assert sum("items" in result for result in results) > COUNT / 8
+
+
+MIB = 1024 * 1024
+
+
+def grown() -> list[Request]:
+    """Return bodies that would grow far beyond their size, and large honest ones."""
+    units = (b"[],", b"{},", b'{"a":[]},', b'"ab",', rb'"\"\\",', b"1,", b'"[[[{{{,,,",')
+    texts = [b'{"inputs":[' + unit * (MIB // len(unit)) + b"1]}" for unit in units]
+    texts += [b'{"image": ' + quotes + b"a" * MIB for quotes in (b'"', rb'"\"', b'"" "')]
+    texts += [json.dumps({"images": [encoded(bytes(MIB // 2))] * 3}, indent=8).encode()]
+    inner = b"\xdc\x00\xc8" + b"\xa2xy" * 200
+    lists = [struct.pack(">BI", 0xDD, MIB // len(unit)) + unit * (MIB // len(unit)) for unit in MANY]
+    lists += [b"\x92" + (b"\xdc\x00\xc8" + inner * 200) * 2 + b"\xc0", b"\xdd\x00\x0f\x42\x40" * 200_000]
+    lists += [b"\x91" * depth + end for depth in (1023, 1024, 1025) for end in (b"\xc0", b"\x90", b"")]
+    packed = [*lists, *(b"\x81\xa5image" + part for part in lists)]
+    packed += [b"\xdf\x00\x03\x0d\x40" + b"\xc4\x01a\xc0" * 200_000, b"\x81\x01\xdc\x02\x00" + b"\xc0" * 512]
+    return [
+        *(request(text, JSON) for text in texts),
+        *(infer(text) for text in texts),
+        *(infer(text, b"binary") for text in texts),
+        *(request(part, MSGPACK) for part in packed),
+    ]
+
+
+MANY = (b"\x90", b"\x80", b"\xd4\x01x", b"\xd6\xff\x00\x00\x00\x01", b"\xa2xy", b"\x9f" + b"\xa2xy" * 15)
+
+
+def test_bodies_that_would_grow_are_refused_alike(codec: Codec) -> None:
+    check_same([{**sent, "softmax": False, "version": None} for sent in grown()], codec)
