@@ -9,9 +9,11 @@ mod stated;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use models::{Addresses, local_store, manifest_addresses, model_addresses};
+
 use crate::start_error::StartError;
 use crate::usable::{usable_cores, usable_memory_bytes};
-use addresses::{Named, local_store, manifest_addresses, model_addresses, pushgateway};
+use addresses::pushgateway;
 use numbers::Bounds;
 use reader::Reader;
 
@@ -49,9 +51,9 @@ pub struct Settings {
     /// The models' addresses as `ONNX_NETWORK_URI` gives them.
     pub model_uri: String,
     /// The address of each model by its name; the name None stands for the name in the manifest. At least one.
-    pub models: Vec<Named>,
+    pub models: Addresses,
     /// The address of each manifest that is not beside its model, by the names of `models`.
-    pub manifests: Vec<Named>,
+    pub manifests: Addresses,
     /// The longest file that is pulled as a model, in bytes.
     pub max_model_bytes: u64,
     /// The address to listen on.
@@ -190,7 +192,7 @@ impl Settings {
         read.finish()?;
         made.derive_defaults();
         made.models = model_addresses(MODEL_URI_VARIABLE, &made.model_uri)?;
-        made.manifests = manifest_addresses(&made.models, &manifest_uri)?;
+        made.manifests = manifest_addresses(&manifest_uri, &made.models)?;
         Ok(made)
     }
 

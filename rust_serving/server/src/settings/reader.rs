@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 
+use models::shown_whole;
+
 use super::numbers::{Bounds, real, whole};
-use super::shown::{quoted, shortened, shown_whole};
+use super::shown::{quoted, shortened};
 use crate::start_error::StartError;
 
 /// Reads variables; an empty variable is not set.

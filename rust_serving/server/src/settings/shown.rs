@@ -1,4 +1,4 @@
-//! Values in messages: quoted, short, and without secrets.
+//! Values in messages: quoted and short.
 
 use std::fmt::Write;
 
@@ -55,33 +55,4 @@ pub(super) fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}...", &shown[..end]),
         None => shown,
     }
-}
-
-/// Returns a text that should be an address, malformed or not, without the parts that may be secret: a name and a
-/// password before a host, a query and a fragment.
-pub(super) fn shown_whole(text: &str) -> String {
-    let public = match text.rsplit_once('@') {
-        // a malformed password may hold any character, so the last @ ends it
-        Some((before, after)) => {
-            let scheme = before.find("//").map_or("", |at| &before[..at + 2]);
-            format!("{scheme}{after}")
-        }
-        None => text.to_owned(),
-    };
-    let mut shown = String::with_capacity(public.len());
-    let mut hidden = false;
-    let mut characters = public.chars().peekable();
-    while let Some(character) = characters.next() {
-        hidden &= !is_end_of_secret(character);
-        hidden |=
-            matches!(character, '?' | '#') && characters.peek().is_some_and(|next| !is_end_of_secret(*next));
-        if !hidden {
-            shown.push(character);
-        }
-    }
-    shown
-}
-
-fn is_end_of_secret(character: char) -> bool {
-    character.is_whitespace() || matches!(character, '\'' | '"' | ')')
 }
