@@ -484,6 +484,14 @@ def test_a_proxy_of_a_kind_that_is_not_understood_is_named(tmp_path: Path) -> No
     assert "SOCKS support.): set an http:// proxy, or name the host in NO_PROXY" in said
 
 
+def test_a_proxy_that_is_down_is_told_from_a_store_that_is(tmp_path: Path) -> None:
+    given = {"HTTPS_PROXY": "http://name:secret@127.0.0.1:9"}
+    said = refused("https://192.0.2.1/weights", tmp_path, 0.5, environment=given)
+    cause = "through a proxy, Connection refused"
+    remedy = "check its address and that it is up"
+    assert said == f"https://192.0.2.1/weights could not be reached for 0.5 s ({cause}): {remedy}"
+
+
 @dataclass
 class Google:
     """Google's store behind a proxy here: the requests for it, and what a pull needs to reach it."""

@@ -80,6 +80,7 @@ impl Client {
             (Route::Proxied, Ok(url)) => proxy_for(&url)?,
             _ => None,
         };
+        let proxied = proxy.is_some();
         let encrypted = request.uri().scheme_str() == Some("https");
         let mut config = self
             .agent
@@ -90,7 +91,13 @@ impl Client {
             config = config.tls_config(self.trust()?);
         }
         let request = config.build();
-        self.agent.run(request).map(Answer).map_err(head_fault)
+        self.agent
+            .run(request)
+            .map(Answer)
+            .map_err(|error| match head_fault(error) {
+                Fault::Transient(cause) if proxied => Fault::Transient(format!("through a proxy, {cause}")),
+                fault => fault,
+            })
     }
 
     /// A bundle of certificates is read only if one is needed.

@@ -1,8 +1,8 @@
 //! Access to Google's stores: a token, or what the environment gives to ask for one.
 //!
 //! The order is that of Google's own libraries: `CLOUDSDK_AUTH_ACCESS_TOKEN`, the file that
-//! `GOOGLE_APPLICATION_CREDENTIALS` names, the file of `gcloud auth application-default login`, the metadata server
-//! of Google's machines.
+//! `GOOGLE_APPLICATION_CREDENTIALS` names, the file of `gcloud auth application-default login`, the metadata
+//! server of Google's machines.
 
 use std::env;
 use std::fs;

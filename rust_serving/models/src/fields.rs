@@ -1,7 +1,7 @@
 //! Reads the fields of a JSON document, and collects in words what is wrong with them.
 //!
-//! Values are taken as leniently as the Python services take them, and the words are theirs, so that one manifest
-//! is right or wrong for all of them.
+//! Values are taken as leniently as the Python services take them, and the words are theirs, so that one
+//! manifest is right or wrong for all of them.
 
 use serde_json::{Map, Value};
 

@@ -1,13 +1,14 @@
 //! A model's manifest and its files: pulled from a store, checked, and kept for the next start.
 //!
-//! [`pull`] takes an address `gs://bucket/folder/file`, `https://host/path` or `file:///path`, and gives the path
-//! of a file that is verified, with what its manifest says. Everything that is wrong is a [`StartError`] of one
-//! line, without what is secret in an address.
+//! [`pull`] takes an address `gs://bucket/folder/file`, `https://host/path` or `file:///path`, and gives the
+//! path of a file that is verified, with what its manifest says. Everything that is wrong is a [`StartError`]
+//! of one line, without what is secret in an address.
 //!
 //! What an image that holds nothing else must bring: a folder for the cache that the service may write to.
-//! Certificates are not needed: Mozilla's roots are compiled in, as the Python services' client brings them too;
-//! a bundle that `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` or `SSL_CERT_FILE` names is used instead. The names of
-//! hosts are looked up by the C library, which reads `/etc/resolv.conf` and `/etc/hosts`; engines mount both.
+//! Certificates are not needed: Mozilla's roots are compiled in, as the Python services' client brings them
+//! too; a bundle that `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` or `SSL_CERT_FILE` names is used instead. The
+//! names of hosts are looked up by the C library, which reads `/etc/resolv.conf` and `/etc/hosts`; engines
+//! mount both.
 
 mod addresses;
 mod bucket;

@@ -99,7 +99,8 @@ impl Document {
         })
     }
 
-    /// Reads the fields of an image classifier; the error says if the model is of another kind, or names each wrong field.
+    /// Reads the fields of an image classifier; the error says if the model is of another kind, or names each
+    /// wrong field.
     pub(crate) fn into_classifier(self) -> Result<Manifest, StartError> {
         self.refuse_other_kinds()?;
         let mut faults = Faults::default();

@@ -31,8 +31,8 @@ pub fn model_addresses(variable: &str, text: &str) -> Result<Addresses, StartErr
 ///
 /// # Errors
 ///
-/// [`StartError`] for a malformed address or pair, for one address if there are several models, and for a name
-/// that no model has.
+/// [`StartError`] for a malformed address or pair, for one address if there are several models, and for a
+/// name that no model has.
 pub fn manifest_addresses(text: &str, models: &Addresses) -> Result<Addresses, StartError> {
     if text.is_empty() {
         return Ok(Vec::new());
@@ -61,7 +61,8 @@ pub fn manifest_addresses(text: &str, models: &Addresses) -> Result<Addresses, S
     )))
 }
 
-/// Splits the setting `LOCAL_STORE`, `bucket=http://host:port`, into bucket and address; `None` if it is malformed.
+/// Splits the setting `LOCAL_STORE`, `bucket=http://host:port`, into bucket and address; `None` if it is
+/// malformed.
 #[must_use]
 pub fn local_store(text: &str) -> Option<(String, String)> {
     let (bucket, address) = text.split_once('=')?;

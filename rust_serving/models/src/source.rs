@@ -28,7 +28,8 @@ pub(crate) trait Source {
 
 /// Returns the source at `uri`; the fault says if its scheme or form is not supported.
 ///
-/// `local_store` is the bucket that a stand-in serves, and the address of the stand-in, which needs no credentials.
+/// `local_store` is the bucket that a stand-in serves, and the address of the stand-in, which needs no
+/// credentials.
 pub(crate) fn open(
     uri: &str,
     local_store: Option<&(String, String)>,

@@ -84,14 +84,15 @@ struct Order<'a> {
     limit: LengthLimit,
 }
 
-/// Pulls the model at `uri` and its manifest, within `timeout_s` seconds in all; call it on a thread that may block.
+/// Pulls the model at `uri` and its manifest, within `timeout_s` seconds in all; call it on a thread that may
+/// block.
 ///
 /// The manifest is `model.json` in the same folder, unless `manifest_uri` says otherwise.
 ///
 /// # Errors
 ///
-/// [`StartError`] if the model or the manifest is missing, may not be read, or differs from what was published, and if
-/// the manifest describes no image classifier.
+/// [`StartError`] if the model or the manifest is missing, may not be read, or differs from what was
+/// published, and if the manifest describes no image classifier.
 pub fn pull(uri: &str, manifest_uri: Option<&str>, settings: &PullSettings) -> Result<Model, StartError> {
     let deadline = Deadline::after(settings.timeout_s);
     let address = Address::parse(uri).map_err(|fault| in_one_line(fault, uri, settings))?;
@@ -123,7 +124,8 @@ pub fn pull(uri: &str, manifest_uri: Option<&str>, settings: &PullSettings) -> R
     })
 }
 
-/// Downloads the object at `uri` into the cache, unless its present version is there; its manifest is not asked for.
+/// Downloads the object at `uri` into the cache, unless its present version is there; its manifest is not
+/// asked for.
 ///
 /// # Errors
 ///

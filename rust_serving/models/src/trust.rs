@@ -14,7 +14,9 @@ const VARIABLES: [&str; 3] = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_
 
 /// Returns how servers are verified; the fault names a bundle that cannot be used.
 ///
-/// Mozilla's certificates are compiled in, so that an image needs no file of them.
+/// Mozilla's certificates are compiled in, so that an image needs no file of them. A bundle must hold the
+/// authority that signed a server's certificate: one that signed itself and calls itself an authority is not
+/// taken for a server's.
 pub(crate) fn trusted() -> Result<TlsConfig, Fault> {
     let named = VARIABLES.into_iter().find_map(|name| {
         let path = env::var(name).ok().filter(|path| !path.is_empty())?;
