@@ -1,0 +1,41 @@
+//! WebP, by the crate `image-webp`: a still image, or the first of an animation.
+
+use std::io::Cursor;
+
+use image_webp::{DecodingError, WebPDecoder};
+
+use crate::area::{Area, Picture};
+use crate::bytes::clipped;
+use crate::error::{Error, Result, check_wanted};
+use crate::structure::Encoded;
+
+/// Decode the whole image.
+pub(crate) fn decode(data: &[u8], encoded: &Encoded, wanted: &dyn Fn() -> bool) -> Result<Picture> {
+    if clipped(data, 8, 12) != b"WEBP" || !matches!(clipped(data, 12, 16), b"VP8 " | b"VP8L" | b"VP8X") {
+        return Err(Error::broken("not a WEBP file"));
+    }
+    check_wanted(wanted)?;
+    let mut decoder = WebPDecoder::new(Cursor::new(data)).map_err(|error| damaged(&error))?;
+    let area = Area::whole(encoded.width, encoded.height);
+    if decoder.dimensions() != (encoded.width, encoded.height) {
+        return Err(Error::broken("its sizes differ"));
+    }
+    let length = decoder.output_buffer_size().ok_or_else(|| Error::broken("it is too large"))?;
+    let mut pixels = vec![0; length];
+    if decoder.is_animated() {
+        decoder.set_background_color([0; 4]).map_err(|error| damaged(&error))?;
+    }
+    decoder.read_image(&mut pixels).map_err(|error| damaged(&error))?;
+    if decoder.has_alpha() {
+        let count = pixels.len() / 4;
+        for at in 0..count {
+            pixels.copy_within(4 * at..4 * at + 3, 3 * at);
+        }
+        pixels.truncate(3 * count);
+    }
+    Ok(Picture { area, rgb: pixels })
+}
+
+fn damaged(_: &DecodingError) -> Error {
+    Error::broken("failed to decode next frame in WebP file")
+}
