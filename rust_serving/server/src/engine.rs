@@ -20,8 +20,8 @@ pub const NOT_FINITE: &str = "the model gave no finite answer to this image: rep
 
 /// The graph's input, float32 [n, 3, crop, crop].
 const INPUT: &CStr = c"input";
-/// How often an example is computed at the start: memory is laid out after the first time.
-const WARM_RUNS: usize = 3;
+/// How often an example is computed once it was checked: memory is laid out after the first time.
+const WARM_RUNS: usize = 1;
 /// By how much the probabilities of a network that has the softmax inside may miss a sum of 1.
 const ROUNDING: f64 = 0.01;
 /// How much of what ONNX Runtime says is in an error at the start, in characters.
