@@ -199,8 +199,8 @@ fn warm(pipeline: &Pipeline) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Returns a bitmap of every grey level.
-fn grey_levels() -> Vec<u8> {
+/// Returns a bitmap of every grey level, 400 pixels wide.
+pub fn grey_levels() -> Vec<u8> {
     let (width, height) = EXAMPLE_SIDES;
     let length = 54 + 3 * width * height;
     let mut bitmap = b"BM".to_vec();

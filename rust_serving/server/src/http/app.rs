@@ -62,7 +62,6 @@ impl std::error::Error for Closed {}
 /// # Errors
 /// If the client is gone.
 pub async fn answer(app: Arc<App>, link: Arc<Link>, request: Request<Incoming>) -> Result<Whole, Closed> {
-    link.begin(request.body().is_end_stream());
     let is_head = request.method() == Method::HEAD;
     let id = given_id(request.headers()).or_else(|| app.service.new_request_id().parse().ok());
     let id = id.unwrap_or_else(|| HeaderValue::from_static("none"));

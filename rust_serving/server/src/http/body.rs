@@ -43,6 +43,7 @@ pub struct BodyReader {
     waits_to_be_asked: bool,
     asked: bool,
     finished: bool,
+    broken: bool,
 }
 
 impl BodyReader {
@@ -57,6 +58,7 @@ impl BodyReader {
             waits_to_be_asked: expects
                 .is_some_and(|expects| expects.as_bytes().eq_ignore_ascii_case(b"100-continue")),
             asked: false,
+            broken: false,
         }
     }
 
@@ -86,7 +88,8 @@ impl BodyReader {
         self.link.body_is_whole();
     }
 
-    fn broken(&self, error: &hyper::Error) -> NoBody {
+    fn broken(&mut self, error: &hyper::Error) -> NoBody {
+        self.broken = true;
         let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
         match cause.map(io::Error::kind) {
             Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) if !self.link.is_gone() => {
@@ -150,6 +153,9 @@ impl BodyReader {
     pub async fn discard(&mut self, allowed: Duration) -> bool {
         if self.waits_to_be_asked && !self.asked {
             return self.finished;
+        }
+        if self.broken {
+            return false;
         }
         let late = Instant::now() + allowed;
         let _ = timeout_at(late, async {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -87,7 +89,11 @@ async fn turn_away(stream: &TcpStream, link: &Link, app: &App) {
 async fn drive(stream: &Arc<TcpStream>, link: &Arc<Link>, app: &Arc<App>) -> End {
     let limits = link.limits();
     let wire = TokioIo::new(Wire::new(Arc::clone(stream), Arc::clone(link)));
-    let requests = service_fn(|request| answer(Arc::clone(app), Arc::clone(link), request));
+    let requests = service_fn(|request: Request<Incoming>| {
+        // at once, and not when the answer is first worked at: more may be read before
+        link.begin(request.body().is_end_stream());
+        answer(Arc::clone(app), Arc::clone(link), request)
+    });
     let mut builder = Builder::new();
     builder
         .half_close(true)

@@ -144,6 +144,7 @@ impl Link {
     pub fn begin(&self, body_whole: bool) {
         let mut state = self.state();
         state.phase = Phase::Busy;
+        state.head_bytes = 0;
         state.body_whole = body_whole;
         drop(state);
         if let Some(id) = self.place() {

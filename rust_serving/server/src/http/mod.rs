@@ -11,3 +11,6 @@ pub mod predict;
 pub mod routes;
 pub mod turned_away;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;
