@@ -72,7 +72,7 @@ impl DecodingMemory {
     }
 
     /// The bytes that images in work hold.
-    #[must_use]
+    #[cfg(test)]
     pub fn taken_bytes(&self) -> u64 {
         self.shared.lock().taken_bytes
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use job::Job;
 use job::Task;
-pub use job::{Failed, Job};
 use progress::Progress;
 pub use progress::note_progress;
 use queue::{Queue, Taken, Turns};

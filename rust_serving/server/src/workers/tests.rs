@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::job::Failed;
 use super::*;
 
 const FOREVER: Duration = Duration::from_hours(1);
