@@ -73,6 +73,7 @@ impl DecodingMemory {
 
     /// The bytes that images in work hold.
     #[cfg(test)]
+    #[must_use]
     pub fn taken_bytes(&self) -> u64 {
         self.shared.lock().taken_bytes
     }
