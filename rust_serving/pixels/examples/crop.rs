@@ -27,7 +27,13 @@ fn main() -> io::Result<()> {
                 _ => Interpolation::Bilinear,
             };
             let (resize, crop) = (number(resize)?, number(crop)?);
-            let transform = Transform { resize, crop, interpolation, mean: MEAN, std: STD };
+            let transform = Transform {
+                resize,
+                crop,
+                interpolation,
+                mean: MEAN,
+                std: STD,
+            };
             answer_all(&transform, number(max_pixels)?.into())
         }
         _ => Err(io::Error::other("crop RESIZE CROP bilinear|bicubic MAX_PIXELS")),
@@ -54,7 +60,12 @@ fn answer(question: u8, data: &[u8], transform: &Transform, max_pixels: u64) -> 
     match pixels_of(question, data, transform, max_pixels) {
         Ok((memory_bytes, decoded, body)) => {
             let (left, top) = decoded.origin();
-            packed(0, [decoded.width(), decoded.height(), left, top], memory_bytes, &body)
+            packed(
+                0,
+                [decoded.width(), decoded.height(), left, top],
+                memory_bytes,
+                &body,
+            )
         }
         Err(error) => {
             let kind = match error.kind {
@@ -74,11 +85,18 @@ fn pixels_of(
     max_pixels: u64,
 ) -> Result<(u64, Decoded, Vec<u8>), Error> {
     let description = pixels::describe(data, max_pixels)?;
-    let decode = if question == b'w' { pixels::decode_whole } else { pixels::decode };
+    let decode = if question == b'w' {
+        pixels::decode_whole
+    } else {
+        pixels::decode
+    };
     let decoded = decode(data, &description, transform, &|| true)?;
     let body = match question {
         b'c' => pixels::crop_levels(&decoded, transform),
-        b'p' => prepared(&decoded, transform).into_iter().flat_map(f32::to_le_bytes).collect(),
+        b'p' => prepared(&decoded, transform)
+            .into_iter()
+            .flat_map(f32::to_le_bytes)
+            .collect(),
         _ => decoded.rgb().to_vec(),
     };
     Ok((description.memory_bytes, decoded, body))
@@ -101,7 +119,13 @@ fn packed(kind: u8, places: [u32; 4], memory_bytes: u64, body: &[u8]) -> Vec<u8>
 
 fn time(data: &[u8]) -> io::Result<()> {
     let interpolation = Interpolation::Bilinear;
-    let transform = Transform { resize: 256, crop: 224, interpolation, mean: MEAN, std: STD };
+    let transform = Transform {
+        resize: 256,
+        crop: 224,
+        interpolation,
+        mean: MEAN,
+        std: STD,
+    };
     let description = pixels::describe(data, u64::MAX).map_err(io::Error::other)?;
     let (mut decoding, mut whole, mut preparing) = (0.0, 0.0, 0.0);
     for _ in 0..TIMES {
@@ -116,6 +140,11 @@ fn time(data: &[u8]) -> io::Result<()> {
         whole += begin.elapsed().as_secs_f64();
     }
     let shown = |seconds: f64| seconds / f64::from(TIMES) * 1000.0;
-    println!("decode {:.3} whole {:.3} prepare {:.3}", shown(decoding), shown(whole), shown(preparing));
+    println!(
+        "decode {:.3} whole {:.3} prepare {:.3}",
+        shown(decoding),
+        shown(whole),
+        shown(preparing)
+    );
     Ok(())
 }

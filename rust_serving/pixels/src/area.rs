@@ -13,7 +13,12 @@ pub(crate) struct Area {
 
 impl Area {
     pub(crate) fn whole(width: u32, height: u32) -> Self {
-        Self { left: 0, top: 0, right: width, bottom: height }
+        Self {
+            left: 0,
+            top: 0,
+            right: width,
+            bottom: height,
+        }
     }
 
     pub(crate) fn width(self) -> u32 {
@@ -43,11 +48,20 @@ impl Area {
     /// Return where this area of a stored image of `width` times `height` pixels lies in the upright one.
     pub(crate) fn upright(self, orientation: Orientation, width: u32, height: u32) -> Self {
         let flipped = self.flipped(orientation, width, height);
-        if orientation.swaps() { flipped.swapped() } else { flipped }
+        if orientation.swaps() {
+            flipped.swapped()
+        } else {
+            flipped
+        }
     }
 
     fn swapped(self) -> Self {
-        Self { left: self.top, top: self.left, right: self.bottom, bottom: self.right }
+        Self {
+            left: self.top,
+            top: self.left,
+            right: self.bottom,
+            bottom: self.right,
+        }
     }
 
     fn flipped(self, orientation: Orientation, width: u32, height: u32) -> Self {
@@ -80,7 +94,11 @@ impl Picture {
         let mut rgb = Vec::with_capacity(self.rgb.len());
         for row in 0..area.height() as usize {
             for column in 0..area.width() as usize {
-                let (x, y) = if orientation.swaps() { (row, column) } else { (column, row) };
+                let (x, y) = if orientation.swaps() {
+                    (row, column)
+                } else {
+                    (column, row)
+                };
                 let x = if orientation.flips_x() { across - 1 - x } else { x };
                 let y = if orientation.flips_y() { down - 1 - y } else { y };
                 let at = (y * across + x) * 3;

@@ -29,5 +29,8 @@ pub(crate) fn u32_be(data: &[u8], at: usize) -> Option<u32> {
 
 /// Return where `wanted` first occurs at or after `from`.
 pub(crate) fn find(data: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
-    data.get(from..)?.windows(wanted.len()).position(|window| window == wanted).map(|at| at + from)
+    data.get(from..)?
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+        .map(|at| at + from)
 }

@@ -20,17 +20,32 @@ pub(crate) fn resized(picture: &Picture, source: SourceBox, transform: &Transfor
     let source = source.within(picture.area);
     let across = (source.left, source.right);
     let down = (source.top, source.bottom);
-    // The reference resizes rows first, and cuts levels off at 0 and 255 before it resizes columns: the order
-    // tells in the pixels of an interpolation that can leave that range. The library's own order is faster.
-    let done = match transform.interpolation {
-        Interpolation::Bilinear => resize(&picture.rgb, (width, height), across, down, (crop, crop), transform),
-        Interpolation::Bicubic => {
-            let all = (0.0, f64::from(height));
-            resize(&picture.rgb, (width, height), across, all, (crop, height), transform).and_then(|rows| {
-                let all = (0.0, f64::from(crop));
-                resize(&rows, (crop, height), all, down, (crop, crop), transform)
-            })
-        }
+    // Levels are cut off at 0 and 255 between the two directions, so their order tells in an interpolation that
+    // can leave that range. The library resizes columns first, which is faster.
+    let any_order = transform.interpolation == Interpolation::Bilinear;
+    let done = if any_order || source.columns_first {
+        resize(
+            &picture.rgb,
+            (width, height),
+            across,
+            down,
+            (crop, crop),
+            transform,
+        )
+    } else {
+        let all = (0.0, f64::from(height));
+        resize(
+            &picture.rgb,
+            (width, height),
+            across,
+            all,
+            (crop, height),
+            transform,
+        )
+        .and_then(|rows| {
+            let all = (0.0, f64::from(crop));
+            resize(&rows, (crop, height), all, down, (crop, crop), transform)
+        })
     };
     debug_assert!(done.is_some(), "the crop's box is in the picture");
     done.unwrap_or_else(|| vec![0; crop as usize * crop as usize * 3])
@@ -56,14 +71,20 @@ fn resize(
         .crop(across.0, down.0, width, height);
     let image = ImageRef::new(sides.0, sides.1, rgb, PixelType::U8x3).ok()?;
     let mut made = Image::new(new_sides.0, new_sides.1, PixelType::U8x3);
-    RESIZER.with(|resizer| resizer.borrow_mut().resize(&image, &mut made, &options)).ok()?;
+    RESIZER
+        .with(|resizer| resizer.borrow_mut().resize(&image, &mut made, &options))
+        .ok()?;
     Some(made.into_vec())
 }
 
 /// Return how far a range goes so that it stays within `side` if that is added to its begin again.
 fn reach((begin, end): (f64, f64), side: u32) -> f64 {
     let length = end - begin;
-    if begin + length > f64::from(side) { length.next_down() } else { length }
+    if begin + length > f64::from(side) {
+        length.next_down()
+    } else {
+        length
+    }
 }
 
 /// Write levels from 0 to 255, RGB, as planes of normalised numbers.
@@ -71,8 +92,9 @@ pub(crate) fn normalise(crop: &[u8], transform: &Transform, out: &mut [f32]) {
     let plane = crop.len() / 3;
     for (channel, plane) in out.chunks_exact_mut(plane.max(1)).take(3).enumerate() {
         let (mean, std) = (transform.mean[channel], transform.std[channel]);
-        let numbers: [f32; 256] =
-            std::array::from_fn(|level| (f32::from(u8::try_from(level).unwrap_or(u8::MAX)) / 255.0 - mean) / std);
+        let numbers: [f32; 256] = std::array::from_fn(|level| {
+            (f32::from(u8::try_from(level).unwrap_or(u8::MAX)) / 255.0 - mean) / std
+        });
         for (number, pixel) in plane.iter_mut().zip(crop.chunks_exact(3)) {
             *number = numbers[usize::from(pixel[channel])];
         }

@@ -28,27 +28,42 @@ impl Error {
     /// Return the refusal of a file whose pixels cannot be read.
     pub(crate) fn broken(reason: impl fmt::Display) -> Self {
         let message = format!("the image is truncated or corrupt ({reason}): send a whole image file");
-        Self { kind: ErrorKind::Unreadable, message }
+        Self {
+            kind: ErrorKind::Unreadable,
+            message,
+        }
     }
 
     /// Return the refusal of a file that takes far longer to decode than its size justifies.
     pub(crate) fn too_much_work(what: impl fmt::Display) -> Self {
         let message = format!("{what}: save the image again, in the usual way of its format");
-        Self { kind: ErrorKind::Unreadable, message }
+        Self {
+            kind: ErrorKind::Unreadable,
+            message,
+        }
     }
 
     /// Return the refusal of bytes that are in no known format.
     pub(crate) fn no_image() -> Self {
         let message = "this is not an image: send a whole JPEG, PNG, WebP, GIF or BMP".to_owned();
-        Self { kind: ErrorKind::Unreadable, message }
+        Self {
+            kind: ErrorKind::Unreadable,
+            message,
+        }
     }
 
     pub(crate) fn too_large(message: String) -> Self {
-        Self { kind: ErrorKind::TooLarge, message }
+        Self {
+            kind: ErrorKind::TooLarge,
+            message,
+        }
     }
 
     pub(crate) fn abandoned() -> Self {
-        Self { kind: ErrorKind::Abandoned, message: "nobody waits for the image any more".to_owned() }
+        Self {
+            kind: ErrorKind::Abandoned,
+            message: "nobody waits for the image any more".to_owned(),
+        }
     }
 }
 

@@ -33,11 +33,16 @@ pub(crate) struct SourceBox {
     pub(crate) top: f64,
     pub(crate) right: f64,
     pub(crate) bottom: f64,
+    /// Whether the reference resizes columns before rows: it does so if that saves much of a tall image.
+    pub(crate) columns_first: bool,
 }
 
 impl SourceBox {
     /// Return the part of an upright image that becomes the crop.
-    #[expect(clippy::cast_precision_loss, reason = "sides have at most 20 bits, and their products 52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "sides have at most 20 bits, and their products 52"
+    )]
     pub(crate) fn of_crop(width: u32, height: u32, transform: &Transform) -> Self {
         let short = u64::from(width.min(height)).max(1);
         let resized = |side: u32| u64::from(transform.resize) * u64::from(side) / short;
@@ -49,7 +54,15 @@ impl SourceBox {
             (margin * scale, f64::from(side).min((margin + crop) * scale))
         };
         let ((left, right), (top, bottom)) = (range(width), range(height));
-        Self { left, top, right, bottom }
+        let saved_columns = width.saturating_sub(transform.crop);
+        let columns_first = u64::from(height) > u64::from(transform.crop) + 2 * u64::from(saved_columns);
+        Self {
+            left,
+            top,
+            right,
+            bottom,
+            columns_first,
+        }
     }
 
     /// Return the whole pixels that resizing this part of an image reads.
@@ -72,13 +85,24 @@ impl SourceBox {
         };
         let (left, right) = range(self.left, self.right, width);
         let (top, bottom) = range(self.top, self.bottom, height);
-        Area { left, top, right, bottom }
+        Area {
+            left,
+            top,
+            right,
+            bottom,
+        }
     }
 
     /// Return the box in an area that is part of the image.
     pub(crate) fn within(self, area: Area) -> Self {
         let (left, top) = (f64::from(area.left), f64::from(area.top));
-        Self { left: self.left - left, top: self.top - top, right: self.right - left, bottom: self.bottom - top }
+        Self {
+            left: self.left - left,
+            top: self.top - top,
+            right: self.right - left,
+            bottom: self.bottom - top,
+            columns_first: self.columns_first,
+        }
     }
 }
 

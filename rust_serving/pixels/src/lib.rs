@@ -78,7 +78,9 @@ pub fn describe(data: &[u8], max_pixels: u64) -> std::result::Result<Description
     let encoded = read(data)?;
     let (width, height) = (encoded.width, encoded.height);
     let refuse = |limit: &str| {
-        Error::too_large(format!("the image has {width}x{height} pixels: send one of at most {limit}"))
+        Error::too_large(format!(
+            "the image has {width}x{height} pixels: send one of at most {limit}"
+        ))
     };
     if width.max(height) > MOST_SIDE {
         return Err(refuse(&format!("{MOST_SIDE} pixels a side")));
@@ -86,7 +88,12 @@ pub fn describe(data: &[u8], max_pixels: u64) -> std::result::Result<Description
     if encoded.pixels() > max_pixels {
         return Err(refuse(&format!("{max_pixels} pixels in all")));
     }
-    Ok(Description { width, height, memory_bytes: encoded.memory_bytes(), encoded })
+    Ok(Description {
+        width,
+        height,
+        memory_bytes: encoded.memory_bytes(),
+        encoded,
+    })
 }
 
 /// Return how many pixels the file says that its image has; 0 if [`describe`] refuses it.

@@ -1,5 +1,8 @@
 //! The one module that calls a C library, libjpeg-turbo: its safe binding has no cropping region.
-#![expect(unsafe_code, reason = "the cropping region is only in the raw binding of libjpeg-turbo")]
+#![expect(
+    unsafe_code,
+    reason = "the cropping region is only in the raw binding of libjpeg-turbo"
+)]
 
 use std::ffi::CStr;
 use std::ptr::NonNull;
@@ -65,12 +68,21 @@ impl<'data> Decoder<'data> {
         // SAFETY: the call has no conditions; a null pointer is its failure.
         let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS.cast_signed()) };
         let handle = NonNull::new(handle).ok_or_else(|| "no memory for a decoder".to_owned())?;
-        let mut decoder = Self { handle, data, area: Area::whole(0, 0), colours: Colours::Rgb };
+        let mut decoder = Self {
+            handle,
+            data,
+            area: Area::whole(0, 0),
+            colours: Colours::Rgb,
+        };
         // SAFETY: the handle is that of a decoder, and the pointer and length are of one slice.
-        let code = unsafe { raw::tj3DecompressHeader(handle.as_ptr(), data.as_ptr(), data.len() as raw::size_t) };
+        let code =
+            unsafe { raw::tj3DecompressHeader(handle.as_ptr(), data.as_ptr(), data.len() as raw::size_t) };
         decoder.judge(code)?;
         let side = |parameter| u32::try_from(decoder.get(parameter)).unwrap_or(0);
-        let (width, height) = (side(raw::TJPARAM_TJPARAM_JPEGWIDTH), side(raw::TJPARAM_TJPARAM_JPEGHEIGHT));
+        let (width, height) = (
+            side(raw::TJPARAM_TJPARAM_JPEGWIDTH),
+            side(raw::TJPARAM_TJPARAM_JPEGHEIGHT),
+        );
         let space = side(raw::TJPARAM_TJPARAM_COLORSPACE);
         decoder.area = Area::whole(width, height);
         if space == raw::TJCS_TJCS_CMYK || space == raw::TJCS_TJCS_YCCK {

@@ -59,7 +59,12 @@ pub(crate) fn decode(
         RUNS_OF_BYTES | RUNS_OF_HALVES => {
             let four_bits = header.compression == RUNS_OF_HALVES;
             let is_odd = header.pixels_at % 2 == 1;
-            let coding = Coding { width, length: width * height, four_bits, is_odd };
+            let coding = Coding {
+                width,
+                length: width * height,
+                four_bits,
+                is_odd,
+            };
             expanded = expand(clipped(data, header.pixels_at, data.len()), coding, wanted)?;
             if expanded.len() < width * height {
                 return Err(Error::broken("not enough image data"));
@@ -87,7 +92,11 @@ pub(crate) fn decode(
         if row % ASK_ROWS == 0 {
             check_wanted(wanted)?;
         }
-        let stored = if header.from_top { row } else { encoded.height - 1 - row };
+        let stored = if header.from_top {
+            row
+        } else {
+            encoded.height - 1 - row
+        };
         let begin = stored as usize * stride;
         form.convert(&rows[begin..begin + row_bytes], area.left..area.right, &mut rgb);
     }
@@ -129,7 +138,9 @@ fn header(data: &[u8]) -> Option<Result<Header>> {
     let pixels_at = u32_le(data, 10)? as usize;
     let length = u32_le(data, FILE_HEADER_BYTES)?;
     if !HEADERS.contains(&length) {
-        return Some(Err(Error::broken(format_args!("Unsupported BMP header type ({length})"))));
+        return Some(Err(Error::broken(format_args!(
+            "Unsupported BMP header type ({length})"
+        ))));
     }
     let end = FILE_HEADER_BYTES + length as usize;
     if data.len() < end {
@@ -164,7 +175,11 @@ fn form(data: &[u8], header: &mut Header) -> Result<Form> {
         16 => Some(Form::Short { green_bits: 5 }),
         24 => Some(Form::Bytes(3, [2, 1, 0])),
         32 => Some(Form::Bytes(4, [2, 1, 0])),
-        bits => return Err(Error::broken(format_args!("Unsupported BMP pixel depth ({bits})"))),
+        bits => {
+            return Err(Error::broken(format_args!(
+                "Unsupported BMP pixel depth ({bits})"
+            )));
+        }
     };
     let header_length = header.end - FILE_HEADER_BYTES;
     let mut follows = header.end;
@@ -174,14 +189,24 @@ fn form(data: &[u8], header: &mut Header) -> Result<Form> {
             form = Some(bit_fields(data, header)?);
             follows = follows.max(MASKS_AT + 12);
         }
-        other => return Err(Error::broken(format_args!("Unsupported BMP compression ({other})"))),
+        other => {
+            return Err(Error::broken(format_args!(
+                "Unsupported BMP compression ({other})"
+            )));
+        }
     }
-    let colours = if header.colours == 0 { 1 << header.bits.min(31) } else { header.colours };
+    let colours = if header.colours == 0 {
+        1 << header.bits.min(31)
+    } else {
+        header.colours
+    };
     let form = match form {
         Some(form) => form,
         None => {
             if colours > MOST_COLOURS {
-                return Err(Error::broken(format_args!("Unsupported BMP Palette size ({colours})")));
+                return Err(Error::broken(format_args!(
+                    "Unsupported BMP Palette size ({colours})"
+                )));
             }
             let length = colours as usize * header.palette_bytes;
             let stored = clipped(data, follows, follows + length);
@@ -230,7 +255,9 @@ fn indexed(stored: &[u8], colours: u32, header: &Header) -> Result<Form> {
 }
 
 fn bit_fields(data: &[u8], header: &Header) -> Result<Form> {
-    let mask = |number: usize| u32_le(data, MASKS_AT + 4 * number).ok_or_else(|| Error::broken("Truncated File Read"));
+    let mask = |number: usize| {
+        u32_le(data, MASKS_AT + 4 * number).ok_or_else(|| Error::broken("Truncated File Read"))
+    };
     let masks = [mask(0)?, mask(1)?, mask(2)?];
     let has_alpha = header.end >= FILE_HEADER_BYTES + ALPHA_HEADER_BYTES as usize;
     let alpha = if has_alpha { mask(3)? } else { 0 };

@@ -24,7 +24,8 @@ pub(crate) fn decode(
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.allow_unknown_blocks(true);
-    let limit = NonZeroU64::new(encoded.pixels()).ok_or_else(|| Error::broken("not identified by this driver"))?;
+    let limit =
+        NonZeroU64::new(encoded.pixels()).ok_or_else(|| Error::broken("not identified by this driver"))?;
     options.set_memory_limit(MemoryLimit::Bytes(limit));
     check_wanted(wanted)?;
     let mut decoder = options.read_info(data).map_err(damaged)?;
@@ -41,7 +42,11 @@ pub(crate) fn decode(
             check_wanted(wanted)?;
         }
         let inside = (top..bottom).contains(&row);
-        let begin = if inside { (row - top) as usize * usize::from(frame.width) } else { 0 };
+        let begin = if inside {
+            (row - top) as usize * usize::from(frame.width)
+        } else {
+            0
+        };
         for column in area.left..area.right {
             let index = (inside && (left..right).contains(&column))
                 .then(|| frame.buffer.get(begin + (column - left) as usize))
@@ -70,7 +75,12 @@ fn palette(stored: Option<&[u8]>) -> Palette {
 /// Return the index of what the image does not cover: the transparent one, if a control names it.
 fn background(data: &[u8]) -> u8 {
     let flags = data.get(10).copied().unwrap_or(0);
-    let mut at = SCREEN_BYTES + if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
+    let mut at = SCREEN_BYTES
+        + if flags & 0x80 == 0 {
+            0
+        } else {
+            3 << ((flags & 7) + 1)
+        };
     let mut index = 0;
     // before the image there are only controls
     while clipped(data, at, at + 2) == CONTROL {

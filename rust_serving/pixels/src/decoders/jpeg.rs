@@ -42,7 +42,10 @@ pub(crate) fn decode(
         Colours::Rgb => pixels,
         Colours::Cmyk => from_cmyk(pixels),
     };
-    Ok(Picture { area: decoder.area(), rgb })
+    Ok(Picture {
+        area: decoder.area(),
+        rgb,
+    })
 }
 
 /// Return an area around this one in which all its pixels are those of the whole image.
@@ -58,7 +61,9 @@ fn widened(area: Area, encoded: &Encoded) -> Area {
 /// Refuse what is no image in 8 bits of 1, 3 or 4 components, whatever the library could make of it.
 fn check_header(data: &[u8]) -> Result<()> {
     for segment in Segments::new(data) {
-        let Segment { marker, body, end, .. } = segment?;
+        let Segment {
+            marker, body, end, ..
+        } = segment?;
         let body = clipped(data, body, end);
         if marker == SOS {
             break;
@@ -84,7 +89,9 @@ fn check_header(data: &[u8]) -> Result<()> {
 fn check_tables(mut body: &[u8]) -> Result<()> {
     while let Some(kind) = body.first() {
         let length = if kind >> 4 == 0 { 65 } else { 129 };
-        body = body.get(length..).ok_or_else(|| Error::broken("bad quantization table marker"))?;
+        body = body
+            .get(length..)
+            .ok_or_else(|| Error::broken("bad quantization table marker"))?;
     }
     Ok(())
 }

@@ -19,7 +19,13 @@ pub(crate) fn greys() -> Palette {
 }
 
 /// Return the pixels of a row, in RGB, of which each has `bits` bits in `row`, the first in the highest.
-pub(crate) fn look_up(row: &[u8], bits: u8, palette: &Palette, rgb: &mut Vec<u8>, columns: std::ops::Range<u32>) {
+pub(crate) fn look_up(
+    row: &[u8],
+    bits: u8,
+    palette: &Palette,
+    rgb: &mut Vec<u8>,
+    columns: std::ops::Range<u32>,
+) {
     let colour = |index: u8| palette[usize::from(index)];
     if bits == 8 {
         let indices = &row[columns.start as usize..columns.end as usize];

@@ -111,20 +111,20 @@ pub(crate) fn decode(
         let stored = reader.next_row().map_err(|error| damaged(&error))?;
         let stored = stored.ok_or_else(|| Error::broken("image file is truncated"))?;
         if (area.top..area.bottom).contains(&row) {
-            parts.form.convert(stored.data(), &parts.palette, area.left..area.right, &mut rgb);
+            parts
+                .form
+                .convert(stored.data(), &parts.palette, area.left..area.right, &mut rgb);
         }
     }
     reader.finish().map_err(|error| damaged(&error))?;
     Ok(Picture { area, rgb })
 }
 
-fn interlaced(
-    reader: &mut Reader<Cursor<&Vec<u8>>>,
-    parts: &Parts,
-    encoded: &Encoded,
-) -> Result<Picture> {
+fn interlaced(reader: &mut Reader<Cursor<&Vec<u8>>>, parts: &Parts, encoded: &Encoded) -> Result<Picture> {
     let area = Area::whole(encoded.width, encoded.height);
-    let length = reader.output_buffer_size().ok_or_else(|| Error::broken("it is too large"))?;
+    let length = reader
+        .output_buffer_size()
+        .ok_or_else(|| Error::broken("it is too large"))?;
     let mut pixels = vec![0; length];
     let info = reader.next_frame(&mut pixels).map_err(|error| damaged(&error))?;
     if parts.form == Form::Rgb(1) {
@@ -132,7 +132,9 @@ fn interlaced(
     }
     let mut rgb = Vec::with_capacity(area.bytes());
     for row in pixels.chunks_exact(info.line_size) {
-        parts.form.convert(row, &parts.palette, 0..encoded.width, &mut rgb);
+        parts
+            .form
+            .convert(row, &parts.palette, 0..encoded.width, &mut rgb);
     }
     Ok(Picture { area, rgb })
 }
@@ -156,14 +158,19 @@ fn parts(data: &[u8]) -> Result<Parts> {
         if in_data && &name != b"IDAT" {
             break;
         }
-        if !name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        if !name
+            .iter()
+            .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
             let name = name.escape_ascii();
             return Err(Error::broken(format_args!("broken PNG file (chunk b'{name}')")));
         }
         match &name {
             b"IEND" => break,
             b"IDAT" => {
-                let Some(header) = &header else { return Err(Error::broken("it has no header")) };
+                let Some(header) = &header else {
+                    return Err(Error::broken("it has no header"));
+                };
                 if !in_data {
                     append(&mut plain, *b"IHDR", &plainly(header));
                 }
@@ -176,7 +183,11 @@ fn parts(data: &[u8]) -> Result<Parts> {
                 if &name == b"PLTE" {
                     palette = Some(body);
                 } else if &name == b"IHDR" {
-                    header = Some(body.first_chunk().copied().ok_or_else(|| Error::broken("Truncated IHDR chunk"))?);
+                    header = Some(
+                        body.first_chunk()
+                            .copied()
+                            .ok_or_else(|| Error::broken("Truncated IHDR chunk"))?,
+                    );
                 }
             }
         }
@@ -189,8 +200,17 @@ fn parts(data: &[u8]) -> Result<Parts> {
     }
     let form = Form::of(depth, colour).ok_or_else(|| Error::broken("not identified by this driver"))?;
     append(&mut plain, *b"IEND", b"");
-    let palette = if colour == INDEXED { colours(palette.unwrap_or_default()) } else { levels(depth) };
-    Ok(Parts { form, interlaced: interlace != 0, palette, plain })
+    let palette = if colour == INDEXED {
+        colours(palette.unwrap_or_default())
+    } else {
+        levels(depth)
+    };
+    Ok(Parts {
+        form,
+        interlaced: interlace != 0,
+        palette,
+        plain,
+    })
 }
 
 fn check_sum(data: &[u8], name: [u8; 4], body: usize, end: usize) -> Result<()> {
@@ -204,7 +224,9 @@ fn check_sum(data: &[u8], name: [u8; 4], body: usize, end: usize) -> Result<()> 
         return Ok(());
     }
     let name = name.escape_ascii();
-    Err(Error::broken(format_args!("broken PNG file (bad header checksum in b'{name}')")))
+    Err(Error::broken(format_args!(
+        "broken PNG file (bad header checksum in b'{name}')"
+    )))
 }
 
 /// Return the header with grey levels for indices, and whatever else is not read as it should be.

@@ -22,12 +22,19 @@ pub(crate) struct Coding {
 
 /// Return the pixels of `codes`, a byte each; codes beyond the end of a row are cut off.
 pub(crate) fn expand(codes: &[u8], coding: Coding, wanted: &dyn Fn() -> bool) -> Result<Vec<u8>> {
-    let Coding { width, length, four_bits, is_odd } = coding;
+    let Coding {
+        width,
+        length,
+        four_bits,
+        is_odd,
+    } = coding;
     let mut pixels: Vec<u8> = Vec::new();
     let (mut at, mut asks_at) = (0, ASK_BYTES);
     let mut room = width.cast_signed();
     while pixels.len() < length {
-        let Some(&[count, value]) = codes.get(at..at + 2) else { break };
+        let Some(&[count, value]) = codes.get(at..at + 2) else {
+            break;
+        };
         if at > asks_at {
             asks_at = at + ASK_BYTES;
             check_wanted(wanted)?;
@@ -36,7 +43,13 @@ pub(crate) fn expand(codes: &[u8], coding: Coding, wanted: &dyn Fn() -> bool) ->
         if count > 0 {
             let count = isize::from(count).min(room.max(0));
             room -= count;
-            let run = (0..count).map(|place| if four_bits { half(value, place % 2 == 0) } else { value });
+            let run = (0..count).map(|place| {
+                if four_bits {
+                    half(value, place % 2 == 0)
+                } else {
+                    value
+                }
+            });
             pixels.extend(run);
             continue;
         }
@@ -47,7 +60,9 @@ pub(crate) fn expand(codes: &[u8], coding: Coding, wanted: &dyn Fn() -> bool) ->
             }
             END_OF_IMAGE => break,
             MOVE => {
-                let Some(&[right, up]) = codes.get(at..at + 2) else { break };
+                let Some(&[right, up]) = codes.get(at..at + 2) else {
+                    break;
+                };
                 at += 2;
                 let moved = usize::from(right) + usize::from(up) * width;
                 pixels.resize(pixels.len() + moved.min(length.saturating_sub(pixels.len())), 0);
@@ -58,7 +73,9 @@ pub(crate) fn expand(codes: &[u8], coding: Coding, wanted: &dyn Fn() -> bool) ->
                 let read = if four_bits { count.div_ceil(2) } else { count };
                 let literal = crate::bytes::clipped(codes, at, at + read);
                 if four_bits {
-                    let pairs = literal.iter().flat_map(|&pair| [half(pair, true), half(pair, false)]);
+                    let pairs = literal
+                        .iter()
+                        .flat_map(|&pair| [half(pair, true), half(pair, false)]);
                     pixels.extend(pairs.take(count));
                 } else {
                     pixels.extend_from_slice(literal);

@@ -20,10 +20,14 @@ pub(crate) fn decode(data: &[u8], encoded: &Encoded, wanted: &dyn Fn() -> bool) 
     if decoder.dimensions() != (encoded.width, encoded.height) {
         return Err(Error::broken("its sizes differ"));
     }
-    let length = decoder.output_buffer_size().ok_or_else(|| Error::broken("it is too large"))?;
+    let length = decoder
+        .output_buffer_size()
+        .ok_or_else(|| Error::broken("it is too large"))?;
     let mut pixels = vec![0; length];
     if decoder.is_animated() {
-        decoder.set_background_color([0; 4]).map_err(|error| damaged(&error))?;
+        decoder
+            .set_background_color([0; 4])
+            .map_err(|error| damaged(&error))?;
     }
     decoder.read_image(&mut pixels).map_err(|error| damaged(&error))?;
     if decoder.has_alpha() {

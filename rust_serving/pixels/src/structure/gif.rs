@@ -21,7 +21,11 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     let (Some(width), Some(height), Some(&flags)) = (u16_le(data, 6), u16_le(data, 8), data.get(10)) else {
         return Err(ends());
     };
-    let palette = if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
+    let palette = if flags & 0x80 == 0 {
+        0
+    } else {
+        3 << ((flags & 7) + 1)
+    };
     let begin = HEADER_BYTES + palette;
     let (image, controls) = first_image(data, begin)?.ok_or_else(ends)?;
     let number = |at: usize| u16_le(data, image + at).map(u32::from).ok_or_else(ends);
@@ -51,7 +55,9 @@ fn first_image(data: &[u8], mut at: usize) -> Result<Option<(usize, Vec<Range<us
                 left -= 1;
                 at += 2;
                 while left > 0 {
-                    let Some(&size) = data.get(at) else { return Ok(None) };
+                    let Some(&size) = data.get(at) else {
+                        return Ok(None);
+                    };
                     if size == 0 {
                         break;
                     }

@@ -74,7 +74,13 @@ impl Frame {
             (u64::from(self.width) * part.across).div_ceil(widest * BLOCK)
                 * (u64::from(self.height) * part.down).div_ceil(tallest * BLOCK)
         };
-        self.components.iter().filter(|part| counts(part.id)).map(blocks).sum::<u64>() * BLOCK * BLOCK
+        self.components
+            .iter()
+            .filter(|part| counts(part.id))
+            .map(blocks)
+            .sum::<u64>()
+            * BLOCK
+            * BLOCK
     }
 }
 
@@ -105,7 +111,11 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     let frame = found.frame.take().filter(|_| found.scans > 0);
     let frame = frame.ok_or_else(|| Error::broken("it has no image"))?;
     let pixels = u64::from(frame.width) * u64::from(frame.height);
-    let times = if is_arithmetic(frame.marker) { ARITHMETIC_TIMES } else { 1 };
+    let times = if is_arithmetic(frame.marker) {
+        ARITHMETIC_TIMES
+    } else {
+        1
+    };
     if found.samples * times > MOST_PASSES * pixels.max(SMALL_PIXELS) {
         let scans = found.scans;
         let what = format_args!("the image has {scans} scans, which pass over its pixels too often");
@@ -127,10 +137,18 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
 }
 
 fn contents(data: &[u8]) -> Result<Contents> {
-    let mut found = Contents { kept: vec![0..2], ..Contents::default() };
+    let mut found = Contents {
+        kept: vec![0..2],
+        ..Contents::default()
+    };
     let mut follows = 2;
     for segment in Segments::new(data) {
-        let Segment { marker, start, body, end } = segment?;
+        let Segment {
+            marker,
+            start,
+            body,
+            end,
+        } = segment?;
         if marker == EOI {
             if found.scans > 0 {
                 break;
@@ -186,14 +204,25 @@ fn frame(marker: u8, body: &[u8]) -> Result<Option<Frame>> {
     let mut components = Vec::new();
     for place in 0..usize::from(number) {
         let [id, sampling] = array(body, 6 + 3 * place).ok_or_else(ends_too_soon)?;
-        components.push(Component { id, across: (sampling >> 4).into(), down: (sampling & 15).into() });
+        components.push(Component {
+            id,
+            across: (sampling >> 4).into(),
+            down: (sampling & 15).into(),
+        });
     }
-    Ok((!components.is_empty()).then_some(Frame { marker, width, height, components }))
+    Ok((!components.is_empty()).then_some(Frame {
+        marker,
+        width,
+        height,
+        components,
+    }))
 }
 
 fn note_about(found: &mut Contents, body: &[u8]) {
     if let Some(exif) = body.strip_prefix(EXIF) {
-        found.exif.extend_from_slice(if found.exif.is_empty() { body } else { exif });
+        found
+            .exif
+            .extend_from_slice(if found.exif.is_empty() { body } else { exif });
     } else if let Some(xmp) = body.strip_prefix(XMP) {
         found.xmp = xmp.to_vec();
     }
@@ -226,7 +255,11 @@ pub(crate) struct Segments<'data> {
 
 impl<'data> Segments<'data> {
     pub(crate) fn new(data: &'data [u8]) -> Self {
-        Self { data, at: Some(2), left: MOST_SEGMENTS }
+        Self {
+            data,
+            at: Some(2),
+            left: MOST_SEGMENTS,
+        }
     }
 }
 
@@ -245,12 +278,24 @@ impl Iterator for Segments<'_> {
             }
             if marker == EOI {
                 self.at = Some(at);
-                return Some(Ok(Segment { marker, start, body: at, end: at }));
+                return Some(Ok(Segment {
+                    marker,
+                    start,
+                    body: at,
+                    end: at,
+                }));
             }
-            let Some(length) = u16_be(self.data, at) else { return Some(Err(ends_too_soon())) };
+            let Some(length) = u16_be(self.data, at) else {
+                return Some(Err(ends_too_soon()));
+            };
             let end = at + usize::from(length.max(2));
             self.at = Some(end);
-            return Some(Ok(Segment { marker, start, body: at + 2, end }));
+            return Some(Ok(Segment {
+                marker,
+                start,
+                body: at + 2,
+                end,
+            }));
         }
         let what = format_args!("the image has more than {MOST_SEGMENTS} segments");
         Some(Err(Error::too_much_work(what)))

@@ -66,7 +66,11 @@ impl Encoded {
     pub(crate) fn memory_bytes(&self) -> u64 {
         let decoded = self.image_bytes(self.pixel_bytes);
         let turned = if self.orientation.is_upright() { 0 } else { decoded };
-        let converted = if self.converts { self.image_bytes(RGB_BYTES) } else { 0 };
+        let converted = if self.converts {
+            self.image_bytes(RGB_BYTES)
+        } else {
+            0
+        };
         decoded.saturating_add(self.decoder_bytes.max(turned).max(converted))
     }
 
@@ -78,7 +82,9 @@ impl Encoded {
 
     /// Return the file without what does not change its pixels.
     pub(crate) fn pixels_only<'data>(&self, data: &'data [u8]) -> Cow<'data, [u8]> {
-        let Some(kept) = &self.kept else { return Cow::Borrowed(data) };
+        let Some(kept) = &self.kept else {
+            return Cow::Borrowed(data);
+        };
         let mut joined = Vec::with_capacity(kept.iter().map(ExactSizeIterator::len).sum());
         for part in kept {
             joined.extend_from_slice(crate::bytes::clipped(data, part.start, part.end));

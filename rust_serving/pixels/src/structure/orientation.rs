@@ -21,7 +21,9 @@ impl Orientation {
             Some(number) => number,
             None => from_xmp(xmp).unwrap_or(1.0),
         };
-        (1..=8).find(|&whole| f64::from(whole) == number).map_or(Self::UPRIGHT, Self)
+        (1..=8)
+            .find(|&whole| f64::from(whole) == number)
+            .map_or(Self::UPRIGHT, Self)
     }
 
     pub(crate) fn is_upright(self) -> bool {
@@ -49,7 +51,10 @@ fn from_xmp(xmp: &[u8]) -> Option<f64> {
     loop {
         let after = find(xmp, XMP_TAG, from)? + XMP_TAG.len();
         let rest = &xmp[after..];
-        let digit = rest.strip_prefix(b"=\"").or_else(|| rest.strip_prefix(b">")).and_then(<[u8]>::first);
+        let digit = rest
+            .strip_prefix(b"=\"")
+            .or_else(|| rest.strip_prefix(b">"))
+            .and_then(<[u8]>::first);
         if let Some(digit) = digit.filter(|digit| digit.is_ascii_digit()) {
             return Some(f64::from(digit - b'0'));
         }
@@ -77,7 +82,11 @@ impl<'data> Exif<'data> {
             b"MM\0*" | b"MM*\0" => true,
             _ => return None,
         };
-        Some(Self { data, start, big_endian })
+        Some(Self {
+            data,
+            start,
+            big_endian,
+        })
     }
 
     fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]> {

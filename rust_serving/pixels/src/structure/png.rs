@@ -55,7 +55,12 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     let mut about = About::default();
     let mut left_out = false;
     for chunk in Chunks::new(data) {
-        let Chunk { name, start, body, end } = chunk?;
+        let Chunk {
+            name,
+            start,
+            body,
+            end,
+        } = chunk?;
         if name[0] & ANCILLARY == 0 {
             kept.push(start..end);
             continue;
@@ -68,8 +73,16 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
             _ => (),
         }
     }
-    let raw_exif = if about.exif.is_empty() { from_hexadecimal(&about.raw_exif) } else { Vec::new() };
-    let exif = if about.exif.is_empty() { &raw_exif } else { about.exif };
+    let raw_exif = if about.exif.is_empty() {
+        from_hexadecimal(&about.raw_exif)
+    } else {
+        Vec::new()
+    };
+    let exif = if about.exif.is_empty() {
+        &raw_exif
+    } else {
+        about.exif
+    };
     let deep_grey = colour == GREY && depth == 16;
     let mut encoded = Encoded::new(Format::Png, width, height);
     encoded.kept = left_out.then_some(kept);
@@ -79,7 +92,11 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
         GREY | PALETTE => 1,
         _ => 4,
     };
-    encoded.decoder_bytes = if deep_grey { encoded.pixels().saturating_mul(DEEP_GREY_ARRAYS) } else { 0 };
+    encoded.decoder_bytes = if deep_grey {
+        encoded.pixels().saturating_mul(DEEP_GREY_ARRAYS)
+    } else {
+        0
+    };
     encoded.converts = colour != COLOUR;
     Ok(encoded)
 }
@@ -93,7 +110,11 @@ pub(crate) struct Chunks<'data> {
 
 impl<'data> Chunks<'data> {
     pub(crate) fn new(data: &'data [u8]) -> Self {
-        Self { data, at: Some(SIGNATURE.len()), left: MOST_CHUNKS }
+        Self {
+            data,
+            at: Some(SIGNATURE.len()),
+            left: MOST_CHUNKS,
+        }
     }
 }
 
@@ -113,7 +134,12 @@ impl Iterator for Chunks<'_> {
         if &name != b"IEND" {
             self.at = Some(end);
         }
-        Some(Ok(Chunk { name, start, body: start + 8, end }))
+        Some(Ok(Chunk {
+            name,
+            start,
+            body: start + 8,
+            end,
+        }))
     }
 }
 
@@ -149,7 +175,10 @@ fn partition(text: &[u8]) -> (&[u8], &[u8]) {
 /// Return what can be unpacked, at most `MOST_TEXT_BYTES`; `None` if the data is broken.
 fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::new();
-    match ZlibDecoder::new(packed).take(MOST_TEXT_BYTES).read_to_end(&mut text) {
+    match ZlibDecoder::new(packed)
+        .take(MOST_TEXT_BYTES)
+        .read_to_end(&mut text)
+    {
         Ok(_) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Some(text),
         Err(_) => None,

@@ -23,7 +23,10 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
 
 fn size(data: &[u8]) -> Option<(u32, u32)> {
     match clipped(data, 12, 16) {
-        b"VP8 " => Some(((u16_le(data, 26)? & 0x3FFF).into(), (u16_le(data, 28)? & 0x3FFF).into())),
+        b"VP8 " => Some((
+            (u16_le(data, 26)? & 0x3FFF).into(),
+            (u16_le(data, 28)? & 0x3FFF).into(),
+        )),
         b"VP8L" => {
             let bits = u32_le(data, 21)?;
             Some(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1))
@@ -53,5 +56,7 @@ fn about(data: &[u8]) -> Result<(&[u8], &[u8])> {
         }
         at = end.saturating_add(length % 2);
     }
-    Err(Error::too_much_work(format_args!("the image has more than {MOST_CHUNKS} chunks")))
+    Err(Error::too_much_work(format_args!(
+        "the image has more than {MOST_CHUNKS} chunks"
+    )))
 }
