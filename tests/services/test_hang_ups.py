@@ -42,12 +42,12 @@ def slow(
 ) -> Iterator[Slow]:
     """A service of each way to serve."""
     name = request.param
-    given = {"THREADS": "1", "MAX_BATCH": "2"}
+    given = {"THREADS": "1"}
     if name == "rust":
         given |= environment(name)
     else:
         given |= {f"{'ONNX' if name == 'onnx' else 'TORCH'}_MODEL_URI": WEATHER}
-        given |= {"HANDLER": "tests.services.timed_handler:Timed"}
+        given |= {"HANDLER": "tests.services.timed_handler:Timed", "MAX_BATCH": "2"}
     service = launch(name, **given)
     service.wait_until_ready()
     item = in_json(heavy_png(4000))

@@ -79,9 +79,9 @@ fn answer(make: impl FnOnce(&[u8]) -> Result<Vec<u8>, StartError>) -> Result<u8,
     let mut asked = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut asked);
     read.map_err(|error| StartError(format!("standard input cannot be read: {error}")))?;
-    let made = make(&asked)?;
+    let answered = make(&asked)?;
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(&made).and_then(|()| out.flush());
+    let written = out.write_all(&answered).and_then(|()| out.flush());
     written.map_err(|error| StartError(format!("standard output cannot be written: {error}")))?;
     Ok(0)
 }

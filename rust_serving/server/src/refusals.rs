@@ -1,5 +1,7 @@
 //! Refusals that the server itself makes, word for word those of the other services.
 
+use std::fmt::Write as _;
+
 use codecs::Refusal;
 
 /// Returns the refusal of a request whose deadline has passed.
@@ -27,7 +29,7 @@ pub fn quoted(text: &str) -> String {
         match character {
             '\'' | '"' if character != quote => shown.push(character),
             '\0'..='\x1f' | '\x7f'..='\u{a0}' if !"\t\n\r".contains(character) => {
-                shown.push_str(&format!("\\x{:02x}", u32::from(character)));
+                let _ = write!(shown, "\\x{:02x}", u32::from(character));
             }
             _ => shown.extend(character.escape_debug()),
         }

@@ -46,7 +46,7 @@ pub fn run(settings: &Settings, asked: &[u8]) -> Result<Vec<u8>, StartError> {
     let metrics = Metrics::new();
     let pipeline = Loader::new(settings, &metrics, memory).load(0)?;
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, order.content_type.clone())]);
-    let parse = choose_predict(&headers, None, &pipeline.signature).map_err(told)?;
+    let parse = choose_predict(&headers, None, &pipeline.signature).map_err(|refusal| told(&refusal))?;
     let bench = Bench {
         pipeline,
         parse,
@@ -100,7 +100,7 @@ impl Bench {
             parse: self.parse.clone(),
             body: self.bodies.get(place).cloned().unwrap_or_default(),
             arrived: now,
-            due: now + Duration::from_secs(3600),
+            due: now + Duration::from_hours(1),
             request_id: String::new(),
             abandoned: Arc::new(AtomicBool::new(false)),
         }
@@ -116,7 +116,7 @@ impl Bench {
         let images = self.pipeline.images(&self.work(place)).map_err(stopped)?;
         let prepared = images.iter().map(|image| self.pipeline.prepare(image, &|| true));
         prepared.collect::<Result<_, _>>().map_err(|stop| match stop {
-            Unprepared::Refused(refusal) => told(refusal),
+            Unprepared::Refused(refusal) => told(&refusal),
             Unprepared::Unwanted => StartError("an image was given up".to_owned()),
         })
     }
@@ -147,12 +147,12 @@ impl Bench {
 
 fn stopped(stop: Stop) -> StartError {
     match stop {
-        Stop::Refused(refusal) => told(refusal),
+        Stop::Refused(refusal) => told(&refusal),
         Stop::Dropped => StartError("a request was given up".to_owned()),
     }
 }
 
-fn told(refusal: codecs::Refusal) -> StartError {
+fn told(refusal: &codecs::Refusal) -> StartError {
     StartError(format!("a request of the loop is refused: {}", refusal.message))
 }
 

@@ -51,7 +51,7 @@ pub fn close(answer: &mut Whole) {
 
 /// Returns the id that the client gave its request, its first 128 bytes; None if it gave none.
 pub fn given_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    let sent = headers.get_all(REQUEST_ID).iter().last()?;
+    let sent = headers.get_all(REQUEST_ID).iter().next_back()?;
     let bytes = sent.as_bytes();
     if bytes.is_empty() {
         return None;

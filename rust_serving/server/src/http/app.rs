@@ -27,7 +27,7 @@ use crate::http::routes::{Asked, DESCRIPTION, OTHER, asks, predicts};
 use crate::http::turned_away::Refusals;
 use crate::service::Service;
 
-/// The version that metadata and the OpenAPI document tell.
+/// The version that metadata and the description tell.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The name that they tell.
 pub const TITLE: &str = "rust serving";
@@ -270,25 +270,25 @@ fn come_again(message: String) -> Whole {
 
 /// Answers with what is made on another thread than the event loop's, compressed if that is wanted and pays.
 async fn long(headers: &HeaderMap, make: impl FnOnce() -> (HeaderValue, Vec<u8>) + Send + 'static) -> Whole {
-    let compresses = takes_gzip(headers);
-    let made = tokio::task::spawn_blocking(move || {
+    let wanted = takes_gzip(headers);
+    let job = tokio::task::spawn_blocking(move || {
         let (kind, content) = make();
         if content.len() < WORTH_COMPRESSING_BYTES {
             return (kind, content, false);
         }
-        match compresses.then(|| gzipped(&content)).transpose() {
-            Ok(Some(compressed)) => (kind, compressed, true),
+        match wanted.then(|| gzipped(&content)).transpose() {
+            Ok(Some(shorter)) => (kind, shorter, true),
             _ => (kind, content, false),
         }
     });
-    let Ok((kind, content, compressed)) = made.await else {
+    let Ok((kind, content, is_gzip)) = job.await else {
         return refused(&Refusal::fault());
     };
     let mut answer = whole(200, kind, Bytes::from(content));
     answer
         .headers_mut()
         .insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if compressed {
+    if is_gzip {
         answer
             .headers_mut()
             .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

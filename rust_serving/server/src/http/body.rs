@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use codecs::{Refusal, whole_number};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_LENGTH, EXPECT, HeaderValue};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
@@ -40,30 +40,45 @@ pub struct BodyReader {
     body: Incoming,
     link: Arc<Link>,
     held: Held,
-    waits_to_be_asked: bool,
-    asked: bool,
-    finished: bool,
-    broken: bool,
+    progress: Progress,
+}
+
+/// How far a body has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Its sender waits to be asked for it.
+    Unasked,
+    /// It arrives.
+    Arriving,
+    /// All of it was read.
+    Finished,
+    /// What arrives is no body.
+    Broken,
 }
 
 impl BodyReader {
     /// Returns the reader of a request's body; nothing is read yet.
     pub fn new(body: Incoming, headers: &HeaderMap, held: Held, link: Arc<Link>) -> Self {
-        let expects = headers.get(EXPECT);
+        let expects = headers.get(EXPECT).map(HeaderValue::as_bytes);
+        let progress = if body.is_end_stream() {
+            Progress::Finished
+        } else if expects.is_some_and(|expects| expects.eq_ignore_ascii_case(b"100-continue")) {
+            Progress::Unasked
+        } else {
+            Progress::Arriving
+        };
         Self {
-            finished: body.is_end_stream(),
             body,
             link,
             held,
-            waits_to_be_asked: expects
-                .is_some_and(|expects| expects.as_bytes().eq_ignore_ascii_case(b"100-continue")),
-            asked: false,
-            broken: false,
+            progress,
         }
     }
 
     async fn next(&mut self) -> Result<Bytes, NoBody> {
-        self.asked = true;
+        if self.progress == Progress::Unasked {
+            self.progress = Progress::Arriving;
+        }
         loop {
             let frame = match self.body.frame().await {
                 Some(Ok(frame)) => frame,
@@ -84,12 +99,12 @@ impl BodyReader {
     }
 
     fn end(&mut self) {
-        self.finished = true;
+        self.progress = Progress::Finished;
         self.link.body_is_whole();
     }
 
     fn broken(&mut self, error: &hyper::Error) -> NoBody {
-        self.broken = true;
+        self.progress = Progress::Broken;
         let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
         match cause.map(io::Error::kind) {
             Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) if !self.link.is_gone() => {
@@ -129,7 +144,7 @@ impl BodyReader {
     async fn gather(&mut self, max_bytes: u64, declared: u64) -> Result<Bytes, NoBody> {
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
-        while !self.finished {
+        while self.progress != Progress::Finished {
             let chunk = self.next().await?;
             if self.held.bytes() + chunk.len() as u64 > max_bytes {
                 return Err(too_long(max_bytes).into());
@@ -151,16 +166,13 @@ impl BodyReader {
 
     /// Reads the rest of the body within limits and throws it away; returns whether all of it was read.
     pub async fn discard(&mut self, allowed: Duration) -> bool {
-        if self.waits_to_be_asked && !self.asked {
-            return self.finished;
-        }
-        if self.broken {
+        if matches!(self.progress, Progress::Unasked | Progress::Broken) {
             return false;
         }
         let late = Instant::now() + allowed;
         let _ = timeout_at(late, async {
             let mut length = 0;
-            while !self.finished && length <= DISCARD_LIMIT_BYTES {
+            while self.progress == Progress::Arriving && length <= DISCARD_LIMIT_BYTES {
                 match self.next().await {
                     Ok(chunk) => length += chunk.len() as u64,
                     Err(_) => break,
@@ -168,7 +180,7 @@ impl BodyReader {
             }
         })
         .await;
-        self.finished
+        self.progress == Progress::Finished
     }
 }
 
@@ -177,7 +189,7 @@ impl BodyReader {
 /// # Errors
 /// 400 if that is no number, 413 if it is more than `max_bytes`.
 pub fn declared(headers: &HeaderMap, max_bytes: u64) -> Result<u64, Refusal> {
-    let Some(sent) = headers.get_all(CONTENT_LENGTH).iter().last() else {
+    let Some(sent) = headers.get_all(CONTENT_LENGTH).iter().next_back() else {
         return Ok(0);
     };
     let Some(length) = whole_number(sent.as_bytes(), None) else {

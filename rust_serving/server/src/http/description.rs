@@ -1,4 +1,4 @@
-//! The OpenAPI document: every route, its requests and its answers, for the models that are served.
+//! The `OpenAPI` document: every route, its requests and its answers, for the models that are served.
 
 use codecs::Signature;
 use serde_json::{Map, Value, json};
@@ -38,7 +38,7 @@ const PREDICT_REFUSALS: [(u16, &str); 9] = [
 ];
 const NO_MODEL: (u16, &str) = (404, "No model has this name, or this version.");
 
-/// Returns the OpenAPI 3.1 document of a service; /predict/ serves the first of the models.
+/// Returns the `OpenAPI` 3.1 document of a service; /predict/ serves the first of the models.
 pub fn describe(title: &str, version: &str, signatures: &[Signature]) -> Value {
     let mut paths = service_paths(title);
     let mut schemas = Map::new();

@@ -209,17 +209,15 @@ async fn in_time(
 }
 
 fn allowed(headers: &HeaderMap, default_ms: u64) -> Result<Duration, Refusal> {
-    let Some(sent) = headers.get_all(TIMEOUT).iter().last() else {
+    let Some(sent) = headers.get_all(TIMEOUT).iter().next_back() else {
         return Ok(Duration::from_millis(default_ms));
     };
-    match whole_number(sent.as_bytes(), None) {
-        Some(allowed_ms @ 1..=LONGEST_TIMEOUT_MS) => Ok(Duration::from_millis(allowed_ms)),
-        _ => {
-            let message =
-                format!("X-Request-Timeout-Ms is wrong: send whole milliseconds, 1 to {LONGEST_TIMEOUT_MS}");
-            Err(Refusal::new(400, message))
-        }
+    if let Some(allowed_ms @ 1..=LONGEST_TIMEOUT_MS) = whole_number(sent.as_bytes(), None) {
+        return Ok(Duration::from_millis(allowed_ms));
     }
+    let message =
+        format!("X-Request-Timeout-Ms is wrong: send whole milliseconds, 1 to {LONGEST_TIMEOUT_MS}");
+    Err(Refusal::new(400, message))
 }
 
 /// Checks that no header with a number is there twice: which one is meant is not known.

@@ -34,7 +34,7 @@ pub enum Asked<'a> {
     ModelReady(&'static str, &'a str, Option<&'a str>),
 }
 
-/// The path of the OpenAPI document.
+/// The path of the `OpenAPI` document.
 pub const DESCRIPTION: &str = "/api-description";
 /// The pattern that stands for every path that is not a route.
 pub const OTHER: &str = "other";
