@@ -104,7 +104,7 @@ fn serving(given: Given) -> Server {
     let network = Box::new(Moody { panics: given.panics });
     let (metrics, memory) = (service.metrics.model("m"), DecodingMemory::new(1 << 30));
     let pipeline = Pipeline::new(signature, metrics, network, transform, limits, memory);
-    let workers = Workers::new(1, "test", Duration::from_secs(60)).unwrap_or_else(|error| panic!("{error}"));
+    let workers = Workers::new(1, "test", Duration::from_mins(1)).unwrap_or_else(|error| panic!("{error}"));
     service.open(Arc::new(pipeline), &workers);
     service.lifecycle.set_ready();
     let (tell, told) = std::sync::mpsc::channel();
