@@ -20,10 +20,9 @@ pub(crate) fn resized(picture: &Picture, source: SourceBox, transform: &Transfor
     let source = source.within(picture.area);
     let across = (source.left, source.right);
     let down = (source.top, source.bottom);
-    // Levels are cut off at 0 and 255 between the two directions, so their order tells in an interpolation that
-    // can leave that range. The library resizes columns first, which is faster.
-    let any_order = transform.interpolation == Interpolation::Bilinear;
-    let done = if any_order || source.columns_first {
+    // Levels are rounded, and cut off at 0 and 255, between the two directions: in the reference's order they
+    // come out within a level. The library itself resizes columns first.
+    let done = if source.columns_first {
         resize(
             &picture.rgb,
             (width, height),
