@@ -23,7 +23,7 @@ quick: check
 	$(PYTEST) -q -m 'not slow and not nightly and not alone' $(UNITS)
 
 test: check rust
-	$(PYTEST)
+	$(PYTEST) || sh tools/once_more.sh $(BIN)/python $$?
 
 # what takes too long for every change as well: measured calibration, which has the machine alone once all others have
 # ended, and ten times the hostile input

@@ -22,7 +22,7 @@ from tests.running.package_index import require_index
 from tests.running.ports import free_port
 from tests.running.processes import ROOT, SERVICES, Running, model_environment, start
 from tests.running.rust import BUILD_S, required, what_is_missing
-from tests.running.workers import CONTAINERS, Groups, group_of, made_once
+from tests.running.workers import CONTAINERS, MAKE_BENCH, Groups, group_of, made_once
 
 # tests import ONNX Runtime too, whose wheel otherwise reports its use to its maker
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -65,16 +65,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests one process runs and in which order, and skip what needs an engine where none answers.
 
     REQUIRE_ENGINE=1 makes that a failure. A file's tests stay in one process, which so makes what they share
-    once, and so do all tests of the project's containers. These take longest and begin, then what is slow.
+    once, and so do all tests of the project's containers. These take longest and
+    begin; `make bench` follows, then what is slow.
     """
     for item in items:
         if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("engine"):
             item.add_marker(pytest.mark.slow)
     slow = {group_of(item.nodeid) for item in items if item.get_closest_marker("slow")}
 
-    def place(item: pytest.Item) -> tuple[bool, bool]:
+    def place(item: pytest.Item) -> tuple[bool, bool, bool]:
         group = group_of(item.nodeid)
-        return group != CONTAINERS, group not in slow
+        return group != CONTAINERS, group != MAKE_BENCH, group not in slow
 
     items.sort(key=place)
     for item in items:

@@ -90,10 +90,21 @@ def test_the_way_in_never_changes_within_a_run(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(container_module, "is_reachable", lambda *_: False)
     container = FakeContainer("fast-service")
     assert find_address(container, 8080, 18080, "") == ("127.0.0.1", 18080, "published")
+    monkeypatch.setattr(container_module, "CLOSED_AFTER_S", 0.0)
     with pytest.raises(StrategyStartError, match="cannot be reached on port 8080"):
         find_address(container, 8080, 18080, "bridge")
-    with pytest.raises(StrategyStartError, match="cannot be reached"):
-        find_address(FakeContainer("fast-service", running=False), 8080, 18080, "")
+    for chosen in ("", "bridge"):
+        with pytest.raises(StrategyStartError, match="before it could be reached"):
+            find_address(FakeContainer("fast-service", running=False), 8080, 18080, chosen)
+
+
+def test_a_network_that_comes_up_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container_module, "REACH_AGAIN_S", 0.0)
+    reached = iter([False, False, True])
+    monkeypatch.setattr(container_module, "is_reachable", lambda *_: next(reached))
+    address, port, kind = find_address(FakeContainer("fast-service"), 8080, 18080, "bridge")
+    assert (port, kind) == (8080, "bridge")
+    assert address
 
 
 def test_a_container_that_is_being_removed_already_is_no_fault() -> None:

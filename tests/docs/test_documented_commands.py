@@ -29,7 +29,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 # beginning of a command -> the test that runs it, and words of that test which do
 ELSEWHERE = {
-    "make bench": ("tests/containers/test_main_job.py", '["make", "bench"'),
+    "make bench": ("tests/containers/test_make_bench.py", '["make", "bench"'),
     "make test": (".ci/run", "make test"),
     "docker compose up --build": ("tests/running/compose.py", '"up", "--build"'),
     "curl ": ("tests/containers/test_main_job.py", 'line.startswith("curl ")'),

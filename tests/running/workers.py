@@ -10,6 +10,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 CONTAINERS = "the project's containers"
 CONTAINERS_FILES = ("tests/containers/", "tests/contract/", "tests/examples/test_handlers_page.py")
+# takes longest of all, and has a project of its own
+MAKE_BENCH = "tests/containers/test_make_bench.py"
 # each test makes all that it needs, and takes minutes
 APART = ("tests/calibration/edges/test_edges.py",)
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
@@ -18,10 +20,10 @@ RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")
 def group_of(nodeid: str) -> str:
     """Return the name of the tests that one process runs, one after the other: a file's.
 
-    All that need the project's containers are one group: they stop some of them, and build their images.
+    All that share the project's containers are one group: they stop some of them, and build their images.
     A test of a file in APART is a group of its own.
     """
-    if nodeid.startswith(CONTAINERS_FILES):
+    if nodeid.startswith(CONTAINERS_FILES) and not nodeid.startswith(MAKE_BENCH):
         return CONTAINERS
     return nodeid if nodeid.startswith(APART) else nodeid.partition("::")[0]
 

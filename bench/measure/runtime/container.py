@@ -20,9 +20,11 @@ from bench.model import PLAIN, Doubt
 
 HTTP_CONFLICT = 409
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
-# a first packet that a busy host loses is sent again after a second
 # what is lost on a busy machine is sent again after one, three and seven seconds
 REACH_TIMEOUT_S = 8.0
+# a way that earlier starts took is closed only after so long: the network of a container may come up late
+CLOSED_AFTER_S = 30.0
+REACH_AGAIN_S = 0.5
 NOT_SEEN = Mapped()
 FRACTION = re.compile(r"\.(\d+)")
 
@@ -230,14 +232,26 @@ def find_address(
         if published is None:
             raise StrategyStartError(f"container port {port} is not published: other hosts cannot reach it")
         return reach, published, "published"
-    networks = container.attrs["NetworkSettings"]["Networks"].values()
-    for address in (network.get("IPAddress") for network in networks):
-        if address and chosen != "published" and is_reachable(address, port):
-            return address, port, "bridge"
-    container.reload()
-    if chosen == "bridge" or not container.attrs["State"]["Running"]:
-        # another way in would cost other copying: trials of one run must all take the same
-        raise StrategyStartError(f"the container's own address cannot be reached on port {port}")
+    deadline = time.monotonic() + CLOSED_AFTER_S
+    while True:
+        networks = container.attrs["NetworkSettings"]["Networks"].values()
+        addresses = [network["IPAddress"] for network in networks if network.get("IPAddress")]
+        for address in addresses if chosen != "published" else ():
+            if is_reachable(address, port):
+                return address, port, "bridge"
+        container.reload()
+        if not container.attrs["State"]["Running"]:
+            code = container.attrs["State"].get("ExitCode")
+            raise StrategyStartError(f"the container ended with {code} before it could be reached")
+        if chosen != "bridge":
+            break
+        if time.monotonic() > deadline:
+            # another way in would cost other copying: trials of one run must all take the same
+            raise StrategyStartError(
+                f"the container's own address cannot be reached on port {port}: "
+                f"{' and '.join(addresses) or 'it has none'}"
+            )
+        time.sleep(REACH_AGAIN_S)
     if published is None:
         raise StrategyStartError(
             f"container port {port} is neither reachable nor published: publish it on loopback"
