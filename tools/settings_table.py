@@ -15,7 +15,7 @@ from serving_core.settings import Settings, form_of  # noqa: E402 - the path com
 PAGE = ROOT / "docs" / "settings.md"
 COMMAND = "python tools/settings_table.py"
 # the page's names for variables that are not named after their field
-VARIABLES = {"model_uri": "`TORCH_MODEL_URI`, `ONNX_MODEL_URI`"}
+VARIABLES = {"model_uri": "`TORCH_MODEL_URI`, `ONNX_MODEL_URI`, `ONNX_NETWORK_URI`"}
 # defaults that depend on the machine
 DEFAULTS = {
     "model_cache_dir": "`$XDG_CACHE_HOME/model-serving`, else `~/.cache/model-serving`",
@@ -42,9 +42,13 @@ Every service reads these environment variables when it starts; an empty variabl
 that is out of bounds ends the start with exit status 1 and one line that names the variable.
 
 For containers, write the variables into `service.env` beside `compose.yaml`, one `NAME=value` on each line:
-all three services read this file. Compose itself sets `PORT`, `MODEL_CACHE_DIR` and `LOCAL_STORE`, whatever
-the file says, and takes `TORCH_MODEL_URI` and `ONNX_MODEL_URI` from the environment or from `.env`. Compose
-gives a stop 20 s: keep `GRACE_S` and `DRAIN_LINGER_S` well below that.
+all services read this file. Compose itself sets `PORT`, `MODEL_CACHE_DIR` and `LOCAL_STORE`, whatever
+the file says, and takes `TORCH_MODEL_URI`, `ONNX_MODEL_URI` and `ONNX_NETWORK_URI` from the environment or
+from `.env`. Compose gives a stop 20 s: keep `GRACE_S` and `DRAIN_LINGER_S` well below that.
+
+rust_serving reads the same variables, its model's address from `ONNX_NETWORK_URI`. It has one process, no
+handlers, no batches and no GPU: `WORKERS`, `HANDLER`, `MAX_BATCH`, `MAX_WAIT_MS` and `DEVICE` end its start
+with a line that says so, if they ask for one of these.
 
 `QUEUE_LIMIT`, `QUEUE_BYTES`, `DECODE_BYTES` and `MAX_CONNECTIONS` hold for each process: with `WORKERS=4` a
 service accepts four times as much.

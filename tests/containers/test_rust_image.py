@@ -11,7 +11,8 @@ from tests.running.compose import Project
 from tests.running.ports import free_port
 from tests.running.rust import required, why_not
 
-pytestmark = [pytest.mark.engine, pytest.mark.rust]
+# the image compiles all over again what cargo compiles for the other tests: minutes of both cores
+pytestmark = [pytest.mark.engine, pytest.mark.rust, pytest.mark.nightly]
 
 IMAGE = "model-serving-bench/rust_serving"
 MOST_BYTES = 50_000_000

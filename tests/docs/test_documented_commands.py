@@ -32,6 +32,11 @@ ELSEWHERE = {
     "make bench": ("tests/containers/test_make_bench.py", '["make", "bench"'),
     "make test": (".ci/run", "make test"),
     "docker compose up --build": ("tests/running/compose.py", '"up", "--build"'),
+    "docker compose --profile rust up --build": (
+        "tests/containers/test_rust_image.py",
+        '"--profile", "rust"',
+    ),
+    "make rust": ("Makefile", "test: check rust"),
     "curl ": ("tests/containers/test_main_job.py", 'line.startswith("curl ")'),
     "python -m bench run": ("tests/containers/test_main_job.py", '"--strategies"'),
     "python -m bench run --vary": ("tests/containers/test_sweep.py", "python -m bench run --vary onnx:"),
