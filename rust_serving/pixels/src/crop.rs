@@ -15,39 +15,41 @@ thread_local! {
 
 /// Return the crop as uint8, row by row, RGB.
 pub(crate) fn resized(picture: &Picture, source: SourceBox, transform: &Transform) -> Vec<u8> {
-    let (width, height) = (picture.area.width(), picture.area.height());
-    let crop = transform.crop;
     let source = source.within(picture.area);
-    let across = (source.left, source.right);
-    let down = (source.top, source.bottom);
-    // Levels are rounded, and cut off at 0 and 255, between the two directions: in the reference's order they
-    // come out within a level. The library itself resizes columns first.
-    let done = if source.columns_first {
-        resize(
-            &picture.rgb,
-            (width, height),
-            across,
-            down,
-            (crop, crop),
-            transform,
-        )
-    } else {
-        let all = (0.0, f64::from(height));
-        resize(
-            &picture.rgb,
-            (width, height),
-            across,
-            all,
-            (crop, height),
-            transform,
-        )
-        .and_then(|rows| {
-            let all = (0.0, f64::from(crop));
-            resize(&rows, (crop, height), all, down, (crop, crop), transform)
-        })
+    let done = match transform.interpolation {
+        Interpolation::Bilinear => height_first(picture, source, transform.crop, FilterType::Bilinear),
+        // A bicubic filter overshoots, and what is beyond 0 to 255 is lost after each direction, so they must
+        // have the reference's order.
+        Interpolation::Bicubic if source.height_first => {
+            height_first(picture, source, transform.crop, FilterType::CatmullRom)
+        }
+        Interpolation::Bicubic => width_first(picture, source, transform.crop, FilterType::CatmullRom),
     };
     debug_assert!(done.is_some(), "the crop's box is in the picture");
-    done.unwrap_or_else(|| vec![0; crop as usize * crop as usize * 3])
+    done.unwrap_or_else(|| vec![0; transform.crop as usize * transform.crop as usize * 3])
+}
+
+/// Resize along the height, then along the width: the library's own order, which is its faster one.
+fn height_first(picture: &Picture, source: SourceBox, crop: u32, filter: FilterType) -> Option<Vec<u8>> {
+    let sides = (picture.area.width(), picture.area.height());
+    let (across, down) = ((source.left, source.right), (source.top, source.bottom));
+    resize(&picture.rgb, sides, across, down, (crop, crop), filter)
+}
+
+/// Resize along the width, then along the height.
+fn width_first(picture: &Picture, source: SourceBox, crop: u32, filter: FilterType) -> Option<Vec<u8>> {
+    let (width, height) = (picture.area.width(), picture.area.height());
+    let (across, down) = ((source.left, source.right), (source.top, source.bottom));
+    let all = |side: u32| (0.0, f64::from(side));
+    let narrow = resize(
+        &picture.rgb,
+        (width, height),
+        across,
+        all(height),
+        (crop, height),
+        filter,
+    )?;
+    resize(&narrow, (crop, height), all(crop), down, (crop, crop), filter)
 }
 
 /// Resize the part of an image of `sides` from `across.0` to `across.1` and from `down.0` to `down.1` to
@@ -58,12 +60,8 @@ fn resize(
     across: (f64, f64),
     down: (f64, f64),
     new_sides: (u32, u32),
-    transform: &Transform,
+    filter: FilterType,
 ) -> Option<Vec<u8>> {
-    let filter = match transform.interpolation {
-        Interpolation::Bilinear => FilterType::Bilinear,
-        Interpolation::Bicubic => FilterType::CatmullRom,
-    };
     let (width, height) = (reach(across, sides.0), reach(down, sides.1));
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(filter))
@@ -88,14 +86,19 @@ fn reach((begin, end): (f64, f64), side: u32) -> f64 {
 
 /// Write levels from 0 to 255, RGB, as planes of normalised numbers.
 pub(crate) fn normalise(crop: &[u8], transform: &Transform, out: &mut [f32]) {
-    let plane = crop.len() / 3;
-    for (channel, plane) in out.chunks_exact_mut(plane.max(1)).take(3).enumerate() {
-        let (mean, std) = (transform.mean[channel], transform.std[channel]);
-        let numbers: [f32; 256] = std::array::from_fn(|level| {
-            (f32::from(u8::try_from(level).unwrap_or(u8::MAX)) / 255.0 - mean) / std
-        });
-        for (number, pixel) in plane.iter_mut().zip(crop.chunks_exact(3)) {
-            *number = numbers[usize::from(pixel[channel])];
-        }
+    let (pixels, _) = crop.as_chunks::<3>();
+    let (reds, rest) = out.split_at_mut(pixels.len());
+    let (greens, blues) = rest.split_at_mut(pixels.len());
+    let tables: [_; 3] =
+        std::array::from_fn(|channel| numbers(transform.mean[channel], transform.std[channel]));
+    for (((pixel, red), green), blue) in pixels.iter().zip(reds).zip(greens).zip(blues) {
+        *red = tables[0][usize::from(pixel[0])];
+        *green = tables[1][usize::from(pixel[1])];
+        *blue = tables[2][usize::from(pixel[2])];
     }
+}
+
+/// Return what each level becomes.
+fn numbers(mean: f32, std: f32) -> [f32; 256] {
+    std::array::from_fn(|level| (f32::from(u8::try_from(level).unwrap_or(u8::MAX)) / 255.0 - mean) / std)
 }

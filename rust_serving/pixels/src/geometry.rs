@@ -33,8 +33,8 @@ pub(crate) struct SourceBox {
     pub(crate) top: f64,
     pub(crate) right: f64,
     pub(crate) bottom: f64,
-    /// Whether the reference resizes columns before rows: it does so if that saves much of a tall image.
-    pub(crate) columns_first: bool,
+    /// Whether the reference resizes along the height first, as it does with an image that is tall.
+    pub(crate) height_first: bool,
 }
 
 impl SourceBox {
@@ -54,14 +54,13 @@ impl SourceBox {
             (margin * scale, f64::from(side).min((margin + crop) * scale))
         };
         let ((left, right), (top, bottom)) = (range(width), range(height));
-        let saved_columns = width.saturating_sub(transform.crop);
-        let columns_first = u64::from(height) > u64::from(transform.crop) + 2 * u64::from(saved_columns);
+        let spare = |side: u32| u64::from(side.saturating_sub(transform.crop));
         Self {
             left,
             top,
             right,
             bottom,
-            columns_first,
+            height_first: spare(height) > 2 * spare(width),
         }
     }
 
@@ -101,7 +100,7 @@ impl SourceBox {
             top: self.top - top,
             right: self.right - left,
             bottom: self.bottom - top,
-            columns_first: self.columns_first,
+            height_first: self.height_first,
         }
     }
 }

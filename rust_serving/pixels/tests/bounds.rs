@@ -103,7 +103,7 @@ fn memory_is_reckoned_from_the_header() {
 
 #[test]
 fn what_takes_too_much_work_is_refused_with_a_remedy() {
-    let gif = [&b"GIF89a\x01\0\x01\0\0\0\0"[..], &[0; 1_000_000]].concat();
+    let gif = [&b"GIF89a\x01\0\x01\0\0\0\0"[..], &vec![0; 1_000_000]].concat();
     let frame = segment(0xC2, &[8, 0, 8, 0, 8, 1, 1, 0x11, 0]);
     let scans = segment(0xDA, &[1, 1, 0, 0, 63, 0]).repeat(4000);
     let jpeg = [&b"\xff\xd8"[..], &frame, &scans].concat();

@@ -200,22 +200,21 @@ fn form(data: &[u8], header: &mut Header) -> Result<Form> {
     } else {
         header.colours
     };
-    let form = match form {
-        Some(form) => form,
-        None => {
-            if colours > MOST_COLOURS {
-                return Err(Error::broken(format_args!(
-                    "Unsupported BMP Palette size ({colours})"
-                )));
-            }
-            let length = colours as usize * header.palette_bytes;
-            let stored = clipped(data, follows, follows + length);
-            if header.pixels_at == FILE_HEADER_BYTES + header_length {
-                header.pixels_at += length;
-            }
-            follows += stored.len();
-            indexed(stored, colours, header)?
+    let form = if let Some(form) = form {
+        form
+    } else {
+        if colours > MOST_COLOURS {
+            return Err(Error::broken(format_args!(
+                "Unsupported BMP Palette size ({colours})"
+            )));
         }
+        let length = colours as usize * header.palette_bytes;
+        let stored = clipped(data, follows, follows + length);
+        if header.pixels_at == FILE_HEADER_BYTES + header_length {
+            header.pixels_at += length;
+        }
+        follows += stored.len();
+        indexed(stored, colours, header)?
     };
     if header.pixels_at == 0 {
         header.pixels_at = follows;

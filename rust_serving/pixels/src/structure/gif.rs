@@ -1,5 +1,6 @@
 //! The structure of a GIF up to its first image, which alone is decoded.
 
+use std::iter::once;
 use std::ops::Range;
 
 use super::{Encoded, Format};
@@ -33,10 +34,8 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     let right = number(1)? + number(5)?;
     let bottom = number(3)? + number(7)?;
     let mut encoded = Encoded::new(Format::Gif, right.max(width.into()), bottom.max(height.into()));
-    let mut kept = vec![0..begin];
-    kept.extend(controls);
-    kept.push(image..data.len());
-    encoded.kept = Some(kept);
+    let kept = once(0..begin).chain(controls).chain(once(image..data.len()));
+    encoded.kept = Some(kept.collect());
     encoded.pixel_bytes = 1;
     Ok(encoded)
 }

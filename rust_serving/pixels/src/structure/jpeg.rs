@@ -1,5 +1,6 @@
 //! The structure of a JPEG: its segments, its frame and its scans.
 
+use std::iter::once;
 use std::ops::Range;
 
 use super::orientation::Orientation;
@@ -138,7 +139,7 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
 
 fn contents(data: &[u8]) -> Result<Contents> {
     let mut found = Contents {
-        kept: vec![0..2],
+        kept: once(0..2).collect(),
         ..Contents::default()
     };
     let mut follows = 2;

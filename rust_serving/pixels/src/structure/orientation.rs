@@ -22,7 +22,7 @@ impl Orientation {
             None => from_xmp(xmp).unwrap_or(1.0),
         };
         (1..=8)
-            .find(|&whole| f64::from(whole) == number)
+            .find(|&whole| f64::from(whole).total_cmp(&number).is_eq())
             .map_or(Self::UPRIGHT, Self)
     }
 

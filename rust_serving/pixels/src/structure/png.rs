@@ -1,6 +1,7 @@
 //! The structure of a PNG: its header, and the chunks that its pixels depend on.
 
 use std::io::Read as _;
+use std::iter::once;
 use std::ops::Range;
 
 use flate2::read::ZlibDecoder;
@@ -51,7 +52,7 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     if clipped(data, 12, 16) != b"IHDR" {
         return Err(Error::broken("it has no header"));
     }
-    let mut kept: Vec<Range<usize>> = vec![0..SIGNATURE.len()];
+    let mut kept: Vec<Range<usize>> = once(0..SIGNATURE.len()).collect();
     let mut about = About::default();
     let mut left_out = false;
     for chunk in Chunks::new(data) {

@@ -32,9 +32,11 @@ fn size(data: &[u8]) -> Option<(u32, u32)> {
             Some(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1))
         }
         _ => {
-            let [a, b, c, d, e, f] = array::<6>(data, 24)?;
-            let side = |low, middle, high| u32::from_le_bytes([low, middle, high, 0]) + 1;
-            Some((side(a, b, c), side(d, e, f)))
+            let side = |at| {
+                let [low, middle, high] = array(data, at)?;
+                Some(u32::from_le_bytes([low, middle, high, 0]) + 1)
+            };
+            Some((side(24)?, side(27)?))
         }
     }
 }
