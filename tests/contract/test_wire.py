@@ -63,6 +63,39 @@ def test_what_is_not_http_is_refused_in_json(service: Any) -> None:
     assert json.loads(body).keys() == {"error"}
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [
+        ("Content-Length: 5", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked", "Content-Length: 5"),
+        ("content-length:5", "CONTENT-LENGTH: 5"),
+        ("Content-Length: 5", "Content-Length: 6"),
+    ],
+)
+@pytest.mark.parametrize("before", ["none", "whole", "in chunks"])
+def test_a_body_whose_end_is_in_doubt_is_refused(
+    service: Any, jpeg: bytes, framing: tuple[str, str], before: str
+) -> None:
+    """A proxy that reads its end elsewhere would take the rest for another client's request."""
+    start = "POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+    lines = "\r\n".join(framing)
+    doubtful = f"{start}{lines}\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    earlier = {
+        "none": b"",
+        "whole": f"{start}Content-Length: {len(jpeg)}\r\n\r\n".encode() + jpeg,
+        "in chunks": f"{start}Transfer-Encoding: chunked\r\n\r\n{len(jpeg):x}\r\n".encode()
+        + jpeg
+        + b"\r\n0\r\n\r\n",
+    }
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as client:
+        client.sendall(earlier[before] + doubtful)
+        answers = until_closed(client)
+    refusal = answers[answers.rindex(b"HTTP/1.1 ") :]
+    assert refusal.startswith(b"HTTP/1.1 400 "), answers
+    assert json.loads(refusal.partition(b"\r\n\r\n")[2]).keys() == {"error"}
+    assert answers.count(b"HTTP/1.1 ") <= (1 if before == "none" else 2)
+
+
 def test_an_offer_of_http_2_is_declined_and_the_request_answered(service: Any, jpeg: bytes) -> None:
     """As curl --http2 and Java's own client ask at first."""
     offer = (

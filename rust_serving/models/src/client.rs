@@ -105,7 +105,7 @@ impl Client {
         if let Some(known) = self.trust.get() {
             return Ok(known.clone());
         }
-        let found = trusted()?;
+        let found = trusted().map_err(Fault::Start)?;
         Ok(self.trust.get_or_init(|| found).clone())
     }
 }

@@ -35,3 +35,4 @@ pub use manifest::{Interpolation, Manifest, Transform};
 pub use model_addresses::{Addresses, local_store, manifest_addresses, model_addresses};
 pub use start_error::StartError;
 pub use store::{Model, PullSettings, Pulled, pull, pull_file};
+pub use trust::trusted;

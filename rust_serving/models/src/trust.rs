@@ -7,17 +7,21 @@ use std::path::Path;
 
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use crate::faults::{Fault, in_words};
+use crate::faults::in_words;
+use crate::start_error::StartError;
 
 /// Variables that name a bundle, the first that is set counts. The Python client knows the first two.
 const VARIABLES: [&str; 3] = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"];
 
-/// Returns how servers are verified; the fault names a bundle that cannot be used.
+/// Returns how servers are verified.
 ///
 /// Mozilla's certificates are compiled in, so that an image needs no file of them. A bundle must hold the
 /// authority that signed a server's certificate: one that signed itself and calls itself an authority is not
 /// taken for a server's.
-pub(crate) fn trusted() -> Result<TlsConfig, Fault> {
+///
+/// # Errors
+/// If a bundle that is named cannot be used.
+pub fn trusted() -> Result<TlsConfig, StartError> {
     let named = VARIABLES.into_iter().find_map(|name| {
         let path = env::var(name).ok().filter(|path| !path.is_empty())?;
         Some((name, path))
@@ -26,7 +30,7 @@ pub(crate) fn trusted() -> Result<TlsConfig, Fault> {
         return Ok(TlsConfig::builder().root_certs(RootCerts::WebPki).build());
     };
     let unusable = |cause: &str| {
-        Fault::start(format!(
+        StartError(format!(
             "{name}={path}: {cause}: name a readable file of certificates in PEM, or unset it"
         ))
     };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::metrics::Metrics;
 use crate::settings::{SERVICE, Settings};
+use crate::start_error::StartError;
 use gateway::Gateway;
 
 /// The longest time that a push may take; the end of the service waits for it.
@@ -23,14 +24,18 @@ pub struct Pusher {
 
 impl Pusher {
     /// Starts to push, if the settings say so.
-    #[must_use]
-    pub fn start(settings: &Settings, metrics: &Metrics) -> Option<Self> {
-        let gateway = Gateway::new(settings.pushgateway.as_ref()?, SERVICE, TIMEOUT);
-        Self::to(
-            gateway,
-            metrics.clone(),
-            Duration::try_from_secs_f64(settings.push_interval_s).ok()?,
-        )
+    ///
+    /// # Errors
+    /// If the gateway's certificate cannot be verified with what the environment names for that.
+    pub fn start(settings: &Settings, metrics: &Metrics) -> Result<Option<Self>, StartError> {
+        let Some(address) = &settings.pushgateway else {
+            return Ok(None);
+        };
+        let gateway = Gateway::new(address, SERVICE, TIMEOUT)?;
+        let interval = Duration::try_from_secs_f64(settings.push_interval_s);
+        Ok(interval
+            .ok()
+            .and_then(|interval| Self::to(gateway, metrics.clone(), interval)))
     }
 
     fn to(gateway: Gateway, metrics: Metrics, interval: Duration) -> Option<Self> {

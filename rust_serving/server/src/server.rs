@@ -58,7 +58,7 @@ pub async fn serve(settings: Settings, stopping: &Stopping) -> Result<u8, StartE
         limits,
         refusals: Refusals::new(),
     });
-    let pusher = Pusher::start(&service.settings, &service.metrics);
+    let pusher = Pusher::start(&service.settings, &service.metrics)?;
     loading::start(Arc::clone(&service))
         .map_err(|error| StartError(format!("the system gives no thread ({error}): raise its limit")))?;
     let status = run(listener, &app, stopping).await;

@@ -162,7 +162,9 @@ fn ended(link: &Link, result: Result<(), hyper::Error>) -> End {
             format!("the headers are over {most} bytes: send fewer or shorter ones"),
         )
     };
+    let invalid = || End::Refused(400, "Invalid HTTP request received: send HTTP/1.1".to_owned());
     match result {
+        _ if state.framing.is_doubtful() => invalid(),
         Ok(()) if state.body_whole || state.read_ended => End::Silent,
         Ok(()) => End::Read,
         Err(_) if state.head_bytes > limits.header_bytes => long(),
@@ -175,9 +177,7 @@ fn ended(link: &Link, result: Result<(), hyper::Error>) -> End {
                 format!("there are over {} headers: send fewer", limits.headers),
             )
         }
-        Err(error) if error.is_parse() => {
-            End::Refused(400, "Invalid HTTP request received: send HTTP/1.1".to_owned())
-        }
+        Err(error) if error.is_parse() => invalid(),
         Err(_) => End::Silent,
     }
 }

@@ -1,5 +1,6 @@
 //! What is known of one connection, shared by the bytes on it, its requests, and who may close it.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use bytes::BytesMut;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::http::framing::Framing;
 use crate::http::places::{Holder, Places};
 
 /// How long a connection without a request is kept.
@@ -58,6 +60,8 @@ pub struct State {
     pub since: Instant,
     /// The bytes that arrived of the head that arrives.
     pub head_bytes: usize,
+    /// Where the bodies end.
+    pub framing: Framing,
     /// Whether all of the request's body was read.
     pub body_whole: bool,
     /// Whether the client sends nothing more.
@@ -100,6 +104,7 @@ impl Link {
                 phase: Phase::New,
                 since: Instant::now(),
                 head_bytes: 0,
+                framing: Framing::new(),
                 body_whole: true,
                 read_ended: false,
                 gone: false,
@@ -236,7 +241,11 @@ pub enum Late {
 
 impl State {
     /// Notes that bytes arrived.
-    pub fn arrived(&mut self, count: usize) {
+    ///
+    /// # Errors
+    /// If they leave in doubt where a body ends: the HTTP library must not read them.
+    pub fn arrived(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let count = bytes.len();
         match self.phase {
             Phase::Busy => {}
             Phase::Head => self.head_bytes += count,
@@ -248,6 +257,8 @@ impl State {
                 self.head_bytes = count;
             }
         }
+        let taken = self.framing.take(bytes);
+        taken.map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
     /// When the connection's time is up, and what becomes of it then; None if it may take any time.

@@ -5,6 +5,7 @@ pub mod app;
 pub mod body;
 pub mod connection;
 pub mod description;
+pub mod framing;
 pub mod link;
 pub mod places;
 pub mod predict;

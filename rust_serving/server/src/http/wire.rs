@@ -113,26 +113,27 @@ impl AsyncRead for Wire {
         }
         if !state.ahead.is_empty() {
             let count = state.ahead.len().min(buffer.remaining());
-            buffer.put_slice(&state.ahead.split_to(count));
+            let bytes = state.ahead.split_to(count);
             if state.ahead.is_empty() {
                 state.ahead = BytesMut::new();
             }
-            state.arrived(count);
-            return Poll::Ready(Ok(()));
+            buffer.put_slice(&bytes);
+            return Poll::Ready(state.arrived(&bytes));
         }
         if state.read_ended {
             return Poll::Ready(Ok(()));
         }
         loop {
             ready!(self.stream.poll_read_ready(context))?;
+            let before = buffer.filled().len();
             match self.stream.try_read_buf(buffer) {
                 Ok(0) => {
                     state.read_ended = true;
                     return Poll::Ready(Ok(()));
                 }
-                Ok(count) => {
-                    state.arrived(count);
-                    return Poll::Ready(Ok(()));
+                Ok(_) => {
+                    let bytes = buffer.filled().get(before..).unwrap_or_default();
+                    return Poll::Ready(state.arrived(bytes));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => {

@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use ureq::Agent;
 
+use crate::start_error::StartError;
+
 /// What a part of a path has encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -27,7 +29,10 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Returns the gateway at `address`, which may have a name and a password; a push takes `timeout` at most.
-    pub(super) fn new(address: &str, job: &str, timeout: Duration) -> Self {
+    ///
+    /// # Errors
+    /// If the bundle of certificates cannot be used that verifies a gateway at https.
+    pub(super) fn new(address: &str, job: &str, timeout: Duration) -> Result<Self, StartError> {
         let (address, authorization) = without_user(address);
         let instance = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let [job, instance] = [job, &instance].map(|part| utf8_percent_encode(part, ENCODED));
@@ -35,18 +40,20 @@ impl Gateway {
             "{}/metrics/job/{job}/instance/{instance}",
             address.trim_end_matches('/')
         );
-        let config = Agent::config_builder()
+        let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_global(Some(timeout))
-            .build();
-        Self {
-            agent: config.new_agent(),
+            .timeout_global(Some(timeout));
+        if url.starts_with("https:") {
+            config = config.tls_config(models::trusted()?);
+        }
+        Ok(Self {
+            agent: config.build().new_agent(),
             address,
             url,
             authorization,
-        }
+        })
     }
 
     /// The address as it may be logged.
