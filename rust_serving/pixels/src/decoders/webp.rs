@@ -1,5 +1,6 @@
 //! WebP, by the crate `image-webp`: a still image, or the first of an animation.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image_webp::{DecodingError, WebPDecoder};
@@ -9,13 +10,18 @@ use crate::bytes::clipped;
 use crate::error::{Error, Result, check_wanted};
 use crate::structure::Encoded;
 
+/// Where an extended file says what is in it.
+const FLAGS_AT: usize = 20;
+const EXIF_AND_XMP: u8 = 0b1100;
+
 /// Decode the whole image.
 pub(crate) fn decode(data: &[u8], encoded: &Encoded, wanted: &dyn Fn() -> bool) -> Result<Picture> {
     if clipped(data, 8, 12) != b"WEBP" || !matches!(clipped(data, 12, 16), b"VP8 " | b"VP8L" | b"VP8X") {
         return Err(Error::broken("not a WEBP file"));
     }
     check_wanted(wanted)?;
-    let mut decoder = WebPDecoder::new(Cursor::new(data)).map_err(|error| damaged(&error))?;
+    let file = without_promises(data);
+    let mut decoder = WebPDecoder::new(Cursor::new(file.as_ref())).map_err(|error| damaged(&error))?;
     let area = Area::whole(encoded.width, encoded.height);
     if decoder.dimensions() != (encoded.width, encoded.height) {
         return Err(Error::broken("its sizes differ"));
@@ -38,6 +44,19 @@ pub(crate) fn decode(data: &[u8], encoded: &Encoded, wanted: &dyn Fn() -> bool) 
         pixels.truncate(3 * count);
     }
     Ok(Picture { area, rgb: pixels })
+}
+
+/// Return the file without its promises of EXIF and XMP: the decoder refuses a file that does not keep them,
+/// and the pixels do not depend on them.
+fn without_promises(data: &[u8]) -> Cow<'_, [u8]> {
+    if clipped(data, 12, 16) != b"VP8X" || data.get(FLAGS_AT).is_none_or(|flags| flags & EXIF_AND_XMP == 0) {
+        return Cow::Borrowed(data);
+    }
+    let mut file = data.to_vec();
+    if let Some(flags) = file.get_mut(FLAGS_AT) {
+        *flags &= !EXIF_AND_XMP;
+    }
+    Cow::Owned(file)
 }
 
 fn damaged(_: &DecodingError) -> Error {
