@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -211,7 +212,7 @@ ODD = {
     **{f"jpeg: {name}": make for name, make in odd_images.ODD_JPEGS.items()},
     **{f"webp: {name}": make for name, make in odd_images.ODD_WEBPS.items()},
     **{f"gif: {name}": make for name, make in odd_images.ODD_GIFS.items()},
-    **{f"bmp: header of {n}": lambda n=n: odd_images.header_bmp(n) for n in (52, 56, 64, 108, 124)},
+    **{f"bmp: header of {n}": partial(odd_images.header_bmp, n) for n in (52, 56, 64, 108, 124)},
 }
 
 

@@ -3,8 +3,8 @@
 //! [`describe`] reads a file's structure and refuses what is too large or takes too much work; [`decode`] decodes
 //! it, and [`prepare`] makes the network's input. Decoded pixels are those of the reference transform. Those of a
 //! crop differ from the reference's resize of the same decoded pixels by rounding: each of the two directions
-//! is rounded to whole levels, so by at most two levels, and hardly ever by more than one: in about one of ten
-//! million values of photographs, whether bilinear or bicubic.
+//! is rounded to whole levels, so by at most two levels, by more than one in fewer than one of a
+//! million values of photographs, bilinear or bicubic.
 
 mod area;
 mod bytes;
