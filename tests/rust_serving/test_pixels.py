@@ -4,7 +4,7 @@ import dataclasses
 import os
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,8 +43,8 @@ LIMIT = 50_000_000
 KINDS = {0: 0, 1: 413, 2: 422, 3: 499}
 TRANSFORM = ServedTransform(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 BICUBIC = dataclasses.replace(TRANSFORM, interpolation="bicubic")
-# Both round each of the two directions to whole levels, by at most half a level: a result is at most a level
-# from the exact one, and two from the other's. Two are rare.
+# Both round each of the two directions to whole levels, by at most half a level: a bilinear result is at most
+# a level from the exact one, and two from the other's. Two are rare. Bicubic ones keep to it here.
 MOST_LEVELS = 2
 MOST_BEYOND_ONE = 1e-4
 HEAD = struct.Struct("<BIIIIIQ")
@@ -207,7 +207,7 @@ def test_any_size_mode_format_and_orientation_is_cropped_up_to_rounding(
     assert_same(bilinear, data)
 
 
-ODD = {
+ODD: dict[str, Callable[[], bytes]] = {
     **{f"png: {name}": make for name, make in odd_images.ODD_PNGS.items()},
     **{f"jpeg: {name}": make for name, make in odd_images.ODD_JPEGS.items()},
     **{f"webp: {name}": make for name, make in odd_images.ODD_WEBPS.items()},

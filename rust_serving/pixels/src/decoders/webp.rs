@@ -6,7 +6,7 @@ use std::io::Cursor;
 use image_webp::{DecodingError, WebPDecoder};
 
 use crate::area::{Area, Picture};
-use crate::bytes::clipped;
+use crate::bytes::{clipped, u32_le};
 use crate::error::{Error, Result, check_wanted};
 use crate::structure::Encoded;
 
@@ -18,6 +18,9 @@ const EXIF_AND_XMP: u8 = 0b1100;
 pub(crate) fn decode(data: &[u8], encoded: &Encoded, wanted: &dyn Fn() -> bool) -> Result<Picture> {
     if clipped(data, 8, 12) != b"WEBP" || !matches!(clipped(data, 12, 16), b"VP8 " | b"VP8L" | b"VP8X") {
         return Err(Error::broken("not a WEBP file"));
+    }
+    if !is_whole(data) {
+        return Err(Error::broken("could not create decoder object"));
     }
     check_wanted(wanted)?;
     let file = without_promises(data);
@@ -44,6 +47,14 @@ pub(crate) fn decode(data: &[u8], encoded: &Encoded, wanted: &dyn Fn() -> bool) 
         pixels.truncate(3 * count);
     }
     Ok(Picture { area, rgb: pixels })
+}
+
+/// Tell whether the file, and its first chunk, are as long as they say: the decoder makes up what is missing.
+fn is_whole(data: &[u8]) -> bool {
+    let reaches = |at: usize| {
+        u32_le(data, at).is_some_and(|length| (length as usize).saturating_add(at + 4) <= data.len())
+    };
+    reaches(4) && reaches(16)
 }
 
 /// Return the file without its promises of EXIF and XMP: the decoder refuses a file that does not keep them,
