@@ -20,9 +20,9 @@ bench: .venv/installed
 
 # lint, types and unit tests: 150 s of CPU time
 quick: check
-	$(PYTEST) -q -m 'not slow and not nightly and not alone' $(UNITS)
+	$(PYTEST) -q -m 'not slow and not nightly and not alone and not rust' $(UNITS)
 
-test: check rust
+test: check
 	$(PYTEST) || sh tools/once_more.sh $(BIN)/python $$?
 
 # what takes too long for every change as well: measured calibration, which has the machine alone once all others have
@@ -46,9 +46,10 @@ check: .venv/installed
 	$(BIN)/python -m bench.docs --check
 	$(BIN)/python tools/settings_table.py --check
 
-# format, lint and tests of rust_serving; without cargo a line says so
+# format, lint and tests of rust_serving, then those of the contract against it; without cargo a line says so
 rust: .venv/installed
 	tools/rust.sh $(CURDIR)/$(BIN)/python
+	$(PYTEST) -m 'rust and not nightly and not alone'
 
 up:
 	docker compose up --build --detach --wait torch_serving onnx_serving batched_serving

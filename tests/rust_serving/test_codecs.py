@@ -22,6 +22,8 @@ from serving_core.codecs import encodings, oip
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec
 
+pytestmark = pytest.mark.rust
+
 WORKSPACE = Path(__file__).parents[2] / "rust_serving"
 LABELS = ("rime", "dew", 'gr\u00fcn "\u0001"')
 SEED = 20

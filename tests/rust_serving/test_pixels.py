@@ -34,6 +34,7 @@ BUILT = (
     else max(filter(Path.is_file, BINARIES), key=lambda path: path.stat().st_mtime, default=None)
 )
 pytestmark = [
+    pytest.mark.rust,
     pytest.mark.skipif(
         BUILT is None, reason="not built: cargo build -p pixels --example crop, in rust_serving"
     ),

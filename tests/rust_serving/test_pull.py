@@ -59,6 +59,7 @@ MANIFEST: dict[str, Any] = {
 }
 
 pytestmark = [
+    pytest.mark.rust,
     pytest.mark.skipif(PULL is None, reason="the example of rust_serving/models is not built"),
     pytest.mark.slow,
     # google-cloud-storage leaves the socket of a transfer that broke off to the garbage collector
