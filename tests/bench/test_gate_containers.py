@@ -118,6 +118,7 @@ def test_five_megabytes_more_are_caught_and_nothing_is_left_behind(
     assert f"page    {folder / 'gate.html'}" in done.stdout
 
 
+@pytest.mark.nightly
 def test_an_image_that_cannot_be_built_leaves_the_other_strategy_to_be_judged(
     bench: Bench, repository: Path, tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def test_an_image_that_cannot_be_built_leaves_the_other_strategy_to_be_judged(
     assert left_behind(repository) == ""
 
 
+@pytest.mark.nightly
 def test_ctrl_c_leaves_nothing_running_and_says_what_is_missing(repository: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "gate", "--against", "before", "--runtime", "compose"]
     command += ["--max-other-cpu", "100%"]

@@ -162,6 +162,7 @@ def test_the_command_that_goes_on_names_every_place_as_a_shell_reads_it(
         assert command_to_go_on(complete, folder, places, build=True) is None
 
 
+@pytest.mark.nightly
 def test_what_the_last_line_says_goes_on_as_typed(project: Path, tmp_path: Path) -> None:
     """The results lie elsewhere, in a folder that a shell must have in quotes."""
     committed(project)

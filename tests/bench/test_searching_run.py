@@ -150,6 +150,7 @@ def test_a_strategy_against_itself_ends_with_what_the_machine_tells_apart(measur
     assert ("The detectable change on this machine" if whole else "A/A of fast") in " ".join(out.split())
 
 
+@pytest.mark.nightly
 def test_two_driver_processes_drive_two_encodings_at_a_price(measured: Measured) -> None:
     options = ("--strategies", "fast", "--encoding", "json,raw", "--price", "0.04", "--workers", "2")
     found, _, report = measured("run", "--quick", "--rounds", "1", "--concurrency", "4", *options)

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 STRATEGIES = {"torch", "onnx", "batched"}
 
 
+@pytest.mark.nightly
 def test_a_run_borrows_a_project_that_is_up_and_puts_it_back(composed: Project, tmp_path: Path) -> None:
     words = [
         ".venv/bin/python",

@@ -48,6 +48,7 @@ def test_train_on_photographs_and_evaluate_them(tmp_path: Path) -> None:
     assert "weighted F1" in judged.stdout
 
 
+@pytest.mark.nightly
 def test_the_committed_weights_know_scenes_they_were_not_trained_on(tmp_path: Path) -> None:
     """Another seed's scenes: weighted F1 of at least 0.90, as the manifest claims more for its own split."""
     picture = tmp_path / "confusion.png"
@@ -66,6 +67,7 @@ def levels(file: Path) -> NDArray[np.int64]:
         return np.asarray(image.convert("RGB")).astype(np.int64)
 
 
+@pytest.mark.nightly
 def test_images_makes_the_committed_set_again(tmp_path: Path) -> None:
     made = modelkit("images", "--out", str(tmp_path))
     assert made.returncode == 0, made.stderr

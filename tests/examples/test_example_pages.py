@@ -30,7 +30,7 @@ STRATEGIES = {
     "prices": {"torch", "onnx", "batched"},
     "mood": {"torch", "onnx", "batched"},
 }
-CHEAPEST = ("wine", "towers")
+CHEAPEST = ("wine", pytest.param("towers", marks=pytest.mark.nightly))
 # what shortens a run for a test, and lets it be when other tests run
 SHORT = "--warmup-s 0.3 --window-s 2 --startups 0 --loop-seconds 0 --max-other-cpu 100%"
 PORTS = ("TORCH_PORT", "ONNX_PORT", "BATCHED_PORT")

@@ -86,6 +86,7 @@ def test_publishing_again_uploads_no_weights_twice(
     assert "gs://models/again/weights.safetensors is up to date" in capsys.readouterr().out
 
 
+@pytest.mark.nightly
 def test_a_graph_of_other_weights_is_exported_again(
     store: str, graph: Path, images: Path, model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
