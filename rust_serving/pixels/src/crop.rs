@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::area::Picture;
 use crate::geometry::{Interpolation, SourceBox, Transform};
@@ -66,12 +67,14 @@ fn resize(
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(filter))
         .crop(across.0, down.0, width, height);
-    let image = ImageRef::new(sides.0, sides.1, rgb, PixelType::U8x3).ok()?;
-    let mut made = Image::new(new_sides.0, new_sides.1, PixelType::U8x3);
+    // of one type of pixels: the library's other way is compiled for all that it knows, which takes minutes
+    let image = TypedImageRef::<U8x3>::from_buffer(sides.0, sides.1, rgb).ok()?;
+    let mut made = vec![0; new_sides.0 as usize * new_sides.1 as usize * 3];
+    let mut target = TypedImage::<U8x3>::from_buffer(new_sides.0, new_sides.1, &mut made).ok()?;
     RESIZER
-        .with(|resizer| resizer.borrow_mut().resize(&image, &mut made, &options))
+        .with(|resizer| resizer.borrow_mut().resize_typed(&image, &mut target, &options))
         .ok()?;
-    Some(made.into_vec())
+    Some(made)
 }
 
 /// Return how far a range goes so that it stays within `side` if that is added to its begin again.
