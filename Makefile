@@ -13,7 +13,7 @@ WHEELS_DIR := $(shell dir="$$($(PYTHON) -m pip config get global.find-links 2>/d
 endif
 export WHEELS_DIR
 
-.PHONY: bench quick test test-all check rust fuzz soak up down lock splice clean
+.PHONY: bench quick test test-all check rust rust-alone fuzz soak up down lock splice clean
 
 bench: .venv/installed
 	$(BIN)/python -m bench run --concurrency 50 $(BENCH_ARGS)
@@ -22,12 +22,14 @@ bench: .venv/installed
 quick: check
 	$(PYTEST) -q -m 'not slow and not nightly and not alone and not rust' $(UNITS)
 
+# what failed in earlier runs is forgotten, so that only failures of this run are run again
 test: check
+	@rm -f .pytest_cache/v/cache/lastfailed
 	$(PYTEST) || sh tools/once_more.sh $(BIN)/python $$?
 
 # what takes too long for every change as well: measured calibration, which has the machine alone once all others have
 # ended, and ten times the hostile input
-test-all: check rust
+test-all: check rust-alone
 	FUZZ_CASES=20000 $(PYTEST) -m 'not alone' --timeout 3600 && code=0 || code=$$?; \
 	$(BIN)/python -m pytest -m alone --timeout 3600 && exit $$code
 
@@ -46,9 +48,12 @@ check: .venv/installed
 	$(BIN)/python -m bench.docs --check
 	$(BIN)/python tools/settings_table.py --check
 
-# format, lint and tests of rust_serving, then those of the contract against it; without cargo a line says so
-rust: .venv/installed
+# format, lint and cargo's tests of rust_serving; without cargo a line says so
+rust-alone: .venv/installed
 	tools/rust.sh $(CURDIR)/$(BIN)/python
+
+# that, and the tests of the contract against it
+rust: rust-alone
 	$(PYTEST) -m 'rust and not nightly and not alone'
 
 up:

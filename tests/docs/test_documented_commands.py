@@ -36,7 +36,7 @@ ELSEWHERE = {
         "tests/containers/test_rust_image.py",
         '"--profile", "rust"',
     ),
-    "make rust": ("Makefile", "test-all: check rust"),
+    "make rust": ("Makefile", "test-all: check rust-alone"),
     "curl ": ("tests/containers/test_main_job.py", 'line.startswith("curl ")'),
     "python -m bench run": ("tests/containers/test_main_job.py", '"--strategies"'),
     "python -m bench run --vary": ("tests/containers/test_sweep.py", "python -m bench run --vary onnx:"),
