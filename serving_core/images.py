@@ -95,10 +95,10 @@ def decode(data: bytes, max_pixels: int, memory: DecodingMemory | None = None) -
     decoder, encoded = _described(data)
     _check_pixels(encoded.width, encoded.height, max_pixels)
     if memory is None:
-        return _decode(decoder, encoded, max_pixels)
+        return _decode(decoder, encoded)
     give_back = memory.take(encoded.memory_bytes)
     try:
-        image = _decode(decoder, encoded, max_pixels)
+        image = _decode(decoder, encoded)
     except BaseException:
         give_back()
         raise
@@ -134,11 +134,12 @@ def _check_pixels(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _decode(decoder: type[ImageFile], encoded: Encoded, max_pixels: int) -> Image.Image:
+def _decode(decoder: type[ImageFile], encoded: Encoded) -> Image.Image:
     try:
         file = BytesIO if encoded.pixels <= QUICK_PIXELS else WatchedFile
         image: Image.Image = decoder(file(encoded.pixels_only))
-        _check_pixels(*image.size, max_pixels)
+        if image.size != (encoded.width, encoded.height):  # others than those whose memory was taken
+            raise broken("its sizes differ")
         image.load()
         if encoded.orientation != UPRIGHT:
             check_still_wanted()

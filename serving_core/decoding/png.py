@@ -34,7 +34,11 @@ def read(data: bytes) -> Encoded:
     kept = [slice(len(SIGNATURE))]
     about: dict[bytes, bytes] = {}
     left_out = False
+    headers = 0
     for name, start, body, end in _chunks(data):
+        headers += name == b"IHDR"
+        if headers > 1:  # a decoder takes the last, and its sizes were never judged
+            raise broken("it has two headers")
         if not name[0] & ANCILLARY:
             kept.append(slice(start, end))
             continue

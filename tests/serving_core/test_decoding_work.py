@@ -75,6 +75,20 @@ def test_a_side_of_millions_is_refused(size: tuple[int, int]) -> None:
     assert "a side" in refused.message
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2000, 2000), (2**31 - 1, 2**31 - 1)])
+@pytest.mark.parametrize("form", [(8, 2, 0), (16, 6, 1)], ids=["as before", "deep and interlaced"])
+def test_a_second_header_is_refused_whatever_it_says(
+    size: tuple[int, int], form: tuple[int, int, int]
+) -> None:
+    """Memory was taken for the first, and a decoder goes by the last."""
+    depth, colour, interlace = form
+    whole = saved("PNG")
+    end_of_header = whole.index(b"IHDR") + 4 + 13 + 4
+    second = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, interlace))
+    refused = refusal(whole[:end_of_header] + second + whole[end_of_header:])
+    assert (refused.status, "two headers" in refused.message) == (422, True)
+
+
 WAYS: dict[str, dict[str, object]] = {
     "progressive": {"progressive": True},
     "progressive 4:4:4": {"progressive": True, "subsampling": 0},
