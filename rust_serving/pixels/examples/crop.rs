@@ -92,8 +92,8 @@ fn pixels_of(
     };
     let decoded = decode(data, &description, transform, &|| true)?;
     let body = match question {
-        b'c' => pixels::crop_levels(&decoded, transform),
-        b'p' => prepared(&decoded, transform)
+        b'c' => pixels::crop_levels(&decoded, transform)?,
+        b'p' => prepared(&decoded, transform)?
             .into_iter()
             .flat_map(f32::to_le_bytes)
             .collect(),
@@ -102,10 +102,10 @@ fn pixels_of(
     Ok((description.memory_bytes, decoded, body))
 }
 
-fn prepared(decoded: &Decoded, transform: &Transform) -> Vec<f32> {
+fn prepared(decoded: &Decoded, transform: &Transform) -> Result<Vec<f32>, Error> {
     let mut numbers = vec![0.0; 3 * transform.crop as usize * transform.crop as usize];
-    pixels::prepare(decoded, transform, &mut numbers);
-    numbers
+    pixels::prepare(decoded, transform, &mut numbers)?;
+    Ok(numbers)
 }
 
 fn packed(kind: u8, places: [u32; 4], memory_bytes: u64, body: &[u8]) -> Vec<u8> {
@@ -133,7 +133,7 @@ fn time(data: &[u8]) -> io::Result<()> {
         let decoded = pixels::decode(data, &description, &transform, &|| true).map_err(io::Error::other)?;
         decoding += begin.elapsed().as_secs_f64();
         let begin = Instant::now();
-        prepared(&decoded, &transform);
+        prepared(&decoded, &transform).map_err(io::Error::other)?;
         preparing += begin.elapsed().as_secs_f64();
         let begin = Instant::now();
         pixels::decode_whole(data, &description, &transform, &|| true).map_err(io::Error::other)?;

@@ -7,6 +7,7 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::area::Picture;
+use crate::error::{Error, Result};
 use crate::geometry::{Interpolation, SourceBox, Transform};
 
 thread_local! {
@@ -15,7 +16,7 @@ thread_local! {
 }
 
 /// Return the crop as uint8, row by row, RGB.
-pub(crate) fn resized(picture: &Picture, source: SourceBox, transform: &Transform) -> Vec<u8> {
+pub(crate) fn resized(picture: &Picture, source: SourceBox, transform: &Transform) -> Result<Vec<u8>> {
     let source = source.within(picture.area);
     let done = match transform.interpolation {
         Interpolation::Bilinear => height_first(picture, source, transform.crop, FilterType::Bilinear),
@@ -26,8 +27,7 @@ pub(crate) fn resized(picture: &Picture, source: SourceBox, transform: &Transfor
         }
         Interpolation::Bicubic => width_first(picture, source, transform.crop, FilterType::CatmullRom),
     };
-    debug_assert!(done.is_some(), "the crop's box is in the picture");
-    done.unwrap_or_else(|| vec![0; transform.crop as usize * transform.crop as usize * 3])
+    done.ok_or_else(|| Error::broken("its sizes differ"))
 }
 
 /// Resize along the height, then along the width: the library's own order, which is its faster one.

@@ -145,13 +145,19 @@ pub fn decode_whole(
 /// Write the network's input: three planes of `crop` rows of `crop` numbers, normalised.
 ///
 /// `out` has room for `3 * crop * crop` numbers; more of it stays as it is.
-pub fn prepare(decoded: &Decoded, transform: &Transform, out: &mut [f32]) {
-    crop::normalise(&crop_levels(decoded, transform), transform, out);
+///
+/// # Errors
+/// As [`crop_levels`].
+pub fn prepare(decoded: &Decoded, transform: &Transform, out: &mut [f32]) -> std::result::Result<(), Error> {
+    crop::normalise(&crop_levels(decoded, transform)?, transform, out);
+    Ok(())
 }
 
 /// Return the crop before it is normalised: `crop` rows of `crop` pixels, RGB in 8 bits each.
-#[must_use]
-pub fn crop_levels(decoded: &Decoded, transform: &Transform) -> Vec<u8> {
+///
+/// # Errors
+/// [`ErrorKind::Unreadable`] if the decoded pixels are not those of the image that was described.
+pub fn crop_levels(decoded: &Decoded, transform: &Transform) -> std::result::Result<Vec<u8>, Error> {
     crop::resized(&decoded.picture, decoded.source, transform)
 }
 

@@ -102,6 +102,35 @@ fn memory_is_reckoned_from_the_header() {
 }
 
 #[test]
+fn a_second_header_of_a_png_is_refused_whatever_it_says() {
+    for (side, form) in [
+        (1_u32, [8, 2, 0, 0, 0]),
+        (2000, [16, 6, 0, 0, 1]),
+        (u32::MAX >> 1, [16, 6, 0, 0, 0]),
+    ] {
+        let sides = side.to_be_bytes();
+        let second = chunk(b"IHDR", &[&sides[..], &sides, &form].concat());
+        let refused = describe(&png_of(300, 300, 8, 2, &second), LIMIT).expect_err("two headers");
+        assert_eq!(refused.kind, ErrorKind::Unreadable);
+        assert!(refused.message.contains("two headers"), "{}", refused.message);
+    }
+}
+
+#[test]
+fn an_interlaced_png_takes_the_memory_of_its_stored_pixels_too() {
+    let header = [
+        &3000_u32.to_be_bytes()[..],
+        &2000_u32.to_be_bytes(),
+        &[16, 6, 0, 0, 1],
+    ]
+    .concat();
+    let data = [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", &header).as_slice()].concat();
+    let taken = describe(&data, LIMIT).expect("an image").memory_bytes;
+    // as it is in the file, eight bytes a pixel, and in RGB
+    assert!(taken >= 6_000_000 * (8 + 3), "{taken}");
+}
+
+#[test]
 fn what_takes_too_much_work_is_refused_with_a_remedy() {
     let gif = [&b"GIF89a\x01\0\x01\0\0\0\0"[..], &vec![0; 1_000_000]].concat();
     let frame = segment(0xC2, &[8, 0, 8, 0, 8, 1, 1, 0x11, 0]);
@@ -155,7 +184,8 @@ fn try_all(data: &[u8]) {
         let Ok(decoded) = decode(data, &described, &transform, &|| true) else {
             return;
         };
-        prepare(&decoded, &transform, &mut vec![0.0; 3 * 32 * 32]);
+        let prepared = prepare(&decoded, &transform, &mut vec![0.0; 3 * 32 * 32]);
+        assert_eq!(prepared, Ok(()), "what was decoded is what was described");
     }
 }
 
@@ -198,7 +228,7 @@ proptest! {
             prop_assert!(decoded.width() > 0 && left + decoded.width() <= width.into());
             prop_assert!(decoded.height() > 0 && top + decoded.height() <= height.into());
             let size = 3 * crop as usize * crop as usize;
-            prepare(&decoded, &transform, &mut vec![0.0; size]);
+            prop_assert_eq!(prepare(&decoded, &transform, &mut vec![0.0; size]), Ok(()));
         }
     }
 }

@@ -282,12 +282,12 @@ impl Pipeline {
             Ok::<_, Unprepared>((decoded.map_err(refused)?, share))
         });
         let (decoded, share) = described?;
-        Ok(self.metrics.time(Stage::Transform, || {
+        self.metrics.time(Stage::Transform, || {
             let mut input = vec![0.0; self.network.input_len()];
-            pixels::prepare(&decoded, &self.transform, &mut input);
+            pixels::prepare(&decoded, &self.transform, &mut input).map_err(refused)?;
             drop((decoded, share));
-            input
-        }))
+            Ok(input)
+        })
     }
 
     /// Returns the network's scores for a prepared image.

@@ -99,6 +99,9 @@ pub(crate) fn decode(
     let mut decoder = Decoder::new_with_options(Cursor::new(&parts.plain), options);
     decoder.set_limits(png::Limits { bytes: usize::MAX });
     let mut reader = decoder.read_info().map_err(|error| damaged(&error))?;
+    if reader.info().size() != (encoded.width, encoded.height) {
+        return Err(Error::broken("its sizes differ"));
+    }
     check_wanted(wanted)?;
     if parts.interlaced {
         return interlaced(&mut reader, &parts, encoded);

@@ -65,13 +65,17 @@ impl Encoded {
     /// Return the most memory that the image takes while it is decoded, turned upright and converted to RGB.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let decoded = self.image_bytes(self.pixel_bytes);
-        let turned = if self.orientation.is_upright() { 0 } else { decoded };
         let converted = if self.converts {
             self.image_bytes(RGB_BYTES)
         } else {
             0
         };
-        decoded.saturating_add(self.decoder_bytes.max(turned).max(converted))
+        let made = decoded.saturating_add(self.decoder_bytes.max(converted));
+        if self.orientation.is_upright() {
+            return made;
+        }
+        // what is turned is RGB already, and so is its copy
+        made.max(self.image_bytes(RGB_BYTES).saturating_mul(2))
     }
 
     fn image_bytes(&self, pixel_bytes: u64) -> u64 {

@@ -27,6 +27,8 @@ const COLOUR: u8 = 2;
 const PALETTE: u8 = 3;
 /// Levels of 16 bits pass through arrays on their way to bytes.
 const DEEP_GREY_ARRAYS: u64 = 6;
+/// Four channels of 16 bits.
+const LARGEST_STORED_PIXEL: u64 = 8;
 
 #[derive(Default)]
 struct About<'data> {
@@ -55,6 +57,7 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     let mut kept: Vec<Range<usize>> = once(0..SIGNATURE.len()).collect();
     let mut about = About::default();
     let mut left_out = false;
+    let mut headers = 0;
     for chunk in Chunks::new(data) {
         let Chunk {
             name,
@@ -62,6 +65,11 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
             body,
             end,
         } = chunk?;
+        headers += u32::from(&name == b"IHDR");
+        if headers > 1 {
+            // a decoder takes the last, and its sizes were never judged
+            return Err(Error::broken("it has two headers"));
+        }
         if name[0] & ANCILLARY == 0 {
             kept.push(start..end);
             continue;
@@ -95,6 +103,9 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     };
     encoded.decoder_bytes = if deep_grey {
         encoded.pixels().saturating_mul(DEEP_GREY_ARRAYS)
+    } else if array(data, 28) == Some([1]) {
+        // an interlaced image is stored whole, as it is in the file
+        encoded.pixels().saturating_mul(LARGEST_STORED_PIXEL)
     } else {
         0
     };
