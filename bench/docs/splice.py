@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.docs import help as verbs
 from bench.docs import tables
 from bench.docs.marks import Mark, spliced
+from bench.docs.stage_table import stage_table
 from bench.errors import BenchError, UsageError
 from bench.model import Run
 from bench.run_file import read_run
@@ -93,6 +94,7 @@ KINDS: Mapping[str, Kind] = {
         "ratios FOLDER [STRATEGY]", 1, 2, lambda given, _: tables.ratios(_run(given[0]), *given[1:])
     ),
     "lateness": Kind("lateness FOLDER", 1, 1, lambda given, _: tables.lateness(_run(given[0]))),
+    "stages": Kind("stages FOLDER", 1, 1, lambda given, _: stage_table(_run(given[0]))),
     "help": Kind("help [VERB]", 0, 1, _help),
 }
 

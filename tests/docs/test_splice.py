@@ -19,13 +19,14 @@ ROOT = Path(__file__).parents[2]
 CLOSED = "results/20261124T175723Z-e214b0c"
 OPEN = "results/20261124T210427Z-db782fb"
 LATE = "results/20261129T043616Z-96c4969"
+ALONE = "results/20261124T180826Z-e214b0c"
 VERBS = re.findall(r"^## (.*)$", all_help(), re.MULTILINE)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to run in, with copies of committed runs."""
-    for run in (CLOSED, OPEN, LATE):
+    for run in (CLOSED, OPEN, LATE, ALONE):
         (tmp_path / run).mkdir(parents=True)
         shutil.copy(ROOT / run / "run.json", tmp_path / run)
     monkeypatch.chdir(tmp_path)
@@ -54,6 +55,12 @@ def write(folder: Path, mark: str, name: str = "page.md") -> Path:
             "| 50% of capacity | small | 47.5% (43\N{EN DASH}53%) | 17.6 (14.6\N{EN DASH}20.8) | 63.5",
         ),
         (f"lateness {OPEN}", "overloaded in 5 of 6: 1\N{NO-BREAK SPACE}598 refused |"),
+        (
+            f"stages {ALONE}",
+            "| strategy | payloads | parse ms | decode ms | transform ms | infer ms | encode ms |",
+        ),
+        (f"stages {ALONE}", "| unbatched | small | 0.05 | 0.77 | 0.82 | 8.27 | 0.04 | 10.7 | 0.74 |"),
+        (f"stages {ALONE}", "| mosec | small | n/a | n/a | n/a | n/a | n/a | 12.4 | n/a |"),
         (f"lateness {LATE}", " 82.1 (54.2\N{EN DASH}107.9) | own rates |"),
         (f"ratios {LATE} batched", "(0.82\N{EN DASH}0.95)\\* |"),
         (f"ratios {LATE} batched", "\nWith \\* the interval excludes 1, but one of so many comparisons"),
@@ -119,6 +126,7 @@ def test_the_check_names_each_stale_file_and_the_command_and_leaves_them(
         (f"<!-- splice: results -->\n{END}\n", "write <!-- splice: results FOLDER -->"),
         (f"<!-- splice: ratios {CLOSED} none -->\n{END}\n", "none is not in that run: it has torch, batched"),
         (f"<!-- splice: lateness {CLOSED} -->\n{END}\n", "that run has no open load"),
+        (f"<!-- splice: stages {CLOSED} -->\n{END}\n", "that run has no load of one client: name one made"),
         (f"<!-- splice: help dance -->\n{END}\n", "dance is not a verb of bench: there are run, plan"),
     ],
 )
