@@ -233,6 +233,9 @@ class Predict:
             try:
                 served, work, place = await self._accept(target, scope, headers, reader, request_id)
             except RequestError as refusal:
+                refusal.with_traceback(None)  # its frames hold what was read of the body
+                admission.release(reader.held_bytes)
+                reader.held_bytes = 0
                 refusal.closes = not await self._read_away(reader, refusal)
                 raise
             answered = False

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -238,6 +239,28 @@ def test_a_refusal_whose_body_stalls_closes_the_connection(client: Client) -> No
     answer = stalled(client, "text/plain")
     assert answer.startswith(b"HTTP/1.1 415 ")
     assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_a_refused_body_is_kept_and_counted_no_longer_while_the_rest_of_it_is_thrown_away(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+    admission, settings = client.service.admission, client.service.settings
+    really_discard = BodyReader.discard
+
+    async def discard(reader: BodyReader, timeout_s: float) -> bool:
+        refusal = sys.exception()
+        assert refusal is not None
+        admission.check(settings.queue_bytes)  # raises unless nothing is counted
+        seen.append((reader.held_bytes, refusal.__traceback__))
+        return await really_discard(reader, timeout_s)
+
+    monkeypatch.setattr(BodyReader, "discard", discard)
+    half = bytes(settings.max_body_bytes // 2 + 1)
+    body = (half for _ in range(2))
+    answer = requests.post(f"{client.url}/predict/", body, headers={"Content-Type": "image/png"}, timeout=120)
+    assert answer.status_code == 413
+    assert seen == [(0, None)]
 
 
 def test_a_body_that_was_late_once_is_not_waited_for_again(

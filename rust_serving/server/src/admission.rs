@@ -192,13 +192,20 @@ impl Held {
     }
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
+impl Held {
+    /// Counts the bytes no longer.
+    pub fn let_go(&mut self) {
         if self.bytes > 0 {
             let mut counts = self.admission.counts();
-            counts.bytes -= self.bytes;
+            counts.bytes -= std::mem::take(&mut self.bytes);
             self.admission.metrics.set_queue_bytes(counts.bytes);
         }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 

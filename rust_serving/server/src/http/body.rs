@@ -165,7 +165,10 @@ impl BodyReader {
     }
 
     /// Reads the rest of the body within limits and throws it away; returns whether all of it was read.
+    ///
+    /// What was read of it before is counted no longer.
     pub async fn discard(&mut self, allowed: Duration) -> bool {
+        self.held.let_go();
         if matches!(self.progress, Progress::Unasked | Progress::Broken) {
             return false;
         }
