@@ -3,13 +3,47 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memchr;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::size_limits::after_string;
 use crate::value::Value;
+
+/// How deep lists and objects may be nested, as for the Python services; a level takes some hundred bytes of stack.
+const DEEPEST: usize = 1024;
 
 /// Return what the text holds, or why it is not JSON.
 pub(crate) fn parse(text: &[u8]) -> Result<Value<'_>, String> {
-    serde_json::from_slice(text).map_err(|error| error.to_string())
+    if is_too_deep(text) {
+        return Err("depth limit exceeded".to_owned());
+    }
+    let mut parser = serde_json::Deserializer::from_slice(text);
+    parser.disable_recursion_limit();
+    let value = Value::deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
+    value.map_err(|error| error.to_string())
+}
+
+/// Tell whether lists and objects are nested too deep; of a text that is not JSON it may tell either.
+fn is_too_deep(mut text: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    loop {
+        let opening = memchr(b'"', text).unwrap_or(text.len());
+        let (outside, rest) = text.split_at_checked(opening).unwrap_or((text, &[]));
+        for byte in outside {
+            match byte {
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => (),
+            }
+            if depth > DEEPEST {
+                return true;
+            }
+        }
+        if rest.is_empty() {
+            return false;
+        }
+        text = after_string(rest.get(1..).unwrap_or_default());
+    }
 }
 
 /// Return the bytes between the quotes of a body that is `{"name": "..."}` and nothing else.

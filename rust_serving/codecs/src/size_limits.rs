@@ -88,7 +88,7 @@ fn count(mut text: &[u8], most: usize) -> Parts {
 }
 
 /// Return what follows the string whose first character begins `text`; nothing if it has no end.
-fn after_string(mut text: &[u8]) -> &[u8] {
+pub(crate) fn after_string(mut text: &[u8]) -> &[u8] {
     while let Some(at) = memchr2(b'"', b'\\', text) {
         let ends = text.get(at) == Some(&b'"');
         text = text.get(at + if ends { 1 } else { 2 }..).unwrap_or_default();

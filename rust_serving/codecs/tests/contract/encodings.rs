@@ -150,6 +150,35 @@ fn wrong_json_is_refused_with_what_would_be_right() {
 }
 
 #[test]
+fn json_may_be_nested_as_deep_as_for_the_other_services() {
+    let lists = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let objects = |depth: usize| "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
+    // those beside each other, and those in strings, are not nested
+    let wide = format!("[{}[]]", "[],{},\"[[[\\\"[[[\",".repeat(2000));
+    for json in [
+        lists(127),
+        lists(128),
+        lists(1024),
+        objects(129),
+        objects(1024),
+        wide,
+    ] {
+        let message = refused(json.as_bytes(), JSON);
+        assert!(
+            message.starts_with("the JSON has the wrong fields: "),
+            "{message}"
+        );
+    }
+    for json in [lists(1025), objects(1025), lists(200_000), "[".repeat(200_000)] {
+        let message = refused(json.as_bytes(), JSON);
+        assert!(
+            message.starts_with("the body is not JSON (depth limit exceeded): "),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn wrong_msgpack_is_refused_with_what_would_be_right() {
     check_refused(&[
         (b"", MSGPACK, r#"the body is empty: send {"image": "<base64>"}"#),
