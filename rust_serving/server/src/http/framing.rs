@@ -65,6 +65,11 @@ impl Framing {
         self.stage == Stage::Unknown
     }
 
+    /// Tells whether a request's head has begun and not ended.
+    pub fn is_in_head(&self) -> bool {
+        self.stage == Stage::Header || (self.stage == Stage::Start && !self.line.trim_ascii().is_empty())
+    }
+
     fn take_all(&mut self, mut bytes: &[u8]) -> Result<(), Doubtful> {
         while !bytes.is_empty() {
             bytes = match self.stage {
@@ -189,6 +194,20 @@ mod tests {
             all(&[WHOLE, CHUNKS, NOTHING, CHUNKS, WHOLE, NOTHING, WHOLE]),
             Ok(())
         );
+    }
+
+    #[test]
+    fn a_head_is_known_from_its_first_byte_to_its_last() {
+        let mut framing = Framing::new();
+        for part in [WHOLE, CHUNKS, b"\r\n"] {
+            assert_eq!(framing.take(part), Ok(()));
+            assert!(!framing.is_in_head());
+        }
+        let head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        for (number, byte) in head.chunks(1).enumerate() {
+            assert_eq!(framing.take(byte), Ok(()));
+            assert_eq!(framing.is_in_head(), number + 1 < head.len(), "{number}");
+        }
     }
 
     #[test]

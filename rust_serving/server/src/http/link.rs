@@ -78,7 +78,7 @@ pub struct State {
     pub sent_ahead: usize,
     /// Bytes that were taken to be written.
     pub pending: BytesMut,
-    /// Since when the client does not read what is written.
+    /// Since when the client does not read all of the answer that is written, however little it reads meanwhile.
     pub blocked: Option<Instant>,
 }
 
@@ -170,7 +170,13 @@ impl Link {
     /// Notes that an answer is written.
     pub fn answered(&self, state: &mut State) {
         state.out = Out::Start;
-        state.phase = Phase::Idle;
+        state.blocked = None;
+        // a head that began before the answer was written has its time from now on
+        state.phase = if state.framing.is_in_head() {
+            Phase::Head
+        } else {
+            Phase::Idle
+        };
         state.since = Instant::now();
         state.head_bytes = 0;
         if let Some(id) = self.place() {

@@ -25,18 +25,32 @@ use crate::workers::Workers;
 const SLOW: Duration = Duration::from_millis(60);
 const GET: &[u8] = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n";
 
+/// Where a request panics.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Panics {
+    Nowhere,
+    /// The network does.
+    InNetwork,
+    /// What makes the pixels the network's input does: it has no room for them.
+    InPixels,
+}
+
 /// A network that takes its time, and panics if it is told to.
 struct Moody {
-    panics: bool,
+    panics: Panics,
 }
 
 impl Network for Moody {
     fn input_len(&self) -> usize {
-        3 * 8 * 8
+        if self.panics == Panics::InPixels {
+            7
+        } else {
+            3 * 8 * 8
+        }
     }
 
     fn predict(&self, _: &[f32]) -> Result<Vec<f32>, Uncomputable> {
-        assert!(!self.panics, "a secret of ours");
+        assert!(self.panics == Panics::Nowhere, "a secret of ours");
         thread::sleep(SLOW);
         Ok(vec![1.0, 0.0])
     }
@@ -59,8 +73,10 @@ struct Server {
 struct Given {
     settings: &'static [(&'static str, &'static str)],
     connections: usize,
-    panics: bool,
+    panics: Panics,
     timeout: Duration,
+    /// The bytes of an answer that the system takes before the client reads; None for its usual.
+    send_buffer: Option<usize>,
 }
 
 impl Default for Given {
@@ -68,8 +84,9 @@ impl Default for Given {
         Self {
             settings: &[],
             connections: 100,
-            panics: false,
+            panics: Panics::Nowhere,
             timeout: Duration::from_secs(5),
+            send_buffer: None,
         }
     }
 }
@@ -102,7 +119,9 @@ fn serving(given: Given) -> Server {
         request: 16_000_000,
     };
     let network = Box::new(Moody { panics: given.panics });
-    let (metrics, memory) = (service.metrics.model("m"), DecodingMemory::new(1 << 30));
+    // for one image at a time
+    let taken_bytes = pixels::describe(&grey_levels(), limits.image).map_or(0, |image| image.memory_bytes);
+    let (metrics, memory) = (service.metrics.model("m"), DecodingMemory::new(taken_bytes));
     let pipeline = Pipeline::new(signature, metrics, network, transform, limits, memory);
     let workers = Workers::new(1, "test", Duration::from_mins(1)).unwrap_or_else(|error| panic!("{error}"));
     service.open(Arc::new(pipeline), &workers);
@@ -130,6 +149,9 @@ fn serving(given: Given) -> Server {
                     refusals: Refusals::new(),
                 });
                 while let Ok((stream, _)) = listener.accept().await {
+                    if let Some(bytes) = given.send_buffer {
+                        let _ = socket2::SockRef::from(&stream).set_send_buffer_size(bytes);
+                    }
                     let link = Link::new(limits, Arc::clone(&app.places));
                     tokio::spawn(connection::serve(stream, link, Arc::clone(&app)));
                 }
@@ -216,14 +238,21 @@ fn an_image_gets_its_answer_and_its_request_its_id() {
 
 #[test]
 fn a_panic_is_a_500_without_its_text_and_the_next_request_is_answered() {
-    let server = serving(Given {
-        panics: true,
-        ..Given::default()
-    });
-    for _ in 0..2 {
-        let answer = server.told(&last(&post("")));
-        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
-        assert!(answer.contains("this is our fault") && !answer.contains("secret"));
+    for panics in [Panics::InNetwork, Panics::InPixels] {
+        let server = serving(Given {
+            panics,
+            ..Given::default()
+        });
+        for _ in 0..3 {
+            // on one connection, too: the panic ends neither it nor the thread, nor keeps the image's memory
+            let answer = server.told(&[post(""), last(&post(""))].concat());
+            assert_eq!(answer.matches("HTTP/1.1 500 ").count(), 2, "{answer}");
+            assert!(answer.contains("this is our fault"));
+            assert!(!answer.contains("secret") && !answer.contains("panic"));
+        }
+        assert!(server.told(&last(GET)).starts_with("HTTP/1.1 200 "));
+        server.waits_for("queue_depth 0");
+        server.waits_for("queue_bytes 0");
     }
 }
 
@@ -238,6 +267,76 @@ fn a_head_that_does_not_end_is_told_so() {
     assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
     assert!(answer.ends_with(r#"{"error":"the headers took over 0.3 s: send a request in one go"}"#));
     assert_eq!(server.told(b""), "");
+}
+
+#[test]
+fn a_head_that_begins_before_an_answer_and_does_not_end_is_told_so() {
+    let timeout = Duration::from_millis(300);
+    let server = serving(Given {
+        timeout,
+        ..Given::default()
+    });
+    for part in [1, GET.len() / 2, GET.len() - 2] {
+        let began = Instant::now();
+        let answer = server.told(&[post(""), GET.get(..part).unwrap_or(GET).to_vec()].concat());
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+        // the answer's time is not the head's
+        assert!(began.elapsed() >= timeout, "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn an_answer_that_is_read_ever_so_slowly_is_not_written_for_ever() {
+    const PART: usize = 512;
+    let timeout = Duration::from_millis(1500);
+    let server = serving(Given {
+        timeout,
+        send_buffer: Some(2048),
+        ..Given::default()
+    });
+    let asked = GET.replace(b"/ping", b"/api-description");
+    let whole = server.told(&last(&asked)).len();
+    let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let client = client.unwrap_or_else(|error| panic!("{error}"));
+    let _ = client.set_recv_buffer_size(2048);
+    let address = server.address.into();
+    client.connect(&address).unwrap_or_else(|error| panic!("{error}"));
+    let mut client = TcpStream::from(client);
+    let _ = client.write_all(&last(&asked));
+    // so that all would be read in a few times the timeout, and something within any part of it
+    let pause = 4 * timeout / u32::try_from(whole / PART).unwrap_or(1);
+    let (mut read, mut part) = (0, [0; PART]);
+    while let Ok(count @ 1..) = client.read(&mut part) {
+        read += count;
+        thread::sleep(pause);
+    }
+    assert!(0 < read && read < whole, "{read} of {whole} bytes");
+}
+
+#[test]
+fn a_refused_body_is_counted_no_longer_while_the_rest_of_it_is_thrown_away() {
+    let server = serving(Given {
+        settings: &[("MAX_BODY_BYTES", "1000")],
+        timeout: Duration::from_secs(30),
+        ..Given::default()
+    });
+    let chunk = format!("258\r\n{}\r\n", "x".repeat(600));
+    let mut client = server.connect();
+    let head =
+        "POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let _ = client.write_all(format!("{head}{chunk}").as_bytes());
+    server.waits_for("queue_bytes 600");
+    let _ = client.write_all(chunk.as_bytes());
+    let began = Instant::now();
+    server.waits_for("queue_bytes 0");
+    // its sender has not yet got the refusal: it gets it when all is sent
+    assert!(began.elapsed() < Duration::from_secs(30));
+    assert!(server.counts("in_flight 1"));
+    let _ = client.write_all(b"0\r\n\r\n");
+    let mut told = [0; 12];
+    let _ = client.read_exact(&mut told);
+    assert_eq!(&told, b"HTTP/1.1 413");
 }
 
 #[test]

@@ -45,10 +45,7 @@ impl Wire {
                     state.gone = true;
                     return Poll::Ready(Err(error));
                 }
-                Ok(count) => {
-                    state.blocked = None;
-                    return Poll::Ready(Ok(count));
-                }
+                Ok(count) => return Poll::Ready(Ok(count)),
             }
         }
     }
@@ -62,8 +59,11 @@ impl Wire {
             let count = ready!(written)?;
             state.pending.advance(count);
         }
-        if state.out == Out::Within(0) {
-            self.link.answered(state);
+        match state.out {
+            Out::Within(0) => self.link.answered(state),
+            Out::Within(_) => {}
+            // what was written is no part of an answer
+            Out::Start | Out::Swallow => state.blocked = None,
         }
         Poll::Ready(Ok(()))
     }
