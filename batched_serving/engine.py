@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from batched_serving.batch_sizes import doubling_sizes, saturating_size, time_si
 from batched_serving.network import Normalise, load_folded
 from modelkit.modules import OF_INPUTS, in_order
 from serving_core.drawn import most_at_once
-from serving_core.engine import Batching, Compute, Device, Uncomputable, uncomputable
+from serving_core.engine import Batching, Compute, Device, Takes, Uncomputable, uncomputable
 from serving_core.errors import StartError
 from serving_core.network import Arrays, Network
 
@@ -102,7 +102,7 @@ class BatchedEngine:
     """Computes with every core, or on the GPU."""
 
     name = "batched"
-    takes: Literal["crop", "image"] = "crop"
+    takes: Sequence[Takes] = ("crop",)
     batching = Batching()
 
     def load(self, path: Path, network: Network, compute: Compute) -> None:

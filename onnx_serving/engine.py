@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
-from serving_core.engine import Batching, Compute, refuse_gpu, uncomputable
+from serving_core.engine import Batching, Compute, Takes, refuse_gpu, uncomputable
 from serving_core.errors import StartError
-from serving_core.network import Arrays, Network
+from serving_core.network import IMAGE, NORMALISED, Arrays, Network
 from serving_core.tensors import BYTES, TensorSpec
 
 # what fails is raised: a client's request must not fill the log
@@ -31,12 +31,20 @@ DATATYPES = {
     "tensor(double)": "FP64",
 }
 
+# what an image classifier's graph should take -> what is said of a file that takes the other
+OTHERS = {
+    IMAGE: "has no transform of images, and PIXELS=graph leaves that to the graph: give ONNX_MODEL_URI the "
+    "address of model.onnx, or set PIXELS to pillow, simd or native",
+    NORMALISED: "has the transform of images inside, and PIXELS says who prepares them outside of the graph: "
+    "give ONNX_MODEL_URI the address of network.onnx, or set PIXELS=graph",
+}
+
 
 class OnnxEngine:
     """One session; each calling thread computes on one core."""
 
     name = "onnx"
-    takes: Literal["crop", "image"] = "image"
+    takes: Sequence[Takes] = ("image", "normalised")
     batching = Batching()
 
     def load(self, path: Path, network: Network, compute: Compute) -> None:
@@ -44,6 +52,8 @@ class OnnxEngine:
         refuse_gpu(compute, "onnx_serving")
         self._session = _session(path)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if _is_the_other_graph(network, inputs):
+            raise StartError(f"{path.name} {OTHERS[network.inputs[0].name]}")
         wrong = _differences(network, inputs, outputs)
         if wrong:
             raise StartError(
@@ -93,6 +103,12 @@ def _session(path: Path) -> ort.InferenceSession:
             f"{path.name} is not a graph that ONNX Runtime can open ({cause}): "
             "publish the model again, or give ONNX_MODEL_URI the address of a graph"
         ) from None
+
+
+def _is_the_other_graph(network: Network, inputs: Iterable[Any]) -> bool:
+    """Tell whether an image classifier's graph has the transform inside and should not, or the reverse."""
+    taken, (wanted, *_) = {tensor.name for tensor in inputs}, network.inputs
+    return network.pixels is not None and taken == OTHERS.keys() - {wanted.name}
 
 
 def _deep(network: Network, specs: Sequence[TensorSpec], tensors: Iterable[Any]) -> list[int]:

@@ -2,39 +2,39 @@
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from serving_core.calls import Item, Outputs
-from serving_core.decoding.memory import DecodingMemory
-from serving_core.engine import Pixels, Uncomputable
+from serving_core.engine import Takes, Uncomputable
 from serving_core.errors import RequestError, StartError
 from serving_core.handler import Context, Handler
-from serving_core.images import count_pixels, crop, decode, framed
 from serving_core.models.manifest import Classifier, read_classifier
 from serving_core.models.store import Model
-from serving_core.network import PROBABILITIES, Arrays, Network
+from serving_core.network import IMAGE, NORMALISED, PROBABILITIES, Arrays, Network
+from serving_core.preparation.choice import preparation_of
+from serving_core.preparation.preparation import DecodingLimits
 from serving_core.tensors import BYTES, TensorSpec
 
 EXAMPLE_SIZE = (400, 300)
-# A graph that contains the transform uses 20 bytes for each pixel of an image: see docs/decisions/0002.
-MOST_GRAPH_PIXELS = 2_000_000
-# height and width of the images with which a graph that contains the transform is made warm
-WARM_SIZES = ((256, 256), (300, 400), (727, 1200))
 # by how much the probabilities of a network that has the softmax inside may miss a sum of 1
 ROUNDING = 0.01
 
 
-def network_of(classifier: Classifier, takes: Literal["crop", "image"]) -> Network:
-    """Return what an engine that takes crops, or whole images, must know of a classifier's network."""
-    crop_size = classifier.transform.crop
-    sides = (-1, -1, 3) if takes == "image" else (crop_size, crop_size, 3)
+def network_of(classifier: Classifier, takes: Takes) -> Network:
+    """Return what an engine must know of a classifier's network that takes images in this form."""
+    side = classifier.transform.crop
+    sources = {
+        "image": TensorSpec(IMAGE, "UINT8", (-1, -1, 3)),
+        "crop": TensorSpec(IMAGE, "UINT8", (side, side, 3)),
+        "normalised": TensorSpec(NORMALISED, "FP32", (3, side, side)),
+    }
     name = PROBABILITIES if classifier.softmax else "logits"
     return Network(
-        (TensorSpec("image", "UINT8", sides),),
+        (sources[takes],),
         (TensorSpec(name, "FP32", (len(classifier.labels),)),),
         # images of several sizes have no batch
         "one" if takes == "image" else "any",
@@ -45,20 +45,22 @@ def network_of(classifier: Classifier, takes: Literal["crop", "image"]) -> Netwo
 
 
 class ImageClassifier(Handler):
-    """Decodes and transforms images as the manifest says; the service's engine computes the network."""
+    """Has images prepared as PIXELS and the manifest say; the service's engine computes the network."""
 
     inputs = (TensorSpec("image", BYTES),)
-    _memory: DecodingMemory | None = None
     _softmax = False
 
     def load(self, model: Model, context: Context) -> None:
         """Load the model into the engine; raises StartError if the model differs from its manifest."""
         self._classifier = read_classifier(model.manifest)
         self._softmax = self._classifier.softmax
-        self._max_pixels, self._memory = context.max_pixels, context.memory
-        self._engine = context.make_engine()
+        self._engine = engine = context.make_engine()
         self.labels = self._classifier.labels
-        self._network = network_of(self._classifier, self._engine.takes)
+        limits = DecodingLimits(context.max_pixels, context.memory)
+        self._preparation = preparation_of(
+            context.pixels, engine.name, engine.takes, self._classifier.transform, limits
+        )
+        self._network = network_of(self._classifier, self._preparation.takes)
         self._engine.load(model.path, self._network, context.compute)
         self.platform = self._engine.name
         (scores,) = self._network.outputs
@@ -79,10 +81,7 @@ class ImageClassifier(Handler):
 
         Raises StartError if the network takes no such image, or if its outputs are not the manifest's.
         """
-        crop_size = self._classifier.transform.crop
-        sizes = WARM_SIZES if self._engine.takes == "image" else ((crop_size, crop_size),)
-        noise = np.random.default_rng(0)
-        examples: list[Arrays] = [[noise.integers(0, 256, (1, *size, 3), np.uint8)] for size in sizes]
+        examples: list[Arrays] = [[example] for example in self._preparation.examples()]
         try:
             # first of all: an engine may compute only once it is warm
             self._engine.warm(examples)
@@ -90,7 +89,7 @@ class ImageClassifier(Handler):
         except Uncomputable as error:
             cause = " ".join(str(error).split())[:200]
             raise StartError(
-                f"the model computes no image of crop {crop_size} ({cause}): "
+                f"the model computes no image of crop {self._classifier.transform.crop} ({cause}): "
                 "publish the model and its manifest again"
             ) from None
         self._check(made)
@@ -110,26 +109,21 @@ class ImageClassifier(Handler):
 
     def pixels(self, item: Item) -> int:
         """Return the pixels of the item's image as its header gives them; 0 if too many to decode."""
-        return count_pixels(item["image"], self._max_pixels)
+        return self._preparation.count_pixels(item["image"])
 
-    def decode(self, item: Item) -> Image.Image:
-        """Return the upright RGB image; raises RequestError 413 or 422."""
-        return decode(item["image"], self._max_pixels, self._memory)
+    def decode(self, item: Item) -> Any:
+        """Return the image in the form that its preparation goes on with; raises RequestError 413 or 422."""
+        return self._preparation.decode(item["image"])
 
-    def preprocess(self, decoded: Image.Image) -> Pixels:
-        """Return the engine's input, uint8 [1, height, width, 3]."""
-        transform = self._classifier.transform
-        if self._engine.takes == "crop":
-            return crop(decoded, transform)[np.newaxis]
-        if decoded.width * decoded.height > MOST_GRAPH_PIXELS:
-            return framed(crop(decoded, transform), transform)[np.newaxis]
-        return np.asarray(decoded)[np.newaxis]
+    def preprocess(self, decoded: Any) -> NDArray[Any]:
+        """Return the engine's input; raises RequestError 422."""
+        return self._preparation.prepare(decoded)
 
-    def predict(self, batch: list[Pixels]) -> Sequence[NDArray[np.float32]]:
+    def predict(self, batch: list[NDArray[Any]]) -> Sequence[NDArray[np.float32]]:
         """Return the network's scores for each image, float32 [classes]: logits, or else probabilities."""
         if len(batch) == 1:
             return [*self._engine.predict(batch)[0]]
-        if self._engine.takes == "image":  # the images may differ in size
+        if self._network.batch == "one":  # the images may differ in size
             return [row for pixels in batch for row in self._engine.predict([pixels])[0]]
         return [*self._engine.predict([np.concatenate(batch)])[0]]
 

@@ -15,6 +15,10 @@ Pixels = NDArray[np.uint8]
 Logits = NDArray[np.float32]
 
 Device = Literal["auto", "cpu", "cuda"]
+# What an engine takes of images: "crop" is uint8 [n, crop, crop, 3], resized and cropped already; "image" is
+# one whole image, uint8 [1, height, width, 3], which the engine's graph itself transforms; "normalised" is
+# what the network itself takes, float32 [n, 3, crop, crop].
+Takes = Literal["crop", "image", "normalised"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,12 @@ def uncomputable(error: Exception) -> Exception:
 class Engine(Protocol):
     """A way of computing one network.
 
-    `takes` names what it takes of an image: "crop" is uint8 [n, crop, crop, 3], resized and cropped already;
-    "image" is one whole image, uint8 [1, height, width, 3], which the engine's graph itself transforms.
-    `batching` is known once the engine is warm.
+    `takes` has what its models may take of images; which of them they take follows from PIXELS, and is the
+    first for PIXELS=graph. `batching` is known once the engine is warm.
     """
 
     name: str
-    takes: Literal["crop", "image"]
+    takes: Sequence[Takes]
     batching: Batching
 
     def load(self, path: Path, network: Network, compute: Compute) -> None:

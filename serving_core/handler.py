@@ -10,6 +10,7 @@ from serving_core.decoding.memory import DecodingMemory
 from serving_core.engine import Batching, Compute, Engine
 from serving_core.errors import RequestError
 from serving_core.models.store import Model
+from serving_core.preparation.preparer import Preparer
 from serving_core.tensors import TensorSpec
 
 
@@ -17,13 +18,15 @@ from serving_core.tensors import TensorSpec
 class Context:
     """What a service gives to its handlers: its engine, what may compute, and the limits of images.
 
-    `max_pixels` is the most pixels of an image; `memory` is what all threads decode in, None if unbounded.
+    `max_pixels` is the most pixels of an image; `memory` is what all threads decode in, None if unbounded;
+    `pixels` says who prepares images for the engine.
     """
 
     make_engine: Callable[[], Engine]
     compute: Compute
     max_pixels: int
     memory: DecodingMemory | None = None
+    pixels: Preparer = "graph"
 
     @property
     def threads(self) -> int:

@@ -4,7 +4,6 @@ import struct
 import warnings
 from io import BytesIO
 from typing import Any
-from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from serving_core.decoding import bmp, gif, jpeg, png, run_lengths, webp
 from serving_core.decoding.encoded import Encoded, Read, broken
-from serving_core.decoding.memory import DecodingMemory
+from serving_core.decoding.memory import DecodingMemory, held_for
 from serving_core.decoding.orientation import UPRIGHT
 from serving_core.errors import RequestError
 from serving_core.models.manifest import ServedTransform
@@ -94,16 +93,7 @@ def decode(data: bytes, max_pixels: int, memory: DecodingMemory | None = None) -
     """
     decoder, encoded = _described(data)
     _check_pixels(encoded.width, encoded.height, max_pixels)
-    if memory is None:
-        return _decode(decoder, encoded)
-    give_back = memory.take(encoded.memory_bytes)
-    try:
-        image = _decode(decoder, encoded)
-    except BaseException:
-        give_back()
-        raise
-    finalize(image, give_back).atexit = False
-    return image
+    return held_for(memory, encoded.memory_bytes, lambda: _decode(decoder, encoded))
 
 
 def count_pixels(data: bytes, max_pixels: int) -> int:
@@ -155,20 +145,25 @@ def crop(image: Image.Image, transform: ServedTransform) -> NDArray[np.uint8]:
     Only the source region of the crop is resampled. Its pixels differ by at most one level from the pixels
     of a resize of the whole image.
     """
-    width, height = image.size
+    box = source_box(image.size, transform)
+    resized = image.resize((transform.crop, transform.crop), RESAMPLINGS[transform.interpolation], box=box)
+    return np.array(resized)  # a copy: the view is read-only, which PyTorch warns of
+
+
+def source_box(size: tuple[int, int], transform: ServedTransform) -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom of the part of an image of this size that becomes the crop."""
+    width, height = size
     short = min(width, height)
     new_width = transform.resize if width == short else transform.resize * width // height
     new_height = transform.resize if height == short else transform.resize * height // width
     left, top = _margin(new_width, transform.crop), _margin(new_height, transform.crop)
     scale_x, scale_y = width / new_width, height / new_height
-    box = (
+    return (
         left * scale_x,
         top * scale_y,
         min(float(width), (left + transform.crop) * scale_x),
         min(float(height), (top + transform.crop) * scale_y),
     )
-    resized = image.resize((transform.crop, transform.crop), RESAMPLINGS[transform.interpolation], box=box)
-    return np.array(resized)  # a copy: the view is read-only, which PyTorch warns of
 
 
 def framed(cropped: NDArray[np.uint8], transform: ServedTransform) -> NDArray[np.uint8]:

@@ -173,7 +173,8 @@ def _load_model(
         handler = _made(uri, handler_name)
         passed("imports")
     with _as_start_error(uri, f"{handler_name}.load"):
-        handler.load(model, Context(timed_engine, _compute(settings), settings.max_pixels, memory))
+        context = Context(timed_engine, _compute(settings), settings.max_pixels, memory, settings.pixels)
+        handler.load(model, context)
     check_declared(handler_name, handler)
     passed("load")
     with _as_start_error(uri, f"{handler_name}.warm"):

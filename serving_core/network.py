@@ -14,6 +14,9 @@ from serving_core.tensors import NUMERIC, TensorSpec
 Arrays = Sequence[NDArray[Any]]
 # the output of a classifier's network that has the softmax inside
 PROBABILITIES = "probabilities"
+# the input of a classifier's graph that contains the transform, and of one without it
+IMAGE = "image"
+NORMALISED = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,9 @@ class Network:
 
     `inputs` and `outputs` are those of one item, without the batch's axis. `architecture` is the
     "package.module:factory" of a file that holds weights alone, None if the manifest names none. If `pixels`
-    is set, the only input is an image, uint8 [n, height, width, 3]; a network that takes normalised pixels
-    gets them from the engine. `tolerance` is the largest difference that approximate outputs may have.
-    `example` is the manifest's, {} if it has none.
+    is set, the only input is made of an image: IMAGE, uint8 [n, height, width, 3], of which the engine makes
+    normalised pixels if its file takes these; or NORMALISED, float32 [n, 3, crop, crop]. `tolerance` is the
+    largest difference that approximate outputs may have. `example` is the manifest's, {} if it has none.
     """
 
     inputs: tuple[TensorSpec, ...]

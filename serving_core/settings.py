@@ -14,6 +14,7 @@ from serving_core.cores import usable_cores
 from serving_core.errors import StartError
 from serving_core.models.addresses import shown_whole
 from serving_core.models.limits import MOST_MODEL_BYTES
+from serving_core.preparation.preparer import Preparer
 from serving_core.usable_memory import usable_memory_bytes
 
 MIB = 1024 * 1024
@@ -118,6 +119,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Memory that images take while they are decoded, all threads of a process together; an "
         "image waits for its share, and is refused with 413 if it needs more than all.",
+    )
+    pixels: Preparer = Field(
+        default="graph",
+        description="Who prepares images for onnx_serving's network: its graph, model.onnx; or, outside of a "
+        "graph that is network.onnx, Pillow and NumPy, Pillow and fast_image_resize (simd), or the code of "
+        "rust_serving (native). Other services take graph alone.",
     )
     max_items: int = Field(default=64, ge=1, le=4096, description="The most items in one request.")
     max_connections: int = Field(

@@ -5,6 +5,7 @@
 # Python 3.11 on manylinux_2_28_aarch64 into a folder that is removed afterwards: some 200 MB. A package without such a
 # wheel, and a wheel whose hash the lock does not have, end it with 1. PyTorch is left out, being large: WITH_TORCH=1 takes
 # it too, as the general index has it. That build is the one for CUDA. The lock has no hash of a build for CPUs on arm64.
+# onnx-simd.txt is not among them: of cykooz-resizer there is no wheel for Linux on arm64.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from modelkit.modules import OF_INPUTS, ModuleError, in_order, load_module
-from serving_core.engine import Batching, Compute, refuse_gpu, uncomputable
+from serving_core.engine import Batching, Compute, Takes, refuse_gpu, uncomputable
 from serving_core.errors import StartError
 from serving_core.models.manifest import ServedTransform
 from serving_core.network import Arrays, Network
@@ -20,7 +19,7 @@ class TorchEngine:
     """The network in eager and eval mode, without autograd; each calling thread computes on one core."""
 
     name = "torch"
-    takes: Literal["crop", "image"] = "crop"
+    takes: Sequence[Takes] = ("crop",)
     batching = Batching()
 
     def load(self, path: Path, network: Network, compute: Compute) -> None:

@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
+from weakref import finalize
 
 from serving_core.errors import RequestError
 from serving_core.wanted import check_still_wanted
@@ -15,6 +17,8 @@ MIB = 1024 * 1024
 WAIT_S = 0.05
 # The allocator keeps freed blocks up to 32 MiB. After this much memory was given back, it is made to let go.
 TRIM_BYTES = 256 * MIB
+
+Image = TypeVar("Image")
 
 
 class DecodingMemory:
@@ -71,6 +75,23 @@ class DecodingMemory:
             self._changed.notify_all()
         if trims:
             _trim()
+
+
+def held_for(memory: DecodingMemory | None, need_bytes: int, decode: Callable[[], Image]) -> Image:
+    """Return what `decode` makes; its share of a `memory` is held from before that until it is freed.
+
+    Raises what `DecodingMemory.take` and `decode` raise.
+    """
+    if memory is None:
+        return decode()
+    give_back = memory.take(need_bytes)
+    try:
+        image = decode()
+    except BaseException:
+        give_back()
+        raise
+    finalize(image, give_back).atexit = False
+    return image
 
 
 def _trim() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ import uvicorn
 from PIL import Image
 
 from serving_core.dispatch import Direct, Pipeline
-from serving_core.engine import Batching, Compute
+from serving_core.engine import Batching, Compute, Takes
 from serving_core.http.app import create_app
 from serving_core.http.predict import BodyReader
 from serving_core.network import Arrays, Network
@@ -35,7 +35,7 @@ class FaultyEngine:
     """Fails on images whose first pixel is white."""
 
     name = "faulty"
-    takes: Literal["crop", "image"] = "crop"
+    takes: Sequence[Takes] = ("crop",)
     batching = Batching()
 
     def load(self, path: Path, network: Network, compute: Compute) -> None:

@@ -4,13 +4,13 @@ import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 
 from serving_core.drawn import MOST_BYTES, example_item, example_items, most_at_once, sizes_of
-from serving_core.engine import Batching, Compute, Uncomputable
+from serving_core.engine import Batching, Compute, Takes, Uncomputable
 from serving_core.errors import RequestError, StartError
 from serving_core.handler import Context
 from serving_core.models.manifest import StatedExample, kind_of, read_manifest, read_tensors
@@ -27,7 +27,7 @@ class Recorder:
     """Sums rows; it takes no row shorter than `least`, and no row with a negative number."""
 
     name = "recorder"
-    takes: Literal["crop", "image"] = "crop"
+    takes: Sequence[Takes] = ("crop",)
     batching = Batching(size=4)
 
     def __init__(self, dtype: str = "float32", least: int = 0, rows: int = 1) -> None:

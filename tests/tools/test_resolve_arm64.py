@@ -9,6 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools/resolve_arm64.sh"
 OF_CUDA = re.compile(r"nvidia-|cuda-|triton==")
+# what only a developer's machine leaves out, because there is no wheel of it for Linux on arm64
+LEFT_OUT = {"dev": "cykooz-resizer=="}
 PROCESSOR = re.compile(r"x86.64|amd64|aarch64|arm64|--platform|TARGETARCH")
 BUILDS = [
     *ROOT.glob("*/Dockerfile"),
@@ -35,7 +37,11 @@ def test_no_image_is_built_for_a_processor_by_name(file: Path) -> None:
 @pytest.mark.parametrize("lock", sorted((ROOT / "locks").glob("*.txt")), ids=lambda lock: lock.stem)
 def test_no_package_is_pinned_for_a_processor_alone(lock: Path) -> None:
     """CUDA's are, for both. Else pip, which judges a marker by where it runs, could not tell of another."""
-    lines = [line for line in lock.read_text("utf-8").splitlines() if "platform_machine" in line]
+    without = LEFT_OUT.get(lock.stem, "\n")
+    text = lock.read_text("utf-8")
+    lines = [
+        line for line in text.splitlines() if "platform_machine" in line and not line.startswith(without)
+    ]
     assert [line for line in lines if not OF_CUDA.match(line)] == []
     assert all("'aarch64'" in line and "'x86_64'" in line for line in lines)
 

@@ -1,0 +1,1 @@
+"""From an encoded image to the input of an engine: the ways to prepare it, between which PIXELS chooses."""
