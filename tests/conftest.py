@@ -36,6 +36,7 @@ SLOW_FIXTURES = {
     "launch",
     "other_hosts",
     "page",
+    "prepared",
     "published",
     "running",
     "rust",

@@ -41,14 +41,10 @@ class ByNative:
         return held_for(self._limits.memory, described.memory_bytes, lambda: self._decoded(data, described))
 
     def _decoded(self, data: bytes, described: Description) -> Decoded:
-        asked = StillWanted()
         # a call back into Python waits for the interpreter's lock, which a quick image is not worth
-        wanted = asked if described.width * described.height > QUICK_PIXELS else None
-        try:
-            with _refusals():
-                return native_pixels.decode(data, described, self._transform, wanted)
-        except native_pixels.Abandoned:
-            raise asked.ended or RuntimeError("an image was abandoned that nobody gave up") from None
+        wanted = _still_wanted if described.width * described.height > QUICK_PIXELS else None
+        with _refusals():
+            return native_pixels.decode(data, described, self._transform, wanted)
 
     def prepare(self, decoded: Decoded) -> NDArray[np.float32]:
         """Return the normalised crop; raises RequestError 422."""
@@ -60,18 +56,10 @@ class ByNative:
         return [self._normalised.example()]
 
 
-class StillWanted:
-    """Asks `check_still_wanted`; `ended` is what that raised."""
-
-    ended: Exception | None = None
-
-    def __call__(self) -> bool:
-        """Tell whether the work is still wanted; it is not any more once that was told."""
-        try:
-            check_still_wanted()
-        except Exception as error:  # noqa: BLE001 - whatever ends the work is raised where it is seen to have ended
-            self.ended = error
-        return self.ended is None
+def _still_wanted() -> bool:
+    """Raise what ends the work if nobody waits for it any more; the extension hands that on."""
+    check_still_wanted()
+    return True
 
 
 @contextmanager

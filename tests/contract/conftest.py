@@ -9,10 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from tests.running.native_pixels import native_pixels
 
 from tests.contract.encodings import ENCODINGS, Encoding, Request
 from tests.running.compose import engine_answers
@@ -76,6 +78,30 @@ def _wait_until_ready(service: Service) -> None:
 def rust(launch: Callable[..., Running], environment: Callable[[str], dict[str, str]]) -> Service:
     """rust_serving, ready; tests/contract/left_out.py says what it is not asked for."""
     process = launch("rust", **environment("rust"))
+    process.wait_until_ready()
+    return Service(process.name, process.url)
+
+
+@pytest.fixture(scope="session")
+def native_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the module native_pixels, which cargo builds."""
+    return native_pixels(tmp_path_factory.mktemp("native_pixels")).folder
+
+
+@pytest.fixture(scope="session", params=["pillow", "simd", pytest.param("native", marks=pytest.mark.rust)])
+def prepared(
+    request: pytest.FixtureRequest,
+    launch: Callable[..., Running],
+    environment: Callable[[str], dict[str, str]],
+) -> Service:
+    """onnx_serving, ready, with images prepared outside of its graph; asked for a part of the contract."""
+    variables = environment("onnx")
+    variables["ONNX_MODEL_URI"] = variables["ONNX_MODEL_URI"].replace("model.onnx", "network.onnx")
+    if request.param == "simd":
+        pytest.importorskip("cykooz_resizer")
+    if request.param == "native":
+        variables["PYTHONPATH"] = str(request.getfixturevalue("native_folder"))
+    process = launch("onnx", **variables, PIXELS=request.param)
     process.wait_until_ready()
     return Service(process.name, process.url)
 

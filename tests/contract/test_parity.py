@@ -1,6 +1,7 @@
 """Every strategy gives the reference's answer to every hard image, whichever way it is sent."""
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,22 @@ import pytest
 from numpy.typing import NDArray
 
 from modelkit.reference import Reference, softmax
+from tests.contract.refusals import check_refusal, png_header
 from tests.modelkit.hard_images import HARD_IMAGES, STORED, picture, saved
 from tests.running.processes import ROOT
+from tests.serving_core.odd_images import ODD_GIFS, ODD_JPEGS, ODD_PNGS, ODD_WEBPS
 
 MODEL = ROOT / "model"
 # one of each kind: the tables of encodings beside it ask the same code
 ENCODINGS = ("json", "raw", "multipart", "msgpack", "oip json", "oip binary", "oip raw")
 LARGE = "8000x6000.jpg"
+# what a picture may have beside its pixels, by the file's form
+ODD: dict[str, dict[str, Callable[[], bytes]]] = {
+    "jpeg": ODD_JPEGS,
+    "png": ODD_PNGS,
+    "gif": ODD_GIFS,
+    "webp": ODD_WEBPS,
+}
 # what the logits' tolerance allows a probability, and some of that: they are all that /predict/ tells
 PROBABILITY_TOLERANCE = 0.03
 # some of the files are damaged where it does not matter, which Pillow warns of
@@ -64,32 +74,78 @@ def expected(manifest: dict[str, Any]) -> dict[str, Expected]:
     }
 
 
+def faults(
+    service: Any, encoding: Any, expected: dict[str, Expected], manifest: dict[str, Any]
+) -> Iterator[str]:
+    """Send the hard images one by one, and say what differs."""
+    for name, image in expected.items():
+        answer = service.send(encoding.request([image.content]))
+        if answer.status_code != 200:
+            yield f"{name}: {answer.status_code} {answer.text}"
+            continue
+        (reading,) = encoding.readings(answer)
+        yield from (f"{name}: {fault}" for fault in image.check(reading, manifest["logit_tolerance"]))
+
+
 @pytest.mark.parametrize("kind", ENCODINGS)
 def test_every_hard_image_gets_the_references_answer(
     service: Any, encodings: Any, kind: str, expected: dict[str, Expected], manifest: dict[str, Any]
 ) -> None:
-    faults = []
-    for name, image in expected.items():
-        answer = service.send(encodings[kind].request([image.content]))
-        if answer.status_code != 200:
-            faults.append(f"{name}: {answer.status_code} {answer.text}")
-            continue
-        (reading,) = encodings[kind].readings(answer)
-        faults += [f"{name}: {fault}" for fault in image.check(reading, manifest["logit_tolerance"])]
-    assert not faults, "\n".join(faults)
+    found = [*faults(service, encodings[kind], expected, manifest)]
+    assert not found, "\n".join(found)
 
 
-def test_hard_images_sent_together_get_the_answers_they_get_alone(
-    service: Any, encodings: Any, expected: dict[str, Expected], manifest: dict[str, Any]
+def check_together(
+    service: Any, encoding: Any, expected: dict[str, Expected], manifest: dict[str, Any]
 ) -> None:
     together = [name for name, image in expected.items() if name != LARGE and len(image.content) < 100_000]
-    encoding = encodings["oip binary"]
     answer = service.send(encoding.request([expected[name].content for name in together]))
     assert answer.status_code == 200, answer.text
     readings = encoding.readings(answer)
     assert len(readings) == len(together)
     for name, reading in zip(together, readings, strict=True):
         assert expected[name].check(reading, manifest["logit_tolerance"]) == [], name
+
+
+def test_hard_images_sent_together_get_the_answers_they_get_alone(
+    service: Any, encodings: Any, expected: dict[str, Expected], manifest: dict[str, Any]
+) -> None:
+    check_together(service, encodings["oip binary"], expected, manifest)
+
+
+def test_images_prepared_outside_of_the_graph_get_the_references_answer(
+    prepared: Any, encodings: Any, expected: dict[str, Expected], manifest: dict[str, Any]
+) -> None:
+    found = [*faults(prepared, encodings["oip binary"], expected, manifest)]
+    assert not found, "\n".join(found)
+    check_together(prepared, encodings["oip binary"], expected, manifest)
+
+
+def test_what_is_prepared_outside_of_the_graph_is_refused_in_the_same_words(
+    prepared: Any, services: Any, jpeg: bytes, image_set: dict[str, Any]
+) -> None:
+    too_large = png_header(20_000, 20_000)
+    bad = [(b"no image at all", 422), (jpeg[: len(jpeg) // 2], 422), (too_large, 413), (b"GIF89a", 422)]
+    for content, status in bad:
+        refused = check_refusal(prepared.post(content), status)
+        assert refused == check_refusal(services["onnx"].post(content), status)
+    large = max((image["content"] for image in image_set["images"]), key=len)
+    assert "deadline" in check_refusal(prepared.post(large, X_Request_Timeout_Ms="1"), 504)
+
+
+@pytest.mark.parametrize("form", ODD)
+def test_odd_metadata_changes_nothing_of_what_is_prepared_outside_of_the_graph(
+    prepared: Any, encodings: Any, form: str, manifest: dict[str, Any]
+) -> None:
+    odd = {name: make() for name, make in ODD[form].items()}
+    encoding = encodings["oip binary"]
+    answer = prepared.send(encoding.request([*odd.values()]))
+    assert answer.status_code == 200, answer.text
+    rows = Reference(MODEL).logits([*odd.items()])
+    readings = encoding.readings(answer)
+    assert len(readings) == len(odd)
+    for name, reading, row in zip(odd, readings, rows, strict=True):
+        assert np.abs(np.array(reading.logits) - row).max() <= manifest["logit_tolerance"], name
 
 
 def test_most_of_the_hard_images_show_something(expected: dict[str, Expected]) -> None:

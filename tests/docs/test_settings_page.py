@@ -49,6 +49,7 @@ WRONG_TEXT = {
     "pushgateway": ["gateway:9091", "ftp://gateway:9091", "http://gate way", "http://gateway:port"],
     "log_level": ["loud", "INFO"],
     "device": ["gpu", "CUDA"],
+    "pixels": ["numpy", "Pillow"],
 }
 # texts that anything may stand in: a wrong one is found where it is used, the next step of a start
 NEXT_STEPS: dict[str, tuple[str, Callable[[Settings], object]]] = {

@@ -7,24 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from batched_serving.engine import BatchedEngine
 from onnx_serving.engine import OnnxEngine
-from serving_core.classifier import ImageClassifier
-from serving_core.engine import Compute, Engine, Uncomputable, uncomputable
+from serving_core.classifier import ImageClassifier, network_of
+from serving_core.engine import Compute, Engine, Takes, Uncomputable, uncomputable
 from serving_core.errors import StartError
 from serving_core.handler import Context
-from serving_core.models.manifest import read_manifest, read_tensors
+from serving_core.models.manifest import Classifier, ServedTransform, read_manifest, read_tensors
 from serving_core.models.store import Model
 from serving_core.network import Network
+from serving_core.preparation.preparer import Preparer
 from serving_core.tensors import TensorSpec
 from tests.running.encoder import encoder
 from tests.running.tensor_models import publish_doubler, publish_encoder
 from torch_serving.engine import TorchEngine
 
 CROP, CLASSES = 32, 5
+CLASSIFIER = Classifier(None, ("a", "b", "c"), ServedTransform(CROP, CROP, (0, 0, 0), (1, 1, 1)), 0.05, False)
 ENGINES: dict[str, tuple[Callable[[], Engine], str]] = {
     "onnx": (OnnxEngine, "model.onnx"),
     "torch program": (TorchEngine, "program.pt2"),
@@ -101,6 +104,48 @@ def test_a_fixed_batch_is_no_batch_of_any_size(tmp_path: Path) -> None:
         )
 
 
+def graph_of(folder: Path, name: str, takes: Takes) -> Path:
+    """A graph that takes an image classifier's input in this form, and gives no more than means of it."""
+    (source,) = network_of(CLASSIFIER, takes).inputs
+    kind = onnx.TensorProto.FLOAT if source.datatype == "FP32" else onnx.TensorProto.UINT8
+    front = 1 if takes == "image" else "batch"
+    sides = [front, *(size if size > 0 else f"side {place}" for place, size in enumerate(source.shape))]
+    axes = [1, 2] if takes == "image" else [2, 3]
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Cast", [source.name], ["numbers"], to=onnx.TensorProto.FLOAT),
+            onnx.helper.make_node("ReduceMean", ["numbers"], ["logits"], axes=axes, keepdims=0),
+        ],
+        name,
+        [onnx.helper.make_tensor_value_info(source.name, kind, sides)],
+        [onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, [front, 3])],
+    )
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(made, folder / f"{name}.onnx")
+    return folder / f"{name}.onnx"
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "says"),
+    [
+        ("normalised", "image", ("set PIXELS to pillow, simd or native", "the address of model.onnx")),
+        ("image", "normalised", ("set PIXELS=graph", "the address of network.onnx")),
+    ],
+)
+def test_a_graph_that_does_not_fit_pixels_is_refused_with_both_remedies(
+    tmp_path: Path, has: Takes, wanted: Takes, says: tuple[str, str]
+) -> None:
+    path = graph_of(tmp_path, "some", has)
+    with pytest.raises(StartError) as refused:
+        OnnxEngine().load(path, network_of(CLASSIFIER, wanted), Compute())
+    message = str(refused.value)
+    assert message.startswith("some.onnx has ")
+    assert "ONNX_MODEL_URI" in message
+    assert all(remedy in message for remedy in says)
+    assert "\n" not in message
+    OnnxEngine().load(path, network_of(CLASSIFIER, has), Compute())
+
+
 class Classes(torch.nn.Module):
     """A tiny network of images: it has the softmax inside, or not."""
 
@@ -115,7 +160,7 @@ class Classes(torch.nn.Module):
 
 
 def classifier(
-    folder: Path, make_engine: Callable[[], Engine], *, inside: bool, said: bool
+    folder: Path, make_engine: Callable[[], Engine], *, inside: bool, said: bool, pixels: Preparer = "graph"
 ) -> ImageClassifier:
     """A handler of a network that has the softmax inside, or not, and whose manifest says so, or not."""
     path = folder / "program.pt2"
@@ -132,7 +177,9 @@ def classifier(
     }
     read = read_manifest(json.dumps(fields).encode(), "model.json")
     made = ImageClassifier()
-    made.load(Model(path, read, cached=True), Context(make_engine, Compute(device="cpu"), 10**6))
+    made.load(
+        Model(path, read, cached=True), Context(make_engine, Compute(device="cpu"), 10**6, pixels=pixels)
+    )
     return made
 
 
@@ -151,6 +198,14 @@ def test_a_softmax_inside_the_network_gives_the_same_answers(
         answers.append(handler.answer(outputs, None))
     assert answers[0]["prediction"] == answers[1]["prediction"]
     assert answers[0]["probabilities"] == pytest.approx(answers[1]["probabilities"], abs=1e-6)
+
+
+@pytest.mark.parametrize("make_engine", [TorchEngine, BatchedEngine])
+def test_services_of_pytorch_refuse_pixels_that_are_prepared_elsewhere(
+    tmp_path: Path, make_engine: Callable[[], Engine]
+) -> None:
+    with pytest.raises(StartError, match=r"PIXELS=simd: (torch|batched)_serving .* set PIXELS=graph, or use"):
+        classifier(tmp_path, make_engine, inside=False, said=False, pixels="simd")
 
 
 def test_a_softmax_that_is_not_inside_is_noticed_at_the_start(tmp_path: Path) -> None:

@@ -139,6 +139,27 @@ def test_a_model_that_is_not_there_ends_the_start_with_one_line(
     assert "gs://models/nowhere/model does not exist: publish" in one_line(errors)
 
 
+@pytest.mark.parametrize(
+    ("name", "pixels", "says"),
+    [
+        ("onnx", "pillow", "model.onnx has the transform of images inside, and PIXELS"),
+        ("torch", "pillow", "PIXELS=pillow: torch_serving takes crops of Pillow's alone: set PIXELS=graph"),
+    ],
+)
+def test_pixels_that_do_not_fit_the_model_end_the_start_with_one_line(
+    name: str,
+    pixels: str,
+    says: str,
+    launch: Callable[..., Any],
+    environment: Callable[[str], dict[str, str]],
+) -> None:
+    service = launch(name, **environment(name), PIXELS=pixels)
+    service.process.wait(timeout=120)
+    status, errors = service.end()
+    assert status == 1
+    assert says in one_line(errors)
+
+
 @pytest.mark.parametrize("name", ["onnx", RUST])
 def test_a_store_that_is_down_keeps_the_service_unready_and_then_ends_it(
     name: str, launch: Callable[..., Any], jpeg: bytes

@@ -5,6 +5,7 @@ import pytest
 
 from serving_core.classifier import ImageClassifier
 from serving_core.errors import RequestError
+from serving_core.images import decode
 
 
 @pytest.fixture
@@ -36,5 +37,4 @@ def test_logits_that_are_not_finite_are_our_fault(classifier: ImageClassifier) -
 
 
 def test_the_example_is_an_image_it_can_decode(classifier: ImageClassifier) -> None:
-    classifier._max_pixels = 1_000_000
-    assert classifier.decode(classifier.example()).mode == "RGB"
+    assert decode(classifier.example()["image"], 1_000_000).mode == "RGB"
