@@ -48,7 +48,7 @@ from `.env`. Compose gives a stop 20 s: keep `GRACE_S` and `DRAIN_LINGER_S` well
 
 rust_serving reads the same variables, its model's address from `ONNX_NETWORK_URI`. It has one process, no
 handlers, no batches and no GPU: `WORKERS`, `HANDLER`, `MAX_BATCH`, `MAX_WAIT_MS` and `DEVICE` end its start
-with a line that says so, if they ask for one of these.
+with a line that says so, if they ask for one of these. `PIXELS` changes nothing of it.
 
 `QUEUE_LIMIT`, `QUEUE_BYTES`, `DECODE_BYTES` and `MAX_CONNECTIONS` hold for each process: with `WORKERS=4` a
 service accepts four times as much.
