@@ -9,12 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
-from tests.running.native_pixels import native_pixels
 
 from tests.contract.encodings import ENCODINGS, Encoding, Request
 from tests.running.compose import engine_answers
@@ -85,7 +85,9 @@ def rust(launch: Callable[..., Running], environment: Callable[[str], dict[str, 
 @pytest.fixture(scope="session")
 def native_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the module native_pixels, which cargo builds."""
-    return native_pixels(tmp_path_factory.mktemp("native_pixels")).folder
+    built = import_module("tests.running.native_pixels")  # here, because only tests of Rust need it
+    folder: Path = built.native_pixels(tmp_path_factory.mktemp("native_pixels")).folder
+    return folder
 
 
 @pytest.fixture(scope="session", params=["pillow", "simd", pytest.param("native", marks=pytest.mark.rust)])

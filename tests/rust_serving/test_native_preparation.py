@@ -18,7 +18,6 @@ from serving_core.preparation.choice import preparation_of
 from serving_core.preparation.pillow import ByPillow
 from serving_core.preparation.preparation import DecodingLimits, Preparation
 from serving_core.wanted import working_for
-from tests.running.native_pixels import native_pixels
 from tests.serving_core import odd_images
 from tests.serving_core.test_preparation import (
     BICUBIC,
@@ -38,7 +37,8 @@ Native = Callable[[ServedTransform, DecodingLimits], Preparation]
 @pytest.fixture(scope="module")
 def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
     """Makes the preparation; the extension is built first."""
-    native_pixels(tmp_path_factory.mktemp("native_pixels"))
+    built = import_module("tests.running.native_pixels")
+    built.native_pixels(tmp_path_factory.mktemp("native_pixels"))
     import_module("serving_core.preparation.native")
     return lambda transform, limits: preparation_of("native", "onnx", TAKEN, transform, limits)
 
