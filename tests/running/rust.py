@@ -5,8 +5,10 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,18 +57,30 @@ def rust_command() -> list[str]:
 @cache
 def _binary() -> Path:
     """Build the program; a process that asks meanwhile waits for cargo's own lock."""
-    built = _cargo("build", "--package", "rust_serving", "--message-format", "json-render-diagnostics")
-    assert built.returncode == 0, built.stderr
-    messages = map(json.loads, built.stdout.splitlines())
-    made = [message.get("executable") for message in messages if message["reason"] == "compiler-artifact"]
-    (program,) = filter(None, made)
+    return built_program("--package", "rust_serving")
+
+
+def built_program(*words: str) -> Path:
+    """Build what the words name, a program among it, and return the program."""
+    (program,) = filter(None, (made.get("executable") for made in build(*words)))
     return Path(program)
 
 
-def _cargo(verb: str, *words: str) -> subprocess.CompletedProcess[str]:
+def build(*words: str, environment: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """Build what the words name; return what cargo says of each crate that it is made of."""
+    built = _cargo("build", "--message-format", "json-render-diagnostics", *words, environment=environment)
+    assert built.returncode == 0, built.stderr
+    messages = [json.loads(line) for line in built.stdout.splitlines()]
+    return [message for message in messages if message["reason"] == "compiler-artifact"]
+
+
+def _cargo(
+    verb: str, *words: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["cargo", verb, "--locked", "--manifest-path", str(MANIFEST), *words],
         cwd=ROOT,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=BUILD_S,
