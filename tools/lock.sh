@@ -15,7 +15,7 @@ compile() {
 # one package on each line, with its hashes
 joined() { sed -e ':again' -e '/\\$/N; s/ *\\\n */ /; t again'; }
 cpu_wheels() { for wheel in "${WHEELS_DIR:-wheels}"/torch-"$1"*.whl; do [ -f "$wheel" ] && sha256sum "$wheel"; done | sed -E 's/^([0-9a-f]+).*/ --hash=sha256:\1/'; }
-for extra in torch torch-cuda onnx onnx-simd publisher modelkit store mosec bench dev; do
+for extra in torch torch-cuda onnx onnx-simd publisher modelkit store mosec maturin bench dev; do
   of_cuda='^(nvidia-|cuda-|triton==)'
   [ "$extra" = torch-cuda ] && of_cuda='^$'
   compile pyproject.toml --extra "$extra" --upgrade | joined | grep -vE "$of_cuda" | sort -u >"locks/$extra.txt.new"

@@ -14,7 +14,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 left_out='^(#|nvidia-|cuda-|triton==)'
 [ -n "${WITH_TORCH:-}" ] || left_out='^(#|nvidia-|cuda-|triton==|torch==)'
-[ $# -gt 0 ] || set -- locks/{bench,modelkit,mosec,onnx,publisher,store,torch}.txt
+[ $# -gt 0 ] || set -- locks/{bench,maturin,modelkit,mosec,onnx,publisher,store,torch}.txt
 failed=
 for lock in "$@"; do
   grep -vE "$left_out" "$lock" >"$folder/pins.txt"

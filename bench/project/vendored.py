@@ -15,6 +15,10 @@ SOURCES = (
     *SERVICES,
 )
 FOLDER = Path(__file__).parent / "vendored"
+# a variant of an image, which needs more than a project takes along
+VARIANT = ".Dockerfile"
+# an argument with what it is if nobody gives another
+ARG = re.compile(r"^ARG (\w+)=(\S+)$", re.MULTILINE)
 # an instruction that copies from the repository, and not from another stage
 COPY = re.compile(r"^COPY (?!--)(.+) \S+$", re.MULTILINE)
 
@@ -26,7 +30,7 @@ def sources_folder() -> Path:
 
 def sources(folder: Path) -> tuple[str, ...]:
     """The files and folders that a project takes along, by their paths below `folder`, in order."""
-    texts = [(folder / service / "Dockerfile").read_text(encoding="utf-8") for service in SERVICES]
+    texts = [_as_usual((folder / service / "Dockerfile").read_text(encoding="utf-8")) for service in SERVICES]
     copied = (source for text in texts for line in COPY.findall(text) for source in line.split())
     return tuple(sorted({*SOURCES, *copied}))
 
@@ -39,5 +43,14 @@ def source_files(folder: Path) -> Iterator[Path]:
             raise FileNotFoundError(f"{source} is not in {folder}")
         found = sorted(place.rglob("*")) if place.is_dir() else [place]
         yield from (
-            path.relative_to(folder) for path in found if path.is_file() and path.parent.name != "__pycache__"
+            path.relative_to(folder)
+            for path in found
+            if path.is_file() and path.parent.name != "__pycache__" and path.suffix != VARIANT
         )
+
+
+def _as_usual(dockerfile: str) -> str:
+    """A Dockerfile with its arguments replaced by what they usually are."""
+    for name, usual in ARG.findall(dockerfile):
+        dockerfile = dockerfile.replace(f"${{{name}}}", usual)
+    return dockerfile

@@ -12,9 +12,15 @@ WITH_TORCH = [
     "peers/mosec_serving/Dockerfile",
     "docker/publisher.Dockerfile",
 ]
+WITH_RUST = ["rust_serving/Dockerfile", "onnx_serving/native.Dockerfile"]
+# what builds a wheel, and is of no crate
+MAKER_OF_WHEELS = (
+    "COPY --from=maturin /opt/maturin/bin/maturin /usr/local/bin/",
+    "COPY rust_serving/python/pyproject.toml python/",
+)
 DOCKERFILES = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ("*/Dockerfile", "peers/*/Dockerfile", "docker/*.Dockerfile")
+    for pattern in ("*/Dockerfile", "*/*.Dockerfile", "peers/*/Dockerfile")
     for path in ROOT.glob(pattern)
 )
 STAGE = re.compile(r"^FROM (\S+)(?: AS (\S+))?\n(.*?)(?=^FROM |\Z)", re.MULTILINE | re.DOTALL)
@@ -27,6 +33,16 @@ def stages(dockerfile: str) -> dict[str, tuple[str, tuple[str, ...]]]:
         name: (base, tuple(line for line in body.splitlines() if line and not line.startswith("#")))
         for base, name, body in STAGE.findall(text)
     }
+
+
+def of_the_image(dockerfile: str) -> list[str]:
+    """The instructions of the last stage, and of the stages that it begins with."""
+    found, instructions, name = stages(dockerfile), [], ""
+    while name in found:
+        name, of_stage = found[name]
+        instructions += of_stage
+    assert name in ("${BASE_IMAGE}", "scratch")
+    return instructions
 
 
 @pytest.mark.parametrize("dockerfile", WITH_TORCH[1:])
@@ -52,26 +68,22 @@ def test_no_other_image_holds_pytorch() -> None:
 
 
 def test_onnx_runtime_reports_to_nobody_whatever_runs_in_its_image() -> None:
-    locks = [lock for lock in (ROOT / "locks").glob("*.txt") if "\nonnxruntime==" in lock.read_text()]
+    locks = [lock.name for lock in (ROOT / "locks").glob("*.txt") if "\nonnxruntime==" in lock.read_text()]
     for dockerfile in DOCKERFILES:
         text = (ROOT / dockerfile).read_text(encoding="utf-8")
-        if any(f"/build/{lock.name}" in text for lock in locks):
-            assert any("ORT_DISABLE_TELEMETRY=1" in line for line in stages(dockerfile)[""][1]), dockerfile
+        if any(f"/build/{lock}" in text for lock in [*locks, "${LOCK}.txt"]):
+            assert any("ORT_DISABLE_TELEMETRY=1" in line for line in of_the_image(dockerfile)), dockerfile
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_no_argument_reaches_the_history_of_an_image(dockerfile: str) -> None:
     """An index's address may hold a password, and the history has a stage's arguments beside its commands."""
-    found = stages(dockerfile)
-    name = ""
-    while name in found:
-        base, instructions = found[name]
-        assert not [line for line in instructions if line.startswith("ARG")], name
-        name = base
-    assert name in ("${BASE_IMAGE}", "scratch")
+    assert not [line for line in of_the_image(dockerfile) if line.startswith("ARG")]
 
 
-@pytest.mark.parametrize("dockerfile", [*WITH_TORCH[:3], "onnx_serving/Dockerfile"])
+@pytest.mark.parametrize(
+    "dockerfile", [*WITH_TORCH[:3], "onnx_serving/Dockerfile", "onnx_serving/native.Dockerfile"]
+)
 def test_code_of_the_users_comes_in_and_replaces_nothing_of_ours(dockerfile: str) -> None:
     found = stages(dockerfile)
     assert found["code"] == ("scratch", ())
@@ -80,13 +92,27 @@ def test_code_of_the_users_comes_in_and_replaces_nothing_of_ours(dockerfile: str
     assert len(copied) > 1
 
 
-def test_a_change_of_our_rust_leaves_the_layer_of_its_dependencies_as_it_is() -> None:
+@pytest.mark.parametrize("dockerfile", WITH_RUST)
+def test_a_change_of_our_rust_leaves_the_layer_of_its_dependencies_as_it_is(dockerfile: str) -> None:
     """It copies manifests alone, and those of every crate."""
     manifests = sorted(path.relative_to(ROOT) for path in (ROOT / "rust_serving").glob("*/Cargo.toml"))
-    instructions = stages("rust_serving/Dockerfile")["dependencies"][1]
+    instructions = stages(dockerfile)["dependencies"][1]
     copied = [line for line in instructions if line.startswith("COPY ")]
-    assert len(manifests) >= 4
-    assert copied == [
+    assert len(manifests) >= 5
+    assert [line for line in copied if line not in MAKER_OF_WHEELS] == [
         "COPY rust_serving/Cargo.toml rust_serving/Cargo.lock ./",
         *(f"COPY {manifest} {manifest.parent.name}/" for manifest in manifests),
     ]
+
+
+def test_the_image_with_the_extension_has_the_layers_of_the_image_without() -> None:
+    """They differ in the crop alone, and what they share is built once and stored once."""
+    without, with_it = stages("onnx_serving/Dockerfile"), stages("onnx_serving/native.Dockerfile")
+    for name in ("wheels", "code", "build"):
+        assert with_it[name] == without[name], name
+    assert with_it["onnx"] == without[""]
+    assert with_it[""] == ("onnx", ("COPY --from=installed /added /",))
+
+
+def test_the_compiler_and_the_tools_beside_it_are_installed_once() -> None:
+    assert stages(WITH_RUST[1])["tools"] == stages(WITH_RUST[0])["tools"]

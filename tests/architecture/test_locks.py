@@ -80,8 +80,24 @@ def test_images_are_built_from_locks_that_exist() -> None:
     for dockerfile in [
         *ROOT.glob("*/Dockerfile"),
         *ROOT.glob("peers/*/Dockerfile"),
-        *ROOT.glob("docker/*.Dockerfile"),
+        *ROOT.glob("*/*.Dockerfile"),
     ]:
-        used |= set(re.findall(r"locks/([\w-]+)\.txt", dockerfile.read_text(encoding="utf-8")))
-    assert used == {"torch", "torch-cuda", "onnx", "publisher", "modelkit", "store", "mosec"}
+        text = dockerfile.read_text(encoding="utf-8")
+        used |= set(re.findall(r"locks/([\w-]+)\.txt", text)) | set(
+            re.findall(r"^ARG LOCK=(\S+)$", text, re.M)
+        )
+    of_variants = re.findall(r"^ +LOCK: (\S+)$", (ROOT / "compose.yaml").read_text(encoding="utf-8"), re.M)
+    assert of_variants == ["onnx-simd"]
+    used |= set(of_variants)
+    assert used == {
+        "torch",
+        "torch-cuda",
+        "onnx",
+        "onnx-simd",
+        "publisher",
+        "modelkit",
+        "store",
+        "mosec",
+        "maturin",
+    }
     assert used <= {lock.stem for lock in LOCKS}

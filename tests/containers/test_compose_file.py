@@ -15,17 +15,23 @@ from serving_core.settings import Settings
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("torch_serving", "onnx_serving", "batched_serving", "rust_serving")
+CROPPING = ("onnx_pillow_serving", "onnx_simd_serving", "onnx_native_serving")
+SERVICES = ("torch_serving", "onnx_serving", "batched_serving", "rust_serving", *CROPPING)
+# what compose itself sets of some services alone
+FIXED_OF = {name: {"PIXELS"} for name in CROPPING}
 # what compose itself sets
 FIXED = {"PORT", "MODEL_CACHE_DIR", "LOCAL_STORE"}
 INTERNAL = {"SERVICE", "MODEL_URI", "MODEL_URI_VARIABLE"}
 SETTINGS = {name.upper() for name in Settings.model_fields} - FIXED - INTERNAL
 
 
+WITH_PROFILES = ("--profile", "rust", "--profile", "native")
+
+
 def configured(folder: Path) -> dict[str, Any]:
     """Return the services of compose.yaml, with what lies in `folder` beside it."""
     shutil.copy(ROOT / "compose.yaml", folder)
-    command = ["docker", "compose", "--profile", "rust", "config", "--format", "json"]
+    command = ["docker", "compose", *WITH_PROFILES, "config", "--format", "json"]
     made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
     services: dict[str, Any] = json.loads(made.stdout)["services"]
     return {name: services[name] for name in SERVICES}
@@ -34,15 +40,16 @@ def configured(folder: Path) -> dict[str, Any]:
 def test_every_setting_reaches_every_service(tmp_path: Path) -> None:
     given = {name: f"given-{name}" for name in SETTINGS | FIXED}
     (tmp_path / "service.env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
-    for service in configured(tmp_path).values():
-        found = service["environment"]
-        assert {name: found.get(name) for name in SETTINGS} == {name: given[name] for name in SETTINGS}
-        assert {found[name] for name in FIXED}.isdisjoint(given.values())
+    for name, service in configured(tmp_path).items():
+        found, fixed = service["environment"], FIXED | FIXED_OF.get(name, set())
+        theirs = SETTINGS - fixed
+        assert {name: found.get(name) for name in theirs} == {name: given[name] for name in theirs}
+        assert {found[name] for name in fixed}.isdisjoint(given.values())
 
 
 def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
-    for service in configured(tmp_path).values():
-        assert not service["environment"].keys() & SETTINGS
+    for name, service in configured(tmp_path).items():
+        assert service["environment"].keys() & SETTINGS <= FIXED_OF.get(name, set())
 
 
 def test_a_service_that_fails_is_restarted_however_often_it_did(tmp_path: Path) -> None:
@@ -117,7 +124,7 @@ def test_services_have_no_way_out_unless_their_models_are_elsewhere(tmp_path: Pa
         assert networks["models"]["internal"] is networks["publishing"]["internal"] is True
         assert set(services["model-publisher"]["networks"]) == {"publishing"}
         strategies = {name: one for name, one in services.items() if "bench.strategy" in one["labels"]}
-        assert len(strategies) == 6
+        assert len(strategies) == 9
         for name, service in strategies.items():
             assert set(service["networks"]) == {"models", "front"}, name
             assert bool(service.get("dns")) == (hidden == "false"), name
@@ -135,9 +142,37 @@ def test_the_control_without_batching_is_batched_serving_in_all_else() -> None:
     }
 
 
+@pytest.mark.parametrize("pixels", ["pillow", "simd", "native"])
+def test_a_service_that_prepares_the_crop_is_onnx_serving_in_all_else(pixels: str, tmp_path: Path) -> None:
+    """Their engine, threads and limits are those of onnx, so that a comparison is one of crops."""
+    services = whole(tmp_path)["services"]
+    onnx, variant = services["onnx_serving"], services[f"onnx_{pixels}_serving"]
+    uri = services["rust_serving"]["environment"]["ONNX_NETWORK_URI"]
+    assert variant["environment"] == {**onnx["environment"], "ONNX_MODEL_URI": uri, "PIXELS": pixels}
+    assert variant["build"]["context"] == onnx["build"]["context"]
+    own = ("build", "environment", "image", "labels", "ports", "profiles")
+    assert {k: v for k, v in variant.items() if k not in own} == {
+        k: v for k, v in onnx.items() if k not in own
+    }
+    alike = {
+        **onnx["labels"],
+        "bench.strategy": f"onnx_{pixels}",
+        "bench.title": variant["labels"]["bench.title"],
+    }
+    assert variant["labels"] == alike
+
+
+def test_no_two_services_publish_one_port(tmp_path: Path) -> None:
+    ports = [
+        port["published"] for one in whole(tmp_path)["services"].values() for port in one.get("ports", [])
+    ]
+    assert len(ports) == len(set(ports)) == 9
+
+
 def test_what_has_a_profile_comes_up_only_when_it_is_named(tmp_path: Path) -> None:
     shutil.copy(ROOT / "compose.yaml", tmp_path)
     listed = ["docker", "compose", "config", "--services"]
     made = subprocess.run(listed, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
-    assert not {"unbatched_serving", "mosec_serving", "rust_serving"} & set(made.stdout.split())
-    assert set(SERVICES) - {"rust_serving"} <= set(made.stdout.split())
+    with_profiles = {"unbatched_serving", "mosec_serving", "rust_serving", *CROPPING}
+    assert not with_profiles & set(made.stdout.split())
+    assert set(SERVICES) - with_profiles <= set(made.stdout.split())

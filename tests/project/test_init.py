@@ -653,3 +653,10 @@ def test_a_wheel_that_was_put_there_is_not_missing(bench: Said, tmp_path: Path) 
     _, _, err = bench("init", project, "--update", "--model", model(tmp_path / "made", "model.onnx"))
     assert "left out: torch" in err
     assert "wheel" not in err
+
+
+def test_a_project_needs_no_compiler() -> None:
+    """What is made of the services alone goes along, with the packages that they usually have."""
+    files = {str(file) for file in source_files(ROOT)}
+    assert {"onnx_serving/Dockerfile", "locks/onnx.txt"} <= files
+    assert not [file for file in files if "rust" in file or file.endswith(".Dockerfile") or "$" in file]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench.own_distribution import own_distribution
-from bench.project.vendored import source_files, sources
+from bench.project.vendored import VARIANT, source_files, sources
 from tests.project.conftest import OFFLINE, pip
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +22,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def tracked(*places: str) -> set[str]:
+    """What git holds there, without the variants of images, which no project takes along."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *places],
         cwd=ROOT,
@@ -29,7 +30,8 @@ def tracked(*places: str) -> set[str]:
         text=True,
         check=True,
     )
-    return {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
+    names = [name for name in listed.stdout.splitlines() if not name.endswith(VARIANT)]
+    return {name for name in names if (ROOT / name).is_file()}
 
 
 def test_the_wheel_holds_the_packages_with_their_data_and_the_services_sources(wheel: Path) -> None:

@@ -15,7 +15,7 @@ PROCESSOR = re.compile(r"x86.64|amd64|aarch64|arm64|--platform|TARGETARCH")
 BUILDS = [
     *ROOT.glob("*/Dockerfile"),
     *ROOT.glob("peers/*/Dockerfile"),
-    *ROOT.glob("docker/*.Dockerfile"),
+    *ROOT.glob("*/*.Dockerfile"),
     *ROOT.glob("compose*.yaml"),
     ROOT / "tools/install.sh",
 ]
