@@ -12,6 +12,8 @@ ifndef WHEELS_DIR
 WHEELS_DIR := $(shell dir="$$($(PYTHON) -m pip config get global.find-links 2>/dev/null || echo "$$PIP_FIND_LINKS")"; [ -d "$$dir" ] && echo "$$dir" || echo ./wheels)
 endif
 export WHEELS_DIR
+# some images of Python set it for images' sake; each of the hundreds of programs that tests start would compile anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench quick test test-all check rust rust-alone fuzz soak up down lock splice clean
 

@@ -175,8 +175,6 @@ def _deviation(text: str) -> tuple[float, float, float]:
 
 
 def _train(options: argparse.Namespace) -> None:
-    # threads that spin while they wait starve each other if they share cores; torch reads this when imported
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from modelkit.train import PictureSource, Recipe, train
 
     if options.freeze_backbone and options.init is None:
@@ -283,6 +281,8 @@ _VERBS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb and return the exit status: 0, 1 for a failure, 2 for a wrong command line."""
     options = build_parser().parse_args(arguments)
+    # threads that spin while they wait starve each other if they share cores; torch reads this when imported
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         _VERBS[options.verb](options)
     except ModelkitError as error:

@@ -26,6 +26,8 @@ from tests.running.workers import CONTAINERS, MAKE_BENCH, Groups, group_of, made
 
 # tests import ONNX Runtime too, whose wheel otherwise reports its use to its maker
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# threads that spin while they wait take the cores from other tests, and double what an export costs
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # what starts programs, and so is no part of `make quick`
 SLOW_FIXTURES = {

@@ -25,13 +25,3 @@ def model_dir() -> Path:
 def images() -> Path:
     """The committed image set."""
     return ROOT / "images"
-
-
-@pytest.fixture(scope="session")
-def graph(model_dir: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The graph that the export command writes."""
-    from modelkit.export import export
-
-    output = tmp_path_factory.mktemp("graph") / "model.onnx"
-    export(model_dir, images, output)
-    return output

@@ -348,7 +348,7 @@ def test_limits_are_those_of_the_services(changes: dict[str, Any], says: str | N
         read_classifier(read)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # a small network does so in test_a_network_of_pytorch_is_published_with_its_graph
 def test_the_weather_model_is_one_instance(model_dir: Path, images: Path, tmp_path: Path) -> None:
     """The committed weights, taken in as anybody's, have the committed manifest and answers."""
     (tmp_path / "labels.json").write_text(json.dumps(LABELS), "utf-8")

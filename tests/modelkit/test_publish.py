@@ -302,6 +302,7 @@ def test_what_a_bucket_has_of_an_earlier_publication_is_named(
     assert capsys.readouterr().err.startswith("gs://models/left/program.pt2 is of an earlier publication")
 
 
+@pytest.mark.nightly  # in every run a graph without its network is exported anew, by the same words
 def test_without_a_graph_it_is_exported_anew(images: Path, model_dir: Path, tmp_path: Path) -> None:
     """As the README has it: the graph is a step between, which nobody has to keep."""
     words = [
