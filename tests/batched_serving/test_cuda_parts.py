@@ -27,7 +27,7 @@ from tests.batched_serving.weather import WEIGHTS, classifier, pictures, plain_l
 
 MAX_BATCH = 3
 # A processor computes half precision slowly; the network takes small pictures as well.
-CROP = 64
+CROP = 32
 WEATHER = classifier()
 SMALL = replace(WEATHER, transform=replace(WEATHER.transform, crop=CROP))
 EXAMPLE = [pictures(1, CROP)]

@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.running.rust import RUST
+
 ROOT = Path(__file__).parents[2]
 # stateful: no answer names anything that another request could ask for
 PHASES = "examples,coverage,fuzzing"
@@ -14,7 +18,12 @@ SEED = "1"
 OPTIONS = ["--checks", "all", "--phases", PHASES, "--seed", SEED, "--max-examples", str(CASES_AN_OPERATION)]
 QUIET = ["--generation-database", "none", "--continue-on-failure", "--no-color"]
 
+# what is described is serving_core's, and two services of it show it no more often than one
+ONE = "onnx"
+SERVICES = [ONE, *(pytest.param(name, marks=pytest.mark.nightly) for name in ("torch", "batched")), RUST]
 
+
+@pytest.mark.parametrize("service", SERVICES, indirect=True)
 def test_the_service_does_what_its_description_says(service: Any, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{service.url}/api-description"]
     environment = {

@@ -59,7 +59,7 @@ ELSEWHERE = {
     "python -m modelkit train": ("tests/docs/test_model_commands.py", '"train"'),
     "python -m modelkit evaluate": ("tests/docs/test_model_commands.py", '"evaluate"'),
     "python -m modelkit images": ("tests/docs/test_model_commands.py", '"images"'),
-    "python -m modelkit export": ("tests/docs/test_model_commands.py", '"export"'),
+    "python -m modelkit export": ("tests/conftest.py", '"modelkit", "export"'),
     "python -m modelkit publish": ("tests/modelkit/test_publish.py", "publish("),
     "python -m modelkit add": ("tests/modelkit/adding.py", '"add", str(file)'),
     "python -m modelkit time-transform": ("tests/modelkit/test_command.py", '"time-transform"'),

@@ -57,6 +57,8 @@ class Home:
             "HOME": str(self.cache.parent),
             "MODEL_CACHE_DIR": str(self.cache),
             "TMPDIR": str(self.temporary),
+            # as in the images: what Python keeps of our sources is no writing of the service's
+            "PYTHONDONTWRITEBYTECODE": "1",
         }
         return {**kept, **own, **settings}
 
