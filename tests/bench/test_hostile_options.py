@@ -174,9 +174,10 @@ def test_what_an_option_cannot_use_is_one_line(
     verb: str, action: argparse.Action, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = ["\u00b2", "", "x\n"] if action.choices else REFUSED[kind(action)]  # type: ignore[index]
+    parser = build_parser(verb.split()[:1])
     for value in values:
         with pytest.raises(SystemExit) as ended:
-            build_parser(verb.split()[:1]).parse_args(words(verb, action, value))
+            parser.parse_args(words(verb, action, value))
         assert ended.value.code == 2, value
         told = capsys.readouterr().err
         assert told.startswith("bench: ")
