@@ -1,5 +1,7 @@
 //! Parts of an image, and the pixels in them.
 
+use crate::decoders::ASK_ROWS;
+use crate::error::{Result, check_wanted};
 use crate::structure::orientation::Orientation;
 
 /// A part of an image, in whole pixels; `right` and `bottom` lie outside.
@@ -85,14 +87,22 @@ pub(crate) struct Picture {
 
 impl Picture {
     /// Return the picture, part of a stored image of `width` times `height` pixels, in the upright image.
-    pub(crate) fn turned(self, orientation: Orientation, width: u32, height: u32) -> Self {
+    pub(crate) fn turned(
+        self,
+        orientation: Orientation,
+        (width, height): (u32, u32),
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Self> {
         if orientation.is_upright() {
-            return self;
+            return Ok(self);
         }
         let area = self.area.upright(orientation, width, height);
         let (across, down) = (self.area.width() as usize, self.area.height() as usize);
         let mut rgb = Vec::with_capacity(self.rgb.len());
         for row in 0..area.height() as usize {
+            if row % ASK_ROWS as usize == 0 {
+                check_wanted(wanted)?;
+            }
             for column in 0..area.width() as usize {
                 let (x, y) = if orientation.swaps() {
                     (row, column)
@@ -105,6 +115,6 @@ impl Picture {
                 rgb.extend_from_slice(&self.rgb[at..at + 3]);
             }
         }
-        Self { area, rgb }
+        Ok(Self { area, rgb })
     }
 }

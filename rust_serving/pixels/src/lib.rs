@@ -198,8 +198,5 @@ fn decode_area(data: &[u8], encoded: &Encoded, area: Area, wanted: &dyn Fn() -> 
         Format::Gif => decoders::gif::decode(&file, encoded, area, wanted),
         Format::Bmp => decoders::bmp::decode(&file, encoded, area, wanted),
     }?;
-    if !encoded.orientation.is_upright() {
-        check_wanted(wanted)?;
-    }
-    Ok(picture.turned(encoded.orientation, width, height))
+    picture.turned(encoded.orientation, (width, height), wanted)
 }

@@ -2,14 +2,14 @@
 
 use std::io::Cursor;
 
-use png::{DecodeOptions, Decoder, Reader};
+use png::{DecodeOptions, Decoder, InterlaceInfo, Reader, expand_interlaced_row};
 
 use super::{ASK_ROWS, Palette, greys, look_up};
 use crate::area::{Area, Picture};
 use crate::bytes::clipped;
 use crate::error::{Error, Result, check_wanted};
 use crate::structure::Encoded;
-use crate::structure::png::{Chunk, Chunks, SIGNATURE};
+use crate::structure::png::{ANCILLARY, Chunk, Chunks, SIGNATURE};
 
 const HEADER_BYTES: usize = 13;
 const GREY: u8 = 0;
@@ -48,6 +48,17 @@ impl Form {
             Self::RgbAlpha(bytes) => (4, bytes),
         };
         (channels * usize::from(bytes), usize::from(bytes))
+    }
+
+    /// Return the bits of a pixel.
+    fn pixel_bits(self) -> u8 {
+        match self {
+            Self::Index(bits) => bits,
+            Self::DeepGrey => 16,
+            Self::GreyAlpha(bytes) => 2 * 8 * bytes,
+            Self::Rgb(bytes) => 3 * 8 * bytes,
+            Self::RgbAlpha(bytes) => 4 * 8 * bytes,
+        }
     }
 
     /// Append the pixels of a row in RGB.
@@ -97,14 +108,16 @@ pub(crate) fn decode(
     options.set_ignore_crc(true);
     options.set_ignore_adler32(false);
     let mut decoder = Decoder::new_with_options(Cursor::new(&parts.plain), options);
-    decoder.set_limits(png::Limits { bytes: usize::MAX });
+    decoder.set_limits(png::Limits {
+        bytes: usize::try_from(encoded.memory_bytes()).unwrap_or(usize::MAX),
+    });
     let mut reader = decoder.read_info().map_err(|error| damaged(&error))?;
     if reader.info().size() != (encoded.width, encoded.height) {
         return Err(Error::broken("its sizes differ"));
     }
     check_wanted(wanted)?;
     if parts.interlaced {
-        return interlaced(&mut reader, &parts, encoded);
+        return interlaced(&mut reader, &parts, encoded, wanted);
     }
     let mut rgb = Vec::with_capacity(area.bytes());
     for row in 0..encoded.height {
@@ -123,21 +136,38 @@ pub(crate) fn decode(
     Ok(Picture { area, rgb })
 }
 
-fn interlaced(reader: &mut Reader<Cursor<&Vec<u8>>>, parts: &Parts, encoded: &Encoded) -> Result<Picture> {
+fn interlaced(
+    reader: &mut Reader<Cursor<&Vec<u8>>>,
+    parts: &Parts,
+    encoded: &Encoded,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Picture> {
     let area = Area::whole(encoded.width, encoded.height);
-    let length = reader
-        .output_buffer_size()
-        .ok_or_else(|| Error::broken("it is too large"))?;
+    let too_large = || Error::broken("it is too large");
+    let length = reader.output_buffer_size().ok_or_else(too_large)?;
+    let row_bytes = reader.output_line_size(encoded.width).ok_or_else(too_large)?;
     let mut pixels = vec![0; length];
-    let info = reader.next_frame(&mut pixels).map_err(|error| damaged(&error))?;
+    let mut rows = 0;
+    while let Some(row) = reader.next_interlaced_row().map_err(|error| damaged(&error))? {
+        if rows % ASK_ROWS == 0 {
+            check_wanted(wanted)?;
+        }
+        rows += 1;
+        if let InterlaceInfo::Adam7(place) = row.interlace() {
+            expand_interlaced_row(&mut pixels, row_bytes, row.data(), place, parts.form.pixel_bits());
+        }
+    }
     if parts.form == Form::Rgb(1) {
         return Ok(Picture { area, rgb: pixels });
     }
     let mut rgb = Vec::with_capacity(area.bytes());
-    for row in pixels.chunks_exact(info.line_size) {
+    for (row, stored) in (0..encoded.height).zip(pixels.chunks_exact(row_bytes)) {
+        if row % ASK_ROWS == 0 {
+            check_wanted(wanted)?;
+        }
         parts
             .form
-            .convert(row, &parts.palette, 0..encoded.width, &mut rgb);
+            .convert(stored, &parts.palette, 0..encoded.width, &mut rgb);
     }
     Ok(Picture { area, rgb })
 }
@@ -157,7 +187,10 @@ fn parts(data: &[u8]) -> Result<Parts> {
     plain.extend_from_slice(SIGNATURE);
     let mut in_data = false;
     for chunk in Chunks::new(data) {
-        let Chunk { name, body, end, .. } = chunk?;
+        let Chunk { name, body, end } = chunk?;
+        if name[0] & ANCILLARY != 0 {
+            continue;
+        }
         if in_data && &name != b"IDAT" {
             break;
         }

@@ -36,6 +36,7 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     let mut encoded = Encoded::new(Format::Gif, right.max(width.into()), bottom.max(height.into()));
     let kept = once(0..begin).chain(controls).chain(once(image..data.len()));
     encoded.kept = Some(kept.collect());
+    encoded.copied_bytes = data.len() as u64;
     encoded.pixel_bytes = 1;
     Ok(encoded)
 }

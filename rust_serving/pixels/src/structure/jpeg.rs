@@ -69,19 +69,31 @@ struct Frame {
 impl Frame {
     /// Return how many samples the components with these ids have, each filled up to whole blocks.
     fn samples(&self, counts: impl Fn(u8) -> bool) -> u64 {
+        let counted = self.components.iter().filter(|part| counts(part.id));
+        let blocks = counted
+            .map(|part| self.blocks(part))
+            .map(|(across, down)| across * down);
+        blocks.sum::<u64>() * BLOCK * BLOCK
+    }
+
+    /// Return how many samples a decoder of several scans stores: of each component whole units, as if it were
+    /// interleaved with the others.
+    fn stored_samples(&self) -> u64 {
+        let blocks = |part: &Component| {
+            let (across, down) = self.blocks(part);
+            across.next_multiple_of(part.across.max(1)) * down.next_multiple_of(part.down.max(1))
+        };
+        self.components.iter().map(blocks).sum::<u64>() * BLOCK * BLOCK
+    }
+
+    /// Return a component's blocks, across and down.
+    fn blocks(&self, part: &Component) -> (u64, u64) {
         let widest = self.components.iter().map(|part| part.across).fold(1, u64::max);
         let tallest = self.components.iter().map(|part| part.down).fold(1, u64::max);
-        let blocks = |part: &Component| {
-            (u64::from(self.width) * part.across).div_ceil(widest * BLOCK)
-                * (u64::from(self.height) * part.down).div_ceil(tallest * BLOCK)
-        };
-        self.components
-            .iter()
-            .filter(|part| counts(part.id))
-            .map(blocks)
-            .sum::<u64>()
-            * BLOCK
-            * BLOCK
+        (
+            (u64::from(self.width) * part.across).div_ceil(widest * BLOCK),
+            (u64::from(self.height) * part.down).div_ceil(tallest * BLOCK),
+        )
     }
 }
 
@@ -125,10 +137,11 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     let mut encoded = Encoded::new(Format::Jpeg, frame.width.into(), frame.height.into());
     if found.is_several(&frame) {
         // a file of several scans is decoded by way of all its coefficients
-        encoded.decoder_bytes = COEFFICIENT_BYTES * frame.samples(|_| true);
+        encoded.decoder_bytes = COEFFICIENT_BYTES * frame.stored_samples();
     }
     if found.left_out {
         found.kept.push(found.first_scan..data.len());
+        encoded.copied_bytes = data.len() as u64;
         encoded.kept = Some(found.kept);
     }
     encoded.orientation = Orientation::read(&found.exif, &found.xmp);

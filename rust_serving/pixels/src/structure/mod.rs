@@ -15,6 +15,8 @@ use self::orientation::Orientation;
 /// Every row of a decoded image takes this many bytes beside its pixels.
 const ROW_BYTES: u64 = 12;
 const RGB_BYTES: u64 = 4;
+/// What a decoder takes for an image of any size: its tables and windows.
+const SMALL_BYTES: u64 = 256 * 1024;
 
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(crate) struct Encoded {
     pub(crate) pixel_bytes: u64,
     /// What the decoder needs beside all pixels.
     pub(crate) decoder_bytes: u64,
+    /// The bytes of copies of the file, and of what is copied on the way from it to the pixels.
+    pub(crate) copied_bytes: u64,
     /// Whether the pixels are decoded in another form than RGB.
     pub(crate) converts: bool,
 }
@@ -53,6 +57,7 @@ impl Encoded {
             orientation: Orientation::UPRIGHT,
             pixel_bytes: RGB_BYTES,
             decoder_bytes: 0,
+            copied_bytes: 0,
             converts: true,
         }
     }
@@ -71,11 +76,13 @@ impl Encoded {
             0
         };
         let made = decoded.saturating_add(self.decoder_bytes.max(converted));
-        if self.orientation.is_upright() {
-            return made;
-        }
-        // what is turned is RGB already, and so is its copy
-        made.max(self.image_bytes(RGB_BYTES).saturating_mul(2))
+        let turned = if self.orientation.is_upright() {
+            0
+        } else {
+            // what is turned is RGB already, and so is its copy
+            self.image_bytes(RGB_BYTES).saturating_mul(2)
+        };
+        made.max(turned).saturating_add(self.copied_bytes + SMALL_BYTES)
     }
 
     fn image_bytes(&self, pixel_bytes: u64) -> u64 {

@@ -1,8 +1,6 @@
 //! The structure of a PNG: its header, and the chunks that its pixels depend on.
 
 use std::io::Read as _;
-use std::iter::once;
-use std::ops::Range;
 
 use flate2::read::ZlibDecoder;
 
@@ -15,7 +13,7 @@ pub(crate) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// A body of 16 MiB has 2 048 in the usual 8 KiB of data each; each takes some microseconds to read.
 const MOST_CHUNKS: usize = 32_768;
 /// Of a chunk whose name begins with a small letter, no pixel depends.
-const ANCILLARY: u8 = 0x20;
+pub(crate) const ANCILLARY: u8 = 0x20;
 /// A chunk's length, name and checksum.
 const AROUND_BYTES: usize = 12;
 /// The texts that may give an orientation; EXIF's in hexadecimal digits after three lines.
@@ -27,6 +25,8 @@ const COLOUR: u8 = 2;
 const PALETTE: u8 = 3;
 /// Levels of 16 bits pass through arrays on their way to bytes.
 const DEEP_GREY_ARRAYS: u64 = 6;
+/// A decoder holds some rows as they are stored, and grows its room for them.
+const STORED_ROWS: u64 = 10;
 /// Four channels of 16 bits.
 const LARGEST_STORED_PIXEL: u64 = 8;
 
@@ -37,10 +37,9 @@ struct About<'data> {
     xmp: Vec<u8>,
 }
 
-/// A chunk's name, and where the chunk, its body and what follows it begin.
+/// A chunk's name, and where its body and what follows it begin.
 pub(crate) struct Chunk {
     pub(crate) name: [u8; 4],
-    pub(crate) start: usize,
     pub(crate) body: usize,
     pub(crate) end: usize,
 }
@@ -54,27 +53,18 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     if clipped(data, 12, 16) != b"IHDR" {
         return Err(Error::broken("it has no header"));
     }
-    let mut kept: Vec<Range<usize>> = once(0..SIGNATURE.len()).collect();
     let mut about = About::default();
-    let mut left_out = false;
     let mut headers = 0;
     for chunk in Chunks::new(data) {
-        let Chunk {
-            name,
-            start,
-            body,
-            end,
-        } = chunk?;
+        let Chunk { name, body, end } = chunk?;
         headers += u32::from(&name == b"IHDR");
         if headers > 1 {
             // a decoder takes the last, and its sizes were never judged
             return Err(Error::broken("it has two headers"));
         }
         if name[0] & ANCILLARY == 0 {
-            kept.push(start..end);
             continue;
         }
-        left_out = true;
         let body = clipped(data, body, end - 4);
         match &name {
             b"eXIf" => about.exif = body,
@@ -94,13 +84,20 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     };
     let deep_grey = colour == GREY && depth == 16;
     let mut encoded = Encoded::new(Format::Png, width, height);
-    encoded.kept = left_out.then_some(kept);
+    // the decoder gets a file of its own, and copies rows of it
+    encoded.copied_bytes = data.len() as u64;
     encoded.orientation = Orientation::read(exif, &about.xmp);
     encoded.pixel_bytes = match colour {
         _ if deep_grey => 2,
         GREY | PALETTE => 1,
         _ => 4,
     };
+    let channels = [1, 1, 3, 1, 2, 1, 4]
+        .get(usize::from(colour))
+        .copied()
+        .unwrap_or(4);
+    let row_bytes = (u64::from(width) * channels * u64::from(depth)).div_ceil(8);
+    encoded.copied_bytes += STORED_ROWS * row_bytes;
     encoded.decoder_bytes = if deep_grey {
         encoded.pixels().saturating_mul(DEEP_GREY_ARRAYS)
     } else if array(data, 28) == Some([1]) {
@@ -148,7 +145,6 @@ impl Iterator for Chunks<'_> {
         }
         Some(Ok(Chunk {
             name,
-            start,
             body: start + 8,
             end,
         }))

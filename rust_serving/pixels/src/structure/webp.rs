@@ -18,6 +18,8 @@ pub(crate) fn read(data: &[u8]) -> Result<Encoded> {
     let (exif, xmp) = about(data)?;
     encoded.orientation = Orientation::read(exif, xmp);
     encoded.decoder_bytes = encoded.pixels().saturating_mul(DECODER_PIXEL_BYTES);
+    // the file without its promises, and what the decoder reads of it
+    encoded.copied_bytes = 2 * data.len() as u64;
     Ok(encoded)
 }
 
