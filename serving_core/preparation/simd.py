@@ -29,16 +29,22 @@ class BySimd(ByPillow):
         """
         crop = self._transform.crop
         left, top, right, bottom = source_box(image.size, self._transform)
-        if self._transform.interpolation == "bicubic" and not _height_first(image.size, crop):
+        if self._transform.interpolation == "bicubic":
             # A bicubic filter overshoots, and what is beyond 0 to 255 is lost after each direction, so they
-            # must have Pillow's order; the library's own is to begin with the height.
-            first, last = self._read((top, bottom), image.height)
-            narrow = self._resized(image, (left, right), (first, last), (crop, last - first))
-            image, (left, right), (top, bottom) = narrow, (0, crop), (top - first, bottom - first)
+            # must have Pillow's order. It is zero in places within its reach as well, and for a first or last
+            # pixel there the library, asked for both directions at once, reads outside of its memory.
+            if _height_first(image.size, crop):
+                first, last = self._read((left, right), image.width)
+                image = self._resized(image, (first, last), (top, bottom), (last - first, crop))
+                (left, right), (top, bottom) = (left - first, right - first), (0, crop)
+            else:
+                first, last = self._read((top, bottom), image.height)
+                image = self._resized(image, (left, right), (first, last), (crop, last - first))
+                (left, right), (top, bottom) = (0, crop), (top - first, bottom - first)
         return np.asarray(self._resized(image, (left, right), (top, bottom), (crop, crop)))
 
     def _read(self, span: Range, side: int) -> tuple[int, int]:
-        """Return the first row that resizing a span of rows reads, and the first beyond."""
+        """Return the first row or column that resizing a span of them reads, and the first beyond."""
         begin, end = span
         reach = FILTERS[self._transform.interpolation][1] * max(1.0, (end - begin) / self._transform.crop) + 1
         return max(0, floor(begin - reach)), min(side, ceil(end + reach))

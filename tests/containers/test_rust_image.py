@@ -68,9 +68,21 @@ def test_its_container_is_healthy_answers_and_stops(composed: Project, image: st
         composed.compose(*WITH_RUST, "rm", "--stop", "--force", "rust_serving", check=False)
 
 
+MODEL = ("--env", "ONNX_NETWORK_URI=file:///network.onnx")
+
+
 def test_its_settings_are_stated(composed: Project, image: str) -> None:
-    """What bench writes down of a strategy."""
-    del image
-    words = ("run", "--rm", "--no-deps", "--no-TTY", "rust_serving", "/rust_serving", "settings")
-    stated = json.loads(composed.compose(*WITH_RUST, *words, THREADS="1").stdout)
-    assert "THREADS" in json.dumps(stated)
+    """What bench asks a strategy before it starts it."""
+    del composed
+    ran = subprocess.run(
+        ["docker", "run", "--rm", "-i", "--network=none", *MODEL, image, "/rust_serving", "settings"],
+        input=json.dumps([{"THREADS": "1"}, {"THREADS": "-1"}]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stated = json.loads(ran.stdout)
+    assert "THREADS" in stated["settings"]
+    right, wrong = stated["faults"]
+    assert right is None
+    assert "THREADS" in wrong

@@ -247,6 +247,14 @@ def status(data: bytes) -> int:
     return 0
 
 
+@pytest.mark.parametrize("marker", [b"\xff\x02", b"\xff\x85", b"\xff\xb3"])
+def test_a_restart_that_is_damaged_refuses_no_jpeg(marker: bytes, bilinear: Pixels) -> None:
+    image = drawn((180, 140), "RGB", 1)
+    data = odd_images.saved("JPEG", image, subsampling=0, restart_marker_blocks=5)
+    at = data.index(b"\xff\xd7", data.index(b"\xff\xda"))
+    assert_same(bilinear, data[:at] + marker + data[at + 2 :])
+
+
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
 def test_a_file_that_is_cut_off_is_refused_if_the_reference_refuses_it(form: str, bilinear: Pixels) -> None:
     data = odd_images.saved(form, drawn((200, 150), "RGB", 1))

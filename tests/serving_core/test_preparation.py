@@ -124,6 +124,18 @@ def test_simd_overshoots_are_cut_off_in_the_order_of_pillow(
     np.testing.assert_array_equal(made, Normalisation(transform)(preparation.levels(image)))
 
 
+@pytest.mark.parametrize("size", [(3, 5), (5, 3), (3, 3)])
+def test_a_filter_that_is_zero_within_its_reach_reads_nothing_outside(size: tuple[int, int]) -> None:
+    """The first pixel of the crop reads the image's first with a weight of zero, and the second does not."""
+    pytest.importorskip("cykooz_resizer")
+    from serving_core.preparation.simd import BySimd
+
+    transform = dataclasses.replace(BICUBIC, resize=73, crop=2)
+    image = picture(*size)
+    made = BySimd(transform, LIMITS).levels(image)
+    assert difference(made, crop(image, transform)).max() <= MOST_LEVELS
+
+
 def test_the_wrong_order_of_directions_would_be_seen() -> None:
     image = picture(500, 400, seed=1)
     aside = image.transpose(Image.Transpose.TRANSPOSE)

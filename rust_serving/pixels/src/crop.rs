@@ -19,38 +19,44 @@ thread_local! {
 pub(crate) fn resized(picture: &Picture, source: SourceBox, transform: &Transform) -> Result<Vec<u8>> {
     let source = source.within(picture.area);
     let done = match transform.interpolation {
-        Interpolation::Bilinear => height_first(picture, source, transform.crop, FilterType::Bilinear),
-        // A bicubic filter overshoots, and what is beyond 0 to 255 is lost after each direction, so they must
-        // have the reference's order.
-        Interpolation::Bicubic if source.height_first => {
-            height_first(picture, source, transform.crop, FilterType::CatmullRom)
-        }
-        Interpolation::Bicubic => width_first(picture, source, transform.crop, FilterType::CatmullRom),
+        Interpolation::Bilinear => at_once(picture, source, transform.crop),
+        Interpolation::Bicubic => one_by_one(picture, source, transform.crop),
     };
     done.ok_or_else(|| Error::broken("its sizes differ"))
 }
 
-/// Resize along the height, then along the width: the library's own order, which is its faster one.
-fn height_first(picture: &Picture, source: SourceBox, crop: u32, filter: FilterType) -> Option<Vec<u8>> {
+/// Resize along the height, then along the width, with a bilinear filter.
+fn at_once(picture: &Picture, source: SourceBox, crop: u32) -> Option<Vec<u8>> {
     let sides = (picture.area.width(), picture.area.height());
     let (across, down) = ((source.left, source.right), (source.top, source.bottom));
-    resize(&picture.rgb, sides, across, down, (crop, crop), filter)
+    resize(
+        &picture.rgb,
+        sides,
+        across,
+        down,
+        (crop, crop),
+        FilterType::Bilinear,
+    )
 }
 
-/// Resize along the width, then along the height.
-fn width_first(picture: &Picture, source: SourceBox, crop: u32, filter: FilterType) -> Option<Vec<u8>> {
+/// Resize with a bicubic filter along one direction, then along the other.
+///
+/// The filter overshoots, and what is beyond 0 to 255 is lost after each direction, so they must have the
+/// reference's order. It is zero in places within its reach as well, and for a first or last pixel there the library,
+/// asked for both directions at once, reads outside of the image between them.
+fn one_by_one(picture: &Picture, source: SourceBox, crop: u32) -> Option<Vec<u8>> {
     let (width, height) = (picture.area.width(), picture.area.height());
     let (across, down) = ((source.left, source.right), (source.top, source.bottom));
     let all = |side: u32| (0.0, f64::from(side));
-    let narrow = resize(
-        &picture.rgb,
-        (width, height),
-        across,
-        all(height),
-        (crop, height),
-        filter,
-    )?;
-    resize(&narrow, (crop, height), all(crop), down, (crop, crop), filter)
+    let filter = FilterType::CatmullRom;
+    let rgb = &picture.rgb;
+    if source.height_first {
+        let short = resize(rgb, (width, height), all(width), down, (width, crop), filter)?;
+        resize(&short, (width, crop), across, all(crop), (crop, crop), filter)
+    } else {
+        let narrow = resize(rgb, (width, height), across, all(height), (crop, height), filter)?;
+        resize(&narrow, (crop, height), all(crop), down, (crop, crop), filter)
+    }
 }
 
 /// Resize the part of an image of `sides` from `across.0` to `across.1` and from `down.0` to `down.1` to

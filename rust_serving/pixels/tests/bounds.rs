@@ -175,6 +175,20 @@ fn what_nobody_waits_for_is_abandoned() {
     );
 }
 
+#[test]
+fn a_filter_that_is_zero_within_its_reach_reads_no_pixel_outside() {
+    // both pixels of the crop lie so that the filter is zero at the first pixel that the one reads, not the other
+    let transform = Transform {
+        resize: 73,
+        crop: 2,
+        ..transform(Interpolation::Bicubic)
+    };
+    let data = bmp(3, 5);
+    let described = describe(&data, LIMIT).expect("an image");
+    let decoded = decode(&data, &described, &transform, &|| true).expect("an image");
+    assert_eq!(prepare(&decoded, &transform, &mut [0.0; 12]), Ok(()));
+}
+
 fn try_all(data: &[u8]) {
     for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
         let transform = Transform {

@@ -4,7 +4,7 @@ use crate::area::{Area, Picture};
 use crate::bytes::{clipped, u16_be};
 use crate::error::{Error, Result, check_wanted};
 use crate::structure::Encoded;
-use crate::structure::jpeg::{EOI, Segment, Segments, is_frame, next_marker};
+use crate::structure::jpeg::{EOI, Segment, Segments, is_alone, is_frame, next_marker};
 use crate::turbo::{Colours, Decoded, Decoder};
 
 /// Pixels this near to the border of a decoded area may differ from those of the whole image, since colours
@@ -103,7 +103,8 @@ fn is_whole(data: &[u8]) -> bool {
         at = start + 2;
         match data.get(start + 1) {
             Some(&EOI) => return true,
-            Some(0x01) => (),
+            // what a damaged restart has become; the library passes over it
+            Some(marker) if is_alone(*marker) => (),
             _ => match u16_be(data, at) {
                 Some(length) => at += usize::from(length.max(2)),
                 None => return false,

@@ -42,7 +42,7 @@ fn is_arithmetic(marker: u8) -> bool {
 }
 
 /// Tell whether a marker has no length, or is a reserved one.
-fn is_alone(marker: u8) -> bool {
+pub(crate) fn is_alone(marker: u8) -> bool {
     marker < 0xC0 || marker == 0xD8
 }
 
