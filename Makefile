@@ -5,6 +5,7 @@ BIN := .venv/bin
 # tests wait for programs more than they compute, so there are more processes than cores
 WORKERS ?= 4
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
+OF_RUST := 'rust and not nightly and not alone'
 UNITS := $(addprefix tests/,architecture statistics gate batched_serving serving_core bench analysis report)
 
 # wheels at hand: WHEELS_DIR, else pip's own find-links where that is one folder
@@ -56,7 +57,8 @@ rust-alone: .venv/installed
 
 # that, and the tests of the contract against it
 rust: rust-alone
-	$(PYTEST) -m 'rust and not nightly and not alone'
+	@rm -f .pytest_cache/v/cache/lastfailed
+	$(PYTEST) -m $(OF_RUST) || sh tools/once_more.sh $(BIN)/python $$? -m $(OF_RUST)
 
 up:
 	docker compose up --build --detach --wait torch_serving onnx_serving batched_serving

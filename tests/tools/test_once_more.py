@@ -22,15 +22,16 @@ def test_once():
 """
 
 
-def run(folder: Path, tests: dict[str, str]) -> tuple[int, "subprocess.CompletedProcess[str]"]:
+def run(folder: Path, tests: dict[str, str], *words: str) -> tuple[int, "subprocess.CompletedProcess[str]"]:
     """Write and run the tests, then the script; the first status, and how the script ended."""
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    if not (folder / "pytest.ini").exists():
+        (folder / "pytest.ini").write_text("[pytest]\n")
     for name, text in tests.items():
         (folder / f"test_{name}.py").write_text(text)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-q"]
+    command = [sys.executable, "-m", "pytest", "-q", *words]
     first = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
-    command = ["sh", str(SCRIPT), sys.executable, str(first.returncode)]
+    command = ["sh", str(SCRIPT), sys.executable, str(first.returncode), *words]
     then = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return first.returncode, then
 
@@ -55,6 +56,14 @@ def test_failures_all_over_are_not_run_again(tmp_path: Path) -> None:
     assert (first, then.returncode) == (1, 1)
     assert "4 files" in then.stderr
     assert then.stdout == ""
+
+
+def test_what_failed_is_chosen_as_it_was_before(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -m 'not slow'\nmarkers = slow\n")
+    slow = ONCE.replace("def test_once", "import pytest\n\n@pytest.mark.slow\ndef test_once")
+    first, then = run(tmp_path, {"once": slow, "right": RIGHT}, "-m", "slow")
+    assert (first, then.returncode) == (1, 0), then.stderr
+    assert "test_once.py::test_once" in then.stderr.partition("UNSTABLE")[2]
 
 
 @pytest.mark.parametrize("broken", ["import no_such_module_at_all", "def broken(:"])
