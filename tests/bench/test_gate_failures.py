@@ -75,7 +75,7 @@ def judged(found: dict[str, Any], strategy: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("side", ["head", pytest.param("base", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("side", ["head", "base"])
 def test_a_side_that_does_not_start_leaves_the_other_strategies_to_be_judged(
     side: str, gate: Bench, repository: Path, tmp_path: Path
 ) -> None:
