@@ -412,6 +412,34 @@ def test_any_number_of_strategies_is_told_apart() -> None:
         assert len({(look.colour, look.marker) for look in found.values()}) == len(names)
 
 
+EIGHT = ("batched", "mosec", "onnx_native", "onnx_pillow", "onnx", "onnx_simd", "rust", "torch")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [EIGHT, (*EIGHT, "unbatched", "other"), tuple(f"s{number}" for number in range(10))],
+    ids=["eight", "ten", "ten that nobody knows"],
+)
+def test_no_two_of_up_to_ten_strategies_share_a_colour_or_a_mark(names: tuple[str, ...]) -> None:
+    found = style.looks(names)
+    for part in ("colour", "hatch", "marker", "line"):
+        assert len({str(getattr(look, part)) for look in found.values()}) == len(names), part
+
+
+def test_an_eighth_strategy_leaves_the_colours_of_seven_as_they_were_drawn() -> None:
+    found = style.looks(EIGHT)
+    drawn = {
+        "torch": "#0072B2",
+        "onnx": "#CC7A00",
+        "batched": "#007F5F",
+        "mosec": "#C24A00",
+        "onnx_native": "#C66CA2",
+        "onnx_pillow": "#6E6E6E",
+        "onnx_simd": "#3A96D0",
+    }
+    assert {name: look.colour for name, look in found.items() if name != "rust"} == drawn
+
+
 def test_parts_of_a_bar_are_no_strategy_and_differ_in_grey() -> None:
     assert not {colour for colour, _ in style.PARTS} & {look.colour for look in style.LOOKS}
     greys = [np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) for colour, _ in style.PARTS]

@@ -96,8 +96,8 @@ class Part:
     hatch: str
 
 
-# Okabe and Ito's colours, each as light or as dark as it takes to have 3 to 1 on white and on dark paper;
-# neighbours differ in lightness, and no mark is another one turned by less than half
+# Okabe and Ito's colours, each as light or as dark as it takes to have 3 to 1 on white and on dark paper, and
+# three that are as far as can be from them, and each other, in the eyes of every kind of reader; neighbours differ in lightness, and no mark is another one turned by less than half
 LOOKS = (
     Look("#0072B2", "", "o", "-"),
     Look("#CC7A00", "//", "s", "--"),
@@ -106,9 +106,14 @@ LOOKS = (
     Look("#C24A00", "||", "v", (0, (6, 2))),
     Look("#C66CA2", "--", "*", (0, (3, 1, 1, 1, 1, 1))),
     Look("#6E6E6E", "oo", "X", (0, (8, 2, 2, 2))),
+    Look("#846CFC", "..", "p", (0, (4, 1, 1, 1))),
+    Look("#C024A8", "OO", "d", (0, (2, 2))),
+    Look("#6C9C60", "**", "h", (0, (10, 3))),
 )
 # these strategies look the same in every picture of every run: they have the first of LOOKS, in order
 KNOWN = ("torch", "onnx", "batched", "unbatched", "mosec")
+# how many looks there were once: the later ones are given out last, so that pictures of old runs stay true
+OLDEST = 7
 # parts of a stacked bar, in order: no strategy has these colours, and in grey each differs from the next
 PARTS = (
     ("#EADFC3", ""),
@@ -126,7 +131,8 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     found = {name: LOOKS[KNOWN.index(name)] for name in names if name in KNOWN}
     taken = {look.colour for look in found.values()}
     # looks that no known strategy has come first, so that the others are seldom mistaken for one
-    free = [look for look in (*LOOKS[len(KNOWN) :], *LOOKS[: len(KNOWN)]) if look.colour not in taken]
+    in_turn = (*LOOKS[len(KNOWN) : OLDEST], *LOOKS[: len(KNOWN)], *LOOKS[OLDEST:])
+    free = [look for look in in_turn if look.colour not in taken]
     others = [name for name in dict.fromkeys(names) if name not in found]
     again = [_mixed(place) for place in range(max(0, len(others) - len(free)))]
     found.update(zip(others, [*free, *again], strict=False))
