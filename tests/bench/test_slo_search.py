@@ -297,6 +297,12 @@ def test_a_service_that_keeps_answers_is_flagged_and_one_that_does_not_is_not() 
     assert repeat_check(RepeatStep(**CASE), rates(None, None), rates(1.0)) is None
 
 
+def test_copies_that_came_twice_are_blamed_on_the_service_only_if_there_were_all_of_them() -> None:
+    assert repeat.came_twice(repeat.COPIES) == "it is so fast that copies came twice"
+    few = repeat.came_twice(193)
+    assert few == "no more than 193 copies of such bodies fit into 64 MiB, so they came twice"
+
+
 def test_the_remedy_of_not_knowing_whether_answers_are_kept_is_no_remedy_of_a_cache(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

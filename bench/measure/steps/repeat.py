@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.load.drive_plan import weighted_passes
 from bench.measure.judge import TrialSpec
-from bench.measure.payloads import varied_copies
+from bench.measure.payloads import MOST_COPY_BYTES, varied_copies
 from bench.measure.progress import Progress
 from bench.measure.runtime.instance import Instance, StrategyStartError
 from bench.measure.steps.start import fresh_copy
@@ -78,7 +78,7 @@ class RepeatStep(Step):
         cached = repeat_doubt(check)
         if cached is None and twice > TWICE:
             remedy = "look for a cache of answers in its settings"
-            yield _unknown(strategy, "it is so fast that copies came twice", remedy)
+            yield _unknown(strategy, came_twice(len(copies)), remedy)
             return
         yield check
         if cached is not None:
@@ -116,6 +116,14 @@ def drive_in_turn(
             twice = max(twice, sent / len(new) - 1)
             again.append(run_trial(repeated, instance, folder, progress).trial)
     return varied, again, twice
+
+
+def came_twice(copies: int) -> str:
+    """Why copies were sent a second time: there are few if bodies are large, else the service is fast."""
+    if copies < COPIES:
+        room = MOST_COPY_BYTES // 1024**2
+        return f"no more than {copies} copies of such bodies fit into {room} MiB, so they came twice"
+    return "it is so fast that copies came twice"
 
 
 def repeat_check(step: Step, varied: Sequence[Trial], repeated: Sequence[Trial]) -> RepeatCheck | None:
