@@ -97,7 +97,8 @@ class Part:
 
 
 # Okabe and Ito's colours, each as light or as dark as it takes to have 3 to 1 on white and on dark paper, and
-# three that are as far as can be from them, and each other, in the eyes of every kind of reader; neighbours differ in lightness, and no mark is another one turned by less than half
+# three that are far from them and from each other for colour-blind readers too; neighbours differ in
+# lightness, and no mark is another one turned by less than half
 LOOKS = (
     Look("#0072B2", "", "o", "-"),
     Look("#CC7A00", "//", "s", "--"),
