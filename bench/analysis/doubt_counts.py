@@ -1,6 +1,7 @@
 """The doubts of a run by code, with the number of trials that have them, the gravest first."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from bench.analysis.overload import judged_by_load
 from bench.model import Doubt, DoubtCode, Run, Trial, gravity
@@ -14,7 +15,7 @@ class DoubtCount:
 
     The counts are 0 if it concerns the whole run. `voided` counts the trials that this very doubt voids: an
     invalid trial may have others beside. `strategies` and `example`, the first of these doubts, are of the
-    trials that it voids if there are any.
+    trials that it voids if there are any. `alike` is how many doubts of the whole run `folded` made one.
     """
 
     code: DoubtCode
@@ -23,6 +24,7 @@ class DoubtCount:
     voided: int
     strategies: tuple[str, ...]
     example: Doubt
+    alike: int = 1
 
 
 def doubts(run: Run) -> tuple[DoubtCount, ...]:
@@ -38,6 +40,29 @@ def doubts(run: Run) -> tuple[DoubtCount, ...]:
     whole = [DoubtCount(one.code, 0, 0, 0, (), one) for one in dict.fromkeys(run.doubts)]
     voiding = [one for one in of_trials if one.voided]
     return (*voiding, *whole, *(one for one in of_trials if not one.voided))
+
+
+def folded(run: Run, found: Sequence[DoubtCount]) -> tuple[DoubtCount, ...]:
+    """The same, but of the doubts of the whole run that have one code and one remedy only the first.
+
+    Its `strategies` are those that these doubts are about, if the run tells.
+    """
+    groups: dict[tuple[DoubtCode, str] | int, list[DoubtCount]] = {}
+    for place, one in enumerate(found):
+        # other doubts have nothing but their text to tell them apart
+        alone = one.invalid or one.valid or one.code == "other"
+        groups.setdefault(place if alone else (one.code, one.example.remedy), []).append(one)
+    return tuple(_as_one(run, group) for group in groups.values())
+
+
+def _as_one(run: Run, group: Sequence[DoubtCount]) -> DoubtCount:
+    first = group[0]
+    if len(group) == 1:
+        return first
+    known = {one.strategy for one in run.repeats}
+    about = tuple(name for name in run.strategies if name not in known)
+    told = first.code == "caching_unknown" and len(about) == len(group)
+    return replace(first, alike=len(group), strategies=about if told else ())
 
 
 def _count(held: list[tuple[Trial, Doubt, bool]]) -> DoubtCount:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared, to_baseline
-from bench.analysis.doubt_counts import DoubtCount, doubts
+from bench.analysis.doubt_counts import DoubtCount, doubts, folded
 from bench.analysis.image_overlap import pytorch_builds
 from bench.analysis.metrics import METRICS, Metric, Room
 from bench.analysis.starts import startup_s
@@ -30,6 +30,8 @@ LEAST_WIDTH, USUAL_WIDTH, MOST_WIDTH = 60, 100, 200
 MOST_PROSE = 120
 MOST_ROWS = 18
 MOST_DOUBTS = 5
+# what one looks at without scrolling, at the usual width: the same words take more lines on a narrow terminal
+MOST_LINES = 40
 INVALID = "INVALID"
 BUSY = "busy"
 OVERLOADED = "overloaded"
@@ -65,27 +67,54 @@ def columns(width: int | None = None) -> int:
 
 
 def _lines(run: Run, width: int) -> list[Text]:
+    """The screen; if it is too long, without some loads and then some warnings, whose number it tells."""
     prose, summary = min(width, MOST_PROSE), summarise(run)
-    invalid = run.trials and not summary.valid_trials
-    lines: list[Text] = []
-    cases_shown = _shown_cases(summary)
-    if table := table_of(summary, cases_shown):
-        shape = fitted(table, width, giving_up())
-        legend = _legend(summary, cases_shown, table, shape)
-        lines += [*writer.lines(shape, width), Text(), *_wrapped(legend, prose)]
-    if run.strategies:
-        lines += [Text()] if lines else []
-        lines += [*_wrapped(_starts(run), prose), *_wrapped(_images(run), prose)]
-    if run.objectives:
-        lines += _wrapped(_objectives(run), prose)
-    told = _doubts(run, prose)
-    lines += [Text(), *told] if told else []
-    lines += [Text()] if lines else []
-    counts = _wrapped(checked(run, summary), prose)
+    facts, ending = _facts(run, prose), _ending(run, summary, prose)
+    told, most = folded(run, doubts(run)), MOST_DOUBTS
+    cases = _shown_cases(summary)
+    table, warnings = _table(summary, cases, width), _doubts(told, most, prose)
+    room = _room(width) - len(facts) - len(ending)
+    while len(cases) > 1 and _length(table, warnings) > room:
+        cases = _most_wanted(summary, len(cases) - 1)
+        table = _table(summary, cases, width)
+    while most > 1 and _length(table, warnings) > room:
+        most -= 1
+        warnings = _doubts(told, most, prose)
+    blocks = [block for block in (table, facts, warnings, ending) if block]
+    return [line for block in blocks for line in (Text(), *block)][1:]
+
+
+def _room(width: int) -> int:
+    """How many lines a screen of this width has, but for the blank lines between its four parts."""
+    return MOST_LINES * USUAL_WIDTH // min(width, USUAL_WIDTH) - 3
+
+
+def _length(*blocks: Sequence[Text]) -> int:
+    return sum(map(len, blocks))
+
+
+def _table(summary: Summary, cases: Sequence[Case], width: int) -> list[Text]:
+    """The table of these cases, and what its columns mean; nothing if they have no rows."""
+    table = table_of(summary, cases)
+    if table is None:
+        return []
+    shape = fitted(table, width, giving_up())
+    legend = _wrapped(_legend(summary, cases, table, shape), min(width, MOST_PROSE))
+    return [*writer.lines(shape, width), Text(), *legend]
+
+
+def _facts(run: Run, prose: int) -> list[Text]:
+    """What was measured once for each strategy: its starts, its image, and the rate up to which it held."""
+    lines = [*_wrapped(_starts(run), prose), *_wrapped(_images(run), prose)] if run.strategies else []
+    return [*lines, *(_wrapped(_objectives(run), prose) if run.objectives else [])]
+
+
+def _ending(run: Run, summary: Summary, prose: int) -> list[Text]:
+    """How much was checked, and whom to choose."""
+    marked = "Invalid" if run.trials and not summary.valid_trials else ""
     return [
-        *lines,
-        *counts,
-        *_wrapped(choice_sentence(run, summary), prose, marked="Invalid" if invalid else ""),
+        *_wrapped(checked(run, summary), prose),
+        *_wrapped(choice_sentence(run, summary), prose, marked=marked),
     ]
 
 
@@ -103,6 +132,11 @@ def _shown_cases(summary: Summary) -> list[Case]:
     """All cases if they fit one screen, else those of each kind's largest load, the run's own first."""
     if len(summary.rows) <= MOST_ROWS:
         return list(summary.cases)
+    return _most_wanted(summary, max(1, MOST_ROWS // max(1, len(summary.strategies))))
+
+
+def _most_wanted(summary: Summary, most: int) -> list[Case]:
+    """So many cases: those that stand for the run before all others."""
     largest = {
         kind: max((case.size for case in summary.cases if case.kind == kind), default=0.0)
         for kind in KIND_ORDER
@@ -110,7 +144,6 @@ def _shown_cases(summary: Summary) -> list[Case]:
     wanted = [case for case in summary.cases if case in summary.focus]
     wanted += [case for case in equal_rates(summary).values() if case not in wanted]
     wanted += [case for case in summary.cases if case not in wanted and case.size == largest[case.kind]]
-    most = max(1, MOST_ROWS // max(1, len(summary.strategies)))
     return [case for case in summary.cases if case in wanted[:most]]
 
 
@@ -124,7 +157,11 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
     throughput, *others = (metric for metric, _ in _metrics())
     cases_are = "case" if summary.several_loads else "payloads"
     fields = {
-        case_column(cases_are): lambda row: cells.words(summary.case_label(row.case)),
+        **(
+            {}
+            if _one_of_several(summary, cases)
+            else {case_column(cases_are): lambda row: cells.words(summary.case_label(row.case))}
+        ),
         name_column("strategy"): lambda row: cells.words(row.strategy),
         Column(_header(throughput)): cells.measured(throughput),
         **({Column("ratio"): lambda row: _ratio(summary, row)} if len(summary.strategies) > 1 else {}),
@@ -145,6 +182,11 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
         Column("trials"): lambda row: Cell(f"{row.valid_trials}/{row.valid_trials + row.invalid_trials}"),
     }
     return tabulated(rows, fields.items())
+
+
+def _one_of_several(summary: Summary, cases: Sequence[Case]) -> bool:
+    """Whether all rows are of one case of several, which the legend then tells once."""
+    return len(cases) == 1 < len(summary.cases)
 
 
 def _overloaded(row: Row) -> Cell:
@@ -262,6 +304,7 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
     left_out = [header for header in table.figure_headers if header not in shown_headers]
     more = len({case.load for case in summary.cases}) - len({case.load for case in cases})
     parts = [
+        f"each row: {summary.case_label(cases[0])}" if _one_of_several(summary, cases) else "",
         "" if summary.several_loads or not summary.focus else f"load: {key_loads.loads(summary)}",
         f"ratio: {ratio_heading(summary)}, by round" if len(summary.strategies) > 1 else "",
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
@@ -279,23 +322,29 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
     return "; ".join(part for part in parts if part) + "."
 
 
-def _doubts(run: Run, width: int) -> list[Text]:
+def _doubts(found: Sequence[DoubtCount], most: int, width: int) -> list[Text]:
     """The gravest kinds of reasons not to believe the figures, each with its remedy."""
-    found = doubts(run)
-    lines = [line for one in found[:MOST_DOUBTS] for line in _doubt(one, width)]
-    more = len(found) - MOST_DOUBTS
+    lines = [line for one in found[:most] for line in _doubt(one, width)]
+    more = len(found) - most
     return (
         [*lines, Text(f"and {text.plural(more, 'more kind')} of warning in report.md")] if more > 0 else lines
     )
 
 
 def _doubt(one: DoubtCount, width: int) -> list[Text]:
-    trials = one.voided or one.invalid + one.valid
     word, style = (INVALID, writer.WORSE) if one.voided else ("warning", writer.DOUBTFUL)
-    such = ", such as" if trials > 1 else ""
-    many = f", {text.plural(trials, 'trial')} of {text.listing(list(one.strategies))}{such}" if trials else ""
     remedy = f"; remedy: {one.example.remedy}" if one.example.remedy else ""
-    return _wrapped(f"{word}{many}: {one.example.text}{remedy}", width, "  ", word, style)
+    return _wrapped(f"{word}{_of_whom(one)}: {one.example.text}{remedy}", width, "  ", word, style)
+
+
+def _of_whom(one: DoubtCount) -> str:
+    """How many trials or doubts of which strategies the example stands for; empty if it stands for itself."""
+    trials = one.voided or one.invalid + one.valid
+    listed = text.listing(list(one.strategies)) if one.strategies else ""
+    if one.alike > 1:
+        return f", of {listed}, such as" if listed else f", {one.alike} times, such as"
+    such = ", such as" if trials > 1 else ""
+    return f", {text.plural(trials, 'trial')} of {listed}{such}" if trials else ""
 
 
 def _shows_colour() -> bool:

@@ -19,7 +19,7 @@ from bench.analysis.doubt_counts import doubts
 from bench.analysis.summary import METRICS, Summary, summarise
 from bench.load import window
 from bench.load.samples import Samples
-from bench.model import ClassFigures, LatencyMs, Run
+from bench.model import ClassFigures, ClosedLoad, Doubt, LatencyMs, Run
 from bench.report import run_screen
 from bench.report.json_summary import summary_json
 from bench.report.json_types import ClassJson, ComparisonJson, EstimateJson, RowJson, RunJson, StrategyJson
@@ -247,6 +247,63 @@ def test_no_more_than_a_handful_of_doubts_is_shown(run: Run) -> None:
     shown = run_screen.render(dataclasses.replace(run, doubts=many))
     assert shown.count("warning: ") == run_screen.MOST_DOUBTS
     assert "and 3 more kinds of warning in report.md" in shown
+
+
+def eight(run: Run) -> Run:
+    """Eight strategies under three closed loads, and of each it is not known whether it keeps answers."""
+    names = [f"strategy_{letter}" for letter in "abcdefgh"]
+    like = [trial for trial in run.trials if (trial.strategy, trial.payload_class) == ("onnx", "small")]
+    trials = tuple(
+        dataclasses.replace(trial, strategy=name, load=ClosedLoad(clients, 2.0, 20.0))
+        for trial in like
+        for name in names
+        for clients in (1, 10, 50)
+    )
+    unknown = tuple(
+        Doubt("caching_unknown", f"whether {name} keeps answers is not known", "look", False, "harness")
+        for name in names
+    )
+    return dataclasses.replace(
+        run,
+        trials=trials,
+        strategies=dict.fromkeys(names, run.strategies["onnx"]),
+        planned_trials=len(trials),
+        doubts=unknown,
+    )
+
+
+def test_many_strategies_keep_to_a_screen_with_every_strategy_at_the_load_that_counts(run: Run) -> None:
+    many = eight(run)
+    shown = run_screen.render(many, 100)
+    assert len(shown.splitlines()) <= run_screen.MOST_LINES
+    rows = shown.split("\n\n")[0].splitlines()[1:]
+    assert [row.split()[0] for row in rows] == list(many.strategies)
+    assert "each row: small, 50 clients; " in shown
+    assert "2 more loads in report.md" in shown.replace("\n", " ")
+
+
+def test_fewer_warnings_are_shown_before_a_screen_is_passed_and_their_number_is_told(run: Run) -> None:
+    odd = "is odd, as anybody can see who looks at it for as long as it takes to read three lines of text"
+    many = tuple(doubt(f"the {word} {odd}; {odd}; {odd}", "other") for word in "abcdefgh")
+    shown = run_screen.render(dataclasses.replace(eight(run), doubts=many), 100)
+    assert len(shown.splitlines()) <= run_screen.MOST_LINES
+    assert 1 <= (told := shown.count("warning: ")) < run_screen.MOST_DOUBTS
+    assert f"and {8 - told} more kinds of warning in report.md" in shown
+
+
+def test_a_warning_of_each_strategy_is_one_that_names_them(run: Run) -> None:
+    many = eight(run)
+    shown = run_screen.render(many, 200).replace("\n  ", " ")
+    assert shown.count("keeps answers is not known") == 1
+    listed = ", ".join([*many.strategies][:-1])
+    assert f"warning, of {listed} and strategy_h, such as: whether strategy_a keeps answers" in shown
+    some = run_screen.render(dataclasses.replace(many, doubts=many.doubts[:2]), 200)
+    assert "warning, 2 times, such as: whether strategy_a" in some, "whom they are about is not known"
+    assert "warning: whether strategy_a" in run_screen.render(
+        dataclasses.replace(many, doubts=many.doubts[:1]), 200
+    )
+    # what counts warnings still counts each
+    assert len(doubts(many)) == len(many.doubts)
 
 
 def test_the_remedy_of_littles_law_is_shown_from_a_window_that_was_judged(run: Run) -> None:
