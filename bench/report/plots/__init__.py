@@ -127,7 +127,8 @@ def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
     png, svg = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
-    figure.set_layout_engine("none")  # it has placed everything, which is half the time that a picture takes
+    # it has placed everything: once more is half the time that a picture takes, and "none" would draw in vain
+    figure.set_layout_engine(None)
     for axes in figure.axes:
         # the solver's last bits differ from time to time, and the ids of clipped paths hang on each bit
         axes.set_position(tuple(np.round(axes.get_position().bounds, 9)))
