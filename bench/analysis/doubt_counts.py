@@ -37,9 +37,18 @@ def doubts(run: Run) -> tuple[DoubtCount, ...]:
     of_trials = sorted(
         map(_count, held.values()), key=lambda one: (gravity(one.code), -one.voided, -one.invalid, -one.valid)
     )
-    whole = [DoubtCount(one.code, 0, 0, 0, (), one) for one in dict.fromkeys(run.doubts)]
+    whole = _each_of_the_run(run)
     voiding = [one for one in of_trials if one.voided]
     return (*voiding, *whole, *(one for one in of_trials if not one.voided))
+
+
+def of_the_run(run: Run) -> tuple[DoubtCount, ...]:
+    """The doubts of the whole run, `folded`."""
+    return folded(run, _each_of_the_run(run))
+
+
+def _each_of_the_run(run: Run) -> list[DoubtCount]:
+    return [DoubtCount(one.code, 0, 0, 0, (), one) for one in dict.fromkeys(run.doubts)]
 
 
 def folded(run: Run, found: Sequence[DoubtCount]) -> tuple[DoubtCount, ...]:

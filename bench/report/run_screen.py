@@ -19,6 +19,7 @@ from bench.model import Run, SloResult, objective_label
 from bench.report import cells, key_loads, text
 from bench.report.choice_sentence import choice_sentence
 from bench.report.document import Cell, Column, Table, case_column, name_column, tabulated
+from bench.report.doubt_words import of_whom
 from bench.report.key_table import ratio_heading
 from bench.report.sentence import checked
 from bench.report.verdict_words import short_verdict_word
@@ -334,17 +335,7 @@ def _doubts(found: Sequence[DoubtCount], most: int, width: int) -> list[Text]:
 def _doubt(one: DoubtCount, width: int) -> list[Text]:
     word, style = (INVALID, writer.WORSE) if one.voided else ("warning", writer.DOUBTFUL)
     remedy = f"; remedy: {one.example.remedy}" if one.example.remedy else ""
-    return _wrapped(f"{word}{_of_whom(one)}: {one.example.text}{remedy}", width, "  ", word, style)
-
-
-def _of_whom(one: DoubtCount) -> str:
-    """How many trials or doubts of which strategies the example stands for; empty if it stands for itself."""
-    trials = one.voided or one.invalid + one.valid
-    listed = text.listing(list(one.strategies)) if one.strategies else ""
-    if one.alike > 1:
-        return f", of {listed}, such as" if listed else f", {one.alike} times, such as"
-    such = ", such as" if trials > 1 else ""
-    return f", {text.plural(trials, 'trial')} of {listed}{such}" if trials else ""
+    return _wrapped(f"{word}{of_whom(one)}: {one.example.text}{remedy}", width, "  ", word, style)
 
 
 def _shows_colour() -> bool:

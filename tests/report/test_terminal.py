@@ -16,13 +16,16 @@ import numpy as np
 import pytest
 
 from bench.analysis.doubt_counts import doubts
+from bench.analysis.run_analysis import analyse
 from bench.analysis.summary import METRICS, Summary, summarise
 from bench.load import window
 from bench.load.samples import Samples
-from bench.model import ClassFigures, ClosedLoad, Doubt, LatencyMs, Run
+from bench.model import ClassFigures, ClosedLoad, Doubt, LatencyMs, Run, in_words
 from bench.report import run_screen
+from bench.report.document import Bullets, Folded
 from bench.report.json_summary import summary_json
 from bench.report.json_types import ClassJson, ComparisonJson, EstimateJson, RowJson, RunJson, StrategyJson
+from bench.report.sections.validity import of_the_run
 from bench.report.writers.terminal import Shape, fitted, lines, shown
 from bench.run_file import read_run
 from tests.report.full_run import full
@@ -291,7 +294,7 @@ def test_fewer_warnings_are_shown_before_a_screen_is_passed_and_their_number_is_
     assert f"and {8 - told} more kinds of warning in report.md" in shown
 
 
-def test_a_warning_of_each_strategy_is_one_that_names_them(run: Run) -> None:
+def test_a_warning_of_each_strategy_is_one_that_names_them(run: Run, tmp_path: Path) -> None:
     many = eight(run)
     shown = run_screen.render(many, 200).replace("\n  ", " ")
     assert shown.count("keeps answers is not known") == 1
@@ -302,6 +305,12 @@ def test_a_warning_of_each_strategy_is_one_that_names_them(run: Run) -> None:
     assert "warning: whether strategy_a" in run_screen.render(
         dataclasses.replace(many, doubts=many.doubts[:1]), 200
     )
+    items, each = of_the_run(analyse(many, tmp_path))
+    assert isinstance(items, Bullets)
+    assert isinstance(each, Folded)
+    assert len(items.items) == 1
+    assert str(items.items[0][0]).startswith(f"a warning, of {listed} and strategy_h, such as: whether")
+    assert each.blocks == (Bullets(tuple((in_words(one),) for one in many.doubts)),)
     # what counts warnings still counts each
     assert len(doubts(many)) == len(many.doubts)
 

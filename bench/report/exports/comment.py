@@ -6,9 +6,9 @@ It has no links, pictures or HTML of the run's own, as a workflow may post what 
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.analysis.doubt_counts import of_each_code
+from bench.analysis.doubt_counts import of_each_code, of_the_run
 from bench.analysis.run_analysis import RunAnalysis
-from bench.model import TITLES, DoubtCode, gravity, in_words
+from bench.model import TITLES, DoubtCode, gravity
 from bench.report import text
 from bench.report.document import (
     Block,
@@ -17,6 +17,7 @@ from bench.report.document import (
     Strong,
     paragraph,
 )
+from bench.report.doubt_words import told_once
 from bench.report.key_loads import loads
 from bench.report.key_table import key_table
 from bench.report.plain import one_line, printable, without_links
@@ -97,7 +98,7 @@ def _gravest_first(counted: tuple[DoubtCode, int]) -> tuple[int, int, str]:
 def _warnings(analysis: RunAnalysis) -> Block:
     """The run's own warnings and what voids trials, by reason; the whole list is among what is folded."""
     run, summary = analysis.run, analysis.summary
-    lines = [in_words(one) for one in run.doubts]
+    lines = [told_once(one) for one in of_the_run(run)]
     if summary.missing_trials:
         lines.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
     for state, leaves_out in (("INVALID and left out", True), ("warned of", False)):

@@ -2,11 +2,12 @@
 
 from collections import Counter
 
+from bench.analysis import doubt_counts
 from bench.analysis.cases import load_size
 from bench.analysis.doubt_counts import reasons
 from bench.analysis.run_analysis import RunAnalysis
 from bench.model import BIAS_BOUND, TITLES, ClosedLoad, Trial, gravity, in_words
-from bench.report import cells, text
+from bench.report import cells, doubt_words, text
 from bench.report.document import (
     NOT_MEASURED,
     Block,
@@ -15,6 +16,7 @@ from bench.report.document import (
     CodeBlock,
     Column,
     Emphasis,
+    Folded,
     Text,
     figures,
     name_column,
@@ -91,10 +93,14 @@ def validity(analysis: RunAnalysis) -> list[Block]:
 def of_the_run(analysis: RunAnalysis) -> list[Block]:
     """What every figure of the run is to be read with: its own doubts, and that trials were not made."""
     run, summary = analysis.run, analysis.summary
-    items = [in_words(one) for one in run.doubts]
+    told = doubt_counts.of_the_run(run)
+    items = [doubt_words.told_once(one) for one in told]
     if summary.missing_trials:
         items.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
-    return [Bullets(tuple((item,) for item in items))] if items else []
+    blocks: list[Block] = [Bullets(tuple((item,) for item in items))] if items else []
+    if any(one.alike > 1 for one in told):
+        blocks.append(Folded("Each of these warnings", (Bullets(tuple((in_words(d),) for d in run.doubts)),)))
+    return blocks
 
 
 def warnings(analysis: RunAnalysis) -> list[Block]:
