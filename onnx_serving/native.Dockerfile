@@ -35,6 +35,7 @@ RUN apt-get update \
 WORKDIR /src
 
 # The layer of compiled dependencies, which a change of our sources does not rebuild: empty crates of our names need them.
+# Builds of several images share the registry, and cargo's own lock is not in it: one at a time fetches.
 FROM tools AS dependencies
 COPY --from=maturin /opt/maturin/bin/maturin /usr/local/bin/
 COPY rust_serving/Cargo.toml rust_serving/Cargo.lock ./
@@ -49,7 +50,8 @@ ENV PYO3_NO_PYTHON=1
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     mkdir codecs/src models/src pixels/src python/src server/src \
     && touch codecs/src/lib.rs models/src/lib.rs pixels/src/lib.rs python/src/lib.rs && echo 'fn main() {}' >server/src/main.rs \
-    && maturin build --manifest-path python/Cargo.toml --release --locked --strip --compatibility linux --out /empty
+    && flock /usr/local/cargo/registry/.fetched cargo fetch --locked \
+    && maturin build --manifest-path python/Cargo.toml --release --locked --offline --strip --compatibility linux --out /empty
 
 FROM dependencies AS extension
 COPY rust_serving/pixels pixels
@@ -57,7 +59,8 @@ COPY rust_serving/python python
 # a source is newer than what was built of the empty crate, whenever it was checked out
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     find pixels python -name '*.rs' -exec touch {} + \
-    && maturin build --manifest-path python/Cargo.toml --release --locked --strip --compatibility linux --out /wheels
+    && flock /usr/local/cargo/registry/.fetched cargo fetch --locked \
+    && maturin build --manifest-path python/Cargo.toml --release --locked --offline --strip --compatibility linux --out /wheels
 
 # what the extension adds to the packages, and nothing else
 FROM build AS installed

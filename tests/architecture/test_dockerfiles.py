@@ -116,3 +116,17 @@ def test_the_image_with_the_extension_has_the_layers_of_the_image_without() -> N
 
 def test_the_compiler_and_the_tools_beside_it_are_installed_once() -> None:
     assert stages(WITH_RUST[1])["tools"] == stages(WITH_RUST[0])["tools"]
+
+
+@pytest.mark.parametrize("dockerfile", WITH_RUST)
+def test_builds_side_by_side_fetch_packages_one_at_a_time(dockerfile: str) -> None:
+    """Both images mount the registry at once, and cargo's own lock lies outside of it."""
+    registry = "/usr/local/cargo/registry"
+    text = (ROOT / dockerfile).read_text(encoding="utf-8").replace("\\\n", "")
+    builds = [line for line in text.splitlines() if re.search(r"\b(cargo|maturin) build\b", line)]
+    assert len(builds) == 2
+    for line in builds:
+        assert line.startswith(f"RUN --mount=type=cache,target={registry} ")
+        fetch, build = re.split(r"&& (?=cargo build|maturin build)", line)
+        assert fetch.rstrip().endswith(f"&& flock {registry}/.fetched cargo fetch --locked")
+        assert "--offline" in build

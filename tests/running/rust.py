@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -47,31 +46,36 @@ def why_not() -> str | None:
 
 def rust_command() -> list[str]:
     """Return the words that start rust_serving; where it cannot be built, skip the test or fail it."""
+    return [str(rust_target("rust_serving"))]
+
+
+def rust_target(name: str) -> Path:
+    """Return a program or library of the workspace; where it cannot be built, skip the test or fail it."""
     if (reason := why_not()) is not None:
         if required():
             pytest.fail(reason)
         pytest.skip(reason)
-    return [str(_binary())]
+    return _built()[name]
 
 
 @cache
-def _binary() -> Path:
-    """Build the program; a process that asks meanwhile waits for cargo's own lock."""
-    return built_program("--package", "rust_serving")
+def _built() -> dict[str, Path]:
+    """Build the workspace as tools/rust.sh does, so that cargo compiles nothing twice; return its programs.
 
-
-def built_program(*words: str) -> Path:
-    """Build what the words name, a program among it, and return the program."""
-    (program,) = filter(None, (made.get("executable") for made in build(*words)))
-    return Path(program)
-
-
-def build(*words: str, environment: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """Build what the words name; return what cargo says of each crate that it is made of."""
-    built = _cargo("build", "--message-format", "json-render-diagnostics", *words, environment=environment)
+    A process that asks meanwhile waits for cargo's own lock.
+    """
+    environment = {**os.environ, "PYO3_NO_PYTHON": "1"}
+    words = ("--workspace", "--all-targets", "--message-format", "json-render-diagnostics")
+    built = _cargo("build", *words, environment=environment)
     assert built.returncode == 0, built.stderr
     messages = [json.loads(line) for line in built.stdout.splitlines()]
-    return [message for message in messages if message["reason"] == "compiler-artifact"]
+    return {
+        message["target"]["name"]: Path(file)
+        for message in messages
+        if message["reason"] == "compiler-artifact" and not message["profile"]["test"]
+        for file in (message["executable"], *message["filenames"])
+        if file is not None and (file == message["executable"] or file.endswith(".so"))
+    }
 
 
 def _cargo(

@@ -4,12 +4,10 @@ import base64
 import json
 import random
 import re
-import shutil
 import struct
 import subprocess
 from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -21,10 +19,10 @@ from serving_core.classifier import ImageClassifier
 from serving_core.codecs import encodings, oip
 from serving_core.errors import RequestError
 from serving_core.tensors import BYTES, TensorSpec
+from tests.running.rust import rust_target
 
 pytestmark = pytest.mark.rust
 
-WORKSPACE = Path(__file__).parents[2] / "rust_serving"
 LABELS = ("rime", "dew", 'gr\u00fcn "\u0001"')
 SEED = 20
 COUNT = 6000
@@ -316,11 +314,7 @@ Codec = Callable[[list[Request]], list[Any]]
 @pytest.fixture(scope="module")
 def codec() -> Codec:
     """Return a function that gives requests to the Rust codecs."""
-    if shutil.which("cargo") is None:
-        pytest.skip("there is no cargo: the Rust codecs are tested where it is")
-    build = ["cargo", "build", "--quiet", "--locked", "-p", "codecs", "--example", "codec"]
-    subprocess.run(build, cwd=WORKSPACE, check=True, timeout=500)
-    program = WORKSPACE / "target" / "debug" / "examples" / "codec"
+    program = rust_target("codec")
 
     def run(requests: list[Request]) -> list[Any]:
         lines = [

@@ -20,7 +20,7 @@ from serving_core.images import crop
 from serving_core.images import decode as decode_by_pillow
 from serving_core.models.manifest import ServedTransform
 from tests.running.native_pixels import Extension, native_pixels
-from tests.running.rust import built_program
+from tests.running.rust import rust_target
 
 pytestmark = pytest.mark.rust
 
@@ -78,7 +78,7 @@ def test_a_crop_is_that_of_pillow_up_to_rounding(path: Path, interpolation: Any,
 
 def test_the_network_s_input_is_that_of_the_crate_to_the_bit(native: ModuleType) -> None:
     """What the crate's own program answers, which rust_serving computes with."""
-    program = str(built_program("--package", "pixels", "--example", "crop"))
+    program = str(rust_target("crop"))
     for path in IMAGES[:6]:
         data = path.read_bytes()
         question = b"p" + len(data).to_bytes(4, "little") + data

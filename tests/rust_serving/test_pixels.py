@@ -1,7 +1,6 @@
 """The pixels of `rust_serving` are those of the reference: decoded exactly, and cropped up to rounding."""
 
 import dataclasses
-import os
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,26 +17,12 @@ from PIL import Image
 from serving_core.errors import RequestError
 from serving_core.images import crop, decode
 from serving_core.models.manifest import ServedTransform
+from tests.running.rust import rust_target
 from tests.serving_core import odd_images, test_decoding_work, test_odd_images
 
 ROOT = Path(__file__).parents[2]
-TARGET = ROOT / "rust_serving" / "target"
-BINARIES = (
-    Path(os.environ.get("PIXELS_EXAMPLE", "")),
-    TARGET / "release" / "examples" / "crop",
-    TARGET / "debug" / "examples" / "crop",
-)
-# the one that was asked for, or else the newest
-BUILT = (
-    BINARIES[0]
-    if BINARIES[0].is_file()
-    else max(filter(Path.is_file, BINARIES), key=lambda path: path.stat().st_mtime, default=None)
-)
 pytestmark = [
     pytest.mark.rust,
-    pytest.mark.skipif(
-        BUILT is None, reason="not built: cargo build -p pixels --example crop, in rust_serving"
-    ),
     pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
 ]
 LIMIT = 50_000_000
@@ -75,7 +60,7 @@ class Pixels:
     def __init__(self, transform: ServedTransform) -> None:
         self.transform = transform
         command = [
-            str(BUILT),
+            str(rust_target("crop")),
             str(transform.resize),
             str(transform.crop),
             transform.interpolation,

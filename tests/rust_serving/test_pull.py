@@ -1,7 +1,4 @@
-"""rust_serving pulls its model as the Python services do: same stores, same cache, same words.
-
-`cargo build -p models --example pull` in rust_serving/ builds what these tests drive.
-"""
+"""rust_serving pulls its model as the Python services do: same stores, same cache, same words."""
 
 import base64
 import contextlib
@@ -35,10 +32,8 @@ from serving_core.models.addresses import shown
 from serving_core.models.manifest import read_classifier, read_manifest
 from serving_core.models.store import pull, pull_model
 from tests.conftest import model_store
+from tests.running.rust import rust_target
 
-ROOT = Path(__file__).parents[2]
-BUILT = [ROOT / "rust_serving" / "target" / kind / "examples" / "pull" for kind in ("debug", "release")]
-PULL = next((path for path in BUILT if path.exists()), None)
 GRAPH = bytes(range(256)) * 4096
 URI = "gs://models/weather/network.onnx"
 DESCRIBED = "/storage/v1/b/models/o/weather%2Fnetwork.onnx"
@@ -60,7 +55,6 @@ MANIFEST: dict[str, Any] = {
 
 pytestmark = [
     pytest.mark.rust,
-    pytest.mark.skipif(PULL is None, reason="the example of rust_serving/models is not built"),
     pytest.mark.slow,
     # google-cloud-storage leaves the socket of a transfer that broke off to the garbage collector
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
@@ -95,10 +89,9 @@ def pull_in_rust(
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
     """Pull in a process of its own; `manifest_uri` is "none" if only the file is wanted."""
-    assert PULL is not None
     clean = {name: value for name, value in os.environ.items() if not OTHERS.fullmatch(name)}
     made = subprocess.run(
-        [str(PULL), uri, str(cache), str(timeout_s), local_store, manifest_uri],
+        [str(rust_target("pull")), uri, str(cache), str(timeout_s), local_store, manifest_uri],
         env={**clean, "HOME": str(cache), **environment},
         capture_output=True,
         text=True,

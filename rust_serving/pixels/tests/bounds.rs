@@ -1,5 +1,8 @@
 //! What is refused before it is decoded, and that no bytes make a decoder panic.
 
+mod chunks;
+
+use chunks::chunk;
 use pixels::{ErrorKind, Interpolation, Transform, count_pixels, decode, describe, prepare};
 use proptest::prelude::*;
 
@@ -20,14 +23,6 @@ fn refusal(data: &[u8]) -> (ErrorKind, String) {
         Ok(described) => panic!("it is described: {described:?}"),
         Err(error) => (error.kind, error.message),
     }
-}
-
-fn chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut sum = crc32fast::Hasher::new();
-    sum.update(name);
-    sum.update(body);
-    let length = u32::try_from(body.len()).expect("a short body").to_be_bytes();
-    [&length, name, body, &sum.finalize().to_be_bytes()].concat()
 }
 
 fn png_of(width: u32, height: u32, depth: u8, colour: u8, more: &[u8]) -> Vec<u8> {

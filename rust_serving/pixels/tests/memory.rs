@@ -4,6 +4,7 @@
 //! which is not seen here: of a JPEG only what the pixels are written to, turned in and copied from is counted.
 #![expect(unsafe_code, reason = "an allocator is unsafe by its nature")]
 
+mod chunks;
 mod made;
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,5 +1,6 @@
 //! Images of any size in every format, made of noise, which is the largest that a file gets.
 
+use crate::chunks::chunk;
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
 /// A file and what it is.
@@ -48,14 +49,6 @@ fn exif(orientation: u8) -> Vec<u8> {
         &[0; 6],
     ]
     .concat()
-}
-
-fn chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut sum = crc32fast::Hasher::new();
-    sum.update(name);
-    sum.update(body);
-    let length = u32::try_from(body.len()).expect("a short body").to_be_bytes();
-    [&length, name, body, &sum.finalize().to_be_bytes()].concat()
 }
 
 fn pngs(width: u16, height: u16) -> Vec<Made> {
