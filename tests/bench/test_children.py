@@ -159,8 +159,10 @@ def started(folder: Path, command: Sequence[str]) -> Iterator[tuple[ProcessRunti
     runtime = ProcessRuntime(registry, choose_cores(None, None))
     try:
         instance = runtime.start(registry.strategies["thing"])
-        yield runtime, instance
-        instance.stop()
+        try:
+            yield runtime, instance
+        finally:
+            instance.stop()
     finally:
         runtime.close()
 

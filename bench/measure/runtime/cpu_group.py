@@ -10,7 +10,8 @@ from pathlib import Path
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 # a shell joins the group and becomes the program: what that forks first is in the group already
 JOIN = '{ echo $$ > "$0"; } 2>/dev/null; exec "$@"'
-JOIN_S, REMOVE_S, POLL_S = 0.05, 1.0, 0.001
+# on a busy machine a shell takes its time to begin
+JOIN_S, REMOVE_S, POLL_S = 1.0, 1.0, 0.001
 
 
 class CpuGroup:
