@@ -29,6 +29,7 @@ from bench.model.options import (
     ObjectiveOptions,
     SessionOptions,
 )
+from bench.model.quality import EXACT, PROMISES, HeldOutResult, Promise, Quality
 from bench.model.runs import (
     REPEAT_ALLOWED,
     SCHEMA_VERSION,
@@ -75,8 +76,10 @@ from bench.model.variants import Variant, Varied
 __all__ = [
     "ARRIVALS",
     "BIAS_BOUND",
+    "EXACT",
     "OUTCOMES",
     "PLAIN",
+    "PROMISES",
     "REPEAT_ALLOWED",
     "SCHEMA_VERSION",
     "TITLES",
@@ -104,6 +107,7 @@ __all__ = [
     "ExtraOptions",
     "FaultBounds",
     "GpuFigures",
+    "HeldOutResult",
     "ImageSize",
     "LatencyMs",
     "Layer",
@@ -122,6 +126,8 @@ __all__ = [
     "PlannedLoad",
     "Population",
     "Probe",
+    "Promise",
+    "Quality",
     "RepeatCheck",
     "ResourceFigures",
     "Run",

@@ -8,6 +8,7 @@ from bench.model.doubts import Doubt, DoubtCode
 from bench.model.environment import Environment
 from bench.model.images import ImageSize
 from bench.model.options import SessionOptions
+from bench.model.quality import EXACT, HeldOutResult, Quality
 from bench.model.subjects import Twin
 from bench.model.trials import Trial
 from bench.model.variants import Variant
@@ -86,6 +87,10 @@ class StrategyResult:
     """Whether it ran already, so that nothing of it was measured that a start is needed for."""
     variant: Variant | None = None
     """Which settings it had instead of its stanza's, if --vary made it of another strategy."""
+    quality: Quality = EXACT
+    """How near to the reference's it declares its answers."""
+    held_out: HeldOutResult | None = None
+    """What it answered to the held-out set; None if it was not asked."""
 
     @property
     def is_base(self) -> bool:

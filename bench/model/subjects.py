@@ -6,6 +6,7 @@ from typing import Literal
 
 from bench.model.attached import Attachment
 from bench.model.expectations import Expectation
+from bench.model.quality import EXACT, Quality
 from bench.model.variants import Variant
 
 Outcome = Literal["ok", "wrong_answer", "http_error", "connection_error", "timeout", "unfinished", "refused"]
@@ -74,6 +75,8 @@ class Strategy:
     """What says which settings its service knows, and which values of them it refuses."""
     variant: Variant | None = None
     """Which settings it has instead of its stanza's, if --vary made it of another strategy."""
+    quality: Quality = EXACT
+    """How near its answers are to the reference's, as the label bench.quality declares it."""
 
     @property
     def settings(self) -> Mapping[str, str]:
