@@ -148,8 +148,8 @@ UNWORKED = {429, 503, 504}
 log = logging.getLogger("serving_core.http.predict")
 
 
-def never() -> bool:
-    """Say that the client is still connected; used if the server cannot tell."""
+def never(*_: object) -> bool:
+    """Say that the client is still connected, or that the server did not write an answer: it does neither."""
     return False
 
 
@@ -206,19 +206,15 @@ class Predict:
             self._in_flight -= 1
         if service.lifecycle.draining and CLOSE not in extra:
             extra.append(CLOSE)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    (b"content-type", answer.content_type),
-                    (b"content-length", b"%d" % len(answer.body)),
-                    (b"x-request-id", request_id),
-                    *extra,
-                ],
-            }
-        )
-        await send({"type": "http.response.body", "body": answer.body})
+        content = [
+            (b"content-type", answer.content_type),
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"x-request-id", request_id),
+            *extra,
+        ]
+        if not scope.get("write_answer", never)(status, content, answer.body):
+            await send({"type": "http.response.start", "status": status, "headers": content})
+            await send({"type": "http.response.body", "body": answer.body})
         seconds, model = perf_counter() - started, service.known_name(target.model)
         service.metrics.observe_request(target.route, status, seconds, model)
         if log.isEnabledFor(logging.DEBUG):

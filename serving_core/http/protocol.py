@@ -15,11 +15,14 @@ from serving_core.http.hang_ups import BegunAnswer, HangUps
 from serving_core.http.places import ConnectionPlaces
 from serving_core.http.refusals import Refusals
 from serving_core.http.request_bytes import RequestBytes
+from serving_core.http.whole import Chunks, write_answer
 
 # How long a refused client may take to read its answer and to stop sending.
 LAST_WORDS_S = 1.0
 # How many connections at a time get the answer that there are too many.
 REFUSALS = 128
+# How much of a body may arrive before the request takes it: an image in JSON, which comes in two reads.
+READ_AHEAD_BYTES = 512 * 1024
 # The headers that say where a body ends.
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -169,7 +172,13 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
         self._bytes.take_body(len(body))
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > READ_AHEAD_BYTES:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_headers_complete(self) -> None:
         """Begin the request and let it see whether its client left; raises ValueError if its head is long."""
@@ -188,7 +197,9 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._bytes.end_head()
         if self.cycle is not None and self.cycle is not newest:
+            self.cycle.body = Chunks()  # type: ignore[assignment]  # all that is used of a bytearray
             self.scope["abandoned"] = partial(_gone, self.cycle)  # type: ignore[typeddict-unknown-key]  # ours
+            self.scope["write_answer"] = partial(write_answer, self.cycle)  # type: ignore[typeddict-unknown-key]
             self._unanswered.append(self.cycle)
             self.places.work(self)
 

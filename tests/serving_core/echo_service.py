@@ -23,15 +23,16 @@ ABANDONED: list[list[Any]] = []
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answer with the path and the body's length, or with the headers.
 
-    /slow waits, /early and /early-headers do not read, /long says much, /abandoned waits until its client is
-    gone, and /abandonments tells of that.
+    /slow waits, /early and /early-headers do not read, /long says much, /whole and /whole-slow answer at once
+    (/whole-close and closes, /whole-late after a begun answer, /whole-odd with a value that no header may
+    have), /abandoned waits until its client is gone, and /abandonments tells of that.
     """
     length, more = 0, not scope["path"].startswith("/early")
     while more:
         message = await receive()
         length += len(message.get("body", b""))
         more = message.get("more_body", False)
-    if scope["path"] == "/slow":
+    if scope["path"] in {"/slow", "/whole-slow"}:
         await asyncio.sleep(0.6)
     answer = [json.dumps([scope["path"], length]).encode()]
     if scope["path"] == "/abandoned":
@@ -48,9 +49,28 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/long":
         answer = [b"." * part for part in LONG_BYTES]
     headers = [(b"content-length", b"%d" % sum(map(len, answer)))]
+    if scope["path"].startswith("/whole"):
+        await answer_at_once(scope, send, headers, answer[0])
+        return
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     for part in answer:
         await send({"type": "http.response.body", "body": part, "more_body": part is not answer[-1]})
+
+
+async def answer_at_once(scope: Any, send: Any, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """Answer as the hot routes do; say in a header of the usual answer that the server did not."""
+    if scope["path"] == "/whole-odd":
+        headers = [*headers, (b"x-odd", b"a\x01")]
+    if scope["path"] == "/whole-late":
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if scope["path"] == "/whole-close":
+        headers = [*headers, (b"connection", b"close")]
+    if scope["write_answer"](200, headers, body):
+        return
+    if scope["path"] != "/whole-late":
+        usual = [*headers[:1], (b"x-usual", b"yes")]
+        await send({"type": "http.response.start", "status": 200, "headers": usual})
+    await send({"type": "http.response.body", "body": body})
 
 
 @contextlib.contextmanager
