@@ -26,64 +26,102 @@ pub struct Transform {
     pub std: [f32; 3],
 }
 
-/// A part of an image whose borders may lie within pixels.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct SourceBox {
-    pub(crate) left: f64,
-    pub(crate) top: f64,
-    pub(crate) right: f64,
-    pub(crate) bottom: f64,
-    /// Whether the reference resizes along the height first, as it does with an image that is tall.
-    pub(crate) height_first: bool,
-}
-
-impl SourceBox {
-    /// Return the part of an upright image that becomes the crop.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "sides have at most 20 bits, and their products 52"
-    )]
-    pub(crate) fn of_crop(width: u32, height: u32, transform: &Transform) -> Self {
-        let short = u64::from(width.min(height)).max(1);
-        let resized = |side: u32| u64::from(transform.resize) * u64::from(side) / short;
-        let crop = f64::from(transform.crop);
-        let range = |side: u32| {
-            let new_side = resized(side);
-            let scale = f64::from(side) / new_side as f64;
-            let margin = margin(new_side, transform.crop.into());
-            (margin * scale, f64::from(side).min((margin + crop) * scale))
-        };
-        let ((left, right), (top, bottom)) = (range(width), range(height));
-        let spare = |side: u32| u64::from(side.saturating_sub(transform.crop));
-        Self {
-            left,
-            top,
-            right,
-            bottom,
-            height_first: spare(height) > 2 * spare(width),
+impl Interpolation {
+    /// Return how far the filter reaches, in pixels of the smaller image.
+    pub(crate) fn reach(self) -> f64 {
+        match self {
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
         }
     }
 
-    /// Return the whole pixels that resizing this part of an image reads.
+    /// Return the filter's weight so far from its centre, in the reference's order of operations.
+    pub(crate) fn weight(self, distance: f64) -> f64 {
+        const SHARPNESS: f64 = -0.5;
+        let x = distance.abs();
+        match self {
+            Self::Bilinear if x < 1.0 => 1.0 - x,
+            Self::Bicubic if x < 1.0 => ((SHARPNESS + 2.0) * x - (SHARPNESS + 3.0)) * x * x + 1.0,
+            Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * SHARPNESS,
+            _ => 0.0,
+        }
+    }
+}
+
+/// One side of an image: its pixels, those of the resized image, and those before the crop in that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Axis {
+    pub(crate) side: u32,
+    pub(crate) new_side: u64,
+    pub(crate) margin: u32,
+}
+
+impl Axis {
+    fn new(side: u32, short: u32, transform: &Transform) -> Self {
+        let new_side = u64::from(transform.resize) * u64::from(side) / u64::from(short.max(1));
+        Self {
+            side,
+            new_side,
+            margin: margin(new_side, transform.crop.into()),
+        }
+    }
+
+    /// Return how many pixels become one.
+    #[expect(clippy::cast_precision_loss, reason = "sides have far fewer than 52 bits")]
+    pub(crate) fn scale(self) -> f64 {
+        f64::from(self.side) / self.new_side as f64
+    }
+
+    /// Return the first pixel that resizing to the crop may read, and the first beyond.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "numbers are cut off at 0 and at the image's sides"
     )]
-    pub(crate) fn area(self, width: u32, height: u32, transform: &Transform) -> Area {
-        let reach = match transform.interpolation {
-            Interpolation::Bilinear => 1.0,
-            Interpolation::Bicubic => 2.0,
-        };
-        let range = |begin: f64, end: f64, side: u32| {
-            let scale = (end - begin) / f64::from(transform.crop);
-            let support = reach * scale.max(1.0) + 1.0;
-            let first = (begin - support).floor().max(0.0) as u32;
-            let last = (end + support).ceil().min(f64::from(side)) as u32;
-            (first.min(side.saturating_sub(1)), last)
-        };
-        let (left, right) = range(self.left, self.right, width);
-        let (top, bottom) = range(self.top, self.bottom, height);
+    fn read(self, transform: &Transform) -> (u32, u32) {
+        let scale = self.scale();
+        let support = transform.interpolation.reach() * scale.max(1.0) + 1.0;
+        let begin = f64::from(self.margin) * scale;
+        let end = f64::from(self.margin + transform.crop) * scale;
+        let first = (begin - support).floor().max(0.0) as u32;
+        let last = (end + support).ceil().min(f64::from(self.side)) as u32;
+        (first.min(self.side.saturating_sub(1)), last)
+    }
+
+    /// Return how many pixels a side loses.
+    fn loss(self) -> i128 {
+        i128::from(self.side) - i128::from(self.new_side)
+    }
+}
+
+/// How an upright image becomes the crop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) across: Axis,
+    pub(crate) down: Axis,
+    /// Whether the reference resizes along the height first, as it does with an image that loses far more of it.
+    pub(crate) height_first: bool,
+}
+
+impl Source {
+    /// Return how an upright image of these sides becomes the crop.
+    pub(crate) fn of_crop(width: u32, height: u32, transform: &Transform) -> Self {
+        let short = width.min(height);
+        let (across, down) = (
+            Axis::new(width, short, transform),
+            Axis::new(height, short, transform),
+        );
+        Self {
+            across,
+            down,
+            height_first: down.loss() > 0 && down.loss() > 2 * across.loss(),
+        }
+    }
+
+    /// Return the whole pixels that the crop reads.
+    pub(crate) fn area(self, transform: &Transform) -> Area {
+        let (left, right) = self.across.read(transform);
+        let (top, bottom) = self.down.read(transform);
         Area {
             left,
             top,
@@ -91,22 +129,13 @@ impl SourceBox {
             bottom,
         }
     }
-
-    /// Return the box in an area that is part of the image.
-    pub(crate) fn within(self, area: Area) -> Self {
-        let (left, top) = (f64::from(area.left), f64::from(area.top));
-        Self {
-            left: self.left - left,
-            top: self.top - top,
-            right: self.right - left,
-            bottom: self.bottom - top,
-            height_first: self.height_first,
-        }
-    }
 }
 
 /// Return half of what is left of a side, rounded to even numbers.
-#[expect(clippy::cast_precision_loss, reason = "sides have far fewer than 52 bits")]
-fn margin(side: u64, crop: u64) -> f64 {
-    (side.saturating_sub(crop) as f64 / 2.0).round_ties_even()
+fn margin(side: u64, crop: u64) -> u32 {
+    let spare = side.saturating_sub(crop);
+    let half = spare / 2;
+    // an odd number has two halves as near
+    let rounded = if spare % 2 == 1 { half + half % 2 } else { half };
+    u32::try_from(rounded).unwrap_or(u32::MAX)
 }

@@ -1,10 +1,8 @@
 //! From an encoded image to the network's input: decode what the crop reads, resize it, normalise it.
 //!
 //! [`describe`] reads a file's structure and refuses what is too large or takes too much work; [`decode`] decodes
-//! it, and [`prepare`] makes the network's input. Decoded pixels are those of the reference transform. Those of a
-//! crop differ from the reference's resize of the same decoded pixels by rounding: each of the two directions
-//! is rounded to whole levels, so by at most two levels, by more than one in fewer than one of a
-//! million values of photographs, bilinear or bicubic.
+//! it, and [`prepare`] makes the network's input. Decoded pixels are those of the reference transform, and so are
+//! those of a crop, to the bit: it is resized with the reference's own whole numbers.
 
 mod area;
 mod bytes;
@@ -12,12 +10,13 @@ mod crop;
 mod decoders;
 mod error;
 mod geometry;
+mod resample;
 mod structure;
 mod turbo;
 
 use crate::area::{Area, Picture};
 use crate::error::{Result, check_wanted};
-use crate::geometry::SourceBox;
+use crate::geometry::Source;
 use crate::structure::{Encoded, Format};
 
 pub use crate::error::{Error, ErrorKind};
@@ -42,7 +41,7 @@ pub struct Description {
 #[derive(Clone, Debug)]
 pub struct Decoded {
     picture: Picture,
-    source: SourceBox,
+    source: Source,
 }
 
 impl Decoded {
@@ -120,8 +119,8 @@ pub fn decode(
     if width == 0 || height == 0 {
         return Err(Error::broken("not identified by this driver"));
     }
-    let source = SourceBox::of_crop(width, height, transform);
-    let area = source.area(width, height, transform);
+    let source = Source::of_crop(width, height, transform);
+    let area = source.area(transform);
     let picture = decode_area(data, &description.encoded, area, wanted)?;
     Ok(Decoded { picture, source })
 }
@@ -137,7 +136,7 @@ pub fn decode_whole(
     wanted: &dyn Fn() -> bool,
 ) -> std::result::Result<Decoded, Error> {
     let (width, height) = upright_sides(&description.encoded);
-    let source = SourceBox::of_crop(width.max(1), height.max(1), transform);
+    let source = Source::of_crop(width.max(1), height.max(1), transform);
     let picture = decode_area(data, &description.encoded, Area::whole(width, height), wanted)?;
     Ok(Decoded { picture, source })
 }
@@ -158,7 +157,9 @@ pub fn prepare(decoded: &Decoded, transform: &Transform, out: &mut [f32]) -> std
 /// # Errors
 /// [`ErrorKind::Unreadable`] if the decoded pixels are not those of the image that was described.
 pub fn crop_levels(decoded: &Decoded, transform: &Transform) -> std::result::Result<Vec<u8>, Error> {
-    crop::resized(&decoded.picture, decoded.source, transform)
+    let (source, interpolation) = (&decoded.source, transform.interpolation);
+    resample::resampled(&decoded.picture, source, transform.crop, interpolation)
+        .ok_or_else(|| Error::broken("its sides differ"))
 }
 
 fn read(data: &[u8]) -> Result<Encoded> {
