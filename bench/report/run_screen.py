@@ -20,7 +20,8 @@ from bench.report import cells, key_loads, text
 from bench.report.choice_sentence import choice_sentence
 from bench.report.document import Cell, Column, Table, case_column, name_column, tabulated
 from bench.report.doubt_words import of_whom
-from bench.report.key_table import ratio_heading
+from bench.report.key_table import quality, ratio_heading
+from bench.report.quality_words import DAGGER, OTHER_QUALITY
 from bench.report.sentence import checked
 from bench.report.verdict_words import short_verdict_word
 from bench.report.writers import terminal as writer
@@ -35,6 +36,7 @@ MOST_DOUBTS = 5
 MOST_LINES = 40
 INVALID = "INVALID"
 BUSY = "busy"
+QUALITY = "quality"
 OVERLOADED = "overloaded"
 # what is given up beside the metrics, by rank: those have ranks of their own
 GIVING_UP: tuple[tuple[int, Loss], ...] = (
@@ -47,6 +49,7 @@ GIVING_UP: tuple[tuple[int, Loss], ...] = (
     (160, ("column", "refused")),
     (155, ("column", OVERLOADED)),
     (170, NAMES),
+    (175, ("column", QUALITY)),
     (180, ("intervals", "ratio")),
 )
 
@@ -164,6 +167,7 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
             else {case_column(cases_are): lambda row: cells.words(summary.case_label(row.case))}
         ),
         name_column("strategy"): lambda row: cells.words(row.strategy),
+        **({} if summary.all_exact else {Column(QUALITY, "text"): lambda row: quality(summary, row)}),
         Column(_header(throughput)): cells.measured(throughput),
         **({Column("ratio"): lambda row: _ratio(summary, row)} if len(summary.strategies) > 1 else {}),
         **(
@@ -218,7 +222,7 @@ def _header(metric: Metric) -> str:
 def _ratio(summary: Summary, row: Row) -> Cell:
     if not row.case.same_for_all:
         return cells.OWN_RATE
-    return Cell("baseline") if row.strategy == summary.baseline else cells.ratio(row.to_baseline)
+    return Cell("baseline") if row.strategy == summary.baseline else cells.to_baseline(summary, row)
 
 
 def _verdicts(summary: Summary) -> dict[tuple[str, Case], Compared]:
@@ -259,7 +263,8 @@ def _verdict(
     if one is None:
         return cells.MISSING
     prefix = "" if row.case.kind == "closed" else "p99 "
-    return Cell(prefix + short_verdict_word(one), tone=cells.tone(one))
+    marked = "" if one.same_work else DAGGER
+    return Cell(f"{prefix}{short_verdict_word(one)}{marked}", tone=cells.tone(one))
 
 
 def _starts(run: Run) -> str:
@@ -308,6 +313,7 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         f"each row: {summary.case_label(cases[0])}" if _one_of_several(summary, cases) else "",
         "" if summary.several_loads or not summary.focus else f"load: {key_loads.loads(summary)}",
         f"ratio: {ratio_heading(summary)}, by round" if len(summary.strategies) > 1 else "",
+        "" if _all_alike(summary) else OTHER_QUALITY,
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
         "verdict: on requests/s, or p99 if named" if "verdict" in shown_headers else "",
         "busy: of capacity" if BUSY in shown_headers else "",
@@ -321,6 +327,11 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         f"left out here for width: {', '.join(left_out)}" if left_out else "",
     ]
     return "; ".join(part for part in parts if part) + "."
+
+
+def _all_alike(summary: Summary) -> bool:
+    """Whether every strategy promises what the baseline does."""
+    return all(summary.same_work(name, summary.baseline) for name in summary.strategies)
 
 
 def _doubts(found: Sequence[DoubtCount], most: int, width: int) -> list[Text]:
