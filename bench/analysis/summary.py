@@ -122,6 +122,11 @@ class Summary:
         return same_promise(self.quality_of(name).quality, self.quality_of(other).quality)
 
     @property
+    def one_promise(self) -> bool:
+        """Whether every strategy promises what the baseline does."""
+        return all(self.same_work(name, self.baseline) for name in self.strategies)
+
+    @property
     def all_exact(self) -> bool:
         """Whether every strategy promises the reference's answers."""
         return all(self.quality_of(name).exact for name in self.strategies)

@@ -56,8 +56,7 @@ def key_figures(run: Run, summary: Summary) -> list[Block]:
 
 def other_quality(summary: Summary) -> list[Block]:
     """What the dagger says behind a ratio to the baseline; nothing if all strategies promise what it does."""
-    alike = all(summary.same_work(name, summary.baseline) for name in summary.strategies)
-    return [] if alike else [paragraph(f"{OTHER_QUALITY}.")]
+    return [] if summary.one_promise else [paragraph(f"{OTHER_QUALITY}.")]
 
 
 def quality(summary: Summary, row: Row) -> Cell:

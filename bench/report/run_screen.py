@@ -313,7 +313,7 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         f"each row: {summary.case_label(cases[0])}" if _one_of_several(summary, cases) else "",
         "" if summary.several_loads or not summary.focus else f"load: {key_loads.loads(summary)}",
         f"ratio: {ratio_heading(summary)}, by round" if len(summary.strategies) > 1 else "",
-        "" if _all_alike(summary) else OTHER_QUALITY,
+        "" if summary.one_promise else OTHER_QUALITY,
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
         "verdict: on requests/s, or p99 if named" if "verdict" in shown_headers else "",
         "busy: of capacity" if BUSY in shown_headers else "",
@@ -327,11 +327,6 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         f"left out here for width: {', '.join(left_out)}" if left_out else "",
     ]
     return "; ".join(part for part in parts if part) + "."
-
-
-def _all_alike(summary: Summary) -> bool:
-    """Whether every strategy promises what the baseline does."""
-    return all(summary.same_work(name, summary.baseline) for name in summary.strategies)
 
 
 def _doubts(found: Sequence[DoubtCount], most: int, width: int) -> list[Text]:

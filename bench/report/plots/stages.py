@@ -9,7 +9,7 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row
 from bench.report import text
 from bench.report.plots import style
-from bench.report.plots.plot import Plot, counted, label, listed, rows_in_focus, who
+from bench.report.plots.plot import Plot, counted, label, listed, rows_in_focus, tick, who
 from bench.report.sections.insides import ORDER
 
 BAR_INCHES, AXIS_INCHES = 0.38, 0.5
@@ -42,7 +42,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     if not any(row.stages for row in rows):
         return None
     figure, (whole, work) = style.new_figure(2 * (AXIS_INCHES + BAR_INCHES * len(rows)), 2)
-    names = [label(summary, row.strategy, row.case) for row in rows]
+    names = [tick(summary, row.strategy, label(summary, row.strategy, row.case)) for row in rows]
     seen = dict.fromkeys(stage for row in rows for stage in row.stages)
     order = [stage for stage in ORDER if stage in seen] + [stage for stage in seen if stage not in ORDER]
     _bars(whole, [_centres(row) for row in rows], order, names, "ms")

@@ -273,7 +273,13 @@ def name_bars(axes: Any, places: Sequence[float], names: Sequence[str], unit: st
 
 
 def wrapped(name: str) -> str:
-    """A name in two lines that fit beside a bar; of a longer name the ends, in which variants differ."""
+    """A name in two lines that fit beside a bar; of a longer name the ends, in which variants differ.
+
+    A name that has a second line of its own keeps it.
+    """
+    first, _, second = name.partition("\n")
+    if second:
+        return f"{_cut(first, NAME_CHARACTERS)}\n{second}"
     if len(name) <= NAME_CHARACTERS:
         return name
     lines = textwrap.wrap(name, NAME_CHARACTERS, break_on_hyphens=False)
