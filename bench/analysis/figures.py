@@ -8,8 +8,8 @@ from bench.analysis.cases import Case, case_name
 from bench.analysis.metrics import metrics_in
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row
-from bench.model import StrategyResult, objective_label
-from bench.statistics import Estimate, median
+from bench.model import HeldOutResult, StrategyResult, objective_label
+from bench.statistics import Estimate, median, proportion
 
 Better = Literal["less", "more", ""]
 
@@ -75,6 +75,23 @@ def _of_strategy(name: str, result: StrategyResult) -> Iterator[Figure]:
     for what, size in sizes:
         exact = None if size is None else Estimate(float(size), None, None, 1)
         yield Figure(name, None, what, "bytes", "less", exact, "images")
+    yield from _on_held_out(name, result.held_out)
+
+
+def _on_held_out(name: str, found: HeldOutResult | None) -> Iterator[Figure]:
+    """How near its answers to the held-out set are to the reference's; nothing if it was not asked."""
+    if found is None:
+        return
+    agrees = proportion(found.same_label, found.answers)
+    yield Figure(name, None, "agreement on the held-out set", "share", "more", agrees, "answers")
+    accurate = proportion(found.right, found.truths)
+    yield Figure(name, None, "accuracy on the held-out set", "share", "more", accurate, "answers")
+    lost = None if found.loss is None else Estimate(found.loss, None, None, found.truths)
+    yield Figure(name, None, "loss of accuracy on the held-out set", "share", "less", lost, "answers")
+    farthest = found.largest_difference
+    off = None if farthest is None else Estimate(farthest, None, None, found.answers)
+    what = "largest difference on the held-out set"
+    yield Figure(name, None, what, "probability", "less", off, "answers")
 
 
 def _objectives(analysis: RunAnalysis) -> Iterator[Figure]:

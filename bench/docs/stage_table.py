@@ -8,6 +8,7 @@ from bench.errors import UsageError
 from bench.model import Run
 from bench.report import cells
 from bench.report.document import Block, Cell, case_column, figures, name_column, paragraph, table
+from bench.report.quality_words import named
 from bench.report.sections.insides import ORDER
 from bench.report.writers import markdown
 
@@ -36,7 +37,10 @@ def stage_table(run: Run) -> str:
     columns = [name_column("strategy"), case_column("payloads")]
     columns += figures(*(f"{name} ms" for name in names), METRICS["cpu"].heading, "the rest, CPU-ms")
     found = [
-        [*map(cells.words, (row.strategy, summary.payload_label(row.case))), *_times(row, names)]
+        [
+            *map(cells.words, (named(summary, row.strategy), summary.payload_label(row.case))),
+            *_times(row, names),
+        ]
         for row in rows
     ]
     blocks: list[Block] = [table(columns, found), paragraph(SAYS)]

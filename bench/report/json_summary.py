@@ -4,14 +4,24 @@ import math
 from collections.abc import Sequence
 
 from bench.analysis.cases import Case
-from bench.analysis.choice import choose
+from bench.analysis.choice import Standing, choose
 from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared, to_baseline
 from bench.analysis.doubt_counts import doubts
 from bench.analysis.metrics import METRICS
 from bench.analysis.mixed_classes import ClassRow, class_rows
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, rows_at, summarise
-from bench.model import TITLES, ImageSize, ParityResult, Run, SloResult, StrategyResult
+from bench.model import (
+    TITLES,
+    HeldOutResult,
+    ImageSize,
+    ParityResult,
+    Quality,
+    Run,
+    SloResult,
+    StrategyResult,
+    in_words,
+)
 from bench.report.choice_sentence import choice_sentence
 from bench.report.json_types import (
     SCHEMA,
@@ -20,18 +30,21 @@ from bench.report.json_types import (
     ClassJson,
     ComparisonJson,
     EstimateJson,
+    HeldOutJson,
     ImageJson,
     NotComparedJson,
     ObjectiveJson,
     PairJson,
     ParityJson,
+    QualityJson,
     RowJson,
     RunJson,
+    StandingJson,
     StrategyJson,
 )
 from bench.report.sentence import machine_line, sentence
 from bench.report.verdict_words import verdict_word
-from bench.statistics import Estimate, median
+from bench.statistics import Estimate, median, proportion
 
 # schema 1 of the document has these for CPU-ms, and no unit changes within a version
 UNITS_OF_SCHEMA = {"CPU-ms/request": "ms/request"}
@@ -86,19 +99,30 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
 
 def _choice(run: Run, summary: Summary) -> ChoiceJson:
     choice = choose(run, summary)
-    return {
+    told: ChoiceJson = {
         "pick": choice.pick,
         "proven": choice.proven,
         "sentence": _plain(choice_sentence(run, summary)),
-        "standings": [
+        "standings": list(map(_standing, choice.standings)),
+    }
+    if choice.lesser:
+        told["lesser"] = [
             {
-                "criterion": one.criterion,
-                "case": _case_id(one.case) if one.case else None,
-                "figures": dict(one.figures),
-                "ahead": list(one.ahead),
+                "strategy": one.strategy,
+                "better": bool(one.ahead),
+                "standings": list(map(_standing, one.standings)),
             }
-            for one in choice.standings
-        ],
+            for one in choice.lesser
+        ]
+    return told
+
+
+def _standing(one: Standing) -> StandingJson:
+    return {
+        "criterion": one.criterion,
+        "case": _case_id(one.case) if one.case else None,
+        "figures": dict(one.figures),
+        "ahead": list(one.ahead),
     }
 
 
@@ -192,10 +216,40 @@ def _strategy(name: str, result: StrategyResult) -> StrategyJson:
         "warm_start_s": _estimate(median(warm.first_correct_answer_s) if warm else None, "s"),
         "image": _image(result.image) if result.image else None,
         "parity": _parity(result.parity) if result.parity else None,
+        "quality": _quality(result.quality),
     }
     if result.variant is not None:
         told["varied"] = {"of": result.variant.of, "settings": dict(result.variant.settings)}
+    if result.held_out is not None:
+        told["held_out"] = _held_out(result.held_out)
+    if result.failure is not None:
+        told["failure"] = {"code": result.failure.code, "why": in_words(result.failure)}
     return told
+
+
+def _quality(one: Quality) -> QualityJson:
+    return {
+        "promise": one.promise,
+        "tolerance": one.tolerance,
+        "agreement": one.agreement,
+        "loss": one.loss,
+    }
+
+
+def _held_out(found: HeldOutResult) -> HeldOutJson:
+    return {
+        "answers": found.answers,
+        "same_label": found.same_label,
+        "unread": found.unread,
+        "truths": found.truths,
+        "right": found.right,
+        "reference_right": found.reference_right,
+        "agreement": _estimate(proportion(found.same_label, found.answers), "share of answers"),
+        "accuracy": _estimate(proportion(found.right, found.truths), "share of pictures"),
+        "loss": found.loss,
+        "largest_difference": _finite(found.largest_difference),
+        "largest_at": found.largest_at,
+    }
 
 
 def _parity(found: ParityResult) -> ParityJson:
@@ -246,7 +300,7 @@ def _estimate(found: Estimate | None, unit: str) -> EstimateJson | None:
 
 def _comparison(one: Compared) -> ComparisonJson:
     found = one.comparison
-    return {
+    told: ComparisonJson = {
         "ratio": found.ratio,
         "low": _finite(found.low),
         "high": _finite(found.high),
@@ -257,6 +311,9 @@ def _comparison(one: Compared) -> ComparisonJson:
         "differs": one.differs,
         "verdict": verdict_word(one) or None,
     }
+    if not one.same_work:
+        told["other_quality"] = True
+    return told
 
 
 def _finite(value: float | None) -> float | None:

@@ -24,6 +24,7 @@ class ComparisonJson(TypedDict):
 
     `p` is the sign-flip test's, `adjusted_p` the paired t-test's after Holm's correction over the run, and
     `minimal_detectable_effect` the least relative difference that so many rounds find in 80 of 100 runs.
+    `other_quality` is there, and true, if both do not promise the same of their answers, which is other work.
     """
 
     ratio: float
@@ -35,6 +36,7 @@ class ComparisonJson(TypedDict):
     minimal_detectable_effect: float | None
     differs: bool
     verdict: str | None
+    other_quality: NotRequired[bool]
 
 
 class PairJson(TypedDict):
@@ -147,10 +149,50 @@ class VariedJson(TypedDict):
     settings: dict[str, str]
 
 
+class QualityJson(TypedDict):
+    """What a strategy promises of its answers: `promise` is "exact", "bounded" or "agreement".
+
+    The numbers are shares from 0 to 1 that the promise states: of a probability, of labels, and of accuracy.
+    """
+
+    promise: str
+    tolerance: float | None
+    agreement: float | None
+    loss: float | None
+
+
+class HeldOutJson(TypedDict):
+    """What it answered to the held-out set; of `truths` pictures the true class is known.
+
+    `agreement`, `accuracy` and `loss` are shares; the latter two are null if no true class is known. The
+    interval of `agreement` and `accuracy` is that of Clopper and Pearson.
+    """
+
+    answers: int
+    same_label: int
+    unread: int
+    truths: int
+    right: int
+    reference_right: int
+    agreement: EstimateJson | None
+    accuracy: EstimateJson | None
+    loss: float | None
+    largest_difference: float | None
+    largest_at: str
+
+
+class FailureJson(TypedDict):
+    """Why nothing of a strategy could be timed."""
+
+    code: str
+    why: str
+
+
 class StrategyJson(TypedDict):
     """Beside its trials: from the create call to the first correct answer, cold and warm, and its image.
 
-    `varied` is there if --vary made it of another strategy.
+    `varied` is there if --vary made it of another strategy, `held_out` if it was asked the held-out set,
+    `failure` if nothing of it could be timed.
     """
 
     name: str
@@ -159,7 +201,10 @@ class StrategyJson(TypedDict):
     warm_start_s: EstimateJson | None
     image: ImageJson | None
     parity: ParityJson | None
+    quality: QualityJson
     varied: NotRequired[VariedJson]
+    held_out: NotRequired[HeldOutJson]
+    failure: NotRequired[FailureJson]
 
 
 class ObjectiveJson(TypedDict):
@@ -213,16 +258,29 @@ class StandingJson(TypedDict):
     ahead: list[str]
 
 
+class LesserJson(TypedDict):
+    """A strategy that promises less of its answers than those that were chosen among.
+
+    `standings` are of this strategy and the pick alone; `better` says whether it is better in any of these.
+    """
+
+    strategy: str
+    better: bool
+    standings: list[StandingJson]
+
+
 class ChoiceJson(TypedDict):
     """Which strategy the run speaks for, null if for none, a sentence that says so, and what it rests on.
 
-    `proven` is false of a single round, whose `pick` is who has the best figures.
+    `proven` is false of a single round, whose `pick` is who has the best figures. `lesser` is there if
+    strategies promise less of their answers than those that `standings` have.
     """
 
     pick: str | None
     proven: bool
     sentence: str
     standings: list[StandingJson]
+    lesser: NotRequired[list[LesserJson]]
 
 
 class RunJson(TypedDict):
