@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.analysis.bare_loops import limit_shares
 from bench.analysis.cases import Case, case_name
 from bench.analysis.metrics import metrics_in
 from bench.analysis.run_analysis import RunAnalysis
@@ -42,7 +43,18 @@ def figures(analysis: RunAnalysis) -> list[Figure]:
     every = [one for row in analysis.summary.rows.values() for one in _of_row(row)]
     for name, result in analysis.run.strategies.items():
         every += _of_strategy(name, result)
-    return [*every, *_objectives(analysis)]
+    return [*every, *_limits(analysis), *_objectives(analysis)]
+
+
+def _limits(analysis: RunAnalysis) -> Iterator[Figure]:
+    """How near services come to their own bare loops, where loops were taken."""
+    for one in limit_shares(analysis.run, analysis.summary):
+        name, case = one.row.strategy, one.row.case
+        if one.of_rate is not None:
+            yield Figure(name, case, "throughput to its bare loop", "share", "more", one.of_rate, "rounds")
+        if one.of_cpu is not None:
+            what = "CPU time of its bare loop to its own"
+            yield Figure(name, case, what, "share", "more", one.of_cpu, "rounds")
 
 
 def _of_row(row: Row) -> Iterator[Figure]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.analysis.metrics import METRICS
+from bench.analysis.stage_costs import WAITS
 from bench.analysis.summary import Row, summarise
 from bench.errors import UsageError
 from bench.model import Run
@@ -12,8 +13,6 @@ from bench.report.quality_words import named
 from bench.report.sections.insides import ORDER
 from bench.report.writers import markdown
 
-# stages in which a request waits, and nothing is computed for it
-WAITS = ("wait", "queue")
 WORK = tuple(stage for stage in ORDER if stage not in WAITS)
 SAYS = (
     "One client. Each stage is in ms as the service times it, the median of the rounds. The rest is the CPU "

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from bench.analysis.bare_loops import LimitShare, limit_shares
 from bench.analysis.cases import Case
 from bench.analysis.choice import Standing, choose
 from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared, to_baseline
@@ -32,6 +33,7 @@ from bench.report.json_types import (
     EstimateJson,
     HeldOutJson,
     ImageJson,
+    LimitJson,
     NotComparedJson,
     ObjectiveJson,
     PairJson,
@@ -54,7 +56,7 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
     """The run as the document, with its folder's name and the report files in that folder."""
     summary = summarise(run)
     found = () if summary.one_round else compared(summary)
-    parts = class_rows(run, summary)
+    parts, limits = class_rows(run, summary), limit_shares(run, summary)
     return {
         "schema": SCHEMA,
         "choice": _choice(run, summary),
@@ -76,7 +78,7 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
         "wrong_answers": summary.wrong_answers,
         "strategies": [_strategy(name, result) for name, result in run.strategies.items()],
         "cases": [_case(case, summary) for case in summary.cases],
-        "rows": [_row(row, found, parts) for row in rows_at(summary, summary.cases)],
+        "rows": [_row(row, found, parts, limits) for row in rows_at(summary, summary.cases)],
         "comparisons": [_pair(one) for one in found],
         "not_compared": [_not_compared(one) for one in (() if summary.one_round else not_compared(summary))],
         "objectives": [_objective(one) for one in run.objectives],
@@ -126,7 +128,9 @@ def _standing(one: Standing) -> StandingJson:
     }
 
 
-def _row(row: Row, found: Sequence[Compared], parts: Sequence[ClassRow]) -> RowJson:
+def _row(
+    row: Row, found: Sequence[Compared], parts: Sequence[ClassRow], limits: Sequence[LimitShare]
+) -> RowJson:
     mine = [one for one in to_baseline(found) if (one.strategy, one.case) == (row.strategy, row.case)]
     told: RowJson = {
         "strategy": row.strategy,
@@ -141,11 +145,22 @@ def _row(row: Row, found: Sequence[Compared], parts: Sequence[ClassRow]) -> RowJ
         "refused": row.refused,
         "offered_per_s": _finite(row.offered_rps),
         "utilisation": _estimate(row.utilisation, "share of capacity"),
+        "of_limit": next((_limit(one) for one in limits if one.row is row), None),
     }
     of_row = [one for one in parts if (one.strategy, one.case) == (row.strategy, row.case)]
     if of_row:
         told["classes"] = {one.payload_class: _class(one) for one in of_row}
     return told
+
+
+def _limit(one: LimitShare) -> LimitJson:
+    return {
+        "requests_per_s": _estimate(one.rate, "requests/s"),
+        "cpu_ms_per_request": _estimate(one.cpu_ms, "ms/request"),
+        "batch_size": one.limit.batch_size,
+        "of_rate": _estimate(one.of_rate, "share"),
+        "of_cpu": _estimate(one.of_cpu, "share"),
+    }
 
 
 def _class(one: ClassRow) -> ClassJson:

@@ -93,12 +93,28 @@ class ClassJson(TypedDict):
     estimates: dict[str, EstimateJson | None]
 
 
+class LimitJson(TypedDict):
+    """A strategy's bare loop, the limit of its service; `batch_size` is its engine's if the loop is in parts.
+
+    `of_rate` is the service's throughput over the limit's, null if a schedule set the throughput. `of_cpu` is
+    the limit's CPU time of a request over the service's.
+    """
+
+    requests_per_s: EstimateJson | None
+    cpu_ms_per_request: EstimateJson | None
+    batch_size: int | None
+    of_rate: EstimateJson | None
+    of_cpu: EstimateJson | None
+
+
 class RowJson(TypedDict):
     """One strategy in one case, by its id; counts are over all its trials, estimates over valid ones.
 
     `estimates` has every metric; `to_baseline` those that were compared, and none for the baseline itself.
     `utilisation` is the rate offered as a share of the capacity that the closed loop of the same rounds had.
-    `classes` is there if several classes were sent in one load: throughput and latencies of each.
+    `classes` is there if several classes were sent in one load: throughput and latencies of each. `of_limit`
+    says how near it comes to its own bare loop, null if no loop was taken or if its case does not stand for
+    the run.
     """
 
     strategy: str
@@ -113,6 +129,7 @@ class RowJson(TypedDict):
     refused: int | None
     offered_per_s: float | None
     utilisation: EstimateJson | None
+    of_limit: LimitJson | None
     classes: NotRequired[dict[str, ClassJson]]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
+from bench.analysis.bare_loops import limit_shares
 from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared, to_baseline
 from bench.analysis.doubt_counts import DoubtCount, doubts, folded
@@ -73,7 +74,7 @@ def columns(width: int | None = None) -> int:
 def _lines(run: Run, width: int) -> list[Text]:
     """The screen; if it is too long, without some loads and then some warnings, whose number it tells."""
     prose, summary = min(width, MOST_PROSE), summarise(run)
-    facts, ending = _facts(run, prose), _ending(run, summary, prose)
+    facts, ending = _facts(run, summary, prose), _ending(run, summary, prose)
     told, most = folded(run, doubts(run)), MOST_DOUBTS
     cases = _shown_cases(summary)
     table, warnings = _table(summary, cases, width), _doubts(told, most, prose)
@@ -107,9 +108,10 @@ def _table(summary: Summary, cases: Sequence[Case], width: int) -> list[Text]:
     return [*writer.lines(shape, width), Text(), *legend]
 
 
-def _facts(run: Run, prose: int) -> list[Text]:
-    """What was measured once for each strategy: its starts, its image, and the rate up to which it held."""
+def _facts(run: Run, summary: Summary, prose: int) -> list[Text]:
+    """What was measured beside the loads: starts, images, bare loops, and the rate up to which it held."""
     lines = [*_wrapped(_starts(run), prose), *_wrapped(_images(run), prose)] if run.strategies else []
+    lines += _wrapped(_limits(run, summary), prose)
     return [*lines, *(_wrapped(_objectives(run), prose) if run.objectives else [])]
 
 
@@ -286,6 +288,19 @@ def _images(run: Run) -> str:
         for build, names in pytorch_builds(run).items()
     ]
     return "; ".join(["image, compressed of unpacked: " + ", ".join(sizes), *builds])
+
+
+def _limits(run: Run, summary: Summary) -> str:
+    """Each strategy's share of its own bare loop, by requests/s, or by CPU time if a schedule sets these."""
+    told: dict[str, list[str]] = {}
+    for one in limit_shares(run, summary):
+        share = one.of_cpu if one.row.case.at_due_times else one.of_rate
+        if share is not None:
+            of = summary.payload_label(one.row.case)
+            told.setdefault(of, []).append(f"{one.row.strategy} {text.percent(share.centre)}")
+    several = len(summary.focus) > 1
+    clauses = [f"{of}: {', '.join(shares)}" if several else ", ".join(shares) for of, shares in told.items()]
+    return f"of its own bare loop: {'; '.join(clauses)}" if clauses else ""
 
 
 def _objectives(run: Run) -> str:
