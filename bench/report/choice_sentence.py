@@ -135,21 +135,36 @@ def _size_of_gain(one: Lesser) -> float:
 
 def _gain(run: Run, summary: Summary, one: Lesser) -> str:
     """`If answers that agree ... will do, onnx_int8 serves 1.3 times the requests of onnx with small ...`."""
-    told = []
-    for place, standing in enumerate(one.ahead[:MOST_CASES]):
-        other = one.beside(standing)
-        where = f" with {_payloads(run, summary, [standing])}"
-        if standing.criterion == "lateness":
-            ours, theirs = (text.number(standing.figures[name]) for name in (one.strategy, other))
-            at = f" at {standing.case.load}" if standing.case else ""
-            told.append(f"has a p99 of {ours} ms against {theirs} of {other}{at}{where}")
-            continue
-        times = _multiple(standing, one.strategy, other, proven=one.proven)
-        verb, what = GAINS[standing.criterion]
-        told.append(f"{verb} {times} {what} of {other}{where}" if place == 0 else f"{times}{where}")
+    groups: dict[tuple[str, str], list[Standing]] = {}
+    for standing in one.ahead[:MOST_CASES]:
+        groups.setdefault(_better_by(standing, one), []).append(standing)
+    told: list[str] = []
+    said = set[str]()
+    for (times, what), alike in groups.items():
+        gain = times if what in said else what.format(times)
+        said.add(what)
+        told.append(f"{gain} with {_payloads(run, summary, alike)}")
     return (
         f"If {answers_like(summary.quality_of(one.strategy))} will do, {one.strategy} {text.listing(told)}."
     )
+
+
+def _better_by(standing: Standing, one: Lesser) -> tuple[str, str]:
+    """`1.3 times` and `serves {} the requests of onnx`: how much, and the words around it."""
+    other = one.beside(standing)
+    if standing.criterion == "lateness":
+        ours, theirs = (text.number(standing.figures[name]) for name in (one.strategy, other))
+        at = f" at {standing.case.load}" if standing.case else ""
+        return f"{ours} ms against {theirs}", f"has a p99 of {{}} of {_braced(other)}{at}"
+    verb, what = GAINS[standing.criterion]
+    return _multiple(
+        standing, one.strategy, other, proven=one.proven
+    ), f"{verb} {{}} {what} of {_braced(other)}"
+
+
+def _braced(name: str) -> str:
+    """A name in a text that is formatted."""
+    return name.replace("{", "{{").replace("}", "}}")
 
 
 def _unusual(primary: tuple[Standing, ...]) -> str:
