@@ -10,6 +10,7 @@ from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.report import text
+from bench.report.plots import style
 from bench.report.quality_words import in_short, named
 from bench.report.text import MISSING
 from bench.statistics import Estimate
@@ -85,7 +86,7 @@ def label(summary: Summary, name: str, case: Case) -> str:
 def tick(summary: Summary, name: str, label: str = "") -> str:
     """What stands beside a bar: the label or the name, and below it the quality, if that is not exact."""
     one = summary.quality_of(name)
-    return (label or name) + ("" if one.exact else f"\n{in_short(one)}")
+    return (label or name) + ("" if one.exact else f"{style.UNDER}{in_short(one)}")
 
 
 def ticks(summary: Summary, names: Iterable[str]) -> list[str]:
