@@ -3,6 +3,9 @@
 In two steps: of the strategies that reach ENOUGH of the best in every case, it speaks for the one that stands
 first in most of the rest (lateness at equal rates, start, memory, image). Among strategies that stand first
 equally often, the first figures decide.
+
+Strategies that promise less of their answers than others are not among them: how these stand against the
+chosen one is said beside it.
 """
 
 import math
@@ -14,6 +17,7 @@ from typing import Literal
 from bench import statistics
 from bench.analysis.cases import Case
 from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS, compared
+from bench.analysis.declared import nearest_promise
 from bench.analysis.held_rates import SEARCHES_DIFFER
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, equal_rates, rows_at
@@ -73,14 +77,38 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesser:
+    """A strategy that promises less of its answers than those that can be chosen, beside the best of these.
+
+    `standings` are of the two alone, in what decides first. `ahead` are those in which it is better: told
+    apart from the other, or, where `proven` is false, by the figures alone.
+    """
+
+    strategy: str
+    standings: tuple[Standing, ...]
+    proven: bool
+
+    @property
+    def ahead(self) -> tuple[Standing, ...]:
+        """The standings in which it is better than the strategy of the higher promise."""
+        first = [one for one in self.standings if one.best == self.strategy]
+        return tuple(one for one in first if one.apart or not self.proven)
+
+    def beside(self, one: Standing) -> str:
+        """The strategy that it stands beside."""
+        return next(name for name in one.figures if name != self.strategy)
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What a run says to somebody who must choose: the strategies that can be chosen, and how they stand.
 
-    `strategies` have a valid figure in every case in which any has one; `left_out` has the others. `blank`
-    has the cases without any. `near` has the strategies that reach ENOUGH of the best in every case. `pick`
-    is one of these, or None if there are none or fewer than two strategies; it is `proven` if more than one
-    round was measured. The first `primary` of the standings are what decides first: requests/s of closed
-    loads, else rates that held, else lateness.
+    `strategies` have a valid figure in every case in which any has one, and of all that do, their promise of
+    their answers is the nearest to the reference. `lesser` has those that promise less, `left_out` those that
+    lack a figure. `blank` has the cases without any. `near` has the strategies that reach ENOUGH of the best
+    in every case. `pick` is one of these, or None if there are none or fewer than two strategies have
+    figures; it is `proven` if more than one round was measured. The first `primary` of the standings are what
+    decides first: requests/s of closed loads, else rates that held, else lateness.
     """
 
     strategies: tuple[str, ...]
@@ -91,6 +119,7 @@ class Choice:
     near: tuple[str, ...]
     pick: str | None
     proven: bool
+    lesser: tuple[Lesser, ...] = ()
 
     @property
     def leads(self) -> tuple[Criterion, ...]:
@@ -149,7 +178,8 @@ def choose(run: Run, summary: Summary) -> Choice:
     wanted = _held(run) if summary.searched else _requests(summary)
     wanted, more = (wanted, lateness) if any(one.figures for one in wanted) else (lateness, [])
     first = [one for one in wanted if one.figures]
-    names = tuple(name for name in summary.strategies if first and all(name in one.figures for one in first))
+    known = tuple(name for name in summary.strategies if first and all(name in one.figures for one in first))
+    names = _of_the_nearest_promise(summary, known)
     told = _told(run, summary, names)
     standings = tuple(
         _standing(one, names, told)
@@ -159,16 +189,29 @@ def choose(run: Run, summary: Summary) -> Choice:
     primary = len(first) if names else 0
     rest = () if summary.one_round else standings[primary:]
     near = tuple(name for name in names if all(one.enough(name) for one in standings[:primary]))
+    several = len(known) > 1
+    pick = _pick(near, standings[:primary], rest) if several else None
     return Choice(
         strategies=names,
-        left_out=tuple(name for name in summary.strategies if names and name not in names),
+        left_out=tuple(name for name in summary.strategies if names and name not in known),
         blank=tuple(one.case for one in wanted if one.case and not one.figures),
         standings=standings,
         primary=primary,
         near=near,
-        pick=_pick(near, standings[:primary], rest) if len(names) > 1 else None,
+        pick=pick,
         proven=not summary.one_round,
+        lesser=tuple(
+            Lesser(name, tuple(_beside(one, name, pick, names, told) for one in first), not summary.one_round)
+            for name in known
+            if name not in names
+        ),
     )
+
+
+def _of_the_nearest_promise(summary: Summary, known: Sequence[str]) -> tuple[str, ...]:
+    """Those of the strategies whose promise is the nearest to the reference of all of them."""
+    wanted = nearest_promise([summary.quality_of(name) for name in known])
+    return tuple(name for name in known if summary.quality_of(name).quality.promise == wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +236,13 @@ def _pick(near: Sequence[str], primary: Sequence[Standing], rest: Sequence[Stand
         ].criterion in MORE_IS_BETTER else -size
 
     return max(near, key=rank, default=None)
+
+
+def _beside(found: _Figures, name: str, pick: str | None, names: Sequence[str], told: Told) -> Standing:
+    """How a strategy stands beside the pick, or beside the best of `names` if there is no pick."""
+    more = found.criterion in MORE_IS_BETTER
+    best = (max if more else min)(names, key=lambda one: found.figures[one])
+    return _standing(found, (pick or best, name), told)
 
 
 def _standing(found: _Figures, names: Sequence[str], told: Told) -> Standing:

@@ -58,7 +58,8 @@ class Compared:
     """One strategy in one case compared with another strategy, or with another case of its own, by a metric.
 
     `adjusted_p` is the p of the paired t-test on log ratios after Holm's correction over all comparisons of
-    the run. It is None if only one round has both.
+    the run. It is None if only one round has both. `same_work` says whether both promise the same of their
+    answers.
     """
 
     strategy: str
@@ -69,6 +70,7 @@ class Compared:
     base: str
     base_case: Case
     relation: Relation
+    same_work: bool = True
 
     @property
     def differs(self) -> bool:
@@ -108,7 +110,17 @@ def compared(
     # not the p of the signs: at six rounds it is 0.031 at best, which no correction leaves below 0.05
     adjusted = statistics.holm([comparison.t_p_value for *_, comparison in family])
     return tuple(
-        Compared(one.strategy, one.case, metric, found, p, one.base, one.base_case, one.relation)
+        Compared(
+            strategy=one.strategy,
+            case=one.case,
+            metric=metric,
+            comparison=found,
+            adjusted_p=p,
+            base=one.base,
+            base_case=one.base_case,
+            relation=one.relation,
+            same_work=summary.same_work(one.strategy, one.base),
+        )
         for (one, metric, found), p in zip(family, adjusted, strict=True)
     )
 

@@ -47,8 +47,23 @@ def of_the_run(run: Run) -> tuple[DoubtCount, ...]:
     return folded(run, _each_of_the_run(run))
 
 
+def doubts_of_the_run(run: Run) -> tuple[Doubt, ...]:
+    """The doubts of the whole run: first why strategies are left out of which nothing could be timed."""
+    return tuple(one.example for one in _each_of_the_run(run))
+
+
 def _each_of_the_run(run: Run) -> list[DoubtCount]:
-    return [DoubtCount(one.code, 0, 0, 0, (), one) for one in dict.fromkeys(run.doubts)]
+    left_out = [
+        DoubtCount(one.failure.code, 0, 0, 0, (name,), _named(name, one.failure))
+        for name, one in run.strategies.items()
+        if one.failure is not None
+    ]
+    return [*left_out, *(DoubtCount(one.code, 0, 0, 0, (), one) for one in dict.fromkeys(run.doubts))]
+
+
+def _named(name: str, failure: Doubt) -> Doubt:
+    """Why nothing of a strategy could be timed, as a doubt of the whole run, which must say whose it is."""
+    return replace(failure, text=f"{name} is left out: {failure.text}")
 
 
 def folded(run: Run, found: Sequence[DoubtCount]) -> tuple[DoubtCount, ...]:
@@ -59,7 +74,7 @@ def folded(run: Run, found: Sequence[DoubtCount]) -> tuple[DoubtCount, ...]:
     groups: dict[tuple[DoubtCode, str] | int, list[DoubtCount]] = {}
     for place, one in enumerate(found):
         # other doubts have nothing but their text to tell them apart
-        alone = one.invalid or one.valid or one.code == "other"
+        alone = one.invalid or one.valid or one.code == "other" or one.strategies
         groups.setdefault(place if alone else (one.code, one.example.remedy), []).append(one)
     return tuple(_as_one(run, group) for group in groups.values())
 

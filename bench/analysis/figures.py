@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.analysis.bare_loops import limit_shares
 from bench.analysis.cases import Case, case_name
 from bench.analysis.metrics import metrics_in
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row
-from bench.model import StrategyResult, objective_label
-from bench.statistics import Estimate, median
+from bench.model import HeldOutResult, StrategyResult, objective_label
+from bench.statistics import Estimate, median, proportion
 
 Better = Literal["less", "more", ""]
 
@@ -42,7 +43,18 @@ def figures(analysis: RunAnalysis) -> list[Figure]:
     every = [one for row in analysis.summary.rows.values() for one in _of_row(row)]
     for name, result in analysis.run.strategies.items():
         every += _of_strategy(name, result)
-    return [*every, *_objectives(analysis)]
+    return [*every, *_limits(analysis), *_objectives(analysis)]
+
+
+def _limits(analysis: RunAnalysis) -> Iterator[Figure]:
+    """How near services come to their own bare loops, where loops were taken."""
+    for one in limit_shares(analysis.run, analysis.summary):
+        name, case = one.row.strategy, one.row.case
+        if one.of_rate is not None:
+            yield Figure(name, case, "throughput to its bare loop", "share", "more", one.of_rate, "rounds")
+        if one.of_cpu is not None:
+            what = "CPU time of its bare loop to its own"
+            yield Figure(name, case, what, "share", "more", one.of_cpu, "rounds")
 
 
 def _of_row(row: Row) -> Iterator[Figure]:
@@ -75,6 +87,23 @@ def _of_strategy(name: str, result: StrategyResult) -> Iterator[Figure]:
     for what, size in sizes:
         exact = None if size is None else Estimate(float(size), None, None, 1)
         yield Figure(name, None, what, "bytes", "less", exact, "images")
+    yield from _on_held_out(name, result.held_out)
+
+
+def _on_held_out(name: str, found: HeldOutResult | None) -> Iterator[Figure]:
+    """How near its answers to the held-out set are to the reference's; nothing if it was not asked."""
+    if found is None:
+        return
+    agrees = proportion(found.same_label, found.answers)
+    yield Figure(name, None, "agreement on the held-out set", "share", "more", agrees, "answers")
+    accurate = proportion(found.right, found.truths)
+    yield Figure(name, None, "accuracy on the held-out set", "share", "more", accurate, "answers")
+    lost = None if found.loss is None else Estimate(found.loss, None, None, found.truths)
+    yield Figure(name, None, "loss of accuracy on the held-out set", "share", "less", lost, "answers")
+    farthest = found.largest_difference
+    off = None if farthest is None else Estimate(farthest, None, None, found.answers)
+    what = "largest difference on the held-out set"
+    yield Figure(name, None, what, "probability", "less", off, "answers")
 
 
 def _objectives(analysis: RunAnalysis) -> Iterator[Figure]:

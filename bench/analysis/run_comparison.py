@@ -8,6 +8,7 @@ from bench import statistics
 from bench.analysis.cases import Case
 from bench.analysis.comparability import Difference, differing_facts, differing_speed
 from bench.analysis.comparisons import ALPHA, LEAST_ROUNDS, UTILISATION_ALLOWED, Obstacle, Outcome, obstacle
+from bench.analysis.declared import Declared, same_promise
 from bench.analysis.held_rates import HeldRates, by_objective, held_rates
 from bench.analysis.metrics import STARTUP, metrics_in
 from bench.analysis.summary import Row, Summary, summarise
@@ -55,7 +56,8 @@ class Measured:
     A start has no `case`, but the state of its `model_cache` ("cold" or "warm"). `metric` is the name of a
     metric, or of the startup. `comparison` is Welch's, None if a side has no value or if `why_not` says why
     the sides are not compared; `adjusted_p` is its p after Holm's correction over everything that both runs
-    measured. Values are in the metric's own unit.
+    measured. Values are in the metric's own unit. `same_work` says whether the strategy promises the same of
+    its answers in both runs.
     """
 
     strategy: str
@@ -67,6 +69,7 @@ class Measured:
     comparison: Comparison | None
     adjusted_p: float | None = None
     why_not: Obstacle | None = None
+    same_work: bool = True
 
     @property
     def differs(self) -> bool:
@@ -133,6 +136,15 @@ class OtherSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherQuality:
+    """A strategy that does not promise the same of its answers in two runs."""
+
+    strategy: str
+    base: Declared
+    head: Declared
+
+
+@dataclass(frozen=True, slots=True)
 class RunComparison:
     """Two runs compared.
 
@@ -141,6 +153,7 @@ class RunComparison:
     `rows` are those that both have, `held` the rates up to which objectives held. `own_rates` says whether
     some loads follow from what each run measured, so that they may have been other rates. `other_settings`
     has the names that both have for services that differ in settings: nothing of these is compared.
+    `other_qualities` has the strategies that do not promise the same answers in both: that is other work.
     """
 
     base_name: str
@@ -159,6 +172,7 @@ class RunComparison:
     rows: tuple[RowPair, ...] = ()
     held: tuple[HeldRates, ...] = ()
     other_settings: tuple[OtherSettings, ...] = ()
+    other_qualities: tuple[OtherQuality, ...] = ()
 
     @property
     def judges(self) -> bool:
@@ -214,6 +228,8 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
     held = tuple(one for one in held_rates(base, head) if one.of.strategy in shared)
     unjudged = [one for pair in rows for one in _metrics(pair)]
     unjudged += [one for name in shared for one in _startups(name, base, head)]
+    other_qualities = _other_qualities(ours, theirs, shared)
+    promised = {one.strategy for one in other_qualities}
     counted = [one for pair in rows for one in _counts(pair)]
     counted += [one for name in shared for one in _image_sizes(name, base, head)]
     return RunComparison(
@@ -225,7 +241,7 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
         theirs,
         _differing(base, head, shared),
         differing_speed(base.ceilings, head.ceilings),
-        _corrected(unjudged),
+        _corrected([replace(one, same_work=one.strategy not in promised) for one in unjudged]),
         tuple(counted),
         (*_unshared(ours, theirs, shared, keys), *_lone_objectives(base, shared, held)),
         (*_unshared(theirs, ours, shared, keys), *_lone_objectives(head, shared, held)),
@@ -233,7 +249,13 @@ def compare_runs(base: Run, head: Run, base_name: str, head_name: str) -> RunCom
         rows=rows,
         held=held,
         other_settings=other_settings,
+        other_qualities=other_qualities,
     )
+
+
+def _other_qualities(ours: Summary, theirs: Summary, shared: Sequence[str]) -> tuple[OtherQuality, ...]:
+    found = (OtherQuality(name, ours.quality_of(name), theirs.quality_of(name)) for name in shared)
+    return tuple(one for one in found if not same_promise(one.base.quality, one.head.quality))
 
 
 def _other_settings(base: Run, head: Run, ours: Summary, theirs: Summary) -> tuple[OtherSettings, ...]:

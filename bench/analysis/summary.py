@@ -5,10 +5,11 @@ Invalid trials are counted and left out of every figure. A missing figure is Non
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bench import statistics
 from bench.analysis.cases import KIND_ORDER, Case, case_in, case_key, is_search
+from bench.analysis.declared import UNDECLARED, Declared, declared, same_promise
 from bench.analysis.metrics import METRICS, Metric, scaled, stage_ms
 from bench.analysis.overload import judged_by_load
 from bench.errors import UsageError
@@ -107,6 +108,28 @@ class Summary:
     """The classes of payloads of which some answers were not checked."""
     attached: frozenset[str] = frozenset()
     """The strategies that ran already: nobody gave them as many cores as the others."""
+    declared: Mapping[str, Declared] = field(default_factory=dict)
+    """What each strategy declares of its answers, and what it answered to the held-out set."""
+
+    def quality_of(self, name: str) -> Declared:
+        """What a strategy declares of its answers: that they are exact if the run does not say."""
+        return self.declared.get(name, UNDECLARED)
+
+    def same_work(self, name: str, other: str | None) -> bool:
+        """Whether two strategies promise the same of their answers; so it is if there is no other."""
+        if other is None:
+            return True
+        return same_promise(self.quality_of(name).quality, self.quality_of(other).quality)
+
+    @property
+    def one_promise(self) -> bool:
+        """Whether every strategy promises what the baseline does."""
+        return all(self.same_work(name, self.baseline) for name in self.strategies)
+
+    @property
+    def all_exact(self) -> bool:
+        """Whether every strategy promises the reference's answers."""
+        return all(self.quality_of(name).exact for name in self.strategies)
 
     @property
     def all_trials(self) -> int:
@@ -188,6 +211,7 @@ def summarise(run: Run) -> Summary:
         searched=is_search(run),
         unchecked=_unchecked(run),
         attached=frozenset(name for name, one in run.strategies.items() if one.attached),
+        declared=declared(run),
     )
 
 

@@ -8,7 +8,7 @@ from bench.analysis.comparability import comparable_facts, differing_names
 from bench.analysis.metrics import metrics_in
 from bench.analysis.summary import Summary
 from bench.analysis.sweeps import variant_of
-from bench.model import Run, Variant
+from bench.model import EXACT, Quality, Run, Variant
 from bench.statistics import Estimate
 
 Key = tuple[tuple[str, str], ...]
@@ -41,17 +41,19 @@ class TrendPoint:
 class Trend:
     """A strategy's points in one case, by the name of each metric that is followed; lists may be empty.
 
-    Runs may give one name to several settings: they are other strategies, told apart by their `variant`.
+    Runs may give one name to several settings, or promise other answers under it: they are other strategies,
+    told apart by their `variant` and their `quality`.
     """
 
     strategy: str
     case: Case
     points: dict[str, list[TrendPoint]]
     variant: Variant | None = None
+    quality: Quality = EXACT
 
     def is_of(self, run: Run) -> bool:
-        """Whether a run gives the name to the same settings."""
-        return variant_of(run, self.strategy) == self.variant
+        """Whether a run gives the name to the same settings, and promises the same of its answers."""
+        return _what(run, self.strategy) == (self.variant, self.quality)
 
     @property
     def runs(self) -> int:
@@ -92,27 +94,36 @@ def _group(groups: list[dict[str, str]], key: Key) -> int:
 def trends(runs: Sequence[Entry]) -> list[Trend]:
     """Every strategy's trend in every case, in the order of strategies as runs name them and of cases."""
     cases = sorted({case for entry in runs for case in _followed(entry.summary)}, key=case_key)
-    every = [_trend(own, name, case, variant) for name, variant, own in _strategies(runs) for case in cases]
+    every = [_trend(own, name, case, what) for name, what, own in _strategies(runs) for case in cases]
     return [trend for trend in every if trend.runs]
 
 
-def _strategies(runs: Sequence[Entry]) -> list[tuple[str, Variant | None, list[tuple[int, Entry]]]]:
-    """Every strategy, by its name and settings, with the runs that have it and their places."""
-    found: dict[str, list[tuple[Variant | None, list[tuple[int, Entry]]]]] = {}
+What = tuple[Variant | None, Quality]
+"""The settings that a run gives a name to, and what it promises of the answers."""
+
+
+def _what(run: Run, name: str) -> What:
+    result = run.strategies.get(name)
+    return variant_of(run, name), EXACT if result is None else result.quality
+
+
+def _strategies(runs: Sequence[Entry]) -> list[tuple[str, What, list[tuple[int, Entry]]]]:
+    """Every strategy, by its name, settings and promise, with the runs that have it and their places."""
+    found: dict[str, list[tuple[What, list[tuple[int, Entry]]]]] = {}
     for place, entry in enumerate(runs):
         for name in entry.summary.strategies:
-            variant, known = variant_of(entry.run, name), found.setdefault(name, [])
-            own = next((own for one, own in known if one == variant), None)
+            what, known = _what(entry.run, name), found.setdefault(name, [])
+            own = next((own for one, own in known if one == what), None)
             if own is None:
                 own = []
-                known.append((variant, own))
+                known.append((what, own))
             own.append((place, entry))
-    return [(name, variant, own) for name, known in found.items() for variant, own in known]
+    return [(name, what, own) for name, known in found.items() for what, own in known]
 
 
-def _trend(runs: Sequence[tuple[int, Entry]], name: str, case: Case, variant: Variant | None) -> Trend:
+def _trend(runs: Sequence[tuple[int, Entry]], name: str, case: Case, what: What) -> Trend:
     points = {one.name: _points(runs, name, case, one.name) for one in metrics_in("trends")}
-    return Trend(name, case, points, variant)
+    return Trend(name, case, points, *what)
 
 
 def _followed(summary: Summary) -> tuple[Case, ...]:

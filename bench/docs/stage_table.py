@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from bench.analysis.metrics import METRICS
+from bench.analysis.stage_costs import WAITS
 from bench.analysis.summary import Row, summarise
 from bench.errors import UsageError
 from bench.model import Run
 from bench.report import cells
 from bench.report.document import Block, Cell, case_column, figures, name_column, paragraph, table
+from bench.report.quality_words import named
 from bench.report.sections.insides import ORDER
 from bench.report.writers import markdown
 
-# stages in which a request waits, and nothing is computed for it
-WAITS = ("wait", "queue")
 WORK = tuple(stage for stage in ORDER if stage not in WAITS)
 SAYS = (
     "One client. Each stage is in ms as the service times it, the median of the rounds. The rest is the CPU "
@@ -36,7 +36,10 @@ def stage_table(run: Run) -> str:
     columns = [name_column("strategy"), case_column("payloads")]
     columns += figures(*(f"{name} ms" for name in names), METRICS["cpu"].heading, "the rest, CPU-ms")
     found = [
-        [*map(cells.words, (row.strategy, summary.payload_label(row.case))), *_times(row, names)]
+        [
+            *map(cells.words, (named(summary, row.strategy), summary.payload_label(row.case))),
+            *_times(row, names),
+        ]
         for row in rows
     ]
     blocks: list[Block] = [table(columns, found), paragraph(SAYS)]

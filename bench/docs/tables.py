@@ -27,6 +27,7 @@ from bench.report.document import (
 )
 from bench.report.key_loads import at_loads
 from bench.report.key_table import key_figures
+from bench.report.quality_words import DAGGER, OTHER_QUALITY, named
 from bench.report.sentence import checked, machine_line
 from bench.report.verdict_words import MANY, NOT_TOLD_APART, STAR, why_not_compared
 from bench.report.writers import markdown
@@ -79,16 +80,24 @@ def ratios(run: Run, strategy: str | None = None) -> str:
         for rival in summary.strategies
         if rival != strategy
     }
-    columns = [case_column("load"), case_column("payloads"), name_column(f"{strategy} against")]
+    columns = [
+        case_column("load"),
+        case_column("payloads"),
+        name_column(f"{named(summary, strategy)} against"),
+    ]
     columns += figures(*(metric.heading for metric in metrics_in("comparisons")), "rounds")
+    other = not all(summary.same_work(strategy, rival) for rival in summary.strategies)
     # among all comparisons of the run, as its report judges them
     chance = {_which(one) for one in compared(summary) if _chance(one)}
     rows = [
-        [*map(cells.words, (case.load, summary.payload_label(case), rival)), *_ratio_cells(by_metric, chance)]
+        [
+            *map(cells.words, (case.load, summary.payload_label(case), named(summary, rival))),
+            *_ratio_cells(by_metric, chance),
+        ]
         for (case, rival), by_metric in found.items()
     ]
     starred = any(_which(one) in chance for by_metric in found.values() for one in by_metric.values())
-    return _written(table(columns, rows), starred=starred)
+    return _written(table(columns, rows), starred=starred, other_quality=other)
 
 
 def lateness(run: Run) -> str:
@@ -110,7 +119,10 @@ def lateness(run: Run) -> str:
     for name in summary.strategies:
         headers = [METRICS[quantile].heading for quantile in ("p50", "p99")]
         columns += figures(
-            *(f"{name} {header}" for header in [*(["of capacity"] if known else []), *headers])
+            *(
+                f"{named(summary, name)} {header}"
+                for header in [*(["of capacity"] if known else []), *headers]
+            )
         )
     columns += [Column("least late by p99", "text")] if len(summary.strategies) > 1 else []
     family, unequal = compared(summary), not_compared(summary)
@@ -167,7 +179,7 @@ def _least_late(
         if one.differs and least in (one.strategy, one.base)
     }
     if beaten >= late.keys() - {least}:
-        return cells.words(least)
+        return cells.words(named(summary, least))
     by_chance = any(_chance(one) for one in here if least in (one.strategy, one.base))
     return cells.words(NOT_TOLD_APART + (STAR if by_chance else ""))
 
@@ -182,9 +194,10 @@ def _which(one: Compared) -> Which:
     return frozenset(((one.strategy, one.case), (one.base, one.base_case))), one.metric
 
 
-def _written(found: Table, *, starred: bool) -> str:
-    """The table and, if a cell has the star, what it says."""
-    return "\n".join(markdown.blocks([found, *([paragraph(MANY)] if starred else [])])) + "\n"
+def _written(found: Table, *, starred: bool, other_quality: bool = False) -> str:
+    """The table and, if a cell has the star or the dagger, what they say."""
+    notes = [*([MANY] if starred else []), *([f"{OTHER_QUALITY}."] if other_quality else [])]
+    return "\n".join(markdown.blocks([found, *map(paragraph, notes)])) + "\n"
 
 
 def _ratio_cells(by_metric: dict[str, Compared], chance: Collection[Which]) -> list[Cell]:
@@ -200,7 +213,8 @@ def _ratio(one: Compared | None, most: int, chance: Collection[Which]) -> Cell:
     if one is None:
         return cells.MISSING
     few = f" in {text.plural(one.comparison.n, 'round')}" if one.comparison.n < most else ""
-    return cells.ratio(one.comparison, (STAR if _which(one) in chance else "") + few)
+    marks = ("" if one.same_work else DAGGER) + (STAR if _which(one) in chance else "")
+    return cells.ratio(one.comparison, marks + few)
 
 
 def _latency(row: Row | None, quantile: str) -> Cell:

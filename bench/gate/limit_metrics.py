@@ -83,7 +83,8 @@ class LimitMetric:
     """A figure of one strategy that is bounded as it is: `of(run, its name, its trials)`.
 
     `increases` says whether it may be bounded against base; `against(batch, its name)` gives the figures to
-    compare if both sides are needed to know them. `unknown` says why `{who}` may lack it beside an image.
+    compare if both sides are needed to know them. `unknown` says why `{who}` may lack it, a size although it
+    has an image. `of_trials` says whether it is counted in the trials.
     """
 
     name: str
@@ -93,6 +94,7 @@ class LimitMetric:
     of: Callable[[Run, str, Sequence[Trial]], float | None]
     unknown: str = ""
     against: Callable[[Batch, str], Sides] | None = None
+    of_trials: bool = False
 
 
 def image_unpacked_bytes(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
@@ -155,6 +157,30 @@ def error_rate(_run: Run, _name: str, trials: Sequence[Trial]) -> float | None:
     return sum(trial.errors for trial in trials) / requests if requests else None
 
 
+NOT_ASKED = "{who} was not asked the held-out set"
+NO_ACCURACY = f"{NOT_ASKED}, or no true class of its pictures is known"
+
+
+def disagreement(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
+    """The share of the held-out set that it gave another label than the reference; None without any."""
+    result = run.strategies.get(name)
+    found = result.held_out if result else None
+    # not 1 less the agreement, which is a little above 1% for 20 of 2 000
+    return (found.answers - found.same_label) / found.answers if found else None
+
+
+def accuracy_loss(run: Run, name: str, _trials: Sequence[Trial]) -> float | None:
+    """By how much it is less accurate on the held-out set than the reference; None if nobody knows."""
+    result = run.strategies.get(name)
+    return result.held_out.loss if result and result.held_out else None
+
+
+def held_out_pictures(run: Run, name: str) -> int:
+    """How many pictures of the held-out set a strategy was asked."""
+    result = run.strategies.get(name)
+    return result.held_out.answers if result and result.held_out else 0
+
+
 def checked(trials: Sequence[Trial]) -> int:
     """How many answers were compared with the expected one, at least: right ones count in windows alone."""
     return sum(trial.ok + trial.wrong_answers for trial in trials)
@@ -191,7 +217,9 @@ LIMITS: dict[str, LimitMetric] = {
             image_compressed_bytes,
             "what a pull of {who}'s image moves is not known",
         ),
-        LimitMetric("wrong_answers", "wrong answers", "count", False, wrong_answers),
-        LimitMetric("error_rate", "failed requests", "share", False, error_rate),
+        LimitMetric("wrong_answers", "wrong answers", "count", False, wrong_answers, of_trials=True),
+        LimitMetric("error_rate", "failed requests", "share", False, error_rate, of_trials=True),
+        LimitMetric("disagreement", "labels unlike the reference's", "share", False, disagreement, NOT_ASKED),
+        LimitMetric("accuracy_loss", "loss of accuracy", "share", False, accuracy_loss, NO_ACCURACY),
     )
 }

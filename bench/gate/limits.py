@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 from bench.analysis.image_overlap import pytorch_build
 from bench.gate.findings import LimitBasis, RuleFinding, Verdict
-from bench.gate.limit_metrics import LIMITS, LimitMetric, checked, compared_trials, complete, wrong_parity
+from bench.gate.limit_metrics import (
+    LIMITS,
+    LimitMetric,
+    checked,
+    compared_trials,
+    complete,
+    held_out_pictures,
+    wrong_parity,
+)
 from bench.gate.rules import Limit, Rules
 from bench.gate.values import (
     Batch,
@@ -60,7 +68,9 @@ def _finding(rule: Limit, name: str, batches: Sequence[Batch]) -> RuleFinding:
     if not shared and first.paired:
         shared = _shared_fault(rule, sides, most)
     answers = checked(compared_trials(first.head, trials))
-    whole = not cut and not lost and (metric.unit == "bytes" or complete(trials))
+    if metric.unit == "share" and not metric.of_trials:
+        answers = held_out_pictures(first.head, name)
+    whole = not cut and not lost and (not metric.of_trials or complete(trials))
     if sides.head is None or most is None:
         # without base no trial of head was made either
         why = lost or (cut if cut and cut.doubt else None) or next(iter(gone), None)
@@ -114,7 +124,8 @@ def _lacks(metric: LimitMetric, sides: Sides, batch: Batch, name: str, trials: S
     if metric.name == "wrong_answers" and sides.head is None and checked(trials):
         return UNCHECKED
     result = run.strategies.get(its_name)
-    return metric.unknown.format(who=who) if result and result.image else ""
+    told = result is not None and (result.image is not None or metric.unit != "bytes")
+    return metric.unknown.format(who=who) if told else ""
 
 
 def _other_build(rule: Limit, metric: LimitMetric, batch: Batch, name: str) -> str:

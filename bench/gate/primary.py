@@ -20,6 +20,7 @@ from bench.gate.values import (
     Problem,
     Unfinished,
     not_measured,
+    other_promises,
     unfinished,
 )
 from bench.model import Doubt, DoubtCode, Run, Trial, in_words
@@ -65,6 +66,7 @@ def evidence(rule: Primary, batch: Batch) -> Evidence:
         problem=problem,
         doubt=_doubt((base, head)),
         notes=_notes(batch, base, head),
+        promises=other_promises(batch, rule.strategy),
     )
 
 

@@ -6,7 +6,8 @@ A run that was cut short proves nothing.
 from dataclasses import dataclass, replace
 
 from bench.analysis.comparability import Difference
-from bench.model import ClosedLoad, Doubt, Run
+from bench.analysis.declared import same_promise
+from bench.model import ClosedLoad, Doubt, Quality, Run
 from bench.statistics import Comparison
 
 
@@ -100,12 +101,23 @@ class Evidence:
     problem: Problem
     doubt: str
     notes: tuple[str, ...]
+    promises: tuple[Quality, Quality] | None = None
+    """What base and head promise of their answers, if that is not the same: it is not the same work."""
 
     def voided(self, problem: Problem) -> "Evidence":
         """The same figures without the comparison that they may not be put to."""
         return replace(
             self, comparison=None, p=1.0, beyond=False, within=False, improved=False, problem=problem
         )
+
+
+def other_promises(batch: Batch, strategy: str) -> tuple[Quality, Quality] | None:
+    """What base and head promise of the strategy's answers; None if it is the same, or if a side lacks it."""
+    base = batch.base.strategies.get(batch.name_in_base(strategy))
+    head = batch.head.strategies.get(strategy)
+    if base is None or head is None or same_promise(base.quality, head.quality):
+        return None
+    return base.quality, head.quality
 
 
 def not_measured(batch: Batch, strategy: str) -> tuple[NotMeasured, ...]:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from bench.analysis.comparisons import Compared
 from bench.analysis.metrics import METRICS, Metric
-from bench.analysis.summary import Row
+from bench.analysis.summary import Row, Summary
 from bench.report import text
 from bench.report.document import Cell, Tone
+from bench.report.quality_words import DAGGER, after_name, mark
 from bench.report.verdict_words import STAR, short_verdict_word
 from bench.statistics import Comparison, Estimate
 
@@ -22,6 +23,16 @@ Raw = str | float | int | bool | None
 def words(shown: str) -> Cell:
     """Words, or nothing."""
     return Cell(shown) if shown else BLANK
+
+
+def strategy(summary: Summary, name: str) -> Cell:
+    """The name of a strategy beside its figures; behind it stands its quality, if that is not exact."""
+    return Cell(name, after=after_name(summary, name))
+
+
+def to_baseline(summary: Summary, row: Row) -> Cell:
+    """The ratio of throughput to the baseline, marked if the two do not promise the same of their answers."""
+    return ratio(row.to_baseline, mark(summary, row.strategy, summary.baseline))
 
 
 def raw(value: Raw) -> Cell:
@@ -145,20 +156,21 @@ def mebibytes(value: float | None, after: str = "") -> Cell:
 def judged(one: Compared) -> Cell:
     """The ratio of a comparison, and the word of its verdict; no word if there are too few rounds for it."""
     star = STAR if one.outcome == "open among many" else ""
-    return replace(ratio(one.comparison), word=f"{short_verdict_word(one)}{star}", tone=tone(one))
+    shown = ratio(one.comparison, "" if one.same_work else DAGGER)
+    return replace(shown, word=f"{short_verdict_word(one)}{star}", tone=tone(one))
 
 
 def tone(one: Compared) -> Tone | None:
     """What a verdict means for the strategy that is compared; None if it means neither good nor bad.
 
     A difference is for the better or the worse only if both did the same: latencies at equal rates, all else
-    at equal loads.
+    at equal loads, and answers of one quality.
     """
     if one.outcome is None:
         return None
     if one.outcome not in ("less", "more"):
         return "open"
-    same = one.relation != "cases" and one.case.same_for_all
+    same = one.relation != "cases" and one.case.same_for_all and one.same_work
     if not same or (METRICS[one.metric].unit == "ms" and not one.case.at_due_times):
         return None
     return "better" if one.outcome == METRICS[one.metric].better else "worse"

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from bench.analysis.cases import Case
-from bench.analysis.choice import Choice, Criterion, Standing, choose
+from bench.analysis.choice import Choice, Criterion, Lesser, Standing, choose
 from bench.analysis.costs import core_count
 from bench.analysis.summary import Summary
-from bench.model import USUAL_CLIENTS, Run
+from bench.model import USUAL_CLIENTS, Promise, Run
 from bench.model.variants import in_words
 from bench.report import text
 from bench.report.payload_words import payload_words, searched_words
+from bench.report.quality_words import answers_like, in_short, named
 from bench.report.sentence import ONE_ROUND, QUICK, found
 from bench.report.unchecked_sentence import unchecked_sentence
 
@@ -40,6 +41,18 @@ AHEAD: dict[Criterion, str] = {
     "image": "size of the image",
 }
 FIGURES: dict[Criterion, str] = {"requests": "requests/s", "held": "the rate that held", "lateness": "p99"}
+GAINS: dict[Criterion, tuple[str, str]] = {
+    "requests": ("serves", "the requests"),
+    "held": ("holds", "the rate"),
+}
+PROMISED: dict[Promise, str] = {
+    "exact": "exact answers",
+    "bounded": "a bound of its differences",
+    "agreement": "a share of agreement",
+}
+MORE_GAINS = "Of a lesser quality, and better too"
+NO_GAIN = "Of a lesser quality, and not shown to be better"
+MOST_LESSER = 2
 # beyond these a sentence is a worse table
 MOST_CASES = 3
 MOST_NAMED = 4
@@ -60,25 +73,98 @@ def choice_sentence(run: Run, summary: Summary) -> str:
 
 
 def _answer(run: Run, summary: Summary, choice: Choice) -> list[str]:
-    if len(choice.strategies) < 2:
+    if len(choice.strategies) + len(choice.lesser) < 2:
         return [found(run, summary)]
-    primary = choice.standings[: choice.primary]
-    told = found(run, summary) if summary.searched else _measured(run, summary, primary)
+    told = found(run, summary) if summary.searched else _measured(run, summary, choice)
     gaps = [] if summary.searched else [_left_out(run, summary, choice)]
     open_ends = [] if summary.one_round else [_not_proven(run, summary, choice)]
-    return [told, _pick(run, choice), *gaps, *open_ends, _not_measured(run, summary)]
+    lesser = _lesser(run, summary, choice)
+    return [told, _pick(run, summary, choice), *lesser, *gaps, *open_ends, _not_measured(run, summary)]
 
 
-def _measured(run: Run, summary: Summary, primary: tuple[Standing, ...]) -> str:
-    """`On one core, with small payloads, onnx serves 1.9 times the requests of torch; ...`."""
+def _measured(run: Run, summary: Summary, choice: Choice) -> str:
+    """`On one core, with small payloads, onnx serves 1.9 times the requests of torch; ...`.
+
+    If there are strategies that promise less, it says that they are not among these. Empty of a single one.
+    """
+    if len(choice.strategies) < 2:
+        return ""
+    primary = choice.standings[: choice.primary]
     clauses = [
         f"with {payload_words(run, summary, [one.case])}, {_clause(summary, one, first=place == 0)}"
         for place, one in enumerate(primary[:MOST_CASES])
         if one.case is not None
     ]
     where = _cores(run, summary)
-    told = ", ".join(part for part in (where, _unusual(primary), "; ".join(clauses)) if part)
+    among = (
+        f"among the {text.spaced(len(choice.strategies))} {_alike(summary, choice)}" if choice.lesser else ""
+    )
+    where = f"{where[0].lower()}{where[1:]}" if among and where else where
+    told = ", ".join(part for part in (among, where, _unusual(primary), "; ".join(clauses)) if part)
     return f"{told[0].upper()}{told[1:]}."
+
+
+def _alike(summary: Summary, choice: Choice) -> str:
+    """`exact strategies`: what all that can be chosen promise of their answers."""
+    promise = summary.quality_of(choice.strategies[0]).quality.promise
+    return "exact strategies" if promise == "exact" else f"strategies that declare {PROMISED[promise]}"
+
+
+def _lesser(run: Run, summary: Summary, choice: Choice) -> list[str]:
+    """Of the strategies that promise less: what the better ones gain for which answers, then the others."""
+    better = sorted((one for one in choice.lesser if one.ahead), key=_size_of_gain, reverse=True)
+    told = [_gain(run, summary, one) for one in better[:MOST_LESSER]]
+    more = [one.strategy for one in better[MOST_LESSER:]]
+    others = [one.strategy for one in choice.lesser if not one.ahead]
+    for lead, names in ((MORE_GAINS, more), (NO_GAIN, others)):
+        listed = [named(summary, name) for name in names]
+        told += (
+            [f"{lead}: {text.listing(listed) if len(names) <= MOST_NAMED else _named(names)}."]
+            if names
+            else []
+        )
+    return told
+
+
+def _size_of_gain(one: Lesser) -> float:
+    """By which factor it is better, in the first thing in which it is."""
+    first = one.ahead[0]
+    ratio = first.figures[one.strategy] / first.figures[one.beside(first)]
+    return max(ratio, 1 / ratio)
+
+
+def _gain(run: Run, summary: Summary, one: Lesser) -> str:
+    """`If answers that agree ... will do, onnx_int8 serves 1.3 times the requests of onnx with small ...`."""
+    groups: dict[tuple[str, str], list[Standing]] = {}
+    for standing in one.ahead[:MOST_CASES]:
+        groups.setdefault(_better_by(standing, one), []).append(standing)
+    told: list[str] = []
+    said = set[str]()
+    for (times, what), alike in groups.items():
+        gain = times if what in said else what.format(times)
+        said.add(what)
+        told.append(f"{gain} with {_payloads(run, summary, alike)}")
+    return (
+        f"If {answers_like(summary.quality_of(one.strategy))} will do, {one.strategy} {text.listing(told)}."
+    )
+
+
+def _better_by(standing: Standing, one: Lesser) -> tuple[str, str]:
+    """`1.3 times` and `serves {} the requests of onnx`: how much, and the words around it."""
+    other = one.beside(standing)
+    if standing.criterion == "lateness":
+        ours, theirs = (text.number(standing.figures[name]) for name in (one.strategy, other))
+        at = f" at {standing.case.load}" if standing.case else ""
+        return f"{ours} ms against {theirs}", f"has a p99 of {{}} of {_braced(other)}{at}"
+    verb, what = GAINS[standing.criterion]
+    return _multiple(
+        standing, one.strategy, other, proven=one.proven
+    ), f"{verb} {{}} {what} of {_braced(other)}"
+
+
+def _braced(name: str) -> str:
+    """A name in a text that is formatted."""
+    return name.replace("{", "{{").replace("}", "}}")
 
 
 def _unusual(primary: tuple[Standing, ...]) -> str:
@@ -155,12 +241,17 @@ def _times(one: Standing, *, first: bool) -> str:
     return f"at {load}, {'99 of 100 answers come within ' if first else ''}{text.listing(told)}"
 
 
-def _pick(run: Run, choice: Choice) -> str:
+def _pick(run: Run, summary: Summary, choice: Choice) -> str:
     """Why to start with whom: `onnx starts fastest and needs the least memory: start with onnx.`"""
     if choice.pick is None:
         return "No strategy is near the best everywhere: choose by your own payloads."
     variant = run.strategies[choice.pick].variant if choice.pick in run.strategies else None
-    told = f"{choice.pick} ({in_words(variant)})" if variant else choice.pick
+    quality = summary.quality_of(choice.pick)
+    notes = [*([in_words(variant)] if variant else []), *([] if quality.exact else [in_short(quality)])]
+    told = f"{choice.pick} ({', '.join(notes)})" if notes else choice.pick
+    if len(choice.strategies) == 1:
+        what = "is exact" if quality.exact else f"declares {PROMISED[quality.quality.promise]}"
+        return f"Of {len(choice.lesser) + 1} strategies only {choice.pick} {what}: start with {told}."
     if not choice.proven:
         return f"By these figures {told} comes first."
     if choice.rivals and set(choice.rivals) <= set(choice.open):

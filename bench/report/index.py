@@ -8,6 +8,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from bench.analysis.comparability import differing_facts
+from bench.analysis.declared import Declared
 from bench.analysis.metrics import Metric, metrics_in, scaled
 from bench.analysis.summary import Summary, summarise
 from bench.analysis.trends import LEAST_RUNS, Entry, Trend, entries, fingerprint_key, trends
@@ -21,6 +22,7 @@ from bench.report.page import fill
 from bench.report.page.run_page import state
 from bench.report.page.trend_chart import chart, letter, mark
 from bench.report.plain import one_line
+from bench.report.quality_words import in_short
 from bench.report.sentence import machine_line
 from bench.report.writers import html
 from bench.run_file import FILE_NAME as RUN_FILE
@@ -257,10 +259,17 @@ def _chart(trend: Trend, strategy: str, metric: Metric, runs: int) -> Markup:
 
 
 def _strategy_label(trend: Trend, followed: Sequence[Trend]) -> str:
-    """The strategy's name, with what is set if runs give the name to other settings too."""
-    if all(one.variant == trend.variant for one in followed if one.strategy == trend.strategy):
-        return trend.strategy
-    return f"{trend.strategy} ({in_words(trend.variant) if trend.variant else 'as configured'})"
+    """The strategy's name, with what is set, or promised, if runs give the name to something else too.
+
+    A promise that is not exact is always said.
+    """
+    alike = [one for one in followed if one.strategy == trend.strategy]
+    told = []
+    if any(one.variant != trend.variant for one in alike):
+        told.append(in_words(trend.variant) if trend.variant else "as configured")
+    if trend.quality.promise != "exact" or any(one.quality != trend.quality for one in alike):
+        told.append(in_short(Declared(trend.quality)))
+    return f"{trend.strategy} ({', '.join(told)})" if told else trend.strategy
 
 
 def _case_label(trend: Trend) -> str:

@@ -3,15 +3,26 @@
 import math
 from collections.abc import Sequence
 
+from bench.analysis.bare_loops import LimitShare, limit_shares
 from bench.analysis.cases import Case
-from bench.analysis.choice import choose
+from bench.analysis.choice import Standing, choose
 from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared, to_baseline
 from bench.analysis.doubt_counts import doubts
 from bench.analysis.metrics import METRICS
 from bench.analysis.mixed_classes import ClassRow, class_rows
 from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, rows_at, summarise
-from bench.model import TITLES, ImageSize, ParityResult, Run, SloResult, StrategyResult
+from bench.model import (
+    TITLES,
+    HeldOutResult,
+    ImageSize,
+    ParityResult,
+    Quality,
+    Run,
+    SloResult,
+    StrategyResult,
+    in_words,
+)
 from bench.report.choice_sentence import choice_sentence
 from bench.report.json_types import (
     SCHEMA,
@@ -20,18 +31,22 @@ from bench.report.json_types import (
     ClassJson,
     ComparisonJson,
     EstimateJson,
+    HeldOutJson,
     ImageJson,
+    LimitJson,
     NotComparedJson,
     ObjectiveJson,
     PairJson,
     ParityJson,
+    QualityJson,
     RowJson,
     RunJson,
+    StandingJson,
     StrategyJson,
 )
 from bench.report.sentence import machine_line, sentence
 from bench.report.verdict_words import verdict_word
-from bench.statistics import Estimate, median
+from bench.statistics import Estimate, median, proportion
 
 # schema 1 of the document has these for CPU-ms, and no unit changes within a version
 UNITS_OF_SCHEMA = {"CPU-ms/request": "ms/request"}
@@ -41,7 +56,7 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
     """The run as the document, with its folder's name and the report files in that folder."""
     summary = summarise(run)
     found = () if summary.one_round else compared(summary)
-    parts = class_rows(run, summary)
+    parts, limits = class_rows(run, summary), limit_shares(run, summary)
     return {
         "schema": SCHEMA,
         "choice": _choice(run, summary),
@@ -63,7 +78,7 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
         "wrong_answers": summary.wrong_answers,
         "strategies": [_strategy(name, result) for name, result in run.strategies.items()],
         "cases": [_case(case, summary) for case in summary.cases],
-        "rows": [_row(row, found, parts) for row in rows_at(summary, summary.cases)],
+        "rows": [_row(row, found, parts, limits) for row in rows_at(summary, summary.cases)],
         "comparisons": [_pair(one) for one in found],
         "not_compared": [_not_compared(one) for one in (() if summary.one_round else not_compared(summary))],
         "objectives": [_objective(one) for one in run.objectives],
@@ -86,23 +101,36 @@ def summary_json(run: Run, folder: str | None = None, files: Sequence[str] = ())
 
 def _choice(run: Run, summary: Summary) -> ChoiceJson:
     choice = choose(run, summary)
-    return {
+    told: ChoiceJson = {
         "pick": choice.pick,
         "proven": choice.proven,
         "sentence": _plain(choice_sentence(run, summary)),
-        "standings": [
+        "standings": list(map(_standing, choice.standings)),
+    }
+    if choice.lesser:
+        told["lesser"] = [
             {
-                "criterion": one.criterion,
-                "case": _case_id(one.case) if one.case else None,
-                "figures": dict(one.figures),
-                "ahead": list(one.ahead),
+                "strategy": one.strategy,
+                "better": bool(one.ahead),
+                "standings": list(map(_standing, one.standings)),
             }
-            for one in choice.standings
-        ],
+            for one in choice.lesser
+        ]
+    return told
+
+
+def _standing(one: Standing) -> StandingJson:
+    return {
+        "criterion": one.criterion,
+        "case": _case_id(one.case) if one.case else None,
+        "figures": dict(one.figures),
+        "ahead": list(one.ahead),
     }
 
 
-def _row(row: Row, found: Sequence[Compared], parts: Sequence[ClassRow]) -> RowJson:
+def _row(
+    row: Row, found: Sequence[Compared], parts: Sequence[ClassRow], limits: Sequence[LimitShare]
+) -> RowJson:
     mine = [one for one in to_baseline(found) if (one.strategy, one.case) == (row.strategy, row.case)]
     told: RowJson = {
         "strategy": row.strategy,
@@ -117,11 +145,22 @@ def _row(row: Row, found: Sequence[Compared], parts: Sequence[ClassRow]) -> RowJ
         "refused": row.refused,
         "offered_per_s": _finite(row.offered_rps),
         "utilisation": _estimate(row.utilisation, "share of capacity"),
+        "of_limit": next((_limit(one) for one in limits if one.row is row), None),
     }
     of_row = [one for one in parts if (one.strategy, one.case) == (row.strategy, row.case)]
     if of_row:
         told["classes"] = {one.payload_class: _class(one) for one in of_row}
     return told
+
+
+def _limit(one: LimitShare) -> LimitJson:
+    return {
+        "requests_per_s": _estimate(one.rate, "requests/s"),
+        "cpu_ms_per_request": _estimate(one.cpu_ms, "ms/request"),
+        "batch_size": one.limit.batch_size,
+        "of_rate": _estimate(one.of_rate, "share"),
+        "of_cpu": _estimate(one.of_cpu, "share"),
+    }
 
 
 def _class(one: ClassRow) -> ClassJson:
@@ -192,10 +231,40 @@ def _strategy(name: str, result: StrategyResult) -> StrategyJson:
         "warm_start_s": _estimate(median(warm.first_correct_answer_s) if warm else None, "s"),
         "image": _image(result.image) if result.image else None,
         "parity": _parity(result.parity) if result.parity else None,
+        "quality": _quality(result.quality),
     }
     if result.variant is not None:
         told["varied"] = {"of": result.variant.of, "settings": dict(result.variant.settings)}
+    if result.held_out is not None:
+        told["held_out"] = _held_out(result.held_out)
+    if result.failure is not None:
+        told["failure"] = {"code": result.failure.code, "why": in_words(result.failure)}
     return told
+
+
+def _quality(one: Quality) -> QualityJson:
+    return {
+        "promise": one.promise,
+        "tolerance": one.tolerance,
+        "agreement": one.agreement,
+        "loss": one.loss,
+    }
+
+
+def _held_out(found: HeldOutResult) -> HeldOutJson:
+    return {
+        "answers": found.answers,
+        "same_label": found.same_label,
+        "unread": found.unread,
+        "truths": found.truths,
+        "right": found.right,
+        "reference_right": found.reference_right,
+        "agreement": _estimate(proportion(found.same_label, found.answers), "share of answers"),
+        "accuracy": _estimate(proportion(found.right, found.truths), "share of pictures"),
+        "loss": found.loss,
+        "largest_difference": _finite(found.largest_difference),
+        "largest_at": found.largest_at,
+    }
 
 
 def _parity(found: ParityResult) -> ParityJson:
@@ -246,7 +315,7 @@ def _estimate(found: Estimate | None, unit: str) -> EstimateJson | None:
 
 def _comparison(one: Compared) -> ComparisonJson:
     found = one.comparison
-    return {
+    told: ComparisonJson = {
         "ratio": found.ratio,
         "low": _finite(found.low),
         "high": _finite(found.high),
@@ -257,6 +326,9 @@ def _comparison(one: Compared) -> ComparisonJson:
         "differs": one.differs,
         "verdict": verdict_word(one) or None,
     }
+    if not one.same_work:
+        told["other_quality"] = True
+    return told
 
 
 def _finite(value: float | None) -> float | None:

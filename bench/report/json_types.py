@@ -24,6 +24,7 @@ class ComparisonJson(TypedDict):
 
     `p` is the sign-flip test's, `adjusted_p` the paired t-test's after Holm's correction over the run, and
     `minimal_detectable_effect` the least relative difference that so many rounds find in 80 of 100 runs.
+    `other_quality` is there, and true, if both do not promise the same of their answers, which is other work.
     """
 
     ratio: float
@@ -35,6 +36,7 @@ class ComparisonJson(TypedDict):
     minimal_detectable_effect: float | None
     differs: bool
     verdict: str | None
+    other_quality: NotRequired[bool]
 
 
 class PairJson(TypedDict):
@@ -91,12 +93,28 @@ class ClassJson(TypedDict):
     estimates: dict[str, EstimateJson | None]
 
 
+class LimitJson(TypedDict):
+    """A strategy's bare loop, the limit of its service; `batch_size` is its engine's if the loop is in parts.
+
+    `of_rate` is the service's throughput over the limit's, null if a schedule set the throughput. `of_cpu` is
+    the limit's CPU time of a request over the service's.
+    """
+
+    requests_per_s: EstimateJson | None
+    cpu_ms_per_request: EstimateJson | None
+    batch_size: int | None
+    of_rate: EstimateJson | None
+    of_cpu: EstimateJson | None
+
+
 class RowJson(TypedDict):
     """One strategy in one case, by its id; counts are over all its trials, estimates over valid ones.
 
     `estimates` has every metric; `to_baseline` those that were compared, and none for the baseline itself.
     `utilisation` is the rate offered as a share of the capacity that the closed loop of the same rounds had.
-    `classes` is there if several classes were sent in one load: throughput and latencies of each.
+    `classes` is there if several classes were sent in one load: throughput and latencies of each. `of_limit`
+    says how near it comes to its own bare loop, null if no loop was taken or if its case does not stand for
+    the run.
     """
 
     strategy: str
@@ -111,6 +129,7 @@ class RowJson(TypedDict):
     refused: int | None
     offered_per_s: float | None
     utilisation: EstimateJson | None
+    of_limit: LimitJson | None
     classes: NotRequired[dict[str, ClassJson]]
 
 
@@ -147,10 +166,50 @@ class VariedJson(TypedDict):
     settings: dict[str, str]
 
 
+class QualityJson(TypedDict):
+    """What a strategy promises of its answers: `promise` is "exact", "bounded" or "agreement".
+
+    The numbers are shares from 0 to 1 that the promise states: of a probability, of labels, and of accuracy.
+    """
+
+    promise: str
+    tolerance: float | None
+    agreement: float | None
+    loss: float | None
+
+
+class HeldOutJson(TypedDict):
+    """What it answered to the held-out set; of `truths` pictures the true class is known.
+
+    `agreement`, `accuracy` and `loss` are shares; the latter two are null if no true class is known. The
+    interval of `agreement` and `accuracy` is that of Clopper and Pearson.
+    """
+
+    answers: int
+    same_label: int
+    unread: int
+    truths: int
+    right: int
+    reference_right: int
+    agreement: EstimateJson | None
+    accuracy: EstimateJson | None
+    loss: float | None
+    largest_difference: float | None
+    largest_at: str
+
+
+class FailureJson(TypedDict):
+    """Why nothing of a strategy could be timed."""
+
+    code: str
+    why: str
+
+
 class StrategyJson(TypedDict):
     """Beside its trials: from the create call to the first correct answer, cold and warm, and its image.
 
-    `varied` is there if --vary made it of another strategy.
+    `varied` is there if --vary made it of another strategy, `held_out` if it was asked the held-out set,
+    `failure` if nothing of it could be timed.
     """
 
     name: str
@@ -159,7 +218,10 @@ class StrategyJson(TypedDict):
     warm_start_s: EstimateJson | None
     image: ImageJson | None
     parity: ParityJson | None
+    quality: QualityJson
     varied: NotRequired[VariedJson]
+    held_out: NotRequired[HeldOutJson]
+    failure: NotRequired[FailureJson]
 
 
 class ObjectiveJson(TypedDict):
@@ -213,16 +275,29 @@ class StandingJson(TypedDict):
     ahead: list[str]
 
 
+class LesserJson(TypedDict):
+    """A strategy that promises less of its answers than those that were chosen among.
+
+    `standings` are of this strategy and the pick alone; `better` says whether it is better in any of these.
+    """
+
+    strategy: str
+    better: bool
+    standings: list[StandingJson]
+
+
 class ChoiceJson(TypedDict):
     """Which strategy the run speaks for, null if for none, a sentence that says so, and what it rests on.
 
-    `proven` is false of a single round, whose `pick` is who has the best figures.
+    `proven` is false of a single round, whose `pick` is who has the best figures. `lesser` is there if
+    strategies promise less of their answers than those that `standings` have.
     """
 
     pick: str | None
     proven: bool
     sentence: str
     standings: list[StandingJson]
+    lesser: NotRequired[list[LesserJson]]
 
 
 class RunJson(TypedDict):

@@ -9,7 +9,8 @@ from bench.analysis.starts import startup_s
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.model import Run
 from bench.report import cells, key_loads, text
-from bench.report.document import Block, Cell, Column, case_column, name_column, tabulated
+from bench.report.document import Block, Cell, Column, case_column, name_column, paragraph, tabulated
+from bench.report.quality_words import OTHER_QUALITY, in_short
 from bench.statistics import Estimate
 
 THROUGHPUT = METRICS["throughput"]
@@ -33,6 +34,7 @@ def key_figures(run: Run, summary: Summary) -> list[Block]:
             if (header := key_loads.case_header(summary))
             else {}
         ),
+        **({} if summary.all_exact else {Column("quality", "text"): lambda row: quality(summary, row)}),
         Column(THROUGHPUT.heading): cells.measured(THROUGHPUT),
         **(
             {Column(ratio_heading(summary)): lambda row: _ratio(summary, row)}
@@ -49,7 +51,17 @@ def key_figures(run: Run, summary: Summary) -> list[Block]:
         Column("wrong"): lambda row: cells.count(row.wrong_answers),
         Column("valid trials"): lambda row: cells.of(row.valid_trials, row.valid_trials + row.invalid_trials),
     }
-    return [tabulated(rows, fields.items())]
+    return [tabulated(rows, fields.items()), *other_quality(summary)]
+
+
+def other_quality(summary: Summary) -> list[Block]:
+    """What the dagger says behind a ratio to the baseline; nothing if all strategies promise what it does."""
+    return [] if summary.one_promise else [paragraph(f"{OTHER_QUALITY}.")]
+
+
+def quality(summary: Summary, row: Row) -> Cell:
+    """What the strategy declares of its answers, in short."""
+    return cells.words(in_short(summary.quality_of(row.strategy)))
 
 
 def ratio_heading(summary: Summary) -> str:
@@ -89,4 +101,4 @@ def image_size(run: Run, row: Row) -> Estimate | None:
 def _ratio(summary: Summary, row: Row) -> Cell:
     if not row.case.same_for_all:
         return cells.OWN_RATE
-    return Cell("baseline") if row.strategy == summary.baseline else cells.ratio(row.to_baseline)
+    return Cell("baseline") if row.strategy == summary.baseline else cells.to_baseline(summary, row)

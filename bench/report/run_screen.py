@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
+from bench.analysis.bare_loops import limit_shares
 from bench.analysis.cases import KIND_ORDER, Case
 from bench.analysis.comparisons import Compared, NotCompared, compared, not_compared, to_baseline
 from bench.analysis.doubt_counts import DoubtCount, doubts, folded
@@ -20,7 +21,8 @@ from bench.report import cells, key_loads, text
 from bench.report.choice_sentence import choice_sentence
 from bench.report.document import Cell, Column, Table, case_column, name_column, tabulated
 from bench.report.doubt_words import of_whom
-from bench.report.key_table import ratio_heading
+from bench.report.key_table import quality, ratio_heading
+from bench.report.quality_words import DAGGER, OTHER_QUALITY
 from bench.report.sentence import checked
 from bench.report.verdict_words import short_verdict_word
 from bench.report.writers import terminal as writer
@@ -35,6 +37,7 @@ MOST_DOUBTS = 5
 MOST_LINES = 40
 INVALID = "INVALID"
 BUSY = "busy"
+QUALITY = "quality"
 OVERLOADED = "overloaded"
 # what is given up beside the metrics, by rank: those have ranks of their own
 GIVING_UP: tuple[tuple[int, Loss], ...] = (
@@ -47,6 +50,7 @@ GIVING_UP: tuple[tuple[int, Loss], ...] = (
     (160, ("column", "refused")),
     (155, ("column", OVERLOADED)),
     (170, NAMES),
+    (175, ("column", QUALITY)),
     (180, ("intervals", "ratio")),
 )
 
@@ -70,7 +74,7 @@ def columns(width: int | None = None) -> int:
 def _lines(run: Run, width: int) -> list[Text]:
     """The screen; if it is too long, without some loads and then some warnings, whose number it tells."""
     prose, summary = min(width, MOST_PROSE), summarise(run)
-    facts, ending = _facts(run, prose), _ending(run, summary, prose)
+    facts, ending = _facts(run, summary, prose), _ending(run, summary, prose)
     told, most = folded(run, doubts(run)), MOST_DOUBTS
     cases = _shown_cases(summary)
     table, warnings = _table(summary, cases, width), _doubts(told, most, prose)
@@ -104,9 +108,10 @@ def _table(summary: Summary, cases: Sequence[Case], width: int) -> list[Text]:
     return [*writer.lines(shape, width), Text(), *legend]
 
 
-def _facts(run: Run, prose: int) -> list[Text]:
-    """What was measured once for each strategy: its starts, its image, and the rate up to which it held."""
+def _facts(run: Run, summary: Summary, prose: int) -> list[Text]:
+    """What was measured beside the loads: starts, images, bare loops, and the rate up to which it held."""
     lines = [*_wrapped(_starts(run), prose), *_wrapped(_images(run), prose)] if run.strategies else []
+    lines += _wrapped(_limits(run, summary), prose)
     return [*lines, *(_wrapped(_objectives(run), prose) if run.objectives else [])]
 
 
@@ -164,6 +169,7 @@ def table_of(summary: Summary, cases: Sequence[Case]) -> Table | None:
             else {case_column(cases_are): lambda row: cells.words(summary.case_label(row.case))}
         ),
         name_column("strategy"): lambda row: cells.words(row.strategy),
+        **({} if summary.all_exact else {Column(QUALITY, "text"): lambda row: quality(summary, row)}),
         Column(_header(throughput)): cells.measured(throughput),
         **({Column("ratio"): lambda row: _ratio(summary, row)} if len(summary.strategies) > 1 else {}),
         **(
@@ -218,7 +224,7 @@ def _header(metric: Metric) -> str:
 def _ratio(summary: Summary, row: Row) -> Cell:
     if not row.case.same_for_all:
         return cells.OWN_RATE
-    return Cell("baseline") if row.strategy == summary.baseline else cells.ratio(row.to_baseline)
+    return Cell("baseline") if row.strategy == summary.baseline else cells.to_baseline(summary, row)
 
 
 def _verdicts(summary: Summary) -> dict[tuple[str, Case], Compared]:
@@ -259,7 +265,8 @@ def _verdict(
     if one is None:
         return cells.MISSING
     prefix = "" if row.case.kind == "closed" else "p99 "
-    return Cell(prefix + short_verdict_word(one), tone=cells.tone(one))
+    marked = "" if one.same_work else DAGGER
+    return Cell(f"{prefix}{short_verdict_word(one)}{marked}", tone=cells.tone(one))
 
 
 def _starts(run: Run) -> str:
@@ -281,6 +288,19 @@ def _images(run: Run) -> str:
         for build, names in pytorch_builds(run).items()
     ]
     return "; ".join(["image, compressed of unpacked: " + ", ".join(sizes), *builds])
+
+
+def _limits(run: Run, summary: Summary) -> str:
+    """Each strategy's share of its own bare loop, by requests/s, or by CPU time if a schedule sets these."""
+    told: dict[str, list[str]] = {}
+    for one in limit_shares(run, summary):
+        share = one.of_cpu if one.row.case.at_due_times else one.of_rate
+        if share is not None:
+            of = summary.payload_label(one.row.case)
+            told.setdefault(of, []).append(f"{one.row.strategy} {text.percent(share.centre)}")
+    several = len(summary.focus) > 1
+    clauses = [f"{of}: {', '.join(shares)}" if several else ", ".join(shares) for of, shares in told.items()]
+    return f"of its own bare loop: {'; '.join(clauses)}" if clauses else ""
 
 
 def _objectives(run: Run) -> str:
@@ -308,6 +328,7 @@ def _legend(summary: Summary, cases: Sequence[Case], table: Table, shape: Shape)
         f"each row: {summary.case_label(cases[0])}" if _one_of_several(summary, cases) else "",
         "" if summary.several_loads or not summary.focus else f"load: {key_loads.loads(summary)}",
         f"ratio: {ratio_heading(summary)}, by round" if len(summary.strategies) > 1 else "",
+        "" if summary.one_promise else OTHER_QUALITY,
         "no intervals: one round" if summary.one_round else "in brackets: 95% intervals over rounds",
         "verdict: on requests/s, or p99 if named" if "verdict" in shown_headers else "",
         "busy: of capacity" if BUSY in shown_headers else "",

@@ -10,6 +10,7 @@ from bench.analysis.summary import Row, Summary, equal_rates, rows_at
 from bench.model import Run, SloResult, objective_label
 from bench.report import text
 from bench.report.payload_words import payload_words, searched_words
+from bench.report.quality_words import mark, named, on_held_out
 from bench.report.unchecked_sentence import unchecked_sentence
 
 ONE_ROUND = "One round: it proves nothing."
@@ -47,7 +48,8 @@ def found(run: Run, summary: Summary) -> str:
 
 def checked(run: Run, summary: Summary) -> str:
     """How many answers were checked and were wrong, and which trials are left out or were not made."""
-    return " ".join([*([_answers(run, summary)] if summary.requests else []), *_gaps(summary)])
+    answers = [_answers(run, summary)] if summary.requests else []
+    return " ".join([*answers, *on_held_out(summary), *_gaps(summary)])
 
 
 def machine_line(run: Run) -> str:
@@ -74,43 +76,52 @@ def _held(run: Run, summary: Summary) -> str:
         what = objective_label(one.quantile, one.bound_ms)
         groups.setdefault((what, one.payload_class, one.encoding), []).append(one)
     return " ".join(
-        f"{what} with {searched_words(run, summary, found[:1])}: {_rates_that_held(found)}."
+        f"{what} with {searched_words(run, summary, found[:1])}: {_rates_that_held(summary, found)}."
         for (what, *_), found in groups.items()
     )
 
 
-def _rates_that_held(found: list[SloResult]) -> str:
+def _rates_that_held(summary: Summary, found: list[SloResult]) -> str:
     """`onnx held up to 137 requests/s (goodput 136, 62% of its capacity); torch at no rate (...)`."""
     clauses = []
     for one in sorted(found, key=lambda one: -(one.rate_per_s or 0.0)):
         if one.rate_per_s is None:
             state = "held at no rate" if one.known else "is not known to hold at a rate"
-            clauses.append(f"{one.strategy} {state} ({one.why_none or 'never held'})")
+            clauses.append(f"{named(summary, one.strategy)} {state} ({one.why_none or 'never held'})")
             continue
         share = share_held(one)
         of_capacity = f", {text.percent(share)} of its capacity" if share is not None else ""
         goodput = f"goodput {text.number(one.goodput_rps)}{of_capacity}"
-        clauses.append(f"{one.strategy} held up to {text.number(one.rate_per_s)} requests/s ({goodput})")
+        rate = f"{text.number(one.rate_per_s)} requests/s"
+        clauses.append(f"{named(summary, one.strategy)} held up to {rate} ({goodput})")
     return "; ".join(clauses)
 
 
 def _comparison(run: Run, summary: Summary) -> str:
-    """The strategy with the highest ratio, with its p99, then the ratios of the others."""
+    """The strategy with the highest ratio, with its p99, then the ratios of the others.
+
+    What does not promise the same as the baseline comes after all that do.
+    """
     compared = _compared(summary)
     if summary.focus and summary.focus[0].at_due_times:
         return _highest_taken(run, summary)
     if not compared or summary.baseline is None:
         return _between_others(run, summary) or _between_cases(run, summary)
-    leader, *others = sorted(compared, key=lambda name: -_best_ratio(compared[name]))
+    base = summary.baseline
+    leader, *others = sorted(
+        compared, key=lambda name: (not summary.same_work(name, base), -_best_ratio(compared[name]))
+    )
     others = others if len(others) <= MOST_OTHERS else []
     at = f"At {summary.focus[0].load}, " if summary.several_loads else ""
     first, *rest = compared[leader]
-    told = [_ratio(run, summary, first, _requests_of(summary, leader, summary.baseline))]
+    told = [_ratio(run, summary, first, _requests_of(summary, leader, base))]
     told += [_ratio(run, summary, row) for row in rest]
-    clauses = [f"{at}{leader} answers {text.listing(told)}{_tail_latency(run, summary, leader)}"]
+    first_name = named(summary, leader)
+    clauses = [f"{at}{first_name} answers {text.listing(told)}{_tail_latency(run, summary, leader)}"]
     for name in others:
         clauses.append(
-            f"{name} answers {text.listing([_ratio(run, summary, row) for row in compared[name]])}"
+            f"{named(summary, name)} answers "
+            f"{text.listing([_ratio(run, summary, row) for row in compared[name]])}"
         )
     return "; ".join(clauses) + "."
 
@@ -121,7 +132,7 @@ def _between_others(run: Run, summary: Summary) -> str:
     found = [one for one in family if one.metric == "throughput"]
     pairs = list(dict.fromkeys((one.strategy, one.base) for one in found))[: MOST_OTHERS + 1]
     clauses = [
-        f"{name} answers {text.listing(_others_ratios(run, summary, found, name, base))}"
+        f"{named(summary, name)} answers {text.listing(_others_ratios(run, summary, found, name, base))}"
         for name, base in pairs
     ]
     lacking = f"{summary.baseline}, the baseline, has no figure to compare with"
@@ -132,7 +143,8 @@ def _others_ratios(run: Run, summary: Summary, found: list[Compared], name: str,
     """`2.31 times the requests of torch per core with small payloads`, of the first cases."""
     mine = [one for one in found if (one.strategy, one.base) == (name, base)][:MOST_CASES]
     return [
-        f"{text.ratio(one.comparison)}{_requests_of(summary, name, base) if place == 0 else ''} "
+        f"{text.ratio(one.comparison)}{mark(summary, name, base)}"
+        f"{_requests_of(summary, name, base) if place == 0 else ''} "
         f"{_payloads(run, summary, one.case)}"
         f"{'' if one.differs or summary.one_round else _undecided(one)}"
         for place, one in enumerate(mine)
@@ -172,7 +184,7 @@ def _alone(run: Run, summary: Summary) -> str:
     ]
     if len(names) != 1 or not rates:
         return ""
-    told = f"{names.pop()} answers {text.listing(rates[:MOST_CASES])}"
+    told = f"{named(summary, names.pop())} answers {text.listing(rates[:MOST_CASES])}"
     return f"{told}; no other strategy was measured."
 
 
@@ -184,7 +196,8 @@ def _own_tail(row: Row) -> str:
 def _case_ratio(summary: Summary, one: Compared) -> str:
     """`onnx at 8 clients answers 2.92 times the requests of 1 client`."""
     rates = one.metric == "throughput"
-    first = f"{one.strategy} at {summary.case_label(one.case)} {'answers' if rates else 'has a p99 of'}"
+    first = f"{named(summary, one.strategy)} at {summary.case_label(one.case)}"
+    first += " answers" if rates else " has a p99 of"
     last = f"{'the requests of' if rates else 'that of'} {summary.case_label(one.base_case)}"
     said = "" if one.differs or summary.one_round else _undecided(one)
     return f"{first} {text.ratio(one.comparison)} {last}{said}"
@@ -248,7 +261,7 @@ def _tails(run: Run, summary: Summary, case: Case) -> str:
     ]
     ordered = [row for _, row in sorted(known, key=lambda one: one[0])]
     tails = [
-        f"{row.strategy} {text.number(p99.centre)} ms{_at_its_rate(row)}{_refused(row)}"
+        f"{named(summary, row.strategy)} {text.number(p99.centre)} ms{_at_its_rate(row)}{_refused(row)}"
         f"{_not_apart(summary, row, ordered[0])}"
         for row in ordered
         if (p99 := row.estimates["p99"]) is not None
@@ -309,13 +322,14 @@ def _best_ratio(rows: list[Row]) -> float:
 def _requests_of(summary: Summary, name: str, base: str) -> str:
     """Whose requests a ratio is of: per core, unless one of both ran already, on who knows how many."""
     alike = summary.attached.isdisjoint((name, base))
-    return f" the requests of {base}{' per core' if alike else ''}"
+    return f" the requests of {named(summary, base)}{' per core' if alike else ''}"
 
 
 def _ratio(run: Run, summary: Summary, row: Row, of: str = "") -> str:
     """The ratio, of what, with which payloads, and whether it shows a difference."""
     comparison = row.to_baseline
-    told = f"{text.ratio(comparison)}{of} {_payloads(run, summary, row.case)}"
+    marked = f"{text.ratio(comparison)}{mark(summary, row.strategy, summary.baseline)}"
+    told = f"{marked}{of} {_payloads(run, summary, row.case)}"
     if comparison is None or summary.one_round or _differs(summary, row):
         return told
     return f"{told} ({'one round only' if comparison.low is None else 'no difference shown'})"

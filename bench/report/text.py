@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from bench.analysis.summary import Row, Spread, Summary
-from bench.model import USUAL_TOLERANCE, Environment, Run, SloResult, facts
+from bench.model import USUAL_TOLERANCE, Environment, Run, SloResult, StrategyResult, facts
 from bench.statistics import Comparison, Estimate
 
 MISSING = "n/a"
@@ -15,6 +15,8 @@ NEVER = "never"
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
 MIB = 1024**2
+# a longer list of names is a number
+MOST_NAMED = 4
 
 
 def number(value: float | None, like: float | None = None) -> str:
@@ -177,12 +179,20 @@ def right_answers(run: Run) -> str:
     known = [
         (result.parity.largest_difference, name)
         for name, result in run.strategies.items()
-        if result.parity and result.parity.largest_difference is not None
+        if _promises_exactly(result) and result.parity and result.parity.largest_difference is not None
     ]
     most = max(known, default=None)
     farthest = f"; at most {difference(most[0])} off, {most[1]}'s" if most else ""
     of_labels = f"each probability {', '.join(bounds)}, and the same label{farthest}"
+    lesser = [name for name, result in run.strategies.items() if not _promises_exactly(result)]
+    if lesser:
+        named = listing(lesser) if len(lesser) <= MOST_NAMED else f"{len(lesser)} strategies"
+        rules.append(f"of {named} the answers given before the load, which keep the declared quality")
     return "; ".join([of_labels, *rules])
+
+
+def _promises_exactly(result: StrategyResult) -> bool:
+    return result.quality.promise == "exact"
 
 
 RULES_OF_ANSWERS = {

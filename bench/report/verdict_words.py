@@ -25,6 +25,8 @@ MANY = f"With {STAR} the interval excludes 1, but one of so many comparisons may
 def verdict_word(one: Compared) -> str:
     """The verdict in a word, or why there is none; empty if fewer than three rounds have both."""
     short = short_verdict_word(one)
+    if one.outcome in ("less", "more") and not one.same_work:
+        return f"{short}, at another quality of answers: not the same work"
     if one.outcome == "open among many":
         return f"{short}: one of so many comparisons may look like this by chance"
     if one.outcome == "open":

@@ -12,6 +12,7 @@ from bench.statistics.estimates import (
     quantile,
 )
 from bench.statistics.later_levels import LaterChange, later_change, later_span_s
+from bench.statistics.proportions import proportion
 from bench.statistics.ratios import (
     Comparison,
     holm,
@@ -48,6 +49,7 @@ __all__ = [
     "least_n",
     "median",
     "paired_ratio",
+    "proportion",
     "quantile",
     "rounds_needed",
     "shifts",

@@ -6,7 +6,7 @@ from bench.measure.run_builder import LeftOut
 from bench.measure.runtime.instance import BuildError, Runtime
 from bench.model import Doubt, Strategy
 
-SEE_ABOVE = "the lines above say why"
+SEE_BUILDER = "what the builder wrote to stderr says why"
 
 
 def prepare_what_can_be_built(
@@ -19,7 +19,9 @@ def prepare_what_can_be_built(
             runtime.prepare(left, build=build)
             break
         except BuildError as error:
-            doubt = Doubt("not_built", "its image could not be built", SEE_ABOVE, voids=True, cause="service")
+            doubt = Doubt(
+                "not_built", "its image could not be built", SEE_BUILDER, voids=True, cause="service"
+            )
             failed += [LeftOut(one.name, doubt) for one in left if one.name in error.strategies]
             if not any(one.name in error.strategies for one in left):
                 raise

@@ -28,6 +28,7 @@ from tests.report.browser import (
     too_wide,
 )
 from tests.report.full_run import full
+from tests.report.qualities import three_promises
 from tests.report.searched_run import searched
 from tests.running.doubts import doubt
 
@@ -68,6 +69,7 @@ def runs(run: Run) -> Mapping[str, Run]:
         "alike": alike(run),
         "one-round": dataclasses.replace(run, trials=tuple(one for one in run.trials if one.round == 1)),
         "searched": searched(run),
+        "qualities": three_promises(run),
     }
 
 
@@ -247,6 +249,19 @@ def test_a_rule_goes_from_the_pinned_name_through_to_the_last_column(
     assert broken_rules(page, "#key-figures table", tmp_path / "shot.png") == []
     page.add_style_tag(content="#key-figures tbody tr:nth-child(2) .pin { border-color: transparent }")
     assert broken_rules(page, "#key-figures table", tmp_path / "shot.png") == [1], "the check sees a gap"
+
+
+def test_the_quality_of_a_strategy_stands_in_sight_beside_its_speed(opened: Callable[..., Opened]) -> None:
+    for width in SCREENS:
+        page = opened("qualities", width).page
+        assert "If answers that agree with the reference's on 98.9%" in text_in_sight(page)
+        words = page.locator("#key-figures tbody .pin .word").all_text_contents()
+        assert words[:5] == ["exact", "exact", "exact", "bounded 0.05", "agreement 98.9%"]
+    marks = (
+        opened("qualities").page.locator("#key-figures tbody tr", has_text="onnx_int8").all_text_contents()
+    )
+    assert len(marks) == 2
+    assert all("\N{DAGGER}" in one for one in marks)
 
 
 def test_the_head_of_a_name_stands_on_top_on_a_phone(opened: Callable[..., Opened]) -> None:

@@ -512,10 +512,34 @@ def test_the_highest_mark_over_uptime_is_whole(figures: dict[str, Any]) -> None:
 
 
 def test_work_of_a_batch_is_shared_by_its_items_and_waiting_left_out(figures: dict[str, Any]) -> None:
-    whole, work = figures["stages"].axes
-    ends = [one.get_text() for one in whole.texts], [one.get_text() for one in work.texts]
-    assert ends[0][:3] == ["n/a", "45.0 ms", "45.0 ms"], "torch tells nothing"
-    assert ends[1][:3] == ["n/a", "5.00 ms", "5.00 ms"], "2 ms and a quarter of 12"
+    whole, work, _ = figures["stages"].axes
+    ends = [one.get_text() for one in whole.texts]
+    assert ends[:3] == ["n/a", "45.0 ms", "45.0 ms"], "torch tells nothing"
+    # 2 ms, a quarter of 12, and beyond that the rest of the CPU time, if there is more
+    assert lengths(work, 1) == pytest.approx([2, 3]), "onnx has 4.3 CPU-ms a request: its stages are more"
+    assert lengths(work, 2) == pytest.approx([2, 3, 2.22], abs=0.01), "batched has 7.2"
+
+
+def test_the_response_time_of_one_client_is_its_stages_and_what_none_of_them_times(
+    everything: RunAnalysis, figures: dict[str, Any]
+) -> None:
+    alone = figures["stages"].axes[2]
+    (case,) = [one for one in everything.summary.cases if (one.kind, one.size) == ("closed", 1)]
+    for place, name in enumerate(("onnx", "batched")):
+        rate = everything.summary.rows[name, case].estimates["throughput"]
+        assert rate is not None
+        whole = 1000 / rate.centre
+        drawn = lengths(alone, place)
+        if whole > sum(STAGES.values()):
+            assert sum(drawn) == pytest.approx(whole)
+        else:
+            assert drawn == pytest.approx(list(STAGES.values())), "stages that take longer leave nothing over"
+    assert "of one client the response time that no stage times" in small_print(figures["stages"])
+
+
+def lengths(axes: Any, place: int) -> list[float]:
+    """The lengths of the parts of a bar."""
+    return [bar.get_width() for bar in axes.patches if round(bar.get_y() + bar.get_height() / 2) == place]
 
 
 def test_batches_and_queue_stand_over_the_loads_of_those_who_tell(figures: dict[str, Any]) -> None:

@@ -4,13 +4,21 @@ import dataclasses
 import json
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bench.analysis.cases import case_name
 from bench.analysis.comparisons import UTILISATION_ALLOWED
 from bench.analysis.held_rates import SEARCHES_DIFFER, HeldRates
 from bench.analysis.metrics import METRICS, quantity
-from bench.analysis.run_comparison import Counted, Measured, RowPair, RunComparison, Unshared
+from bench.analysis.run_comparison import (
+    Counted,
+    Measured,
+    OtherQuality,
+    RowPair,
+    RunComparison,
+    Unshared,
+)
 from bench.model import SloResult
 from bench.report import cells, text
 from bench.report.compare_runs.comparison_sentences import (
@@ -36,6 +44,7 @@ from bench.report.document import (
 )
 from bench.report.exports.comment import within_comment
 from bench.report.plain import printable, without_links
+from bench.report.quality_words import DAGGER, OTHER_QUALITY
 from bench.report.run_screen import MOST_PROSE, columns
 from bench.report.sentence import machine_line
 from bench.report.verdict_words import counted_word, held_word, measured_word, why_rows_not_compared
@@ -131,6 +140,7 @@ def as_markdown(comparison: RunComparison) -> str:
 
 def _note(comparison: RunComparison) -> str:
     told = [NOTE, *([OWN_RATES] if comparison.own_rates else []), *([SEARCHED] if comparison.held else [])]
+    told += [f"{OTHER_QUALITY}."] if comparison.other_qualities else []
     return " ".join(told)
 
 
@@ -155,9 +165,11 @@ def _unshared(one: Unshared) -> str:
 def _groups(comparison: RunComparison) -> list[tuple[str, list[list[Cell]]]]:
     """Rows under the strategy and the case, or the objective, that they are of."""
     groups: dict[str, list[list[Cell]]] = {}
+    unlike = {one.strategy for one in comparison.other_qualities}
     for objective in comparison.held:
         title = f"{objective.of.strategy}, {objective_circumstances(objective.of)}"
-        groups.setdefault(title, []).append(_held_cells(objective))
+        mark = DAGGER if objective.of.strategy in unlike and objective.ratio is not None else ""
+        groups.setdefault(title, []).append(_held_cells(objective, mark))
     pairs = {pair.key: pair for pair in comparison.rows}
     everything: list[Measured | Counted] = [*comparison.measured, *filter(_is_shown, comparison.counted)]
     for one in everything:
@@ -173,12 +185,12 @@ def _is_shown(one: Counted) -> bool:
     return one.name != "errors" or bool(one.base or one.head)
 
 
-def _held_cells(one: HeldRates) -> list[Cell]:
+def _held_cells(one: HeldRates, mark: str) -> list[Cell]:
     sides = [_held(one.base), _held(one.head)]
     return [
         cells.words("held up to, requests/s"),
         *sides,
-        cells.plain_ratio(one.ratio),
+        replace(cells.plain_ratio(one.ratio), after=mark),
         cells.BLANK,
         cells.words(held_word(one)),
     ]
@@ -200,7 +212,7 @@ def _cells(one: Measured | Counted, pair: RowPair | None) -> list[Cell]:
     return [
         cells.words(quantity(one.metric).heading),
         *_sides(one, pair),
-        cells.ratio(one.comparison),
+        cells.ratio(one.comparison, "" if one.same_work else DAGGER),
         cells.effect(one.comparison.minimal_detectable_effect if one.comparison else None),
         cells.words(verdict) if verdict else cells.MISSING,
     ]
@@ -255,6 +267,7 @@ def as_json(comparison: RunComparison) -> str:
         "own_rates": comparison.own_rates,
         "not_compared": [_not_compared(one) for one in comparison.not_compared],
         "objectives": [_objective(one) for one in comparison.held],
+        "other_qualities": [_other_quality(one) for one in comparison.other_qualities],
         "base_machine": machine_line(comparison.base),
         "head_machine": machine_line(comparison.head),
     }
@@ -272,7 +285,14 @@ def _measured(one: Measured) -> dict[str, Any]:
         "adjusted_p": one.adjusted_p,
         "word": measured_word(one) or None,
         "differs": one.differs,
+        "same_work": one.same_work,
     }
+
+
+def _other_quality(one: OtherQuality) -> dict[str, Any]:
+    """What both runs promise of a strategy's answers."""
+    sides = {"base": dataclasses.asdict(one.base.quality), "head": dataclasses.asdict(one.head.quality)}
+    return {"strategy": one.strategy, **sides}
 
 
 def _not_compared(pair: RowPair) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from bench.analysis.summary import Summary
 from bench.model import Run, SloResult, Variant, objective_label
 from bench.model.variants import in_words
 from bench.report import text
+from bench.report.quality_words import DAGGER, in_short
 from bench.report.unchecked_sentence import unchecked_sentence
 from bench.report.verdict_words import measured_word, why_rows_not_compared
 
@@ -58,7 +59,21 @@ def sentence(comparison: RunComparison) -> str:
     if comparison.judges:
         first = [_judged(judged, comparison.base_name, comparison.head_name)] if judged else first
     told = [*_unchecked(comparison), *_held(comparison), *first, *_void(comparison), *_left_out(comparison)]
-    return " ".join([*told, *_other_settings(comparison), *_counted(comparison.counted)])
+    told += [*_other_settings(comparison), *_other_qualities(comparison)]
+    return " ".join([*told, *_counted(comparison.counted)])
+
+
+def _other_qualities(comparison: RunComparison) -> list[str]:
+    """The strategies of which the two runs promise other answers."""
+    found = comparison.other_qualities
+    named = [
+        f"{one.strategy} ({in_short(one.base)} in {comparison.base_name}, {in_short(one.head)} in "
+        f"{comparison.head_name})"
+        for one in found[:MOST_NAMED]
+    ]
+    more = len(found) - len(named)
+    named += [f"{more} more"] if more > 0 else []
+    return [f"Of another quality, and not the same work: {'; '.join(named)}."] if named else []
 
 
 def _other_settings(comparison: RunComparison) -> list[str]:
@@ -174,7 +189,8 @@ def _size(one: Measured) -> float:
 
 
 def _clause(one: Measured) -> str:
-    what = f"{one.strategy} {quantity(one.metric).heading} {text.ratio(one.comparison)}"
+    marked = "" if one.same_work else DAGGER
+    what = f"{one.strategy} {quantity(one.metric).heading} {text.ratio(one.comparison)}{marked}"
     return f"{what} {measured_word(one)} ({circumstances(one)})"
 
 

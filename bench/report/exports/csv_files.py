@@ -22,6 +22,7 @@ from bench.model import (
 from bench.report import cells
 from bench.report.document import Column as Header
 from bench.report.document import table
+from bench.report.quality_words import in_short
 from bench.report.report import Report
 from bench.report.writers import csv
 
@@ -96,6 +97,7 @@ def trials(report: Report) -> str:
         **{one.column: one.of for one in METRICS.values() if one.column and one.column not in AFTER},
         **AFTER,
         **_unchecked(report.analysis.summary),
+        **_qualities(report.analysis.summary),
         **_stages(run),
         **_classes(run),
         **TEXTS,
@@ -106,9 +108,13 @@ def trials(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """A row for each figure: its centre, interval and n; a figure that is missing has empty cells."""
-    loud = report.analysis.summary.unchecked
-    rows = [map(cells.raw, _summary_row(one, loud)) for one in figures(report.analysis)]
-    return csv.table(table(map(Header, SUMMARY), rows))
+    found = report.analysis.summary
+    columns, more = SUMMARY, not found.all_exact
+    rows = []
+    for one in figures(report.analysis):
+        quality = [in_short(found.quality_of(one.strategy))] if more else []
+        rows.append(map(cells.raw, [*_summary_row(one, found.unchecked), *quality]))
+    return csv.table(table(map(Header, (*columns, "quality") if more else columns), rows))
 
 
 def _unchecked(summary: Summary) -> dict[str, Column]:
@@ -118,6 +124,11 @@ def _unchecked(summary: Summary) -> dict[str, Column]:
         return UNCHECKED if trial.payload_class in summary.unchecked else None
 
     return {"answers": answers} if summary.unchecked else {}
+
+
+def _qualities(summary: Summary) -> dict[str, Column]:
+    """A column with what each strategy declares of its answers; none if all are exact."""
+    return {} if summary.all_exact else {"quality": lambda t: in_short(summary.quality_of(t.strategy))}
 
 
 def _summary_row(figure: Figure, unchecked: Collection[str]) -> list[Value]:

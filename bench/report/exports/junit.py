@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 from bench.analysis.cases import Case, case_name
-from bench.analysis.doubt_counts import reasons
+from bench.analysis.doubt_counts import doubts_of_the_run, reasons
 from bench.analysis.figures import figures
 from bench.analysis.run_analysis import RunAnalysis
 from bench.model import Trial, in_words
@@ -49,7 +49,7 @@ def render(report: Report) -> str:
         suite.append(_element(test))
     ElementTree.SubElement(suite, "system-out").text = printable(f"{report.choice} {report.checked}")
     ElementTree.SubElement(suite, "system-err").text = printable(
-        "\n".join(map(in_words, analysis.run.doubts))
+        "\n".join(map(in_words, doubts_of_the_run(analysis.run)))
     )
     ElementTree.indent(suites, " ")
     # its own declaration would name the encoding of this machine's locale

@@ -17,6 +17,7 @@ from bench.report import cells, key_loads, text
 from bench.report.document import Cell
 from bench.report.key_table import IMAGE_HEADING, image_size, ratio_heading
 from bench.report.plots import style
+from bench.report.quality_words import OTHER_QUALITY, in_short
 from bench.report.verdict_words import short_verdict_word
 from bench.report.writers import html
 from bench.statistics import Estimate
@@ -28,7 +29,8 @@ BAR_WIDTH, BAR_HEIGHT = 64, 9
 class FigureRow:
     """A strategy in a case: name, colour, title, case in words, and a cell for each column.
 
-    `marks` say in how many of its trials it was overloaded, and how many are not in the figures.
+    `marks` say in how many of its trials it was overloaded, and how many are not in the figures. `quality` is
+    what it declares of its answers; it is empty if all strategies of the run are exact.
     """
 
     strategy: str
@@ -37,19 +39,22 @@ class FigureRow:
     case: str
     marks: tuple[str, ...]
     cells: tuple[Markup, ...]
+    quality: str
 
 
 @dataclass(frozen=True, slots=True)
 class FigureTable:
     """The loads, the headers of the columns of figures, and the rows; `cases` heads the column of cases.
 
-    It is empty if the rows do not differ in case.
+    It is empty if the rows do not differ in case. `note` says what a mark means behind a ratio; it is empty
+    without a mark.
     """
 
     load: str
     columns: tuple[str, ...]
     rows: tuple[FigureRow, ...]
     cases: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +110,12 @@ def figure_table(analysis: RunAnalysis) -> FigureTable | None:
                 key_loads.case_words(summary, row.case),
                 tuple(_marks(row)),
                 shown,
+                "" if summary.all_exact else in_short(summary.quality_of(row.strategy)),
             )
             for row, shown in zip(rows, shown_by_row, strict=True)
         ),
         key_loads.case_header(summary),
+        "" if summary.one_promise else f"{OTHER_QUALITY}.",
     )
 
 
@@ -199,5 +206,5 @@ def _ratio_cell(summary: Summary, row: Row, judged: Sequence[Compared]) -> Marku
     key = (row.strategy, row.case, "throughput")
     one = next((one for one in judged if (one.strategy, one.case, one.metric) == key), None)
     if one is None or one.outcome is None:
-        return html.figure_cell(cells.ratio(row.to_baseline))
+        return html.figure_cell(cells.to_baseline(summary, row))
     return html.figure_cell(replace(cells.judged(one), word=short_verdict_word(one)))

@@ -10,7 +10,7 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary
 from bench.report import text
 from bench.report.plots import colours, style
-from bench.report.plots.plot import counted, figures_in_focus, interval, rows_in_focus
+from bench.report.plots.plot import counted, figures_in_focus, interval, rows_in_focus, ticks
 
 BAR, BAR_INCHES = 0.84, 0.36
 AXIS_INCHES = 0.45
@@ -36,7 +36,7 @@ def draw_bars(analysis: RunAnalysis, picture: Picture) -> Figure | None:
     unknown = False
     for axes, metric in zip(panels, metrics, strict=True):
         unknown |= _panel(axes, summary, metric, places)
-        names = style.beside(summary.strategies)
+        names = style.beside(ticks(summary, summary.strategies))
         style.head(axes, f"{metric.title} ({_direction(summary, metric)})", [], names)
     if len(metrics) == 1:
         marks = f"bars: {metrics[0].centre}; whiskers: {INTERVALS[metrics[0].centre]}; "
@@ -89,7 +89,7 @@ def _panel(axes: Any, summary: Summary, metric: Metric, places: Mapping[tuple[in
     looks = style.looks(summary.strategies)
     rows = {key: summary.rows.get((key[1], summary.focus[key[0]])) for key in places}
     ends = [_bar(axes, places[key], row, metric, looks[key[1]]) for key, row in rows.items()]
-    names = [name for _, name in places]
+    names = ticks(summary, [name for _, name in places])
     most = ROOM * max([1e-9, *ends])
     style.name_bars(axes, [*places.values()], names, metric.shown_unit, most)
     if len(summary.focus) > 1:

@@ -23,6 +23,7 @@ from bench.report.plots.over_load import (
     overloads,
 )
 from bench.report.plots.plot import Plot, absent, counted, listed
+from bench.report.quality_words import named
 
 LINEAR = 20
 
@@ -69,7 +70,7 @@ def describe(analysis: RunAnalysis) -> str:
     """The mean batch of each strategy in each case."""
     summary = analysis.summary
     clauses = [
-        f"{row.strategy}, {summary.case_label(row.case)}: {text.number(batch.centre)} items"
+        f"{named(summary, row.strategy)}, {summary.case_label(row.case)}: {text.number(batch.centre)} items"
         for row in summary.rows.values()
         if (batch := row.estimates["batch"]) is not None
     ]

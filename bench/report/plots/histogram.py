@@ -12,6 +12,7 @@ from bench.analysis.tails import quantiles
 from bench.report import text
 from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot, absent, figures_in_focus
+from bench.report.quality_words import named
 
 PANEL_INCHES = 2.9
 BINS = 60
@@ -86,7 +87,7 @@ def _panel(axes: Any, analysis: RunAnalysis, here: Mapping[str, Floats]) -> list
         share[: max(0, first - 1)], share[last + 2 :] = np.nan, np.nan
         pen: Any = {"color": looks[name].colour, "linestyle": looks[name].line, "linewidth": 1.6}
         axes.stairs(share, edges, baseline=None, **pen)
-        handles.append(Line2D([], [], label=name, marker=looks[name].marker, **pen))
+        handles.append(Line2D([], [], label=named(analysis.summary, name), marker=looks[name].marker, **pen))
     axes.set_ylim(0, top * 1.06)
     axes.set_xlabel("ms from due to done (log)")
     axes.set_ylabel("% of the answers in a bin")

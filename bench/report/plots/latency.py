@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Summary
 from bench.analysis.tails import READ_MOST, Curve, curves
 from bench.report import text
 from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot, absent, figures_in_focus
+from bench.report.quality_words import named
 
 PANEL_INCHES = 3.0
 TICKS = (0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
@@ -25,7 +27,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     figure, panels = style.new_figure(PANEL_INCHES * len(cases), len(cases))
     for axes, case in zip(panels, cases, strict=True):
         here = {name: found[name, case] for name in summary.strategies if (name, case) in found}
-        _panel(axes, here, style.looks(summary.strategies))
+        _panel(axes, summary, here)
         style.head(axes, f"Latency, {summary.payloads_at(case)}")
         axes.set_ylabel("ms from due to done (log)")
     counts = [curve.n for curve in found.values()]
@@ -49,7 +51,8 @@ def describe(analysis: RunAnalysis) -> str:
 PLOT = Plot("latency", "Throughput and latency", draw, describe)
 
 
-def _panel(axes: Any, here: dict[str, Curve], looks: dict[str, style.Look]) -> None:
+def _panel(axes: Any, summary: Summary, here: dict[str, Curve]) -> None:
+    looks = style.looks(summary.strategies)
     for name, curve in here.items():
         look = looks[name]
         x = _place(curve.quantiles)
@@ -64,7 +67,7 @@ def _panel(axes: Any, here: dict[str, Curve], looks: dict[str, style.Look]) -> N
             markevery=_marks(curve),
             markeredgecolor=colours.INK,
             markersize=6,
-            label=name,
+            label=named(summary, name),
         )
     top = max(float(curve.quantiles[-1]) for curve in here.values())
     ticks = [tick for tick in TICKS if tick <= top]

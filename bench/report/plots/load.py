@@ -25,6 +25,7 @@ from bench.report.plots.over_load import (
     rows_of,
 )
 from bench.report.plots.plot import Plot, absent, counted, listed
+from bench.report.quality_words import named
 from bench.report.text import MISSING
 
 # who answers all but this share of what is offered keeps up
@@ -114,8 +115,8 @@ def describe(analysis: RunAnalysis) -> str:
         kind = "closed" if case.kind == "closed" else "open"
         groups.setdefault((name, summary.payload_label(case), kind), []).append(row)
     clauses = [
-        f"{name}, {payloads}: p99 {_p99(rows[0])} at {rows[0].case.load}, {_p99(rows[-1])} at "
-        f"{rows[-1].case.load}"
+        f"{named(summary, name)}, {payloads}: p99 {_p99(rows[0])} at {rows[0].case.load}, "
+        f"{_p99(rows[-1])} at {rows[-1].case.load}"
         for (name, payloads, _), rows in groups.items()
         if len(rows) > 1
     ]
@@ -178,7 +179,11 @@ def _latency(axes: Any, summary: Summary, cases: Sequence[Case], objective: SloR
     lines(axes, summary, cases, "p50", second=True)
     shown = having(summary, [cases], "p50", "p99")
     looks = style.looks(summary.strategies)
-    handles = [Line2D([], [], **pen(looks[name]), label=name) for name in summary.strategies if name in shown]
+    handles = [
+        Line2D([], [], **pen(looks[name]), label=named(summary, name))
+        for name in summary.strategies
+        if name in shown
+    ]
     handles += [_mark("p99"), _mark("p50", second=True)]
     if objective is not None:
         words = objective_label(objective.quantile, objective.bound_ms)

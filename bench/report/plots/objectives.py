@@ -7,10 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.summary import Summary
 from bench.model import Probe, SloResult, objective_label
 from bench.report import text
 from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot, listed
+from bench.report.quality_words import named
 
 PANEL_INCHES = 2.9
 Key = tuple[str, str, float, float]
@@ -27,13 +29,13 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     if not groups:
         return None
     figure, axes = style.new_figure(2 * PANEL_INCHES * len(groups), 2 * len(groups))
-    looks = style.looks(analysis.summary.strategies)
+    summary = analysis.summary
     several = len({key[1] for key in groups}) > 1
     for place, (key, results) in enumerate(groups.items()):
         of = f"{key[0]}, {key[1]}" if several else f"{key[0]} payloads"
         above, below = axes[2 * place : 2 * place + 2]
-        style.head(above, f"p{100 * key[2]:g} at each rate, {of}", _latency(above, results, looks))
-        style.head(below, f"Goodput, {of}", _goodput(below, results, looks))
+        style.head(above, f"p{100 * key[2]:g} at each rate, {of}", _latency(above, summary, results))
+        style.head(below, f"Goodput, {of}", _goodput(below, summary, results))
         for panel in (above, below):
             panel.set_xlim(left=0)
             panel.set_xlabel("offered, requests/s")
@@ -53,8 +55,8 @@ def describe(analysis: RunAnalysis) -> str:
     """Up to which rate each strategy held its objective."""
     run = analysis.run
     clauses = [
-        f"{one.strategy}, {text.searched_payloads(run, one)}, {objective_label(one.quantile, one.bound_ms)} "
-        + _held(one)
+        f"{named(analysis.summary, one.strategy)}, {text.searched_payloads(run, one)}, "
+        f"{objective_label(one.quantile, one.bound_ms)} {_held(one)}"
         for one in run.objectives
     ]
     return f"latency and goodput at each rate that was tried. {listed(clauses)}"
@@ -69,11 +71,11 @@ def _held(one: SloResult) -> str:
 PLOT = Plot("objectives", "Service objectives", draw, describe)
 
 
-def _latency(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Look]) -> list[Any]:
+def _latency(axes: Any, summary: Summary, results: Sequence[SloResult]) -> list[Any]:
     handles = []
     for one in results:
         known = [(probe, probe.quantile_ms) for probe in one.probes if probe.quantile_ms is not None]
-        handles.append(_draw(axes, one, looks[one.strategy], known))
+        handles.append(_draw(axes, summary, one, known))
     bound = results[0].bound_ms
     words = f"objective: {objective_label(results[0].quantile, bound)}"
     limit = axes.axhline(bound, **style.LIMIT, label=words)
@@ -82,15 +84,16 @@ def _latency(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Loo
     return [*handles, limit]
 
 
-def _goodput(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Look]) -> list[Any]:
+def _goodput(axes: Any, summary: Summary, results: Sequence[SloResult]) -> list[Any]:
+    looks = style.looks(summary.strategies)
     most = max(probe.rate_per_s for one in results for probe in one.probes)
     for one in results:
-        _draw(axes, one, looks[one.strategy], [(probe, probe.goodput_rps) for probe in one.probes])
+        _draw(axes, summary, one, [(probe, probe.goodput_rps) for probe in one.probes])
         if one.rate_per_s is not None:
             # the points lie along a diagonal: above it at low rates there is room, and below it at high ones
             y, side = (0.98, "top") if one.rate_per_s < most / 2 else (0.02, "bottom")
             axes.axvline(one.rate_per_s, color=looks[one.strategy].colour, linewidth=1.0, linestyle=":")
-            words = f"{one.strategy} {text.number(one.rate_per_s)}"
+            words = f"{named(summary, one.strategy)} {text.number(one.rate_per_s)}"
             place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": side}
             axes.text(one.rate_per_s, y, words, fontsize=style.SMALL, **place)
     (line,) = axes.plot([0, most], [0, most], linewidth=1.2, **style.OFFERED)
@@ -99,8 +102,9 @@ def _goodput(axes: Any, results: Sequence[SloResult], looks: dict[str, style.Loo
     return [*_states(results), line]
 
 
-def _draw(axes: Any, one: SloResult, look: style.Look, known: Sequence[tuple[Probe, float]]) -> Line2D:
+def _draw(axes: Any, summary: Summary, one: SloResult, known: Sequence[tuple[Probe, float]]) -> Line2D:
     """A mark for each trial: filled if the objective held, hollow if not, a cross if that is not known."""
+    look = style.looks(summary.strategies)[one.strategy]
     rates = sorted({probe.rate_per_s for probe, _ in known})
     means = [_mean([value for probe, value in known if probe.rate_per_s == rate]) for rate in rates]
     axes.plot(rates, means, color=look.colour, linestyle=look.line, linewidth=1.5)
@@ -112,7 +116,7 @@ def _draw(axes: Any, one: SloResult, look: style.Look, known: Sequence[tuple[Pro
         "marker": look.marker,
         "markeredgecolor": colours.INK,
     }
-    return Line2D([], [], **pen, label=one.strategy)
+    return Line2D([], [], **pen, label=named(summary, one.strategy))
 
 
 def _pen(look: style.Look, probe: Probe) -> dict[str, Any]:

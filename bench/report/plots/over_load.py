@@ -12,6 +12,7 @@ from bench.model import ARRIVALS
 from bench.report import text
 from bench.report.plots import colours, style
 from bench.report.plots.plot import interval
+from bench.report.quality_words import named
 from bench.statistics import Estimate
 
 PANEL_INCHES = 2.9
@@ -66,7 +67,7 @@ def lines(
         rows = rows_of(summary, name, cases)
         points: Points = [(size, found) for size, row in rows if (found := _figure(row, metric)) is not None]
         if points:
-            curve(axes, points, looks[name], name, second=second)
+            curve(axes, points, looks[name], named(summary, name), second=second)
         drawn += points
     return drawn
 

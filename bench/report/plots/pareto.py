@@ -13,7 +13,8 @@ from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary
 from bench.report.plots import colours, style
 from bench.report.plots.labels import place_labels
-from bench.report.plots.plot import Plot, absent, counted, figures_in_focus, interval
+from bench.report.plots.plot import Plot, absent, counted, figures_in_focus, interval, not_exact
+from bench.report.quality_words import DAGGER
 from bench.statistics import Estimate
 
 PANEL_INCHES = 3.6
@@ -69,6 +70,7 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         "interval is not known"
         + _why_aside([point for points in panels.values() for point in points])
         + _not_drawn(summary, panels)
+        + not_exact(summary, DAGGER)
         + absent(summary, {point.strategy for points in panels.values() for point in points}),
     )
     # labels go where there is room, which is known once everything else has its place
@@ -133,21 +135,23 @@ def _points(summary: Summary, cases: Sequence[Case]) -> list[Point]:
     several = len(cases) > 1
     alone = len({row.strategy for row in rows}) == 1
     return [
-        Point(row.strategy, _label(row, several=several, alone=alone), throughput, p99, _aside(row))
+        Point(row.strategy, _label(summary, row, several=several, alone=alone), throughput, p99, _aside(row))
         for row in rows
         if (throughput := row.estimates["throughput"]) and (p99 := row.estimates["p99"])
     ]
 
 
-def _label(row: Row, *, several: bool, alone: bool) -> str:
+def _label(summary: Summary, row: Row, *, several: bool, alone: bool) -> str:
+    """The strategy, marked if it is not exact, and the load, as far as other points have another."""
+    name = row.strategy + ("" if summary.quality_of(row.strategy).exact else DAGGER)
     if not several:
-        return row.strategy
+        return name
     load = f"{row.case.size:g}/s"
     if row.case.by_capacity:
         reached = row.utilisation.centre if row.utilisation else row.case.size
         far = abs(reached - row.case.size) > ALIKE and row.case.kind == "share"
         load = f"{100 * row.case.size:g}%" + (f" (reached {100 * reached:.0f}%)" if far else "")
-    return load if alone else f"{row.strategy} {load}"
+    return load if alone else f"{name} {load}"
 
 
 def _aside(row: Row) -> str:
@@ -174,7 +178,7 @@ def _not_drawn(summary: Summary, panels: Mapping[tuple[Case, ...], Sequence[Poin
     shown = {point.strategy for points in panels.values() for point in points}
     rows = [row for cases in panels for row in _rows(summary, cases) if row.strategy in shown]
     alone = len(shown) == 1
-    named = [_label(row, several=True, alone=alone) for row in rows if not _has_point(row)]
+    named = [_label(summary, row, several=True, alone=alone) for row in rows if not _has_point(row)]
     return f"; too few answers for a p99: {', '.join(named)}" if named else ""
 
 

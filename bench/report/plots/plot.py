@@ -10,6 +10,8 @@ from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.summary import Row, Summary, rows_at
 from bench.report import text
+from bench.report.plots import style
+from bench.report.quality_words import in_short, named
 from bench.report.text import MISSING
 from bench.statistics import Estimate
 
@@ -81,9 +83,27 @@ def label(summary: Summary, name: str, case: Case) -> str:
     return f"{name}, {summary.payload_label(case)}" if len(summary.focus) > 1 else name
 
 
+def tick(summary: Summary, name: str, label: str = "") -> str:
+    """What stands beside a bar: the label or the name, and below it the quality, if that is not exact."""
+    one = summary.quality_of(name)
+    return (label or name) + ("" if one.exact else f"{style.UNDER}{in_short(one)}")
+
+
+def ticks(summary: Summary, names: Iterable[str]) -> list[str]:
+    """The same of several strategies."""
+    return [tick(summary, name) for name in names]
+
+
 def who(summary: Summary, name: str, case: Case) -> str:
-    """Whose figure follows: the strategy, and the case if several stand for the run."""
-    return f"{name}, {summary.case_label(case)}:" if len(summary.focus) > 1 else name
+    """Whose figure follows: the strategy with its quality, and the case if several stand for the run."""
+    shown = named(summary, name)
+    return f"{shown}, {summary.case_label(case)}:" if len(summary.focus) > 1 else shown
+
+
+def not_exact(summary: Summary, mark: str) -> str:
+    """A clause on the strategies that carry this mark where there is no room for words; empty without any."""
+    told = [named(summary, name) for name in summary.strategies if not summary.quality_of(name).exact]
+    return f"; {mark} not exact: {', '.join(told)}" if told else ""
 
 
 def listed(clauses: Iterable[str]) -> str:

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 
 from bench.analysis.run_analysis import RunAnalysis
 from bench.analysis.starts import phase_lengths_s, starts
+from bench.analysis.summary import Summary
 from bench.model import Run, Startup
 from bench.report import text
 from bench.report.plots import colours, style
-from bench.report.plots.plot import Plot, interval, listed
+from bench.report.plots.plot import Plot, interval, listed, tick
 from bench.statistics import median
 
 BAR_INCHES, AXIS_INCHES = 0.42, 0.5
@@ -32,7 +33,7 @@ class Bar:
 def draw(analysis: RunAnalysis) -> Figure | None:
     """From the create call to the first correct answer: medians of the phases, each start a point."""
     run = analysis.run
-    bars = _bars(run)
+    bars = _bars(run, analysis.summary)
     known = [bar.found for bar in bars if bar.found is not None]
     if not known:
         return None
@@ -67,14 +68,18 @@ def describe(analysis: RunAnalysis) -> str:
 PLOT = Plot("startup", "Startup", draw, describe, cost=5)
 
 
-def _bars(run: Run) -> list[Bar]:
+def _bars(run: Run, summary: Summary) -> list[Bar]:
     """A bar for each strategy and state of its model cache; labels name the state if the run has both."""
     known = [(one, one.startup if one.first_answer_s else None) for one in starts(run)]
     several = len({startup.model_cache for _, startup in known if startup}) > 1
     return [
         Bar(
             one.strategy,
-            f"{one.strategy}, {startup.model_cache}" if several and startup else one.strategy,
+            tick(
+                summary,
+                one.strategy,
+                f"{one.strategy}, {startup.model_cache}" if several and startup else one.strategy,
+            ),
             startup,
             one.inside_s if startup else {},
         )

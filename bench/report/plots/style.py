@@ -39,8 +39,10 @@ OFFERED: Any = {"color": colours.PALE, "linestyle": (0, (5, 3)), "label": "offer
 FEW_LABELS = 8
 # a log axis is at least this long, so that a tenth more is a twenty-fifth of its length
 LEAST_SPAN = 10.0
-# of a name that stands beside a bar
-NAME_CHARACTERS = 16
+# of a name that stands beside a bar, and of what stands below it
+NAME_CHARACTERS, NOTE_CHARACTERS = 16, 20
+# divides a name that stands beside a bar from what stands below it
+UNDER = "\N{INFORMATION SEPARATOR TWO}"
 
 SETTINGS: Any = {
     "svg.hashsalt": "bench",
@@ -273,7 +275,13 @@ def name_bars(axes: Any, places: Sequence[float], names: Sequence[str], unit: st
 
 
 def wrapped(name: str) -> str:
-    """A name in two lines that fit beside a bar; of a longer name the ends, in which variants differ."""
+    """A name in two lines that fit beside a bar; of a longer name the ends, in which variants differ.
+
+    What stands behind UNDER has a line of its own below the name.
+    """
+    first, _, second = name.partition(UNDER)
+    if second:
+        return f"{_cut(first, NAME_CHARACTERS)}\n{_cut(second, NOTE_CHARACTERS)}"
     if len(name) <= NAME_CHARACTERS:
         return name
     lines = textwrap.wrap(name, NAME_CHARACTERS, break_on_hyphens=False)

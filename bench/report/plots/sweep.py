@@ -18,6 +18,7 @@ from bench.report import text
 from bench.report.plots import colours, style
 from bench.report.plots.over_load import PANEL_INCHES, curve, pen
 from bench.report.plots.plot import Plot, counted, listed
+from bench.report.quality_words import after_name
 from bench.statistics import Estimate
 
 # nearer to each other on an axis the values' labels would touch
@@ -52,7 +53,8 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         above.set_ylabel("requests/s")
         above.set_ylim(bottom=0)
         waited = _latency(below, summary, sweep, late)
-        of = f"{sweep.of}, {summary.payload_label(case)} payloads"
+        # what a setting makes of a strategy promises what the strategy does
+        of = f"{sweep.of}{after_name(summary, sweep.names[0])}, {summary.payload_label(case)} payloads"
         style.head(above, f"Requests answered, {of}", answered)
         style.head(below, f"Latency, {of}, {late.load}", waited)
         for panel in (above, below):

@@ -14,6 +14,7 @@ from bench.model import Run
 from bench.report import text
 from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot, absent, label
+from bench.report.quality_words import after_name
 
 ROW_INCHES, GAP_INCHES = 0.72, 0.3
 LEFT_INCHES, RIGHT_INCHES = 0.72, 0.15
@@ -41,13 +42,14 @@ def draw(analysis: RunAnalysis) -> Figure | None:
     )
     looks = style.looks(summary.strategies)
     for place, (name, case, found) in enumerate(rows):
+        title = f"{label(summary, name, case)}{after_name(summary, name)}"
         above, below = axes[place], axes[len(rows) + place]
         for one in found:
             _line(above, one, one.answered_per_s, looks[name])
             _line(below, one, one.median_ms, looks[name])
         for panel in (above, below):
             _frame(panel, trials, last=place == len(rows) - 1)
-            panel.text(0.0, 1.04, label(summary, name, case), transform=panel.transAxes, fontsize=9.5)
+            panel.text(0.0, 1.04, title, transform=panel.transAxes, fontsize=9.5)
         above.set_ylabel("answers/s")
         below.set_ylabel("ms")
     at = f", {summary.focus[0].load}"

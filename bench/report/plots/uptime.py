@@ -9,6 +9,7 @@ from bench.analysis.uptimes import figures_of
 from bench.report import text
 from bench.report.plots import colours, style
 from bench.report.plots.plot import Plot
+from bench.report.quality_words import named
 
 PANELS = (
     ("throughput", "Throughput", "requests/s", 1.0),
@@ -29,7 +30,8 @@ def draw(analysis: RunAnalysis) -> Figure | None:
         for one in longs:
             values = [math.nan if value is None else value * scale for value in figures_of(one)[name].values]
             middles = [(span.begin_s + span.end_s) / 2 for span in one.spans]
-            look, what = looks[one.trial.strategy], f"{one.trial.strategy}, {one.trial.payload_class}"
+            look = looks[one.trial.strategy]
+            what = f"{named(analysis.summary, one.trial.strategy)}, {one.trial.payload_class}"
             panel.plot(
                 middles, values, color=look.colour, marker=look.marker, linestyle=look.line, label=what
             )
@@ -52,8 +54,9 @@ def draw(analysis: RunAnalysis) -> Figure | None:
 def describe(analysis: RunAnalysis) -> str:
     """Each long trial's throughput in its first and in its last tenth."""
     told = [
-        f"{one.trial.strategy}, {one.trial.payload_class}: {text.number(one.spans[0].throughput_rps)} "
-        f"requests/s at first, {text.number(one.spans[-1].throughput_rps)} at last"
+        f"{named(analysis.summary, one.trial.strategy)}, {one.trial.payload_class}: "
+        f"{text.number(one.spans[0].throughput_rps)} requests/s at first, "
+        f"{text.number(one.spans[-1].throughput_rps)} at last"
         for one in analysis.run.longs
         if one.spans
     ]

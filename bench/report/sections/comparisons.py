@@ -31,6 +31,7 @@ from bench.report.document import (
     paragraph,
     tabulated,
 )
+from bench.report.quality_words import OTHER_QUALITY
 from bench.report.verdict_words import MANY, NOT_TOLD_APART, why_not_compared
 
 AGAINST = case_column("against", lead="against")
@@ -81,7 +82,12 @@ def comparisons(analysis: RunAnalysis) -> list[Block]:
         blocks.append(Bullets(tuple(_not_compared(summary, one) for one in missing)))
     if every:
         many = any(one.outcome == "open among many" for one in every)
-        blocks.append(paragraph(*RATIOS, *((" ", MANY) if many else ()), *UNEQUAL))
+        other = (
+            ()
+            if all(one.same_work for one in every)
+            else (f" {OTHER_QUALITY[0].upper()}{OTHER_QUALITY[1:]}.",)
+        )
+        blocks.append(paragraph(*RATIOS, *((" ", MANY) if many else ()), *other, *UNEQUAL))
         blocks.append(Folded("How sure each comparison is", (tabulated(every, _fields(summary)), NOTE)))
     return [*blocks, *([OWN_RATE] if blocks and any(not case.same_for_all for case in summary.cases) else [])]
 
@@ -100,14 +106,14 @@ def _ratios(summary: Summary, relation: Relation, found: list[Compared]) -> Tabl
         pairs.setdefault((one.strategy, one.case, one.base, one.base_case), {})[one.metric] = one
     metrics = [one for one in metrics_in("comparisons") if any(one.name in pair for pair in pairs.values())]
     fields: list[Field[dict[str, Compared]]] = [
-        (name_column("strategy"), lambda pair: cells.words(_first(pair).strategy)),
+        (name_column("strategy"), lambda pair: cells.strategy(summary, _first(pair).strategy)),
         (
             case_column("case"),
             lambda pair: cells.words(_case(summary, _first(pair).case, _first(pair).base_case)),
         ),
     ]
     if relation == "strategies":
-        fields.append((AGAINST, lambda pair: cells.words(_first(pair).base)))
+        fields.append((AGAINST, lambda pair: cells.strategy(summary, _first(pair).base)))
     to = f" to {summary.baseline}" if relation == "baseline" else ""
     for metric in metrics:
         fields.append((Column(f"{metric.heading}, ratio{to}"), partial(_judged, metric.name)))
@@ -139,7 +145,7 @@ def _case(summary: Summary, case: Case, base: Case) -> str:
 
 def _fields(summary: Summary) -> list[Field[Compared]]:
     return [
-        (name_column("strategy"), lambda one: cells.words(one.strategy)),
+        (name_column("strategy"), lambda one: cells.strategy(summary, one.strategy)),
         (case_column("case"), lambda one: cells.words(_case(summary, one.case, one.base_case))),
         (AGAINST, lambda one: cells.words("" if one.relation == "cases" else one.base)),
         (case_column("metric"), lambda one: cells.words(METRICS[one.metric].heading)),

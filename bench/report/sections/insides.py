@@ -1,13 +1,16 @@
 """What goes on inside: the stages of a service, its pipeline in a bare loop, and the driver that loads it."""
 
+from bench.analysis.bare_loops import LimitShare, limit_shares
 from bench.analysis.driver_overhead import overhead, share_of_ceiling, worst_figures
 from bench.analysis.metrics import METRICS
 from bench.analysis.run_analysis import RunAnalysis
+from bench.analysis.stage_costs import work
 from bench.analysis.summary import PARTS
 from bench.report import cells, text
 from bench.report.document import (
     NOT_MEASURED,
     Block,
+    Cell,
     Column,
     Emphasis,
     Span,
@@ -29,7 +32,11 @@ STAGES = paragraph(
     Emphasis("queue"),
     " for the model to be free, and ",
     Emphasis("infer"),
-    " is a whole batch's.",
+    " is a whole batch's. ",
+    Emphasis("No stage"),
+    " is the CPU time of a request beyond the stages in which it does not wait, a batch's time shared by its "
+    "items: HTTP, hand-offs between threads, and what no stage times. It is known of a service on one core, "
+    "unless its stages take longer together, as they time the wait for the processor too.",
 )
 LOOP = "The bare loop runs the strategy's own pipeline, one request at a time and without HTTP."
 LOOP_PARTS: tuple[Span, ...] = (
@@ -38,6 +45,14 @@ LOOP_PARTS: tuple[Span, ...] = (
     " is its parse, decode and transform alone; ",
     Emphasis("infer"),
     " its model alone, on prepared items in the batches that suit its engine.",
+)
+LIMIT: tuple[Span, ...] = (
+    " ",
+    Emphasis("Of its limit"),
+    " is the service's requests/s over its limit's, and beside it the limit's CPU time of a request over the "
+    "service's. The limit is the bare loop; of an engine that takes batches, which would beat a loop of one "
+    "request at a time, it is prepare and infer one after the other. The loop is one process: a service that "
+    "uses several cores may answer more.",
 )
 CEILING = paragraph(
     "The driver against a target that answers at once. ",
@@ -70,11 +85,18 @@ def stages(analysis: RunAnalysis) -> list[Block]:
             *labels(analysis, row),
             *(cells.estimate(row.stages.get(stage)) for stage in names),
             cells.measured(METRICS["batch"])(row),
+            cells.number(work(analysis.run, row).overhead_ms),
         ]
         for row in rows
     ]
     return [
-        table([*LABELS, *figures(*(f"{one} ms" for one in names), METRICS["batch"].heading)], timed),
+        table(
+            [
+                *LABELS,
+                *figures(*(f"{one} ms" for one in names), METRICS["batch"].heading, "no stage, CPU-ms"),
+            ],
+            timed,
+        ),
         STAGES,
     ]
 
@@ -85,7 +107,9 @@ def loops(analysis: RunAnalysis) -> list[Block]:
     if not rows:
         return [NOT_MEASURED]
     parts = [part for part in PARTS if any(part in row.loop_parts for row in rows)]
+    shares = {(one.row.strategy, one.row.case): one for one in limit_shares(analysis.run, analysis.summary)}
     columns = figures("service, requests/s", "bare loop, requests/s", "service to loop")
+    columns += figures("of its limit", "of its limit, CPU") if shares else ()
     columns += figures(*(f"{part} alone, items/s" for part in parts))
     compared = [
         [
@@ -93,11 +117,19 @@ def loops(analysis: RunAnalysis) -> list[Block]:
             cells.estimate(row.estimates["throughput"]),
             cells.estimate(row.loop),
             cells.ratio(row.to_loop),
+            *(_limit(shares.get((row.strategy, row.case))) if shares else []),
             *(cells.estimate(row.loop_parts.get(part)) for part in parts),
         ]
         for row in rows
     ]
-    return [table([*LABELS, *columns], compared), paragraph(LOOP, *(LOOP_PARTS if parts else ()))]
+    said = paragraph(LOOP, *(LOOP_PARTS if parts else ()), *(LIMIT if shares else ()))
+    return [table([*LABELS, *columns], compared), said]
+
+
+def _limit(one: LimitShare | None) -> list[Cell]:
+    if one is None:
+        return [cells.MISSING, cells.MISSING]
+    return [cells.ratio(one.of_rate), cells.ratio(one.of_cpu)]
 
 
 def driver(analysis: RunAnalysis) -> list[Block]:

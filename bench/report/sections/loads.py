@@ -143,7 +143,7 @@ def _table(summary: Summary, group: list[Case], title: str, *, several: bool) ->
     rows = rows_at(summary, group)
     at_due_times = any(case.at_due_times for case in group)
     fields: dict[Column, Callable[[Row], Cell]] = {
-        **_names(several=several),
+        **_names(summary, several=several),
         **{Column(one.heading): _figure(one) for one in metrics_in("load table") if _tells(one, rows)},
         **({Column("of capacity"): cells.utilisation} if any(row.utilisation for row in rows) else {}),
         **({Column("offered/s"): _offered} if at_due_times else {}),
@@ -167,15 +167,15 @@ def _percentiles(summary: Summary, group: list[Case], title: str, *, several: bo
     shown = [one for one in shown if any(row.estimates[one.name] for row in rows)]
     if not shown:
         return []
-    fields = {**_names(several=several), **{Column(one.heading): _figure(one) for one in shown}}
+    fields = {**_names(summary, several=several), **{Column(one.heading): _figure(one) for one in shown}}
     return [Folded(PERCENTILES, (tabulated(rows, fields.items(), title),))]
 
 
-def _names(*, several: bool) -> dict[Column, Callable[[Row], Cell]]:
+def _names(summary: Summary, *, several: bool) -> dict[Column, Callable[[Row], Cell]]:
     """The load, if there are several, and the strategy of a row."""
     return {
         **({case_column("load"): lambda row: cells.words(row.case.load)} if several else {}),
-        name_column("strategy"): lambda row: cells.words(row.strategy),
+        name_column("strategy"): lambda row: cells.strategy(summary, row.strategy),
     }
 
 

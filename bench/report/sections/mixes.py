@@ -28,7 +28,7 @@ def mixes(analysis: RunAnalysis) -> list[Block]:
 def _row(one: ClassRow, analysis: RunAnalysis) -> list[Cell]:
     loud = analysis.summary.unchecked_mark(one.payload_class)
     return [
-        cells.words(one.strategy),
+        cells.strategy(analysis.summary, one.strategy),
         cells.words(one.case.load),
         cells.words(f"{one.payload_class}{loud}"),
         cells.count(one.requests),

@@ -64,7 +64,8 @@ PAYLOADS = (name_column("strategy"), case_column("payloads"))
 
 def _payloads(one: Capacity | RepeatCheck | SloResult, analysis: RunAnalysis) -> tuple[Cell, Cell]:
     mark = analysis.summary.unchecked_mark(one.payload_class)
-    return cells.words(one.strategy), cells.words(f"{one.payload_class}, {one.encoding}{mark}")
+    shown = cells.strategy(analysis.summary, one.strategy)
+    return shown, cells.words(f"{one.payload_class}, {one.encoding}{mark}")
 
 
 def capacities(analysis: RunAnalysis) -> list[Block]:

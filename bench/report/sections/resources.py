@@ -92,7 +92,7 @@ def _accounted(analysis: RunAnalysis) -> list[Block]:
 
 def labels(analysis: RunAnalysis, row: Row) -> tuple[Cell, Cell]:
     """The strategy and the case of a row."""
-    return cells.words(row.strategy), cells.words(analysis.summary.case_label(row.case))
+    return cells.strategy(analysis.summary, row.strategy), cells.words(analysis.summary.case_label(row.case))
 
 
 def _accounting(analysis: RunAnalysis) -> list[Block]:
@@ -105,7 +105,7 @@ def _accounting(analysis: RunAnalysis) -> list[Block]:
     marks = any(one.kernel_peak_bytes is not None for one in told)
     rows = [
         [
-            cells.words(one.strategy),
+            cells.strategy(analysis.summary, one.strategy),
             cells.words(analysis.summary.payload_label(one.case)),
             cells.number(one.received_bytes),
             cells.number(one.sent_bytes),

@@ -43,7 +43,7 @@ def _row(long: LongTrial, analysis: RunAnalysis) -> list[Cell]:
     case = f"{trial.payload_class}, {trial.encoding}{mark}, {trial.load.label}"
     found = figures_of(long)
     return [
-        cells.words(trial.strategy),
+        cells.strategy(analysis.summary, trial.strategy),
         cells.words(case),
         cells.number(long.length_s),
         *(_figure(found[name], 1 / text.MIB if name == "memory" else 1.0) for name in HEADERS),

@@ -99,7 +99,12 @@ def of_the_run(analysis: RunAnalysis) -> list[Block]:
         items.append(f"{text.plural(summary.missing_trials, 'planned trial')} not made")
     blocks: list[Block] = [Bullets(tuple((item,) for item in items))] if items else []
     if any(one.alike > 1 for one in told):
-        blocks.append(Folded("Each of these warnings", (Bullets(tuple((in_words(d),) for d in run.doubts)),)))
+        blocks.append(
+            Folded(
+                "Each of these warnings",
+                (Bullets(tuple((in_words(d),) for d in doubt_counts.doubts_of_the_run(run))),),
+            )
+        )
     return blocks
 
 

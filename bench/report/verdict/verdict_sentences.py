@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
+from bench.analysis.declared import Declared
 from bench.analysis.metrics import METRICS
 from bench.gate import EXIT_CODES, Judgement, RuleFinding, Verdict
 from bench.gate.findings import LimitBasis, LongBasis, PrimaryBasis, Uptimes
@@ -10,6 +11,7 @@ from bench.gate.limit_metrics import LIMITS
 from bench.gate.values import NotMeasured, OtherConditions, Problem, Unfinished
 from bench.model import in_words
 from bench.report import text
+from bench.report.quality_words import in_short
 from bench.report.text import DASH, TIMES
 from bench.report.unchecked_sentence import unchecked_sentence
 from bench.statistics import CONFIDENCE, Comparison
@@ -187,7 +189,16 @@ def _primary(finding: RuleFinding, basis: PrimaryBasis) -> str:
     if comparison is None:
         return f"{name} not judged: {_problem(basis.first.problem)}"
     said = _verdict_reason(finding, basis)
-    return f"{name} {_within(comparison, basis.first.edge)} of base: {said}; {_sees(comparison)}"
+    told = f"{name} {_within(comparison, basis.first.edge)} of base: {said}; {_sees(comparison)}"
+    return f"{told}{_other_promises(basis)}"
+
+
+def _other_promises(basis: PrimaryBasis) -> str:
+    """That head promises other answers than base, so that a ratio is of other work; else empty."""
+    if basis.first.promises is None:
+        return ""
+    base, head = (in_short(Declared(one)) for one in basis.first.promises)
+    return f"; base declares {base} and head {head}, so it is not the same work"
 
 
 def _long(finding: RuleFinding, basis: LongBasis) -> str:
@@ -225,7 +236,7 @@ def _verdict_reason(finding: RuleFinding, basis: PrimaryBasis) -> str:
         doubt = f"{basis.first.doubt}, which hides a change, so the rule does not pass"
         return f"within the allowed change of {let}, but {doubt}"
     if basis.first.within:
-        gain = ", an improvement" if basis.first.improved else ""
+        gain = ", an improvement" if basis.first.improved and basis.first.promises is None else ""
         return f"a change for the worse of more than the allowed {let} is excluded{gain}"
     return f"neither within nor beyond the allowed change of {let}{_more_rounds(finding)}"
 
@@ -296,6 +307,8 @@ def _figure(finding: RuleFinding, basis: LimitBasis) -> str:
     head, unit = finding.head or 0.0, LIMITS[finding.metric].unit
     if unit == "bytes":
         return size(head) + ("" if finding.base is None else _change(head - finding.base))
+    if unit == "share" and not LIMITS[finding.metric].of_trials:
+        return f"{percentage(head)} of {text.plural(basis.checked, 'held-out picture')}"
     if unit == "share":
         return f"{percentage(head)} over {text.plural(basis.trials, 'trial')}"
     counted = f"{text.spaced(head)} of {text.plural(basis.checked, 'answer')} checked"
