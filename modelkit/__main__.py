@@ -39,6 +39,11 @@ def build_parser() -> argparse.ArgumentParser:
     images = verbs.add_parser("images", help="make the image set and the answers expected for it")
     images.add_argument("--model-dir", type=Path, default=Path("model"))
     images.add_argument("--out", type=Path, default=Path("images"))
+    held_out = verbs.add_parser(
+        "held-out", help="make the held-out set: new scenes, the reference's answers and the true classes"
+    )
+    held_out.add_argument("--model-dir", type=Path, default=Path("model"))
+    held_out.add_argument("--out", type=Path, default=Path("images/held_out"))
     export = verbs.add_parser("export", help="write the ONNX graph and check it against the reference")
     _add_checked(export)
     export.add_argument("--output", type=Path, required=True, metavar="PATH.onnx")
@@ -205,6 +210,12 @@ def _images(options: argparse.Namespace) -> None:
     make_image_set(options.model_dir, options.out)
 
 
+def _held_out(options: argparse.Namespace) -> None:
+    from modelkit.held_out import make_held_out
+
+    make_held_out(options.model_dir, options.out)
+
+
 def _export(options: argparse.Namespace) -> None:
     from modelkit.export import export
 
@@ -271,6 +282,7 @@ _VERBS = {
     "train": _train,
     "evaluate": _evaluate,
     "images": _images,
+    "held-out": _held_out,
     "export": _export,
     "publish": _publish,
     "add": _add,

@@ -83,27 +83,44 @@ def comparison(expect: Expectation, reply: str, tolerance: float) -> Compare:
     return comparator_of(expect).ready(expect, reply, tolerance)
 
 
+@dataclass(frozen=True, slots=True)
+class LabelAnswer:
+    """A label and the probability of each class, as an answer has them."""
+
+    label: str
+    probabilities: Mapping[str, float]
+
+
+def label_answer(classes: Mapping[str, object], reply: str, body: bytes) -> LabelAnswer | None:
+    """The answer of these classes that a body of this form holds; None if it cannot be read, or has others.
+
+    Each probability is a finite number; that they sum to 1 is not checked.
+    """
+    try:
+        label, answered = _prediction(FORMS[reply](body), tuple(classes))
+    except UNREADABLE:
+        return None
+    # Python takes true and false for numbers; an answer must hold numbers
+    if (
+        type(label) is not str
+        or answered.keys() != classes.keys()
+        or any(type(value) not in (int, float) for value in answered.values())
+        or not all(map(math.isfinite, answered.values()))
+    ):
+        return None
+    return LabelAnswer(label, answered)
+
+
 def _label(expect: LabelExpectation, reply: str, tolerance: float) -> Compare:
-    read, allowed = FORMS[reply], tolerance if expect.tolerance is None else expect.tolerance
+    allowed = tolerance if expect.tolerance is None else expect.tolerance
     labels, probabilities = {expect.label, *expect.near}, expect.probabilities
 
     def compare(body: bytes) -> AnswerCheck:
-        try:
-            answered_label, answered = _prediction(read(body), tuple(probabilities))
-        except UNREADABLE:
+        found = label_answer(probabilities, reply, body)
+        if found is None:
             return UNREAD
-        # Python takes true and false for numbers; an answer must hold numbers
-        if (
-            type(answered_label) is not str
-            or answered.keys() != probabilities.keys()
-            or any(type(value) not in (int, float) for value in answered.values())
-        ):
-            return UNREAD
-        away = [abs(answered[name] - expected) for name, expected in probabilities.items()]
-        # max() passes over NaN or not by its place
-        if not all(map(math.isfinite, away)):
-            return UNREAD
-        most = max(away, default=0.0)
+        answered_label, answered = found.label, found.probabilities
+        most = max((abs(answered[name] - expected) for name, expected in probabilities.items()), default=0.0)
         if answered_label not in labels:
             return AnswerCheck(False, most, "")
         # one that is right only where the best is in doubt must be the best of its own answer
