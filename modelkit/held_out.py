@@ -24,17 +24,7 @@ _DIGITS = 6
 _TOLERANCE = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class HeldOutSizes:
-    """How many pictures there are of a size, and the name of their class of requests."""
-
-    kind: str
-    count: int
-    width: int
-    height: int
-
-
-SIZES = (HeldOutSizes("small", 1900, 288, 216), HeldOutSizes("large", 100, 1200, 800))
+_SMALL, _LARGE = (288, 216), (1200, 800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +39,7 @@ class HeldOutPicture:
     height: int
 
 
-def make_held_out(model_dir: Path, out: Path, sizes: Sequence[HeldOutSizes] = SIZES) -> None:
+def make_held_out(model_dir: Path, out: Path, small: int, large: int) -> None:
     """Write the pictures and their manifest to `out`, and print how often the reference is right.
 
     A picture is in the set whatever the reference answers. Raises ModelkitError if the model cannot be read.
@@ -61,7 +51,7 @@ def make_held_out(model_dir: Path, out: Path, sizes: Sequence[HeldOutSizes] = SI
     if (out / INDEX_FILE).exists():
         for entry in read_json(out / INDEX_FILE)["requests"]:
             (out / entry["name"]).unlink(missing_ok=True)
-    wanted = list(pictures(sizes))
+    wanted = list(pictures(small, large))
     entries = []
     with parallel_map() as apply:
         painted = tqdm(apply(_paint, wanted), total=len(wanted), desc="held-out pictures", unit="img")
@@ -75,15 +65,12 @@ def make_held_out(model_dir: Path, out: Path, sizes: Sequence[HeldOutSizes] = SI
     print(f"the reference is right on {right}: accuracy {right / len(entries):.4f}")
 
 
-def pictures(sizes: Sequence[HeldOutSizes] = SIZES) -> Iterator[HeldOutPicture]:
-    """Yield the pictures of the set, the classes in turn."""
-    number = 0
-    for one in sizes:
-        for _ in range(one.count):
-            label = LABELS[number % len(LABELS)]
-            file = f"{label}_{number:04}.jpg"
-            yield HeldOutPicture(file, one.kind, label, _FIRST_SEED + number, one.width, one.height)
-            number += 1
+def pictures(small: int, large: int) -> Iterator[HeldOutPicture]:
+    """Yield so many pictures of either size, the classes in turn."""
+    for number in range(small + large):
+        kind, (width, height) = ("small", _SMALL) if number < small else ("large", _LARGE)
+        label = LABELS[number % len(LABELS)]
+        yield HeldOutPicture(f"{label}_{number:04}.jpg", kind, label, _FIRST_SEED + number, width, height)
 
 
 def _paint(picture: HeldOutPicture) -> bytes:
