@@ -7,7 +7,7 @@ from bench.measure.http_client import Checked, checked, shown
 from bench.measure.judge import tolerance_of
 from bench.model import Access, HeldOutResult, Payload, Strategy
 from bench.model.expectations import Expectation, LabelExpectation
-from bench.request_sets.comparators import LabelAnswer, label_answer
+from bench.request_sets.comparators import LabelAnswer, label_reader
 from bench.request_sets.promises import WHOLE, malformed, promised
 from bench.request_sets.request_set import AS_IS
 
@@ -52,7 +52,7 @@ def checked_answer(
     asked = replace(payload, expect=promised(expect, strategy.quality))
     found = checked(answer, asked, tolerance_of(strategy), access)
     if isinstance(expect, LabelExpectation) and 200 <= answer[0] < 300:
-        label = label_answer(expect.probabilities, payload.reply, answer[1])
+        label = label_reader(expect.probabilities, payload.reply)(answer[1])
         wrong = malformed(label) if label is not None and strategy.quality.promise == "agreement" else ""
         if wrong and found.complaint is None:
             found = replace(found, complaint=f"answered {shown(answer[1], access)} ({wrong})")

@@ -91,32 +91,39 @@ class LabelAnswer:
     probabilities: Mapping[str, float]
 
 
-def label_answer(classes: Mapping[str, object], reply: str, body: bytes) -> LabelAnswer | None:
-    """The answer of these classes that a body of this form holds; None if it cannot be read, or has others.
+def label_reader(classes: Mapping[str, object], reply: str) -> Callable[[bytes], LabelAnswer | None]:
+    """A function from the body of an answer of this form, a key of FORMS, to the answer.
 
-    Each probability is a finite number; that they sum to 1 is not checked.
+    It returns None if the body cannot be read, or has other classes. Each probability is a finite number;
+    that they sum to 1 is not checked.
     """
-    try:
-        label, answered = _prediction(FORMS[reply](body), tuple(classes))
-    except UNREADABLE:
-        return None
-    # Python takes true and false for numbers; an answer must hold numbers
-    if (
-        type(label) is not str
-        or answered.keys() != classes.keys()
-        or any(type(value) not in (int, float) for value in answered.values())
-        or not all(map(math.isfinite, answered.values()))
-    ):
-        return None
-    return LabelAnswer(label, answered)
+    read, names = FORMS[reply], tuple(classes)
+
+    def answer(body: bytes) -> LabelAnswer | None:
+        try:
+            label, answered = _prediction(read(body), names)
+        except UNREADABLE:
+            return None
+        # Python takes true and false for numbers; an answer must hold numbers
+        if (
+            type(label) is not str
+            or answered.keys() != classes.keys()
+            or any(type(value) not in (int, float) for value in answered.values())
+            or not all(map(math.isfinite, answered.values()))
+        ):
+            return None
+        return LabelAnswer(label, answered)
+
+    return answer
 
 
 def _label(expect: LabelExpectation, reply: str, tolerance: float) -> Compare:
     allowed = tolerance if expect.tolerance is None else expect.tolerance
     labels, probabilities = {expect.label, *expect.near}, expect.probabilities
+    read = label_reader(probabilities, reply)
 
     def compare(body: bytes) -> AnswerCheck:
-        found = label_answer(probabilities, reply, body)
+        found = read(body)
         if found is None:
             return UNREAD
         answered_label, answered = found.label, found.probabilities

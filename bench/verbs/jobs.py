@@ -14,7 +14,6 @@ from bench.measure.plan import Objective, PayloadSet, SessionPlan
 from bench.measure.runtime.quality_label import in_label
 from bench.measure.runtime.registry import Registry, able_to, load_registry, without_services
 from bench.model import (
-    EXACT,
     USUAL_CLIENTS,
     ClosedLoad,
     LoadOptions,
@@ -167,12 +166,12 @@ def _require_own_names(strategies: Sequence[Strategy]) -> None:
 
 
 def _require_labels(strategies: Sequence[Strategy], requests: Sequence[SetRequest]) -> None:
-    """Raise UsageError if a strategy declares less than exact labels, and no request expects a label."""
-    inexact = [one for one in strategies if one.quality != EXACT]
-    if inexact and not any(isinstance(one.expect, LabelExpectation) for one in requests):
+    """Raise UsageError if a strategy declares a share of right labels, and no request expects a label."""
+    sharing = [one for one in strategies if one.quality.promise == "agreement"]
+    if sharing and not any(isinstance(one.expect, LabelExpectation) for one in requests):
         raise UsageError(
-            f"{inexact[0].name} declares {in_label(inexact[0].quality)}, and no request expects a label to "
-            "compare: leave out its label bench.quality, or record the set with --compare label"
+            f"{sharing[0].name} declares {in_label(sharing[0].quality)}, and no request expects a label: "
+            "leave out its label bench.quality, or record the set with --compare label"
         )
 
 

@@ -116,7 +116,7 @@ def test_a_strategy_without_the_label_is_exact_and_its_variants_declare_what_it_
     assert plain.blind == ()
 
 
-def test_labels_of_less_than_exact_need_requests_that_expect_a_label(project: Path) -> None:
+def test_a_share_of_labels_needs_requests_that_expect_a_label(project: Path) -> None:
     labelled(project, "agreement 0.9 loss 0.1")
     manifest = (
         '{"schema_version":2,"requests":[{"name":"a","json":{"x":1},"expect":{"compare":"unchecked"}}]}'
@@ -127,3 +127,7 @@ def test_labels_of_less_than_exact_need_requests_that_expect_a_label(project: Pa
         UsageError, match=r"fast declares agreement 0\.9 loss 0\.1, and no request expects a label"
     ):
         make_job(options(), Places(project, None, None))
+    # what expects no label is compared exactly, which is within any bound
+    text = (project / "compose.yaml").read_text(encoding="utf-8")
+    (project / "compose.yaml").write_text(text.replace("agreement 0.9 loss 0.1", "bounded 0.1"))
+    assert make_job(options(), Places(project, None, None)).plan.strategies[0].quality.promise == "bounded"
