@@ -39,6 +39,13 @@ def build_parser() -> argparse.ArgumentParser:
     images = verbs.add_parser("images", help="make the image set and the answers expected for it")
     images.add_argument("--model-dir", type=Path, default=Path("model"))
     images.add_argument("--out", type=Path, default=Path("images"))
+    held_out = verbs.add_parser(
+        "held-out", help="make the held-out set: new scenes, the reference's answers and the true classes"
+    )
+    held_out.add_argument("--model-dir", type=Path, default=Path("model"))
+    held_out.add_argument("--out", type=Path, default=Path("images/held_out"))
+    held_out.add_argument("--small", type=_not_negative_count, default=1900, help="pictures of 288x216")
+    held_out.add_argument("--large", type=_not_negative_count, default=100, help="pictures of 1200x800")
     export = verbs.add_parser("export", help="write the ONNX graph and check it against the reference")
     _add_checked(export)
     export.add_argument("--output", type=Path, required=True, metavar="PATH.onnx")
@@ -127,6 +134,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _not_negative_count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is not a number of pictures: give 0 or more")
+    return value
+
+
 def _seed(text: str) -> int:
     value = int(text)
     if value < 0:
@@ -205,6 +219,14 @@ def _images(options: argparse.Namespace) -> None:
     make_image_set(options.model_dir, options.out)
 
 
+def _held_out(options: argparse.Namespace) -> None:
+    from modelkit.held_out import make_held_out
+
+    if not options.small + options.large:
+        raise ModelkitUsageError("a set of no pictures proves nothing: give --small or --large more than 0")
+    make_held_out(options.model_dir, options.out, options.small, options.large)
+
+
 def _export(options: argparse.Namespace) -> None:
     from modelkit.export import export
 
@@ -271,6 +293,7 @@ _VERBS = {
     "train": _train,
     "evaluate": _evaluate,
     "images": _images,
+    "held-out": _held_out,
     "export": _export,
     "publish": _publish,
     "add": _add,

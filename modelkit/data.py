@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from modelkit.manifest import LABELS, Transform
 from modelkit.scenes import scene
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 _SEED_STRIDE = 1_000_000
@@ -96,23 +97,21 @@ def _gather(
 ) -> Dataset:
     size = Transform().crop
     pixels = np.empty((len(tasks), size, size, 3), np.uint8)
-    with _mapper() as apply:
+    with parallel_map() as apply:
         progress = tqdm(apply(make, tasks), total=len(tasks), desc=unit, unit="img", mininterval=0.5)
         for row, picture in enumerate(progress):
             pixels[row] = picture
     return Dataset(pixels, np.asarray([index for index, _ in tasks], np.int64))
 
 
-class _mapper:  # noqa: N801 - used like a function
+class parallel_map:  # noqa: N801 - used like a function
     """An ordered parallel map over the cores that this process may use."""
 
-    def __enter__(self) -> Callable[..., Iterator[NDArray[np.uint8]]]:
+    def __enter__(self) -> Callable[..., Iterator[Any]]:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._pool = multiprocessing.get_context("spawn").Pool(workers)
 
-        def apply(
-            make: Callable[[tuple[int, Item]], NDArray[np.uint8]], tasks: Iterable[tuple[int, Item]]
-        ) -> Iterator[NDArray[np.uint8]]:
+        def apply(make: Callable[[Item], Made], tasks: Iterable[Item]) -> Iterator[Made]:
             return self._pool.imap(make, tasks, chunksize=16)
 
         return apply

@@ -51,7 +51,7 @@ class _BoundedReader(io.RawIOBase):
         super().close()
 
 
-class _BoundedSocket:
+class BoundedSocket:
     """What the standard library's response wants of a socket: a file to read from."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
@@ -86,7 +86,7 @@ def answer_to(
         connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
     try:
         connection.request(method, path, body, with_access(access, headers or {}))
-        response = http.client.HTTPResponse(_BoundedSocket(connection.sock, deadline), method=method)  # type: ignore[arg-type]  # it only makes a file of it
+        response = http.client.HTTPResponse(BoundedSocket(connection.sock, deadline), method=method)  # type: ignore[arg-type]  # it only makes a file of it
         with contextlib.closing(response):
             response.begin()
             yield response

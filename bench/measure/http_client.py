@@ -59,10 +59,10 @@ def post(host: str, port: int, path: str, payload: Payload, access: Access = PLA
         ) as answer:
             return answer.status, whole_body(answer)
     except FAULTS as error:
-        return 0, _in_words(error).encode(errors="replace")
+        return 0, in_words(error).encode(errors="replace")
 
 
-def _in_words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """Why there is no answer, with the remedy if the kind of the fault shows it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         why = f"certificate verify failed: {error.verify_message.rstrip('.')}"
@@ -102,9 +102,16 @@ def check(
     access: Access = PLAIN,
 ) -> Checked:
     """Send a payload and check its answer."""
-    status, body = post(host, port, path, payload, access)
+    return checked(post(host, port, path, payload, access), payload, tolerance, access)
+
+
+def checked(
+    answer: tuple[int, bytes], payload: Payload, tolerance: float = USUAL_TOLERANCE, access: Access = PLAIN
+) -> Checked:
+    """Check the answer to a payload: its status and body."""
+    status, body = answer
     if not 200 <= status < 300:
-        said = _shown(body, access) if status >= REFUSED else ""
+        said = shown(body, access) if status >= REFUSED else ""
         return Checked(_failure(status, body, access), None, status=status, said=said)
     found = comparison(payload.expect, payload.reply, tolerance)(body)
     measure = comparator_of(payload.expect).measure
@@ -112,7 +119,7 @@ def check(
         return Checked(None, found.off, measure)
     label = payload.expect.label if isinstance(payload.expect, LabelExpectation) else "another answer"
     away = f" ({printable(without_values(found.complaint, access))})" if found.complaint else ""
-    return Checked(f"answered {_shown(body, access)} where {label} is right{away}", found.off, measure)
+    return Checked(f"answered {shown(body, access)} where {label} is right{away}", found.off, measure)
 
 
 def complaint(
@@ -135,7 +142,7 @@ def _failure(status: int, body: bytes, access: Access) -> str:
     return f"status {status}{moved}"
 
 
-def _shown(body: bytes, access: Access) -> str:
+def shown(body: bytes, access: Access) -> str:
     """The beginning of an answer, fit for a terminal whatever it holds."""
     if body.startswith(GZIP):
         return "with gzip, which it was not asked for: switch that off,"

@@ -94,6 +94,7 @@ class OtherSide:
     only_head: tuple[str, ...]
     requests: tuple[SetRequest, ...]
     payloads: Mapping[PayloadSet, tuple[Payload, ...]]
+    held_out: tuple[SetRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class SessionPlan:
     `checked` says that parity and sizes are known from an earlier plan of the same strategies. A session that
     `goes_on` measures the other strategies if nothing of one may be timed. `long_s` is the length of each
     strategy's long trial in seconds from the first request on, 0 for none. A window of the rounds lasts up to
-    `window_most_s` if it needs that for a p99; None if it is as long as its load says.
+    `window_most_s` if it needs that for a p99; None if it is as long as its load says. `held_out` are the
+    requests of the held-out set.
     """
 
     strategies: tuple[Strategy, ...]
@@ -132,6 +134,7 @@ class SessionPlan:
     long_s: float = 0.0
     window_most_s: float | None = None
     payload_sizes: Mapping[str, PayloadSizes] = field(default_factory=dict)
+    held_out: tuple[SetRequest, ...] = ()
 
     @property
     def planned_trials(self) -> int:
@@ -162,6 +165,15 @@ class SessionPlan:
     def payloads_of(self, strategy: Strategy) -> Mapping[PayloadSet, tuple[Payload, ...]]:
         """The payloads that are sent to the strategy, with the answers that its side must give."""
         return self.base.payloads if self.base and strategy.is_base else self.payloads
+
+    def held_out_for(self, strategy: Strategy) -> tuple[SetRequest, ...]:
+        """The held-out requests that the strategy is asked, with the answers of its side's reference.
+
+        A quick run proves nothing: there only a strategy is asked that declares a share of them.
+        """
+        if self.quick and strategy.quality.promise != "agreement":
+            return ()
+        return self.base.held_out if self.base and strategy.is_base else self.held_out
 
     @property
     def smallest_set(self) -> PayloadSet:
@@ -270,8 +282,8 @@ class SessionPlan:
     @property
     def blind(self) -> tuple[BlindClass, ...]:
         """The classes whose check tells no answers apart, by the largest tolerance of a strategy."""
-        known = [one.tolerance for one in self.strategies if one.tolerance is not None]
-        largest = max(known, default=self.tolerance)
+        own = [one.tolerance for one in self.strategies] + [one.quality.tolerance for one in self.strategies]
+        largest = max((one for one in own if one is not None), default=self.tolerance)
         # by name, because what is right is the same in each encoding
         once = {one.name: one for payloads in self.payloads.values() for one in payloads}
         return blind_classes(once.values(), largest)

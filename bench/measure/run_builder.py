@@ -15,6 +15,7 @@ from bench.model import (
     Ceiling,
     Doubt,
     Environment,
+    HeldOutResult,
     ImageSize,
     LongTrial,
     LoopResult,
@@ -68,6 +69,14 @@ class MeasuredParity:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredHeldOut:
+    """What a strategy answered to the held-out set."""
+
+    strategy: str
+    held_out: HeldOutResult
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A strategy that the session goes on without, and why."""
 
@@ -92,6 +101,7 @@ Measured = (
     | LongTrial
     | MeasuredSize
     | MeasuredParity
+    | MeasuredHeldOut
     | LeftOut
     | ModelBytes
     | MeasuredStart
@@ -125,7 +135,11 @@ class RunBuilder:
         before = earlier.strategies if earlier else {}
         self.strategies = {
             one.name: dataclasses.replace(
-                before[one.name], title=one.title, twin=one.twin, variant=one.variant
+                before[one.name],
+                title=one.title,
+                twin=one.twin,
+                variant=one.variant,
+                quality=one.quality,
             )
             if one.name in before
             else StrategyResult(
@@ -135,6 +149,7 @@ class RunBuilder:
                 twin=one.twin,
                 attached=one.attachment is not None,
                 variant=one.variant,
+                quality=one.quality,
             )
             for one in plan.strategies
         }
@@ -211,7 +226,13 @@ class RunBuilder:
 
 def _with(
     result: StrategyResult,
-    measured: MeasuredStart | MeasuredLoop | MeasuredSize | MeasuredParity | LeftOut | ModelBytes,
+    measured: MeasuredStart
+    | MeasuredLoop
+    | MeasuredSize
+    | MeasuredParity
+    | MeasuredHeldOut
+    | LeftOut
+    | ModelBytes,
 ) -> StrategyResult:
     """What is known of a strategy, with something measured beside its trials."""
     match measured:
@@ -219,6 +240,8 @@ def _with(
             return dataclasses.replace(result, image=measured.size)
         case MeasuredParity():
             return dataclasses.replace(result, parity=measured.parity)
+        case MeasuredHeldOut():
+            return dataclasses.replace(result, held_out=measured.held_out)
         case LeftOut():
             return dataclasses.replace(result, failure=measured.failure)
         case ModelBytes():

@@ -2,13 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.cores import Cores, can_pin
 from bench.errors import InvalidRunError
 from bench.measure.machine.fingerprint import fingerprint, make_redactor
+from bench.measure.own_answers import OwnAnswers, Place
 from bench.measure.plan import SessionPlan
 from bench.measure.progress import Doing, Progress, before, so_far
 from bench.measure.run_builder import LeftOut, Measured, RunBuilder, take_up
@@ -17,6 +18,7 @@ from bench.measure.steps.order import TimeEstimate, steps
 from bench.measure.steps.step import Step, StepContext, TrialInterrupted, UnfitStrategyError
 from bench.measure.unstarted import unstarted_doubts, with_known_cores
 from bench.model import Doubt, Run, Trial, in_words
+from bench.model.expectations import LabelExpectation
 from bench.request_sets.request_set import SetRequest
 from bench.run_file import write_run
 
@@ -50,6 +52,7 @@ class Session:
             earlier = take_up(earlier, plan, runtime.kind, with_runtime(environment, runtime.describe()))
         self._plan, self._requests, self._runtime, self._cores = plan, requests, runtime, cores
         self._folder, self._progress, self._earlier = folder, progress, earlier
+        self._own: dict[str, Mapping[Place, LabelExpectation]] = {}
         hosts = [one.attachment.host for one in plan.strategies if one.attachment]
         redact = make_redactor(runtime.root, hosts, [one.name for one in plan.strategies])
         self._builder = RunBuilder(plan, created, environment, redact, earlier)
@@ -127,12 +130,15 @@ class Session:
             progress=self._progress,
             run=self.run,
             earlier=self._earlier,
+            own=self._own,
         )
         try:
             with contextlib.closing(step.take(context)) as taking:
                 for measured in taking:
                     if isinstance(measured, Step):
                         more.append(measured)
+                    elif isinstance(measured, OwnAnswers):
+                        self._own[measured.strategy] = measured.answers
                     else:
                         self._put(step, measured)
         except TrialInterrupted as cut:

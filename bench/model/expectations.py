@@ -40,7 +40,8 @@ class LabelExpectation(
 
     Without a tolerance of its own, the strategy's or the run's holds. The classes stand in the model's order.
     `near` has the labels that are as right where an answer's own probabilities make them the likeliest, since
-    a difference that is tolerated can.
+    a difference that is tolerated can. `truth` is the class that the request really shows, whatever the
+    reference answers: accuracy is judged by it, and no answer is compared with it.
     Logits are for those who make models; an answer is not compared with them.
     """
 
@@ -49,6 +50,7 @@ class LabelExpectation(
     tolerance: Distance | None = None
     logits: tuple[float, ...] | None = None
     near: tuple[str, ...] = ()
+    truth: str | None = None
 
 
 class TensorsExpectation(Struct, frozen=True, tag_field="compare", tag="tensors", forbid_unknown_fields=True):

@@ -52,6 +52,7 @@ CLOSED = (
 OPEN = ((OUTSIDE + NO_NAMES, ""), (NO_WAY_OUT, 'ip_masquerade: "true"'))
 STANZA = re.compile(r"^  (\w+):(?: &[\w-]+)?\n(?:    .*\n)+", re.MULTILINE)
 ANCHOR = re.compile(r"(?<=:) &[\w-]+$", re.MULTILINE)
+QUALITY = re.compile(r"^(?:      # .*\n)?      bench\.quality: .*\n", re.MULTILINE)
 MODEL_URI = re.compile(r"\$\{(\w+_MODEL_URI):-[^}]*\}")
 OWN = """
   # A strategy of your own: write mine/Dockerfile, fill this in, and take the marks of comment away. The
@@ -105,6 +106,8 @@ def _stanza(text: str, plan: ProjectPlan, uri: str) -> str:
     if plan.encodings is not None:
         text, found = re.subn(r"bench\.payloads: .*", f"bench.payloads: {','.join(plan.encodings)}", text)
         _once(found, "bench.payloads")
+        if "raw" not in plan.encodings:  # a model of tensors, which nothing transforms
+            text = QUALITY.sub("", text)
     text, found = MODEL_URI.subn(lambda name: f"${{{name[1]}:-{uri}}}", text)
     _once(found, "MODEL_URI")
     return text

@@ -83,27 +83,51 @@ def comparison(expect: Expectation, reply: str, tolerance: float) -> Compare:
     return comparator_of(expect).ready(expect, reply, tolerance)
 
 
-def _label(expect: LabelExpectation, reply: str, tolerance: float) -> Compare:
-    read, allowed = FORMS[reply], tolerance if expect.tolerance is None else expect.tolerance
-    labels, probabilities = {expect.label, *expect.near}, expect.probabilities
+@dataclass(frozen=True, slots=True)
+class LabelAnswer:
+    """A label and the probability of each class, as an answer has them."""
 
-    def compare(body: bytes) -> AnswerCheck:
+    label: str
+    probabilities: Mapping[str, float]
+
+
+def label_reader(classes: Mapping[str, object], reply: str) -> Callable[[bytes], LabelAnswer | None]:
+    """A function from the body of an answer of this form, a key of FORMS, to the answer.
+
+    It returns None if the body cannot be read, or has other classes. Each probability is a finite number;
+    that they sum to 1 is not checked.
+    """
+    read, names = FORMS[reply], tuple(classes)
+
+    def answer(body: bytes) -> LabelAnswer | None:
         try:
-            answered_label, answered = _prediction(read(body), tuple(probabilities))
+            label, answered = _prediction(read(body), names)
         except UNREADABLE:
-            return UNREAD
+            return None
         # Python takes true and false for numbers; an answer must hold numbers
         if (
-            type(answered_label) is not str
-            or answered.keys() != probabilities.keys()
+            type(label) is not str
+            or answered.keys() != classes.keys()
             or any(type(value) not in (int, float) for value in answered.values())
+            or not all(map(math.isfinite, answered.values()))
         ):
+            return None
+        return LabelAnswer(label, answered)
+
+    return answer
+
+
+def _label(expect: LabelExpectation, reply: str, tolerance: float) -> Compare:
+    allowed = tolerance if expect.tolerance is None else expect.tolerance
+    labels, probabilities = {expect.label, *expect.near}, expect.probabilities
+    read = label_reader(probabilities, reply)
+
+    def compare(body: bytes) -> AnswerCheck:
+        found = read(body)
+        if found is None:
             return UNREAD
-        away = [abs(answered[name] - expected) for name, expected in probabilities.items()]
-        # max() passes over NaN or not by its place
-        if not all(map(math.isfinite, away)):
-            return UNREAD
-        most = max(away, default=0.0)
+        answered_label, answered = found.label, found.probabilities
+        most = max((abs(answered[name] - expected) for name, expected in probabilities.items()), default=0.0)
         if answered_label not in labels:
             return AnswerCheck(False, most, "")
         # one that is right only where the best is in doubt must be the best of its own answer

@@ -308,6 +308,8 @@ def _expected(expect: Expectation) -> Expectation:
         for label in (expect.label, *expect.near):
             if label not in expect.probabilities:
                 raise _BadRequestError(f"its probabilities lack its label, {label}: add it")
+        if expect.truth is not None and expect.truth not in expect.probabilities:
+            raise _BadRequestError("its truth is not one of its probabilities' classes: correct it")
         return msgspec.structs.replace(expect, logits=None)
     if isinstance(expect, TensorsExpectation):
         _require_tensors(expect)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import UsageError
-from bench.model.expectations import Expectation
+from bench.model.expectations import Expectation, LabelExpectation
 from bench.request_sets.manifest import MANIFEST, SetManifest, manifest_to_json
 from bench.request_sets.reader import read_set_text
 from bench.run_file.json_text import MOST_BYTES, file_bytes, json_from
@@ -25,9 +25,19 @@ def read_manifest(folder: Path) -> SetManifest:
 
 
 def with_expectations(manifest: SetManifest, expected: Mapping[str, Expectation]) -> SetManifest:
-    """The manifest with what must come back for each request, by its name."""
-    requests = tuple(msgspec.structs.replace(one, expect=expected[one.name]) for one in manifest.requests)
+    """The manifest with what must come back for each request, by its name; what it shows stays."""
+    requests = tuple(
+        msgspec.structs.replace(one, expect=_with_truth(expected[one.name], one.expect))
+        for one in manifest.requests
+    )
     return msgspec.structs.replace(manifest, requests=requests)
+
+
+def _with_truth(expect: Expectation, before: Expectation) -> Expectation:
+    """The expectation with the true class that stood there before, which no answer can tell."""
+    if isinstance(expect, LabelExpectation) and isinstance(before, LabelExpectation):
+        return msgspec.structs.replace(expect, truth=before.truth)
+    return expect
 
 
 def rewrite(manifest: SetManifest, folder: Path) -> None:

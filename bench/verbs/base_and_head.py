@@ -21,6 +21,7 @@ from bench.measure.runtime.compose_cli import wheels_folder
 from bench.measure.runtime.instance import Runtime
 from bench.measure.runtime.registry import Registry, load_registry
 from bench.model import Device, Payload, Strategy, Twin, twin_name
+from bench.request_sets.held_out import read_held_out
 from bench.request_sets.reader import read_request_set
 from bench.request_sets.request_set import AS_IS
 from bench.request_sets.usual_folder import usual_folder
@@ -139,7 +140,8 @@ def _other_side(
     encodings = [one for one in dict.fromkeys(encoding for _, encoding in plan.payloads) if one != AS_IS]
     payloads = timed_sets(job.session, theirs, _model_of(registry.strategies.values(), encodings))
     require_same_requests(plan, timed_sets(job.session, theirs, _model_of(plan.strategies, encodings)))
-    return OtherSide(ref, tree.commit, only_head, theirs, payloads)
+    held_out = read_held_out(folder) if own else plan.held_out
+    return OtherSide(ref, tree.commit, only_head, theirs, payloads, held_out)
 
 
 def _model_of(strategies: Iterable[Strategy], encodings: Sequence[str]) -> str | None:

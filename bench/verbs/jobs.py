@@ -11,6 +11,7 @@ from bench.load.launch import Fleet
 from bench.load.window import Bounds
 from bench.measure.payloads import common_model, mixed, payload_sets
 from bench.measure.plan import Objective, PayloadSet, SessionPlan
+from bench.measure.runtime.quality_label import in_label
 from bench.measure.runtime.registry import Registry, able_to, load_registry, without_services
 from bench.model import (
     USUAL_CLIENTS,
@@ -26,7 +27,9 @@ from bench.model import (
     Twin,
     twin_name,
 )
+from bench.model.expectations import LabelExpectation
 from bench.report import too_few_rounds
+from bench.request_sets.held_out import read_held_out
 from bench.request_sets.payload_sizes import payload_sizes
 from bench.request_sets.reader import read_request_set
 from bench.request_sets.request_set import RequestSet, SetRequest, WholeBody
@@ -60,7 +63,9 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
     started = WithVariants(()) if alone else _started(session, registry)
     strategies = (*started.strategies, *attached_strategies(session, places.attached))
     _require_own_names(strategies)
-    requests = read_request_set(places.requests or usual_folder(registry.root))
+    folder = places.requests or usual_folder(registry.root)
+    requests, held_out = read_request_set(folder), read_held_out(folder)
+    _require_labels(strategies, (*requests.requests, *held_out))
     classes = tuple(one for one, _ in session.mix) or session.payloads or requests.classes
     session = replace(session, payloads=classes)
     _require_long(session)
@@ -88,6 +93,7 @@ def make_job(session: SessionOptions, places: Places, command: str = "") -> Job:
         long_s=session.extras.long_s,
         window_most_s=session.load.window_most_s,
         payload_sizes=payload_sizes(requests.requests, classes),
+        held_out=held_out,
     )
     _require_baseline(plan)
     return Job(session, places, registry, requests, plan, started.unstated)
@@ -157,6 +163,16 @@ def _require_own_names(strategies: Sequence[Strategy]) -> None:
     for one in strategies:
         if names.count(one.name) > 1:
             raise UsageError(f"compose.yaml has a strategy {one.name} too: give --url another name")
+
+
+def _require_labels(strategies: Sequence[Strategy], requests: Sequence[SetRequest]) -> None:
+    """Raise UsageError if a strategy declares a share of right labels, and no request expects a label."""
+    sharing = [one for one in strategies if one.quality.promise == "agreement"]
+    if sharing and not any(isinstance(one.expect, LabelExpectation) for one in requests):
+        raise UsageError(
+            f"{sharing[0].name} declares {in_label(sharing[0].quality)}, and no request expects a label: "
+            "leave out its label bench.quality, or record the set with --compare label"
+        )
 
 
 def _require_baseline(plan: SessionPlan) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from bench.cores import Cores
 from bench.errors import UsageError
 from bench.load.launch import Drive, Target
+from bench.measure.declared import wrong_answers
 from bench.measure.http_client import complaint
 from bench.measure.payloads import (
     MOST_COPY_BYTES,
@@ -28,7 +29,7 @@ from bench.measure.runtime.instance import StrategyStartError
 from bench.measure.runtime.process_runtime import ProcessRuntime
 from bench.measure.runtime.registry import load_registry
 from bench.measure.steps.loop import can_loop, run_loop
-from bench.measure.steps.parity import offenders
+from bench.measure.steps.parity import ask_all
 from bench.model import OUTCOMES, PLAIN, Access, ClosedLoad, Strategy
 from bench.model.expectations import LabelExpectation, NoExpectation
 from bench.request_sets.encodings import ENCODINGS, TENSOR_ENCODINGS, known, split_names
@@ -88,8 +89,8 @@ def test_parity_sends_every_image_in_every_encoding_of_a_strategy(
 
 def wrong_ones(instance: At, strategy: Strategy, images: Sequence[SetRequest]) -> list[str]:
     """The wrong answers that parity finds."""
-    _, wrong = offenders(instance, strategy, images)  # type: ignore[arg-type]  # only host and port are used
-    return wrong
+    answers = ask_all(instance, strategy, images)  # type: ignore[arg-type]  # only host and port are used
+    return wrong_answers(strategy, answers)
 
 
 @pytest.mark.parametrize("encoding", ALL)

@@ -12,9 +12,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from bench.load.launch import Drive, Target
+from bench.measure.declared import wrong_answers
 from bench.measure.http_client import complaint, post
 from bench.measure.payloads import fitting_encodings, make_payload, payload_sets
-from bench.measure.steps.parity import offenders
+from bench.measure.steps.parity import ask_all, parity_of
 from bench.model import OUTCOMES, ClosedLoad, Strategy
 from bench.model.expectations import ExpectedTensor, TensorsExpectation
 from bench.request_sets.encodings import TENSOR_ENCODINGS
@@ -57,8 +58,8 @@ def tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[
 
 def wrong_ones(at: At, requests: RequestSet, model: str, encodings: tuple[str, ...]) -> list[str]:
     strategy = replace(STRATEGY, model=model, encodings=encodings)
-    _, wrong = offenders(at, strategy, requests.requests)  # type: ignore[arg-type]  # only host and port are used
-    return wrong
+    answers = ask_all(at, strategy, requests.requests)  # type: ignore[arg-type]  # only host and port are used
+    return wrong_answers(strategy, answers)
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +161,9 @@ def test_parity_tells_how_much_of_its_tolerance_an_element_was_off(
     at = serve(scaled)
     near = request_set(tmp_path / "set", of_scaled(1, off=5e-5))
     strategy = replace(STRATEGY, model="scaled", encodings=("json", "oip-binary"))
-    found, wrong = offenders(at, strategy, near.requests)  # type: ignore[arg-type]  # as above
-    assert wrong == []
+    answers = ask_all(at, strategy, near.requests)  # type: ignore[arg-type]  # as above
+    assert wrong_answers(strategy, answers) == []
+    found = parity_of(strategy, answers, 0)
     assert found.largest_difference is None
     assert found.largest_share == pytest.approx(5e-5 / (1e-4 + 1e-3 * 0.15), rel=0.1)
     assert found.share_at.startswith("of 1 as ")
@@ -228,8 +230,8 @@ def test_the_best_classes_of_an_image_are_compared(
         {"name": "ranked", "tensors": [image], "path": "/predict/?top_k=2", "expect": best},
     )
     at, strategy = At(running.port), replace(STRATEGY, model="weather", encodings=("json", "msgpack", "raw"))
-    _, wrong = offenders(at, strategy, requests.requests)  # type: ignore[arg-type]  # as above
-    assert wrong == []
+    answers = ask_all(at, strategy, requests.requests)  # type: ignore[arg-type]  # as above
+    assert wrong_answers(strategy, answers) == []
     other = request_set(
         tmp_path / "set", {"name": "a", "tensors": [image], "expect": {**best, "labels": ["snow", "dew"]}}
     )

@@ -59,6 +59,7 @@ ELSEWHERE = {
     "python -m modelkit train": ("tests/docs/test_model_commands.py", '"train"'),
     "python -m modelkit evaluate": ("tests/docs/test_model_commands.py", '"evaluate"'),
     "python -m modelkit images": ("tests/docs/test_model_commands.py", '"images"'),
+    "python -m modelkit held-out": ("tests/docs/test_model_commands.py", '"held-out"'),
     "python -m modelkit export": ("tests/conftest.py", '"modelkit", "export"'),
     "python -m modelkit publish": ("tests/modelkit/test_publish.py", "publish("),
     "python -m modelkit add": ("tests/modelkit/adding.py", '"add", str(file)'),

@@ -71,7 +71,7 @@ def levels(file: Path) -> NDArray[np.int64]:
 def test_images_makes_the_committed_set_again(tmp_path: Path) -> None:
     made = modelkit("images", "--out", str(tmp_path))
     assert made.returncode == 0, made.stderr
-    ours = {file.name for file in (ROOT / "images").iterdir()}
+    ours = {file.name for file in (ROOT / "images").iterdir() if file.is_file()}
     assert {file.name for file in tmp_path.iterdir()} == ours
     for name in ours - {"manifest.json"}:
         again, committed = (levels(folder / name) for folder in (tmp_path, ROOT / "images"))
@@ -88,6 +88,24 @@ def test_images_makes_the_committed_set_again(tmp_path: Path) -> None:
         assert one["expect"]["label"] == expected["label"], other["name"]
         # another processor sums in another order, and of an image that is a level off here and there
         assert one["expect"]["logits"] == pytest.approx(expected["logits"], abs=0.01), other["name"]
+
+
+def test_held_out_makes_the_committed_set_again(tmp_path: Path) -> None:
+    """Its first pictures: the set is made the same way to its end."""
+    made = modelkit("held-out", "--out", str(tmp_path), "--small", "22", "--large", "0")
+    assert made.returncode == 0, made.stderr
+    assert "the reference is right on" in made.stdout
+    again = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["requests"]
+    committed = json.loads((ROOT / "images/held_out/manifest.json").read_text(encoding="utf-8"))["requests"]
+    assert len(again) == 22
+    for one, other in zip(again, committed[:22], strict=True):
+        assert one["name"] == other["name"]
+        ours, theirs = levels(tmp_path / one["name"]), levels(ROOT / "images/held_out" / one["name"])
+        # as in images/
+        assert np.abs(ours - theirs).max() <= 8, one["name"]
+        assert one["expect"]["label"] == other["expect"]["label"]
+        assert one["expect"]["truth"] == other["expect"]["truth"]
+        assert one["expect"]["probabilities"] == pytest.approx(other["expect"]["probabilities"], abs=0.005)
 
 
 def test_export_makes_the_graph_that_publish_takes(graph: Path) -> None:

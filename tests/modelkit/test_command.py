@@ -31,6 +31,8 @@ def test_publisher_needs_no_torch_and_no_onnx() -> None:
         (["export", "--model-dir", "nowhere", "--output", "out.onnx"], 1, "nowhere"),
         (["evaluate", "--model-dir", "nowhere"], 1, "nowhere"),
         (["images", "--model-dir", "nowhere"], 1, "nowhere"),
+        (["held-out", "--model-dir", "nowhere"], 1, "nowhere"),
+        (["held-out", "--small", "0", "--large", "0"], 2, "give --small or --large more than 0"),
         (["train", "--photos", "nowhere"], 2, "nowhere"),
         (["train", "--freeze-backbone"], 2, "--init"),
         (["publish", "--graph", "model.onnx", "--to", "s3://x"], 2, "gs://BUCKET/PREFIX"),

@@ -99,3 +99,19 @@ def test_a_repository_that_changed_is_refused_and_not_half_rewritten() -> None:
     changed = OURS.replace("LOCAL_STORE: models.local", "LOCAL_STORE: models.elsewhere")
     with pytest.raises(ValueError, match="0 times and not once"):
         project_compose(changed, PLAN)
+
+
+def test_a_model_of_tensors_has_no_pictures_to_be_nearly_right_about() -> None:
+    """The graph of onnx transforms pictures in a way of its own, which is why it declares less than exact."""
+    assert stanzas(OURS)["onnx_serving"]["labels"]["bench.quality"] == "bounded 0.05"
+    declared = {}
+    for encodings in (None, ("json", "raw"), ("json", "oip-json")):
+        plan = ProjectPlan("prices", "m", dict(USUAL), encodings)
+        text = project_compose(OURS, plan)
+        labels = {name: one["labels"] for name, one in stanzas(text).items()}
+        declared[encodings] = {
+            name: one["bench.quality"] for name, one in labels.items() if "bench.quality" in one
+        }
+        assert ("without rounding" in text) is bool(declared[encodings])
+    assert declared[None] == declared["json", "raw"] == {"onnx_serving": "bounded 0.05"}
+    assert declared["json", "oip-json"] == {}

@@ -10,8 +10,9 @@ from typing import Any
 from bench.errors import UsageError
 from bench.measure.runtime.compose_file import FILE_NAME, ComposeFile, as_mapping, read_compose_file
 from bench.measure.runtime.interpolation import interpolate
+from bench.measure.runtime.quality_label import LABEL, quality_of_text
 from bench.measure.runtime.strategy_labels import check_labels
-from bench.model import Device, Strategy
+from bench.model import EXACT, Device, Strategy
 from bench.model.from_outside import decimal_number, whole_number
 from bench.request_sets.encodings import split_names
 
@@ -171,6 +172,7 @@ def _strategy(service: str, labels: Mapping[str, str]) -> Strategy:
         model=labels.get("bench.model", "model"),
         tolerance=_tolerance_label(service, labels),
         settings_command=tuple(shlex.split(settings)) if settings else None,
+        quality=quality_of_text(labels.get(LABEL, "exact")) or EXACT,
     )
 
 

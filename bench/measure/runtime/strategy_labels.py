@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from bench.errors import UsageError
+from bench.measure.runtime import quality_label
+from bench.model import EXACT
 from bench.model.from_outside import MOST_LINE, NAME_RULE, is_http_path, is_line, is_name
 
 PATH_RULE = "write a path such as /predict/, of ASCII characters without spaces"
@@ -13,6 +15,7 @@ RULES: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "bench.model": (is_name, NAME_RULE),
     "bench.path": (is_http_path, PATH_RULE),
     "bench.ready": (is_http_path, PATH_RULE),
+    quality_label.LABEL: (quality_label.is_quality, quality_label.RULE),
 }
 
 
@@ -23,6 +26,12 @@ def check_labels(service: str, labels: Mapping[str, str]) -> None:
         text = labels.get(label)
         if text is not None and not fits(text):
             raise UsageError(f"compose.yaml: {service}'s label {label} is {text[:MOST_LINE]!r}: {remedy}")
+    declared = labels.get(quality_label.LABEL, "exact")
+    if "bench.tolerance" in labels and quality_label.quality_of_text(declared) != EXACT:
+        raise UsageError(
+            f"compose.yaml: {service}'s label bench.tolerance is of exact answers, and its label "
+            f"{quality_label.LABEL} is {declared[:MOST_LINE]!r}: leave one of the two out"
+        )
 
 
 def check_service_name(service: str) -> None:

@@ -64,9 +64,10 @@ class LoopStep(Step):
 
     def take(self, context: StepContext) -> Taking[None]:
         """Run the loop; one that fails is a doubt and does not end the run."""
-        plan, strategy = context.plan, context.strategy(self.strategy)
+        strategy = context.strategy(self.strategy)
+        payloads = context.payloads_to(strategy, self.payload_set)
         try:
-            loops = run_loop(context.runtime, strategy, plan.payloads[self.payload_set], plan.loop_s)
+            loops = run_loop(context.runtime, strategy, payloads, context.plan.loop_s)
         except StrategyStartError as error:
             yield Doubt("loop_failed", str(error), "see the service's log", voids=False, cause="service")
             return

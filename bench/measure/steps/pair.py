@@ -129,7 +129,7 @@ def _start_both(
 
     def start(spec: TrialSpec) -> None:
         all_there.wait()
-        payload = context.plan.first_payload(spec.strategy)
+        payload = context.first_payload(spec.strategy)
         started[spec.strategy.name] = start_fresh(context.runtime, spec.strategy, payload)
 
     futures: list[Future[None]] = []

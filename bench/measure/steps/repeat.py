@@ -52,8 +52,9 @@ class RepeatStep(Step):
     def take(self, context: StepContext) -> Taking[None]:
         """Send both in turn to one copy, which would keep what it caches."""
         strategy = context.strategy(self.strategy)
-        in_turn = originals(context.plan.payloads[self.payload_set], context.requests)
-        copies = varied_copies(in_turn, self.encoding, COPIES, strategy.model)
+        in_turn = originals(context.plan.payloads[self.payload_set], context.requests_to(strategy))
+        made = varied_copies(in_turn, self.encoding, COPIES, strategy.model)
+        copies = context.verified(strategy, made)
         if not copies:
             why = "its requests hold no pictures, and nothing else can be varied and keep its answer"
             yield _unknown(strategy, why, "make sure that it has no cache, or send many different requests")

@@ -99,7 +99,7 @@ class Start:
 @contextmanager
 def fresh_copy(context: StepContext, strategy: Strategy, *, warm: bool = False) -> Iterator[Start]:
     """A fresh copy that has answered; it is stopped after the block. Raises StrategyStartError."""
-    start = start_fresh(context.runtime, strategy, context.plan.first_payload(strategy), warm=warm)
+    start = start_fresh(context.runtime, strategy, context.first_payload(strategy), warm=warm)
     try:
         yield start
     finally:

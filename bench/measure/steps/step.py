@@ -2,24 +2,26 @@
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, Protocol, Self, TypeVar
 
 from bench.cores import Cores
 from bench.errors import InvalidRunError
-from bench.measure.plan import SessionPlan, StepSubject
+from bench.measure.own_answers import OwnAnswers, Place, with_own
+from bench.measure.plan import PayloadSet, SessionPlan, StepSubject
 from bench.measure.progress import Progress
 from bench.measure.run_builder import Measured
 from bench.measure.runtime.instance import Runtime
-from bench.model import Doubt, Run, Strategy, Trial
+from bench.model import Doubt, Payload, Run, Strategy, Trial
+from bench.model.expectations import LabelExpectation
 from bench.request_sets.request_set import SetRequest
 
 Result = TypeVar("Result")
-Taking = Generator["Measured | Step", None, Result]
+Taking = Generator["Measured | OwnAnswers | Step", None, Result]
 """A step that is being taken: it yields what it measures, as it measures it, and steps to take afterwards."""
 
 
@@ -27,7 +29,8 @@ Taking = Generator["Measured | Step", None, Result]
 class StepContext:
     """What a step is taken with: `run` holds what was measured before it, `folder` the samples.
 
-    `earlier` is the unfinished run that the session goes on with.
+    `earlier` is the unfinished run that the session goes on with. `own` has what must come back from the
+    strategies that are not exact and were checked: by name, and then by request and encoding.
     """
 
     plan: SessionPlan
@@ -38,6 +41,7 @@ class StepContext:
     progress: Progress
     run: Run
     earlier: Run | None
+    own: Mapping[str, Mapping[Place, LabelExpectation]] = field(default_factory=dict)
 
     def strategy(self, name: str) -> Strategy:
         """The plan's strategy of this name."""
@@ -47,6 +51,18 @@ class StepContext:
         """All requests with the answers that the strategy's side of the comparison must give."""
         base = self.plan.base
         return base.requests if base and strategy.is_base else self.requests
+
+    def verified(self, strategy: Strategy, payloads: Iterable[Payload]) -> tuple[Payload, ...]:
+        """The payloads with what must come back from the strategy: its own answers if it is not exact."""
+        return with_own(payloads, strategy, self.own.get(strategy.name, {}))
+
+    def payloads_to(self, strategy: Strategy, payload_set: PayloadSet) -> tuple[Payload, ...]:
+        """A set of payloads as it is sent to the strategy, with what must come back from it."""
+        return self.verified(strategy, self.plan.payloads_of(strategy)[payload_set])
+
+    def first_payload(self, strategy: Strategy) -> Payload:
+        """The first payload of the smallest set: every start is timed to the right answer to this one."""
+        return self.verified(strategy, [self.plan.first_payload(strategy)])[0]
 
 
 @dataclass(frozen=True, slots=True)

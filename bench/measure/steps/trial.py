@@ -175,7 +175,7 @@ def trial_spec(
     return TrialSpec(
         strategy=chosen,
         round=number,
-        payloads=plan.payloads_of(chosen)[step.payload_set],
+        payloads=context.payloads_to(chosen, step.payload_set),
         load=load,
         # the same payloads and arrivals for every strategy of a round: they are compared in pairs
         seed=plan.seed * 1000 + number,
@@ -190,7 +190,7 @@ def attempt(context: StepContext, spec: TrialSpec, label: str, folder: Path) -> 
     """One trial of a fresh copy; a failed trial if the copy did not start."""
     begun = time.monotonic()
     try:
-        start = start_fresh(context.runtime, spec.strategy, context.plan.first_payload(spec.strategy))
+        start = start_fresh(context.runtime, spec.strategy, context.first_payload(spec.strategy))
     except StrategyStartError as error:
         context.progress.note(f"{label} failed: {error}")
         return Tried(failed_trial(spec, start_failed(str(error))), None)
