@@ -1,47 +1,67 @@
-"""PIXELS=simd: decoded by Pillow, resized by fast_image_resize with the processor's vectors."""
+"""PIXELS=simd: JPEGs decoded by libjpeg-turbo, resized by fast_image_resize with the processor's vectors."""
 
 import threading
 from math import ceil, floor, nextafter
 
 import numpy as np
-from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
+from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving_core.images import source_box
-from serving_core.preparation.pillow import ByPillow
+from serving_core.decoding.memory import held_for
+from serving_core.images import decode_described, describe, source_box
+from serving_core.preparation.cropping import Cropping
+from serving_core.preparation.turbo_jpeg import CHANNELS, RgbBytes, decode_usual
 
 # by the interpolation's name: the filter, and the pixels that it reads each way of a place, at least
 FILTERS = {"bilinear": (FilterType.bilinear, 1.0), "bicubic": (FilterType.catmull_rom, 2.0)}
 Range = tuple[float, float]
+# upright and in RGB: Pillow's, or a JPEG's that libjpeg-turbo decoded
+Source = Image.Image | RgbBytes
 # each thread's: a resizer keeps its memory for the next image
 _RESIZERS = threading.local()
 
 
-class BySimd(ByPillow):
-    """Normalised crops, float32 [1, 3, crop, crop]."""
+class BySimd(Cropping[Source]):
+    """Crops that are Pillow's up to rounding."""
 
-    def levels(self, image: Image.Image) -> NDArray[np.uint8]:
+    def decode(self, data: bytes) -> Source:
+        """Return the upright RGB image.
+
+        Raises RequestError 413 or 422, and what `check_still_wanted` raises.
+        """
+        decoder, encoded = describe(data, self._limits.max_pixels)
+        return held_for(
+            self._limits.memory,
+            encoded.memory_bytes,
+            lambda: decode_usual(encoded) or decode_described(decoder, encoded),
+        )
+
+    def levels(self, decoded: Source) -> NDArray[np.uint8]:
         """Return an RGB image's crop, uint8 [crop, crop, 3].
 
         Each direction is rounded to whole levels, as Pillow does it, so levels differ from Pillow's by two at
         most, and nearly never by more than one.
         """
-        crop = self._transform.crop
-        left, top, right, bottom = source_box(image.size, self._transform)
+        image, crop = decoded, self._transform.crop
+        width, height = image.width, image.height
+        left, top, right, bottom = source_box((width, height), self._transform)
         if self._transform.interpolation == "bicubic":
             # A bicubic filter overshoots, and what is beyond 0 to 255 is lost after each direction, so they
             # must have Pillow's order. It is zero in places within its reach as well, and for a first or last
             # pixel there the library, asked for both directions at once, reads outside of its memory.
-            if _height_first(image.size, crop):
-                first, last = self._read((left, right), image.width)
+            if _height_first((width, height), crop):
+                first, last = self._read((left, right), width)
                 image = self._resized(image, (first, last), (top, bottom), (last - first, crop))
                 (left, right), (top, bottom) = (left - first, right - first), (0, crop)
             else:
-                first, last = self._read((top, bottom), image.height)
+                first, last = self._read((top, bottom), height)
                 image = self._resized(image, (left, right), (first, last), (crop, last - first))
                 (left, right), (top, bottom) = (0, crop), (top - first, bottom - first)
-        return np.asarray(self._resized(image, (left, right), (top, bottom), (crop, crop)))
+        made = self._resized(image, (left, right), (top, bottom), (crop, crop))
+        if isinstance(made, RgbBytes):
+            return np.frombuffer(made.pixels, np.uint8).reshape(crop, crop, CHANNELS)
+        return np.asarray(made)
 
     def _read(self, span: Range, side: int) -> tuple[int, int]:
         """Return the first row or column that resizing a span of them reads, and the first beyond."""
@@ -49,14 +69,27 @@ class BySimd(ByPillow):
         reach = FILTERS[self._transform.interpolation][1] * max(1.0, (end - begin) / self._transform.crop) + 1
         return max(0, floor(begin - reach)), min(side, ceil(end + reach))
 
-    def _resized(self, image: Image.Image, across: Range, down: Range, size: tuple[int, int]) -> Image.Image:
+    def _resized(self, image: Source, across: Range, down: Range, size: tuple[int, int]) -> Source:
         """Return a part of an image, from across[0] to across[1] and from down[0] to down[1], in `size`."""
         kernel, _ = FILTERS[self._transform.interpolation]
         width, height = _length(across, image.width), _length(down, image.height)
         box = CropBox(across[0], down[0], width, height)
-        made = Image.new("RGB", size)
-        _resizer().resize_pil(image, made, ResizeOptions(ResizeAlg.convolution(kernel), crop_box=box))
-        return made
+        options = ResizeOptions(ResizeAlg.convolution(kernel), use_alpha=False, crop_box=box)
+        if isinstance(image, RgbBytes):
+            source = ImageData(image.width, image.height, PixelType.U8x3, image.pixels)
+            made = ImageData(*size, PixelType.U8x3)
+            # other threads have the interpreter's lock meanwhile; below they have not
+            _resizer().resize(source, made, options)
+            return RgbBytes(*size, made.get_buffer())
+        drawn = Image.new("RGB", size)
+        _resizer().resize_pil(image, drawn, options)
+        return drawn
+
+
+def instructions() -> str:
+    """Return the name of the instructions that the library chose on this processor: "avx2", or "none"."""
+    name: str = _resizer().cpu_extensions.name
+    return name
 
 
 def _resizer() -> Resizer:

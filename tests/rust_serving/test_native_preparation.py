@@ -15,6 +15,7 @@ from serving_core.errors import RequestError
 from serving_core.images import count_pixels, decode
 from serving_core.models.manifest import ServedTransform
 from serving_core.preparation.choice import preparation_of
+from serving_core.preparation.normalisation import Normalisation
 from serving_core.preparation.pillow import ByPillow
 from serving_core.preparation.preparation import DecodingLimits, Preparation
 from serving_core.wanted import working_for
@@ -46,7 +47,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
 def assert_same(native: Native, data: bytes, transform: ServedTransform) -> None:
     expected, found = (
         preparation.prepare(preparation.decode(data))
-        for preparation in (ByPillow(transform, LIMITS), native(transform, LIMITS))
+        for preparation in (ByPillow(transform, LIMITS, Normalisation(transform)), native(transform, LIMITS))
     )
     assert (found.shape, found.dtype) == (expected.shape, np.float32)
     std = np.array(transform.std).reshape(1, 3, 1, 1)
