@@ -4,28 +4,33 @@ import threading
 from math import ceil, floor, nextafter
 
 import numpy as np
-from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
+from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
+from serving_core.decoding.encoded import Encoded
 from serving_core.decoding.memory import held_for
 from serving_core.images import decode_described, describe, source_box
 from serving_core.preparation.cropping import Cropping
-from serving_core.preparation.turbo_jpeg import CHANNELS, RgbBytes, decode_usual
+from serving_core.preparation.turbo_jpeg import decode_usual
 
 # by the interpolation's name: the filter, and the pixels that it reads each way of a place, at least
 FILTERS = {"bilinear": (FilterType.bilinear, 1.0), "bicubic": (FilterType.catmull_rom, 2.0)}
 Range = tuple[float, float]
-# upright and in RGB: Pillow's, or a JPEG's that libjpeg-turbo decoded
-Source = Image.Image | RgbBytes
+# upright and in RGB: Pillow's, or what libjpeg-turbo made of a JPEG
+Decoded = Image.Image | NDArray[np.uint8]
+# Pillow's mode of four bytes a pixel that the resizer takes as they are, of which it reads and writes all
+FOUR_BYTES = "CMYK"
+RGB = 3
 # each thread's: a resizer keeps its memory for the next image
 _RESIZERS = threading.local()
 
 
-class BySimd(Cropping[Source]):
+class BySimd(Cropping[Decoded]):
     """Crops that are Pillow's up to rounding."""
 
-    def decode(self, data: bytes) -> Source:
+    def decode(self, data: bytes) -> Decoded:
         """Return the upright RGB image.
 
         Raises RequestError 413 or 422, and what `check_still_wanted` raises.
@@ -34,17 +39,17 @@ class BySimd(Cropping[Source]):
         return held_for(
             self._limits.memory,
             encoded.memory_bytes,
-            lambda: decode_usual(encoded) or decode_described(decoder, encoded),
+            lambda: _decoded(decoder, encoded),
         )
 
-    def levels(self, decoded: Source) -> NDArray[np.uint8]:
+    def levels(self, decoded: Decoded) -> NDArray[np.uint8]:
         """Return an RGB image's crop, uint8 [crop, crop, 3].
 
         Each direction is rounded to whole levels, as Pillow does it, so levels differ from Pillow's by two at
         most, and nearly never by more than one.
         """
-        image, crop = decoded, self._transform.crop
-        width, height = image.width, image.height
+        image, crop = _as_image(decoded), self._transform.crop
+        width, height = image.size
         left, top, right, bottom = source_box((width, height), self._transform)
         if self._transform.interpolation == "bicubic":
             # A bicubic filter overshoots, and what is beyond 0 to 255 is lost after each direction, so they
@@ -58,10 +63,7 @@ class BySimd(Cropping[Source]):
                 first, last = self._read((top, bottom), height)
                 image = self._resized(image, (left, right), (first, last), (crop, last - first))
                 (left, right), (top, bottom) = (0, crop), (top - first, bottom - first)
-        made = self._resized(image, (left, right), (top, bottom), (crop, crop))
-        if isinstance(made, RgbBytes):
-            return np.frombuffer(made.pixels, np.uint8).reshape(crop, crop, CHANNELS)
-        return np.asarray(made)
+        return np.asarray(self._resized(image, (left, right), (top, bottom), (crop, crop)))[..., :RGB]
 
     def _read(self, span: Range, side: int) -> tuple[int, int]:
         """Return the first row or column that resizing a span of them reads, and the first beyond."""
@@ -69,21 +71,27 @@ class BySimd(Cropping[Source]):
         reach = FILTERS[self._transform.interpolation][1] * max(1.0, (end - begin) / self._transform.crop) + 1
         return max(0, floor(begin - reach)), min(side, ceil(end + reach))
 
-    def _resized(self, image: Source, across: Range, down: Range, size: tuple[int, int]) -> Source:
+    def _resized(self, image: Image.Image, across: Range, down: Range, size: tuple[int, int]) -> Image.Image:
         """Return a part of an image, from across[0] to across[1] and from down[0] to down[1], in `size`."""
         kernel, _ = FILTERS[self._transform.interpolation]
         width, height = _length(across, image.width), _length(down, image.height)
         box = CropBox(across[0], down[0], width, height)
-        options = ResizeOptions(ResizeAlg.convolution(kernel), use_alpha=False, crop_box=box)
-        if isinstance(image, RgbBytes):
-            source = ImageData(image.width, image.height, PixelType.U8x3, image.pixels)
-            made = ImageData(*size, PixelType.U8x3)
-            # other threads have the interpreter's lock meanwhile; below they have not
-            _resizer().resize(source, made, options)
-            return RgbBytes(*size, made.get_buffer())
-        drawn = Image.new("RGB", size)
-        _resizer().resize_pil(image, drawn, options)
-        return drawn
+        made = Image.new(image.mode, size)
+        _resizer().resize_pil(image, made, ResizeOptions(ResizeAlg.convolution(kernel), crop_box=box))
+        return made
+
+
+def _decoded(decoder: type[ImageFile], encoded: Encoded) -> Decoded:
+    pixels = decode_usual(encoded)
+    return decode_described(decoder, encoded) if pixels is None else pixels
+
+
+def _as_image(decoded: Decoded) -> Image.Image:
+    """Return an image as one of Pillow's, which shares its memory."""
+    if isinstance(decoded, Image.Image):
+        return decoded
+    height, width, _ = decoded.shape
+    return Image.frombuffer(FOUR_BYTES, (width, height), decoded, "raw", FOUR_BYTES, 0, 1)
 
 
 def instructions() -> str:

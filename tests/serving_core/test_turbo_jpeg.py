@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -37,7 +37,7 @@ simplejpeg = pytest.importorskip("simplejpeg")
 pytest.importorskip("cykooz_resizer")
 
 from serving_core.preparation.simd import BySimd  # noqa: E402 - what it imports may be missing
-from serving_core.preparation.turbo_jpeg import RgbBytes, decode_usual  # noqa: E402
+from serving_core.preparation.turbo_jpeg import decode_usual  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 SET = Path(__file__).parents[2] / "images"
@@ -56,7 +56,7 @@ def simd(limits: DecodingLimits = LIMITS, transform: ServedTransform = TRANSFORM
 
 def turbo_pixels(data: bytes) -> NDArray[np.uint8] | None:
     made = decode_usual(jpeg.read(data))
-    return None if made is None else np.frombuffer(made.pixels, np.uint8).reshape(made.height, made.width, 3)
+    return None if made is None else made[..., :3]
 
 
 @settings(max_examples=150, deadline=None)
@@ -83,10 +83,11 @@ def test_pixels_are_pillows(
     image = picture(width, height, "L" if grey else "RGB", seed)
     if grey:
         image = image.convert("L")
-    written = {"quality": quality, "progressive": progressive}
-    if not progressive:  # Pillow runs out of room for so many markers
-        written["restart_marker_blocks"] = restarts
-    data = odd_images.saved("JPEG", image, **written, **({} if grey else {"subsampling": subsampling}))
+    written = {"quality": quality, "progressive": progressive, "restart_marker_blocks": restarts}
+    try:
+        data = odd_images.saved("JPEG", image, **written, **({} if grey else {"subsampling": subsampling}))
+    except OSError:  # Pillow runs out of room for many markers, or for noise in the best quality
+        reject()
     found = turbo_pixels(data)
     assert found is not None, "Pillow was left to decode a usual file"
     np.testing.assert_array_equal(found, np.asarray(decode(data, LIMITS.max_pixels)))
@@ -124,7 +125,7 @@ def test_the_crop_of_a_jpeg_is_pillows_up_to_rounding(
     data = odd_images.saved("JPEG", picture(width, height, seed=seed), subsampling=subsampling)
     preparation = simd(transform=transform)
     decoded = preparation.decode(data)
-    assert isinstance(decoded, RgbBytes)
+    assert isinstance(decoded, np.ndarray)
     apart = difference(preparation.levels(decoded), crop(decode(data, LIMITS.max_pixels), transform))
     assert apart.max() <= MOST_LEVELS
     assert apart.mean() <= MOST_MEAN
@@ -144,12 +145,12 @@ def test_unusual_files_are_pillows(name: str) -> None:
     assert turbo_pixels(UNUSUAL[name]()) is None
 
 
-def outcome(act: Callable[[], Image.Image | RgbBytes]) -> bytes | tuple[int, str]:
+def outcome(act: Callable[[], Image.Image | NDArray[np.uint8]]) -> bytes | tuple[int, str]:
     try:
         made = act()
     except RequestError as refusal:
         return refusal.status, refusal.message
-    return made.pixels if isinstance(made, RgbBytes) else made.tobytes()
+    return made[..., :3].tobytes() if isinstance(made, np.ndarray) else made.tobytes()
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
@@ -191,7 +192,7 @@ def test_the_image_set_is_decoded_as_pillow_does() -> None:
             continue
         data = path.read_bytes()
         made = simd().decode(data)
-        fast += isinstance(made, RgbBytes)
+        fast += isinstance(made, np.ndarray)
         assert outcome(lambda: made) == outcome(lambda: decode(data, LIMITS.max_pixels)), path.name  # noqa: B023 - it is called at once
     assert fast >= 50
 
@@ -201,8 +202,8 @@ def test_the_memory_of_an_image_is_held_until_it_is_freed() -> None:
     preparation = simd(DecodingLimits(10_000_000, memory))
     data = odd_images.saved("JPEG", picture(600, 400))
     decoded = preparation.decode(data)
-    assert isinstance(decoded, RgbBytes)
-    assert len(decoded.pixels) <= memory.taken_bytes < 10_000_000
+    assert isinstance(decoded, np.ndarray)
+    assert decoded.nbytes <= memory.taken_bytes < 10_000_000
     preparation.prepare(decoded)
     del decoded
     assert memory.taken_bytes == 0
@@ -214,11 +215,11 @@ def test_the_memory_of_an_image_is_held_until_it_is_freed() -> None:
 def test_pixels_stay_as_they_are_while_other_images_are_decoded() -> None:
     first, *others = [odd_images.saved("JPEG", picture(300, 200, seed=seed)) for seed in range(6)]
     held = simd().decode(first)
-    assert isinstance(held, RgbBytes)
-    before = bytes(bytearray(held.pixels))
+    assert isinstance(held, np.ndarray)
+    before = held.copy()
     for data in others:
         simd().decode(data)
-    assert held.pixels == before
+    np.testing.assert_array_equal(held, before)
 
 
 def test_a_large_image_that_nobody_waits_for_is_given_up() -> None:
