@@ -53,15 +53,23 @@ def _pillow() -> Make:
     return ByPillow
 
 
-@cache
 def _simd() -> Make:
+    return _with_vectors("simd", "BySimd")
+
+
+def _scaled() -> Make:
+    return _with_vectors("scaled", "Scaled")
+
+
+@cache
+def _with_vectors(name: str, preparation: str) -> Make:
     try:
-        module = import_module("serving_core.preparation.simd")
+        module = import_module(f"serving_core.preparation.{name}")
     except ImportError as error:  # not installed, or built for another processor
         cause = " ".join(str(error).split())[:200]
         log.warning("SIMD cannot be used: Pillow prepares images instead", extra={"cause": cause})
         return ByPillow
-    instructions = module.instructions()
+    instructions: str = module.instructions()
     if instructions == "none":
         log.warning(
             "SIMD cannot be used: Pillow prepares images instead",
@@ -69,7 +77,7 @@ def _simd() -> Make:
         )
         return ByPillow
     log.info("images are resized by SIMD", extra={"instructions": instructions})
-    made: Make = module.BySimd
+    made: Make = getattr(module, preparation)
     return made
 
 
@@ -89,4 +97,5 @@ MAKERS: Mapping[Preparer, Callable[[], Make]] = {
     "pillow": _pillow,
     "simd": _simd,
     "native": _native,
+    "scaled": _scaled,
 }

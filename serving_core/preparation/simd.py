@@ -18,6 +18,8 @@ from serving_core.preparation.turbo_jpeg import decode_usual
 # by the interpolation's name: the filter, and the pixels that it reads each way of a place, at least
 FILTERS = {"bilinear": (FilterType.bilinear, 1.0), "bicubic": (FilterType.catmull_rom, 2.0)}
 Range = tuple[float, float]
+# left, top, right and bottom
+Box = tuple[float, float, float, float]
 # upright and in RGB: Pillow's, or what libjpeg-turbo made of a JPEG
 Decoded = Image.Image | NDArray[np.uint8]
 # Pillow's mode of four bytes a pixel that the resizer takes as they are, of which it reads and writes all
@@ -39,7 +41,7 @@ class BySimd(Cropping[Decoded]):
         return held_for(
             self._limits.memory,
             encoded.memory_bytes,
-            lambda: _decoded(decoder, encoded),
+            lambda: decode_whole(decoder, encoded),
         )
 
     def levels(self, decoded: Decoded) -> NDArray[np.uint8]:
@@ -48,9 +50,12 @@ class BySimd(Cropping[Decoded]):
         Each direction is rounded to whole levels, as Pillow does it, so levels differ from Pillow's by two at
         most, and nearly never by more than one.
         """
-        image, crop = _as_image(decoded), self._transform.crop
-        width, height = image.size
-        left, top, right, bottom = source_box((width, height), self._transform)
+        image = _as_image(decoded)
+        return self._cropped(image, source_box(image.size, self._transform))
+
+    def _cropped(self, image: Image.Image, box: Box) -> NDArray[np.uint8]:
+        """Return a part of an image as the crop."""
+        (width, height), crop, (left, top, right, bottom) = image.size, self._transform.crop, box
         if self._transform.interpolation == "bicubic":
             # A bicubic filter overshoots, and what is beyond 0 to 255 is lost after each direction, so they
             # must have Pillow's order. It is zero in places within its reach as well, and for a first or last
@@ -81,7 +86,8 @@ class BySimd(Cropping[Decoded]):
         return made
 
 
-def _decoded(decoder: type[ImageFile], encoded: Encoded) -> Decoded:
+def decode_whole(decoder: type[ImageFile], encoded: Encoded) -> Decoded:
+    """Return what `describe` returned as an upright RGB image; raises as `decode_described` does."""
     pixels = decode_usual(encoded)
     return decode_described(decoder, encoded) if pixels is None else pixels
 

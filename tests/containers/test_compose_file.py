@@ -15,8 +15,8 @@ from serving_core.settings import Settings
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
-OF_ONNX = ("onnx_pillow_serving", "onnx_simd_serving", "onnx_native_serving")
-CROPPING = (*OF_ONNX, "batched_onnx_serving")
+OF_ONNX = ("onnx_pillow_serving", "onnx_simd_serving", "onnx_native_serving", "onnx_scaled_serving")
+CROPPING = (*OF_ONNX, "batched_onnx_serving", "batched_native_serving")
 SERVICES = ("torch_serving", "onnx_serving", "batched_serving", "rust_serving", *CROPPING)
 # what compose itself sets of some services alone
 FIXED_OF = {name: {"PIXELS"} for name in CROPPING}
@@ -143,7 +143,7 @@ def test_the_control_without_batching_is_batched_serving_in_all_else() -> None:
     }
 
 
-@pytest.mark.parametrize("pixels", ["pillow", "simd", "native"])
+@pytest.mark.parametrize("pixels", ["pillow", "simd", "native", "scaled"])
 def test_a_service_that_prepares_the_crop_is_onnx_serving_in_all_else(pixels: str, tmp_path: Path) -> None:
     """Their engine, threads and limits are those of onnx, so that a comparison is one of crops."""
     services = whole(tmp_path)["services"]
@@ -160,14 +160,19 @@ def test_a_service_that_prepares_the_crop_is_onnx_serving_in_all_else(pixels: st
         "bench.strategy": f"onnx_{pixels}",
         "bench.title": variant["labels"]["bench.title"],
     }
+    if pixels == "scaled":
+        alike["bench.quality"] = "bounded 0.05"
     assert variant["labels"] == alike
 
 
-def test_batching_on_onnx_runtime_takes_its_own_address_whatever_the_other_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("strategy", "pixels"), [("batched_onnx", "simd"), ("batched_native", "native")])
+def test_batching_on_onnx_runtime_takes_its_own_address_whatever_the_other_is(
+    strategy: str, pixels: str, tmp_path: Path
+) -> None:
     (tmp_path / "service.env").write_text("TORCH_MODEL_URI=gs://bucket/weights.safetensors\n")
     services = whole(tmp_path)["services"]
-    batched, ours = services["batched_serving"], services["batched_onnx_serving"]
-    onnx = services["onnx_simd_serving"]["environment"]
+    batched, ours = services["batched_serving"], services[f"{strategy}_serving"]
+    onnx = services[f"onnx_{pixels}_serving"]["environment"]
     assert ours["environment"] == {**onnx, "TORCH_MODEL_URI": ""}
     own = ("build", "environment", "image", "labels", "ports", "profiles")
     assert {k: v for k, v in ours.items() if k not in own} == {

@@ -95,6 +95,7 @@ def native_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params=[
         ("onnx", "pillow"),
         ("onnx", "simd"),
+        ("onnx", "scaled"),
         pytest.param(("onnx", "native"), marks=pytest.mark.rust),
         ("torch", "simd"),
         ("batched", "simd"),
@@ -113,7 +114,7 @@ def prepared(
     variables = environment("onnx" if on_onnx else name)
     if on_onnx:
         variables["ONNX_MODEL_URI"] = variables["ONNX_MODEL_URI"].replace("model.onnx", "network.onnx")
-    if pixels == "simd":
+    if pixels in ("simd", "scaled"):
         pytest.importorskip("cykooz_resizer")
     if pixels == "native":
         variables["PYTHONPATH"] = str(request.getfixturevalue("native_folder"))

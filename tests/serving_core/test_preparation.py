@@ -151,10 +151,10 @@ def test_the_wrong_order_of_directions_would_be_seen() -> None:
     assert (difference(other, crop(image, BICUBIC)) > MOST_LEVELS).mean() > 100 * MOST_BEYOND_ONE
 
 
-@pytest.mark.parametrize("preparer", ["graph", "pillow", "simd"])
+@pytest.mark.parametrize("preparer", ["graph", "pillow", "simd", "scaled"])
 @pytest.mark.parametrize("takes", [TAKEN, ("crop",)])
 def test_examples_are_what_requests_will_have(takes: Sequence[Takes], preparer: Preparer) -> None:
-    if preparer == "simd":
+    if preparer in ("simd", "scaled"):
         pytest.importorskip("cykooz_resizer")
     preparation = preparation_of(preparer, "any", takes, TRANSFORM, LIMITS)
     example, *_ = preparation.examples()
@@ -171,9 +171,9 @@ def test_the_graph_means_what_the_engine_takes_first() -> None:
         assert type(made) is kind
 
 
-@pytest.mark.parametrize("preparer", ["graph", "pillow", "simd"])
+@pytest.mark.parametrize("preparer", ["graph", "pillow", "simd", "scaled"])
 def test_an_engine_that_normalises_crops_itself_is_given_their_levels(preparer: Preparer) -> None:
-    if preparer == "simd":
+    if preparer in ("simd", "scaled"):
         pytest.importorskip("cykooz_resizer")
     preparation = preparation_of(preparer, "torch", ("crop",), TRANSFORM, LIMITS)
     image = picture(300, 200)
@@ -181,7 +181,9 @@ def test_an_engine_that_normalises_crops_itself_is_given_their_levels(preparer: 
     assert (preparation.takes, made.shape, made.dtype) == ("crop", (1, 224, 224, 3), np.uint8)
     assert made.flags.writeable  # PyTorch warns of an array that is not
     decoded = decode(odd_images.saved("JPEG", image, quality=100), LIMITS.max_pixels)
-    assert difference(made[0], crop(decoded, TRANSFORM)).max() <= (0 if preparer != "simd" else MOST_LEVELS)
+    assert difference(made[0], crop(decoded, TRANSFORM)).max() <= (
+        MOST_LEVELS if preparer in ("simd", "scaled") else 0
+    )
 
 
 def test_an_engine_that_takes_whole_images_alone_has_them_from_its_graph() -> None:
@@ -194,8 +196,7 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Has the choice made as if for the first time in a process."""
     monkeypatch.delitem(sys.modules, "serving_core.preparation.simd", raising=False)
     monkeypatch.delitem(sys.modules, "serving_core.preparation.turbo_jpeg", raising=False)
-    monkeypatch.setattr(choice, "_simd", cache(choice._simd.__wrapped__))
-    monkeypatch.setitem(choice.MAKERS, "simd", lambda: choice._simd())  # type: ignore[index]
+    monkeypatch.setattr(choice, "_with_vectors", cache(choice._with_vectors.__wrapped__))
     return monkeypatch
 
 
