@@ -1,8 +1,20 @@
 """python -m batched_serving"""
 
+import os
+
 from serving_core.packages import packages_of
 
-with packages_of("torch"):
+
+def model_uri_variable() -> str:
+    """Return the setting with the model's address; its name says which engine computes."""
+    # PyTorch, if both are set: a file of settings may be for several services
+    alone = os.environ.get("ONNX_MODEL_URI") and not os.environ.get("TORCH_MODEL_URI")
+    return "ONNX_MODEL_URI" if alone else "TORCH_MODEL_URI"
+
+
+VARIABLE = model_uri_variable()
+
+with packages_of("onnx-simd" if VARIABLE == "ONNX_MODEL_URI" else "torch"):
     from serving_core.dispatch import Direct, Dispatcher, Pipeline
     from serving_core.engine import Engine
     from serving_core.process.serve import run
@@ -11,7 +23,11 @@ with packages_of("torch"):
 
 
 def make_engine() -> Engine:
-    """Return the engine; PyTorch is imported only here, when the server is already listening."""
+    """Return the engine; what computes is imported only here, when the server is already listening."""
+    if VARIABLE == "ONNX_MODEL_URI":
+        from batched_serving.onnx_engine import BatchedOnnxEngine
+
+        return BatchedOnnxEngine()
     from batched_serving.engine import BatchedEngine
 
     return BatchedEngine()
@@ -29,4 +45,4 @@ def make_dispatcher(pipeline: Pipeline, settings: Settings, workers: Workers) ->
 
 
 if __name__ == "__main__":
-    run("batched", make_engine, "TORCH_MODEL_URI", make_dispatcher)
+    run("batched", make_engine, VARIABLE, make_dispatcher)

@@ -1,33 +1,22 @@
 """The engine that computes a batch at a time: on the processor, or on a GPU if the machine has a GPU."""
 
-import logging
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from batched_serving.batch_sizes import doubling_sizes, saturating_size, time_sizes
+from batched_serving.best_batching import best_batching
 from batched_serving.network import Normalise, load_folded
 from modelkit.modules import OF_INPUTS, in_order
-from serving_core.drawn import most_at_once
-from serving_core.engine import Batching, Compute, Device, Takes, Uncomputable, uncomputable
+from serving_core.engine import Batching, Compute, Device, Takes, uncomputable
 from serving_core.errors import StartError
 from serving_core.network import Arrays, Network
 
 # Up to this many items, a larger batch cost less per item on every machine measured, by a few per cent at
-# least. Smaller sizes are not considered: a start on a busy host could turn batching off for good.
+# least.
 LEAST = 16
-# Larger batches gain nothing: the caches are already full.
-MOST = 32
-# Two sizes count as equal if their times per image differ by less than this share.
-TOLERANCE = 0.05
-TIMING_BUDGET_S = 0.5
-
-log = logging.getLogger("batched_serving.engine")
 
 
 class Backend(Protocol):
@@ -45,7 +34,7 @@ class CpuBackend:
 
     def __init__(self, module: nn.Module, network: Network, compute: Compute) -> None:
         self._threads = compute.threads
-        self._most = min(compute.max_batch, MOST) if network.batch == "any" else 1
+        self._most = compute.max_batch if network.batch == "any" else 1
         self._normalise = None
         self._module = module
         if network.pixels is not None:
@@ -53,37 +42,8 @@ class CpuBackend:
             self._module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stubs know no module with a memory format
 
     def warm(self, example: Arrays) -> Batching:
-        """Time batches of several sizes, and return the size beyond which an item costs no less.
-
-        Batches of large items are kept to some memory.
-        """
-        # created only if the budget reaches it
-        batch = cache(lambda size: [array.repeat(size, axis=0) for array in example])
-        most = most_at_once(self._most, example, self.predict(example))
-        least = self._warmed(batch, most)
-        sizes = [size for size in doubling_sizes(most) if size >= least]
-        times = time_sizes(lambda size: self.predict(batch(size)), sizes, TIMING_BUDGET_S)
-        size = saturating_size(times, TOLERANCE)
-        milliseconds = {str(size): round(seconds * 1000 / size, 2) for size, seconds in times.items()}
-        log.debug("batch size", extra={"size": size, "ms_per_item_by_size": milliseconds})
-        return Batching(size=size, in_flight=self._threads, own_device=False)
-
-    def _warmed(self, batch: Callable[[int], Arrays], most: int) -> int:
-        """Run each size up to LEAST, since its first run is slower than later runs; return the largest run.
-
-        If an item takes very long, or if the network takes no larger batch, the sizes end earlier.
-        """
-        largest = 1
-        for size in doubling_sizes(min(most, LEAST))[1:]:
-            began_s = perf_counter()
-            try:
-                self.predict(batch(size))
-            except Uncomputable:
-                break
-            largest = size
-            if perf_counter() - began_s > TIMING_BUDGET_S:
-                break
-        return largest
+        """Time batches of several sizes, and return the size beyond which an item costs no less."""
+        return best_batching(self.predict, example, self._most, LEAST, self._threads)
 
     def predict(self, inputs: Arrays) -> Arrays:
         """Return the network's outputs in order."""

@@ -91,19 +91,23 @@ def decode(data: bytes, max_pixels: int, memory: DecodingMemory | None = None) -
     the image is freed. Raises RequestError 413 over `max_pixels` or all of `memory`, 422 for a broken image
     or for a file that takes too much work, and what `check_still_wanted` raises.
     """
-    decoder, encoded = _described(data)
-    _check_pixels(encoded.width, encoded.height, max_pixels)
-    return held_for(memory, encoded.memory_bytes, lambda: _decode(decoder, encoded))
+    decoder, encoded = describe(data, max_pixels)
+    return held_for(memory, encoded.memory_bytes, lambda: decode_described(decoder, encoded))
 
 
 def count_pixels(data: bytes, max_pixels: int) -> int:
     """Return how many pixels the file says that its image has; 0 if `decode` refuses it by its header."""
     try:
-        encoded = _described(data)[1]
-        _check_pixels(encoded.width, encoded.height, max_pixels)
+        return describe(data, max_pixels)[1].pixels
     except RequestError:
         return 0
-    return encoded.pixels
+
+
+def describe(data: bytes, max_pixels: int) -> tuple[type[ImageFile], Encoded]:
+    """Return what decodes a file, and what the file says about itself; raises RequestError 413 or 422."""
+    decoder, encoded = _described(data)
+    _check_pixels(encoded.width, encoded.height, max_pixels)
+    return decoder, encoded
 
 
 def _described(data: bytes) -> tuple[type[ImageFile], Encoded]:
@@ -124,12 +128,19 @@ def _check_pixels(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _decode(decoder: type[ImageFile], encoded: Encoded) -> Image.Image:
+def decode_described(decoder: type[ImageFile], encoded: Encoded, scale: int = 1) -> Image.Image:
+    """Decode what `describe` returned to an upright RGB image.
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if that is asked for: each side is divided by `scale` and
+    rounded up. Raises RequestError 422, and what `check_still_wanted` raises.
+    """
     try:
         file = BytesIO if encoded.pixels <= QUICK_PIXELS else WatchedFile
         image: Image.Image = decoder(file(encoded.pixels_only))
         if image.size != (encoded.width, encoded.height):  # others than those whose memory was taken
             raise broken("its sizes differ")
+        if scale > 1:
+            image.draft(None, (encoded.width // scale, encoded.height // scale))
         image.load()
         if encoded.orientation != UPRIGHT:
             check_still_wanted()

@@ -122,9 +122,11 @@ class Settings(BaseSettings):
     )
     pixels: Preparer = Field(
         default="graph",
-        description="Who prepares images for onnx_serving's network: its graph, model.onnx; or, outside of a "
-        "graph that is network.onnx, Pillow and NumPy, Pillow and fast_image_resize (simd), or the code of "
-        "rust_serving (native). Other services take graph alone; a model without images is served as ever.",
+        description="Who prepares images. graph: the graph of model.onnx itself; for PyTorch, Pillow. Others "
+        "make the crop outside of the graph, which is then network.onnx: Pillow; simd, libjpeg-turbo with "
+        "fast_image_resize; scaled, the same with large JPEGs decoded at a part of their size, so that "
+        "answers are near to the reference's; native, the code of rust_serving. A model without images is "
+        "served as ever.",
     )
     max_items: int = Field(default=64, ge=1, le=4096, description="The most items in one request.")
     max_connections: int = Field(

@@ -43,9 +43,12 @@ that is out of bounds ends the start with exit status 1 and one line that names 
 
 For containers, write the variables into `service.env` beside `compose.yaml`, one `NAME=value` on each line:
 all services read this file. Compose itself sets `PORT`, `MODEL_CACHE_DIR` and `LOCAL_STORE`, whatever
-the file says, and `PIXELS` for onnx_pillow, onnx_simd and onnx_native. It takes `TORCH_MODEL_URI`,
-`ONNX_MODEL_URI` and `ONNX_NETWORK_URI` from the environment or from `.env`. Compose gives a stop 20 s: keep
-`GRACE_S` and `DRAIN_LINGER_S` well below that.
+the file says, and `PIXELS` for the services whose crop is prepared outside of the graph. It takes
+`TORCH_MODEL_URI`, `ONNX_MODEL_URI` and `ONNX_NETWORK_URI` from the environment or from `.env`. Compose gives
+a stop 20 s: keep `GRACE_S` and `DRAIN_LINGER_S` well below that.
+
+batched_serving computes with PyTorch if `TORCH_MODEL_URI` is set, and with ONNX Runtime if `ONNX_MODEL_URI`
+alone is.
 
 rust_serving reads the same variables, its model's address from `ONNX_NETWORK_URI`. It has one process, no
 handlers, no batches and no GPU: `WORKERS`, `HANDLER`, `MAX_BATCH`, `MAX_WAIT_MS` and `DEVICE` end its start

@@ -17,7 +17,8 @@ class Encoded:
     `pixels_only` is the file without what does not change its pixels,
     such as profiles, texts and further frames. `orientation` is that of EXIF, 1 to 8. `pixel_bytes` is the
     memory of a decoded pixel, and `decoder_bytes` what the decoder needs beside all pixels. If the image
-    `converts`, its pixels are decoded in another form than RGB.
+    `converts`, its pixels are decoded in another form than RGB. `usual_jpeg` is a JPEG in grey or three
+    components, baseline or progressive, with Huffman's codes.
     """
 
     width: int
@@ -27,6 +28,7 @@ class Encoded:
     pixel_bytes: int = RGB_BYTES
     decoder_bytes: int = 0
     converts: bool = True
+    usual_jpeg: bool = False
 
     @property
     def pixels(self) -> int:

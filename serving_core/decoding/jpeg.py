@@ -30,6 +30,8 @@ SOS, EOI, APP1 = 0xDA, 0xD9, 0xE1
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 ARITHMETIC = {*range(0xC9, 0xD0)} - {0xCC}
+# baseline, extended and progressive, with Huffman's codes
+USUAL = {0xC0, 0xC1, 0xC2}
 # Markers without a length, and reserved ones. Bytes that are stuffed in and restarts are not searched for.
 ALONE = {*range(0xC0), 0xD8}
 # what is said about the image; JFIF's and Adobe's segments, 0xE0 and 0xEE, say how its colours are stored
@@ -107,6 +109,7 @@ def read(data: bytes) -> Encoded:
         # a file of several scans is decoded by way of all its coefficients
         decoder_bytes=COEFFICIENT_BYTES * frame.samples(frame.ids) if found.several else 0,
         converts=len(frame.components) != 3,
+        usual_jpeg=frame.marker in USUAL and len(frame.components) in (1, 3),
     )
 
 

@@ -4,6 +4,10 @@ import re
 import struct
 
 UPRIGHT = 1
+# width and height change places
+SIDEWAYS = range(5, 9)
+# the upright image begins with the last columns or rows that are stored
+LEFT_IS_LAST, TOP_IS_LAST = {2, 3, 6, 7}, {3, 4, 7, 8}
 TAG = 0x0112
 # a TIFF header -> its byte order
 _HEADERS = {b"II*\0": "<", b"II\0*": "<", b"MM\0*": ">", b"MM*\0": ">"}

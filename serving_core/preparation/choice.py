@@ -1,31 +1,32 @@
 """Which preparation a service has: PIXELS says who prepares images, and the engine what it takes."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 
 from serving_core.engine import Takes
 from serving_core.errors import StartError
 from serving_core.models.manifest import ServedTransform
-from serving_core.preparation.of_engine import Crops, WholeImages
-from serving_core.preparation.preparation import DecodingLimits, Preparation
+from serving_core.preparation.normalisation import Normalisation
+from serving_core.preparation.of_engine import WholeImages
+from serving_core.preparation.pillow import ByPillow
+from serving_core.preparation.plain_levels import PlainLevels
+from serving_core.preparation.preparation import CropForm, DecodingLimits, Preparation
 from serving_core.preparation.preparer import Preparer
 
-Make = Callable[[ServedTransform, DecodingLimits], Preparation]
-# what PIXELS=graph means, by what an engine takes
-OF_ENGINES: Mapping[Takes, Make] = {"crop": Crops, "image": WholeImages}
-# other values of PIXELS -> the class
-BESIDE: Mapping[Preparer, str] = {
-    "pillow": "serving_core.preparation.pillow:ByPillow",
-    "simd": "serving_core.preparation.simd:BySimd",
-    "native": "serving_core.preparation.native:ByNative",
+Make = Callable[[ServedTransform, DecodingLimits, CropForm], Preparation]
+# the forms of crops, that of the least work for the engine first
+FORMS: Mapping[Takes, Callable[[ServedTransform], CropForm]] = {
+    "normalised": Normalisation,
+    "crop": PlainLevels,
 }
-# what those import that not every image has -> what is missing in words, and what brings it
-REMEDIES = {
-    "cykooz_resizer": "the package cykooz-resizer is missing: "
-    "`sh tools/install.sh locks/onnx-simd.txt .venv` installs it, and the image of onnx_simd has it",
-    "native_pixels": "the module native_pixels is missing: the image of onnx_native has it "
-    "(docker compose --profile native up --build)",
-}
+NATIVE_REMEDY = (
+    "the module native_pixels is missing: the image of onnx_native has it "
+    "(docker compose --profile native up --build); or set PIXELS=pillow"
+)
+
+log = logging.getLogger("serving_core.preparation")
 
 
 def preparation_of(
@@ -37,21 +38,64 @@ def preparation_of(
 ) -> Preparation:
     """Return the preparation of images for the engine of this name, which takes one of `takes`.
 
-    Raises StartError if the engine takes no normalised crops, or if what prepares them is not installed.
+    If SIMD cannot be used here, Pillow prepares the same crops, and the log says so once. Raises StartError
+    if the engine takes whole images alone, or if native_pixels is not installed.
     """
-    if preparer == "graph":
-        return OF_ENGINES[takes[0]](transform, limits)
-    if "normalised" not in takes:
-        raise StartError(
-            f"PIXELS={preparer}: {engine}_serving takes crops of Pillow's alone: "
-            "set PIXELS=graph, or use onnx_serving"
-        )
-    module, _, name = BESIDE[preparer].partition(":")
+    if preparer == "graph" and takes[0] == "image":
+        return WholeImages(transform, limits)
+    form = next((make for form, make in FORMS.items() if form in takes), None)
+    if form is None:
+        raise StartError(f"PIXELS={preparer}: {engine}_serving takes whole images alone: set PIXELS=graph")
+    return MAKERS[preparer]()(transform, limits, form(transform))
+
+
+def _pillow() -> Make:
+    return ByPillow
+
+
+def _simd() -> Make:
+    return _with_vectors("simd", "BySimd")
+
+
+def _scaled() -> Make:
+    return _with_vectors("scaled", "Scaled")
+
+
+@cache
+def _with_vectors(name: str, preparation: str) -> Make:
     try:
-        make: Make = getattr(import_module(module), name)
+        module = import_module(f"serving_core.preparation.{name}")
+    except ImportError as error:  # not installed, or built for another processor
+        cause = " ".join(str(error).split())[:200]
+        log.warning("SIMD cannot be used: Pillow prepares images instead", extra={"cause": cause})
+        return ByPillow
+    instructions: str = module.instructions()
+    if instructions == "none":
+        log.warning(
+            "SIMD cannot be used: Pillow prepares images instead",
+            extra={"cause": "this processor has none of the instructions that cykooz-resizer uses"},
+        )
+        return ByPillow
+    log.info("images are resized by SIMD", extra={"instructions": instructions})
+    made: Make = getattr(module, preparation)
+    return made
+
+
+def _native() -> Make:
+    try:
+        made: Make = import_module("serving_core.preparation.native").ByNative
     except ModuleNotFoundError as error:
-        remedy = REMEDIES.get(error.name or "")
-        if remedy is None:
+        if error.name != "native_pixels":
             raise
-        raise StartError(f"PIXELS={preparer}: {remedy}; or set PIXELS=pillow") from None
-    return make(transform, limits)
+        raise StartError(f"PIXELS=native: {NATIVE_REMEDY}") from None
+    return made
+
+
+# "graph" is here for engines that take crops, of which Pillow is the reference
+MAKERS: Mapping[Preparer, Callable[[], Make]] = {
+    "graph": _pillow,
+    "pillow": _pillow,
+    "simd": _simd,
+    "native": _native,
+    "scaled": _scaled,
+}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import native_pixels
 import numpy as np
@@ -9,26 +10,22 @@ from native_pixels import Decoded, Description
 from numpy.typing import NDArray
 
 from serving_core.decoding.memory import held_for
-from serving_core.engine import Takes
 from serving_core.errors import RequestError
 from serving_core.images import QUICK_PIXELS
 from serving_core.models.manifest import ServedTransform
-from serving_core.preparation.normalisation import Normalisation
-from serving_core.preparation.preparation import DecodingLimits
+from serving_core.preparation.cropping import Cropping
+from serving_core.preparation.preparation import CropForm, DecodingLimits
 from serving_core.wanted import check_still_wanted
 
 
-class ByNative:
-    """Normalised crops, float32 [1, 3, crop, crop]; of an image only what the crop reads is decoded."""
+class ByNative(Cropping[Decoded]):
+    """Crops; of an image only what the crop reads is decoded."""
 
-    takes: Takes = "normalised"
-
-    def __init__(self, transform: ServedTransform, limits: DecodingLimits) -> None:
-        self._limits = limits
-        self._transform = native_pixels.Transform(
+    def __init__(self, transform: ServedTransform, limits: DecodingLimits, form: CropForm) -> None:
+        super().__init__(transform, limits, form)
+        self._native = native_pixels.Transform(
             transform.resize, transform.crop, transform.interpolation, transform.mean, transform.std
         )
-        self._normalised = Normalisation(transform)
 
     def count_pixels(self, data: bytes) -> int:
         """Return the image's pixels as its header gives them; 0 if there are too many to decode."""
@@ -44,16 +41,19 @@ class ByNative:
         # a call back into Python waits for the interpreter's lock, which a quick image is not worth
         wanted = _still_wanted if described.width * described.height > QUICK_PIXELS else None
         with _refusals():
-            return native_pixels.decode(data, described, self._transform, wanted)
+            return native_pixels.decode(data, described, self._native, wanted)
 
-    def prepare(self, decoded: Decoded) -> NDArray[np.float32]:
-        """Return the normalised crop; raises RequestError 422."""
+    def levels(self, decoded: Decoded) -> NDArray[np.uint8]:
+        """Return the crop, uint8 [crop, crop, 3]; raises RequestError 422."""
         with _refusals():
-            return decoded.prepare(self._transform)[np.newaxis]
+            return decoded.levels(self._native)
 
-    def examples(self) -> list[NDArray[np.float32]]:
-        """Return one crop of noise."""
-        return [self._normalised.example()]
+    def prepare(self, decoded: Decoded) -> NDArray[Any]:
+        """Return the crop in its form; raises RequestError 422."""
+        if self.takes != "normalised":
+            return super().prepare(decoded)
+        with _refusals():
+            return decoded.prepare(self._native)[np.newaxis]
 
 
 def _still_wanted() -> bool:

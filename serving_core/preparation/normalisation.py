@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from serving_core.engine import Takes
 from serving_core.models.manifest import ServedTransform
-from serving_core.preparation.decoded import noise
+from serving_core.preparation.noise import noise
 
 
 class Normalisation:
@@ -13,6 +14,8 @@ class Normalisation:
     Levels become planes as bytes, which are a quarter of the size. Arithmetic on planes then takes less time
     than to look each number up in a table.
     """
+
+    takes: Takes = "normalised"
 
     def __init__(self, transform: ServedTransform) -> None:
         mean, std = (np.array(some).reshape(3, 1, 1) for some in (transform.mean, transform.std))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from serving_core.decoding.memory import DecodingMemory
@@ -17,10 +18,26 @@ class DecodingLimits:
     memory: DecodingMemory | None = None
 
 
+class CropForm(Protocol):
+    """The form in which an engine takes crops."""
+
+    @property
+    def takes(self) -> Takes:
+        """What the engine takes."""
+
+    def __call__(self, levels: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the engine's input, with the batch's axis, of a crop, uint8 [crop, crop, 3]."""
+
+    def example(self) -> NDArray[Any]:
+        """Return an input of noise."""
+
+
 class Preparation(Protocol):
     """One transform's way from an encoded image to what an engine takes; called from several threads."""
 
-    takes: Takes
+    @property
+    def takes(self) -> Takes:
+        """What the engine is given."""
 
     def count_pixels(self, data: bytes) -> int:
         """Return how many pixels the file says that its image has; 0 if `decode` refuses it by its header."""

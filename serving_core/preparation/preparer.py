@@ -3,4 +3,4 @@
 from typing import Literal
 
 # the engine's own graph, with what that needs before it; or else who makes normalised crops
-Preparer = Literal["graph", "pillow", "simd", "native"]
+Preparer = Literal["graph", "pillow", "simd", "native", "scaled"]

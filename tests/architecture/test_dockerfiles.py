@@ -12,7 +12,7 @@ WITH_TORCH = [
     "peers/mosec_serving/Dockerfile",
     "docker/publisher.Dockerfile",
 ]
-WITH_RUST = ["rust_serving/Dockerfile", "onnx_serving/native.Dockerfile"]
+WITH_RUST = ["rust_serving/Dockerfile", "onnx_serving/native.Dockerfile", "batched_serving/native.Dockerfile"]
 # what builds a wheel, and is of no crate
 MAKER_OF_WHEELS = (
     "COPY --from=maturin /opt/maturin/bin/maturin /usr/local/bin/",
@@ -82,7 +82,14 @@ def test_no_argument_reaches_the_history_of_an_image(dockerfile: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "dockerfile", [*WITH_TORCH[:3], "onnx_serving/Dockerfile", "onnx_serving/native.Dockerfile"]
+    "dockerfile",
+    [
+        *WITH_TORCH[:3],
+        "onnx_serving/Dockerfile",
+        "onnx_serving/native.Dockerfile",
+        "batched_serving/onnx.Dockerfile",
+        "batched_serving/native.Dockerfile",
+    ],
 )
 def test_code_of_the_users_comes_in_and_replaces_nothing_of_ours(dockerfile: str) -> None:
     found = stages(dockerfile)
@@ -103,6 +110,27 @@ def test_a_change_of_our_rust_leaves_the_layer_of_its_dependencies_as_it_is(dock
         "COPY rust_serving/Cargo.toml rust_serving/Cargo.lock ./",
         *(f"COPY {manifest} {manifest.parent.name}/" for manifest in manifests),
     ]
+
+
+def test_batching_on_onnx_runtime_has_the_packages_of_onnx_simd() -> None:
+    """In the same layer, so that they are stored once: the lock and the code are all that differs."""
+
+    def alike(dockerfile: str, service: str) -> str:
+        text = str(stages(dockerfile)).replace(service, "the service")
+        return re.sub(r"ARG LOCK=[\w-]+", "ARG LOCK", text)
+
+    assert alike("batched_serving/onnx.Dockerfile", "batched_serving") == alike(
+        "onnx_serving/Dockerfile", "onnx_serving"
+    )
+
+
+def test_batching_beside_the_extension_is_built_as_onnx_serving_is() -> None:
+    ours, theirs = stages("batched_serving/native.Dockerfile"), stages("onnx_serving/native.Dockerfile")
+    for name in ("wheels", "code", "maturin", "tools", "dependencies", "extension", "installed"):
+        assert ours[name] == theirs[name], name
+    for name, twin in (("build", "build"), ("batched", "onnx"), ("", "")):
+        own = str(ours[name]).replace("batched_serving", "onnx_serving")
+        assert own.replace("'batched'", "'onnx'") == str(theirs[twin]), name
 
 
 def test_the_image_with_the_extension_has_the_layers_of_the_image_without() -> None:

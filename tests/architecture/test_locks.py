@@ -87,7 +87,7 @@ def test_images_are_built_from_locks_that_exist() -> None:
             re.findall(r"^ARG LOCK=(\S+)$", text, re.M)
         )
     of_variants = re.findall(r"^ +LOCK: (\S+)$", (ROOT / "compose.yaml").read_text(encoding="utf-8"), re.M)
-    assert of_variants == ["onnx-simd"]
+    assert "onnx-simd" in of_variants
     used |= set(of_variants)
     assert used == {
         "torch",

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from batched_serving import engine as engine_module
+from batched_serving import best_batching as timing_module
 from batched_serving.engine import BatchedEngine
 from serving_core.engine import Batching, Compute, Device
 from serving_core.errors import StartError
@@ -72,7 +72,7 @@ def test_the_sizes_that_are_worth_a_trial_are_timed(
         asked.extend(sizes)
         return {size: size * (0.004 if size >= best else 0.005) for size in sizes}
 
-    monkeypatch.setattr(engine_module, "time_sizes", time_sizes)
+    monkeypatch.setattr(timing_module, "time_sizes", time_sizes)
     engine = loaded(Compute(threads=threads, max_batch=max_batch))
     engine.warm([example()])
     assert (asked, engine.batching.size) == (tried, size)

@@ -15,7 +15,8 @@ from serving_core.settings import Settings
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
-CROPPING = ("onnx_pillow_serving", "onnx_simd_serving", "onnx_native_serving")
+OF_ONNX = ("onnx_pillow_serving", "onnx_simd_serving", "onnx_native_serving", "onnx_scaled_serving")
+CROPPING = (*OF_ONNX, "batched_onnx_serving", "batched_native_serving")
 SERVICES = ("torch_serving", "onnx_serving", "batched_serving", "rust_serving", *CROPPING)
 # what compose itself sets of some services alone
 FIXED_OF = {name: {"PIXELS"} for name in CROPPING}
@@ -25,7 +26,7 @@ INTERNAL = {"SERVICE", "MODEL_URI", "MODEL_URI_VARIABLE"}
 SETTINGS = {name.upper() for name in Settings.model_fields} - FIXED - INTERNAL
 
 
-WITH_PROFILES = ("--profile", "rust", "--profile", "native")
+WITH_PROFILES = ("--profile", "rust", "--profile", "native", "--profile", "engines")
 
 
 def configured(folder: Path) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def test_services_have_no_way_out_unless_their_models_are_elsewhere(tmp_path: Pa
         assert networks["models"]["internal"] is networks["publishing"]["internal"] is True
         assert set(services["model-publisher"]["networks"]) == {"publishing"}
         strategies = {name: one for name, one in services.items() if "bench.strategy" in one["labels"]}
-        assert len(strategies) == 9
+        assert len(strategies) >= len(SERVICES)
         for name, service in strategies.items():
             assert set(service["networks"]) == {"models", "front"}, name
             assert bool(service.get("dns")) == (hidden == "false"), name
@@ -142,7 +143,7 @@ def test_the_control_without_batching_is_batched_serving_in_all_else() -> None:
     }
 
 
-@pytest.mark.parametrize("pixels", ["pillow", "simd", "native"])
+@pytest.mark.parametrize("pixels", ["pillow", "simd", "native", "scaled"])
 def test_a_service_that_prepares_the_crop_is_onnx_serving_in_all_else(pixels: str, tmp_path: Path) -> None:
     """Their engine, threads and limits are those of onnx, so that a comparison is one of crops."""
     services = whole(tmp_path)["services"]
@@ -159,14 +160,30 @@ def test_a_service_that_prepares_the_crop_is_onnx_serving_in_all_else(pixels: st
         "bench.strategy": f"onnx_{pixels}",
         "bench.title": variant["labels"]["bench.title"],
     }
+    if pixels == "scaled":
+        alike["bench.quality"] = "bounded 0.05"
     assert variant["labels"] == alike
 
 
+@pytest.mark.parametrize(("strategy", "pixels"), [("batched_onnx", "simd"), ("batched_native", "native")])
+def test_batching_on_onnx_runtime_takes_its_own_address_whatever_the_other_is(
+    strategy: str, pixels: str, tmp_path: Path
+) -> None:
+    (tmp_path / "service.env").write_text("TORCH_MODEL_URI=gs://bucket/weights.safetensors\n")
+    services = whole(tmp_path)["services"]
+    batched, ours = services["batched_serving"], services[f"{strategy}_serving"]
+    onnx = services[f"onnx_{pixels}_serving"]["environment"]
+    assert ours["environment"] == {**onnx, "TORCH_MODEL_URI": ""}
+    own = ("build", "environment", "image", "labels", "ports", "profiles")
+    assert {k: v for k, v in ours.items() if k not in own} == {
+        k: v for k, v in batched.items() if k not in own
+    }
+
+
 def test_no_two_services_publish_one_port(tmp_path: Path) -> None:
-    ports = [
-        port["published"] for one in whole(tmp_path)["services"].values() for port in one.get("ports", [])
-    ]
-    assert len(ports) == len(set(ports)) == 9
+    services = whole(tmp_path)["services"].values()
+    ports = [port["published"] for one in services for port in one.get("ports", [])]
+    assert len(ports) == len(set(ports)) == sum("bench.strategy" in one["labels"] for one in services)
 
 
 def test_what_has_a_profile_comes_up_only_when_it_is_named(tmp_path: Path) -> None:

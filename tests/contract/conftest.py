@@ -90,20 +90,35 @@ def native_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", params=["pillow", "simd", pytest.param("native", marks=pytest.mark.rust)])
+@pytest.fixture(
+    scope="session",
+    params=[
+        ("onnx", "pillow"),
+        ("onnx", "simd"),
+        ("onnx", "scaled"),
+        pytest.param(("onnx", "native"), marks=pytest.mark.rust),
+        ("torch", "simd"),
+        ("batched", "simd"),
+        ("batched on ONNX Runtime", "simd"),
+    ],
+    ids=" ".join,
+)
 def prepared(
     request: pytest.FixtureRequest,
     launch: Callable[..., Running],
     environment: Callable[[str], dict[str, str]],
 ) -> Service:
-    """onnx_serving, ready, with images prepared outside of its graph; asked for a part of the contract."""
-    variables = environment("onnx")
-    variables["ONNX_MODEL_URI"] = variables["ONNX_MODEL_URI"].replace("model.onnx", "network.onnx")
-    if request.param == "simd":
+    """A service, ready, with images prepared outside of its graph; asked for a part of the contract."""
+    engine, pixels = request.param
+    name, on_onnx = engine.split()[0], "onnx" in engine.lower()
+    variables = environment("onnx" if on_onnx else name)
+    if on_onnx:
+        variables["ONNX_MODEL_URI"] = variables["ONNX_MODEL_URI"].replace("model.onnx", "network.onnx")
+    if pixels in ("simd", "scaled"):
         pytest.importorskip("cykooz_resizer")
-    if request.param == "native":
+    if pixels == "native":
         variables["PYTHONPATH"] = str(request.getfixturevalue("native_folder"))
-    process = launch("onnx", **variables, PIXELS=request.param)
+    process = launch(name, **variables, PIXELS=pixels)
     process.wait_until_ready()
     return Service(process.name, process.url)
 

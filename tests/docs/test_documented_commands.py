@@ -75,7 +75,7 @@ ELSEWHERE = {
     ),
     "tools/gate_verdict.sh": ("tests/docs/test_workflows.py", 'VERDICT = ROOT / "tools" / "gate_verdict.sh"'),
     "export ": ("tests/containers/test_compose.py", "CLOUDSDK_AUTH_ACCESS_TOKEN="),
-    "PIXELS=": ("tests/contract/conftest.py", "PIXELS=request.param"),
+    "PIXELS=": ("tests/contract/conftest.py", "PIXELS=pixels"),
     ". .venv/bin/activate": ("Makefile", "-m venv .venv"),
     # docs/ci.md, in a repository of one's own
     **dict.fromkeys(

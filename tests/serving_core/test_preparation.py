@@ -1,8 +1,10 @@
 """The ways to prepare images give the reference's crops, up to rounding, and refuse the same files."""
 
 import dataclasses
+import logging
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,14 +18,16 @@ from modelkit.images import reference_input
 from modelkit.manifest import Transform
 from serving_core.engine import Takes
 from serving_core.errors import StartError
-from serving_core.images import crop
+from serving_core.images import crop, decode
 from serving_core.models.manifest import ServedTransform
+from serving_core.preparation import choice
 from serving_core.preparation.choice import preparation_of
 from serving_core.preparation.normalisation import Normalisation
-from serving_core.preparation.of_engine import Crops, WholeImages
+from serving_core.preparation.of_engine import WholeImages
 from serving_core.preparation.pillow import ByPillow
 from serving_core.preparation.preparation import DecodingLimits
 from serving_core.preparation.preparer import Preparer
+from tests.serving_core import odd_images
 
 LIMITS = DecodingLimits(10_000_000)
 TRANSFORM = ServedTransform(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -70,7 +74,7 @@ def test_pillows_normalised_crop_is_the_references(
     transform: ServedTransform, width: int, height: int, seed: int
 ) -> None:
     image = picture(width, height, seed=seed)
-    made = ByPillow(transform, LIMITS).prepare(image)
+    made = ByPillow(transform, LIMITS, Normalisation(transform)).prepare(image)
     assert (made.shape, made.dtype) == ((1, 3, transform.crop, transform.crop), np.float32)
     assert made.flags.c_contiguous
     mean, std = (np.array(some).reshape(3, 1, 1) for some in (transform.mean, transform.std))
@@ -81,7 +85,9 @@ def test_pillows_normalised_crop_is_the_references(
         # of bicubic ones the reference cuts overshoots off in the order that suits the whole image
         usual = Transform(**{**dataclasses.asdict(transform), "interpolation": "bilinear"})
         bilinear = dataclasses.replace(transform, interpolation="bilinear")
-        apart = ByPillow(bilinear, LIMITS).prepare(image) - reference_input(image, usual)
+        apart = ByPillow(bilinear, LIMITS, Normalisation(bilinear)).prepare(image) - reference_input(
+            image, usual
+        )
         assert (np.abs(apart[0]) <= 1 / (255 * std) + 1e-5).all()
 
 
@@ -101,7 +107,9 @@ def test_the_simd_crop_is_pillows_up_to_rounding(
     from serving_core.preparation.simd import BySimd
 
     image = picture(width, height, mode, seed)
-    apart = difference(BySimd(transform, LIMITS).levels(image), crop(image, transform))
+    apart = difference(
+        BySimd(transform, LIMITS, Normalisation(transform)).levels(image), crop(image, transform)
+    )
     assert apart.max() <= MOST_LEVELS
 
 
@@ -116,7 +124,7 @@ def test_simd_overshoots_are_cut_off_in_the_order_of_pillow(
     from serving_core.preparation.simd import BySimd
 
     image = picture(*size, seed=1)
-    preparation = BySimd(transform, LIMITS)
+    preparation = BySimd(transform, LIMITS, Normalisation(transform))
     apart = difference(preparation.levels(image), crop(image, transform))
     assert apart.max() <= MOST_LEVELS
     assert (apart > 1).mean() <= MOST_BEYOND_ONE
@@ -132,7 +140,7 @@ def test_a_filter_that_is_zero_within_its_reach_reads_nothing_outside(size: tupl
 
     transform = dataclasses.replace(BICUBIC, resize=73, crop=2)
     image = picture(*size)
-    made = BySimd(transform, LIMITS).levels(image)
+    made = BySimd(transform, LIMITS, Normalisation(transform)).levels(image)
     assert difference(made, crop(image, transform)).max() <= MOST_LEVELS
 
 
@@ -143,53 +151,105 @@ def test_the_wrong_order_of_directions_would_be_seen() -> None:
     assert (difference(other, crop(image, BICUBIC)) > MOST_LEVELS).mean() > 100 * MOST_BEYOND_ONE
 
 
-@pytest.mark.parametrize("preparer", ["graph", "pillow", "simd"])
-def test_examples_are_what_requests_will_have(preparer: Preparer) -> None:
-    if preparer == "simd":
+@pytest.mark.parametrize("preparer", ["graph", "pillow", "simd", "scaled"])
+@pytest.mark.parametrize("takes", [TAKEN, ("crop",)])
+def test_examples_are_what_requests_will_have(takes: Sequence[Takes], preparer: Preparer) -> None:
+    if preparer in ("simd", "scaled"):
         pytest.importorskip("cykooz_resizer")
-    for takes in (TAKEN, ("crop",)) if preparer == "graph" else (TAKEN,):
-        preparation = preparation_of(preparer, "onnx", takes, TRANSFORM, LIMITS)
-        example, *_ = preparation.examples()
-        made = preparation.prepare(picture(300, 200))
-        assert example.dtype == made.dtype
-        assert example.ndim == made.ndim
-        assert preparation.takes == "image" or example.shape == made.shape
+    preparation = preparation_of(preparer, "any", takes, TRANSFORM, LIMITS)
+    example, *_ = preparation.examples()
+    made = preparation.prepare(picture(300, 200))
+    assert example.dtype == made.dtype
+    assert example.ndim == made.ndim
+    assert preparation.takes in takes
+    assert preparation.takes == "image" or example.shape == made.shape
 
 
 def test_the_graph_means_what_the_engine_takes_first() -> None:
-    for takes, kind in ((TAKEN, WholeImages), (("crop",), Crops)):
+    for takes, kind in ((TAKEN, WholeImages), (("crop",), ByPillow)):
         made = preparation_of("graph", "any", takes, TRANSFORM, LIMITS)
         assert type(made) is kind
 
 
-@pytest.mark.parametrize("preparer", ["pillow", "simd", "native"])
-@pytest.mark.parametrize("engine", ["torch", "batched"])
-def test_an_engine_that_takes_crops_refuses_other_preparations(engine: str, preparer: Preparer) -> None:
-    takes: Sequence[Takes] = ("crop",)
-    with pytest.raises(StartError) as refused:
-        preparation_of(preparer, engine, takes, TRANSFORM, LIMITS)
-    assert str(refused.value) == (
-        f"PIXELS={preparer}: {engine}_serving takes crops of Pillow's alone: "
-        "set PIXELS=graph, or use onnx_serving"
+@pytest.mark.parametrize("preparer", ["graph", "pillow", "simd", "scaled"])
+def test_an_engine_that_normalises_crops_itself_is_given_their_levels(preparer: Preparer) -> None:
+    if preparer in ("simd", "scaled"):
+        pytest.importorskip("cykooz_resizer")
+    preparation = preparation_of(preparer, "torch", ("crop",), TRANSFORM, LIMITS)
+    image = picture(300, 200)
+    made = preparation.prepare(preparation.decode(odd_images.saved("JPEG", image, quality=100)))
+    assert (preparation.takes, made.shape, made.dtype) == ("crop", (1, 224, 224, 3), np.uint8)
+    assert made.flags.writeable  # PyTorch warns of an array that is not
+    decoded = decode(odd_images.saved("JPEG", image, quality=100), LIMITS.max_pixels)
+    assert difference(made[0], crop(decoded, TRANSFORM)).max() <= (
+        MOST_LEVELS if preparer in ("simd", "scaled") else 0
     )
 
 
-@pytest.mark.parametrize(
-    ("preparer", "module", "remedy"),
-    [
-        ("simd", "cykooz_resizer", "`sh tools/install.sh locks/onnx-simd.txt .venv` installs it"),
-        ("native", "native_pixels", "docker compose --profile native up --build"),
-    ],
-)
-def test_what_is_not_installed_is_named_with_its_remedy(
-    monkeypatch: pytest.MonkeyPatch, preparer: Preparer, module: str, remedy: str
+def test_an_engine_that_takes_whole_images_alone_has_them_from_its_graph() -> None:
+    with pytest.raises(StartError, match=r"PIXELS=pillow: some_serving takes whole images alone: set PIXELS"):
+        preparation_of("pillow", "some", ("image",), TRANSFORM, LIMITS)
+
+
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Has the choice made as if for the first time in a process."""
+    monkeypatch.delitem(sys.modules, "serving_core.preparation.simd", raising=False)
+    monkeypatch.delitem(sys.modules, "serving_core.preparation.turbo_jpeg", raising=False)
+    monkeypatch.setattr(choice, "_with_vectors", cache(choice._with_vectors.__wrapped__))
+    return monkeypatch
+
+
+@pytest.mark.parametrize("module", ["cykooz_resizer", "simplejpeg"])
+def test_without_its_packages_simd_becomes_pillow_and_says_so_once(
+    anew: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: str
+) -> None:
+    """A wheel for another processor raises ImportError as well."""
+    missing: Any = None
+    anew.setitem(sys.modules, module, missing)
+    for _ in range(2):
+        made = preparation_of("simd", "onnx", TAKEN, TRANSFORM, LIMITS)
+        assert type(made) is ByPillow
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message == "SIMD cannot be used: Pillow prepares images instead"
+    assert module in record.cause  # type: ignore[attr-defined]
+    assert "\n" not in record.cause  # type: ignore[attr-defined]
+
+
+def test_a_processor_without_the_instructions_has_pillow_and_says_so_once(
+    anew: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    resizer = pytest.importorskip("cykooz_resizer")
+    anew.setattr(resizer.Resizer, "cpu_extensions", resizer.CpuExtensions.none)
+    for _ in range(2):
+        assert type(preparation_of("simd", "onnx", TAKEN, TRANSFORM, LIMITS)) is ByPillow
+    (record,) = caplog.records
+    assert record.message == "SIMD cannot be used: Pillow prepares images instead"
+    assert "this processor" in record.cause  # type: ignore[attr-defined]
+
+
+def test_the_log_says_which_instructions_are_used(
+    anew: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    del anew
+    pytest.importorskip("cykooz_resizer")
+    caplog.set_level(logging.INFO)
+    preparation_of("simd", "onnx", TAKEN, TRANSFORM, LIMITS)
+    (record,) = caplog.records
+    assert record.message == "images are resized by SIMD"
+    assert record.instructions in {"avx2", "sse4_1", "neon"}  # type: ignore[attr-defined]
+
+
+def test_a_native_module_that_is_not_installed_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     missing: Any = None
-    monkeypatch.setitem(sys.modules, module, missing)
-    monkeypatch.delitem(sys.modules, f"serving_core.preparation.{preparer}", raising=False)
+    monkeypatch.setitem(sys.modules, "native_pixels", missing)
+    monkeypatch.delitem(sys.modules, "serving_core.preparation.native", raising=False)
     with pytest.raises(StartError) as refused:
-        preparation_of(preparer, "onnx", TAKEN, TRANSFORM, LIMITS)
+        preparation_of("native", "onnx", TAKEN, TRANSFORM, LIMITS)
     said = str(refused.value)
-    assert said.startswith(f"PIXELS={preparer}: the ")
-    assert remedy in said
+    assert said.startswith("PIXELS=native: the ")
+    assert "docker compose --profile native up --build" in said
     assert "\n" not in said
