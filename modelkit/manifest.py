@@ -27,9 +27,11 @@ MANIFEST_FILE = "model.json"
 GRAPH_FILE = "model.onnx"
 # the network of an image classifier alone, for a service that prepares the crop itself
 NETWORK_FILE = "network.onnx"
+# the same for any runtime: what is optimised for a host has operators that ONNX Runtime alone has
+PLAIN_FILE = "network_plain.onnx"
 PROGRAM_FILE = "program.pt2"
 # the forms that a model may have beside its manifest
-FORM_FILES = (GRAPH_FILE, NETWORK_FILE, PROGRAM_FILE, WEIGHTS_FILE)
+FORM_FILES = (GRAPH_FILE, NETWORK_FILE, PLAIN_FILE, PROGRAM_FILE, WEIGHTS_FILE)
 GRAPH_WEIGHTS_KEY = "weights_sha256"
 INDEX_FILE = "manifest.json"
 

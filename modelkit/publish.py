@@ -13,6 +13,7 @@ from modelkit.manifest import (
     GRAPH_WEIGHTS_KEY,
     MANIFEST_FILE,
     NETWORK_FILE,
+    PLAIN_FILE,
     WEIGHTS_FILE,
     file_entry,
     network_beside,
@@ -27,8 +28,8 @@ def publish(
 ) -> None:
     """Optimise the graph for this host, check it against the image set, write the model's files there.
 
-    The network alone, which the export writes beside the graph, is published too. Without a graph both are
-    exported anew. The manifest is written last: if it exists, the other files exist.
+    The network alone, which the export writes beside the graph, is published too, optimised and as it is.
+    Without a graph both are exported anew. The manifest is written last: if it exists, the other files exist.
     Raises ModelkitError, one line with the remedy.
     """
     destination = Destination.parse(to)
@@ -36,8 +37,8 @@ def publish(
     destination.check(content["name"], retry_for_s=retry_for_s)
     _check_weights(weights, content)
     with tempfile.TemporaryDirectory() as folder:
-        optimised, network, manifest = (
-            Path(folder) / name for name in (GRAPH_FILE, NETWORK_FILE, MANIFEST_FILE)
+        optimised, network, plain, manifest = (
+            Path(folder) / name for name in (GRAPH_FILE, NETWORK_FILE, PLAIN_FILE, MANIFEST_FILE)
         )
         graph = graph or Path(folder) / "exported.onnx"
         alone = network_beside(graph)
@@ -49,7 +50,8 @@ def publish(
         print(f"optimised for this host: {check_graph(optimised, images, model_dir)}", flush=True)
         optimise(alone, network)
         print(f"its network alone: {check_network(network, images, model_dir)}", flush=True)
-        files = [weights, optimised, network]
+        plain.write_bytes(alone.read_bytes())
+        files = [weights, optimised, network, plain]
         write_json(manifest, rewritten(content, files))
         destination.put([*files, manifest], retry_for_s)
 

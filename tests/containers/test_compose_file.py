@@ -16,16 +16,24 @@ pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
 CROPPING = ("onnx_pillow_serving", "onnx_simd_serving", "onnx_native_serving")
-SERVICES = ("torch_serving", "onnx_serving", "batched_serving", "rust_serving", *CROPPING)
+OF_OPENVINO = ("openvino_serving", "openvino_bf16_serving")
+SERVICES = (
+    *("torch_serving", "onnx_serving", "batched_serving", "rust_serving"),
+    *CROPPING,
+    *OF_OPENVINO,
+)
 # what compose itself sets of some services alone
-FIXED_OF = {name: {"PIXELS"} for name in CROPPING}
+FIXED_OF = {
+    **{name: {"PIXELS"} for name in CROPPING},
+    **{name: {"PIXELS", "ENGINE", "PRECISION"} for name in OF_OPENVINO},
+}
 # what compose itself sets
 FIXED = {"PORT", "MODEL_CACHE_DIR", "LOCAL_STORE"}
 INTERNAL = {"SERVICE", "MODEL_URI", "MODEL_URI_VARIABLE"}
 SETTINGS = {name.upper() for name in Settings.model_fields} - FIXED - INTERNAL
 
 
-WITH_PROFILES = ("--profile", "rust", "--profile", "native")
+WITH_PROFILES = ("--profile", "rust", "--profile", "native", "--profile", "engines")
 
 
 def configured(folder: Path) -> dict[str, Any]:
@@ -124,7 +132,7 @@ def test_services_have_no_way_out_unless_their_models_are_elsewhere(tmp_path: Pa
         assert networks["models"]["internal"] is networks["publishing"]["internal"] is True
         assert set(services["model-publisher"]["networks"]) == {"publishing"}
         strategies = {name: one for name, one in services.items() if "bench.strategy" in one["labels"]}
-        assert len(strategies) == 9
+        assert len(strategies) == 11
         for name, service in strategies.items():
             assert set(service["networks"]) == {"models", "front"}, name
             assert bool(service.get("dns")) == (hidden == "false"), name
@@ -166,13 +174,13 @@ def test_no_two_services_publish_one_port(tmp_path: Path) -> None:
     ports = [
         port["published"] for one in whole(tmp_path)["services"].values() for port in one.get("ports", [])
     ]
-    assert len(ports) == len(set(ports)) == 9
+    assert len(ports) == len(set(ports)) == 11
 
 
 def test_what_has_a_profile_comes_up_only_when_it_is_named(tmp_path: Path) -> None:
     shutil.copy(ROOT / "compose.yaml", tmp_path)
     listed = ["docker", "compose", "config", "--services"]
     made = subprocess.run(listed, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
-    with_profiles = {"unbatched_serving", "mosec_serving", "rust_serving", *CROPPING}
+    with_profiles = {"unbatched_serving", "mosec_serving", "rust_serving", *CROPPING, *OF_OPENVINO}
     assert not with_profiles & set(made.stdout.split())
     assert set(SERVICES) - with_profiles <= set(made.stdout.split())

@@ -62,10 +62,10 @@ def test_what_is_published_can_be_downloaded_and_agrees(
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", store)
     publish(model_dir, images, graph, TO)
-    for file in ("weights.safetensors", "model.onnx", "network.onnx", "model.json"):
+    for file in ("weights.safetensors", "model.onnx", "network.onnx", "network_plain.onnx", "model.json"):
         (tmp_path / file).write_bytes(_fetch(store, f"weather/{file}"))
     manifest = read_json(tmp_path / "model.json")
-    for file in ("weights.safetensors", "model.onnx", "network.onnx"):
+    for file in ("weights.safetensors", "model.onnx", "network.onnx", "network_plain.onnx"):
         assert manifest["files"][file] == file_entry(tmp_path / file)
     assert (tmp_path / "weights.safetensors").read_bytes() == (model_dir / "weights.safetensors").read_bytes()
     assert check_graph(tmp_path / "model.onnx", images, tmp_path).images >= 44
@@ -120,7 +120,7 @@ def test_the_manifest_is_uploaded_last(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", store)
     publish(model_dir, images, graph, "gs://models/ordered")
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("gs://")]
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[-1].startswith("gs://models/ordered/model.json uploaded")
 
 
@@ -221,6 +221,7 @@ def test_the_model_can_be_published_to_a_folder(
         "model.json",
         "model.onnx",
         "network.onnx",
+        "network_plain.onnx",
         "weights.safetensors",
     ]
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(str(tmp_path))]
