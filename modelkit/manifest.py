@@ -30,8 +30,10 @@ NETWORK_FILE = "network.onnx"
 # the same for any runtime: what is optimised for a host has operators that ONNX Runtime alone has
 PLAIN_FILE = "network_plain.onnx"
 PROGRAM_FILE = "program.pt2"
+# the same network in machine code for one kind of processor, from modelkit compile
+COMPILED_FILE = "network.pt2"
 # the forms that a model may have beside its manifest
-FORM_FILES = (GRAPH_FILE, NETWORK_FILE, PLAIN_FILE, PROGRAM_FILE, WEIGHTS_FILE)
+FORM_FILES = (GRAPH_FILE, NETWORK_FILE, PLAIN_FILE, PROGRAM_FILE, COMPILED_FILE, WEIGHTS_FILE)
 GRAPH_WEIGHTS_KEY = "weights_sha256"
 INDEX_FILE = "manifest.json"
 

@@ -7,4 +7,4 @@ Runtime = Literal["onnxruntime", "openvino"]
 # the numbers that a graph in float32 is computed with
 Precision = Literal["fp32", "bf16"]
 # what becomes of torch_serving's network before it computes
-Execution = Literal["eager", "channels_last", "fused", "compiled", "aot"]
+Execution = Literal["eager", "channels_last", "fused", "aot"]

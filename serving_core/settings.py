@@ -140,8 +140,8 @@ class Settings(BaseSettings):
     compute: Execution = Field(
         default="eager",
         description="How torch_serving computes: eager PyTorch; channels_last, with the channels of a pixel "
-        "beside each other in memory; fused, frozen and fused by oneDNN at the start; compiled, by "
-        "torch.compile, which needs a compiler; or aot, a file network.pt2 that was compiled ahead.",
+        "beside each other in memory; fused, frozen and fused for oneDNN at the start; or aot, the code in "
+        "network.pt2, which `python -m modelkit compile` made for this kind of processor.",
     )
     max_items: int = Field(default=64, ge=1, le=4096, description="The most items in one request.")
     max_connections: int = Field(
