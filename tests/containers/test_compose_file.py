@@ -17,14 +17,17 @@ pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[2]
 CROPPING = ("onnx_pillow_serving", "onnx_simd_serving", "onnx_native_serving")
 OF_OPENVINO = ("openvino_serving", "openvino_bf16_serving")
+OF_TORCH = ("torch_channels_last_serving", "torch_fused_serving", "torch_aot_serving")
+ENGINES = ("onnx_int8_serving", *OF_OPENVINO, *OF_TORCH)
 SERVICES = (
     *("torch_serving", "onnx_serving", "batched_serving", "rust_serving"),
     *CROPPING,
-    *OF_OPENVINO,
+    *ENGINES,
 )
 # what compose itself sets of some services alone
 FIXED_OF = {
-    **{name: {"PIXELS"} for name in CROPPING},
+    **{name: {"PIXELS"} for name in (*CROPPING, "onnx_int8_serving")},
+    **{name: {"COMPUTE"} for name in OF_TORCH},
     **{name: {"PIXELS", "ENGINE", "PRECISION"} for name in OF_OPENVINO},
 }
 # what compose itself sets
@@ -131,8 +134,9 @@ def test_services_have_no_way_out_unless_their_models_are_elsewhere(tmp_path: Pa
         assert networks["front"]["driver_opts"][key] == hidden
         assert networks["models"]["internal"] is networks["publishing"]["internal"] is True
         assert set(services["model-publisher"]["networks"]) == {"publishing"}
+        assert set(services["model-compiler"]["networks"]) == {"publishing"}
         strategies = {name: one for name, one in services.items() if "bench.strategy" in one["labels"]}
-        assert len(strategies) == 11
+        assert len(strategies) == 15
         for name, service in strategies.items():
             assert set(service["networks"]) == {"models", "front"}, name
             assert bool(service.get("dns")) == (hidden == "false"), name
@@ -174,13 +178,13 @@ def test_no_two_services_publish_one_port(tmp_path: Path) -> None:
     ports = [
         port["published"] for one in whole(tmp_path)["services"].values() for port in one.get("ports", [])
     ]
-    assert len(ports) == len(set(ports)) == 11
+    assert len(ports) == len(set(ports)) == 15
 
 
 def test_what_has_a_profile_comes_up_only_when_it_is_named(tmp_path: Path) -> None:
     shutil.copy(ROOT / "compose.yaml", tmp_path)
     listed = ["docker", "compose", "config", "--services"]
     made = subprocess.run(listed, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
-    with_profiles = {"unbatched_serving", "mosec_serving", "rust_serving", *CROPPING, *OF_OPENVINO}
+    with_profiles = {"unbatched_serving", "mosec_serving", "rust_serving", *CROPPING, *ENGINES}
     assert not with_profiles & set(made.stdout.split())
     assert set(SERVICES) - with_profiles <= set(made.stdout.split())
