@@ -18,8 +18,8 @@ from modelkit.scenes import scene
 
 # far from the seeds of training, of the image set and of what is held out
 _FIRST_SEED = 7_000_000_000
-_SIZES = ((320, 240), (400, 300), (640, 480), (720, 720))
-_OF_EACH = 8
+_SIZES = ((320, 240), (400, 300), (300, 400), (480, 360))
+_OF_EACH = 4
 # of the first convolutions, which see the most of an image and whose rounding all others inherit
 _EARLY = 6
 # what a squeeze-and-excitation begins and ends with
