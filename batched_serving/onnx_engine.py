@@ -1,4 +1,4 @@
-"""An exported graph in ONNX Runtime that computes a batch at a time; nothing here needs PyTorch."""
+"""An exported graph that computes a batch at a time; nothing here needs PyTorch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,20 +14,20 @@ LEAST = 4
 
 
 class BatchedOnnxEngine:
-    """One session, in which each of several threads computes a batch on one core."""
+    """One opened graph, of which each of several threads computes a batch on one core."""
 
     name = "batched"
     takes = TAKES
     batching = Batching()
 
     def load(self, path: Path, network: Network, compute: Compute) -> None:
-        """Open the graph without optimising it; raises StartError if it is not a graph of this model."""
+        """Open the graph; raises StartError if it is not a graph of this model, or the runtime is missing."""
         if compute.device == "cuda":
             raise StartError(
                 "DEVICE=cuda: batched_serving computes an ONNX graph on the processor; give TORCH_MODEL_URI "
                 "a network for PyTorch, or set DEVICE=cpu"
             )
-        self._graph = OnnxGraph(path, network)
+        self._graph = OnnxGraph(path, network, compute)
         self._threads = compute.threads
         # images of several sizes, which a graph with the transform inside takes, have no batch
         self._most = compute.max_batch if network.batch == "any" else 1

@@ -57,6 +57,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="exported graph, created if it does not exist; by default it is exported anew",
     )
     publish.add_argument("--to", default=os.environ.get("MODEL_DESTINATION"), metavar="PLACE", help=_PLACE)
+    compiled = verbs.add_parser(
+        "compile", help="compile the network for this kind of processor, check it, upload it"
+    )
+    _add_checked(compiled)
+    compiled.add_argument("--to", default=os.environ.get("MODEL_DESTINATION"), metavar="PLACE", help=_PLACE)
     _declare_add(
         verbs.add_parser("add", help="take a model of your own in: check it, make its forms, publish it")
     )
@@ -241,6 +246,14 @@ def _publish(options: argparse.Namespace) -> None:
     publish(options.model_dir, options.images, options.graph, options.to)
 
 
+def _compile(options: argparse.Namespace) -> None:
+    from modelkit.publish_compiled import publish_compiled
+
+    if not options.to:
+        raise ModelkitUsageError(_NO_PLACE)
+    publish_compiled(options.model_dir, options.images, options.to)
+
+
 def _add(options: argparse.Namespace) -> None:
     from modelkit.add import Checks, Publication, Publish, add_tensors, take_in
     from modelkit.destination import Destination
@@ -296,6 +309,7 @@ _VERBS = {
     "held-out": _held_out,
     "export": _export,
     "publish": _publish,
+    "compile": _compile,
     "add": _add,
     "time-transform": _time_transform,
 }

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from modelkit.agreement import check_agreement
 from modelkit.graph import check_graph, check_network, compare, graph_logits, read_expected, read_tolerance
 from modelkit.image_graph import NETWORK_INPUT, with_names, with_transform
 from modelkit.manifest import (
@@ -19,8 +20,10 @@ from modelkit.manifest import (
     Transform,
     file_entry,
     network_beside,
+    quantised_beside,
     read_transform,
 )
+from modelkit.quantised import quantise
 from modelkit.reference import Reference, load_network
 from modelkit.transform_graph import IR_VERSION, OPSET
 
@@ -29,24 +32,27 @@ def export(model_dir: Path, images: Path, output: Path) -> None:
     """Write the graph to `output` if it agrees with the live reference and with the committed answers.
 
     The network alone, from float32 `input` [batch, 3, crop, crop], normalised, to `logits`, is written beside
-    it. Raises ParityError, and leaves both files unchanged, if one does not agree.
+    it, and the same in int8. Raises ParityError, and leaves all files unchanged, if one does not agree.
     """
     network, transform = load_network(model_dir / WEIGHTS_FILE), read_transform(model_dir)
     weights = file_entry(model_dir / WEIGHTS_FILE)
     alone = network_graph(network, transform.crop)
+    named = with_names(alone, NETWORK_INPUT, "logits")
     graphs = {
         output: whole_graph(alone, transform),
-        network_beside(output): with_names(alone, NETWORK_INPUT, "logits"),
+        network_beside(output): named,
+        quantised_beside(output): quantise(named, transform),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         for place, graph in graphs.items():
             onnx.helper.set_model_props(graph, {GRAPH_WEIGHTS_KEY: weights["sha256"]})
             onnx.save(graph, Path(folder) / place.name)
-        made, made_alone = (Path(folder) / place.name for place in graphs)
+        made, made_alone, quantised = (Path(folder) / place.name for place in graphs)
         print(f"live reference: {_against_reference(made, images, model_dir)}")
         print(f"committed answers: {check_graph(made, images, model_dir)}")
         print(f"committed answers, the network alone: {check_network(made_alone, images, model_dir)}")
+        print(f"committed answers, in int8: {check_agreement(quantised, images, model_dir)}")
         for place, graph in graphs.items():
             (Path(folder) / place.name).replace(place)
             print(f"{place}: {len(graph.graph.node)} nodes, {place.stat().st_size / 1e6:.1f} MB")

@@ -27,9 +27,15 @@ MANIFEST_FILE = "model.json"
 GRAPH_FILE = "model.onnx"
 # the network of an image classifier alone, for a service that prepares the crop itself
 NETWORK_FILE = "network.onnx"
+# the same for any runtime: what is optimised for a host has operators that ONNX Runtime alone has
+PLAIN_FILE = "network_plain.onnx"
 PROGRAM_FILE = "program.pt2"
+# the same in int8, optimised for this host: nearly the same answers
+INT8_FILE = "network_int8.onnx"
+# the same network in machine code for one kind of processor, from modelkit compile
+COMPILED_FILE = "network.pt2"
 # the forms that a model may have beside its manifest
-FORM_FILES = (GRAPH_FILE, NETWORK_FILE, PROGRAM_FILE, WEIGHTS_FILE)
+FORM_FILES = (GRAPH_FILE, NETWORK_FILE, PLAIN_FILE, INT8_FILE, PROGRAM_FILE, COMPILED_FILE, WEIGHTS_FILE)
 GRAPH_WEIGHTS_KEY = "weights_sha256"
 INDEX_FILE = "manifest.json"
 
@@ -46,6 +52,11 @@ MOST_SIDE = 4096
 def network_beside(graph: Path) -> Path:
     """Return where the export writes the network alone of a graph at this path."""
     return graph.with_suffix(".network.onnx")
+
+
+def quantised_beside(graph: Path) -> Path:
+    """Return where the export writes the network alone in int8, of a graph at this path."""
+    return graph.with_suffix(".network_int8.onnx")
 
 
 @dataclass(frozen=True, slots=True)

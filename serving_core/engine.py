@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from serving_core.engine_choices import Execution, Precision, Runtime
 from serving_core.errors import StartError
 from serving_core.network import Arrays, Network
 
@@ -27,13 +28,17 @@ class Compute:
 
     `threads` is a number of threads of the processor; `device` is the device asked for, "auto" for a GPU if
     the machine has a GPU; `max_batch` is the most items computed together; `device_share` is the share of a
-    GPU's memory, above 0 and at most 1.
+    GPU's memory, above 0 and at most 1. The others are the settings ENGINE, PRECISION and COMPUTE, which each
+    engine heeds that has these choices.
     """
 
     threads: int = 1
     device: Device = "auto"
     max_batch: int = 1
     device_share: float = 1.0
+    runtime: Runtime = "onnxruntime"
+    precision: Precision = "fp32"
+    execution: Execution = "eager"
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,15 @@ def _made(uri: str, name: str) -> Handler:
 
 def _compute(settings: Settings) -> Compute:
     share = settings.device_memory_share / settings.workers
-    return Compute(settings.threads, settings.device, settings.max_batch, share)
+    return Compute(
+        settings.threads,
+        settings.device,
+        settings.max_batch,
+        share,
+        settings.engine,
+        settings.precision,
+        settings.compute,
+    )
 
 
 @contextmanager

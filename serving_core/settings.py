@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving_core.cores import usable_cores
+from serving_core.engine_choices import Execution, Precision, Runtime
 from serving_core.errors import StartError
 from serving_core.models.addresses import shown_whole
 from serving_core.models.limits import MOST_MODEL_BYTES
@@ -127,6 +128,22 @@ class Settings(BaseSettings):
         "fast_image_resize; scaled, the same with large JPEGs decoded at a part of their size, so that "
         "answers are near to the reference's; native, the code of rust_serving. A model without images is "
         "served as ever.",
+    )
+    engine: Runtime = Field(
+        default="onnxruntime",
+        description="What computes onnx_serving's graph: ONNX Runtime, or OpenVINO, which takes graphs that "
+        "were not optimised for ONNX Runtime: network_plain.onnx, with PIXELS other than graph.",
+    )
+    precision: Precision = Field(
+        default="fp32",
+        description="The numbers that OpenVINO computes with. Without a processor's instructions for bf16 it "
+        "computes in fp32, and the log says so once.",
+    )
+    compute: Execution = Field(
+        default="eager",
+        description="How torch_serving computes: eager PyTorch; channels_last, with the channels of a pixel "
+        "beside each other in memory; fused, frozen and fused for oneDNN at the start; or aot, the code in "
+        "network.pt2, which `python -m modelkit compile` made for this kind of processor.",
     )
     max_items: int = Field(default=64, ge=1, le=4096, description="The most items in one request.")
     max_connections: int = Field(

@@ -15,10 +15,12 @@ compile() {
 # one package on each line, with its hashes
 joined() { sed -e ':again' -e '/\\$/N; s/ *\\\n */ /; t again'; }
 cpu_wheels() { for wheel in "${WHEELS_DIR:-wheels}"/torch-"$1"*.whl; do [ -f "$wheel" ] && sha256sum "$wheel"; done | sed -E 's/^([0-9a-f]+).*/ --hash=sha256:\1/'; }
-for extra in torch torch-cuda onnx onnx-simd publisher modelkit store mosec maturin bench dev; do
+# what reports to OpenVINO's maker as OpenVINO is imported, if it is there
+reports='^openvino-telemetry=='
+for extra in torch torch-cuda onnx onnx-simd openvino publisher modelkit store mosec maturin bench dev; do
   of_cuda='^(nvidia-|cuda-|triton==)'
   [ "$extra" = torch-cuda ] && of_cuda='^$'
-  compile pyproject.toml --extra "$extra" --upgrade | joined | grep -vE "$of_cuda" | sort -u >"locks/$extra.txt.new"
+  compile pyproject.toml --extra "$extra" --upgrade | joined | grep -vE "$of_cuda|$reports" | sort -u >"locks/$extra.txt.new"
   version=$(sed -nE 's/^torch==([0-9.]+).*/\1/p' "locks/$extra.txt.new")
   [ -z "$version" ] || sed -i -E "s/^(torch==[0-9.]+)[^ ]*( .*)/\1\2$(cpu_wheels "$version" | tr -d '\n')/" "locks/$extra.txt.new"
   { echo "# pinned for pyproject.toml's extra '$extra'; made by: make lock"; cat "locks/$extra.txt.new"; } >"locks/$extra.txt"

@@ -14,8 +14,8 @@ from bench.project.project_plan import GRAPH, MOUNTED, PROGRAM, WEIGHTS
 
 MANIFEST = "model.json"
 FORMS = (GRAPH, PROGRAM, WEIGHTS)
-# a graph that no strategy of a project serves
-NETWORK = "network.onnx"
+# graphs that no strategy of a project serves
+NETWORKS = ("network.onnx", "network_plain.onnx", "network_int8.onnx")
 REMEDY = "take the model in with `modelkit add FILE --name NAME --to FOLDER`, and name that folder"
 OF_TENSORS = ("json", "msgpack", "oip-json", "oip-binary")
 # what has a meaning of its own where compose reads an address
@@ -117,7 +117,7 @@ def _local(path: Path) -> NamedModel:
         files = [
             file
             for file in sorted(folder.iterdir())
-            if file.suffix in FORMS and file.name != NETWORK and file.is_file()
+            if file.suffix in FORMS and file.name not in NETWORKS and file.is_file()
         ]
     else:
         files = [path] if path.suffix in FORMS else []

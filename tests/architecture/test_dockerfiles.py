@@ -11,6 +11,7 @@ WITH_TORCH = [
     "batched_serving/Dockerfile",
     "peers/mosec_serving/Dockerfile",
     "docker/publisher.Dockerfile",
+    "docker/compiler.Dockerfile",
 ]
 WITH_RUST = ["rust_serving/Dockerfile", "onnx_serving/native.Dockerfile", "batched_serving/native.Dockerfile"]
 # what builds a wheel, and is of no crate

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 SERVICES = {"torch_serving", "onnx_serving", "batched_serving"}
 PACKAGES = SERVICES | {"serving_core", "modelkit", "bench", "examples", "peers"}
 # the network's definition, and the reading of programs and weights
-NETWORK = {"modelkit.network", "modelkit.modules", "modelkit.programs"}
+NETWORK = {"modelkit.network", "modelkit.modules", "modelkit.programs", "modelkit.compiled"}
 
 # package -> the modules of this repository that it may import beside its own
 ALLOWED: dict[str, set[str]] = {

@@ -75,6 +75,13 @@ def test_the_image_for_a_gpu_differs_in_cudas_packages_alone() -> None:
     assert others("torch-cuda.txt") == others("torch.txt")
 
 
+def test_what_reports_to_openvinos_maker_is_in_no_lock() -> None:
+    """OpenVINO's import sends a report if this package is there, and asks for it in its metadata."""
+    found = {lock.stem: pinned(lock) for lock in LOCKS}
+    assert [name for name, pins in found.items() if "openvino" in pins] == ["dev", "openvino"]
+    assert [name for name, pins in found.items() if "openvino-telemetry" in pins] == []
+
+
 def test_images_are_built_from_locks_that_exist() -> None:
     used = set()
     for dockerfile in [
@@ -87,13 +94,14 @@ def test_images_are_built_from_locks_that_exist() -> None:
             re.findall(r"^ARG LOCK=(\S+)$", text, re.M)
         )
     of_variants = re.findall(r"^ +LOCK: (\S+)$", (ROOT / "compose.yaml").read_text(encoding="utf-8"), re.M)
-    assert "onnx-simd" in of_variants
+    assert {"onnx-simd", "openvino"} == set(of_variants)
     used |= set(of_variants)
     assert used == {
         "torch",
         "torch-cuda",
         "onnx",
         "onnx-simd",
+        "openvino",
         "publisher",
         "modelkit",
         "store",

@@ -17,9 +17,20 @@ pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[2]
 OF_ONNX = ("onnx_pillow_serving", "onnx_simd_serving", "onnx_native_serving", "onnx_scaled_serving")
 CROPPING = (*OF_ONNX, "batched_onnx_serving", "batched_native_serving")
-SERVICES = ("torch_serving", "onnx_serving", "batched_serving", "rust_serving", *CROPPING)
+OF_OPENVINO = ("openvino_serving", "openvino_bf16_serving")
+OF_TORCH = ("torch_channels_last_serving", "torch_fused_serving", "torch_aot_serving")
+ENGINES = ("onnx_int8_serving", *OF_OPENVINO, *OF_TORCH)
+SERVICES = (
+    *("torch_serving", "onnx_serving", "batched_serving", "rust_serving"),
+    *CROPPING,
+    *ENGINES,
+)
 # what compose itself sets of some services alone
-FIXED_OF = {name: {"PIXELS"} for name in CROPPING}
+FIXED_OF = {
+    **{name: {"PIXELS"} for name in (*CROPPING, "onnx_int8_serving")},
+    **{name: {"COMPUTE"} for name in OF_TORCH},
+    **{name: {"PIXELS", "ENGINE", "PRECISION"} for name in OF_OPENVINO},
+}
 # what compose itself sets
 FIXED = {"PORT", "MODEL_CACHE_DIR", "LOCAL_STORE"}
 INTERNAL = {"SERVICE", "MODEL_URI", "MODEL_URI_VARIABLE"}
@@ -124,6 +135,7 @@ def test_services_have_no_way_out_unless_their_models_are_elsewhere(tmp_path: Pa
         assert networks["front"]["driver_opts"][key] == hidden
         assert networks["models"]["internal"] is networks["publishing"]["internal"] is True
         assert set(services["model-publisher"]["networks"]) == {"publishing"}
+        assert set(services["model-compiler"]["networks"]) == {"publishing"}
         strategies = {name: one for name, one in services.items() if "bench.strategy" in one["labels"]}
         assert len(strategies) >= len(SERVICES)
         for name, service in strategies.items():
@@ -190,6 +202,6 @@ def test_what_has_a_profile_comes_up_only_when_it_is_named(tmp_path: Path) -> No
     shutil.copy(ROOT / "compose.yaml", tmp_path)
     listed = ["docker", "compose", "config", "--services"]
     made = subprocess.run(listed, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
-    with_profiles = {"unbatched_serving", "mosec_serving", "rust_serving", *CROPPING}
+    with_profiles = {"unbatched_serving", "mosec_serving", "rust_serving", *CROPPING, *ENGINES}
     assert not with_profiles & set(made.stdout.split())
     assert set(SERVICES) - with_profiles <= set(made.stdout.split())

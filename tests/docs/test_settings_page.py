@@ -50,6 +50,9 @@ WRONG_TEXT = {
     "log_level": ["loud", "INFO"],
     "device": ["gpu", "CUDA"],
     "pixels": ["numpy", "Pillow"],
+    "engine": ["onnx", "OpenVINO"],
+    "precision": ["int8", "BF16"],
+    "compute": ["jit", "AOT"],
 }
 # texts that anything may stand in: a wrong one is found where it is used, the next step of a start
 NEXT_STEPS: dict[str, tuple[str, Callable[[Settings], object]]] = {

@@ -15,6 +15,7 @@ import pytest
 
 from modelkit import ModelkitError, ModelkitUsageError
 from modelkit.__main__ import main
+from modelkit.agreement import check_agreement
 from modelkit.destination import BucketDestination, Destination, FolderDestination
 from modelkit.graph import check_graph, check_network
 from modelkit.manifest import GRAPH_WEIGHTS_KEY, file_entry, network_beside, read_json
@@ -62,14 +63,16 @@ def test_what_is_published_can_be_downloaded_and_agrees(
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", store)
     publish(model_dir, images, graph, TO)
-    for file in ("weights.safetensors", "model.onnx", "network.onnx", "model.json"):
+    forms = ["weights.safetensors", "model.onnx", "network.onnx", "network_plain.onnx", "network_int8.onnx"]
+    for file in (*forms, "model.json"):
         (tmp_path / file).write_bytes(_fetch(store, f"weather/{file}"))
     manifest = read_json(tmp_path / "model.json")
-    for file in ("weights.safetensors", "model.onnx", "network.onnx"):
-        assert manifest["files"][file] == file_entry(tmp_path / file)
+    assert manifest["files"] == {file: file_entry(tmp_path / file) for file in forms}
     assert (tmp_path / "weights.safetensors").read_bytes() == (model_dir / "weights.safetensors").read_bytes()
     assert check_graph(tmp_path / "model.onnx", images, tmp_path).images >= 44
     assert check_network(tmp_path / "network.onnx", images, tmp_path).images >= 44
+    in_int8 = check_agreement(tmp_path / "network_int8.onnx", images, tmp_path)
+    assert in_int8.agreeing >= 0.99 * in_int8.images
 
 
 def test_publishing_again_uploads_no_weights_twice(
@@ -120,7 +123,7 @@ def test_the_manifest_is_uploaded_last(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", store)
     publish(model_dir, images, graph, "gs://models/ordered")
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("gs://")]
-    assert len(lines) == 4
+    assert len(lines) == 6
     assert lines[-1].startswith("gs://models/ordered/model.json uploaded")
 
 
@@ -221,6 +224,8 @@ def test_the_model_can_be_published_to_a_folder(
         "model.json",
         "model.onnx",
         "network.onnx",
+        "network_int8.onnx",
+        "network_plain.onnx",
         "weights.safetensors",
     ]
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(str(tmp_path))]
