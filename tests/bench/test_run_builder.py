@@ -8,10 +8,10 @@ import pytest
 from bench.errors import UsageError
 from bench.measure.judge import CUT
 from bench.measure.plan import Objective
-from bench.measure.run_builder import RunBuilder, join_loops, join_starts, take_up
+from bench.measure.run_builder import MeasuredHeldOut, RunBuilder, join_loops, join_starts, take_up
 from bench.measure.runtime.instance import RuntimeFacts
 from bench.measure.steps.order import steps
-from bench.model import Environment, LoopResult, Probe, SloResult, Startup
+from bench.model import Environment, HeldOutResult, LoopResult, Probe, Quality, SloResult, Startup
 from tests.bench.plans import plan, run_of, trial
 from tests.running.doubts import doubt
 
@@ -124,3 +124,20 @@ def test_loops_of_both_halves_join_by_class_and_part() -> None:
         LoopResult("seed", (5.0,), (6.0,), "infer", 8),
         LoopResult("small", (7.0,), (8.0,)),
     )
+
+
+def test_a_run_keeps_what_a_strategy_declares_today_and_what_it_answered_to_the_held_out_set() -> None:
+    made, near = plan(), Quality("bounded", 0.05)
+    declared = replace(made, strategies=tuple(replace(one, quality=near) for one in made.strategies))
+    for before in (None, cut_run()):
+        builder = RunBuilder(declared, "now", environment(), str, before)
+        assert {one.quality for one in builder.strategies.values()} == {near}
+        assert {one.held_out for one in builder.strategies.values()} == {None}
+        found = HeldOutResult(2000, 1990, 0, 2000, 1980, 1984, 0.04, "a.jpg")
+        builder.add(MeasuredHeldOut("fast", found))
+        kept = builder.run("process", RuntimeFacts("loopback"))
+        assert kept.strategies["fast"].held_out == found
+        assert kept.strategies["slow"].held_out is None
+        # it stays in a run that goes on, until it is asked anew
+        again = RunBuilder(declared, "later", environment(), str, kept)
+        assert again.strategies["fast"].held_out == found
