@@ -1,1 +1,1 @@
-"""PyTorch with dynamic batching, on a GPU if the machine has a GPU."""
+"""Dynamic batching: PyTorch, on a GPU if the machine has a GPU, or ONNX Runtime on the processor."""
