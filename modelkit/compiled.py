@@ -11,10 +11,10 @@ import re
 import shutil
 import stat
 import tempfile
+import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +30,8 @@ _OF_X86 = re.compile(r"(sse|ssse|avx|amx|fma|f16c|bmi|popcnt|movbe|abm|gfni|vaes
 # PyTorch lets its assembler mark the stack as executable, which hardened systems refuse to load
 _COMPILER = '#!/bin/sh\nexec {compiler} "$@" -Wa,--noexecstack\n'
 _MOST_BATCH = 1024
-# a compiled network: normalised images [n, 3, side, side] -> what the network gives
-Compiled = Callable[[Tensor], Any]
+# a compiled network: normalised images [n, 3, side, side] -> its outputs in order
+Compiled = Callable[[Tensor], Sequence[Tensor]]
 
 
 class CompiledError(ValueError):
@@ -70,7 +70,9 @@ def compile_network(network: nn.Module, side: int, output: Path) -> None:
         wrapper = Path(folder) / "g++"
         wrapper.write_text(_COMPILER.format(compiler=compiler), "ascii")
         wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # PyTorch warns of its own parts, which no change here could avoid
+            warnings.simplefilter("ignore")
             program = torch.export.export(network.eval(), (example,), dynamic_shapes=sizes)
             torch._inductor.aoti_compile_and_package(
                 program,
@@ -105,14 +107,18 @@ def load_compiled(path: Path, callers: int = 1, cpuinfo: Path = _CPUINFO) -> Com
             f"{path.name} was compiled for another processor ({machine}; this one {lacks}): compile it on "
             "this machine, python -m modelkit compile, or set COMPUTE=eager with the weights"
         )
-    from torch._inductor.package.package import load_package
-
     try:
-        loaded: Compiled = load_package(str(path), num_runners=callers)
+        # PyTorch's function in Python does no more, and imports the whole compiler
+        loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, callers, -1)
     except Exception as error:  # noqa: BLE001 - what PyTorch raises for a file it cannot load is not documented
         cause = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise CompiledError(f"{path.name} cannot be loaded ({cause}): compile it again") from None
-    return loaded
+
+    def compute(images: Tensor) -> Sequence[Tensor]:
+        made: Sequence[Tensor] = loader.run([images])
+        return made
+
+    return compute
 
 
 def _stated(path: Path) -> dict[str, str]:

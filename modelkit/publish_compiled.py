@@ -53,6 +53,6 @@ def _check(compiled: Path, images: Path, model_dir: Path) -> Parity:
     names, expected = [answer.file for answer in answers], np.stack([answer.logits for answer in answers])
     tolerance = read_tolerance(model_dir)
     with torch.inference_mode():
-        compare(names, expected, network(torch.cat(tensors)).numpy(), tolerance)
-        alone = torch.cat([network(tensor) for tensor in tensors]).numpy()
+        compare(names, expected, network(torch.cat(tensors))[0].numpy(), tolerance)
+        alone = torch.cat([network(tensor)[0] for tensor in tensors]).numpy()
     return compare(names, expected, alone, tolerance)
