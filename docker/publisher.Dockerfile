@@ -11,7 +11,7 @@ ARG PIP_INDEX_URL
 COPY tools/install.sh locks/torch.txt locks/torch-cuda.txt /install/
 RUN env | grep -E '^(TORCH_INDEX|TORCH_UNCHECKED|PIP_INDEX_URL)=.' >/install/indexes || true
 
-# The layer of PyTorch: every Dockerfile that needs PyTorch has the same lines up to here, so it is built and stored once.
+# All of PyTorch, with what the images of the services lack
 FROM ${BASE_IMAGE} AS torch
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=install,source=/install,target=/build \

@@ -1,6 +1,7 @@
 #!/bin/sh
-# install.sh [--torch-only] LOCK VENV [WHEELS]: install the packages that LOCK pins into the virtual environment VENV,
-# which is created if it is missing. With --torch-only install PyTorch alone: images keep it in a layer of its own.
+# install.sh [--slim] [--torch-only] LOCK VENV [WHEELS]: install the packages that LOCK pins into the virtual environment
+# VENV, which is created if it is missing. With --torch-only install PyTorch alone: images keep it in a layer of its own.
+# With --slim, which images of services take, remove in the end what unused.txt beside this script lists.
 #
 # pip takes a file only if the lock has its hash, wherever the file comes from. The lock has the hashes of PyTorch's
 # builds on the general index, and of those builds for CPUs that were at hand when it was made. If PyTorch's own index has
@@ -13,7 +14,8 @@
 set -eu
 # otherwise Python would leave bytecode of its own library in an image's layer
 export PYTHONDONTWRITEBYTECODE=1
-only=
+slim= only=
+[ "$1" = --slim ] && slim=yes && shift
 [ "$1" = --torch-only ] && only=yes && shift
 lock=$1 venv=$2 wheels=${3:-}
 cpu_index=https://download.pytorch.org/whl/cpu
@@ -78,6 +80,11 @@ if [ -n "$torch" ] && in_venv 'print(*(m.requires("torch") or []), sep="\n")' | 
   grep -E "$of_cuda" "$cuda_lock" >"$pins"
   install_pins "$cuda_lock"
 fi
-[ -n "$only" ] && exit 0
-grep -vE "^(torch==|#)|$of_cuda" "$lock" >"$pins"
-install_pins "$lock"
+if [ -z "$only" ]; then
+  grep -vE "^(torch==|#)|$of_cuda" "$lock" >"$pins"
+  install_pins "$lock"
+fi
+if [ -n "$slim" ]; then
+  here=$(dirname "$0")
+  "$venv/bin/python" -S "$here/slim.py" "$venv" "$here/unused.txt"
+fi

@@ -46,8 +46,8 @@ def of_the_image(dockerfile: str) -> list[str]:
     return instructions
 
 
-@pytest.mark.parametrize("dockerfile", WITH_TORCH[1:])
-def test_pytorch_is_installed_by_the_same_instructions_everywhere(dockerfile: str) -> None:
+@pytest.mark.parametrize("dockerfile", WITH_TORCH[1:3])
+def test_pytorch_is_installed_by_the_same_instructions_in_every_service(dockerfile: str) -> None:
     """The same instructions on the same files make one layer, which is built once and stored once."""
     first, other = stages(WITH_TORCH[0]), stages(dockerfile)
     for name in ("wheels", "install", "torch"):
@@ -60,6 +60,25 @@ def test_a_service_with_pytorch_begins_with_the_shared_layers(dockerfile: str) -
     assert found["packages"] == stages(WITH_TORCH[0])["packages"]
     assert found[""][0] == "packages"
     assert found["packages"][0] == "torch"
+
+
+@pytest.mark.parametrize(
+    "dockerfile", [*WITH_TORCH[:3], "onnx_serving/Dockerfile", "onnx_serving/native.Dockerfile"]
+)
+def test_the_image_of_a_service_holds_nothing_that_is_listed_as_unused(dockerfile: str) -> None:
+    """Every instruction that installs also removes, so that no layer holds what a later layer hides."""
+    text = (ROOT / dockerfile).read_text(encoding="utf-8")
+    installs = [
+        line for line in text.splitlines() if "sh /build/install.sh" in line and "maturin" not in line
+    ]
+    assert installs
+    assert [line for line in installs if "install.sh --slim " not in line] == []
+    assert "tools/slim.py tools/unused.txt" in text
+
+
+def test_the_publisher_exports_with_all_of_pytorch() -> None:
+    """An exporter imports what no service needs, and its stage is in no image."""
+    assert "--slim" not in (ROOT / "docker/publisher.Dockerfile").read_text(encoding="utf-8")
 
 
 def test_no_other_image_holds_pytorch() -> None:
