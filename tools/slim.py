@@ -23,7 +23,9 @@ SECTION = struct.Struct("<IIQQQQIIQQ")
 IS_LOADED = 0x2
 # what `strip` keeps too: with less to gain than this, a file is left as it is
 LEAST_GAIN_BYTES = 4096
-KEPT = re.compile(r"\.dist-info$|^(licen[cs]es?|copying|notice|third-?party)", re.IGNORECASE)
+# a text or a folder of texts, unless it is code that reads licences
+LICENCE = re.compile(r"licen[cs]es?|copying|notice|third-?party", re.IGNORECASE)
+CODE = frozenset({".py", ".pyc", ".pyi", ".so"})
 
 
 def main(arguments: list[str]) -> None:
@@ -51,15 +53,18 @@ def patterns(listed: str) -> Iterator[str]:
         yield pattern
 
 
-def remove(path: Path) -> int:
+def remove(path: Path, *, of_licences: bool = False) -> int:
     """Remove a file, or a folder but for its licence texts; return the bytes that went."""
-    if KEPT.search(path.name) or not (path.exists() or path.is_symlink()):
+    if path.suffix == ".dist-info" or not (path.exists() or path.is_symlink()):
         return 0
+    of_licences = of_licences or LICENCE.match(path.name) is not None
     if path.is_symlink() or path.is_file():
+        if of_licences and path.suffix not in CODE:
+            return 0
         size = path.lstat().st_size
         path.unlink()
         return size
-    size = sum(remove(below) for below in list(path.iterdir()))
+    size = sum(remove(below, of_licences=of_licences) for below in list(path.iterdir()))
     if not any(path.iterdir()):
         path.rmdir()
     return size

@@ -44,6 +44,8 @@ def packages(tmp_path: Path) -> Path:
             "a/__pycache__/core.cpython-311.pyc",
             "a/tests/test_a.py",
             "a/core.pyi",
+            "a/extra/licenses/MIT.txt",
+            "a/extra/licenses/__init__.py",
         ),
         *("a/extra/__init__.py", "a/extra/LICENSE.txt", "a/extra/deep/more.py", "a/include/a.h"),
         *(
@@ -75,7 +77,7 @@ def test_what_is_listed_goes_with_its_bytecode_and_licences_stay(packages: Path)
     )
     assert left(packages) == {
         *("a/__init__.py", "a/core.py", "a/__pycache__/core.cpython-311.pyc", "a/include/a.h"),
-        "a/extra/LICENSE.txt",
+        *("a/extra/LICENSE.txt", "a/extra/licenses/MIT.txt"),
         *("a-1.0.dist-info/METADATA", "a-1.0.dist-info/RECORD", "a-1.0.dist-info/licenses/LICENSE"),
     }
 
@@ -83,7 +85,7 @@ def test_what_is_listed_goes_with_its_bytecode_and_licences_stay(packages: Path)
 def test_a_pattern_that_takes_all_leaves_what_states_the_licence(packages: Path) -> None:
     run(packages, "*  all")
     assert left(packages) == {
-        "a/extra/LICENSE.txt",
+        *("a/extra/LICENSE.txt", "a/extra/licenses/MIT.txt"),
         *("a-1.0.dist-info/METADATA", "a-1.0.dist-info/RECORD", "a-1.0.dist-info/licenses/LICENSE"),
     }
 
