@@ -10,9 +10,9 @@ FROM ${BASE_IMAGE} AS build
 ARG PIP_INDEX_URL
 # the packages of a variant: locks/onnx-simd.txt has those that prepare a crop with SIMD beside
 ARG LOCK=onnx
-COPY tools/install.sh locks/${LOCK}.txt /build/
+COPY tools/install.sh tools/slim.py tools/unused.txt locks/${LOCK}.txt /build/
 RUN --mount=type=bind,from=wheels,target=/wheels --mount=type=cache,target=/var/cache/pip \
-    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh /build/${LOCK}.txt /opt/venv /wheels
+    PIP_CACHE_DIR=/var/cache/pip sh /build/install.sh --slim /build/${LOCK}.txt /opt/venv /wheels
 # modules of the user's own: architectures and handlers; a file of ours is never replaced
 COPY --from=code . /app/
 COPY docker/healthcheck.py /app/

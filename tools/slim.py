@@ -8,6 +8,7 @@ Shared libraries lose their tables for debuggers, as by `strip`, which the base 
 changes no file: an image's layer must not repeat files of the layer below.
 """
 
+import csv
 import re
 import shutil
 import struct
@@ -39,6 +40,8 @@ def main(arguments: list[str]) -> None:
             remove(path) for path in sorted(packages.rglob("__pycache__/*.pyc")) if is_orphan(path)
         )
         stripped += sum(strip(path) for path in sorted(packages.rglob("*.so*")) if may_strip(path))
+        for record in sorted(packages.glob("*.dist-info/RECORD")):
+            correct(record)
     print(f"slim.py: {removed / 1e6:.1f} MB removed, {stripped / 1e6:.1f} MB stripped", file=sys.stderr)
 
 
@@ -91,6 +94,21 @@ def strip(path: Path) -> int:
     shutil.copymode(path, fresh)
     fresh.replace(path)
     return len(content) - len(slim)
+
+
+def correct(record: Path) -> None:
+    """Take what is gone out of a package's record of its files, and the digests of slim libraries."""
+    kept = []
+    with record.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    for name, digest, size in rows:
+        path = record.parent.parent / name
+        if path.exists():
+            same = not size or path.stat().st_size == int(size)
+            kept.append([name, digest, size] if same else [name, "", ""])
+    if kept != rows:
+        with record.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(kept)
 
 
 def without_tables(content: bytes) -> bytes:

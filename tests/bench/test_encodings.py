@@ -15,7 +15,7 @@ from PIL import Image
 from bench.cores import Cores
 from bench.errors import UsageError
 from bench.load.launch import Drive, Target
-from bench.measure.declared import wrong_answers
+from bench.measure.held_promises import wrong_answers
 from bench.measure.http_client import complaint
 from bench.measure.payloads import (
     MOST_COPY_BYTES,

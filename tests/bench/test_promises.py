@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.checked_answer import CheckedAnswer, checked_answer, tally
-from bench.measure.declared import doubts, missed
+from bench.measure.held_promises import doubts, missed
 from bench.model import EXACT, PLAIN, HeldOutResult, Payload, Quality, Strategy
 from bench.model.expectations import LabelExpectation, NoExpectation
 from bench.request_sets.comparators import LabelAnswer, comparison

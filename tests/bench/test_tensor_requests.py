@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from bench.load.launch import Drive, Target
-from bench.measure.declared import wrong_answers
+from bench.measure.held_promises import wrong_answers
 from bench.measure.http_client import complaint, post
 from bench.measure.payloads import fitting_encodings, make_payload, payload_sets
 from bench.measure.steps.parity import ask_all, parity_of

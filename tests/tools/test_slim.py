@@ -56,12 +56,16 @@ def packages(tmp_path: Path) -> Path:
         *("a-1.0.dist-info/licenses/LICENSE", "gone.py", "__pycache__/gone.cpython-311.pyc"),
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name, encoding="utf-8")
+        (folder / name).write_text("" if name.endswith("RECORD") else name, encoding="utf-8")
     return folder
 
 
 def left(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def recorded(packages: Path) -> list[str]:
+    return (packages / "a-1.0.dist-info/RECORD").read_text(encoding="utf-8").splitlines()
 
 
 def run(packages: Path, *lines: str) -> None:
@@ -80,6 +84,24 @@ def test_what_is_listed_goes_with_its_bytecode_and_licences_stay(packages: Path)
         *("a/extra/LICENSE.txt", "a/extra/licenses/MIT.txt"),
         *("a-1.0.dist-info/METADATA", "a-1.0.dist-info/RECORD", "a-1.0.dist-info/licenses/LICENSE"),
     }
+
+
+def test_a_package_says_what_it_still_has(packages: Path) -> None:
+    """What lists a package's files, or checks them, then finds each of them."""
+    lines = [
+        "a/__init__.py,sha256=x,13",
+        "a/core.pyi,sha256=y,10",
+        "a/core.py,sha256=z,999",
+        "a/extra/LICENSE.txt,,",
+    ]
+    record = packages / "a-1.0.dist-info/RECORD"
+    record.write_text("\n".join(lines), encoding="utf-8")
+    run(packages, "**/*.pyi  types")
+    # a file of another length than was recorded is a library that was made slim
+    assert recorded(packages) == [lines[0], "a/core.py,,", lines[3]]
+    once = record.stat()
+    run(packages)
+    assert record.stat() == once
 
 
 def test_a_pattern_that_takes_all_leaves_what_states_the_licence(packages: Path) -> None:
