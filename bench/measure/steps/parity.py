@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from bench.errors import BenchError
 from bench.measure.checked_answer import CheckedAnswer, allowed_of, checked_answer, tally
-from bench.measure.held_promises import doubts, missed, wrong_answers, wrong_doubt
 from bench.measure.held_out_answers import REQUEST_S, ask_held_out
+from bench.measure.held_promises import doubts, missed, wrong_answers, wrong_doubt
 from bench.measure.http_client import post
 from bench.measure.judge import start_failed, tolerance_of
 from bench.measure.own_answers import OwnAnswers, Place
