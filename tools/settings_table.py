@@ -43,8 +43,9 @@ that is out of bounds ends the start with exit status 1 and one line that names 
 
 For containers, write the variables into `service.env` beside `compose.yaml`, one `NAME=value` on each line:
 all services read this file. Compose itself sets `PORT`, `MODEL_CACHE_DIR` and `LOCAL_STORE`, whatever
-the file says, and `PIXELS` for onnx_pillow, onnx_simd and onnx_native. It takes `TORCH_MODEL_URI`,
-`ONNX_MODEL_URI` and `ONNX_NETWORK_URI` from the environment or from `.env`. Compose gives a stop 20 s: keep
+the file says, and `PIXELS`, `ENGINE`, `PRECISION` and `COMPUTE` for the strategies that differ by these. It
+takes `TORCH_MODEL_URI`, `ONNX_MODEL_URI`, `ONNX_NETWORK_URI`, `ONNX_PLAIN_URI`, `ONNX_INT8_URI` and
+`TORCH_COMPILED_URI` from the environment or from `.env`. Compose gives a stop 20 s: keep
 `GRACE_S` and `DRAIN_LINGER_S` well below that.
 
 rust_serving reads the same variables, its model's address from `ONNX_NETWORK_URI`. It has one process, no
