@@ -43,9 +43,10 @@ that is out of bounds ends the start with exit status 1 and one line that names 
 
 For containers, write the variables into `service.env` beside `compose.yaml`, one `NAME=value` on each line:
 all services read this file. Compose itself sets `PORT`, `MODEL_CACHE_DIR` and `LOCAL_STORE`, whatever
-the file says, and `PIXELS` for the services whose crop is prepared outside of the graph. It takes
-`TORCH_MODEL_URI`, `ONNX_MODEL_URI` and `ONNX_NETWORK_URI` from the environment or from `.env`. Compose gives
-a stop 20 s: keep `GRACE_S` and `DRAIN_LINGER_S` well below that.
+the file says, and `PIXELS`, `ENGINE`, `PRECISION` and `COMPUTE` for the strategies that differ by these. It
+takes `TORCH_MODEL_URI`, `ONNX_MODEL_URI`, `ONNX_NETWORK_URI`, `ONNX_PLAIN_URI`, `ONNX_INT8_URI` and
+`TORCH_COMPILED_URI` from the environment or from `.env`. Compose gives a stop 20 s: keep
+`GRACE_S` and `DRAIN_LINGER_S` well below that.
 
 batched_serving computes with PyTorch if `TORCH_MODEL_URI` is set, and with ONNX Runtime if `ONNX_MODEL_URI`
 alone is.

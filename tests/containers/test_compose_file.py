@@ -192,6 +192,36 @@ def test_batching_on_onnx_runtime_takes_its_own_address_whatever_the_other_is(
     }
 
 
+@pytest.mark.parametrize(
+    ("variant", "like", "settings", "allowed"),
+    [
+        ("openvino_bf16", "openvino", {"PRECISION": "bf16"}, {"labels"}),
+        ("torch_channels_last", "torch", {"COMPUTE": "channels_last"}, set()),
+        ("torch_fused", "torch", {"COMPUTE": "fused"}, set()),
+        ("torch_aot", "torch", {"COMPUTE": "aot"}, {"tmpfs", "depends_on"}),
+    ],
+)
+def test_another_engine_is_the_same_service_in_all_else(
+    variant: str, like: str, settings: dict[str, str], allowed: set[str], tmp_path: Path
+) -> None:
+    services = whole(tmp_path)["services"]
+    one, other = services[f"{like}_serving"], services[f"{variant}_serving"]
+    uri = {name: value for name, value in other["environment"].items() if name.endswith("_MODEL_URI")}
+    assert other["environment"] == {**one["environment"], **uri, **settings}
+    own = {"environment", "image", "labels", "ports", "profiles", *allowed}
+    assert {k: v for k, v in other.items() if k not in own} == {k: v for k, v in one.items() if k not in own}
+
+
+def test_only_what_compiles_or_loads_compiled_code_may_run_what_lies_in_its_tmp(tmp_path: Path) -> None:
+    """Docker forbids it for a tmpfs unless it is asked."""
+    may = {
+        name
+        for name, service in whole(tmp_path)["services"].items()
+        if any("exec" in entry.split(":")[-1].split(",") for entry in service["tmpfs"])
+    }
+    assert may == {"torch_aot_serving", "model-compiler"}
+
+
 def test_no_two_services_publish_one_port(tmp_path: Path) -> None:
     services = whole(tmp_path)["services"].values()
     ports = [port["published"] for one in services for port in one.get("ports", [])]

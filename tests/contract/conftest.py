@@ -90,6 +90,36 @@ def native_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# other code for the network: the service, the file of its model, and the settings that choose it
+OTHER_ENGINES: dict[str, tuple[str, str, dict[str, str]]] = {
+    "openvino": ("onnx", "network_plain.onnx", {"ENGINE": "openvino", "PIXELS": "pillow"}),
+    "openvino_bf16": (
+        "onnx",
+        "network_plain.onnx",
+        {"ENGINE": "openvino", "PRECISION": "bf16", "PIXELS": "pillow"},
+    ),
+    "torch_channels_last": ("torch", "weights.safetensors", {"COMPUTE": "channels_last"}),
+    "torch_fused": ("torch", "weights.safetensors", {"COMPUTE": "fused"}),
+}
+
+
+@pytest.fixture(scope="session", params=OTHER_ENGINES)
+def with_engine(
+    request: pytest.FixtureRequest,
+    launch: Callable[..., Running],
+    environment: Callable[[str], dict[str, str]],
+) -> Service:
+    """A service with other code for its network, ready; asked for a part of the contract."""
+    name, file, settings = OTHER_ENGINES[request.param]
+    variables = {
+        variable: value if variable == "LOCAL_STORE" else value.rpartition("/")[0] + f"/{file}"
+        for variable, value in environment(name).items()
+    }
+    process = launch(name, **variables, **settings)
+    process.wait_until_ready()
+    return Service(process.name, process.url)
+
+
 @pytest.fixture(
     scope="session",
     params=[

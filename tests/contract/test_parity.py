@@ -122,6 +122,14 @@ def test_images_prepared_outside_of_the_graph_get_the_references_answer(
     check_together(prepared, encodings["oip binary"], expected, manifest)
 
 
+def test_other_engines_give_the_references_answer(
+    with_engine: Any, encodings: Any, expected: dict[str, Expected], manifest: dict[str, Any]
+) -> None:
+    found = [*faults(with_engine, encodings["oip binary"], expected, manifest)]
+    assert not found, "\n".join(found)
+    check_together(with_engine, encodings["oip binary"], expected, manifest)
+
+
 def test_what_is_prepared_outside_of_the_graph_is_refused_in_the_same_words(
     prepared: Any, services: Any, jpeg: bytes, image_set: dict[str, Any]
 ) -> None:

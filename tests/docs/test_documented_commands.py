@@ -61,6 +61,7 @@ ELSEWHERE = {
     "python -m modelkit images": ("tests/docs/test_model_commands.py", '"images"'),
     "python -m modelkit held-out": ("tests/docs/test_model_commands.py", '"held-out"'),
     "python -m modelkit export": ("tests/conftest.py", '"modelkit", "export"'),
+    "python -m modelkit compile": ("tests/modelkit/test_publish_compiled.py", '"modelkit", "compile"'),
     "python -m modelkit publish": ("tests/modelkit/test_publish.py", "publish("),
     "python -m modelkit add": ("tests/modelkit/adding.py", '"add", str(file)'),
     "python -m modelkit time-transform": ("tests/modelkit/test_command.py", '"time-transform"'),
@@ -76,6 +77,8 @@ ELSEWHERE = {
     "tools/gate_verdict.sh": ("tests/docs/test_workflows.py", 'VERDICT = ROOT / "tools" / "gate_verdict.sh"'),
     "export ": ("tests/containers/test_compose.py", "CLOUDSDK_AUTH_ACCESS_TOKEN="),
     "PIXELS=": ("tests/contract/conftest.py", "PIXELS=pixels"),
+    "ENGINE=openvino ": ("tests/contract/conftest.py", '"ENGINE": "openvino"'),
+    "python tools/time_engines.py": ("tests/tools/test_time_engines.py", "tools/time_engines.py"),
     ". .venv/bin/activate": ("Makefile", "-m venv .venv"),
     # docs/ci.md, in a repository of one's own
     **dict.fromkeys(

@@ -40,7 +40,15 @@ SERVICES = {
     "batched_serving": "batched",
     PEER: "batched",
 }
+# the same with other code for the network
+OPENVINO = "onnx_serving with OpenVINO"
 Environment = Callable[[str], dict[str, str]]
+
+
+def with_openvino(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which OpenVINO computes, from that of onnx_serving."""
+    uri = variables["ONNX_MODEL_URI"].replace("model.onnx", "network_plain.onnx")
+    return {**variables, "ONNX_MODEL_URI": uri, "ENGINE": "openvino", "PIXELS": "pillow"}
 
 
 @dataclass(frozen=True)
@@ -101,12 +109,14 @@ def test_services_speak_to_nobody_and_write_nothing_but_their_cache(
 ) -> None:
     with contextlib.ExitStack() as ends:
         started = {}
-        for module, name in SERVICES.items():
+        settings = {module: environment(name) for module, name in SERVICES.items()}
+        settings[OPENVINO] = with_openvino(settings["onnx_serving"])
+        for module, variables in settings.items():
             temporary = ends.enter_context(tempfile.TemporaryDirectory())
             (tmp_path / module).mkdir()
             home = Home(tmp_path / module / "cache", Path(temporary))
-            command = [sys.executable, "-m", module]
-            started[module] = home, *ends.enter_context(served(command, environment(name), home))
+            command = [sys.executable, "-m", module.partition(" ")[0]]
+            started[module] = home, *ends.enter_context(served(command, variables, home))
         for module, (_, seen, address) in started.items():
             wait_for(seen, address + ("/" if module == PEER else "/v2/health/ready"))
             headers = {"Content-Type": "image/jpeg"}
