@@ -112,7 +112,10 @@ def load_compiled(path: Path, callers: int = 1, cpuinfo: Path = _CPUINFO) -> Com
         loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, callers, -1)
     except Exception as error:  # noqa: BLE001 - what PyTorch raises for a file it cannot load is not documented
         cause = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise CompiledError(f"{path.name} cannot be loaded ({cause}): compile it again") from None
+        raise CompiledError(
+            f"{path.name} cannot be loaded ({cause}): compile it in an image of this system, as "
+            "model-compiler does, and let /tmp hold code that may run"
+        ) from None
 
     def compute(images: Tensor) -> Sequence[Tensor]:
         made: Sequence[Tensor] = loader.run([images])

@@ -1,6 +1,7 @@
 """What COMPUTE makes of torch_serving's network: the same answers, and refusals in one line."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,20 @@ def test_code_for_another_processor_is_refused_before_it_is_loaded(
     monkeypatch.setattr(torch, "__version__", "9.9.0+cpu")
     with pytest.raises(CompiledError, match=r"was compiled with PyTorch .*, and here is 9.9.0: compile it a"):
         load_compiled(compiled)
+
+
+@WITH_COMPILER
+def test_code_that_does_not_load_is_refused_in_one_line(compiled: Path, tmp_path: Path) -> None:
+    """As where /tmp may hold no code, or where the C library is older."""
+    damaged = tmp_path / "network.pt2"
+    with zipfile.ZipFile(compiled) as given, zipfile.ZipFile(damaged, "w") as made:
+        for record in given.infolist():
+            made.writestr(record, b"no library" if record.filename.endswith(".so") else given.read(record))
+    with pytest.raises(CompiledError) as refused:
+        load_compiled(damaged)
+    assert str(refused.value).startswith("network.pt2 cannot be loaded (")
+    assert str(refused.value).endswith("as model-compiler does, and let /tmp hold code that may run")
+    assert "\n" not in str(refused.value)
 
 
 def test_what_is_not_compiled_is_refused_with_the_remedy(network: Network, tmp_path: Path) -> None:
