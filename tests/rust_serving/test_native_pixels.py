@@ -25,7 +25,7 @@ from tests.running.rust import rust_target
 pytestmark = pytest.mark.rust
 
 ROOT = Path(__file__).parents[2]
-IMAGES = sorted(path for path in (ROOT / "images").iterdir() if path.suffix != ".json")
+IMAGES = sorted(path for path in (ROOT / "images").iterdir() if path.is_file() and path.suffix != ".json")
 LIMIT = 50_000_000
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

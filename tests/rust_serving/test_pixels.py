@@ -32,7 +32,7 @@ KINDS = {0: 0, 1: 413, 2: 422, 3: 499}
 TRANSFORM = ServedTransform(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 BICUBIC = dataclasses.replace(TRANSFORM, interpolation="bicubic")
 HEAD = struct.Struct("<BIIIIIQ")
-IMAGES = sorted(path for path in (ROOT / "images").iterdir() if path.suffix != ".json")
+IMAGES = sorted(path for path in (ROOT / "images").iterdir() if path.is_file() and path.suffix != ".json")
 
 
 class Answer(NamedTuple):
